@@ -1,0 +1,1 @@
+"""Propagation of chaos: how fast the particles approach their limit."""

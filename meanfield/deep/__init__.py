@@ -1,0 +1,1 @@
+"""L-layer networks, of finite and of infinite width."""

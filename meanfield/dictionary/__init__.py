@@ -1,0 +1,1 @@
+"""From particles to the few atoms that matter."""

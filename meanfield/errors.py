@@ -1,0 +1,43 @@
+"""Errors that name the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DivergenceError(ArithmeticError):
+    """A run left the finite numbers.
+
+    Attributes
+    ----------
+    step : int
+        First step whose state or prediction is not finite.
+    replica : int
+        Replica in which it happened.
+    stable_step_size : float or None
+        A step size for which the same run, checked again, stayed finite.
+    """
+
+    def __init__(self, message: str, *, step: int, replica: int, stable_step_size: float | None):
+        super().__init__(message)
+        self.step = step
+        self.replica = replica
+        self.stable_step_size = stable_step_size
+
+
+class CheckpointError(ValueError):
+    """A saved state is truncated, altered, or belongs to another run."""
+
+
+class ConfigError(ValueError):
+    """A study's configuration or output folder cannot be used as it stands."""
+
+
+def suggest(name: object, options: Iterable[str]) -> str:
+    """Return a hint naming the closest option, or all options when none is close."""
+    options = list(options)
+    close = difflib.get_close_matches(str(name).lower(), options, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return " Choose one of: " + ", ".join(options) + "."

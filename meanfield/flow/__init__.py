@@ -1,0 +1,1 @@
+"""The particle system and its noisy gradient flow."""

@@ -1,0 +1,1 @@
+"""When two networks are the same function."""

@@ -1,0 +1,1 @@
+"""Mean-field references: the limit that the particles approach."""

@@ -1,0 +1,1 @@
+"""Studies: a configuration in, a folder of results out."""
