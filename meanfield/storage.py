@@ -1,0 +1,275 @@
+"""Files that are whole or absent, and that notice when they were altered.
+
+Every file is written beside its final place, flushed to the disk and renamed, so that a kill or a
+full disk at any moment leaves the old file or the new one. Saved states carry the SHA-256 of their
+content; result folders carry a ``manifest.json`` with the SHA-256 of every output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAGIC = b"meanfield state 1\n"
+MANIFEST = "manifest.json"
+
+_DIGEST_BYTES = 32
+_LENGTH = struct.Struct("<Q")
+_TEMPORARY = ".partial"
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path` so that any reader sees the old file or the new one, never a part.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder must exist.
+    data : bytes
+        The whole content.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, not writable or full; the old file is untouched.
+    """
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    _write_beside(Path(path), write)
+
+
+def save_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray],
+    meta: Mapping[str, Any] | None = None,
+) -> None:
+    """Save named arrays and a JSON description in one checksummed file, atomically.
+
+    The same arrays and description always give the same bytes.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder must exist.
+    arrays : mapping of str to ndarray
+        Any shapes and plain dtypes; objects are refused, for they would need pickle.
+    meta : mapping, optional
+        Anything that JSON can hold.
+
+    Raises
+    ------
+    TypeError
+        An array holds Python objects, or `meta` holds something that JSON cannot.
+    OSError
+        The file cannot be written; an older file of that name is untouched.
+    """
+    payload = io.BytesIO()
+    header = json.dumps({"arrays": list(arrays), "meta": dict(meta or {})}).encode()
+    payload.write(_LENGTH.pack(len(header)))
+    payload.write(header)
+    for name, array in arrays.items():
+        array = np.asarray(array)
+        if array.dtype.hasobject:
+            raise TypeError(f"array {name!r} holds Python objects; convert it to numbers first.")
+        np.lib.format.write_array(payload, array, allow_pickle=False)
+    content = payload.getvalue()
+    digest = hashlib.sha256(content).digest()
+    write_atomic(path, MAGIC + digest + content)
+
+
+def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Load what `save_arrays` saved, after checking every byte.
+
+    Parameters
+    ----------
+    path : path-like
+        A file written by `save_arrays`.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Fresh, writable arrays with the shapes and dtypes that were saved.
+    meta : dict
+        The description, as JSON gives it back (tuples become lists).
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    CheckpointError
+        The file is truncated, altered, or was not written by `save_arrays`.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    start = len(MAGIC) + _DIGEST_BYTES
+    if data[: len(MAGIC)] != MAGIC:
+        raise CheckpointError(_refusal(path, "is not a saved state of meanfield"))
+    content = memoryview(data)[start:]
+    if hashlib.sha256(content).digest() != data[len(MAGIC) : start]:
+        raise CheckpointError(_refusal(path, "is truncated or was altered"))
+    (header_bytes,) = _LENGTH.unpack_from(content)
+    first = _LENGTH.size + header_bytes
+    header = json.loads(bytes(content[_LENGTH.size : first]))
+    stream = io.BytesIO(content[first:])
+    arrays = {
+        name: np.lib.format.read_array(stream, allow_pickle=False) for name in header["arrays"]
+    }
+    return arrays, header["meta"]
+
+
+def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
+    """Write an xarray Dataset as netCDF-4, atomically.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder must exist.
+    dataset : xarray.Dataset
+        Written as it stands, uncompressed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; an older file of that name is untouched.
+    """
+
+    def write(temporary: Path) -> None:
+        dataset.to_netcdf(temporary, engine="h5netcdf")
+
+    _write_beside(Path(path), write)
+
+
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a Dataset written by `write_dataset` into memory and close the file.
+
+    Parameters
+    ----------
+    path : path-like
+        A netCDF-4 file.
+
+    Returns
+    -------
+    xarray.Dataset
+        Held in memory.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    CheckpointError
+        The file is not readable as netCDF-4.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such file", str(path))
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            return dataset.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(_refusal(path, "is not readable as netCDF-4")) from error
+
+
+def write_manifest(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
+    """Record the SHA-256 of the named files of `folder` in its ``manifest.json``.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder of results.
+    names : iterable of str
+        Files in it, by their path relative to the folder.
+    """
+    folder = Path(folder)
+    files = {name: file_digest(folder / name) for name in sorted(names)}
+    text = json.dumps({"format": 1, "sha256": files}, indent=2) + "\n"
+    write_atomic(folder / MANIFEST, text.encode())
+
+
+def verify(folder: str | os.PathLike[str]) -> list[str]:
+    """Check every output of `folder` against its ``manifest.json``.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder of results.
+
+    Returns
+    -------
+    list of str
+        The files that were checked, all of them whole.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder has no manifest: the study has not finished.
+    CheckpointError
+        A file is missing, truncated or altered, or the manifest itself is not readable.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    try:
+        files = json.loads(path.read_bytes())["sha256"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(_refusal(path, "is not a readable manifest")) from error
+    for name, digest in files:
+        output = folder / name
+        if not output.is_file():
+            raise CheckpointError(_refusal(output, "is missing"))
+        if file_digest(output) != digest:
+            raise CheckpointError(_refusal(output, "is truncated or was altered"))
+    return [name for name, _ in files]
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_partial(folder: str | os.PathLike[str]) -> None:
+    """Delete what a killed process left half-written in `folder`; whole files are never touched."""
+    for leftover in Path(folder).glob(f".*{_TEMPORARY}"):
+        leftover.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file beside `path`, flush it to the disk, and rename it over `path`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        write(temporary)
+        _flush(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(path: Path, what: str) -> str:
+    return f"{path} {what}; delete it and run again, and only the work that it held is redone."
