@@ -1,0 +1,287 @@
+"""Exact Gaussian closure: linear activation, output weights held at 1, squared loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.errors import DivergenceError, suggest
+
+if TYPE_CHECKING:
+    from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
+
+_ELSEWHERE = "use method='particles' (any problem) or method='fokker-planck' (at most 2 parameters)"
+
+
+@dataclass(frozen=True)
+class GaussianClosure:
+    r"""Mean-field law and exact finite-``N`` second moments of a linear particle system.
+
+    The particles are ``w_i`` (the bias, when there is one, is the last coordinate of ``w_i``,
+    and the inputs gain a coordinate 1). With ``Σ̂ = XᵀX/n`` and ``c = Xᵀy/n`` one step is
+
+    .. math:: w_i ← α w_i − γ (Σ̂ m_N − c) + √{s_t}\, ξ_i, \qquad m_N = (1/N) Σ_i w_i,
+
+    where ``(α, γ, s_t) = (1 − ηλ, η, 2ητ_t)`` for Euler steps and
+    ``(e^{−ηλ}, (1 − e^{−ηλ})/λ, τ_t (1 − e^{−2ηλ})/λ)`` for exponential Euler.
+    The mean-field law at step ``t`` is ``N(mean[t], covariance(t))``.
+
+    Attributes
+    ----------
+    predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, 1)
+        ``f̄_t = X m̄_t`` on the training inputs.
+    mean : ndarray, shape (n_steps + 1, p)
+        ``m̄_t``.
+    coupling_constant : ndarray, shape (n_steps + 1,)
+        ``tr P_δδ(t) = E[N D_N(t)]`` for every ``N``. Here all particles are displaced from their
+        McKean–Vlasov copies by one common vector, so that the same number is
+        ``E[N W2²(µ_t^N, µ̄_t^N)]`` (matched transport).
+    mean_constant : ndarray, shape (n_steps + 1,)
+        ``tr P_ee(t) = N E|m_N(t) − m̄_t|²`` for every ``N``.
+    function_constant : ndarray, shape (n_steps + 1,)
+        ``tr(Σ̂ P_ee(t)) = N E (1/n) Σ_j (f_N(x_j) − f̄_t(x_j))²`` for every ``N``.
+    step_size : float
+    integrator : str
+        ``"euler"`` or ``"exponential-euler"``.
+    """
+
+    predictions: Array
+    mean: Array
+    coupling_constant: Array
+    mean_constant: Array
+    function_constant: Array
+    step_size: float
+    integrator: str
+    _initial_covariance: Array
+    _axes: Array  # eigenvectors of Σ̂, as columns
+    _law: Array  # (n_steps + 1, 2): covariance of the law is u C_0 + v I
+    _initial_response: Array  # (n_steps + 1, 2, p): δ and e per unit of initial e, by mode
+    _noise_response: Array  # (n_steps + 1, 3, p): δδ, δe, ee from the noise, by mode
+
+    def covariance(self, step: int) -> Array:
+        """Covariance of the mean-field law at ``step``, shape (p, p)."""
+        u, v = self._law[step]
+        return u * self._initial_covariance + v * np.eye(self.mean.shape[1])
+
+    def propagation_matrix(self, step: int) -> Array:
+        """``P_t = N Cov(δ, e)``, shape (2p, 2p), the same for every ``N``.
+
+        ``δ = θ_i − θ̄_i`` is the displacement of a particle from its McKean–Vlasov copy and
+        ``e = m_N − m̄`` the error of the empirical mean; blocks in the order ``δ, e``.
+        """
+        p = self.mean.shape[1]
+        start = self._axes.T @ self._initial_covariance @ self._axes
+        initial, noise = self._initial_response[step], self._noise_response[step]
+        blocks = np.empty((2, p, 2, p))
+        for i in range(2):
+            for j in range(2):
+                mode = np.outer(initial[i], initial[j]) * start + np.diag(noise[i + j])
+                blocks[i, :, j, :] = self._axes @ mode @ self._axes.T
+        return blocks.reshape(2 * p, 2 * p)
+
+    def particle_covariance(self, step: int, n_particles: int) -> Array:
+        """Covariance of one particle of a system of ``N``: ``(1 − 1/N) D_t + Q_t/N``.
+
+        ``D_t`` is the covariance of the mean-field law and ``Q_t = P_ee(t)``. The mean of one
+        particle is that of the mean-field law, so the bias of the law is ``(Q_t − D_t)/N`` in
+        the covariance and nothing else.
+        """
+        if n_particles < 1:
+            raise ValueError(f"n_particles must be at least 1, got {n_particles}.")
+        p = self.mean.shape[1]
+        share = 1.0 / n_particles
+        fluctuation = self.propagation_matrix(step)[p:, p:]
+        return (1.0 - share) * self.covariance(step) + share * fluctuation
+
+
+def gaussian_closure(
+    problem: Problem,
+    *,
+    step_size: float,
+    n_steps: int,
+    integrator: str = "euler",
+    temperatures: ArrayLike | None = None,
+    initial_mean: ArrayLike | None = None,
+    initial_covariance: ArrayLike | None = None,
+) -> GaussianClosure:
+    """Mean-field path of a linear problem, exact to rounding, with its ``1/N`` constants.
+
+    Parameters
+    ----------
+    problem : Problem
+        Activation ``identity``, squared loss, one output, output weights frozen (at 1), every
+        other coordinate trained.
+    step_size : float
+        ``η > 0``.
+    n_steps : int
+        Number of steps.
+    integrator : {"euler", "exponential-euler"}
+        The scheme whose discrete law is wanted.
+    temperatures : array_like, shape (n_steps,), optional
+        Temperature of each step; by default ``problem.temperature`` throughout.
+    initial_mean, initial_covariance : array_like, optional
+        Of the initial law in the trained coordinates ``(w, b)``; by default ``N(0, I)``.
+
+    Returns
+    -------
+    GaussianClosure
+
+    Raises
+    ------
+    ValueError
+        When the problem is not of that form: the sentence names the property that prevents it.
+    DivergenceError
+        When the step size is beyond stability and the run leaves the finite numbers.
+    """
+    _check_closed(problem)
+    if not (np.isfinite(step_size) and step_size > 0):
+        raise ValueError(f"step_size must be a positive finite number, got {step_size!r}.")
+    if n_steps < 0:
+        raise ValueError(f"n_steps must not be negative, got {n_steps!r}.")
+    X = problem.X
+    if problem.bias:
+        X = np.hstack([X, np.ones((len(X), 1))])
+    n, p = X.shape
+    start_mean, start_covariance = _initial_moments(initial_mean, initial_covariance, p)
+    tau = _temperatures(temperatures, problem.temperature, n_steps)
+    alpha, gamma, noise = _one_step(integrator, step_size, problem.l2_input, tau)
+
+    gram = X.T @ X / n
+    gains, axes = np.linalg.eigh(gram)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, law, initial, noisy = _propagate(
+            alpha,
+            gamma * gains,
+            gamma * (axes.T @ (X.T @ problem.targets[:, 0] / n)),
+            noise,
+            axes.T @ start_mean,
+        )
+        mean = mean @ axes.T
+        predictions = mean @ X.T
+    if not (np.isfinite(predictions).all() and np.isfinite(noisy).all()):
+        step = int(np.argmax(~np.isfinite(predictions).all(1) | ~np.isfinite(noisy).all((1, 2))))
+        stable = 1.0 / (problem.l2_input + max(gains[-1], 0.0))
+        raise DivergenceError(
+            f"The mean-field law left the finite numbers at step {step} with step_size="
+            f"{step_size:g}; step_size={stable:.3g} is stable.",
+            step=step,
+            replica=0,
+            stable_step_size=stable,
+        )
+    start = np.einsum("ij,jk,ki->i", axes.T, start_covariance, axes)
+    second = initial**2 * start + noisy[:, ::2]  # δδ and ee, by mode
+    return GaussianClosure(
+        predictions=predictions[..., None] if problem.vector_output else predictions,
+        mean=mean,
+        coupling_constant=second[:, 0].sum(-1),
+        mean_constant=second[:, 1].sum(-1),
+        function_constant=second[:, 1] @ gains,
+        step_size=float(step_size),
+        integrator=integrator,
+        _initial_covariance=start_covariance,
+        _axes=axes,
+        _law=law,
+        _initial_response=initial,
+        _noise_response=noisy,
+    )
+
+
+def _check_closed(problem: Problem) -> None:
+    """Refuse a problem whose law does not stay Gaussian, naming the reason."""
+    trained = ("w", "b") if problem.bias else ("w",)
+    reason = None
+    if problem.activation.name != "identity":
+        reason = f"the activation is {problem.activation.name!r}, not 'identity'"
+    elif problem.loss.name != "squared":
+        reason = f"the loss is {problem.loss.name!r}, not 'squared'"
+    elif problem.n_outputs != 1:
+        reason = f"the problem has {problem.n_outputs} outputs, not 1"
+    elif tuple(problem.train) != trained:
+        reason = f"the trained coordinates are {tuple(problem.train)}, not {trained}"
+    if reason:
+        raise ValueError(f"The Gaussian closure does not apply: {reason}; {_ELSEWHERE}.")
+
+
+def _initial_moments(
+    mean: ArrayLike | None, covariance: ArrayLike | None, p: int
+) -> tuple[Array, Array]:
+    """Return validated initial moments, N(0, I) by default."""
+    mean = np.zeros(p) if mean is None else np.asarray(mean, dtype=float)
+    covariance = np.eye(p) if covariance is None else np.asarray(covariance, dtype=float)
+    if mean.shape != (p,) or not np.isfinite(mean).all():
+        raise ValueError(f"initial_mean must hold {p} finite numbers, got shape {mean.shape}.")
+    if covariance.shape != (p, p) or not np.isfinite(covariance).all():
+        raise ValueError(
+            f"initial_covariance must be a finite ({p}, {p}) matrix, got shape {covariance.shape}."
+        )
+    symmetric = np.allclose(covariance, covariance.T, rtol=1e-12, atol=0)
+    scale = max(1.0, np.abs(covariance).max())
+    if not symmetric or np.linalg.eigvalsh(covariance)[0] < -1e-12 * scale:
+        raise ValueError("initial_covariance must be symmetric and positive semi-definite.")
+    return mean, covariance
+
+
+def _temperatures(temperatures: ArrayLike | None, constant: float, n_steps: int) -> Array:
+    """Return one temperature per step."""
+    if temperatures is None:
+        return np.full(n_steps, float(constant))
+    tau = np.asarray(temperatures, dtype=float)
+    if tau.shape != (n_steps,) or not np.isfinite(tau).all() or (tau < 0).any():
+        raise ValueError(
+            f"temperatures must hold {n_steps} finite numbers >= 0, one per step, "
+            f"got shape {tau.shape}."
+        )
+    return tau
+
+
+def _one_step(
+    integrator: str, step_size: float, l2: float, tau: Array
+) -> tuple[float, float, Array]:
+    """Return the contraction, the gain on the data gradient and the noise variance per step."""
+    if integrator == "euler":
+        return 1.0 - step_size * l2, step_size, 2.0 * step_size * tau
+    if integrator == "exponential-euler":
+        if l2 == 0.0:
+            return 1.0, step_size, 2.0 * step_size * tau
+        gain = -np.expm1(-step_size * l2) / l2
+        return np.exp(-step_size * l2), gain, tau * -np.expm1(-2.0 * step_size * l2) / l2
+    raise ValueError(
+        f"The Gaussian closure has no integrator {integrator!r}."
+        + suggest(integrator, ["euler", "exponential-euler"])
+    )
+
+
+def _propagate(
+    alpha: float, gain: Array, push: Array, noise: Array, mean: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Run every recursion in the eigenbasis of Σ̂, where the modes do not mix.
+
+    For each mode, e ← β e + √s ξ̄ and δ ← α δ − g e, with β = α − g and ξ̄ of variance 1/N.
+    """
+    n_steps, p = len(noise), len(gain)
+    beta = alpha - gain
+    means = np.empty((n_steps + 1, p))
+    law = np.empty((n_steps + 1, 2))
+    initial = np.empty((n_steps + 1, 2, p))
+    noisy = np.empty((n_steps + 1, 3, p))
+    u, v = 1.0, 0.0
+    delta, error = np.zeros(p), np.ones(p)
+    dd, de, ee = np.zeros(p), np.zeros(p), np.zeros(p)
+    for t in range(n_steps + 1):
+        means[t], law[t] = mean, (u, v)
+        initial[t], noisy[t] = (delta, error), (dd, de, ee)
+        if t == n_steps:
+            break
+        s = noise[t]
+        mean = beta * mean + push
+        u, v = alpha**2 * u, alpha**2 * v + s
+        delta, error = alpha * delta - gain * error, beta * error
+        dd = alpha**2 * dd - 2.0 * alpha * gain * de + gain**2 * ee
+        de = beta * (alpha * de - gain * ee)
+        ee = beta**2 * ee + s
+    return means, law, initial, noisy

@@ -1,0 +1,43 @@
+"""Obvious NumPy twins of the limit layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def linear_particles(X, y, start, copies, *, step_size, l2, temperatures, rng, drive):
+    """Linear particle systems beside their McKean–Vlasov copies, all replicas at once.
+
+    ``start`` is (R, N, d); ``drive`` is the mean-field path f̄ (n_steps + 1, n).
+    Returns the particles, the copies and the predictions at the last step.
+    """
+    n = len(y)
+    particles, copies = start.copy(), copies.copy()
+    for t, tau in enumerate(temperatures):
+        noise = np.sqrt(2.0 * step_size * tau) * rng.standard_normal(start.shape)
+        predictions = particles.mean(1) @ X.T
+        force = (predictions - y) @ X / n
+        driven = (drive[t] - y) @ X / n
+        particles = particles - step_size * (force[:, None, :] + l2 * particles) + noise
+        copies = copies - step_size * (driven + l2 * copies) + noise
+    return particles, copies, particles.mean(1) @ X.T
+
+
+def propagation_matrix(X, *, step_size, l2, temperatures, covariance):
+    """P_t of the coupling of a linear particle system with its copies, as written."""
+    n, d = X.shape
+    eye, gram = np.eye(d), X.T @ X / n
+    A = np.block(
+        [
+            [(1 - step_size * l2) * eye, -step_size * gram],
+            [np.zeros((d, d)), eye - step_size * (gram + l2 * eye)],
+        ]
+    )
+    P = np.zeros((2 * d, 2 * d))
+    P[d:, d:] = covariance
+    path = [P]
+    for tau in temperatures:
+        P = A @ P @ A.T
+        P[d:, d:] += 2 * step_size * tau * eye
+        path.append(P)
+    return np.array(path)
