@@ -14,6 +14,19 @@ _PUBLIC = {
     "CheckpointError": "errors",
     "ConfigError": "errors",
     "Problem": "problem",
+    "InitialLaw": "flow.initial",
+    "Particles": "flow.particles",
+    "Run": "flow.run",
+    "predict": "flow.run",
+    "simulate": "flow.simulate",
+    "MeanFieldPath": "limit.mean_field",
+    "mean_field": "limit.mean_field",
+    "chaos_rates": "chaos.study",
+    "ChaosRates": "chaos.study",
+    "wasserstein2": "chaos.transport",
+    "matched_wasserstein2": "chaos.transport",
+    "sliced_wasserstein2": "chaos.transport",
+    "gaussian_wasserstein2": "chaos.transport",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -1,0 +1,83 @@
+"""Progress of a long run on disk: written atomically, verified before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meanfield import storage
+from meanfield.errors import CheckpointError
+
+
+def fingerprint(*parts: object) -> str:
+    """Return a SHA-256 of arrays and of anything else through its ``repr``."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            digest.update(repr(part).encode())
+        digest.update(b"|")
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The state of one run in one file, saved at most every `interval` seconds.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The file; None keeps nothing.
+    run_fingerprint : str
+        Identifies the run; a file left by another run is refused.
+    interval : float, default: 30.0
+        Seconds between two writes.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None, run_fingerprint: str, interval: float = 30.0
+    ):
+        self._path = None if path is None else Path(path)
+        self._fingerprint = run_fingerprint
+        self._interval = interval
+        self._last = time.monotonic()
+
+    def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """Return the saved state, or None when there is none.
+
+        Returns
+        -------
+        tuple of dict, or None
+            Arrays and description.
+
+        Raises
+        ------
+        CheckpointError
+            The file is damaged or belongs to another run.
+        """
+        if self._path is None or not self._path.exists():
+            return None
+        arrays, meta = storage.load_arrays(self._path)
+        if meta.get("fingerprint") != self._fingerprint:
+            raise CheckpointError(
+                f"The checkpoint {self._path} was left by another run (other data, parameters or "
+                "seed); give another path, or delete it to start afresh."
+            )
+        return arrays, meta
+
+    def due(self) -> bool:
+        """Whether the interval has passed since the last write."""
+        return self._path is not None and time.monotonic() - self._last >= self._interval
+
+    def save(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+        """Write the state now."""
+        if self._path is not None:
+            storage.save_arrays(self._path, arrays, {**meta, "fingerprint": self._fingerprint})
+            self._last = time.monotonic()

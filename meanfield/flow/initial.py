@@ -1,0 +1,175 @@
+"""Initial laws of the particles, drawn from the counter-based generator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from meanfield import checks
+from meanfield.flow import noise
+
+if TYPE_CHECKING:
+    from meanfield.problem import Problem
+
+#: Name of each law and, where it has one, the name of its shape parameter.
+LAWS: dict[str, str | None] = {
+    "gaussian": None,
+    "laplace": None,
+    "uniform-ball": None,
+    "stretched-exponential": "rho",
+    "student-t": "nu",
+}
+
+
+@dataclass(frozen=True)
+class InitialLaw:
+    r"""Law of the particles at time 0, independent from particle to particle.
+
+    With :math:`C` coordinates per particle, before scaling:
+
+    - ``"gaussian"``: :math:`N(0, I_C)`;
+    - ``"laplace"``: independent coordinates of density :math:`\tfrac12 e^{-|u|}`;
+    - ``"uniform-ball"``: uniform on the unit ball of :math:`R^C`;
+    - ``"stretched-exponential"``: density proportional to :math:`e^{-|\theta|^\rho}`;
+    - ``"student-t"``: multivariate Student t with :math:`\nu` degrees of freedom.
+
+    A frozen output weight `a` is the constant 1 instead.
+
+    Parameters
+    ----------
+    law : str, default: "gaussian"
+        One of the names above.
+    scale : float or tuple of three floats, default: 1.0
+        Factor applied to every coordinate, or one factor each for `a`, `w` and `b`.
+    rho : float, optional
+        Exponent of the stretched exponential.
+    nu : float, optional
+        Degrees of freedom (tail index) of Student t.
+
+    Notes
+    -----
+    The draw of particle i depends only on the seed, the replica and i, so that a system of
+    N particles and one of M > N start from the same first N particles.
+    """
+
+    law: str = "gaussian"
+    scale: float | tuple[float, float, float] = 1.0
+    rho: float | None = None
+    nu: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.choice("init", self.law, LAWS)
+        if np.ndim(self.scale) == 0:
+            scale = checks.nonnegative("scale", self.scale)
+        elif len(self.scale) == 3:  # type: ignore[arg-type]
+            scale = tuple(checks.nonnegative("scale", s) for s in self.scale)  # type: ignore
+        else:
+            raise ValueError(f"scale must be one number or three (a, w, b), got {self.scale!r}.")
+        object.__setattr__(self, "scale", scale)
+        for name in ("rho", "nu"):
+            if LAWS[self.law] == name:
+                value = getattr(self, name)
+                if value is None:
+                    raise ValueError(f"The initial law {self.law!r} needs the parameter {name}.")
+                object.__setattr__(self, name, checks.positive(name, value))
+            elif getattr(self, name) is not None:
+                raise ValueError(f"The initial law {self.law!r} takes no parameter {name}.")
+
+    @property
+    def info(self) -> dict[str, object]:
+        """The parameters that are set, for records."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def coordinate_scale(self, problem: Problem) -> NDArray[np.float64]:
+        """Return the factor of every coordinate, shape (C,)."""
+        a, w, b = self.scale if isinstance(self.scale, tuple) else (self.scale,) * 3
+        parts = [a] * problem.n_outputs + [w] * problem.n_features + [b] * int(problem.bias)
+        return np.array(parts)
+
+    def sample(
+        self, problem: Problem, n_particles: int, *, seed: int = 0, replica: int = 0
+    ) -> NDArray[np.float64]:
+        """Draw the particles of one replica.
+
+        Parameters
+        ----------
+        problem : Problem
+            Gives the coordinates of a particle.
+        n_particles : int
+            Number of particles N.
+        seed : int
+            Seed of the generator.
+        replica : int
+            Index of the replica.
+
+        Returns
+        -------
+        ndarray, shape (C, N)
+            Coordinate-major points: rows `a`, then `w`, then `b`.
+        """
+        n_coordinates = problem.n_coordinates
+        # One more normal coordinate drives the radius of the radial laws.
+        normals = noise.gaussian(
+            seed, replica, 0, n_particles, n_coordinates + 1, stream=noise.INITIAL
+        )
+        points, radial = normals[:n_coordinates], normals[n_coordinates]
+        points = _TRANSFORMS[self.law](points, radial, self)
+        points = points * self.coordinate_scale(problem)[:, None]
+        if "a" not in problem.train:
+            points[: problem.n_outputs] = 1.0
+        return points
+
+
+def as_initial_law(init: str | InitialLaw) -> InitialLaw:
+    """Return `init` as a law; a string is a law of unit scale."""
+    if isinstance(init, InitialLaw):
+        return init
+    if isinstance(init, str):
+        return InitialLaw(init)
+    raise TypeError(
+        f"init must be the name of a law, an InitialLaw or Particles, got {type(init).__name__}."
+    )
+
+
+def _gaussian(points, radial, law):
+    return points
+
+
+def _laplace(points, radial, law):
+    # Quantile transform; each half uses its own tail, which loses no digits.
+    return -np.sign(points) * np.log(2 * special.ndtr(-np.abs(points)))
+
+
+def _radial_quantile(points, radial, quantile):
+    direction = points / np.linalg.norm(points, axis=0)
+    return direction * quantile(special.ndtr(radial))
+
+
+def _uniform_ball(points, radial, law):
+    return _radial_quantile(points, radial, lambda u: u ** (1 / points.shape[0]))
+
+
+def _stretched_exponential(points, radial, law):
+    # |θ|^ρ is Gamma(C/ρ) under the density exp(−|θ|^ρ).
+    shape = points.shape[0] / law.rho
+    return _radial_quantile(
+        points, radial, lambda u: special.gammaincinv(shape, u) ** (1 / law.rho)
+    )
+
+
+def _student_t(points, radial, law):
+    chi_squared = 2 * special.gammainccinv(law.nu / 2, special.ndtr(radial))
+    return points * np.sqrt(law.nu / chi_squared)
+
+
+_TRANSFORMS = {
+    "gaussian": _gaussian,
+    "laplace": _laplace,
+    "uniform-ball": _uniform_ball,
+    "stretched-exponential": _stretched_exponential,
+    "student-t": _student_t,
+}

@@ -1,0 +1,176 @@
+"""The result of a simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.flow.particles import Particles
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from meanfield.problem import Problem
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Particles and predictions of one simulation at its saved steps.
+
+    Attributes
+    ----------
+    problem : Problem
+        What was learned.
+    steps : ndarray of int, shape (T,)
+        The saved steps, ascending.
+    trajectory : tuple of Particles
+        The particles at each saved step.
+    predictions : ndarray, shape (R, T, n) or (R, T, n, k)
+        Network outputs on the training inputs at each saved step.
+    step_size : float
+        Step size η; step s is time ``s * step_size``.
+    seed : int
+        Seed of the noise and of the initial law.
+    info : dict
+        The other settings of the run.
+    """
+
+    problem: Problem
+    steps: NDArray[np.int64]
+    trajectory: tuple[Particles, ...]
+    predictions: Array
+    step_size: float
+    seed: int
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def particles(self) -> Particles:
+        """The particles at the last saved step."""
+        return self.trajectory[-1]
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Time ``step * step_size`` of each saved step, shape (T,)."""
+        return self.steps * self.step_size
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """Risk ``R(f) = (1/n) Σ_j ℓ(f(x_j), y_j)`` at each saved step, shape (R, T)."""
+        return self.problem.risk(self.predictions)
+
+    def at(self, step: int) -> Particles:
+        """Return the particles at a saved step.
+
+        Parameters
+        ----------
+        step : int
+            One of `steps`.
+
+        Returns
+        -------
+        Particles
+            All replicas.
+
+        Raises
+        ------
+        ValueError
+            The step was not saved.
+        """
+        position = np.flatnonzero(self.steps == step)
+        if len(position) == 0:
+            saved = ", ".join(map(str, self.steps[:8])) + (", ..." if len(self.steps) > 8 else "")
+            raise ValueError(
+                f"Step {step} was not saved (saved: {saved}); add it to save_at and run again."
+            )
+        return self.trajectory[int(position[0])]
+
+    def predict(self, X: ArrayLike, step: int | None = None) -> NDArray[np.float64]:
+        """Return the network outputs at new inputs.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+            Inputs.
+        step : int, optional
+            A saved step; the last one by default.
+
+        Returns
+        -------
+        ndarray, shape (R, m) or (R, m, k)
+            ``f(x) = (1/N) Σ_i a_i σ(⟨w_i, x⟩ + b_i)``.
+        """
+        particles = self.particles if step is None else self.at(step)
+        return predict(self.problem, particles, X)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the run as a dataset with dimensions step, replica, particle, feature, datum.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables `a`, `w`, `b` (when there is a bias), `predictions` and `loss`.
+        """
+        import xarray as xr
+
+        outputs = ("output",) if self.problem.vector_output else ()
+        points = ("step", "replica", "particle")
+        variables: dict[str, Any] = {
+            "a": ((*points, *outputs), np.stack([p.a for p in self.trajectory])),
+            "w": ((*points, "feature"), np.stack([p.w for p in self.trajectory])),
+            "predictions": (("replica", "step", "datum", *outputs), self.predictions),
+            "loss": (("replica", "step"), self.loss),
+        }
+        if self.problem.bias:
+            variables["b"] = (points, np.stack([p.b for p in self.trajectory]))
+        coordinates = {"step": self.steps, "time": ("step", self.times)}
+        attributes = {"step_size": self.step_size, "seed": str(self.seed)}
+        attributes.update({key: str(value) for key, value in self.info.items()})
+        return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({self.particles!r}, steps={self.steps[0]}..{self.steps[-1]} "
+            f"({len(self.steps)} saved), step_size={self.step_size:g}, "
+            f"loss={float(np.mean(self.loss[:, -1])):.4g})"
+        )
+
+
+def predict(problem: Problem, particles: Particles, X: ArrayLike) -> NDArray[np.float64]:
+    """Return the outputs of networks at inputs of the user's.
+
+    Parameters
+    ----------
+    problem : Problem
+        Gives the activation.
+    particles : Particles
+        The networks.
+    X : array_like, shape (m, d)
+        Inputs.
+
+    Returns
+    -------
+    ndarray, shape (R, m) or (R, m, k)
+        ``f(x) = (1/N) Σ_i a_i σ(⟨w_i, x⟩ + b_i)``.
+
+    Raises
+    ------
+    ValueError
+        X has another number of columns than the problem, or holds NaN.
+    """
+    from meanfield.flow import kernels
+
+    X = np.ascontiguousarray(X, dtype=float)
+    if X.ndim != 2 or X.shape[1] != problem.n_features:
+        raise ValueError(
+            f"X must have shape (m, {problem.n_features}) like the training inputs, got {X.shape}."
+        )
+    if not np.isfinite(X).all():
+        raise ValueError("X holds NaN or infinite values; drop or fill those rows first.")
+    theta = np.ascontiguousarray(particles.coordinates.swapaxes(1, 2), dtype=float)
+    outputs = kernels.forward(theta, X, problem.activation.code)
+    return outputs if problem.vector_output else outputs[..., 0]

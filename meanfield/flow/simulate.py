@@ -1,0 +1,237 @@
+"""Noisy gradient descent of N particles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield import checks
+from meanfield.flow.checkpoint import Checkpoint
+from meanfield.flow.dynamics import Dynamics
+from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.integrators import Integrator, get_integrator
+from meanfield.flow.march import Progress, march
+from meanfield.flow.particles import Particles
+from meanfield.flow.run import Run
+
+if TYPE_CHECKING:
+    from meanfield.problem import Problem
+
+Array = NDArray[np.floating]
+
+
+def simulate(
+    problem: Problem,
+    n_particles: int = 1024,
+    step_size: float = 0.1,
+    n_steps: int = 1000,
+    *,
+    seed: int = 0,
+    n_replicas: int = 1,
+    integrator: str | Integrator = "euler",
+    save_at: Sequence[int] | None = None,
+    init: str | InitialLaw | Particles = "gaussian",
+    drive: ArrayLike | None = None,
+    dtype: str = "float64",
+    temperature: ArrayLike | None = None,
+    substeps: int = 1,
+    first_replica: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    r"""Simulate networks of N neurons under noisy gradient descent in the mean-field scaling.
+
+    With :math:`f_N(x) = \frac1N \sum_i a_i σ(⟨w_i, x⟩ + b_i)`, each step is
+
+    .. math::
+
+        θ_i ← θ_i − η ∇_θ V[µ^N](θ_i) + \sqrt{2ητ}\, ξ_i, \qquad
+        V[µ](θ) = \frac1n \sum_j ℓ'(f_µ(x_j), y_j)\, a\, σ(⟨w, x_j⟩ + b) + \frac{λ}{2} |θ|^2 .
+
+    At λ = τ = 0 this is gradient descent of a plain two-layer network under µP.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, activation, loss, trained parameters, λ and τ.
+    n_particles : int, default: 1024
+        Neurons per network N.
+    step_size : float, default: 0.1
+        Step size η in units of the mean-field time.
+    n_steps : int, default: 1000
+        Number of steps.
+    seed : int, default: 0
+        Seed of the noise and of the initial law. The noise of a particle depends only on seed,
+        replica, step, particle and coordinate: not on N, threads, chunks or restarts.
+    n_replicas : int, default: 1
+        Independent networks R, run together.
+    integrator : str, default: "euler"
+        ``"euler"`` or ``"exponential-euler"`` (exact in the λ part).
+    save_at : sequence of int, optional
+        Steps whose particles are kept; the first and the last by default.
+    init : str, InitialLaw or Particles, default: "gaussian"
+        Initial law (a name means unit scale), or the particles to start from (one replica, or
+        R of them). Under a law, a frozen `a` is the constant 1.
+    drive : array_like, shape (n_steps[+ 1], n[, k]), or MeanFieldPath, optional
+        Predictions that replace the network's own in the gradient: the particles are then
+        independent McKean–Vlasov copies.
+    dtype : {"float64", "float32"}, default: "float64"
+        Precision of the particles and of the arithmetic.
+    temperature : float or array_like of shape (n_steps,), optional
+        Temperature τ_t of every step; the problem's by default.
+    substeps : int, default: 1
+        Each step takes the normalised sum of this many increments of the Brownian path: a run
+        with ``(step_size=m*h, substeps=m)`` sees the same path as one with ``step_size=h``.
+    first_replica : int, default: 0
+        Noise index of the first replica.
+    checkpoint : path-like, optional
+        File in which progress is kept. An existing one is continued, to the same bits.
+    progress : callable, optional
+        Called as ``progress(steps_done, n_steps)``.
+
+    Returns
+    -------
+    Run
+        Particles, predictions and loss at the saved steps.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used; the sentence names it.
+    DivergenceError
+        The run left the finite numbers; carries step, replica and a step size that held.
+    CheckpointError
+        The checkpoint is damaged or belongs to another run.
+
+    References
+    ----------
+    [RFL] Table 2 (µP for one hidden layer); Mei, Montanari, Nguyen, "A mean field view of the
+    landscape of two-layer neural networks", PNAS 2018.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(64, 2))
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]))
+    >>> run = mf.simulate(problem, n_particles=256, step_size=0.2, n_steps=100, n_replicas=4)
+    >>> run.predictions.shape
+    (4, 2, 64)
+    """
+    n_steps = checks.count("n_steps", n_steps, minimum=0)
+    n_particles = checks.count("n_particles", n_particles)
+    n_replicas = checks.count("n_replicas", n_replicas)
+    steps = saved_steps(save_at, n_steps)
+    dynamics = Dynamics(
+        problem=problem,
+        integrator=get_integrator(integrator),
+        step_size=checks.positive("step_size", step_size),
+        temperatures=temperatures(problem, temperature, n_steps),
+        seed=checks.seed(seed),
+        first_replica=checks.count("first_replica", first_replica, minimum=0),
+        substeps=checks.count("substeps", substeps),
+        drive=None if drive is None else _drive(problem, drive, n_steps),
+        dtype=checks.choice("dtype", dtype, ("float64", "float32")),
+    )
+    start = initial_state(dynamics, init, n_particles, n_replicas)
+    states = march(
+        dynamics,
+        start,
+        steps,
+        checkpoint=Checkpoint(checkpoint, dynamics.fingerprint(start, steps)),
+        progress=progress,
+    )
+    predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)
+    return Run(
+        problem=problem,
+        steps=steps,
+        trajectory=tuple(as_particles(problem, state) for state in states),
+        predictions=predictions if problem.vector_output else predictions[..., 0],
+        step_size=dynamics.step_size,
+        seed=dynamics.seed,
+        info={
+            "integrator": dynamics.integrator.name,
+            "dtype": dynamics.dtype,
+            "first_replica": dynamics.first_replica,
+            "substeps": dynamics.substeps,
+            "driven": drive is not None,
+            "init": "particles" if isinstance(init, Particles) else as_initial_law(init).info,
+        },
+    )
+
+
+def saved_steps(save_at: Sequence[int] | None, n_steps: int) -> NDArray[np.int64]:
+    """Return the saved steps, ascending and without repetition."""
+    if save_at is None:
+        return np.unique([0, n_steps])
+    steps = np.unique([checks.count("save_at", step, minimum=0) for step in save_at])
+    if len(steps) == 0 or steps[-1] > n_steps:
+        raise ValueError(
+            f"save_at must hold steps between 0 and n_steps={n_steps}, got {list(save_at)}."
+        )
+    return steps
+
+
+def temperatures(
+    problem: Problem, temperature: ArrayLike | None, n_steps: int
+) -> NDArray[np.float64]:
+    """Return the temperature of every step, shape (n_steps,)."""
+    values = np.asarray(problem.temperature if temperature is None else temperature, dtype=float)
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != n_steps):
+        raise ValueError(
+            f"temperature must be one number or one per step ({n_steps}), got shape {values.shape}."
+        )
+    if not np.all(np.isfinite(values) & (values >= 0)):
+        raise ValueError("temperature must be finite and at least 0 at every step.")
+    return np.broadcast_to(values, n_steps)
+
+
+def initial_state(
+    dynamics: Dynamics, init: str | InitialLaw | Particles, n_particles: int, n_replicas: int
+) -> Array:
+    """Return the state at step 0, shape (R, C, N), in the dtype of the run."""
+    problem = dynamics.problem
+    if not isinstance(init, Particles):
+        law = as_initial_law(init)
+        replicas = range(dynamics.first_replica, dynamics.first_replica + n_replicas)
+        state = np.empty((n_replicas, problem.n_coordinates, n_particles), dynamics.dtype)
+        for r, replica in enumerate(replicas):
+            state[r] = law.sample(problem, n_particles, seed=dynamics.seed, replica=replica)
+        return state
+    points = init.coordinates
+    shape = (n_replicas, n_particles, problem.n_coordinates)
+    if points.shape not in (shape, (1, *shape[1:])):
+        raise ValueError(
+            f"init holds particles of shape (replicas, particles, coordinates) = {points.shape}, "
+            f"but this run needs {shape}; set n_replicas and n_particles to match."
+        )
+    if not np.isfinite(points).all():
+        raise ValueError("init holds NaN or infinite particles; start from finite ones.")
+    points = np.broadcast_to(points, shape).swapaxes(1, 2)
+    return np.array(points, dtype=dynamics.dtype, order="C")
+
+
+def as_particles(problem: Problem, state: Array) -> Particles:
+    """Return a state (R, C, N) as particles."""
+    return Particles.from_coordinates(
+        state.swapaxes(1, 2), problem.n_outputs, problem.bias, problem.vector_output
+    )
+
+
+def _drive(problem: Problem, drive: ArrayLike, n_steps: int) -> NDArray[np.float64]:
+    """Return the driving predictions of every step, shape (n_steps, n, k)."""
+    values = np.asarray(getattr(drive, "predictions", drive), dtype=float)
+    if values.ndim == 2:
+        values = values[..., None]
+    wanted = (problem.n_data, problem.n_outputs)
+    if values.ndim != 3 or values.shape[1:] != wanted or len(values) < n_steps:
+        raise ValueError(
+            f"drive must hold the predictions of at least n_steps={n_steps} steps, shape "
+            f"(steps, n={wanted[0]}, k={wanted[1]}), got {values.shape}."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("drive holds NaN or infinite predictions.")
+    return np.ascontiguousarray(values[:n_steps])

@@ -1,0 +1,208 @@
+"""The mean-field path: predictions of the infinitely wide network at every step."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield import checks
+from meanfield.flow.checkpoint import Checkpoint
+from meanfield.flow.dynamics import Dynamics
+from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.integrators import get_integrator
+from meanfield.flow.march import Progress, march
+from meanfield.flow.particles import Particles
+from meanfield.flow.simulate import as_particles, initial_state, temperatures
+from meanfield.limit.gaussian import gaussian_closure
+
+if TYPE_CHECKING:
+    from meanfield.problem import Problem
+
+#: Noise index of the large reference system: far from the replicas of any study, so that it is
+#: independent of them although the seed is the same.
+REFERENCE_REPLICA = 2**32 - 1
+
+METHODS = ("particles", "gaussian")
+
+
+@dataclass(frozen=True, eq=False)
+class MeanFieldPath:
+    """Predictions of the mean-field law along the flow.
+
+    Attributes
+    ----------
+    predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, k)
+        ``f̄_t(x_j)`` at every step; pass the path as ``drive=`` to `simulate` for
+        McKean–Vlasov copies.
+    problem : Problem
+        What was learned.
+    step_size : float
+        Step size η.
+    method : str
+        ``"particles"`` or ``"gaussian"``.
+    n_particles : int or None
+        Size M of the system behind the path, whose error is O(1/M); None when it is exact.
+    particles : Particles or None
+        Its particles at the last step.
+    details : object
+        Further results of the method: the `GaussianClosure` for ``"gaussian"``.
+    settings : dict
+        Integrator and initial law, which a study of this path must share.
+    """
+
+    predictions: NDArray[np.float64]
+    problem: Problem
+    step_size: float
+    method: str
+    n_particles: int | None = None
+    particles: Particles | None = None
+    details: Any = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.predictions) - 1
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """Risk at every step, shape (n_steps + 1,)."""
+        return self.problem.risk(self.predictions)
+
+    def __repr__(self) -> str:
+        size = "" if self.n_particles is None else f", n_particles={self.n_particles}"
+        return (
+            f"MeanFieldPath(method={self.method!r}{size}, n_steps={self.n_steps}, "
+            f"step_size={self.step_size:g}, loss={float(self.loss[-1]):.4g})"
+        )
+
+
+def mean_field(
+    problem: Problem,
+    method: str = "particles",
+    *,
+    step_size: float = 0.1,
+    n_steps: int = 1000,
+    n_particles: int = 2**17,
+    seed: int = 0,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    dtype: str = "float64",
+    temperature: ArrayLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> MeanFieldPath:
+    r"""Compute the mean-field prediction path :math:`\bar f_t(x_j)`.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network, loss, λ and τ.
+    method : {"particles", "gaussian"}, default: "particles"
+        ``"particles"``: one large system, with error O(1/n_particles) in mean square.
+        ``"gaussian"``: the exact closure for the identity activation with `a` frozen at 1 and
+        squared loss.
+    step_size : float, default: 0.1
+        Step size η.
+    n_steps : int, default: 1000
+        Number of steps.
+    n_particles : int, default: 131072
+        Size M of the large system; keep it at 100 times the largest N it is compared with.
+    seed : int, default: 0
+        Seed; the large system is independent of every replica of the same seed.
+    integrator : str, default: "euler"
+        As in `simulate`; the path is the limit of *that* discrete scheme.
+    init : str or InitialLaw, default: "gaussian"
+        Initial law.
+    dtype : {"float64", "float32"}, default: "float64"
+        Precision of the large system.
+    temperature : float or array_like of shape (n_steps,), optional
+        Temperature of every step; the problem's by default.
+    checkpoint : path-like, optional
+        File in which progress is kept and from which it is continued.
+    progress : callable, optional
+        Called as ``progress(steps_done, n_steps)``.
+
+    Returns
+    -------
+    MeanFieldPath
+        Predictions at every step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used, or the method does not apply to the problem.
+    DivergenceError
+        The path left the finite numbers.
+
+    References
+    ----------
+    [RFL] §2 (mean-field analysis); Sznitman, "Topics in propagation of chaos", 1991.
+    """
+    checks.choice("method", method, METHODS)
+    n_steps = checks.count("n_steps", n_steps, minimum=0)
+    step_size = checks.positive("step_size", step_size)
+    law = as_initial_law(init)
+    taus = temperatures(problem, temperature, n_steps)
+    settings = {
+        "integrator": get_integrator(integrator).name,
+        "init": law,
+        "temperatures": taus,
+    }
+    if method == "gaussian":
+        return _gaussian(problem, step_size, law, taus, settings)
+    dynamics = Dynamics(
+        problem=problem,
+        integrator=get_integrator(integrator),
+        step_size=step_size,
+        temperatures=taus,
+        seed=checks.seed(seed),
+        first_replica=REFERENCE_REPLICA,
+        dtype=checks.choice("dtype", dtype, ("float64", "float32")),
+    )
+    start = initial_state(dynamics, law, checks.count("n_particles", n_particles), 1)
+    path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs), dynamics.dtype)
+    last = np.array([n_steps])
+    store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))
+    states = march(dynamics, start, last, path=path, checkpoint=store, progress=progress)
+    return MeanFieldPath(
+        predictions=_squeeze(problem, path[0].astype(float)),
+        problem=problem,
+        step_size=step_size,
+        method=method,
+        n_particles=n_particles,
+        particles=as_particles(problem, states[-1]),
+        settings=settings,
+    )
+
+
+def _gaussian(problem, step_size, law, temperatures, settings) -> MeanFieldPath:
+    if law.law != "gaussian":
+        raise ValueError(
+            f"method='gaussian' needs init='gaussian', got {law.law!r}; use method='particles'."
+        )
+    scale = law.coordinate_scale(problem)[problem.n_outputs :]
+    closure = gaussian_closure(
+        problem,
+        step_size=step_size,
+        n_steps=len(temperatures),
+        integrator=settings["integrator"],
+        temperatures=temperatures,
+        initial_covariance=np.diag(scale**2),
+    )
+    return MeanFieldPath(
+        predictions=closure.predictions,
+        problem=problem,
+        step_size=step_size,
+        method="gaussian",
+        details=closure,
+        settings=settings,
+    )
+
+
+def _squeeze(problem: Problem, predictions: NDArray) -> NDArray:
+    return predictions if problem.vector_output else predictions[..., 0]
