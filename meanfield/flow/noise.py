@@ -1,0 +1,117 @@
+"""Noise as a function: every number is determined by (seed, replica, step, particle, coordinate).
+
+Counter-based generation (Philox-4x32-10, [1]_) needs no state, so a particle's Brownian path does
+not depend on how many particles run beside it, on the number of threads, or on a restart.
+
+Counter and key of particle ``i``, coordinate ``c``::
+
+    key      = (seed mod 2^32, seed div 2^32)
+    counter  = (16 (i div 64) + i mod 16,  c + 2^24 stream,  step,  replica)
+
+and of the four words of that call the particle owns number ``s = (i mod 64) div 16``. Gaussians
+come from Box–Muller: words ``(x, y)`` of an even and the following odd slot give
+
+    u = (x + 1/2) 2^-32,  v = y 2^-32,   √(−2 ln u) cos 2πv  and  √(−2 ln u) sin 2πv.
+
+References
+----------
+.. [1] J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC '11 (2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from meanfield.flow import kernels
+
+BROWNIAN, INITIAL, INITIAL_UNIFORM, MINIBATCH = 0, 1, 2, 3  # streams
+
+
+def gaussian(
+    seed: int,
+    replica: int,
+    step: int,
+    n_particles: int,
+    coordinates: int | Sequence[int],
+    stream: int = BROWNIAN,
+    dtype: str | np.dtype = "float64",
+) -> np.ndarray:
+    """Standard normal variables ξ of one replica and step.
+
+    Parameters
+    ----------
+    seed : int
+        0 ≤ seed < 2^64.
+    replica, step : int
+        0 ≤ replica, step < 2^32.
+    n_particles : int
+        How many particles, from particle 0.
+    coordinates : int or sequence of int
+        Which coordinates; an integer ``c`` stands for ``0 .. c-1``.
+    stream : int
+        0 Brownian increments, 1 initial law, 2 uniforms of the initial law, 3 minibatches.
+    dtype : str or dtype
+        "float32" or "float64": the same numbers up to rounding.
+
+    Returns
+    -------
+    ndarray
+        (number of coordinates, n_particles).
+    """
+    chosen = _checked(seed, replica, step, coordinates, stream)
+    out = np.empty((chosen.size, n_particles), np.dtype(dtype))
+    kernels.fill_gaussians(out, chosen, stream, step, replica, np.uint64(seed))
+    return out
+
+
+def words(
+    seed: int,
+    replica: int,
+    step: int,
+    n_particles: int,
+    coordinates: int | Sequence[int],
+    stream: int = INITIAL_UNIFORM,
+) -> np.ndarray:
+    """The raw 32-bit words, one per particle and coordinate (arguments as in `gaussian`)."""
+    chosen = _checked(seed, replica, step, coordinates, stream)
+    out = np.empty((chosen.size, n_particles), np.uint32)
+    kernels.fill_words(out, chosen, stream, step, replica, np.uint64(seed))
+    return out
+
+
+def uniform(
+    seed: int,
+    replica: int,
+    step: int,
+    n_particles: int,
+    coordinates: int | Sequence[int],
+    stream: int = INITIAL_UNIFORM,
+) -> np.ndarray:
+    """Uniform variables ``(x + 1/2) 2^-32`` in (0, 1), float64 (arguments as in `gaussian`)."""
+    return (words(seed, replica, step, n_particles, coordinates, stream) + 0.5) * 2.0**-32
+
+
+def philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Philox-4x32-10: the words (..., 4) of counters (..., 4) under keys (..., 2), all uint32."""
+    counter = np.asarray(counter, np.uint32)
+    key = np.broadcast_to(np.asarray(key, np.uint32), (*counter.shape[:-1], 2))
+    out = np.empty_like(counter)
+    kernels.fill_philox(out.reshape(-1, 4), counter.reshape(-1, 4), key.reshape(-1, 2))
+    return out
+
+
+def _checked(
+    seed: int, replica: int, step: int, coordinates: int | Sequence[int], stream: int
+) -> np.ndarray:
+    """Coordinates as an array, after checking that all counter words are in range."""
+    for name, value, bits in (
+        ("seed", seed, 64), ("replica", replica, 32), ("step", step, 32), ("stream", stream, 8)
+    ):  # fmt: skip
+        if not 0 <= value < 2**bits:
+            raise ValueError(f"{name} is {value}; it must lie in [0, 2^{bits}).")
+    chosen = np.arange(coordinates) if isinstance(coordinates, int) else np.asarray(coordinates)
+    if chosen.size and not (chosen.min() >= 0 and chosen.max() < 2**24):
+        raise ValueError(f"coordinates reach {chosen.max()}; they must lie in [0, 2^24).")
+    return chosen.astype(np.int64)
