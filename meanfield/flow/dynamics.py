@@ -74,10 +74,6 @@ class Dynamics:
         return self.problem.X.astype(self.dtype)
 
     @cached_property
-    def _targets(self) -> Array:
-        return self.problem.targets.astype(self.dtype)
-
-    @cached_property
     def _coefficients(self) -> Coefficients:
         return step_coefficients(self.problem, self.integrator, self.step_size, self.temperatures)
 
@@ -97,8 +93,9 @@ class Dynamics:
         )
 
     def predictions(self, theta: Array) -> Array:
-        """Return f on the training inputs, shape (R, n, k), for a state (R, C, N)."""
-        return kernels.forward(theta, self._inputs, self.problem.activation.code)
+        """Return f on the training inputs, float64 of shape (R, n, k), for a state (R, C, N)."""
+        problem = self.problem
+        return kernels.forward(theta, self._inputs, problem.activation.code, problem.n_outputs)
 
     def advance(
         self, theta: Array, first_step: int, last_step: int, predictions: Array | None = None
@@ -111,7 +108,7 @@ class Dynamics:
             State at `first_step`; afterwards the state at `last_step`.
         first_step, last_step : int
             Step numbers.
-        predictions : ndarray, shape (R, last_step - first_step, n, k), optional
+        predictions : ndarray of float64, shape (R, last_step - first_step, n, k), optional
             Filled with f before each step.
 
         Raises
@@ -124,18 +121,18 @@ class Dynamics:
         step, replica = kernels.advance(
             theta,
             self._inputs,
-            self._targets,
+            self.problem.targets,
             first_step=first_step,
             seed=self.seed,
-            first_replica=self.first_replica,
+            replica0=self.first_replica,
             decay=coefficients.decay,
             gain=coefficients.gain,
             noise=coefficients.noise[steps],
             activation=self.problem.activation.code,
             loss=self.problem.loss.code,
             drive=None if self.drive is None else self.drive[steps],
-            predictions=predictions,
+            predictions_out=predictions,
             substeps=self.substeps,
         )
         if step >= 0:
-            raise Diverged(step, replica)
+            raise Diverged(step, replica - self.first_replica)

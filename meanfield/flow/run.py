@@ -172,5 +172,5 @@ def predict(problem: Problem, particles: Particles, X: ArrayLike) -> NDArray[np.
     if not np.isfinite(X).all():
         raise ValueError("X holds NaN or infinite values; drop or fill those rows first.")
     theta = np.ascontiguousarray(particles.coordinates.swapaxes(1, 2), dtype=float)
-    outputs = kernels.forward(theta, X, problem.activation.code)
+    outputs = kernels.forward(theta, X, problem.activation.code, problem.n_outputs)
     return outputs if problem.vector_output else outputs[..., 0]

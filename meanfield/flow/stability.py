@@ -68,7 +68,7 @@ def _stable_step_size(dynamics, start, replica, step) -> float | None:
             substeps=1,
         )
         try:
-            trial.advance(np.ascontiguousarray(start), 0, n_steps)
+            trial.advance(np.array(start, order="C"), 0, n_steps)
         except Diverged:
             continue
         return trial.step_size

@@ -165,12 +165,12 @@ def mean_field(
         dtype=checks.choice("dtype", dtype, ("float64", "float32")),
     )
     start = initial_state(dynamics, law, checks.count("n_particles", n_particles), 1)
-    path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs), dynamics.dtype)
+    path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs))
     last = np.array([n_steps])
     store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))
     states = march(dynamics, start, last, path=path, checkpoint=store, progress=progress)
     return MeanFieldPath(
-        predictions=_squeeze(problem, path[0].astype(float)),
+        predictions=path[0] if problem.vector_output else path[0, ..., 0],
         problem=problem,
         step_size=step_size,
         method=method,
@@ -202,7 +202,3 @@ def _gaussian(problem, step_size, law, temperatures, settings) -> MeanFieldPath:
         details=closure,
         settings=settings,
     )
-
-
-def _squeeze(problem: Problem, predictions: NDArray) -> NDArray:
-    return predictions if problem.vector_output else predictions[..., 0]
