@@ -3,7 +3,58 @@
 from __future__ import annotations
 
 from meanfield.problem.activations import ACTIVATIONS, Activation, get_activation
+from meanfield.problem.bundled import diabetes, digits
+from meanfield.problem.data import Data, from_arrays
+from meanfield.problem.draws import draw_inputs
+from meanfield.problem.files import csv, npz
 from meanfield.problem.losses import LOSSES, Loss, get_loss
-from meanfield.problem.problem import Problem
+from meanfield.problem.problem import PARAMETERS, Problem
+from meanfield.problem.sources import SOURCES, load
+from meanfield.problem.synthetic import (
+    from_target,
+    hermite,
+    multi_index,
+    parity,
+    single_index,
+    teacher,
+)
+from meanfield.problem.targets import (
+    HermiteTarget,
+    IndexTarget,
+    Parity,
+    Target,
+    Teacher,
+    hermite_table,
+)
 
-__all__ = ["ACTIVATIONS", "LOSSES", "Activation", "Loss", "Problem", "get_activation", "get_loss"]
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "PARAMETERS",
+    "SOURCES",
+    "Activation",
+    "Data",
+    "HermiteTarget",
+    "IndexTarget",
+    "Loss",
+    "Parity",
+    "Problem",
+    "Target",
+    "Teacher",
+    "csv",
+    "diabetes",
+    "digits",
+    "draw_inputs",
+    "from_arrays",
+    "from_target",
+    "get_activation",
+    "get_loss",
+    "hermite",
+    "hermite_table",
+    "load",
+    "multi_index",
+    "npz",
+    "parity",
+    "single_index",
+    "teacher",
+]

@@ -169,25 +169,8 @@ def _softplus(z: np.ndarray) -> np.ndarray:
     return np.logaddexp(z, 0)
 
 
-def hermite(z: np.ndarray, order: int) -> np.ndarray:
-    """Evaluate the probabilists' Hermite polynomial ``He_order``, not normalised.
-
-    By the recurrence ``He_{k+1}(z) = z He_k(z) − k He_{k−1}(z)``; under ``z ~ N(0, 1)``,
-    ``E[He_j He_k] = k! δ_jk``.
-
-    Parameters
-    ----------
-    z : array_like
-        Any shape. A floating dtype is kept; integers become float64.
-    order : int
-        Degree, at least 0.
-
-    Returns
-    -------
-    ndarray
-        Same shape as `z`.
-    """
-    z = _floating(z)
+def _hermite(z: np.ndarray, order: int) -> np.ndarray:
+    """Evaluate He_order by the recurrence He_{k+1} = z He_k − k He_{k−1}."""
     previous, current = np.zeros_like(z), np.ones_like(z)
     for k in range(order):
         previous, current = current, z * current - k * previous
@@ -195,7 +178,7 @@ def hermite(z: np.ndarray, order: int) -> np.ndarray:
 
 
 def _hermite_derivative(z: np.ndarray, order: int) -> np.ndarray:
-    return order * hermite(z, order - 1)
+    return order * _hermite(z, order - 1)
 
 
 _SILU_LIPSCHITZ = 1.099839320128867  # silu′ at the root 2.39935728... of z tanh(z/2) = 2
@@ -223,7 +206,7 @@ def _table() -> dict[str, Activation]:
         ("abs", even, True, False, 1.0, None, np.abs, np.sign),
     ]
     for k in range(1, 7):
-        value, derivative = partial(hermite, order=k), partial(_hermite_derivative, order=k)
+        value, derivative = partial(_hermite, order=k), partial(_hermite_derivative, order=k)
         sup = 1.0 if k == 1 else math.inf
         rows.append((f"he{k}", odd if k % 2 else even, k == 1, True, sup, k, value, derivative))
     return {row[0]: Activation(row[0], code, *row[1], *row[2:]) for code, row in enumerate(rows)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from meanfield.errors import suggest
 from meanfield.problem.losses import Loss
 
 _ENCODE = "np.unique({0}, return_inverse=True)[1]"
@@ -101,7 +103,7 @@ def as_inputs(X: Any, name: str = "X", n_features: int | None = None) -> np.ndar
             f"pass {name}.reshape(len({name}), -1)."
         )
     if n_features is not None and X.shape[1] != n_features:
-        raise ValueError(f"{name} must have {n_features} columns like X, got shape {X.shape}.")
+        raise ValueError(f"{name} must have {n_features} columns, got shape {X.shape}.")
     return X
 
 
@@ -220,3 +222,62 @@ def as_nonnegative(value: Any, name: str) -> float:
     if not 0 <= number < math.inf:
         raise ValueError(f"{name} must be finite and not negative, got {number}.")
     return number + 0.0
+
+
+def as_count(value: Any, name: str, minimum: int = 1) -> int:
+    """Return an integer that is not too small.
+
+    Parameters
+    ----------
+    value : int
+        The number.
+    name : str
+        What to call it in an error.
+    minimum : int
+        Least value allowed.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not an integer.
+    ValueError
+        If `value` is less than `minimum`.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r}.")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}.")
+    return int(value)
+
+
+def one_of(value: str, name: str, options: Iterable[str]) -> str:
+    """Return a name that is among the options.
+
+    Parameters
+    ----------
+    value : str
+        The name.
+    name : str
+        What to call the argument in an error.
+    options : iterable of str
+        Names allowed.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    ValueError
+        If `value` is not among `options`.
+    """
+    options = list(options)
+    if value not in options:
+        raise ValueError(f"Unknown {name} {value!r}.{suggest(value, options)}")
+    return value

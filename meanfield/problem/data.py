@@ -1,0 +1,239 @@
+"""Data of a problem, and how raw rows become it: split, subsample, standardise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from meanfield.problem.checks import as_count, as_inputs, as_nonnegative, as_numbers, one_of
+from meanfield.problem.draws import generator
+from meanfield.problem.problem import Problem
+from meanfield.problem.targets import Target
+
+Standardization = Literal["none", "zscore", "unit"]
+"""Names of the ways to standardise inputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Training data, held-out data, and the record of where they come from.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Training inputs.
+    y : ndarray of shape (n,) or (n, k)
+        Training labels.
+    X_test : ndarray of shape (n_test, d), optional
+        Held-out inputs.
+    y_test : ndarray of shape (n_test,) or (n_test, k), optional
+        Held-out labels.
+    info : dict
+        The source and what was done to it, in types that JSON knows.
+    target : Target, optional
+        The function that labels were made from, for synthetic data.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    target: Target | None = None
+
+    def problem(self, **options: Any) -> Problem:
+        """Make a problem from the data.
+
+        Parameters
+        ----------
+        **options
+            Arguments of `Problem` other than the data.
+
+        Returns
+        -------
+        Problem
+            Named after the source unless ``name`` is given.
+        """
+        data = {"X": self.X, "y": self.y, "X_test": self.X_test, "y_test": self.y_test}
+        return Problem(**{"name": self.info.get("source"), **data, **options})
+
+    def standardized(self, X: np.ndarray) -> np.ndarray:
+        """Do to raw inputs what was done to the training inputs.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, d)
+            Inputs in the units of the source.
+
+        Returns
+        -------
+        ndarray of shape (m, d)
+            ``(X − mean) / scale`` with the recorded statistics of the training part.
+        """
+        X = as_inputs(X, n_features=self.X.shape[1])
+        if "x_mean" not in self.info:
+            return X
+        return (X - self.info["x_mean"]) / self.info["x_scale"]
+
+    def original_units(self, predictions: np.ndarray) -> np.ndarray:
+        """Map predictions back to the units of the source's labels.
+
+        Parameters
+        ----------
+        predictions : array_like
+            Predictions for the standardised labels.
+
+        Returns
+        -------
+        ndarray
+            ``mean + scale · predictions``, or `predictions` when labels were not standardised.
+        """
+        if "y_mean" not in self.info:
+            return np.asarray(predictions)
+        return np.asarray(self.info["y_mean"]) + np.asarray(self.info["y_scale"]) * predictions
+
+
+def from_arrays(
+    X: Any,
+    y: Any,
+    *,
+    X_test: Any = None,
+    y_test: Any = None,
+    standardize: Standardization = "none",
+    standardize_y: bool = False,
+    test_fraction: float = 0.0,
+    split_seed: int = 0,
+    n_samples: int | None = None,
+    stratify: bool = False,
+    info: dict[str, Any] | None = None,
+) -> Data:
+    """Split, subsample and standardise arrays.
+
+    The held-out rows are chosen first, so they do not depend on `n_samples`, and the training rows
+    of a smaller `n_samples` are among those of a larger one. Statistics come from the training
+    part only.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Inputs.
+    y : array_like of shape (n,) or (n, k)
+        Labels.
+    X_test, y_test : array_like, optional
+        A held-out part of its own; then `test_fraction` must be 0.
+    standardize : {"none", "zscore", "unit"}
+        Inputs as they are; each column to mean 0 and variance 1; or that divided by the square
+        root of the number of columns that vary, so that ``E|x|² = 1``, which suits first-layer
+        weights ``w ~ N(0, I)``. Constant columns are centred, not scaled, and recorded.
+    standardize_y : bool
+        Whether labels are brought to mean 0 and variance 1.
+    test_fraction : float
+        Fraction of rows held out, 0 ≤ fraction < 1.
+    split_seed : int
+        Seed of the choice of rows.
+    n_samples : int, optional
+        Number of training rows to keep; all by default.
+    stratify : bool
+        Whether held-out and training rows keep the proportions of the labels.
+    info : dict, optional
+        A record to extend.
+
+    Returns
+    -------
+    Data
+        With ``info`` holding the rows of the split and the statistics used.
+
+    Raises
+    ------
+    TypeError
+        If an array does not hold real numbers.
+    ValueError
+        If arrays disagree in shape or an option is out of range.
+    """
+    one_of(standardize, "standardize", get_args(Standardization))
+    X, y = _pair(X, y, "")
+    info = {"source": "arrays", **(info or {}), "standardize": standardize}
+    rows, test_rows = _split(y, test_fraction, split_seed, n_samples, stratify)
+    info |= {"split_seed": split_seed, "train_rows": rows.tolist()}
+    if X_test is None and y_test is None:
+        info["test_rows"] = test_rows.tolist()
+        X_test, y_test = (X[test_rows], y[test_rows]) if len(test_rows) else (None, None)
+    elif len(test_rows):
+        raise ValueError("test_fraction must be 0 when there are X_test and y_test already.")
+    else:
+        X_test, y_test = _pair(X_test, y_test, "_test")
+        if X_test.shape[1:] != X.shape[1:] or y_test.shape[1:] != y.shape[1:]:
+            raise ValueError(
+                f"X_test {X_test.shape} and y_test {y_test.shape} must have the columns of "
+                f"X {X.shape} and y {y.shape}."
+            )
+    X, y = X[rows], y[rows]
+    if standardize != "none":
+        mean, scale, constant = _statistics(X)
+        if standardize == "unit":
+            scale = scale * np.sqrt(max(1, X.shape[1] - len(constant)))
+        X, X_test = _apply(X, mean, scale), _apply(X_test, mean, scale)
+        info |= {"x_mean": mean.tolist(), "x_scale": scale.tolist(), "constant_features": constant}
+    if standardize_y:
+        mean, scale, constant = _statistics(y)
+        if constant:
+            raise ValueError("standardize_y needs labels that vary on the training rows.")
+        y, y_test = _apply(y, mean, scale), _apply(y_test, mean, scale)
+        info |= {"y_mean": mean.tolist(), "y_scale": scale.tolist()}
+    return Data(X, y, X_test, y_test, info)
+
+
+def _pair(X: Any, y: Any, suffix: str) -> tuple[np.ndarray, np.ndarray]:
+    """Check inputs and labels against each other."""
+    if X is None or y is None:
+        raise ValueError(f"{'X' if X is None else 'y'}{suffix} is missing; give both or neither.")
+    X, numbers = as_inputs(X, "X" + suffix), as_numbers(y, "y" + suffix)
+    y = numbers.astype(np.int64) if np.asarray(y).dtype.kind in "iu" else numbers
+    if y.ndim not in (1, 2) or len(y) != len(X):
+        raise ValueError(
+            f"y{suffix} must have one row for each of the {len(X)} rows of X{suffix}, "
+            f"got shape {y.shape}."
+        )
+    return X, y
+
+
+def _split(
+    y: np.ndarray, test_fraction: float, seed: int, n_samples: int | None, stratify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose training and held-out rows, each in ascending order."""
+    if as_nonnegative(test_fraction, "test_fraction") >= 1:
+        raise ValueError(f"test_fraction must be below 1, got {test_fraction}.")
+    order = generator(seed, 0).permutation(len(y))
+    if stratify:
+        order = order[np.argsort(_class_quantiles(y[order]), kind="stable")]
+    n_test = round(test_fraction * len(y))
+    n_left = len(y) - n_test
+    if n_left == 0:
+        raise ValueError(f"test_fraction={test_fraction} leaves none of {len(y)} rows to train on.")
+    n_train = n_left if n_samples is None else as_count(n_samples, "n_samples")
+    if n_train > n_left:
+        raise ValueError(f"n_samples must be at most the {n_left} training rows, got {n_samples}.")
+    return np.sort(order[n_test:][:n_train]), np.sort(order[:n_test])
+
+
+def _class_quantiles(labels: np.ndarray) -> np.ndarray:
+    """Place each row within its class, from 0 to 1: sorted by this, any stretch is balanced."""
+    quantiles = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        quantiles[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return quantiles
+
+
+def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Return mean, scale and the constant columns; a constant column keeps scale 1."""
+    constant = (values == values[0]).all(axis=0)
+    mean = np.where(constant, values[0], values.mean(axis=0))
+    scale = np.where(constant, 1.0, values.std(axis=0))
+    return mean, scale, np.flatnonzero(constant).tolist()
+
+
+def _apply(values: np.ndarray | None, mean: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
+    return None if values is None else (values - mean) / scale

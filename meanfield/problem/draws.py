@@ -1,0 +1,88 @@
+"""What is drawn at random: generators, directions and input laws."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import numpy as np
+
+from meanfield.problem.checks import as_count, as_nonnegative, one_of
+
+InputLaw = Literal["gaussian", "uniform-cube", "sphere", "rademacher"]
+"""Names of the input laws; each is centred with unit covariance."""
+
+_MAX_DRAWS = 10_000
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """Return the Philox generator of one stream of a seed; streams are independent."""
+    sequence = np.random.SeedSequence((as_count(seed, "seed", minimum=0), stream))
+    return np.random.Generator(np.random.Philox(sequence))
+
+
+def draw_inputs(
+    law: InputLaw, n_points: int, n_features: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw independent inputs, centred with unit covariance.
+
+    The first ``n`` rows do not depend on how many are drawn.
+
+    Parameters
+    ----------
+    law : {"gaussian", "uniform-cube", "sphere", "rademacher"}
+        ``"gaussian"``: ``N(0, I)``; ``"uniform-cube"``: uniform on ``[−√3, √3]^d``; ``"sphere"``:
+        uniform on the sphere of radius ``√d``; ``"rademacher"``: uniform on ``{−1, 1}^d``.
+    n_points : int
+        Number of rows ``n``.
+    n_features : int
+        Input dimension ``d``.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+        The inputs.
+
+    Raises
+    ------
+    ValueError
+        If the law is unknown.
+    """
+    one_of(law, "inputs", get_args(InputLaw))
+    if law == "gaussian":
+        return rng.standard_normal((n_points, n_features))
+    if law == "sphere":
+        return math.sqrt(n_features) * unit_rows(rng, n_points, n_features)
+    uniform = rng.random((n_points, n_features))
+    if law == "uniform-cube":
+        return math.sqrt(3) * (2 * uniform - 1)
+    return np.where(uniform < 0.5, -1.0, 1.0)
+
+
+def unit_rows(rng: np.random.Generator, n_rows: int, n_columns: int) -> np.ndarray:
+    """Draw vectors uniformly on the unit sphere."""
+    rows = rng.standard_normal((n_rows, n_columns))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def directions_apart(
+    rng: np.random.Generator, n_atoms: int, n_features: int, min_angle: float
+) -> np.ndarray:
+    """Draw unit vectors one after the other, each until it is far from those before."""
+    if as_nonnegative(min_angle, "min_angle") > 90:
+        raise ValueError(f"min_angle must be 0 to 90 degrees, got {min_angle}.")
+    limit = math.cos(math.radians(min_angle))
+    chosen = np.empty((n_atoms, n_features))
+    for i in range(n_atoms):
+        for _ in range(_MAX_DRAWS):
+            chosen[i] = unit_rows(rng, 1, n_features)[0]
+            if min_angle == 0 or (np.abs(chosen[:i] @ chosen[i]) <= limit).all():
+                break
+        else:
+            raise ValueError(
+                f"min_angle={min_angle} found room for {i} of {n_atoms} directions in "
+                f"{n_features} dimensions; lower min_angle."
+            )
+    return chosen

@@ -1,0 +1,261 @@
+"""Data from files: npz archives (pickles are refused) and csv tables."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import math
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meanfield.errors import suggest
+from meanfield.problem.data import Data, Standardization, from_arrays
+
+_MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}
+_DELIMITERS = "\t;|, "
+
+
+def npz(
+    *,
+    path: str | Path,
+    X: str = "X",
+    y: str = "y",
+    X_test: str = "X_test",
+    y_test: str = "y_test",
+    standardize: Standardization = "none",
+    standardize_y: bool = False,
+    test_fraction: float = 0.0,
+    split_seed: int = 0,
+    n_samples: int | None = None,
+) -> Data:
+    """Read arrays from an npz archive; nothing in it is unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+        The archive.
+    X, y : str
+        Names of the arrays of inputs and labels.
+    X_test, y_test : str
+        Names of the held-out arrays; under the default names they may be absent.
+    standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation and choice of rows.
+
+    Returns
+    -------
+    Data
+        The data.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TypeError
+        If an array does not hold real numbers.
+    ValueError
+        If the file is not an npz archive, holds pickles, or lacks an array.
+    """
+    path = _existing(path)
+    archive = _read(path, partial(np.load, path, allow_pickle=False))
+    if isinstance(archive, np.ndarray):
+        raise ValueError(f"{path} holds one bare array; save it with np.savez(path, X=X, y=y).")
+    with archive:
+        wanted = {"X": X, "y": y}
+        if (X_test, y_test) != ("X_test", "y_test") or {X_test, y_test} & set(archive.files):
+            wanted |= {"X_test": X_test, "y_test": y_test}
+        for name in wanted.values():
+            if name not in archive.files:
+                found = ", ".join(archive.files) or "nothing"
+                raise ValueError(f"{path} has no array {name!r}; it holds {found}.")
+        arrays = {
+            argument: _read(path, partial(archive.__getitem__, name))
+            for argument, name in wanted.items()
+        }
+    return from_arrays(
+        **arrays,
+        standardize=standardize,
+        standardize_y=standardize_y,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        n_samples=n_samples,
+        info={"source": "npz", "path": str(path)},
+    )
+
+
+def csv(
+    *,
+    path: str | Path,
+    target: str | int | list[str | int] = -1,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    standardize: Standardization = "none",
+    standardize_y: bool = False,
+    test_fraction: float = 0.0,
+    split_seed: int = 0,
+    n_samples: int | None = None,
+) -> Data:
+    """Read a table of numbers.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, UTF-8; empty lines are skipped.
+    target : str, int, or list of these
+        The label column by name or by position (negative from the end), or several of them; all
+        other columns are inputs.
+    header : bool, optional
+        Whether the first line holds names. By default it does when none of its cells is a number.
+    delimiter : str, optional
+        By default the first of tab, ``;``, ``|``, ``,`` and space that the first line contains.
+    standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation and choice of rows.
+
+    Returns
+    -------
+    Data
+        With ``y`` of shape (n,) for one label column and (n, k) for several; ``info`` has the
+        column names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not such a table; the message names line and column.
+    """
+    path = _existing(path)
+    lines = _read_lines(path, delimiter)
+    first = lines[0][1]
+    names = first if _has_header(path, *lines[0], header) else None
+    body = lines if names is None else lines[1:]
+    if not body:
+        raise ValueError(f"{path} has no line of numbers below its header.")
+    table = _read_table(path, body, len(first), names)
+    labels = _target_columns(path, target, len(first), names)
+    inputs = [i for i in range(len(first)) if i not in labels]
+    if not inputs:
+        raise ValueError(f"{path} has no input column besides the target.")
+    info = {"source": "csv", "path": str(path)}
+    if names is not None:
+        info |= {
+            "feature_names": [names[i] for i in inputs],
+            "target_names": [names[i] for i in labels],
+        }
+    return from_arrays(
+        table[:, inputs],
+        table[:, labels[0]] if len(labels) == 1 else table[:, labels],
+        standardize=standardize,
+        standardize_y=standardize_y,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        n_samples=n_samples,
+        info=info,
+    )
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}; check the path.")
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file; give the path of one.")
+    return path
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    """Turn what NumPy and zipfile raise on foreign or broken files into one sentence."""
+    try:
+        return read()
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        if "allow_pickle" in str(error):
+            problem = "holds pickled objects, which are never loaded, or is not an npz archive"
+        else:
+            problem = f"is not a readable npz archive ({error})"
+        raise ValueError(f"{path} {problem}; save numeric arrays with np.savez.") from None
+
+
+def _read_lines(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
+    """Return the cells of each line that is not blank, with its line number."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+    if not text.strip():
+        raise ValueError(f"{path} is empty.")
+    if delimiter is None:
+        first = text.strip().splitlines()[0]
+        delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
+    elif len(delimiter) != 1:
+        raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
+    lines = (line.rstrip(" \r\n") for line in StringIO(text))
+    reader = csv_module.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv_module.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: {error}.") from None
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def _has_header(path: Path, line: int, first: list[str], header: bool | None) -> bool:
+    if header is not None:
+        return header
+    cells = [cell for cell in first if cell.lower() not in _MISSING]
+    n_numbers = sum(_number(cell) is not None for cell in cells)
+    if 0 < n_numbers < len(cells):
+        raise ValueError(f"{path}, line 1 mixes numbers and text; say header=True or header=False.")
+    return bool(cells) and n_numbers == 0
+
+
+def _number(cell: str) -> float | None:
+    """Return the number in a cell, NaN and infinity included, or None."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _read_table(
+    path: Path, body: list[tuple[int, list[str]]], width: int, names: list[str] | None
+) -> np.ndarray:
+    table = np.empty((len(body), width))
+    for i, (line, row) in enumerate(body):
+        if len(row) != width:
+            raise ValueError(f"{path}, line {line} has {len(row)} cells, expected {width}.")
+        for column, cell in enumerate(row):
+            number = _number(cell)
+            if number is None or not math.isfinite(number):
+                where = f"{path}, line {line}, column {names[column] if names else column + 1}"
+                if cell.lower() in _MISSING:
+                    raise ValueError(f"{where} is missing; fill it in or drop the line.")
+                raise ValueError(f"{where}: {cell!r} is not a finite number; correct it.")
+            table[i, column] = number
+    return table
+
+
+def _target_columns(
+    path: Path, target: str | int | list[str | int], width: int, names: list[str] | None
+) -> list[int]:
+    """Return the positions of the label columns."""
+    chosen = target if isinstance(target, list | tuple) else [target]
+    columns = []
+    for column in chosen:
+        if isinstance(column, str):
+            if names is None:
+                raise ValueError(f"{path} has no header; give target as a position, not a name.")
+            if names.count(column) != 1:
+                times = f"{names.count(column)} columns" if column in names else "no column"
+                hint = "" if column in names else suggest(column, names)
+                raise ValueError(f"{path} has {times} named {column!r}.{hint}")
+            column = names.index(column)
+        if not isinstance(column, int) or not -width <= column < width:
+            raise ValueError(f"target={column!r} is not one of the {width} columns of {path}.")
+        columns.append(column % width)
+    if not columns or len(set(columns)) < len(columns):
+        raise ValueError(f"target must name distinct columns, got {target!r}.")
+    return columns

@@ -1,0 +1,344 @@
+"""Synthetic data: inputs from a named law, labels from a target."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from meanfield.problem.checks import as_count, as_nonnegative, one_of
+from meanfield.problem.data import Data
+from meanfield.problem.draws import InputLaw, draw_inputs, generator
+from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
+
+Labels = Literal["real", "sign", "class"]
+"""Names of the ways to make labels from the values of a target."""
+
+
+def from_target(
+    target: Target,
+    *,
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "gaussian",
+    noise: float = 0.0,
+    labels: Labels = "real",
+    seed: int = 0,
+    source: str = "target",
+) -> Data:
+    """Draw data for a target; the held-out part is drawn independently.
+
+    Training inputs, held-out inputs and the noise on each are separate streams of `seed`: the
+    held-out part does not depend on `n_train`, and smaller training sets are the first rows of
+    larger ones.
+
+    Parameters
+    ----------
+    target : Target
+        The function ``f*``.
+    n_train, n_test : int
+        Numbers of rows; no held-out part when `n_test` is 0.
+    inputs : {"gaussian", "uniform-cube", "sphere", "rademacher"}
+        The input law, see `draw_inputs`.
+    noise : float
+        Standard deviation of the Gaussian noise added to ``f*(x)``, held-out part included.
+    labels : {"real", "sign", "class"}
+        The noisy values themselves (squared loss); their signs ±1 (logistic loss); or the number
+        of the largest output, for one output 0 or 1 by sign (cross-entropy).
+    seed : int
+        Seed of inputs and noise.
+    source : str
+        Name of the source in the record.
+
+    Returns
+    -------
+    Data
+        With ``target`` set and its parameters in ``info["target"]``.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    one_of(labels, "labels", get_args(Labels))
+    n_train, n_test = as_count(n_train, "n_train"), as_count(n_test, "n_test", minimum=0)
+    noise = as_nonnegative(noise, "noise")
+
+    def draw(n_points: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
+        X = draw_inputs(inputs, n_points, target.n_features, generator(seed, stream))
+        values = target(X)
+        values = values + noise * generator(seed, stream + 1).standard_normal(values.shape)
+        return X, _labels(values, labels)
+
+    X, y = draw(n_train, 1)
+    X_test, y_test = draw(n_test, 3) if n_test else (None, None)
+    info = {
+        "source": source,
+        "target": target.info,
+        "inputs": inputs,
+        "noise": noise,
+        "labels": labels,
+        "seed": seed,
+        "n_train": n_train,
+        "n_test": n_test,
+    }
+    return Data(X, y, X_test, y_test, info, target)
+
+
+def _labels(values: np.ndarray, labels: str) -> np.ndarray:
+    if labels == "real":
+        return values
+    if labels == "sign":
+        return np.where(values >= 0, 1, -1)
+    return values.argmax(axis=1) if values.ndim == 2 else (values >= 0).astype(int)
+
+
+def teacher(
+    *,
+    n_features: int,
+    n_atoms: int,
+    activation: str = "tanh",
+    bias: bool = True,
+    n_outputs: int = 1,
+    min_angle: float = 0.0,
+    output_norm: float | list[float] = 1.0,
+    weight_norm: float | list[float] = 1.0,
+    bias_scale: float = 1.0,
+    target_seed: int = 0,
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "gaussian",
+    noise: float = 0.0,
+    labels: Labels = "real",
+    seed: int = 0,
+) -> Data:
+    """Draw data from a random teacher network.
+
+    Parameters
+    ----------
+    n_features, n_atoms, activation, bias, n_outputs : as for `Teacher.random`
+        Size and activation.
+    min_angle, output_norm, weight_norm, bias_scale : as for `Teacher.random`
+        Atoms.
+    target_seed : int
+        Seed of the teacher.
+    n_train, n_test, inputs, noise, labels, seed : as for `from_target`
+        The sample.
+
+    Returns
+    -------
+    Data
+        The data and the teacher.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    target = Teacher.random(
+        n_features,
+        n_atoms,
+        activation,
+        bias,
+        n_outputs=n_outputs,
+        min_angle=min_angle,
+        output_norm=output_norm,
+        weight_norm=weight_norm,
+        bias_scale=bias_scale,
+        seed=target_seed,
+    )
+    return from_target(
+        target,
+        n_train=n_train,
+        n_test=n_test,
+        inputs=inputs,
+        noise=noise,
+        labels=labels,
+        seed=seed,
+        source="teacher",
+    )
+
+
+def single_index(
+    *,
+    n_features: int,
+    link: str | list[float] = "tanh",
+    target_seed: int = 0,
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "gaussian",
+    noise: float = 0.0,
+    labels: Labels = "real",
+    seed: int = 0,
+) -> Data:
+    """Draw data from ``f*(x) = g(⟨u, x⟩)`` with a random unit direction.
+
+    Parameters
+    ----------
+    n_features : int
+        Input dimension.
+    link : str or list of float
+        An activation, or coefficients ``c_0, c_1, …`` of normalised Hermite polynomials.
+    target_seed : int
+        Seed of the direction.
+    n_train, n_test, inputs, noise, labels, seed : as for `from_target`
+        The sample.
+
+    Returns
+    -------
+    Data
+        The data and the target.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    return from_target(
+        IndexTarget.random(n_features, 1, link, seed=target_seed),
+        n_train=n_train,
+        n_test=n_test,
+        inputs=inputs,
+        noise=noise,
+        labels=labels,
+        seed=seed,
+        source="single-index",
+    )
+
+
+def multi_index(
+    *,
+    n_features: int,
+    n_directions: int,
+    link: str | dict[str, float] = "tanh",
+    target_seed: int = 0,
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "gaussian",
+    noise: float = 0.0,
+    labels: Labels = "real",
+    seed: int = 0,
+) -> Data:
+    """Draw data from a function of a few random orthonormal projections.
+
+    Parameters
+    ----------
+    n_features, n_directions : int
+        Input dimension and number of projections.
+    link : str or dict
+        An activation, summed over projections; or coefficients of multi-indices of projections,
+        normalised, such as ``{"1": 1.0, "1,1": 0.5}``.
+    target_seed : int
+        Seed of the directions.
+    n_train, n_test, inputs, noise, labels, seed : as for `from_target`
+        The sample.
+
+    Returns
+    -------
+    Data
+        The data and the target.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    return from_target(
+        IndexTarget.random(n_features, n_directions, link, seed=target_seed),
+        n_train=n_train,
+        n_test=n_test,
+        inputs=inputs,
+        noise=noise,
+        labels=labels,
+        seed=seed,
+        source="multi-index",
+    )
+
+
+def parity(
+    *,
+    n_features: int,
+    coordinates: list[int],
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "rademacher",
+    noise: float = 0.0,
+    labels: Labels = "real",
+    seed: int = 0,
+) -> Data:
+    """Draw data from a product of coordinates, by default on the hypercube.
+
+    Parameters
+    ----------
+    n_features : int
+        Input dimension.
+    coordinates : list of int
+        The coordinates that are multiplied.
+    n_train, n_test, inputs, noise, labels, seed : as for `from_target`
+        The sample. With ``labels="sign"``, noise flips a label with
+        probability ``Φ(−1 / noise)``.
+
+    Returns
+    -------
+    Data
+        The data and the target.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    return from_target(
+        Parity(n_features, coordinates),
+        n_train=n_train,
+        n_test=n_test,
+        inputs=inputs,
+        noise=noise,
+        labels=labels,
+        seed=seed,
+        source="parity",
+    )
+
+
+def hermite(
+    *,
+    n_features: int,
+    coefficients: dict[str, float],
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "gaussian",
+    noise: float = 0.0,
+    labels: Labels = "real",
+    seed: int = 0,
+) -> Data:
+    """Draw data from a finite expansion in normalised Hermite polynomials.
+
+    Parameters
+    ----------
+    n_features : int
+        Input dimension.
+    coefficients : dict
+        Coefficients of multi-indices such as ``{"2,0,1": 0.5}``, as for `HermiteTarget`.
+    n_train, n_test, inputs, noise, labels, seed : as for `from_target`
+        The sample.
+
+    Returns
+    -------
+    Data
+        The data and the target.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+    return from_target(
+        HermiteTarget(n_features, coefficients),
+        n_train=n_train,
+        n_test=n_test,
+        inputs=inputs,
+        noise=noise,
+        labels=labels,
+        seed=seed,
+        source="hermite",
+    )

@@ -1,0 +1,439 @@
+"""Target functions ``f*(x)`` with recorded parameters: teachers, index models, parities, Hermite.
+
+Hermite polynomials are *normalised* throughout this module, ``h_k = He_k / √(k!)``, so that they
+are orthonormal under the standard Gaussian. (The activations ``he1 … he6`` are not normalised.)
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield.problem.activations import Activation, get_activation
+from meanfield.problem.checks import as_count, as_inputs, as_nonnegative, as_numbers
+from meanfield.problem.draws import directions_apart, generator, unit_rows
+
+
+def hermite_table(z: np.ndarray, degree: int) -> np.ndarray:
+    """Evaluate the normalised Hermite polynomials ``h_0, …, h_degree``.
+
+    By the recurrence ``√(k+1) h_{k+1}(z) = z h_k(z) − √k h_{k−1}(z)``.
+
+    Parameters
+    ----------
+    z : ndarray
+        Any shape.
+    degree : int
+        Highest degree, at least 0.
+
+    Returns
+    -------
+    ndarray of shape (degree + 1, *z.shape)
+        ``h_k(z)`` along the first axis.
+    """
+    table = np.ones((degree + 1, *np.shape(z)))
+    for k in range(degree):
+        lower = math.sqrt(k) * table[k - 1] if k else 0.0
+        table[k + 1] = (z * table[k] - lower) / math.sqrt(k + 1)
+    return table
+
+
+class Target(ABC):
+    """A function ``f*`` on ``R^d``; two are equal when their `info` is.
+
+    Attributes
+    ----------
+    n_features : int
+        Input dimension ``d``.
+    """
+
+    n_features: int
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Evaluate the target.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            ``f*(x)`` for each row; shape (n, k) for a teacher with several outputs.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not a finite matrix with ``d`` columns.
+        """
+        return self._evaluate(as_inputs(X, n_features=self.n_features))
+
+    @abstractmethod
+    def _evaluate(self, X: np.ndarray) -> np.ndarray: ...
+
+    @property
+    @abstractmethod
+    def info(self) -> dict[str, Any]:
+        """The parameters, in types that JSON knows."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and self.info == other.info
+
+    def __hash__(self) -> int:
+        return hash(repr(self.info))
+
+
+def _freeze(target: Target, **values: Any) -> None:
+    """Store checked values on a frozen target, arrays as read-only."""
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        object.__setattr__(target, name, value)
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher(Target):
+    """A two-layer network, ``f*(x) = Σ_m a_m σ(⟨w_m, x⟩ + b_m)``: a sum, not a mean.
+
+    Parameters
+    ----------
+    a : array_like of shape (m,) or (m, k)
+        Output weights.
+    w : array_like of shape (m, d)
+        Input weights.
+    b : array_like of shape (m,), optional
+        Biases; none when None.
+    activation : str or Activation
+        The activation σ.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree.
+    """
+
+    a: np.ndarray
+    w: np.ndarray
+    b: np.ndarray | None = None
+    activation: Activation | str = "tanh"
+
+    def __post_init__(self) -> None:
+        a, w = as_numbers(self.a, "a"), as_inputs(self.w, "w")
+        b = None if self.b is None else as_numbers(self.b, "b")
+        if a.ndim not in (1, 2) or len(a) != len(w):
+            raise ValueError(f"a must have one row per row of w, got {a.shape} and {w.shape}.")
+        if b is not None and b.shape != (len(w),):
+            raise ValueError(f"b must have shape ({len(w)},) like the rows of w, got {b.shape}.")
+        _freeze(self, a=a, w=w, b=b, activation=get_activation(self.activation))
+
+    @classmethod
+    def random(
+        cls,
+        n_features: int,
+        n_atoms: int,
+        activation: str | Activation = "tanh",
+        bias: bool = True,
+        *,
+        n_outputs: int = 1,
+        min_angle: float = 0.0,
+        output_norm: float | Sequence[float] = 1.0,
+        weight_norm: float | Sequence[float] = 1.0,
+        bias_scale: float = 1.0,
+        seed: int = 0,
+    ) -> Teacher:
+        """Draw a teacher with uniform directions that keep apart.
+
+        Parameters
+        ----------
+        n_features : int
+            Input dimension ``d``.
+        n_atoms : int
+            Number of atoms ``m``.
+        activation : str or Activation
+            The activation σ.
+        bias : bool
+            Whether atoms have a bias.
+        n_outputs : int
+            Number of outputs ``k``; with one, ``a`` has shape (m,).
+        min_angle : float
+            Least angle between two lines ``R w_i``, in degrees, 0 to 90: modulo sign.
+        output_norm : float or sequence of float
+            ``|a_m|``, common or one per atom; signs (directions for ``k > 1``) are random.
+        weight_norm : float or sequence of float
+            ``|w_m|``, common or one per atom.
+        bias_scale : float
+            Standard deviation of the Gaussian biases.
+        seed : int
+            Seed, at least 0.
+
+        Returns
+        -------
+        Teacher
+            The teacher.
+
+        Raises
+        ------
+        ValueError
+            If `min_angle` leaves no room for the directions, or a number is out of range.
+        """
+        n_features = as_count(n_features, "n_features")
+        n_atoms = as_count(n_atoms, "n_atoms")
+        n_outputs = as_count(n_outputs, "n_outputs")
+        rng = generator(seed, 0)
+        w = directions_apart(rng, n_atoms, n_features, min_angle)
+        w *= _norms(weight_norm, n_atoms, "weight_norm")[:, None]
+        a = unit_rows(rng, n_atoms, n_outputs)
+        a *= _norms(output_norm, n_atoms, "output_norm")[:, None]
+        b = as_nonnegative(bias_scale, "bias_scale") * rng.standard_normal(n_atoms)
+        return cls(a[:, 0] if n_outputs == 1 else a, w, b if bias else None, activation)
+
+    @property
+    def n_features(self) -> int:
+        """Input dimension ``d``."""
+        return self.w.shape[1]
+
+    def _evaluate(self, X: np.ndarray) -> np.ndarray:
+        z = X @ self.w.T if self.b is None else X @ self.w.T + self.b
+        return self.activation.value(z) @ self.a
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The atoms and the activation."""
+        return {
+            "kind": "teacher",
+            "activation": self.activation.name,
+            "a": self.a.tolist(),
+            "w": self.w.tolist(),
+            "b": None if self.b is None else self.b.tolist(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class HermiteTarget(Target):
+    """A finite Hermite expansion, ``f*(x) = Σ_α c_α Π_i h_{α_i}(x_i)``, normalised ``h_k``.
+
+    Under standard Gaussian inputs ``E[f*²] = Σ_α c_α²``.
+
+    Parameters
+    ----------
+    n_features : int
+        Input dimension ``d``.
+    coefficients : mapping of multi-index to float
+        ``c_α``. A multi-index is a tuple of degrees, or a string such as ``"2,0,1"``; missing
+        trailing degrees are 0.
+
+    Raises
+    ------
+    ValueError
+        If a multi-index is malformed, longer than ``d``, or given twice.
+
+    Examples
+    --------
+    >>> from meanfield.problem import HermiteTarget
+    >>> HermiteTarget(3, {"1": 1.0, (1, 1): 0.5}).coefficients
+    {(1, 0, 0): 1.0, (1, 1, 0): 0.5}
+    """
+
+    n_features: int
+    coefficients: Mapping[tuple[int, ...], float]
+
+    def __post_init__(self) -> None:
+        d = as_count(self.n_features, "n_features")
+        if not isinstance(self.coefficients, Mapping) or not self.coefficients:
+            raise ValueError('coefficients must map multi-indices to numbers, as in {"1,1": 1.0}.')
+        full: dict[tuple[int, ...], float] = {}
+        for key, value in self.coefficients.items():
+            index = _multi_index(key, d)
+            if index in full:
+                raise ValueError(f"coefficients give the multi-index {index} twice.")
+            full[index] = float(as_numbers(value, f"coefficients[{key!r}]"))
+        _freeze(self, n_features=d, coefficients=full)
+
+    def _evaluate(self, X: np.ndarray) -> np.ndarray:
+        degree = max(max(index) for index in self.coefficients)
+        used = np.flatnonzero(np.max(list(self.coefficients), axis=0))
+        table = hermite_table(X[:, used], degree)
+        values = np.zeros(len(X))
+        for index, coefficient in self.coefficients.items():
+            factors = [table[index[i], :, column] for column, i in enumerate(used) if index[i]]
+            values += coefficient * np.prod(factors, axis=0)
+        return values
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Dimension and coefficients, as pairs of multi-index and value."""
+        pairs = [[list(index), value] for index, value in self.coefficients.items()]
+        return {"kind": "hermite", "n_features": self.n_features, "coefficients": pairs}
+
+
+@dataclass(frozen=True, eq=False)
+class IndexTarget(Target):
+    """A function of few projections, ``f*(x) = g(⟨u_1, x⟩, …, ⟨u_r, x⟩)``; single-index for r = 1.
+
+    Parameters
+    ----------
+    directions : array_like of shape (r, d)
+        Orthonormal rows ``u_j``.
+    link : str, Activation, mapping or sequence of float
+        The link ``g``. An activation is summed over projections, ``Σ_j σ(⟨u_j, x⟩)``; a mapping of
+        multi-indices of length ``r`` is a `HermiteTarget` of the projections; a sequence
+        ``c_0, c_1, …`` is ``Σ_k c_k h_k(⟨u_1, x⟩)`` (``r = 1``). A named ``he3`` is not normalised,
+        the coefficients belong to normalised polynomials.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not orthonormal, or the link does not fit.
+    """
+
+    directions: np.ndarray
+    link: Activation | HermiteTarget
+
+    def __post_init__(self) -> None:
+        directions = as_inputs(self.directions, "directions")
+        if not np.allclose(directions @ directions.T, np.eye(len(directions)), atol=1e-9):
+            raise ValueError(
+                "directions must have orthonormal rows; pass np.linalg.qr(directions.T)[0].T."
+            )
+        _freeze(self, directions=directions, link=_link(self.link, len(directions)))
+
+    @classmethod
+    def random(
+        cls,
+        n_features: int,
+        n_directions: int,
+        link: str | Activation | Mapping[Any, float] | Sequence[float],
+        *,
+        seed: int = 0,
+    ) -> IndexTarget:
+        """Draw the directions uniformly among orthonormal frames.
+
+        Parameters
+        ----------
+        n_features : int
+            Input dimension ``d``.
+        n_directions : int
+            Number of projections ``r ≤ d``.
+        link : str, Activation, mapping or sequence of float
+            The link, as for the class.
+        seed : int
+            Seed, at least 0.
+
+        Returns
+        -------
+        IndexTarget
+            The target.
+
+        Raises
+        ------
+        ValueError
+            If ``r > d``, or the link does not fit.
+        """
+        d, r = as_count(n_features, "n_features"), as_count(n_directions, "n_directions")
+        if r > d:
+            raise ValueError(f"n_directions must be at most n_features = {d}, got {r}.")
+        q, upper = np.linalg.qr(generator(seed, 0).standard_normal((d, r)))
+        return cls((q * np.sign(np.diag(upper))).T, link)  # the sign makes the law uniform
+
+    @property
+    def n_features(self) -> int:
+        """Input dimension ``d``."""
+        return self.directions.shape[1]
+
+    def _evaluate(self, X: np.ndarray) -> np.ndarray:
+        z = X @ self.directions.T
+        return self.link.value(z).sum(axis=1) if isinstance(self.link, Activation) else self.link(z)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The directions and the link."""
+        link = self.link.name if isinstance(self.link, Activation) else self.link.info
+        return {"kind": "index", "directions": self.directions.tolist(), "link": link}
+
+
+@dataclass(frozen=True, eq=False)
+class Parity(Target):
+    """The product of some coordinates, ``f*(x) = Π_{i ∈ S} x_i``.
+
+    ±1 on the hypercube; on Gaussian inputs the Hermite term of degree ``|S|`` with coefficient 1.
+
+    Parameters
+    ----------
+    n_features : int
+        Input dimension ``d``.
+    coordinates : sequence of int
+        The set ``S``, distinct, each 0 to d − 1.
+
+    Raises
+    ------
+    ValueError
+        If a coordinate is repeated or out of range, or there is none.
+    """
+
+    n_features: int
+    coordinates: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        d = as_count(self.n_features, "n_features")
+        coordinates = tuple(as_count(i, "coordinates", minimum=0) for i in self.coordinates)
+        distinct = sorted(set(coordinates))
+        if not coordinates or len(distinct) < len(coordinates) or distinct[-1] >= d:
+            raise ValueError(
+                f"coordinates must be distinct numbers from 0 to {d - 1}, got {list(coordinates)}."
+            )
+        _freeze(self, n_features=d, coordinates=tuple(distinct))
+
+    def _evaluate(self, X: np.ndarray) -> np.ndarray:
+        return X[:, self.coordinates].prod(axis=1)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Dimension and coordinates."""
+        coordinates = list(self.coordinates)
+        return {"kind": "parity", "n_features": self.n_features, "coordinates": coordinates}
+
+
+def _norms(norms: float | Sequence[float], n_atoms: int, name: str) -> np.ndarray:
+    norms = as_numbers(norms, name)
+    if norms.shape not in ((), (n_atoms,)):
+        raise ValueError(f"{name} must be one number or {n_atoms}, got shape {norms.shape}.")
+    if (norms <= 0).any():
+        raise ValueError(f"{name} must be positive, got {norms.min():g}.")
+    return np.broadcast_to(norms, n_atoms)
+
+
+def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
+    """Read a multi-index and pad it with zeros."""
+    try:
+        index = tuple(int(part) for part in (key.split(",") if isinstance(key, str) else key))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'A multi-index is a tuple of degrees or text such as "2,0,1", got {key!r}.'
+        ) from None
+    if len(index) > n_features or min(index, default=-1) < 0:
+        raise ValueError(f"Multi-index {key!r} must be 1 to {n_features} degrees, none negative.")
+    return index + (0,) * (n_features - len(index))
+
+
+def _link(link: Any, n_directions: int) -> Activation | HermiteTarget:
+    if isinstance(link, str | Activation):
+        return get_activation(link)
+    if isinstance(link, HermiteTarget):
+        if link.n_features != n_directions:
+            raise ValueError(f"link takes {link.n_features} projections, not {n_directions}.")
+        return link
+    if isinstance(link, Mapping):
+        return HermiteTarget(n_directions, link)
+    coefficients = as_numbers(link, "link")
+    if coefficients.ndim != 1 or n_directions != 1:
+        raise ValueError(
+            "link as a list holds the coefficients of one projection; "
+            'for several give multi-indices, as in {"1,1": 1.0}.'
+        )
+    return HermiteTarget(1, {(k,): c for k, c in enumerate(coefficients)})
