@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from meanfield.errors import DivergenceError
 from meanfield.flow.dynamics import Diverged, Dynamics
 
-# The trials repeat at most this much of the run.
+# The trials repeat the run as far as this many neuron evaluations allow.
+_EVALUATIONS = 2**30
 _PARTICLES = 1024
-_STEPS = 4096
+_REPLICAS = 16
 _HALVINGS = 12
 
 
@@ -33,43 +34,43 @@ def divergence_error(
     Returns
     -------
     DivergenceError
-        With a step size for which the diverging replica stayed finite for twice as long.
+        With a step size for which the run, tried again, stayed finite.
     """
-    replica, step = diverged.replica, diverged.step
-    stable = _stable_step_size(dynamics, start[replica : replica + 1], replica, step)
+    stable, n_steps = _stable_step_size(dynamics, start)
     remedy = (
-        f"step_size={stable:.3g} stayed finite when tried over twice that time."
+        f"step_size={stable:.3g} stayed finite when tried for {n_steps} steps."
         if stable is not None
         else f"no step size down to {dynamics.step_size / 2**_HALVINGS:.1g} helped: scale the "
         "inputs or the initial law down, or raise l2."
     )
     return DivergenceError(
-        f"The run with step_size={dynamics.step_size:g} diverged at step {step} of replica "
-        f"{replica}; {remedy}",
-        step=step,
-        replica=replica,
+        f"The run with step_size={dynamics.step_size:g} diverged at step {diverged.step} of "
+        f"replica {diverged.replica}; {remedy}",
+        step=diverged.step,
+        replica=diverged.replica,
         stable_step_size=stable,
     )
 
 
-def _stable_step_size(dynamics, start, replica, step) -> float | None:
-    """Halve the step size until the replica survives twice the time it lived."""
-    start = start[:, :, :_PARTICLES]
+def _stable_step_size(dynamics, start) -> tuple[float | None, int]:
+    """Halve the step size until a reduced run holds; return it and how long it was tried."""
+    start = start[:_REPLICAS, :, :_PARTICLES]
+    evaluations = start.shape[0] * start.shape[2] * dynamics.problem.n_data
+    affordable = max(64, _EVALUATIONS // evaluations)
     for halvings in range(1, _HALVINGS + 1):
         refinement = 2**halvings
-        n_steps = min(2 * (step + 1) * refinement, _STEPS)
-        coarse = np.minimum(np.arange(n_steps) // refinement, dynamics.n_steps - 1)
+        n_steps = min(dynamics.n_steps * refinement, affordable)
+        coarse = np.arange(n_steps) // refinement
         trial = replace(
             dynamics,
             step_size=dynamics.step_size / refinement,
             temperatures=dynamics.temperatures[coarse],
             drive=None if dynamics.drive is None else dynamics.drive[coarse],
-            first_replica=dynamics.first_replica + replica,
             substeps=1,
         )
         try:
             trial.advance(np.array(start, order="C"), 0, n_steps)
         except Diverged:
             continue
-        return trial.step_size
-    return None
+        return trial.step_size, n_steps
+    return None, 0
