@@ -1,0 +1,224 @@
+"""Finite dictionaries, sums of atoms and an affine part, and how to read them from particles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield.errors import suggest
+from meanfield.problem import Activation
+
+Array = np.ndarray
+
+NORMALISATIONS = ("mean", "sum")
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    r"""A finite sum of atoms and an affine part.
+
+    ``f(x) = α + ⟨β, x⟩ + Σ_i c_i σ(⟨w_i, x⟩ + b_i)``.
+
+    Attributes
+    ----------
+    activation : Activation
+        σ.
+    coefficients : ndarray of shape (S,) or (S, k)
+        ``c_i``; in mean-field scaling the sum of ``a / N`` over the particles of the atom.
+    w : ndarray of shape (S, d)
+        Input weights.
+    b : ndarray of shape (S,)
+        Biases, zeros for a network without bias.
+    constant : float or ndarray of shape (k,)
+        ``α``.
+    linear : ndarray of shape (d,) or (k, d)
+        ``β``.
+    mass : ndarray of shape (S,)
+        Fraction of the particles that make up each atom.
+    inactive_mass : float
+        Fraction of the particles that contribute nothing or an affine function only.
+    """
+
+    activation: Activation
+    coefficients: Array
+    w: Array
+    b: Array
+    constant: Any
+    linear: Array
+    mass: Array
+    inactive_mass: float = 0.0
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms S."""
+        return len(self.w)
+
+    @property
+    def vector_output(self) -> bool:
+        """Whether the function takes values in ``R^k`` as an array of shape (n, k)."""
+        return self.coefficients.ndim == 2
+
+    @property
+    def columns(self) -> Array:
+        """Coefficients of shape (S, k), also when the function is scalar."""
+        return self.coefficients if self.vector_output else self.coefficients[:, None]
+
+    @property
+    def affine(self) -> tuple[Array, Array]:
+        """Constant (k,) and linear part (k, d), also when the function is scalar."""
+        return np.atleast_1d(self.constant), np.atleast_2d(self.linear)
+
+    def features(self, X: Any) -> Array:
+        """Evaluate the atoms, ``σ(⟨w_i, x_j⟩ + b_i)``.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n, S)
+            One column per atom.
+        """
+        return self.activation.value(np.asarray(X, dtype=float) @ self.w.T + self.b)
+
+    def predict(self, X: Any) -> Array:
+        """Evaluate the function.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            ``f(x_j)``.
+        """
+        X = np.asarray(X, dtype=float)
+        if X.ndim != 2 or X.shape[1] != self.linear.shape[-1]:
+            raise ValueError(f"X must have shape (n, {self.linear.shape[-1]}), got {X.shape}.")
+        return self.features(X) @ self.coefficients + self.constant + X @ self.linear.T
+
+
+def make_atoms(
+    activation: Activation,
+    c: Array,
+    w: Array,
+    b: Array,
+    constant: Array,
+    linear: Array,
+    mass: Array,
+    *,
+    vector: bool,
+    inactive_mass: float = 0.0,
+) -> Atoms:
+    """Build `Atoms` from columns: c (S, k), constant (k,), linear (k, d)."""
+    if not vector:
+        return Atoms(
+            activation, c[:, 0], w, b, float(constant[0]), linear[0], mass, float(inactive_mass)
+        )
+    return Atoms(activation, c, w, b, constant, linear, mass, float(inactive_mass))
+
+
+def as_atoms(
+    particles: Any, activation: Activation, *, normalisation: str = "mean", name: str = "particles"
+) -> Atoms:
+    """Read particles, plain arrays or atoms as one dictionary, nothing merged.
+
+    Parameters
+    ----------
+    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
+        Replicas, a leading axis of `w`, are pooled: the mean of their networks. Plain arrays are
+        ``a`` (N,) or (N, k), ``w`` (N, d), ``b`` (N,); tensors work when NumPy can read them.
+    activation : Activation
+        σ.
+    normalisation : {"mean", "sum"}
+        Whether the network is ``(1/N) Σ a_i σ`` (mean field) or ``Σ a_i σ``, as in a network
+        trained elsewhere. Atoms are always a sum.
+    name : str
+        What to call the argument in an error.
+
+    Returns
+    -------
+    Atoms
+        One atom per particle.
+
+    Raises
+    ------
+    TypeError
+        If `particles` is none of these.
+    ValueError
+        If shapes disagree or an entry is not finite.
+    """
+    if isinstance(particles, Atoms):
+        if particles.activation != activation:
+            raise ValueError(
+                f"{name} has activation {particles.activation.name!r}, not {activation.name!r}."
+            )
+        return particles
+    if isinstance(getattr(particles, "network", None), Atoms):
+        return as_atoms(particles.network, activation, name=name)
+    if normalisation not in NORMALISATIONS:
+        hint = suggest(normalisation, NORMALISATIONS)
+        raise ValueError(f"Unknown normalisation {normalisation!r}.{hint}")
+    a, w, b = _arrays(particles, name)
+    vector = a.ndim == w.ndim
+    d = w.shape[-1]
+    replicas = 1 if w.ndim == 2 else w.shape[0]
+    c, w, b = a.reshape(-1, a.shape[-1] if vector else 1), w.reshape(-1, d), b.reshape(-1)
+    n = len(w)
+    c = c / (n if normalisation == "mean" else replicas)
+    zero = np.zeros((c.shape[1], d))
+    return make_atoms(
+        activation, c, w, b, np.zeros(c.shape[1]), zero, np.full(n, 1 / n), vector=vector
+    )
+
+
+def _arrays(particles: Any, name: str) -> tuple[Array, Array, Array]:
+    """Return a, w, b as checked float64 arrays; b is zero when there is none."""
+    if all(hasattr(particles, key) for key in ("a", "w", "b")):
+        a, w, b = particles.a, particles.w, particles.b
+    elif isinstance(particles, tuple | list) and len(particles) in (2, 3):
+        a, w, b = (*particles, None)[:3]
+    else:
+        raise TypeError(
+            f"{name} must be Particles, Atoms, or a tuple (a, w) or (a, w, b) of arrays, got "
+            f"{type(particles).__name__}."
+        )
+    a, w = _finite(a, f"{name}.a"), _finite(w, f"{name}.w")
+    if w.ndim not in (2, 3) or 0 in w.shape:
+        raise ValueError(
+            f"{name}.w must have shape (N, d) or (R, N, d) with no empty axis, got {w.shape}."
+        )
+    lead = w.shape[:-1]
+    if a.shape[: len(lead)] != lead or a.ndim not in (len(lead), w.ndim) or 0 in a.shape:
+        raise ValueError(f"{name}.a must have shape {lead} or {(*lead, 'k')}, got {a.shape}.")
+    b = np.zeros(lead) if b is None else _finite(b, f"{name}.b")
+    if b.shape != lead:
+        raise ValueError(f"{name}.b must have shape {lead}, got {b.shape}.")
+    return a, w, b
+
+
+def _finite(values: Any, name: str) -> Array:
+    """Return a float64 array or say what is wrong with it."""
+    try:
+        array = np.asarray(values)
+        array = array.astype(np.float64) if array.dtype.kind in "fiub" else None
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} cannot be read as an array ({error}); for a tensor pass "
+            "tensor.detach().cpu().numpy()."
+        ) from None
+    if array is None:
+        raise TypeError(f"{name} must hold real numbers.")
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise ValueError(
+            f"{name} has {bad} NaN or infinite entries; the run diverged or the arrays are "
+            "damaged, so there is nothing to identify."
+        )
+    return array

@@ -1,0 +1,218 @@
+"""Canonical form: one representative per orbit of the realisation symmetry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from meanfield.identify.atoms import Array, Atoms, as_atoms, make_atoms
+from meanfield.identify.symmetry import Symmetry, symmetry_of
+from meanfield.problem import Activation, get_activation
+
+TOLERANCE = 1e-9
+"""Atoms closer than this, relative to ``max(1, |(w, b)|)``, are one."""
+
+
+def canonical(
+    particles: Any,
+    activation: str | Activation,
+    *,
+    normalisation: str = "mean",
+    tolerance: float = TOLERANCE,
+) -> Atoms:
+    r"""Reduce particles to their active components modulo the realisation symmetry.
+
+    Inactive particles (``a = 0``) are dropped, particles with ``w = 0`` become constants, equal
+    features are merged, and every atom is brought into one hemisphere by
+    ``σ(z) = s σ(−z) + q(z)``, which leaves an affine function over. Atoms of a homogeneous
+    activation get ``|(w, b)| = 1``. Sinusoids with equal ``w`` are one atom with
+    ``0 ≤ b < π``. An affine activation has no atoms at all. The result is the same function.
+
+    Parameters
+    ----------
+    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
+        Neurons; the replicas of `Particles` are pooled.
+    activation : str or Activation
+        σ.
+    normalisation : {"mean", "sum"}
+        Whether plain arrays and particles mean ``(1/N) Σ a_i σ`` or ``Σ a_i σ``.
+    tolerance : float
+        Atoms closer than this, relative to ``max(1, |(w, b)|)``, are merged; coefficients below
+        it, relative to the largest, are dropped.
+
+    Returns
+    -------
+    Atoms
+        Atoms in order of falling ``|c|``, with the affine part ``α + ⟨β, x⟩``.
+
+    Raises
+    ------
+    TypeError
+        If `particles` cannot be read.
+    ValueError
+        If shapes disagree or an entry is not finite.
+
+    Notes
+    -----
+    Operational definition, after the abstract of [ISD]: active components modulo the finite-rank
+    realisation symmetry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanfield.identify import canonical
+    >>> atoms = canonical((np.array([1.0, 1.0]), np.array([[2.0], [-2.0]])), "silu")
+    >>> atoms.n_atoms, atoms.coefficients.item(), atoms.linear.item()
+    (1, 1.0, -1.0)
+    """
+    activation = get_activation(activation)
+    symmetry = symmetry_of(activation)
+    atoms = as_atoms(particles, activation, normalisation=normalisation)
+    c, w, b, mass = atoms.columns, atoms.w, atoms.b, atoms.mass
+    constant, linear = atoms.affine
+    if symmetry.homogeneous:
+        size = np.hypot(np.linalg.norm(w, axis=1), b)
+        unit = np.where(size > 0, size, 1)
+        c, w, b = c * unit[:, None], w / unit[:, None], b / unit
+
+    # An affine activation is affine for every w; the others when w vanishes.
+    flat = np.linalg.norm(w, axis=1) <= tolerance
+    if symmetry.degree == 1:
+        flat[:] = True
+    origin = np.where(symmetry.degree == 1, 0.0, b[flat])
+    slope = c[flat] * activation.derivative(origin)[:, None]
+    constant = constant + c[flat].T @ activation.value(origin) + slope.T @ (b[flat] - origin)
+    linear = linear + slope.T @ w[flat]
+
+    size = np.linalg.norm(c, axis=1)
+    dead = size <= tolerance * size.max(initial=0.0)
+    inactive_mass = atoms.inactive_mass + mass[flat | dead].sum()
+    active = ~(flat | dead)
+    c, w, b, mass = c[active], w[active], b[active], mass[active]
+
+    if len(c):
+        if symmetry.sinusoid and b.any():
+            c, w, b, mass = _merge_sinusoids(c, w, b, mass, symmetry, tolerance)
+        else:
+            c, w, b, mass, (more_constant, more_linear) = _merge(c, w, b, mass, symmetry, tolerance)
+            constant, linear = constant + more_constant, linear + more_linear
+        flip = _lower_hemisphere(w)
+        more_constant, more_linear = symmetry.affine_of(c[flip], w[flip], b[flip])
+        constant, linear = constant + more_constant, linear + more_linear
+        c[flip] *= symmetry.sign
+        w[flip], b[flip] = -w[flip], -b[flip]
+        if symmetry.sinusoid and b.any():
+            half_turns = np.floor(b / np.pi)
+            b = b - np.pi * half_turns
+            c = c * np.where(half_turns % 2 == 0, 1, -1)[:, None]
+    order = np.lexsort((*w.T, -np.linalg.norm(c, axis=1)))
+    return make_atoms(
+        activation,
+        c[order],
+        w[order],
+        b[order],
+        constant,
+        linear,
+        mass[order],
+        vector=atoms.vector_output,
+        inactive_mass=inactive_mass,
+    )
+
+
+def symmetric_affine(atoms: Atoms) -> tuple[Array, Array]:
+    """Return the affine part (k,), (k, d) when every σ is replaced by ``σ − q/2``.
+
+    That function has exact parity, so this part does not depend on which way atoms point.
+    """
+    constant, linear = atoms.affine
+    half = symmetry_of(atoms.activation).affine_of(atoms.columns / 2, atoms.w, atoms.b)
+    return constant + half[0], linear + half[1]
+
+
+def _lower_hemisphere(w: Array) -> Array:
+    """Tell which rows have a negative first entry, entries that are rounding aside."""
+    significant = np.abs(w) > 1e-8 * np.abs(w).max(axis=1, keepdims=True)
+    first = significant.argmax(axis=1)
+    return w[np.arange(len(w)), first] < 0
+
+
+def _merge(
+    c: Array, w: Array, b: Array, mass: Array, symmetry: Symmetry, tolerance: float
+) -> tuple[Array, Array, Array, Array, tuple[Array, Array]]:
+    """Merge atoms with equal features modulo flips; also return what the flips leave over."""
+    points = np.column_stack([w, b])
+    label, flip = _groups(points, tolerance)
+    sign = np.where(flip, symmetry.sign, 1)[:, None]
+    left_over = symmetry.affine_of(c[flip], w[flip], b[flip])
+    pieces = c * sign
+    points = points * np.where(flip, -1, 1)[:, None]
+    merged = _sum_by(label, pieces)
+    weight = np.linalg.norm(c, axis=1)
+    centre = _sum_by(label, points * weight[:, None]) / _sum_by(label, weight[:, None])
+    keep = _not_cancelled(merged, pieces, label, tolerance)
+    return merged[keep], centre[keep, :-1], centre[keep, -1], _sum_by(label, mass)[keep], left_over
+
+
+def _merge_sinusoids(
+    c: Array, w: Array, b: Array, mass: Array, symmetry: Symmetry, tolerance: float
+) -> tuple[Array, Array, Array, Array]:
+    """Merge atoms with equal ``w``: ``σ(z + b) = cos(b) σ(z) + sin(b) σ(z + π/2)``."""
+    label, flip = _groups(w, tolerance)
+    sign = np.where(flip, symmetry.sign, 1)[:, None]
+    w, b = w * np.where(flip, -1, 1)[:, None], np.where(flip, -b, b)
+    pieces = np.stack([c * sign * np.cos(b)[:, None], c * sign * np.sin(b)[:, None]], axis=2)
+    merged = _sum_by(label, pieces)
+    keep = _not_cancelled(merged, pieces, label, tolerance)
+    weight = np.linalg.norm(c, axis=1)[:, None]
+    centre = (_sum_by(label, w * weight) / _sum_by(label, weight))[keep]
+    mass = _sum_by(label, mass)[keep]
+    # (k, 2) per frequency; of rank one for scalar functions: one amplitude and one phase.
+    amplitude, singular, phase = np.linalg.svd(merged[keep], full_matrices=False)
+    rows = []
+    for i in range(len(centre)):
+        for j in range(singular.shape[1]):
+            if singular[i, j] > tolerance * singular[i, 0]:
+                angle = np.arctan2(phase[i, j, 1], phase[i, j, 0])
+                rows.append((amplitude[i, :, j] * singular[i, j], centre[i], angle, mass[i]))
+    columns = list(zip(*rows, strict=True)) if rows else [[]] * 4
+    k, d = c.shape[1], w.shape[1]
+    return (
+        np.array(columns[0]).reshape(-1, k),
+        np.array(columns[1]).reshape(-1, d),
+        np.array(columns[2], dtype=float),
+        np.array(columns[3], dtype=float),
+    )
+
+
+def _groups(points: Array, tolerance: float) -> tuple[Array, Array]:
+    """Label points equal up to sign, and say which to flip to agree with their group."""
+    size = np.maximum(1, np.linalg.norm(points, axis=1))
+    n = len(points)
+    both = cKDTree(np.concatenate([points, -points]))
+    pairs = both.query_pairs(tolerance * size.max(), output_type="ndarray")
+    i, j = pairs.T if len(pairs) else np.zeros((2, 0), dtype=np.intp)
+    near = np.linalg.norm(both.data[i] - both.data[j], axis=1) <= tolerance * size[i % n]
+    graph = coo_array((np.ones(near.sum()), (i[near] % n, j[near] % n)), shape=(n, n))
+    label = connected_components(graph, directed=False)[1]
+    first = points[np.unique(label, return_index=True)[1]][label]
+    flip = np.linalg.norm(points + first, axis=1) < np.linalg.norm(points - first, axis=1)
+    return label, flip
+
+
+def _sum_by(label: Array, values: Array) -> Array:
+    """Sum the rows of `values` that share a label."""
+    total = np.zeros((label.max() + 1, *values.shape[1:]))
+    np.add.at(total, label, values)
+    return total
+
+
+def _not_cancelled(merged: Array, pieces: Array, label: Array, tolerance: float) -> Array:
+    """Tell which groups have a sum that is more than rounding of its pieces."""
+    axes = tuple(range(1, merged.ndim))
+    size = np.sqrt((merged**2).sum(axis=axes))
+    gross = _sum_by(label, np.sqrt((pieces**2).sum(axis=axes)))
+    return size > tolerance * np.maximum(gross, size.max(initial=0.0))
