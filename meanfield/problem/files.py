@@ -186,20 +186,21 @@ def _read_lines(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
-    if not text.strip():
-        raise ValueError(f"{path} is empty.")
     if delimiter is None:
-        first = text.strip().splitlines()[0]
+        first = text.lstrip().partition("\n")[0]
         delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
     elif len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
     lines = (line.rstrip(" \r\n") for line in StringIO(text))
-    reader = csv_module.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    reader = csv_module.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv_module.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}.") from None
-    return [(line, row) for line, row in rows if any(row)]
+    rows = [(line, row) for line, row in rows if any(row)]
+    if not rows:
+        raise ValueError(f"{path} is empty.")
+    return rows
 
 
 def _has_header(path: Path, line: int, first: list[str], header: bool | None) -> bool:
@@ -208,7 +209,9 @@ def _has_header(path: Path, line: int, first: list[str], header: bool | None) ->
     cells = [cell for cell in first if cell.lower() not in _MISSING]
     n_numbers = sum(_number(cell) is not None for cell in cells)
     if 0 < n_numbers < len(cells):
-        raise ValueError(f"{path}, line 1 mixes numbers and text; say header=True or header=False.")
+        raise ValueError(
+            f"{path}, line {line} mixes numbers and text; say header=True or header=False."
+        )
     return bool(cells) and n_numbers == 0
 
 
@@ -257,5 +260,5 @@ def _target_columns(
             raise ValueError(f"target={column!r} is not one of the {width} columns of {path}.")
         columns.append(column % width)
     if not columns or len(set(columns)) < len(columns):
-        raise ValueError(f"target must name distinct columns, got {target!r}.")
+        raise ValueError(f"target must name distinct columns of {path}, got {target!r}.")
     return columns

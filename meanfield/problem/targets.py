@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import index as as_index
 from typing import Any
 
 import numpy as np
@@ -411,7 +412,7 @@ def _norms(norms: float | Sequence[float], n_atoms: int, name: str) -> np.ndarra
 def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
     """Read a multi-index and pad it with zeros."""
     try:
-        index = tuple(int(part) for part in (key.split(",") if isinstance(key, str) else key))
+        index = tuple(map(int, key.split(",")) if isinstance(key, str) else map(as_index, key))
     except (TypeError, ValueError):
         raise ValueError(
             f'A multi-index is a tuple of degrees or text such as "2,0,1", got {key!r}.'
