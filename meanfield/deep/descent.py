@@ -1,0 +1,199 @@
+"""The training loop and what it records, the same for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+import numpy as np
+from scipy.sparse.linalg import eigsh
+
+from meanfield.deep.parametrizations import LayerValues
+from meanfield.deep.task import Task
+
+
+class NotFiniteError(ArithmeticError):
+    """Predictions left the finite numbers at `step`, in member `member` of the batch of nets."""
+
+    def __init__(self, step: int, member: int):
+        super().__init__(f"not finite at step {step}")
+        self.step, self.member = step, member
+
+
+@dataclass
+class Activity:
+    """One forward pass of R networks: arrays are (R, rows, units), `f` is (R, rows).
+
+    `h[l]` and `x[l]` are the features before and after the activation of hidden layer l + 1.
+    `memory` is the engine's own, one array per hidden matrix.
+    """
+
+    f: np.ndarray
+    h: list[np.ndarray]
+    x: list[np.ndarray]
+    memory: list[np.ndarray]
+
+    def take(self, rows: np.ndarray | slice) -> Activity:
+        """Return the pass of some of the rows."""
+        return Activity(
+            self.f[:, rows],
+            [h[:, rows] for h in self.h],
+            [x[:, rows] for x in self.x],
+            [b[:, rows] for b in self.memory],
+        )
+
+
+class Network(Protocol):
+    """A network in the units of the infinite-width limit.
+
+    The output is ``f = ⟨a, x_L⟩``, with ``⟨u, v⟩ = u·v / n``, and error vectors are ``n`` times
+    the gradients of ``f``. `rates` are the learning rates in these units.
+    """
+
+    rates: LayerValues
+
+    def forward(self, rows: np.ndarray | slice) -> Activity:
+        """Evaluate the network on rows of the task's inputs."""
+
+    def backward(self, batch: Activity) -> list[np.ndarray]:
+        """Return the error vectors ``dh_1, …, dh_L``."""
+
+    def update(
+        self, rows: np.ndarray | slice, batch: Activity, dh: list[np.ndarray], chi: np.ndarray
+    ) -> None:
+        """Take one gradient step."""
+
+    def ranks(self) -> np.ndarray:
+        """Return the number of stored directions, (2, L − 1): features, error vectors."""
+
+
+@dataclass
+class Record:
+    """What is kept of a run; the leading axis counts networks.
+
+    Shapes: R networks, P predicted steps, S saved steps, L layers, m training inputs, n units.
+    """
+
+    predictions: np.ndarray  # (R, P, m + m_test)
+    kernel_h: np.ndarray  # (R, S, L, m, m)  ⟨h_i, h_j⟩
+    kernel_x: np.ndarray  # (R, S, L, m, m)
+    feature_change: np.ndarray  # (R, S, L, m)  |h − h_0| / |h_0|
+    feature_size: np.ndarray  # (R, S, L + 1)  mean |h_l|, last mean |f|
+    weight_change: np.ndarray  # (R, S, L + 1)  size of the next step, layer by layer
+    sharpness: np.ndarray  # (R, S)  η ∂²(loss)/∂θ², Gauss–Newton part; unstable above 2
+    ranks: np.ndarray  # (R, S, 2, L − 1)
+    initial_features: np.ndarray  # (R, L, m, n)  h at step 0
+    features: np.ndarray  # (R, L, m, n)  h at the last step
+
+
+def concatenate(records: list[Record]) -> Record:
+    """Join records of different networks."""
+    return Record(
+        *(np.concatenate([getattr(r, field.name) for r in records]) for field in fields(Record))
+    )
+
+
+def descend(network: Network, task: Task) -> Record:
+    """Train a network and record it.
+
+    Raises
+    ------
+    NotFiniteError
+        When a prediction is not finite.
+    """
+    predictions, saved = [], []
+    start: list[np.ndarray] = []
+    train = slice(0, task.n_train)
+    for step in range(task.n_steps + 1):
+        last = step == task.n_steps
+        rows = train if last else task.batch(step)
+        if task.predicted[step]:
+            everything = network.forward(slice(0, len(task.inputs)))
+            batch = everything.take(rows)
+            predictions.append(everything.f.astype(np.float64))
+        else:
+            batch = network.forward(rows)
+        finite = np.isfinite(batch.f).all(axis=1)
+        if not finite.all():
+            raise NotFiniteError(step, int(np.argmin(finite)))
+        chi = task.error_signal(batch.f, rows)
+        dh = network.backward(batch)
+        if task.saved[step]:
+            present = everything.take(train)
+            start = start or present.h
+            saved.append(
+                {
+                    **_features(present, start),
+                    **_motion(network.rates, task, rows, batch, dh, chi),
+                    "ranks": network.ranks(),
+                }
+            )
+        if not last:
+            network.update(rows, batch, dh, chi)
+    return Record(
+        predictions=np.stack(predictions, axis=1),
+        initial_features=np.stack(start, axis=1),
+        features=np.stack(present.h, axis=1),
+        **{name: np.stack([s[name] for s in saved], axis=1) for name in saved[0]},
+    )
+
+
+def gram(u: np.ndarray) -> np.ndarray:
+    """Return ``⟨u_i, u_j⟩`` for rows ``u_i``, in float64."""
+    return np.matmul(u, np.swapaxes(u, -1, -2)).astype(np.float64) / u.shape[-1]
+
+
+def _features(present: Activity, start: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return kernels, feature change and feature size."""
+
+    def rms(u: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.einsum("rin,rin->ri", u, u) / u.shape[-1])
+
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0/0 where a feature starts at zero
+        change = [rms(h - h0) / rms(h0) for h, h0 in zip(present.h, start, strict=True)]
+    sizes = [np.abs(h).mean(axis=(1, 2)) for h in present.h]
+    sizes.append(np.abs(present.f).mean(axis=1))
+    return {
+        "kernel_h": np.stack([gram(h) for h in present.h], axis=1),
+        "kernel_x": np.stack([gram(x) for x in present.x], axis=1),
+        "feature_change": np.stack(change, axis=1),
+        "feature_size": np.stack(sizes, axis=1),
+    }
+
+
+def _motion(
+    rates: LayerValues,
+    task: Task,
+    rows: np.ndarray | slice,
+    batch: Activity,
+    dh: list[np.ndarray],
+    chi: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Return the size of each layer's update, and the sharpness.
+
+    Layer l contributes ``η_l ⟨dh_i, dh_j⟩⟨x_i, x_j⟩`` to the tangent kernel; its update has
+    squared size ``η_l² Σ_ij χ_i χ_j ⟨dh_i, dh_j⟩⟨x_i, x_j⟩``.
+    """
+    inputs = task.inputs[rows]
+    pairs = [(rates.input, gram(dh[0]) * (inputs @ inputs.T))]
+    pairs += [(rates.hidden, gram(g) * gram(x)) for g, x in zip(dh[1:], batch.x, strict=False)]
+    pairs.append((rates.output, gram(batch.x[-1])))
+    chi = chi.astype(np.float64)
+    sizes = [
+        rate * np.sqrt(np.maximum(np.einsum("ri,rij,rj->r", chi, k, chi), 0)) for rate, k in pairs
+    ]
+    root = np.sqrt(task.curvature(batch.f.astype(np.float64)))
+    tangent = sum(rate * k for rate, k in pairs)
+    tangent = root[:, :, None] * tangent * root[:, None, :]
+    return {
+        "weight_change": np.stack(sizes, axis=1),
+        "sharpness": np.array([_largest_eigenvalue(k) for k in tangent]),
+    }
+
+
+def _largest_eigenvalue(matrix: np.ndarray) -> float:
+    if not np.isfinite(matrix).all():
+        return np.inf
+    if len(matrix) <= 128:
+        return float(np.linalg.eigvalsh(matrix)[-1])
+    return float(eigsh(matrix, k=1, v0=np.ones(len(matrix)), return_eigenvectors=False)[0])

@@ -1,0 +1,194 @@
+"""Standard, NTK, integrable and maximal-update scalings of an MLP: one table for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from meanfield.errors import suggest
+
+
+class Scaling(NamedTuple):
+    """Powers of the width ``n`` in a layer's initial variance and in its learning rate."""
+
+    variance: int
+    rate: int
+
+
+class LayerValues(NamedTuple):
+    """One number for each kind of layer: ``W^1``, ``W^2 … W^L`` and ``W^{L+1}``."""
+
+    input: float
+    hidden: float
+    output: float
+
+
+@dataclass(frozen=True)
+class Parametrization:
+    r"""How initial variances and learning rates depend on the width ``n``.
+
+    A layer has entries :math:`N(0, v\, n^p)` and learning rate :math:`η\, s\, n^q`, where
+    ``(p, q)`` is its `Scaling` and the constants ``v`` and ``s`` are the user's `weight_variance`
+    and `rate_scale`.
+
+    Attributes
+    ----------
+    name : str
+        ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
+    title : str
+        Its full name.
+    input, hidden, output : Scaling
+        Powers for ``W^1``, for ``W^2 … W^L`` and for ``W^{L+1}``.
+
+    Notes
+    -----
+    [RFL] Table 2.
+    """
+
+    name: str
+    title: str
+    input: Scaling
+    hidden: Scaling
+    output: Scaling
+
+    def variances(self, width: int, weight_variance: tuple[float, float, float]) -> LayerValues:
+        """Return the variance of the initial entries of each kind of layer.
+
+        Parameters
+        ----------
+        width : int
+            Units per hidden layer, ``n``.
+        weight_variance : (float, float, float)
+            The constants that multiply the powers of ``n``.
+
+        Returns
+        -------
+        LayerValues
+            Variances of the entries of ``W^1``, ``W^l`` and ``W^{L+1}``.
+        """
+        n, (first, middle, last) = float(width), weight_variance
+        return LayerValues(
+            first * n**self.input.variance,
+            middle * n**self.hidden.variance,
+            last * n**self.output.variance,
+        )
+
+    def rates(
+        self, width: int, step_size: float, rate_scale: tuple[float, float, float]
+    ) -> LayerValues:
+        """Return the learning rate of each kind of layer.
+
+        Parameters
+        ----------
+        width : int
+            Units per hidden layer, ``n``.
+        step_size : float
+            The base learning rate ``η``.
+        rate_scale : (float, float, float)
+            The constants that multiply the powers of ``n``.
+
+        Returns
+        -------
+        LayerValues
+            Learning rates of ``W^1``, ``W^l`` and ``W^{L+1}``.
+        """
+        n, (first, middle, last) = float(width), rate_scale
+        return LayerValues(
+            step_size * first * n**self.input.rate,
+            step_size * middle * n**self.hidden.rate,
+            step_size * last * n**self.output.rate,
+        )
+
+
+PARAMETRIZATIONS: Mapping[str, Parametrization] = MappingProxyType(
+    {
+        name: Parametrization(name, title, Scaling(*first), Scaling(*middle), Scaling(*last))
+        for name, title, first, middle, last in [
+            #                                        (variance, rate) as powers of n
+            #                                         W^1     W^l       W^{L+1}
+            ("sp", "standard parametrization", (0, -1), (-1, -1), (-1, -1)),
+            ("ntp", "neural tangent parametrization", (0, 0), (-1, -1), (-1, -1)),
+            ("ip", "integrable (mean-field) parametrization", (0, 1), (-2, 0), (-2, -1)),
+            ("mup", "maximal update parametrization", (0, 1), (-1, 0), (-2, -1)),
+        ]
+    }
+)
+"""Every parametrization by name ([RFL] Table 2)."""
+
+_ALIASES = {
+    "standard": "sp",
+    "ntk": "ntp",
+    "integrable": "ip",
+    "meanfield": "ip",
+    "µp": "mup",
+    "μp": "mup",
+    "maximalupdate": "mup",
+}
+
+
+def get_parametrization(parametrization: str | Parametrization) -> Parametrization:
+    """Look up a parametrization.
+
+    Parameters
+    ----------
+    parametrization : str or Parametrization
+        ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"`` (case, ``-``, ``_`` and spaces do not matter;
+        ``"standard"``, ``"ntk"``, ``"mean-field"`` and ``"µP"`` are understood), or an entry of
+        the table, which is returned as it is.
+
+    Returns
+    -------
+    Parametrization
+        The entry of `PARAMETRIZATIONS`.
+
+    Raises
+    ------
+    ValueError
+        If no parametrization has this name.
+    TypeError
+        If `parametrization` is neither a name nor a `Parametrization`.
+    """
+    if isinstance(parametrization, Parametrization):
+        return parametrization
+    if not isinstance(parametrization, str):
+        kind = type(parametrization).__name__
+        raise TypeError(f"parametrization must be a name, not {kind}.")
+    key = parametrization.lower().replace("-", "").replace("_", "").replace(" ", "")
+    key = _ALIASES.get(key, key)
+    if key not in PARAMETRIZATIONS:
+        hint = suggest(parametrization, PARAMETRIZATIONS)
+        raise ValueError(f"Unknown parametrization {parametrization!r}.{hint}")
+    return PARAMETRIZATIONS[key]
+
+
+def experiment_scales(
+    parametrization: str | Parametrization, n_features: int
+) -> tuple[LayerValues, LayerValues]:
+    r"""Return the constants of the paper's experiments, `weight_variance` and `rate_scale`.
+
+    The experiments draw :math:`W^1` with variance ``2/d`` and the other layers with twice the
+    variance of Table 2; the rate of the first layer carries ``1/d``, except under SP, where it is
+    ``η/n`` like everywhere else.
+
+    Parameters
+    ----------
+    parametrization : str or Parametrization
+        The scheme.
+    n_features : int
+        Input dimension ``d``.
+
+    Returns
+    -------
+    weight_variance : LayerValues
+        ``(2/d, 2, 2)``.
+    rate_scale : LayerValues
+        ``(1/d, 1, 1)``; ``(1, 1, 1)`` for SP.
+
+    Notes
+    -----
+    [RFL] Appendix A.
+    """
+    first_rate = 1.0 if get_parametrization(parametrization).name == "sp" else 1.0 / n_features
+    return LayerValues(2.0 / n_features, 2.0, 2.0), LayerValues(first_rate, 1.0, 1.0)

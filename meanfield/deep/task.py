@@ -1,0 +1,183 @@
+"""What a deep run is asked to do, checked once: data, loss, schedule of batches and of records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from meanfield.checks import choice, count, nonnegative
+from meanfield.problem.activations import Activation, get_activation
+from meanfield.problem.checks import as_inputs, as_targets
+from meanfield.problem.losses import Loss, get_loss
+
+# Streams of random numbers: layer l draws from stream l, everything else from one of these.
+BATCH_STREAM, FORWARD_STREAM, BACKWARD_STREAM, ORDER_STREAM = 1 << 32, 2 << 32, 3 << 32, 4 << 32
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """Return the random generator of one stream of one seed."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, stream], dtype=np.uint64)))
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Gradient descent on a scalar network, without the network.
+
+    Attributes
+    ----------
+    inputs : ndarray of shape (m + m_test, d)
+        Training inputs, then test inputs.
+    targets : ndarray of shape (m,)
+        Training targets.
+    activation : Activation
+        ϕ.
+    loss : Loss
+        Squared or logistic.
+    depth : int
+        Hidden layers, L.
+    step_size : float
+        Base learning rate η.
+    batches : ndarray of int, shape (n_steps, batch), or None
+        Rows of every step; None for the full batch.
+    n_steps : int
+        Number of gradient steps.
+    error_scale : float
+        Factor of the error signals: 1, or one over the batch size.
+    predicted, saved : ndarray of bool, shape (n_steps + 1,)
+        Steps whose predictions, and whose kernels and features, are recorded.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    activation: Activation
+    loss: Loss
+    depth: int
+    step_size: float
+    batches: np.ndarray | None
+    n_steps: int
+    error_scale: float
+    predicted: np.ndarray
+    saved: np.ndarray
+
+    @property
+    def n_train(self) -> int:
+        """Number of training inputs."""
+        return len(self.targets)
+
+    def batch(self, step: int) -> np.ndarray | slice:
+        """Return the rows of the batch of a step."""
+        return slice(0, self.n_train) if self.batches is None else self.batches[step]
+
+    def error_signal(self, f: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+        """Return ``χ``: ``2 (f − y)`` or ``−y / (1 + exp(y f))``, times the scale."""
+        targets = self.targets[rows].astype(f.dtype)
+        if self.loss.name == "squared":
+            return f.dtype.type(2 * self.error_scale) * (f - targets)
+        return f.dtype.type(self.error_scale) * (-targets * special.expit(-targets * f))
+
+    def curvature(self, f: np.ndarray) -> np.ndarray:
+        """Return ``∂χ/∂f``."""
+        if self.loss.name == "squared":
+            return np.full_like(f, 2 * self.error_scale)
+        return self.error_scale * special.expit(f) * special.expit(-f)
+
+    def risk(self, predictions: np.ndarray) -> np.ndarray:
+        """Return the loss whose derivative is ``χ``, at predictions of shape (..., m)."""
+        factor = (2 if self.loss.name == "squared" else 1) * self.error_scale
+        return factor * self.loss.value(predictions[..., None], self.targets[:, None]).sum(-1)
+
+
+def make_task(
+    X: Any,
+    y: Any,
+    *,
+    X_test: Any = None,
+    activation: str | Activation,
+    loss: str | Loss,
+    depth: int,
+    step_size: float,
+    n_steps: int,
+    batch_size: int | None,
+    batch_seed: int,
+    reduction: str,
+    predict_every: int,
+    save_at: Sequence[int] | None,
+) -> Task:
+    """Check everything that finite and infinite width share."""
+    X = as_inputs(X)
+    inputs = X if X_test is None else np.vstack([X, as_inputs(X_test, "X_test", X.shape[1])])
+    loss = get_loss(loss)
+    if loss.name == "cross-entropy":
+        raise ValueError("loss must be 'squared' or 'logistic' for a network with one output.")
+    _, targets = as_targets(y, loss, n_points=len(X))
+    if targets.shape[1] != 1:
+        raise ValueError(f"y must have one output per input, got shape {np.shape(y)}.")
+    depth = count("depth", depth)
+    n_steps = count("n_steps", n_steps, minimum=0)
+    step_size = nonnegative("step_size", step_size)
+    choice("reduction", reduction, ("sum", "mean"))
+    batches = _schedule(len(X), batch_size, batch_seed, n_steps)
+    n_batch = len(X) if batches is None else batches.shape[1]
+    predicted = np.zeros(n_steps + 1, dtype=bool)
+    predicted[:: count("predict_every", predict_every)] = True
+    saved = _saved_steps(save_at, n_steps)
+    return Task(
+        inputs=inputs,
+        targets=targets[:, 0],
+        activation=get_activation(activation),
+        loss=loss,
+        depth=depth,
+        step_size=step_size,
+        batches=batches,
+        n_steps=n_steps,
+        error_scale=1.0 if reduction == "sum" else 1.0 / n_batch,
+        predicted=predicted | saved,
+        saved=saved,
+    )
+
+
+def as_scales(values: Any, name: str) -> tuple[float, float, float]:
+    """Return three constants for the input, hidden and output layers."""
+    try:
+        scales = tuple(nonnegative(f"each of {name}", value) for value in values)
+    except TypeError:
+        scales = ()
+    if len(scales) != 3:
+        raise ValueError(f"{name} must be three numbers (input, hidden, output), got {values!r}.")
+    return scales
+
+
+def _schedule(
+    n_points: int, batch_size: int | None, batch_seed: int, n_steps: int
+) -> np.ndarray | None:
+    """Draw the batches of all steps: every epoch is a fresh permutation, cut into pieces."""
+    if batch_size is None:
+        return None
+    batch_size = count("batch_size", batch_size)
+    if batch_size > n_points:
+        raise ValueError(f"batch_size={batch_size} exceeds the {n_points} training inputs.")
+    if batch_size == n_points:
+        return None
+    random = generator(count("batch_seed", batch_seed, minimum=0), BATCH_STREAM)
+    per_epoch = n_points // batch_size
+    n_epochs = -(-n_steps // per_epoch)
+    epochs = [random.permutation(n_points)[: per_epoch * batch_size] for _ in range(n_epochs)]
+    return np.array(epochs, dtype=np.int64).reshape(-1, batch_size)[:n_steps]
+
+
+def _saved_steps(save_at: Sequence[int] | None, n_steps: int) -> np.ndarray:
+    """Return a mask of the steps to save: by default the first ten, then about thirty, evenly."""
+    saved = np.zeros(n_steps + 1, dtype=bool)
+    if save_at is None:
+        saved[:11] = True
+        saved[np.linspace(0, n_steps, 31).round().astype(int)] = True
+        return saved
+    steps = [count("each of save_at", step, minimum=0) for step in save_at]
+    if any(step > n_steps for step in steps):
+        raise ValueError(f"save_at goes up to {max(steps)}, but n_steps is {n_steps}.")
+    saved[[0, *steps, n_steps]] = True
+    return saved

@@ -1,0 +1,392 @@
+"""Training of finite-width MLPs of any depth, in any of the four parametrizations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.deep.dense import DenseNetwork, draw_matrix, in_limit_units
+from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
+from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
+from meanfield.deep.memory import require_memory
+from meanfield.deep.parametrizations import Parametrization, get_parametrization
+from meanfield.deep.task import Task, as_scales, make_task
+from meanfield.errors import DivergenceError
+from meanfield.problem.activations import Activation
+from meanfield.problem.losses import Loss
+
+ENGINES = ("auto", "dense", "low-rank")
+
+MAX_RANK = 4096
+"""Most directions that the low-rank engine keeps per hidden matrix and side."""
+
+# Dense networks are trained together while their weights stay within the cache.
+_CACHED_WEIGHTS = 2**18
+# Directions that training meets, per input, at the default tolerance: measured, 12 to 25.
+_DIRECTIONS_PER_INPUT = 25
+
+
+@dataclass(frozen=True, eq=False)
+class DeepRun:
+    r"""Trained networks and what was recorded on the way.
+
+    R networks, P predicted steps, S saved steps, L hidden layers, m training inputs, n units per
+    layer; :math:`⟨u, v⟩ = u·v / n`.
+
+    Attributes
+    ----------
+    predictions : ndarray of shape (R, P, m)
+        Outputs on the training inputs at `steps`.
+    predictions_test : ndarray of shape (R, P, m_test)
+        Outputs on the test inputs.
+    steps : ndarray of shape (P,)
+        Steps of the predictions, 0 to `n_steps`.
+    loss : ndarray of shape (R, P)
+        Training loss, the one whose derivative is the error signal.
+    error_signals : ndarray of shape (R, P, m)
+        ``χ_i``.
+    saved_steps : ndarray of shape (S,)
+        Steps of everything below.
+    kernel_h, kernel_x : ndarray of shape (R, S, L, m, m)
+        ``⟨h_i, h_j⟩`` and ``⟨x_i, x_j⟩``: features before and after the activation.
+    feature_change : ndarray of shape (R, S, L, m)
+        ``|h − h_0| / |h_0|``.
+    feature_size : ndarray of shape (R, S, L + 1)
+        Mean of ``|h_l|`` over units and inputs; last, mean of ``|f|``.
+    weight_change : ndarray of shape (R, S, L + 1)
+        Size of the step that follows, by layer, in units that have a limit under µP:
+        ``|ΔW^1|/√n``, ``|ΔW^l|`` and ``√n |ΔW^{L+1}|``, Frobenius norms.
+    sharpness : ndarray of shape (R, S)
+        Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch; descent is
+        unstable above 2.
+    ranks : ndarray of int, shape (R, S, 2, L − 1)
+        Directions stored per hidden matrix, of features and of error vectors (low-rank engine).
+    initial_features, features : ndarray of shape (R, L, m, n)
+        ``h`` at the first and at the last step.
+    engine : str
+        The engine that ran, ``"dense"`` or ``"low-rank"``.
+    seeds : tuple of int
+        One seed per network.
+    """
+
+    predictions: np.ndarray
+    predictions_test: np.ndarray
+    steps: np.ndarray
+    loss: np.ndarray
+    error_signals: np.ndarray
+    saved_steps: np.ndarray
+    kernel_h: np.ndarray
+    kernel_x: np.ndarray
+    feature_change: np.ndarray
+    feature_size: np.ndarray
+    weight_change: np.ndarray
+    sharpness: np.ndarray
+    ranks: np.ndarray
+    initial_features: np.ndarray
+    features: np.ndarray
+    engine: str
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    """The network's side of a run."""
+
+    width: int
+    parametrization: Parametrization
+    weight_variance: tuple[float, float, float]
+    rate_scale: tuple[float, float, float]
+    dtype: np.dtype
+    engine: str
+    tol: float
+
+
+def train(
+    X: Any,
+    y: Any,
+    *,
+    width: int = 256,
+    depth: int = 3,
+    parametrization: str | Parametrization = "mup",
+    activation: str | Activation = "silu",
+    loss: str | Loss = "squared",
+    step_size: float = 0.1,
+    n_steps: int = 1000,
+    seed: int = 0,
+    n_replicas: int = 1,
+    batch_size: int | None = None,
+    batch_seed: int = 0,
+    reduction: str = "sum",
+    weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    rate_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    X_test: Any = None,
+    engine: str = "auto",
+    tol: float = 1e-3,
+    dtype: str = "float64",
+    predict_every: int = 1,
+    save_at: Sequence[int] | None = None,
+) -> DeepRun:
+    r"""Train MLPs with `depth` hidden layers by gradient descent.
+
+    .. math::
+       h^1 = W^1 ξ,\quad x^l = ϕ(h^l),\quad h^{l+1} = W^{l+1} x^l,\quad f(ξ) = W^{L+1} x^L,
+       \qquad W ← W − η_l \sum_i χ_i ∂_W f(ξ_i)
+
+    with initial entries and rates ``η_l`` scaled with the width as the parametrization says. The
+    error signal is ``χ = 2 (f − y)`` for the squared loss ``(f − y)²`` and
+    ``χ = −y / (1 + exp(y f))`` for the logistic loss.
+
+    Parameters
+    ----------
+    X : array_like of shape (m, d)
+        Training inputs ξ.
+    y : array_like of shape (m,)
+        Targets; ±1 for the logistic loss.
+    width : int
+        Units per hidden layer, ``n``.
+    depth : int
+        Hidden layers, ``L``.
+    parametrization : str or Parametrization
+        ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
+    activation : str or Activation
+        ϕ.
+    loss : str or Loss
+        ``"squared"`` or ``"logistic"``.
+    step_size : float
+        Base learning rate η.
+    n_steps : int
+        Gradient steps.
+    seed : int
+        Seed of the first network; network r has ``seed + r``.
+    n_replicas : int
+        Number of networks.
+    batch_size : int, optional
+        Inputs per step; every epoch cuts a fresh permutation into batches, the same for all
+        networks, and leaves the remainder out. By default every step sees all inputs.
+    batch_seed : int
+        Seed of the permutations.
+    reduction : str
+        ``"sum"`` adds the error signals of a batch, ``"mean"`` averages them.
+    weight_variance : (float, float, float)
+        Factors of the initial variances of ``W^1``, ``W^l`` and ``W^{L+1}``.
+    rate_scale : (float, float, float)
+        Factors of the learning rates of ``W^1``, ``W^l`` and ``W^{L+1}``.
+    X_test : array_like of shape (m_test, d), optional
+        Inputs that are only predicted.
+    engine : str
+        ``"dense"`` multiplies the weight matrices; ``"low-rank"`` follows only the directions that
+        training meets, which is much faster for wide networks and few inputs; ``"auto"`` chooses.
+    tol : float
+        Low-rank engine: directions shorter than `tol` relative to their vector are left out. The
+        error in the predictions is of the order of ``tol²``.
+    dtype : str
+        ``"float64"`` or ``"float32"``; the initial weights are the same numbers, rounded.
+    predict_every : int
+        Record predictions at multiples of this number of steps; all inputs are then evaluated, at
+        the other steps only the batch.
+    save_at : sequence of int, optional
+        Steps at which kernels and features are recorded, besides the first and the last. By
+        default the first ten and thirty more, evenly spaced.
+
+    Returns
+    -------
+    DeepRun
+        Predictions, kernels and features of all networks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not usable, or the run does not fit into memory.
+    DivergenceError
+        If a prediction is not finite.
+
+    Notes
+    -----
+    [RFL] §3, Table 2, Appendices A and B. The low-rank engine draws the same initial matrices; it
+    agrees with the dense one to rounding as `tol` goes to zero.
+    """
+    task = make_task(
+        X,
+        y,
+        X_test=X_test,
+        activation=activation,
+        loss=loss,
+        depth=depth,
+        step_size=step_size,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        batch_seed=batch_seed,
+        reduction=reduction,
+        predict_every=predict_every,
+        save_at=save_at,
+    )
+    architecture = _Architecture(
+        width=checks.count("width", width),
+        parametrization=get_parametrization(parametrization),
+        weight_variance=as_scales(weight_variance, "weight_variance"),
+        rate_scale=as_scales(rate_scale, "rate_scale"),
+        dtype=np.dtype(checks.choice("dtype", dtype, ("float64", "float32"))),
+        engine=checks.choice("engine", engine, ENGINES),
+        tol=checks.nonnegative("tol", tol),
+    )
+    if architecture.engine == "auto":
+        architecture = replace(architecture, engine=_faster_engine(task, architecture.width))
+    first_seed = checks.seed(seed)
+    n_replicas = checks.count("n_replicas", n_replicas)
+    seeds = [checks.seed(first_seed + r) for r in range(n_replicas)]
+    require_memory(
+        _bytes_needed(task, architecture, len(seeds)),
+        "lower width, n_replicas or the number of inputs, or save fewer steps with save_at",
+    )
+    return _as_run(task, architecture, seeds, _train_all(task, architecture, seeds))
+
+
+def _faster_engine(task: Task, width: int) -> str:
+    n_rows = len(task.inputs)
+    rank = min(n_rows * (task.n_steps + 1), _DIRECTIONS_PER_INPUT * n_rows)
+    return "low-rank" if task.depth > 1 and width >= max(512, 4 * rank) else "dense"
+
+
+def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> int:
+    """Bound the memory of a run: weights and work space, then the record."""
+    n, L, m = architecture.width, task.depth, len(task.inputs)
+    weights = n * task.inputs.shape[1] + (L - 1) * n**2
+    together = _networks_together(task, n) if architecture.engine == "dense" else 1
+    work = 6 * L * m * n * together
+    if architecture.engine == "dense":
+        work += together * max(n * task.inputs.shape[1], n**2 if L > 1 else 0)
+    else:
+        work += 4 * (L - 1) * n * _capacity(task, n, typical=True)
+    kernels = 2 * task.saved.sum() * L * task.n_train**2
+    record = n_networks * (kernels + task.predicted.sum() * m)
+    features = n_networks * 2 * L * task.n_train * n
+    size = architecture.dtype.itemsize
+    return int(size * (together * weights + work + 2 * features) + 8 * 2 * record)
+
+
+def _networks_together(task: Task, width: int) -> int:
+    weights = width * (task.inputs.shape[1] + (task.depth - 1) * width)
+    return max(1, _CACHED_WEIGHTS // weights)
+
+
+def _capacity(task: Task, width: int, typical: bool = False) -> int:
+    """Bound the directions of one hidden matrix; `typical` is what usual tolerances leave."""
+    met = len(task.inputs) * (task.n_steps + 1)
+    if typical:
+        met = min(met, 2 * _DIRECTIONS_PER_INPUT * len(task.inputs))
+    return min(width, met, MAX_RANK)
+
+
+def _train_all(task: Task, architecture: _Architecture, seeds: list[int]) -> Record:
+    together = 1
+    if architecture.engine == "dense":
+        together = _networks_together(task, architecture.width)
+    groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
+    records = []
+    for group in groups:
+        try:
+            records.append(_train_group(task, architecture, group))
+        except NotFiniteError as error:
+            diverged = group[error.member]
+            replica = seeds.index(diverged)
+            raise _divergence(task, architecture, diverged, replica, error.step) from None
+    return concatenate(records)
+
+
+def _train_group(task: Task, architecture: _Architecture, seeds: list[int]) -> Record:
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
+        build = _dense_network if architecture.engine == "dense" else _low_rank_network
+        return descend(build(task, architecture, seeds), task)
+
+
+def _dense_network(task: Task, architecture: _Architecture, seeds: list[int]) -> DenseNetwork:
+    return DenseNetwork(
+        task,
+        architecture.width,
+        architecture.parametrization,
+        architecture.weight_variance,
+        architecture.rate_scale,
+        seeds,
+        architecture.dtype,
+    )
+
+
+def _low_rank_network(task: Task, architecture: _Architecture, seeds: list[int]) -> LowRankNetwork:
+    n, dtype, (seed,) = architecture.width, architecture.dtype, seeds
+    variance = architecture.parametrization.variances(n, architecture.weight_variance)
+    rates = architecture.parametrization.rates(n, task.step_size, architecture.rate_scale)
+    coordinates, basis = input_coordinates(task.inputs)
+    first = draw_matrix(seed, 0, (n, task.inputs.shape[1]), variance.input, dtype)
+    last = draw_matrix(seed, task.depth, (1, n), variance.output, dtype)[0]
+    return LowRankNetwork(
+        task,
+        coordinates,
+        basis.astype(dtype) @ first.T,
+        [
+            _hidden_matrix(draw_matrix(seed, l, (n, n), variance.hidden, dtype), task, architecture)
+            for l in range(1, task.depth)
+        ],
+        last * dtype.type(n),
+        in_limit_units(rates, n),
+        centred=False,
+    )
+
+
+def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> LowRankMatrix:
+    return LowRankMatrix(
+        len(initial),
+        images=lambda u: u @ initial.T,
+        transposed_images=lambda e: e @ initial,
+        tol=max(architecture.tol, 16 * float(np.finfo(initial.dtype).eps)),
+        capacity=_capacity(task, len(initial)),
+        dtype=initial.dtype,
+    )
+
+
+def _divergence(
+    task: Task, architecture: _Architecture, seed: int, replica: int, step: int
+) -> DivergenceError:
+    """Describe a divergence, with a smaller step size for which the same network stays finite."""
+    stable = None
+    for factor in (2, 8, 32):
+        candidate = task.step_size / factor
+        try:
+            _train_group(replace(task, step_size=candidate), architecture, [seed])
+        except NotFiniteError:
+            continue
+        stable = candidate
+        break
+    remedy = (
+        "lower step_size"
+        if stable is None
+        else f"step_size={stable:.3g} stays finite for this network"
+    )
+    return DivergenceError(
+        f"Training diverged at step {step} (replica {replica}, seed {seed}) with "
+        f"step_size={task.step_size:g}; {remedy}.",
+        step=step,
+        replica=replica,
+        stable_step_size=stable,
+    )
+
+
+def _as_run(task: Task, architecture: _Architecture, seeds: list[int], record: Record) -> DeepRun:
+    m = task.n_train
+    kept = {field.name: getattr(record, field.name) for field in fields(Record)}
+    everything = kept.pop("predictions")
+    predictions = everything[..., :m]
+    return DeepRun(
+        predictions=predictions,
+        predictions_test=everything[..., m:],
+        steps=np.flatnonzero(task.predicted),
+        loss=task.risk(predictions),
+        error_signals=task.error_signal(predictions, slice(None)),
+        saved_steps=np.flatnonzero(task.saved),
+        engine=architecture.engine,
+        seeds=tuple(seeds),
+        **kept,
+    )

@@ -1,0 +1,113 @@
+"""Obvious twins of the deep networks: one network, one sample at a time, nothing clever."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meanfield.deep.task import generator
+
+# Table 2 of [RFL], typed as printed: (initial variance, learning rate) of a layer, for width n.
+TABLE_2 = {
+    "sp": {
+        "input": lambda n: (1.0, 1 / n),
+        "hidden": lambda n: (1 / n, 1 / n),
+        "output": lambda n: (1 / n, 1 / n),
+    },
+    "ntp": {
+        "input": lambda n: (1.0, 1.0),
+        "hidden": lambda n: (1 / n, 1 / n),
+        "output": lambda n: (1 / n, 1 / n),
+    },
+    "ip": {
+        "input": lambda n: (1.0, n),
+        "hidden": lambda n: (1 / n**2, 1.0),
+        "output": lambda n: (1 / n**2, 1 / n),
+    },
+    "mup": {
+        "input": lambda n: (1.0, n),
+        "hidden": lambda n: (1 / n, 1.0),
+        "output": lambda n: (1 / n**2, 1 / n),
+    },
+}
+
+
+def initial_weights(scheme, width, depth, n_features, seed, weight_variance=(1, 1, 1)):
+    """Draw W^1, …, W^{L+1}."""
+    kinds = ["input"] + ["hidden"] * (depth - 1) + ["output"]
+    constants = [weight_variance[0]] + [weight_variance[1]] * (depth - 1) + [weight_variance[2]]
+    shapes = [(width, n_features)] + [(width, width)] * (depth - 1) + [(1, width)]
+    weights = []
+    for layer, (kind, constant, shape) in enumerate(zip(kinds, constants, shapes, strict=True)):
+        variance = constant * TABLE_2[scheme][kind](width)[0]
+        weights.append(np.sqrt(variance) * generator(seed, layer).standard_normal(shape))
+    return weights
+
+
+def layer_rates(scheme, width, depth, step_size, rate_scale=(1, 1, 1)):
+    """Learning rates of W^1, …, W^{L+1}."""
+    kinds = ["input"] + ["hidden"] * (depth - 1) + ["output"]
+    scales = [rate_scale[0]] + [rate_scale[1]] * (depth - 1) + [rate_scale[2]]
+    return [
+        step_size * scale * TABLE_2[scheme][kind](width)[1]
+        for kind, scale in zip(kinds, scales, strict=True)
+    ]
+
+
+def evaluate(weights, activation, xi):
+    """Return f(ξ) and the features h of every hidden layer."""
+    x, features = xi, []
+    for matrix in weights[:-1]:
+        h = matrix @ x
+        features.append(h)
+        x = activation.value(h)
+    return float((weights[-1] @ x)[0]), features
+
+
+def gradients(weights, activation, xi):
+    """Return ∂f(ξ)/∂W for every layer."""
+    _, features = evaluate(weights, activation, xi)
+    inputs = [xi] + [activation.value(h) for h in features]
+    result = [inputs[-1][None, :]]
+    dx = weights[-1][0]
+    for layer in range(len(features) - 1, -1, -1):
+        dh = dx * activation.derivative(features[layer])
+        result.append(np.outer(dh, inputs[layer]))
+        dx = weights[layer].T @ dh
+    return result[::-1]
+
+
+def signal(loss, f, y):
+    """χ for squared loss (f − y)² and logistic loss log(1 + exp(−y f))."""
+    return 2 * (f - y) if loss == "squared" else -y / (1 + np.exp(y * f))
+
+
+def train(weights, rates, activation, X, y, loss, batches, scale=1.0):
+    """Descend on the given batches; return predictions before every step and after the last."""
+    weights = [matrix.copy() for matrix in weights]
+    predictions = []
+    for batch in batches:
+        predictions.append([evaluate(weights, activation, xi)[0] for xi in X])
+        steps = [np.zeros_like(matrix) for matrix in weights]
+        for i in batch:
+            chi = scale * signal(loss, predictions[-1][i], y[i])
+            for step, gradient in zip(steps, gradients(weights, activation, X[i]), strict=True):
+                step += chi * gradient
+        for matrix, rate, step in zip(weights, rates, steps, strict=True):
+            matrix -= rate * step
+    predictions.append([evaluate(weights, activation, xi)[0] for xi in X])
+    return np.array(predictions), weights
+
+
+def particle_predictions(a, w, X, y, activation, step_size, n_steps):
+    """Descend on the mean-field particle system without noise or penalty (½ mean squared loss)."""
+    a, w, n = a.copy(), w.copy(), len(X)
+    predictions = []
+    for _ in range(n_steps + 1):
+        z = w @ X.T
+        f = a @ activation.value(z) / len(a)
+        predictions.append(f)
+        r = f - y
+        grad_a = activation.value(z) @ r / n
+        grad_w = (a[:, None] * activation.derivative(z) * r) @ X / n
+        a, w = a - step_size * grad_a, w - step_size * grad_w
+    return np.array(predictions)
