@@ -186,7 +186,9 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
         raise CheckpointError(_refusal(path, "is not readable as netCDF-4")) from error
 
 
-def write_manifest(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
+def write_manifest(
+    folder: str | os.PathLike[str], names: Iterable[str], about: Mapping[str, Any] | None = None
+) -> None:
     """Record the SHA-256 of the named files of `folder` in its ``manifest.json``.
 
     Parameters
@@ -195,20 +197,54 @@ def write_manifest(folder: str | os.PathLike[str], names: Iterable[str]) -> None
         A folder of results.
     names : iterable of str
         Files in it, by their path relative to the folder.
+    about : mapping, optional
+        How the files came about: anything that JSON can hold.
     """
     folder = Path(folder)
     files = {name: file_digest(folder / name) for name in sorted(names)}
-    text = json.dumps({"format": 1, "sha256": files}, indent=2) + "\n"
+    text = json.dumps({"format": 1, "about": dict(about or {}), "sha256": files}, indent=2) + "\n"
     write_atomic(folder / MANIFEST, text.encode())
 
 
-def verify(folder: str | os.PathLike[str]) -> list[str]:
-    """Check every output of `folder` against its ``manifest.json``.
+def read_manifest(folder: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return what `write_manifest` recorded.
 
     Parameters
     ----------
     folder : path-like
         A folder of results.
+
+    Returns
+    -------
+    files : dict of str to str
+        SHA-256, in hexadecimal, by name.
+    about : dict
+        How the files came about.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder has no manifest: the study has not finished.
+    CheckpointError
+        The manifest is not readable.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+        return dict(content["sha256"]), dict(content["about"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(_refusal(path, "is not a readable manifest")) from error
+
+
+def verify(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[str]:
+    """Check outputs of `folder` against its ``manifest.json``.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder of results.
+    names : iterable of str, optional
+        The files to check; all by default.
 
     Returns
     -------
@@ -223,18 +259,15 @@ def verify(folder: str | os.PathLike[str]) -> list[str]:
         A file is missing, truncated or altered, or the manifest itself is not readable.
     """
     folder = Path(folder)
-    path = folder / MANIFEST
-    try:
-        files = json.loads(path.read_bytes())["sha256"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(_refusal(path, "is not a readable manifest")) from error
-    for name, digest in files:
+    files, _ = read_manifest(folder)
+    checked = list(files) if names is None else list(names)
+    for name in checked:
         output = folder / name
-        if not output.is_file():
+        if name not in files or not output.is_file():
             raise CheckpointError(_refusal(output, "is missing"))
-        if file_digest(output) != digest:
+        if file_digest(output) != files[name]:
             raise CheckpointError(_refusal(output, "is truncated or was altered"))
-    return [name for name, _ in files]
+    return checked
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:

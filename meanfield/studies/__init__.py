@@ -1,1 +1,54 @@
 """Studies: a configuration in, a folder of results out."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meanfield.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from meanfield.studies.base import Study
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a study is defined, as ``STUDY`` in its module, and what it does."""
+
+    module: str
+    purpose: str
+
+
+# Modules are loaded on first use: listing the studies stays quick.
+STUDIES: dict[str, Entry] = {
+    "simulate": Entry(
+        "meanfield.studies.simulate", "Train particle systems and follow their loss."
+    ),
+    "chaos": Entry(
+        "meanfield.studies.chaos", "Measure how fast N particles approach the mean-field limit."
+    ),
+}
+
+
+def get_study(name: str) -> Study:
+    """Return the study of that name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `STUDIES`.
+
+    Returns
+    -------
+    Study
+        The study.
+
+    Raises
+    ------
+    ConfigError
+        There is no such study.
+    """
+    if name not in STUDIES:
+        raise ConfigError(f"There is no study {name!r}.{suggest(name, STUDIES)}")
+    return importlib.import_module(STUDIES[name].module).STUDY

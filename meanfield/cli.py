@@ -1,0 +1,167 @@
+"""The command line: read a configuration, run its study, say in one sentence what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meanfield import __version__
+from meanfield.errors import CheckpointError, ConfigError, DivergenceError, suggest
+from meanfield.studies import STUDIES, get_study
+
+#: Exit statuses: the input cannot be used; the user stopped the run (128 + SIGINT).
+BAD_INPUT, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    help="Mean-field theory of two-layer neural networks under µP.\n\n"
+    "Start with:  meanfield new chaos > study.toml\n\n"
+    "             meanfield chaos study.toml --out results",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[
+    Path, typer.Argument(metavar="CONFIG.toml", help="The configuration; see `meanfield new`.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue what DIR holds; finished work is not redone.")
+]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", metavar="NAME", help="Where to compute: local.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"meanfield {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _study_command(name: str) -> Callable[..., None]:
+    """Make the command that runs one kind of study."""
+
+    def command(
+        config: Config,
+        out: Out,
+        resume: Resume = False,
+        executor: ExecutorName = "local",
+        quiet: Quiet = False,
+    ) -> None:
+        _run(name, config, out, resume=resume, executor=executor, quiet=quiet)
+
+    command.__doc__ = (
+        f"{STUDIES[name].purpose}\n\n"
+        "DIR receives config.toml (complete), summary.json (headline numbers with their "
+        "intervals), result.nc (everything, for xarray), the figures as PNG and PDF, and "
+        "report.html. A run that was stopped, in whatever way, goes on with --resume and ends "
+        f"with the same numbers.\n\nFor a first configuration: meanfield new {name} > study.toml"
+    )
+    return command
+
+
+for _name in STUDIES:
+    app.command(_name)(_study_command(_name))
+
+
+@app.command()
+def new(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help=", ".join(STUDIES))],
+) -> None:
+    """Print a complete, commented configuration that runs as it stands.
+
+    Save it with:  meanfield new chaos > study.toml
+    """
+    from meanfield.studies.config import parse
+    from meanfield.studies.toml import to_toml
+
+    kind = get_study(study)
+    typer.echo(f"# A {study} study. Run it with:  meanfield {study} THIS_FILE --out FOLDER\n")
+    typer.echo(to_toml(parse(kind.config, dict(kind.example))), nl=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
+) -> None:
+    """Draw the figures and write report.html again, from the saved results alone."""
+    from meanfield.studies.outputs import refresh_report
+
+    try:
+        page = refresh_report(folder)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{folder} holds no finished study; give the --out folder of one, or finish it with "
+            "--resume."
+        ) from None
+    typer.echo(f"Wrote {page}")
+
+
+def _run(
+    name: str, config_path: Path, out: Path, *, resume: bool, executor: str, quiet: bool
+) -> None:
+    if executor != "local":
+        raise ConfigError(f"--executor {executor!r} is not known.{suggest(executor, ['local'])}")
+    from meanfield.progress import progress_bar
+    from meanfield.studies.config import load_config
+    from meanfield.studies.runner import run_study
+
+    study = get_study(name)
+    config = load_config(study.config, name, config_path)
+    try:
+        with progress_bar(name, quiet=quiet) as bar:
+            summary = run_study(study, config, out, resume=resume, progress=bar)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"Stopped; nothing finished is lost. Go on with:  meanfield {name} {config_path} "
+            f"--out {out} --resume",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        for number in summary["numbers"].values():
+            typer.echo(_line(number))
+        typer.echo(f"Report: {out / 'report.html'}")
+
+
+def _line(number: dict) -> str:
+    """Return a headline number as a line of text."""
+    from meanfield.studies.words import format_interval, format_number
+
+    return f"{number['label']}: {format_number(number['value'])}{format_interval(number)}"
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence and exit status 2."""
+    try:
+        app()
+    except (ConfigError, CheckpointError, DivergenceError) as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        message = (
+            f"Cannot use{where}: {error.strerror or error}; check the path, the permissions and "
+            "the space left, then run again with --resume."
+        )
+    typer.echo(f"Error: {message}", err=True)
+    sys.exit(BAD_INPUT)

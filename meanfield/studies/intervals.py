@@ -1,0 +1,35 @@
+"""Means over replicas with their intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+LEVEL = 0.95
+
+
+def mean_interval(
+    values: NDArray[np.floating], level: float = LEVEL
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
+    """Return the mean over replicas and Student's interval for it.
+
+    Parameters
+    ----------
+    values : ndarray, shape (R, ...)
+        One entry per independent replica.
+    level : float, default: 0.95
+        Confidence level.
+
+    Returns
+    -------
+    mean, low, high : ndarray, shape (...)
+        The bounds are NaN for a single replica, which says nothing about its own spread.
+    """
+    n_replicas = len(values)
+    mean = values.mean(axis=0)
+    if n_replicas == 1:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    error = values.std(axis=0, ddof=1) / np.sqrt(n_replicas)
+    half = stats.t.ppf((1 + level) / 2, n_replicas - 1) * error
+    return mean, mean - half, mean + half

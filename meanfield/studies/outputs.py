@@ -1,0 +1,142 @@
+"""What a study leaves in its folder, each file whole or absent, and the manifest last."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from meanfield import __version__, plots, storage
+from meanfield.errors import CheckpointError
+from meanfield.studies import get_study
+from meanfield.studies.base import Figure, Outcome, Study
+from meanfield.studies.config import StudyConfig
+from meanfield.studies.report import Provenance, render_report
+from meanfield.studies.toml import to_toml
+
+CONFIG, SUMMARY, RESULT, REPORT = "config.toml", "summary.json", "result.nc", "report.html"
+
+_LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "h5netcdf", "matplotlib")
+
+
+def write_config(folder: Path, config: StudyConfig) -> None:
+    """Write the complete configuration."""
+    header = (
+        f"# Complete configuration of a {config.study} study (meanfield {__version__}).\n"
+        f"# Run it again:  meanfield {config.study} config.toml --out NEW_FOLDER\n\n"
+    )
+    storage.write_atomic(folder / CONFIG, (header + to_toml(config)).encode())
+
+
+def write_outputs(
+    folder: Path, study: Study, config: StudyConfig, outcome: Outcome, seconds: float
+) -> dict[str, Any]:
+    """Write everything that a finished study leaves behind.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the study.
+    study : Study
+        Its kind.
+    config : StudyConfig
+        Its configuration.
+    outcome : Outcome
+        What it found.
+    seconds : float
+        What its units took.
+
+    Returns
+    -------
+    dict
+        The summary.
+    """
+    summary = {
+        "study": study.name,
+        "title": config.title,
+        "numbers": {key: asdict(number) for key, number in outcome.numbers.items()},
+    }
+    summary = _finite_or_null(summary)
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    storage.write_dataset(folder / RESULT, outcome.dataset)
+    storage.write_atomic(folder / SUMMARY, text.encode())
+    _write_views(folder, study, summary, _provenance(seconds))
+    return summary
+
+
+def refresh_report(folder: str | os.PathLike[str]) -> Path:
+    """Draw the figures and write the report again, from the saved results alone.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of a finished study.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder holds no finished study.
+    CheckpointError
+        A saved result is truncated or altered.
+    """
+    folder = Path(folder)
+    storage.verify(folder, (CONFIG, SUMMARY, RESULT))
+    summary = json.loads((folder / SUMMARY).read_bytes())
+    _, about = storage.read_manifest(folder)
+    try:
+        provenance = Provenance(**about)
+    except TypeError:
+        raise CheckpointError(
+            f"{folder / storage.MANIFEST} was altered; run the study again with --resume."
+        ) from None
+    _write_views(folder, get_study(summary["study"]), summary, provenance)
+    return folder / REPORT
+
+
+def _write_views(
+    folder: Path, study: Study, summary: dict[str, Any], provenance: Provenance
+) -> None:
+    """Write the figures, the report and the manifest."""
+    # Read back, so that the first report shows what any later one will.
+    dataset = storage.read_dataset(folder / RESULT)
+    blocks = study.story(summary, dataset)
+    images: dict[str, bytes] = {}
+    names = [CONFIG, SUMMARY, RESULT, REPORT]
+    for block in blocks:
+        if isinstance(block, Figure):
+            images[block.name], pdf = plots.render(block.plot, dataset)
+            storage.write_atomic(folder / f"{block.name}.png", images[block.name])
+            storage.write_atomic(folder / f"{block.name}.pdf", pdf)
+            names += [f"{block.name}.png", f"{block.name}.pdf"]
+    config = (folder / CONFIG).read_text(encoding="utf-8")
+    page = render_report(summary, blocks, images, config, provenance)
+    storage.write_atomic(folder / REPORT, page.encode())
+    storage.write_manifest(folder, names, asdict(provenance))
+
+
+def _provenance(seconds: float) -> Provenance:
+    versions = {"meanfield": __version__, "Python": platform.python_version()}
+    versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return Provenance(versions=versions, machine=machine, seconds=round(seconds, 1))
+
+
+def _finite_or_null(value: Any) -> Any:
+    """Replace what JSON has no number for by null."""
+    if isinstance(value, dict):
+        return {key: _finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite_or_null(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

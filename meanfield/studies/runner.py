@@ -1,0 +1,104 @@
+"""Run a study so that nothing finished is ever lost, and the end does not depend on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meanfield.progress import Bar
+from meanfield.studies.base import Arrays, Plan, Study, Unit
+from meanfield.studies.config import StudyConfig
+from meanfield.studies.executors import Call, Executor, LocalExecutor
+from meanfield.studies.folder import Stamp, StudyFolder, claim
+from meanfield.studies.outputs import write_config, write_outputs
+
+
+def run_study(
+    study: Study,
+    config: StudyConfig,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    executor: Executor | None = None,
+    progress: Bar | None = None,
+) -> dict[str, Any]:
+    """Run a study into a folder.
+
+    Every finished unit is written at once, so that a run which was killed at any moment and is
+    started again with `resume` ends with the same bits as one that was not.
+
+    Parameters
+    ----------
+    study : Study
+        The kind of study.
+    config : StudyConfig
+        Its configuration.
+    out : path-like
+        The folder; made if it is not there.
+    resume : bool, default: False
+        Continue what the folder holds; on a new folder this makes no difference.
+    executor : Executor, optional
+        Where units run; here, one after the other, by default.
+    progress : Bar, optional
+        Shows how far the study is.
+
+    Returns
+    -------
+    dict
+        The summary, as in ``summary.json``.
+
+    Raises
+    ------
+    ConfigError
+        The configuration or the folder cannot be used.
+    CheckpointError
+        A file of the folder is truncated, altered, or belongs to something else.
+    DivergenceError
+        A simulation left the finite numbers.
+    """
+    plan = study.prepare(config)
+    stamp = Stamp(study.name, config.model_dump(mode="json", exclude={"title"}), plan.data)
+    with claim(out, stamp, resume=resume) as folder:
+        write_config(folder.path, config)
+        results, seconds = _run_units(
+            plan, folder, executor or LocalExecutor(), progress or Bar("")
+        )
+        return write_outputs(folder.path, study, config, plan.combine(results), seconds)
+
+
+def _run_units(
+    plan: Plan, folder: StudyFolder, executor: Executor, bar: Bar
+) -> tuple[dict[str, Arrays], float]:
+    """Return the arrays of every unit by key, and the seconds that they took in all."""
+    results: dict[str, Arrays] = {}
+    seconds = 0.0
+    for unit in plan.units:
+        found = folder.load_unit(unit.key)
+        if found is not None:
+            results[unit.key] = found[0]
+            seconds += found[1]
+    total = sum(unit.weight for unit in plan.units)
+
+    def advance(call: Call, share: float) -> None:
+        finished = sum(unit.weight for unit in plan.units if unit.key in results)
+        bar.label = call.unit.label
+        bar(finished + share * call.unit.weight, total)
+
+    while len(results) < len(plan.units):
+        calls = [
+            _call(unit, results, folder)
+            for unit in plan.units
+            if unit.key not in results and all(key in results for key in unit.needs.values())
+        ]
+        for done in executor.run(calls, advance):
+            folder.save_unit(done.call.unit.key, done.arrays, done.seconds)
+            results[done.call.unit.key] = done.arrays
+            seconds += done.seconds
+    return results, seconds
+
+
+def _call(unit: Unit, results: Mapping[str, Arrays], folder: StudyFolder) -> Call:
+    inputs = {name: results[key] for name, key in unit.needs.items()}
+    return Call(unit, inputs, os.fspath(Path(folder.checkpoint(unit.key)).absolute()))

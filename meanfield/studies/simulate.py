@@ -1,0 +1,264 @@
+"""The study `simulate`: train particle systems, follow their loss, keep the particles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from meanfield import plots
+from meanfield.errors import ConfigError
+from meanfield.flow.integrators import get_integrator
+from meanfield.flow.run import predict
+from meanfield.flow.simulate import saved_steps, simulate
+from meanfield.problem import Problem
+from meanfield.studies.base import (
+    Arrays,
+    Block,
+    Figure,
+    Finding,
+    Number,
+    Outcome,
+    Plan,
+    Study,
+    Summary,
+    Table,
+    Text,
+    Unit,
+)
+from meanfield.studies.config import Count, Section, Step
+from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.studies.intervals import mean_interval
+from meanfield.studies.words import format_interval, format_number, heading_for_problem
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# A unit holds about this much of the trajectory, so that it fits in memory and is soon done.
+_UNIT_BYTES = 2**26
+
+
+class SimulateSection(Section):
+    """The particle systems."""
+
+    n_particles: Count = Field(1024, description="Particles per system.")
+    n_replicas: Count = Field(8, description="Independent systems; intervals are over them.")
+    save_at: list[Step] | None = Field(
+        None, description="Steps whose particles are kept; the first and the last by default."
+    )
+    loss_points: Count = Field(
+        25,
+        description="Number of steps, evenly spaced in the logarithm, at which the loss is kept.",
+    )
+
+
+class SimulateConfig(LearningConfig):
+    """Configuration of the study `simulate`."""
+
+    simulate: SimulateSection = Field(default_factory=SimulateSection)
+
+
+def prepare(config: SimulateConfig) -> Plan:
+    """Check the configuration and split the replicas into units."""
+    problem = build_problem(config)
+    section = config.simulate
+    try:
+        settings = {
+            "step_size": config.run.step_size,
+            "n_steps": config.run.n_steps,
+            "seed": config.seed,
+            "integrator": get_integrator(config.run.integrator).name,
+            "init": config.run.init.initial_law(),
+            "dtype": config.run.dtype,
+        }
+        keep = saved_steps(section.save_at, config.run.n_steps)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from None
+    curve = np.geomspace(1, config.run.n_steps, section.loss_points).round().astype(int)
+    steps = np.unique([0, *curve, *keep])
+    state_bytes = 8 * len(steps) * section.n_particles * problem.n_coordinates
+    size = max(1, min(section.n_replicas, _UNIT_BYTES // state_bytes))
+    units = []
+    for first in range(0, section.n_replicas, size):
+        last = min(first + size, section.n_replicas)
+        arguments = {
+            "problem": problem,
+            "n_particles": section.n_particles,
+            "first_replica": first,
+            "n_replicas": last - first,
+            "steps": steps.tolist(),
+            "keep": keep.tolist(),
+            "settings": settings,
+        }
+        label = f"replicas {first + 1}–{last} of {section.n_replicas}"
+        units.append(Unit(f"replicas-{first:05d}", train, arguments, label, weight=last - first))
+    return Plan(
+        units=units,
+        combine=lambda results: combine(config, problem, steps, keep, results),
+        data=data_fingerprint(problem),
+    )
+
+
+def train(
+    problem: Problem,
+    n_particles: int,
+    first_replica: int,
+    n_replicas: int,
+    steps: list[int],
+    keep: list[int],
+    settings: Mapping[str, Any],
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Train some replicas; return the loss at `steps` and the particles at `keep`."""
+    run = simulate(
+        problem,
+        n_particles,
+        n_replicas=n_replicas,
+        first_replica=first_replica,
+        save_at=steps,
+        checkpoint=checkpoint,
+        progress=progress,
+        **settings,
+    )
+    kept = [run.at(step) for step in keep]
+    arrays = {
+        "loss": run.loss,
+        "predictions": run.predictions[:, np.isin(run.steps, keep)],
+        "a": np.stack([particles.a for particles in kept], axis=1),
+        "w": np.stack([particles.w for particles in kept], axis=1),
+    }
+    if problem.bias:
+        arrays["b"] = np.stack([particles.b for particles in kept], axis=1)
+    if problem.X_test is not None:
+        outputs = np.stack([predict(problem, at, problem.X_test) for at in run.trajectory], axis=1)
+        arrays["test_loss"] = problem.risk(outputs, held_out=True)
+        if problem.loss.name != "squared":
+            arrays["test_accuracy"] = _accuracy(problem, outputs)
+    return arrays
+
+
+def _accuracy(problem: Problem, outputs: np.ndarray) -> np.ndarray:
+    """Return the share of held-out points whose label is right, shape (R, T)."""
+    if problem.loss.name == "cross-entropy":
+        return (outputs.argmax(axis=-1) == problem.y_test).mean(axis=-1)
+    right = np.sign(outputs) == problem.y_test
+    return right.reshape(*outputs.shape[:2], -1).mean(axis=-1)
+
+
+def combine(
+    config: SimulateConfig,
+    problem: Problem,
+    steps: np.ndarray,
+    keep: np.ndarray,
+    results: Mapping[str, Arrays],
+) -> Outcome:
+    """Join the replicas and take means with their intervals."""
+    import xarray as xr
+
+    pieces = [results[key] for key in sorted(results)]
+    arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    outputs = ("output",) if problem.vector_output else ()
+    dimensions = {
+        "predictions": ("replica", "step", "datum", *outputs),
+        "a": ("replica", "step", "particle", *outputs),
+        "w": ("replica", "step", "particle", "feature"),
+        "b": ("replica", "step", "particle"),
+    }
+    curve = ("replica", "loss_step")
+    variables = {name: (dimensions.get(name, curve), values) for name, values in arrays.items()}
+    numbers = {}
+    for name, label in _CURVES.items():
+        if name in arrays:
+            mean, low, high = mean_interval(arrays[name])
+            variables |= {
+                f"{name}_mean": ("loss_step", mean),
+                f"{name}_low": ("loss_step", low),
+                f"{name}_high": ("loss_step", high),
+            }
+            interval = None if math.isnan(low[-1]) else (float(low[-1]), float(high[-1]))
+            numbers[name] = Number(label, float(mean[-1]), interval)
+    step_size = config.run.step_size
+    coordinates = {
+        "step": keep,
+        "time": ("step", keep * step_size),
+        "loss_step": steps,
+        "loss_time": ("loss_step", steps * step_size),
+    }
+    attributes = {
+        "step_size": step_size,
+        "seed": str(config.seed),
+        "n_particles": config.simulate.n_particles,
+        "problem": repr(problem),
+    }
+    return Outcome(xr.Dataset(variables, coords=coordinates, attrs=attributes), numbers)
+
+
+_CURVES = {
+    "loss": "Training loss at the end",
+    "test_loss": "Held-out loss at the end",
+    "test_accuracy": "Held-out accuracy at the end",
+}
+
+
+def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+    """Tell what happened to the loss and to the particles."""
+    numbers = summary["numbers"]
+    n_particles, n_replicas = dataset.attrs["n_particles"], dataset.sizes["replica"]
+    first, last = float(dataset["loss_mean"][0]), numbers["loss"]
+    time = format_number(float(dataset["loss_time"][-1]))
+    finding = (
+        f"By time {time} the training loss of {n_particles} particles went from "
+        f"{format_number(first)} to {format_number(last['value'])}"
+        f"{format_interval(last)}."
+    )
+    if "test_accuracy" in numbers:
+        accuracy = numbers["test_accuracy"]
+        finding += f" On held-out data {100 * accuracy['value']:.1f} % of the labels are right."
+    rows = [["Quantity", "Mean", "95% interval"]]
+    for number in numbers.values():
+        interval = number["interval"]
+        shown = " to ".join(map(format_number, interval)) if interval else "needs 2 replicas"
+        rows.append([number["label"], format_number(number["value"]), shown])
+    return [
+        Finding(finding),
+        *heading_for_problem(dataset.attrs["problem"]),
+        Table(
+            rows,
+            f"Mean over {n_replicas} independent replicas with Student's 95% interval for the "
+            "mean: repeating the study with other seeds would cover the true mean 19 times in 20.",
+        ),
+        Figure(
+            "loss",
+            plots.plot_loss,
+            "Loss over time, mean over replicas; the band is the 95% interval of the mean. Time "
+            "is the step times the step size.",
+        ),
+        Figure(
+            "particles",
+            plots.plot_particles,
+            "Every particle at the first and at the last kept step: the length of its input "
+            "weights against its output weight. Particles near the horizontal axis hardly "
+            "contribute to the network.",
+        ),
+        Text(
+            "Each particle is one neuron. The network is the mean of all neurons, so that every "
+            "neuron moves by an amount that does not shrink with width (µP): features are learned. "
+            "In the limit of infinitely many neurons only their distribution matters."
+        ),
+    ]
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "simulate",
+    "title": "Two handwritten digits",
+    "data": {"source": "digits", "classes": [3, 8], "n_samples": 200},
+    "problem": {"loss": "logistic"},
+    "run": {"n_steps": 2000},
+    "simulate": {"n_particles": 512},
+}
+
+STUDY = Study("simulate", SimulateConfig, EXAMPLE, prepare, story)
