@@ -56,9 +56,11 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
     if array.size == 0:
         raise ValueError(f"{name} is empty, shape {array.shape}; give at least one row and column.")
     bad = ~np.isfinite(array)
+    if bad.any() and array.ndim == 0:
+        raise ValueError(f"{name} must be finite, got {array}.")
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
-        index = str(first if array.ndim > 1 else first[0]) if array.ndim else "()"
+        index = first if array.ndim > 1 else first[0]
         raise ValueError(
             f"{name} has {bad.sum()} NaN or infinite entries, the first at index {index}; "
             "drop those rows or fill them in."

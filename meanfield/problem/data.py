@@ -231,7 +231,9 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Return mean, scale and the constant columns; a constant column keeps scale 1."""
     constant = (values == values[0]).all(axis=0)
     mean = np.where(constant, values[0], values.mean(axis=0))
-    scale = np.where(constant, 1.0, values.std(axis=0))
+    # Relative to the largest deviation, so that squares neither overflow nor vanish.
+    largest = np.where(constant, 1.0, np.abs(values - mean).max(axis=0))
+    scale = np.where(constant, 1.0, largest * ((values - mean) / largest).std(axis=0))
     return mean, scale, np.flatnonzero(constant).tolist()
 
 

@@ -89,6 +89,12 @@ def test_unit_inputs_have_mean_square_one_even_with_constant_columns():
     assert not everything.X.any()
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_extreme_units_are_standardised_all_the_same(size):
+    data = from_arrays(size * X, Y, standardize="zscore")
+    assert np.allclose(data.X, from_arrays(X, Y, standardize="zscore").X, rtol=1e-12, atol=1e-12)
+
+
 def test_labels_are_mapped_back():
     labels = np.stack([3 * Y + 5, -Y], axis=1)
     for y in (labels, labels[:, 0]):
@@ -251,7 +257,7 @@ def test_sample_streams_are_independent_of_sizes():
 
 
 def test_noise_has_the_variance_asked_for():
-    target = HermiteTarget(2, {"1": 1.0})
+    target = HermiteTarget(1, {"1": 1.0})
     data = from_target(target, n_train=20_000, n_test=20_000, noise=0.3)
     for X_, y_ in ((data.X, data.y), (data.X_test, data.y_test)):
         residual = y_ - target(X_)

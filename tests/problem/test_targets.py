@@ -159,7 +159,7 @@ def test_seed_decides_the_draw():
         (lambda: HermiteTarget(2, {(): 1.0}), "none negative"),
         (lambda: HermiteTarget(2, {"x": 1.0}), "got 'x'"),
         (lambda: HermiteTarget(2, {(1.5,): 1.0}), "got (1.5,)"),
-        (lambda: HermiteTarget(2, {"1": np.nan}), "NaN or infinite"),
+        (lambda: HermiteTarget(2, {"1": np.nan}), "coefficients['1'] must be finite, got nan"),
         (lambda: Parity(3, [0, 3]), "distinct numbers from 0 to 2, got [0, 3]"),
         (lambda: Parity(3, [1, 1]), "distinct numbers"),
         (lambda: Parity(3, []), "distinct numbers"),
