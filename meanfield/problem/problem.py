@@ -47,7 +47,7 @@ class Problem:
     l2 : float or (float, float)
         Strength λ of the L2 penalty; a pair is ``(λ_a, λ_w)``: output, then input and bias.
     temperature : float
-        τ ≥ 0.
+        Temperature τ ≥ 0.
     X_test : array_like of shape (n_test, d), optional
         Held-out inputs; they come with `y_test`.
     y_test : array_like of shape (n_test,) or (n_test, k), optional
