@@ -1,0 +1,174 @@
+"""The measured rates: slopes with intervals, constants, flags, and the data behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.chaos.metrics import EXPECTED_SLOPE
+from meanfield.chaos.rates import (
+    RateFit,
+    Trend,
+    fit_law_bias,
+    fit_rate,
+    late_time_trend,
+    squared_mean,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from meanfield.chaos.study import ChaosPlan
+    from meanfield.limit.mean_field import MeanFieldPath
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class ChaosRates:
+    """Rates at which N particles approach their mean-field limit.
+
+    Metrics: ``coupling``, ``matched_w2`` (headline), ``function``, ``law_bias``, ``raw_w2`` and
+    ``sampling_floor``; see `chaos_rates`.
+
+    Attributes
+    ----------
+    fits : dict of str to RateFit
+        One fit per metric. The first three are fitted to the largest of the recorded times
+        (the supremum over time of the mean over replicas), the others to the last time.
+    trends : dict of str to Trend
+        Late-time trend of ``N · metric`` at the largest N: flat if the rate is uniform in time.
+    dataset : xarray.Dataset
+        Everything measured, with dimensions ``particles``, ``time`` and ``replica``, and the
+        slope of every metric at every time.
+    """
+
+    fits: dict[str, RateFit]
+    trends: dict[str, Trend]
+    dataset: xr.Dataset
+
+    @property
+    def slope(self) -> dict[str, float]:
+        """Slope of log metric against log N."""
+        return {metric: fit.slope for metric, fit in self.fits.items()}
+
+    @property
+    def slope_ci(self) -> dict[str, tuple[float, float]]:
+        """95 % bootstrap interval of each slope, over replicas."""
+        return {metric: fit.slope_ci for metric, fit in self.fits.items()}
+
+    @property
+    def constant(self) -> dict[str, float]:
+        """``N^(-expected slope) · metric``, for the metrics that have an expected slope."""
+        return {metric: fit.constant for metric, fit in self.fits.items()}
+
+    @property
+    def constant_ci(self) -> dict[str, tuple[float, float]]:
+        """95 % bootstrap interval of each constant."""
+        return {metric: fit.constant_ci for metric, fit in self.fits.items()}
+
+    @property
+    def expected_slope(self) -> dict[str, float | None]:
+        """What theory predicts; None where it is the sampling floor that decides."""
+        return {metric: fit.expected_slope for metric, fit in self.fits.items()}
+
+    @property
+    def flags(self) -> dict[str, tuple[str, ...]]:
+        """Plain warnings about each fit; empty when nothing is wrong."""
+        return {metric: fit.flags for metric, fit in self.fits.items()}
+
+    def __repr__(self) -> str:
+        lines = []
+        for metric, fit in self.fits.items():
+            low, high = fit.slope_ci
+            expected = "" if fit.expected_slope is None else f"  expected {fit.expected_slope:+.0f}"
+            lines.append(f"  {metric:<15} {fit.slope:+.3f} [{low:+.3f}, {high:+.3f}]{expected}")
+            lines.extend(f"    {flag}" for flag in fit.flags)
+        return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines])
+
+
+def assemble(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> ChaosRates:
+    """Fit every rate to what was measured on all replicas.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    path : MeanFieldPath
+        Its reference.
+    values : dict of ndarray
+        As `measure` returns them, replicas joined.
+
+    Returns
+    -------
+    ChaosRates
+        Fits, trends and the dataset.
+    """
+    counts = plan.particle_counts
+    quality = {
+        "reference_particles": path.n_particles,
+        # One rounding error per step and coordinate, added as a random walk.
+        "rounding": plan.problem.n_coordinates * plan.times[-1] * np.finfo(plan.dtype).eps ** 2,
+        "seed": plan.seed,
+    }
+    fits = {}
+    for metric in ("coupling", "matched_w2", "function"):
+        fits[metric] = fit_rate(counts, values[metric], **quality)
+    fits["law_bias"] = fit_law_bias(counts, values["deviation"][:, -1], plan.problem.n_data)
+    if plan.cloud_replicas >= 2:
+        for metric in ("raw_w2", "sampling_floor"):
+            measured = values[metric][:, -1, : plan.cloud_replicas]
+            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.seed)
+    trends = {
+        metric: late_time_trend(plan.times, counts[-1] * values[metric][-1])
+        for metric in ("coupling", "matched_w2", "function")
+    }
+    return ChaosRates(fits, trends, _dataset(plan, path, values))
+
+
+def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> xr.Dataset:
+    """Return everything measured, with the slope of each metric at each time."""
+    import xarray as xr
+
+    per_replica = ("particles", "time", "replica")
+    names = ("coupling", "matched_w2", "function", "raw_w2", "sampling_floor", "loss")
+    variables = {name: (per_replica, values[name]) for name in names}
+    deviation = values["deviation"]
+    bias = np.stack(
+        [squared_mean(deviation[:, t], plan.problem.n_data)[0] for t in range(len(plan.times))],
+        axis=1,
+    )
+    variables["law_bias"] = (("particles", "time"), bias)
+    rate_metrics = [metric for metric, slope in EXPECTED_SLOPE.items() if slope == -1]
+    by_time = [
+        [
+            fit_rate(plan.particle_counts, values[metric][:, t], seed=plan.seed)
+            for t in range(len(plan.times))
+        ]
+        for metric in rate_metrics
+    ]
+    per_metric = ("metric", "time")
+    variables["slope"] = (per_metric, [[fit.slope for fit in row] for row in by_time])
+    variables["slope_low"] = (per_metric, [[fit.slope_ci[0] for fit in row] for row in by_time])
+    variables["slope_high"] = (per_metric, [[fit.slope_ci[1] for fit in row] for row in by_time])
+    variables["mean_field_loss"] = (("time",), path.loss[list(plan.times)])
+    return xr.Dataset(
+        variables,
+        coords={
+            "particles": list(plan.particle_counts),
+            "step": ("time", list(plan.times)),
+            "time": np.array(plan.times) * plan.step_size,
+            "metric": rate_metrics,
+        },
+        attrs={
+            "step_size": plan.step_size,
+            "seed": str(plan.seed),
+            "integrator": plan.integrator,
+            "dtype": plan.dtype,
+            "reference": path.method,
+            "reference_particles": path.n_particles or 0,
+        },
+    )

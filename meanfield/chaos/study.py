@@ -1,0 +1,395 @@
+"""Propagation-of-chaos rates: particle systems of several sizes against one mean-field path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield import checks
+from meanfield.chaos.metrics import coupling, function_deviation, function_error
+from meanfield.chaos.result import ChaosRates, assemble
+from meanfield.chaos.transport import matched_wasserstein2, wasserstein2
+from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.integrators import get_integrator
+from meanfield.flow.simulate import simulate
+from meanfield.limit.mean_field import MeanFieldPath, mean_field
+
+if TYPE_CHECKING:
+    from meanfield.problem import Problem
+
+Array = NDArray[np.floating]
+
+#: Noise indices of the independent clouds of the raw distance, away from every replica's.
+CLOUD_REPLICA = 2**31
+
+#: A reference of M particles is silent when M is this many times the largest N.
+REFERENCE_RATIO = 100
+
+_BATCH_BYTES = 2**28
+_BATCHES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ChaosPlan:
+    """What a rate study measures; see `chaos_rates` for the meaning of each field."""
+
+    problem: Problem
+    particle_counts: tuple[int, ...]
+    n_replicas: int
+    step_size: float
+    times: tuple[int, ...]
+    seed: int
+    integrator: str
+    init: InitialLaw
+    dtype: str
+    cloud_size: int
+    cloud_replicas: int
+
+    def batches(self) -> list[range]:
+        """Split the replicas: enough batches to show progress, each of bounded memory."""
+        states = len(self.times) * max(self.particle_counts) * self.problem.n_coordinates
+        fitting = max(1, _BATCH_BYTES // (8 * states))
+        size = min(fitting, max(4, math.ceil(self.n_replicas / _BATCHES)))
+        return [
+            range(first, min(first + size, self.n_replicas))
+            for first in range(0, self.n_replicas, size)
+        ]
+
+
+def plan_chaos(
+    problem: Problem,
+    particle_counts: Sequence[int],
+    n_replicas: int,
+    *,
+    step_size: float,
+    n_steps: int,
+    times: Sequence[int] | None = None,
+    seed: int = 0,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    dtype: str = "float64",
+    cloud_size: int | None = None,
+    cloud_replicas: int = 8,
+) -> ChaosPlan:
+    """Validate the settings of a rate study; parameters as in `chaos_rates`."""
+    counts = sorted({checks.count("particle_counts", count) for count in particle_counts})
+    if len(counts) < 3:
+        raise ValueError(
+            f"particle_counts must hold at least three sizes for a slope, got {counts}."
+        )
+    n_steps = checks.count("n_steps", n_steps)
+    if times is None:
+        times = default_times(n_steps)
+    steps = sorted({checks.count("times", time) for time in times})
+    if not steps or steps[-1] > n_steps:
+        raise ValueError(f"times must be steps between 1 and n_steps={n_steps}, got {steps}.")
+    cloud_size = max(counts) if cloud_size is None else checks.count("cloud_size", cloud_size)
+    if cloud_size < max(counts):
+        raise ValueError(
+            f"cloud_size must be at least the largest particle count {max(counts)}, "
+            f"got {cloud_size}."
+        )
+    n_replicas = checks.count("n_replicas", n_replicas, minimum=4)
+    return ChaosPlan(
+        problem=problem,
+        particle_counts=tuple(counts),
+        n_replicas=n_replicas,
+        step_size=checks.positive("step_size", step_size),
+        times=tuple(steps),
+        seed=checks.seed(seed),
+        integrator=get_integrator(integrator).name,
+        init=as_initial_law(init),
+        dtype=checks.choice("dtype", dtype, ("float64", "float32")),
+        cloud_size=cloud_size,
+        cloud_replicas=min(checks.count("cloud_replicas", cloud_replicas, 0), n_replicas),
+    )
+
+
+def default_times(n_steps: int) -> list[int]:
+    """Return steps that show the transient, and enough of the late half to see a trend."""
+    early = np.geomspace(1, n_steps / 2, num=6)
+    late = np.linspace(n_steps / 2, n_steps, num=5)
+    return np.unique(np.ceil(np.concatenate([early, late])).astype(int)).tolist()
+
+
+def reference_path(
+    plan: ChaosPlan, *, n_particles: int | None = None, **options: object
+) -> MeanFieldPath:
+    """Compute the default reference of a plan: exact where it can be, else a large system.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    n_particles : int, optional
+        Size of the large system; 100 times the largest particle count by default.
+    **options
+        ``checkpoint`` and ``progress`` of `mean_field`.
+
+    Returns
+    -------
+    MeanFieldPath
+        Over the steps of the plan.
+    """
+    shared = {
+        "step_size": plan.step_size,
+        "n_steps": plan.times[-1],
+        "integrator": plan.integrator,
+        "init": plan.init,
+    }
+    if n_particles is None:
+        try:
+            return mean_field(plan.problem, "gaussian", **shared)
+        except ValueError:
+            n_particles = REFERENCE_RATIO * max(plan.particle_counts)
+    return mean_field(
+        plan.problem,
+        "particles",
+        n_particles=n_particles,
+        seed=plan.seed,
+        dtype=plan.dtype,
+        **shared,
+        **options,
+    )
+
+
+def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:
+    """Measure every metric on some replicas.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    path : MeanFieldPath
+        The reference.
+    replicas : range
+        Contiguous replica indices. The numbers do not depend on how replicas are batched.
+
+    Returns
+    -------
+    dict of ndarray
+        ``coupling``, ``matched_w2``, ``function``, ``raw_w2``, ``sampling_floor`` of shape
+        (counts, times, replicas), the last two NaN where they are not measured;
+        ``deviation`` of shape (counts, times, replicas, n * k); ``loss`` like ``coupling``.
+    """
+    check_reference(plan, path)
+    steps = np.array(plan.times)
+    common = {
+        "step_size": plan.step_size,
+        "n_steps": plan.times[-1],
+        "seed": plan.seed,
+        "integrator": plan.integrator,
+        "init": plan.init,
+        "save_at": plan.times,
+        "dtype": plan.dtype,
+    }
+    batch = {"n_replicas": len(replicas), "first_replica": replicas.start}
+    copies = simulate(
+        plan.problem, max(plan.particle_counts), drive=path, **batch, **common
+    ).trajectory
+    clouds = [
+        simulate(
+            plan.problem,
+            plan.cloud_size,
+            drive=path,
+            first_replica=CLOUD_REPLICA + replica,
+            **{**common, "save_at": plan.times[-1:]},
+        ).particles.coordinates[0]
+        for replica in replicas
+        if replica < plan.cloud_replicas
+    ]
+    pieces = []
+    for n_particles in plan.particle_counts:
+        run = simulate(plan.problem, n_particles, **batch, **common)
+        coupled = [copy.first(n_particles) for copy in copies]
+        deviation = function_deviation(run.predictions, path.predictions[steps])
+        pieces.append(
+            {
+                "coupling": np.stack(
+                    [coupling(p, q) for p, q in zip(run.trajectory, coupled, strict=True)]
+                ),
+                "matched_w2": np.stack(
+                    [
+                        matched_wasserstein2(p.coordinates, q.coordinates)
+                        for p, q in zip(run.trajectory, coupled, strict=True)
+                    ]
+                ),
+                "function": function_error(deviation, plan.problem.n_data),
+                "deviation": deviation,
+                "loss": run.loss.T,
+                "raw_w2": _distances(run.particles.coordinates, clouds, deviation.shape[:2]),
+                "sampling_floor": _distances(coupled[-1].coordinates, clouds, deviation.shape[:2]),
+            }
+        )
+    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _distances(points: Array, clouds: list[Array], shape: tuple[int, ...]) -> Array:
+    """Return W2² of the first replicas to their clouds at the last time, NaN elsewhere."""
+    values = np.full(shape, np.nan)
+    values[-1, : len(clouds)] = [
+        wasserstein2(point, cloud) for point, cloud in zip(points, clouds, strict=False)
+    ]
+    return values
+
+
+def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
+    """Refuse a reference that belongs to other dynamics than the plan's."""
+    problem = plan.problem
+    mismatch = None
+    if path.problem.fingerprint != problem.fingerprint:
+        mismatch = "another problem"
+    elif not math.isclose(path.step_size, plan.step_size, rel_tol=1e-12):
+        mismatch = f"step_size={path.step_size:g} instead of {plan.step_size:g}"
+    elif path.n_steps < plan.times[-1]:
+        mismatch = f"only {path.n_steps} steps of the {plan.times[-1]} that are needed"
+    elif path.settings["integrator"] != plan.integrator:
+        mismatch = f"integrator={path.settings['integrator']!r} instead of {plan.integrator!r}"
+    elif path.settings["init"] != plan.init:
+        mismatch = f"init={path.settings['init']} instead of {plan.init}"
+    elif not np.all(path.settings["temperatures"] == problem.temperature):
+        mismatch = "another temperature"
+    if mismatch:
+        raise ValueError(
+            f"reference was computed for {mismatch}; compute it with the settings of this study."
+        )
+
+
+def chaos_rates(
+    problem: Problem,
+    particle_counts: Sequence[int] = (32, 64, 128, 256, 512, 1024),
+    n_replicas: int = 64,
+    *,
+    step_size: float = 0.1,
+    n_steps: int = 1000,
+    times: Sequence[int] | None = None,
+    seed: int = 0,
+    reference: MeanFieldPath | None = None,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    dtype: str = "float64",
+    cloud_size: int | None = None,
+    cloud_replicas: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> ChaosRates:
+    r"""Measure how fast N particles approach their mean-field limit.
+
+    Every particle :math:`θ_i` runs beside a McKean–Vlasov copy :math:`\barθ_i`: same start, same
+    noise, driven by the mean-field predictions :math:`\bar f_t`. Measured at each time:
+
+    - ``coupling``: :math:`D_N = \frac1N\sum_i |θ_i − \barθ_i|^2`, slope −1;
+    - ``matched_w2``: :math:`W_2^2(µ^N_t, \barµ^N_t) \le D_N`, exact, slope −1 (headline);
+    - ``function``: :math:`\frac1n \sum_j |f_N(x_j) − \bar f_t(x_j)|^2`, slope −1;
+    - ``law_bias``: squared mean over replicas of :math:`f_N − \bar f_t`, slope −2;
+    - ``raw_w2``: :math:`W_2^2` to an independent cloud of the limit law, which is *not* O(1/N),
+      and ``sampling_floor``, the same for the independent copies.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network, loss, λ and τ.
+    particle_counts : sequence of int
+        Sizes N of the systems, at least three.
+    n_replicas : int, default: 64
+        Independent repetitions R; intervals are over them.
+    step_size : float, default: 0.1
+        Step size η.
+    n_steps : int, default: 1000
+        Horizon; take five relaxation times or more for a uniform-in-time statement.
+    times : sequence of int, optional
+        Steps at which to measure; eight in geometric progression by default.
+    seed : int, default: 0
+        Seed of noise and initial law.
+    reference : MeanFieldPath, optional
+        The mean-field path with the same settings; by default the exact closure where it
+        applies, else a system of ``100 * max(particle_counts)`` particles.
+    integrator : str, default: "euler"
+        As in `simulate`.
+    init : str or InitialLaw, default: "gaussian"
+        Initial law.
+    dtype : {"float64", "float32"}, default: "float64"
+        Precision.
+    cloud_size : int, optional
+        Size of the independent clouds of ``raw_w2``; the largest particle count by default.
+    cloud_replicas : int, default: 8
+        Replicas for which ``raw_w2`` is measured, at the last time; 0 leaves it out.
+    progress : callable, optional
+        Called as ``progress(batches_done, n_batches)``.
+
+    Returns
+    -------
+    ChaosRates
+        Slopes with intervals, constants, flags and the dataset behind them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used, or the reference belongs to other dynamics.
+    DivergenceError
+        A system left the finite numbers.
+
+    References
+    ----------
+    [ISD] abstract (uniform-in-time squared-Wasserstein rate O(1/N)); Sznitman 1991 (coupling).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(64, 2))
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), l2=0.05, temperature=0.02)
+    >>> rates = mf.chaos_rates(problem, [16, 32, 64], 8, step_size=0.2, n_steps=50)
+    >>> low, high = rates.slope_ci["coupling"]
+    """
+    plan = plan_chaos(
+        problem,
+        particle_counts,
+        n_replicas,
+        step_size=step_size,
+        n_steps=n_steps,
+        times=times,
+        seed=seed,
+        integrator=integrator,
+        init=init,
+        dtype=dtype,
+        cloud_size=cloud_size,
+        cloud_replicas=cloud_replicas,
+    )
+    if reference is None:
+        reference = reference_path(plan)
+    check_reference(plan, reference)
+    pieces = []
+    batches = plan.batches()
+    for done, batch in enumerate(batches, start=1):
+        pieces.append(measure(plan, reference, batch))
+        if progress is not None:
+            progress(done, len(batches))
+    return assemble_rates(plan, reference, pieces)
+
+
+def assemble_rates(
+    plan: ChaosPlan, path: MeanFieldPath, pieces: Iterable[dict[str, Array]]
+) -> ChaosRates:
+    """Join the batches of replicas, in order, and fit the rates.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    path : MeanFieldPath
+        The reference.
+    pieces : iterable of dict
+        Results of `measure`, in the order of the replicas.
+
+    Returns
+    -------
+    ChaosRates
+        The fitted rates.
+    """
+    pieces = list(pieces)
+    values = {name: np.concatenate([piece[name] for piece in pieces], axis=2) for name in pieces[0]}
+    return assemble(plan, path, values)

@@ -1,0 +1,119 @@
+"""The package as a whole: public names, light import, one-way layers, honest docstrings."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numpydoc import validate
+from numpydoc.docscrape import ClassDoc
+
+import meanfield as mf
+
+PACKAGE = Path(mf.__file__).parent
+HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", "scipy")
+
+# Each layer may import those before it.
+LAYERS = [
+    ("errors", "checks", "progress"),
+    ("storage",),
+    ("problem",),
+    ("flow",),
+    ("limit",),
+    ("chaos",),
+    ("moments", "identify"),
+    ("dictionary",),
+    ("decomposition",),
+    ("cell",),
+    ("deep",),
+    ("estimators",),
+    ("plots",),
+    ("studies",),
+    ("cli",),
+]
+
+
+def test_import_is_light():
+    code = f"import sys, meanfield; print([m for m in {HEAVY!r} if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.stdout.strip() == "[]", loaded.stderr
+
+
+@pytest.mark.parametrize("name", mf.__all__)
+def test_public_name_exists(name):
+    assert getattr(mf, name) is not None
+    assert name in dir(mf)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'simulat'"):
+        _ = mf.simulat
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_imports_go_one_way():
+    level = {name: i for i, names in enumerate(LAYERS) for name in names}
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        layer = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if layer == "__init__":
+            continue
+        for module in imported_modules(path):
+            parts = module.split(".")
+            imported = level.get(parts[1], 0) if parts[0] == "meanfield" and parts[1:] else 0
+            if imported > level[layer]:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
+    assert not wrong
+
+
+def public_callables():
+    for name in mf.__all__:
+        value = getattr(mf, name)
+        if inspect.isclass(value):
+            for method, _ in inspect.getmembers(value, inspect.isroutine):
+                own = method in vars(value) and not method.startswith("_")
+                if own and not issubclass(value, Exception):
+                    yield f"{value.__module__}.{value.__qualname__}.{method}"
+        else:
+            yield f"{value.__module__}.{value.__qualname__}"
+
+
+@pytest.mark.parametrize("path", sorted(set(public_callables())))
+def test_docstring_matches_the_signature(path):
+    """Every parameter is documented, none is invented, order and returns agree."""
+    failures = validate.validate(path)["errors"]
+    wanted = ("GL08", "PR01", "PR02", "PR03", "RT01", "RT03", "SS03", "SS06")
+    assert [f for f in failures if f[0] in wanted] == []
+
+
+@pytest.mark.parametrize("name", [n for n in mf.__all__ if inspect.isclass(getattr(mf, n))])
+def test_class_documents_its_fields(name):
+    cls = getattr(mf, name)
+    if issubclass(cls, Exception):
+        assert inspect.getdoc(cls)
+        return
+    doc = ClassDoc(cls, show_class_members=False)
+    documented = {
+        part.strip()
+        for section in ("Parameters", "Attributes")
+        for field in doc[section]
+        for part in field.name.split(",")
+    }
+    fields = set(inspect.signature(cls).parameters)
+    assert {field for field in fields if not field.startswith("_")} <= documented
+
+
+def test_version_is_the_installed_one():
+    metadata = importlib.import_module("importlib.metadata")
+    assert metadata.version("meanfield") == mf.__version__
