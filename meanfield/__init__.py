@@ -1,4 +1,10 @@
-"""Mean-field theory of two-layer neural networks under µP."""
+"""Mean-field theory of two-layer neural networks under µP.
+
+>>> import meanfield as mf
+>>> problem = mf.Problem(X, y)                      # doctest: +SKIP
+>>> run = mf.simulate(problem, n_particles=1024)    # doctest: +SKIP
+>>> rates = mf.chaos_rates(problem)                 # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
@@ -10,9 +16,9 @@ __version__ = "0.1.0"
 # Public name -> module that defines it. Loaded on first use, so that importing the package
 # pulls in no compiler, no plotting and no transport library.
 _PUBLIC = {
-    "DivergenceError": "errors",
     "CheckpointError": "errors",
     "ConfigError": "errors",
+    "DivergenceError": "errors",
     "Problem": "problem",
     "InitialLaw": "flow.initial",
     "Particles": "flow.particles",
@@ -21,18 +27,21 @@ _PUBLIC = {
     "simulate": "flow.simulate",
     "MeanFieldPath": "limit.mean_field",
     "mean_field": "limit.mean_field",
+    "ChaosRates": "chaos.result",
     "chaos_rates": "chaos.study",
-    "ChaosRates": "chaos.study",
-    "wasserstein2": "chaos.transport",
+    "gaussian_wasserstein2": "chaos.transport",
     "matched_wasserstein2": "chaos.transport",
     "sliced_wasserstein2": "chaos.transport",
-    "gaussian_wasserstein2": "chaos.transport",
+    "wasserstein2": "chaos.transport",
 }
+_SUBPACKAGES = ("problem", "flow", "limit", "chaos", "identify", "dictionary", "deep", "studies")
 
 __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"meanfield.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'meanfield' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"meanfield.{_PUBLIC[name]}"), name)
@@ -41,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBPACKAGES})

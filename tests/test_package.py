@@ -103,7 +103,7 @@ def test_class_documents_its_fields(name):
     if issubclass(cls, Exception):
         assert inspect.getdoc(cls)
         return
-    doc = ClassDoc(cls, show_class_members=False)
+    doc = ClassDoc(cls, config={"show_class_members": False})
     documented = {
         part.strip()
         for section in ("Parameters", "Attributes")

@@ -85,7 +85,18 @@ class InitialLaw:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def coordinate_scale(self, problem: Problem) -> NDArray[np.float64]:
-        """Return the factor of every coordinate, shape (C,)."""
+        """Return the factor of every coordinate.
+
+        Parameters
+        ----------
+        problem : Problem
+            Gives the coordinates of a particle.
+
+        Returns
+        -------
+        ndarray, shape (C,)
+            The scales.
+        """
         a, w, b = self.scale if isinstance(self.scale, tuple) else (self.scale,) * 3
         parts = [a] * problem.n_outputs + [w] * problem.n_features + [b] * int(problem.bias)
         return np.array(parts)

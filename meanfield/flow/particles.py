@@ -65,7 +65,24 @@ class Particles:
     def from_coordinates(
         cls, coordinates: Array, n_outputs: int, bias: bool, vector_output: bool
     ) -> Particles:
-        """Undo `coordinates`."""
+        """Make particles from their `coordinates`.
+
+        Parameters
+        ----------
+        coordinates : ndarray, shape (R, N, C)
+            The points: a, then w, then b.
+        n_outputs : int
+            Number of leading coordinates that are `a`.
+        bias : bool
+            Whether the last coordinate is `b`.
+        vector_output : bool
+            Whether `a` keeps its output axis.
+
+        Returns
+        -------
+        Particles
+            Views of the coordinates.
+        """
         k = n_outputs
         end = coordinates.shape[-1] - int(bias)
         a = coordinates[..., :k] if vector_output else coordinates[..., 0]
@@ -90,7 +107,18 @@ class Particles:
         return np.concatenate(parts, axis=-1)
 
     def first(self, n_particles: int) -> Particles:
-        """Return the first `n_particles` neurons of every replica."""
+        """Return the first neurons of every replica.
+
+        Parameters
+        ----------
+        n_particles : int
+            How many.
+
+        Returns
+        -------
+        Particles
+            Views of these particles.
+        """
         bias = None if self.b is None else self.b[:, :n_particles]
         return Particles(self.a[:, :n_particles], self.w[:, :n_particles], bias)
 

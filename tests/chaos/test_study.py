@@ -1,0 +1,150 @@
+"""The rate study from end to end."""
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.chaos import study
+
+
+@pytest.fixture(scope="module")
+def linear():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(10, 2))
+    y = X @ [1.0, -0.5]
+    return mf.Problem(
+        X, y, activation="identity", bias=False, train=("w",), l2=0.2, temperature=0.05
+    )
+
+
+@pytest.fixture(scope="module")
+def tanh():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(16, 2))
+    return mf.Problem(X, np.tanh(X[:, 0] - X[:, 1]), l2=0.1, temperature=0.05)
+
+
+SMALL = {"step_size": 0.3, "n_steps": 30, "times": [3, 15, 20, 30]}
+
+
+@pytest.fixture(scope="module")
+def rates(linear):
+    return mf.chaos_rates(linear, [8, 16, 32, 64], 40, seed=3, **SMALL)
+
+
+def test_slopes_and_constant_agree_with_the_closure(linear, rates):
+    closure = mf.mean_field(linear, "gaussian", step_size=0.3, n_steps=30).details
+    for metric in ("coupling", "matched_w2", "function"):
+        low, high = rates.slope_ci[metric]
+        assert low < -1 < high
+    low, high = rates.constant_ci["coupling"]
+    assert low < closure.coupling_constant[SMALL["times"]].max() < high
+    assert rates.expected_slope == {
+        "coupling": -1, "matched_w2": -1, "function": -1, "law_bias": -2,
+        "raw_w2": None, "sampling_floor": None,
+    }  # fmt: skip
+
+
+def test_raw_distance_is_not_called_a_rate(rates):
+    """Raw W2² follows the sampling floor of its dimension, not 1/N."""
+    assert rates.slope["raw_w2"] > -0.9
+    assert abs(rates.slope["raw_w2"] - rates.slope["sampling_floor"]) < 0.15
+    assert rates.expected_slope["raw_w2"] is None
+
+
+def test_dataset_holds_everything_with_named_dimensions(rates):
+    dataset = rates.dataset
+    assert dataset["coupling"].dims == ("particles", "time", "replica")
+    assert dict(dataset.sizes) == {"particles": 4, "time": 4, "replica": 40, "metric": 3}
+    assert np.all(dataset["matched_w2"] <= dataset["coupling"] * (1 + 1e-12))
+    assert np.isfinite(dataset["raw_w2"][:, -1, :8]).all()
+    assert np.isnan(dataset["raw_w2"][:, :-1]).all()
+    means = np.log(dataset["function"].mean("replica")[:, -1])
+    by_hand = np.polyfit(np.log(dataset["particles"]), means, 1)[0]
+    assert float(dataset["slope"].sel(metric="function")[-1]) == pytest.approx(by_hand)
+
+
+def test_batches_of_replicas_do_not_matter(tanh):
+    plan = study.plan_chaos(tanh, [8, 16, 32], 10, **SMALL)
+    path = study.reference_path(plan, n_particles=500)
+    whole = study.assemble_rates(plan, path, [study.measure(plan, path, range(10))])
+    parts = [range(0, 4), range(4, 5), range(5, 10)]
+    split = study.assemble_rates(plan, path, [study.measure(plan, path, r) for r in parts])
+    assert whole.dataset.identical(split.dataset)
+    assert [r for batch in plan.batches() for r in batch] == list(range(10))
+
+
+def test_reference_error_is_flagged(tanh):
+    path = mf.mean_field(tanh, n_particles=200, step_size=0.3, n_steps=30)
+    rates = mf.chaos_rates(tanh, [8, 16, 32], 8, reference=path, cloud_replicas=0, **SMALL)
+    assert any("error of its own" in flag for flag in rates.flags["coupling"])
+    assert "raw_w2" not in rates.fits
+
+
+def test_default_reference_is_large_enough(tanh):
+    plan = study.plan_chaos(tanh, [8, 16, 32], 8, **SMALL)
+    assert study.reference_path(plan).n_particles == 3200
+
+
+def test_default_times_show_the_late_half():
+    times = np.array(study.default_times(400))
+    assert times[-1] == 400
+    assert np.sum(times >= 200) >= 5
+    assert np.all(np.diff(times) > 0)
+    assert study.default_times(1) == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"particle_counts": [8, 16]}, "at least three sizes"),
+        ({"particle_counts": [8, 16, 0]}, "particle_counts must be an integer of at least 1"),
+        ({"n_replicas": 3}, "n_replicas must be an integer of at least 4"),
+        ({"times": [40]}, "times must be steps between 1 and n_steps=30"),
+        ({"times": []}, "times must be steps"),
+        ({"cloud_size": 8}, "cloud_size must be at least the largest particle count 32"),
+        ({"step_size": -1}, "step_size must be greater than 0"),
+    ],
+)
+def test_bad_arguments_are_named(tanh, arguments, message):
+    settings = {"particle_counts": [8, 16, 32], "n_replicas": 8, **SMALL, **arguments}
+    with pytest.raises(ValueError, match=message):
+        mf.chaos_rates(tanh, **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step_size": 0.2}, "step_size=0.2 instead of 0.3"),
+        ({"n_steps": 20}, "only 20 steps of the 30"),
+        ({"integrator": "exponential-euler"}, "integrator='exponential-euler'"),
+        ({"init": mf.InitialLaw(scale=2.0)}, "init="),
+        ({"temperature": 0.1}, "another temperature"),
+    ],
+)
+def test_a_reference_of_other_dynamics_is_refused(tanh, change, message):
+    settings = {"step_size": 0.3, "n_steps": 30, "n_particles": 16, **change}
+    path = mf.mean_field(tanh, **settings)
+    with pytest.raises(ValueError, match=message):
+        mf.chaos_rates(tanh, [8, 16, 32], 8, reference=path, **SMALL)
+
+
+def test_a_reference_of_another_problem_is_refused(tanh, linear):
+    path = mf.mean_field(linear, "gaussian", step_size=0.3, n_steps=30)
+    with pytest.raises(ValueError, match="another problem"):
+        mf.chaos_rates(tanh, [8, 16, 32], 8, reference=path, **SMALL)
+
+
+@pytest.mark.slow
+def test_intervals_are_honest_on_the_oracle(linear):
+    """Over 200 small studies the 95 % intervals hold −1 between 90 % and 98 % of the time."""
+    path = mf.mean_field(linear, "gaussian", step_size=0.3, n_steps=30)
+    held = {"coupling": 0, "matched_w2": 0, "function": 0}
+    for seed in range(200):
+        rates = mf.chaos_rates(
+            linear, [16, 32, 64, 128], 24, seed=seed, reference=path, cloud_replicas=0, **SMALL
+        )
+        for metric in held:
+            held[metric] += rates.fits[metric].agrees
+    print(held)
+    assert all(180 <= count <= 196 for count in held.values()), held
