@@ -13,12 +13,11 @@ x is point-major (N, p), y coordinate-major (p, N): a scan runs along contiguous
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 # Contraction to fused multiply-adds only: NaN checks and the order of sums stay.
 _FLAGS = {"contract", "nsz"}
 _CHUNK = 256
-_BLOCKS = 16  # work units per pair of clouds in a full scan, whatever the number of threads
 _SMALL = 32  # columns kept per row
 _FREE_SHARE = 10  # a matched start that leaves more than N / 10 rows free was not matched
 _FIRST_EPS, _EPS_RATIO, _LAST_EPS = 0.25, 0.2, 0.05  # of the mean cost; of the nearest cost
@@ -56,22 +55,19 @@ def _minima_of_four(rows, yt, v, values, best):
             best[r, 0] = min(best[r, 0], best[r, j])
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def row_minima(x, yt, v, out):
-    """out[b, i] = min_j c(i, j) − v[b, j] over *all* columns, for a batch of pairs."""
-    n_pairs, n, p = x.shape
-    for unit in prange(n_pairs * _BLOCKS):
-        b, block = unit // _BLOCKS, unit % _BLOCKS
-        first, last = block * n // _BLOCKS, (block + 1) * n // _BLOCKS
-        rows = np.empty((4, p))
-        values = np.empty((4, _CHUNK))
-        best = np.empty((4, _CHUNK))
-        for i in range(first, last, 4):
-            for r in range(4):
-                rows[r] = x[b, min(i + r, last - 1)]
-            _minima_of_four(rows, yt[b], v[b], values, best)
-            for r in range(min(4, last - i)):
-                out[b, i + r] = best[r, 0]
+    """out[i] = min_j c(i, j) − v_j over *all* columns, for the rows given."""
+    n, p = x.shape
+    rows = np.empty((4, p))
+    values = np.empty((4, _CHUNK))
+    best = np.empty((4, _CHUNK))
+    for i in range(0, n, 4):
+        for r in range(4):
+            rows[r] = x[min(i + r, n - 1)]
+        _minima_of_four(rows, yt, v, values, best)
+        for r in range(min(4, n - i)):
+            out[i + r] = best[r, 0]
 
 
 @njit(cache=True, fastmath=_FLAGS)
@@ -205,12 +201,16 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, max_b
 
 
 @njit(cache=True)
-def _take_best(v, near, near_cost, row_mate, column_mate):
+def _take_best(x, yt, v, near, near_cost, floor, row_mate, column_mate):
     """Match each row to its best column where that is still free."""
+    costs, heap = np.empty(v.size), np.empty(near.shape[1])
     row_mate[:] = -1
     column_mate[:] = -1
     for i in range(row_mate.size):
-        j = _best_two(i, v, near, near_cost)[1]
+        first, j, _, _ = _best_two(i, v, near, near_cost)
+        if first > floor[i]:
+            _scan(i, x, yt, v, near, near_cost, floor, costs, heap)
+            j = _best_two(i, v, near, near_cost)[1]
         if column_mate[j] < 0:
             column_mate[j] = i
             row_mate[i] = j
@@ -354,24 +354,6 @@ def _augment(came_from, start, end, row_mate, column_mate):
 
 
 @njit(cache=True)
-def _solve(x, yt, v, row_mate, mean_cost):
-    """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v."""
-    n = x.shape[0]
-    k = min(_SMALL, n)
-    near = np.zeros((n, k), np.int32)
-    near_cost = np.full((n, k), np.inf)
-    floor = np.full(n, -np.inf)  # not scanned yet
-    column_mate = np.full(n, -1, np.int32)
-    for i in range(n):
-        if row_mate[i] >= 0:
-            column_mate[row_mate[i]] = i
-    _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, 0.0, 2 * n)
-    if np.sum(row_mate < 0) > n // _FREE_SHARE:
-        _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mean_cost)
-    _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate)
-
-
-@njit(cache=True)
 def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mean_cost):
     """Bring v near its optimum from nothing by auctions of falling eps, then match tightly."""
     n, k = near.shape
@@ -389,13 +371,23 @@ def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mea
         bids = _BIDS_PER_ROW * n
         _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, bids)
         eps *= _EPS_RATIO
-    _take_best(v, near, near_cost, row_mate, column_mate)
+    _take_best(x, yt, v, near, near_cost, floor, row_mate, column_mate)
     _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, 0.0, 2 * n)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def solve(x, yt, v, row_mate, mean_cost):
-    """Solve each pair of a batch that still has free rows; fills row_mate and v."""
-    for b in prange(x.shape[0]):
-        if np.any(row_mate[b] < 0):
-            _solve(x[b], yt[b], v[b], row_mate[b], mean_cost[b])
+    """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v."""
+    n = x.shape[0]
+    k = min(_SMALL, n)
+    near = np.zeros((n, k), np.int32)
+    near_cost = np.full((n, k), np.inf)
+    floor = np.full(n, -np.inf)  # not scanned yet
+    column_mate = np.full(n, -1, np.int32)
+    for i in range(n):
+        if row_mate[i] >= 0:
+            column_mate[row_mate[i]] = i
+    _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, 0.0, 2 * n)
+    if np.sum(row_mate < 0) > n // _FREE_SHARE:
+        _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mean_cost)
+    _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate)

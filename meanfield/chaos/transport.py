@@ -6,12 +6,18 @@ Every function named ``...wasserstein2`` returns the **square** of the 2-Wassers
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield.chaos import _assignment
+
 _PAIRS_AT_ONCE = 64  # bounds the working copies of a large batch
+_ROWS_AT_ONCE = 512  # of one scan over all pairs, the unit of work of a thread
 _TIGHT = 1e-14  # of the mean cost: rounding of one cost
 _GAP = 1e-10  # of the mean cost: more than rounding can open between the two bounds
 
@@ -301,8 +307,6 @@ def gaussian_wasserstein2(
 
 def _match(x: np.ndarray, y: np.ndarray) -> list[Matching]:
     """Solve a batch of pairs (B, N, p) and certify every matching."""
-    from meanfield.chaos import _assignment
-
     # A shift of either cloud changes all matchings by the same cost; a common factor, none.
     shift = x.mean(axis=1) - y.mean(axis=1)
     xc, yc = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
@@ -313,18 +317,15 @@ def _match(x: np.ndarray, y: np.ndarray) -> list[Matching]:
     yt = np.ascontiguousarray(yc.transpose(0, 2, 1))
 
     u, v = np.empty(x.shape[:2]), ((xc - yc) ** 2).sum(axis=2)
-    _assignment.row_minima(xc, yt, v, u)
+    _row_minima(xc, yt, v, u, np.arange(len(x)))
     identity = np.arange(x.shape[1], dtype=np.int32)
     permutation = np.where(u >= -_TIGHT * mean_cost[:, None], identity, np.int32(-1))
     open_pairs = np.flatnonzero((permutation < 0).any(axis=1))
-    if open_pairs.size:
-        sub = xc[open_pairs], yt[open_pairs], v[open_pairs]
-        matched = permutation[open_pairs]
-        _assignment.solve(*sub, matched, mean_cost[open_pairs])
-        permutation[open_pairs], v[open_pairs] = matched, sub[2]
-        minima = np.empty_like(sub[2])
-        _assignment.row_minima(*sub, minima)
-        u[open_pairs] = minima
+    _in_threads(
+        _assignment.solve,
+        [(xc[b], yt[b], v[b], permutation[b], mean_cost[b]) for b in open_pairs],
+    )
+    _row_minima(xc, yt, v, u, open_pairs)
 
     matchings = []
     for b, columns in enumerate(permutation):
@@ -340,7 +341,25 @@ def _match(x: np.ndarray, y: np.ndarray) -> list[Matching]:
     return matchings
 
 
-def _chunks(pairs: list[tuple[np.ndarray, np.ndarray]]):
+def _row_minima(x, yt, v, out, pairs: np.ndarray) -> None:
+    """Fill the row minima of the chosen pairs, in units of rows that threads can share."""
+    rows = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, x.shape[1], _ROWS_AT_ONCE)]
+    _in_threads(
+        _assignment.row_minima, [(x[b, r], yt[b], v[b], out[b, r]) for b in pairs for r in rows]
+    )
+
+
+def _in_threads(kernel: Callable[..., None], tasks: list[tuple]) -> None:
+    """Run independent calls of a kernel that releases the interpreter lock."""
+    if len(tasks) < 2 or numba.get_num_threads() == 1:
+        for task in tasks:
+            kernel(*task)
+        return
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        list(pool.map(lambda task: kernel(*task), tasks))
+
+
+def _chunks(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Stack pairs of clouds into batches of bounded size."""
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         x, y = zip(*pairs[start : start + _PAIRS_AT_ONCE], strict=True)
