@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from meanfield.identify.atoms import Atoms
 from meanfield.identify.canonical import canonical
+from meanfield.identify.depth import (
+    FibreEvidence,
+    OrbitDepth,
+    RankEvidence,
+    VarietyDepth,
+    orbit_depth,
+    variety_depth,
+)
 from meanfield.identify.equivalence import Equivalence, equivalent
 from meanfield.identify.hermite import activation_coefficients
 from meanfield.identify.symmetry import Symmetry, symmetry_of
@@ -11,9 +19,15 @@ from meanfield.identify.symmetry import Symmetry, symmetry_of
 __all__ = [
     "Atoms",
     "Equivalence",
+    "FibreEvidence",
+    "OrbitDepth",
+    "RankEvidence",
     "Symmetry",
+    "VarietyDepth",
     "activation_coefficients",
     "canonical",
     "equivalent",
+    "orbit_depth",
     "symmetry_of",
+    "variety_depth",
 ]

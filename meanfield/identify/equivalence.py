@@ -131,7 +131,7 @@ def equivalent(
         )
     if inputs is not None:
         inputs = np.asarray(inputs, dtype=float)
-    matching, distance, close = _match(first, second, tolerance)
+    matching, distance, close = match_atoms(first, second, tolerance)
     gap, gap_error, method = l2_norm(canonical(_difference(*raw), activation), inputs)
     norm = float(np.hypot(l2_norm(first, inputs)[0], l2_norm(second, inputs)[0]))
     same_function = gap <= tolerance * norm + 3 * gap_error
@@ -165,7 +165,7 @@ def _difference(p: Atoms, q: Atoms) -> Atoms:
     )
 
 
-def _match(first: Atoms, second: Atoms, tolerance: float) -> tuple[Array, float, bool]:
+def match_atoms(first: Atoms, second: Atoms, tolerance: float) -> tuple[Array, float, bool]:
     """Transport atoms to atoms or to ``c = 0``; return matching, distance and verdict."""
     symmetry = symmetry_of(first.activation)
     coefficients = np.concatenate([first.columns, second.columns])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtr
 
 from meanfield.problem import Activation, get_activation
 
@@ -39,15 +41,23 @@ def hermite_functions(z: Array, degree: int) -> Array:
     return out
 
 
-def quadrature_nodes(degree: int, scale: float, dtype: type = np.float64) -> tuple[Array, float]:
-    """Return trapezoid nodes and step that are exact to rounding for ``σ(rz + b) He_k(z)``.
+@lru_cache(maxsize=64)
+def quadrature(degree: int, fineness: int, dtype: type) -> tuple[Array, Array]:
+    """Return trapezoid nodes (m,) of step ``0.1 / 2^fineness`` and weights times ``He_k/√k!``.
 
-    The rule converges geometrically for integrands that are analytic in a strip. The nearest
-    singularity in the table, of tanh, lies at distance ``π / 2r``; `scale` is the largest ``r``.
+    The rule converges geometrically for integrands that are analytic in a strip.
     """
-    step = min(0.1, 0.1 / max(scale, 1e-12), 1.5 / math.sqrt(degree + 1))
+    step = 0.1 / 2**fineness
     half = math.ceil((15 + 2 * math.sqrt(degree)) / step)
-    return np.arange(-half, half + 1).astype(dtype) * dtype(step), step
+    nodes = np.arange(-half, half + 1).astype(dtype) * dtype(step)
+    basis = hermite_functions(nodes, degree)
+    weights = (basis * basis[0] * dtype(step / math.sqrt(2 * math.pi))).T
+    return nodes, np.ascontiguousarray(weights)
+
+
+def _fineness(degree: int, scale: float) -> int:
+    """Choose the step: tanh, the worst of the table, is singular at distance ``π / 2r``."""
+    return max(0, math.ceil(math.log2(max(scale, math.sqrt(degree + 1) / 15, 1e-9))))
 
 
 def activation_coefficients(
@@ -121,12 +131,10 @@ def coefficient_table(
     """Return normalised coefficients of ``σ(r_i z + b_i)``, or of ``σ′``, shape (m, degree + 1)."""
     if activation.homogeneous:
         return _homogeneous_table(activation, degree, scale, shift, derivative)
-    nodes, step = quadrature_nodes(degree, float(np.max(scale, initial=0.0)), dtype)
-    basis = hermite_functions(nodes, degree)
-    weights = basis * basis[0] * dtype(step / math.sqrt(2 * math.pi))
+    nodes, weights = quadrature(degree, _fineness(degree, float(np.max(scale, initial=0))), dtype)
     function = activation.derivative if derivative else activation.value
     z = np.multiply.outer(scale.astype(dtype), nodes) + shift.astype(dtype)[:, None]
-    return function(z) @ weights.T
+    return function(z) @ weights
 
 
 def _homogeneous_table(
@@ -157,8 +165,6 @@ def _homogeneous_table(
 
 def _half_line_table(h: float, degree: int) -> tuple[Array, Array]:
     """Return normalised coefficients of ``1[z > −h]`` and ``(z + h)_+``."""
-    from scipy.special import ndtr
-
     psi = hermite_functions(np.array([-h]), degree)[:, 0]
     # φ(h) He_k(−h) / √k!
     bell = psi * math.exp(-h * h / 4) / math.sqrt(2 * math.pi)
