@@ -10,282 +10,254 @@ One step, with ``g_c`` the gradient of the data part ``(1/n) Σ_j ⟨r_j, a⟩ �
 
 so that one kernel serves Euler–Maruyama and exponential Euler alike. ``gain_c = 0`` and
 ``noise_{:,c} = 0`` with ``decay_c = 1`` freeze a coordinate.
+
+How it runs. Particles go in *blocks* of 64, blocks in *chunks* whose number depends on N alone.
+A thread passes over its chunks once per step: for each block the gradient at the residuals of the
+last predictions, the update with noise made on the spot, and the block's share of the next
+predictions. Shares are summed within a chunk, chunks in order: the bits depend neither on the
+number of threads nor on how steps are divided into calls.
+
+Inside a block, data come in tiles that stay in the first-level cache with what belongs to them:
+pre-activations as a small matrix product (4 data × a group of particles in registers), the
+activation, and the transposed product for the gradient.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numba
 import numpy as np
 from numba import njit
 
-BLOCK = 64  # particles per block: 16 Philox counters, four runs of 16 Gaussians
+from meanfield.flow import team
+from meanfield.flow.block import (
+    ROWS,
+    Data,
+    Law,
+    Scratch,
+    Sigma,
+    clear,
+    fetch,
+    forward_block,
+    gradient_block,
+    kept_at,
+    put_back,
+    update_block,
+)
+from meanfield.flow.gaussians import BLOCK, block_gaussians, block_words, philox
+from meanfield.flow.sigma import Stamp, keeps_slope, pointer
+from meanfield.flow.simd import group_lanes, lanes, load, repeat, store, total
 
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-_MASK = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
-_TURN = 2.0 * math.pi / 4294967296.0
-_ULP = 1.0 / 4294967296.0
-_jit = njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
+_CHUNKS = 64  # at most, per replica
+_CHUNK_BLOCKS = 4  # at least, per chunk
 
-
-@_jit
-def philox_words(c0, c1, c2, c3, k0, k1):
-    """Philox4x32-10: four 32-bit words (held in uint64) from a counter and a key."""
-    for _ in range(10):
-        p0 = _M0 * c0
-        p1 = _M1 * c2
-        c0, c1, c2, c3 = (p1 >> _32) ^ c1 ^ k0, p1 & _MASK, (p0 >> _32) ^ c3 ^ k1, p0 & _MASK
-        k0 = (k0 + _W0) & _MASK
-        k1 = (k1 + _W1) & _MASK
-    return c0, c1, c2, c3
-
-
-@_jit
-def block_words(out, block, coordinate, stream, step, replica, seed):
-    """Fill ``out`` (4, 16) with the words of one block of 64 particles and one coordinate."""
-    k0, k1 = seed & _MASK, seed >> _32
-    c1 = np.uint64(coordinate) | (np.uint64(stream) << np.uint64(24))
-    for lane in range(16):
-        c0 = np.uint64(16 * block + lane)
-        out[0, lane], out[1, lane], out[2, lane], out[3, lane] = philox_words(
-            c0, c1, np.uint64(step) & _MASK, np.uint64(replica), k0, k1
-        )
+_inline = njit(forceinline=True)
+_entry = njit(cache=True, nogil=True)
 
 
-@_jit
-def block_gaussians(out, words, block, coordinate, stream, step, replica, seed):
-    """Fill ``out`` (64,) with the Gaussians of one block and one coordinate."""
-    block_words(words, block, coordinate, stream, step, replica, seed)
-    for half in range(2):
-        for lane in range(16):
-            radius = math.sqrt(-2.0 * math.log((words[2 * half, lane] + 0.5) * _ULP))
-            angle = words[2 * half + 1, lane] * _TURN
-            out[32 * half + lane] = radius * math.cos(angle)
-            out[32 * half + 16 + lane] = radius * math.sin(angle)
+# Between blocks -----------------------------------------------------------------------------------
 
 
-@_jit
-def fill_gaussians(out, coordinates, stream, step, replica, seed):
-    """Fill ``out`` (len(coordinates), N) with Gaussians."""
-    words = np.empty((4, 16), np.uint64)
-    block_out = np.empty(BLOCK)
-    for row in range(coordinates.size):
-        for start in range(0, out.shape[1], BLOCK):
-            stop = min(start + BLOCK, out.shape[1])
-            block_gaussians(
-                block_out, words, start // BLOCK, coordinates[row], stream, step, replica, seed
-            )
-            for i in range(start, stop):
-                out[row, i] = block_out[i - start]
-
-
-@_jit
-def fill_words(out, coordinates, stream, step, replica, seed):
-    """Fill ``out`` (len(coordinates), N) uint32 with the raw words, one per particle."""
-    words = np.empty((4, 16), np.uint64)
-    for row in range(coordinates.size):
-        for start in range(0, out.shape[1], BLOCK):
-            block_words(words, start // BLOCK, coordinates[row], stream, step, replica, seed)
-            for i in range(start, min(start + BLOCK, out.shape[1])):
-                out[row, i] = words[(i - start) // 16, i % 16]
-
-
-@_jit
-def fill_philox(out, counter, key):
-    """Fill ``out`` (m, 4) with the words of ``counter`` (m, 4) under ``key`` (m, 2)."""
-    for i in range(out.shape[0]):
-        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = philox_words(
-            np.uint64(counter[i, 0]),
-            np.uint64(counter[i, 1]),
-            np.uint64(counter[i, 2]),
-            np.uint64(counter[i, 3]),
-            np.uint64(key[i, 0]),
-            np.uint64(key[i, 1]),
-        )
-
-
-@_jit
-def activate(code, z):
-    """σ(z) and σ'(z) of the activation with this code."""
-    if code == 0:
-        return z, 1.0
-    if code == 1:
-        s = math.tanh(z)
-        return s, 1.0 - s * s
-    if code == 2:
-        return math.erf(z), 2.0 / math.sqrt(math.pi) * math.exp(-z * z)
-    if code == 3:
-        return math.sin(z), math.cos(z)
-    if code == 4:
-        s = logistic(z)
-        return s, s * (1.0 - s)
-    if code == 5:
-        return (z, 1.0) if z > 0 else (0.0 * z, 0.0)
-    if code == 6:
-        return (z, 1.0) if z > 0 else (0.01 * z, 0.01)
-    if code == 7:
-        s = logistic(z)
-        return z * s, s * (1.0 + z * (1.0 - s))
-    if code == 8:
-        cdf = 0.5 * math.erfc(-z / math.sqrt(2.0))
-        return z * cdf, cdf + z * math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    if code == 9:
-        return max(z, 0.0) + math.log1p(math.exp(-abs(z))), logistic(z)
-    if code == 10:
-        return math.cos(z), -math.sin(z)
-    if code == 11:
-        return abs(z), (1.0 if z > 0 else (-1.0 if z < 0 else 0.0))
-    return hermite(code - 11, z)
-
-
-@_jit
-def logistic(z):
+@_inline
+def _logistic(z):
     """1 / (1 + exp(−z)) without overflow."""
     t = math.exp(-abs(z))
     return 1.0 / (1.0 + t) if z >= 0 else t / (1.0 + t)
 
 
-@_jit
-def hermite(degree, z):
-    """He_k(z) and its derivative k He_{k−1}(z), by the three-term recursion."""
-    previous, value = 1.0, z
-    for k in range(1, degree):
-        previous, value = value, z * value - k * previous
-    return value, degree * previous
-
-
-@_jit
-def residuals(out, f, targets, loss):
-    """Fill ``out`` (n, k) with ∂ℓ/∂f."""
-    n, k = f.shape
+@njit
+def _set_residuals(out, f, targets, n, k, loss):
+    """Fill ``out`` (n k,) with ∂ℓ/∂f / n."""
     for j in range(n):
         if loss == 0:
             for o in range(k):
-                out[j, o] = f[j, o] - targets[j, o]
+                out[j * k + o] = (f[j * k + o] - targets[j * k + o]) / n
         elif loss == 1:
             for o in range(k):
-                out[j, o] = -targets[j, o] * logistic(-targets[j, o] * f[j, o])
+                y = targets[j * k + o]
+                out[j * k + o] = -y * _logistic(-y * f[j * k + o]) / n
         else:
-            peak = f[j, 0]
+            peak = f[j * k]
             for o in range(1, k):
-                peak = max(peak, f[j, o])
-            total = 0.0
+                peak = max(peak, f[j * k + o])
+            mass = 0.0
             for o in range(k):
-                out[j, o] = math.exp(f[j, o] - peak)
-                total += out[j, o]
+                mass += math.exp(f[j * k + o] - peak)
             for o in range(k):
-                out[j, o] = out[j, o] / total - targets[j, o]
+                out[j * k + o] = (math.exp(f[j * k + o] - peak) / mass - targets[j * k + o]) / n
 
 
-@_jit
-def preactivations(z, theta, X, j, start, stop, k):
-    """z_i = ⟨w_i, x_j⟩ + b_i for the particles of one block."""
-    d = X.shape[1]
-    bias = theta.shape[0] - k - d
-    for i in range(start, stop):
-        z[i - start] = theta[k + d, i] if bias else theta.dtype.type(0)
-    for c in range(d):
-        x = X[j, c]
-        for i in range(start, stop):
-            z[i - start] += theta[k + c, i] * x
+@njit
+def _merge(f, partial, parity, n_particles):
+    """Fill ``f`` (n k,) with the mean over particles, chunks in order; whether all are finite."""
+    clear(f)
+    for chunk in range(partial.shape[1]):
+        for i in range(f.size):
+            f[i] += partial[parity, chunk, i]
+    finite = True
+    for i in range(f.size):
+        f[i] /= n_particles
+        finite &= math.isfinite(f[i])
+    return finite
 
 
-@_jit
-def predict(f, theta, X, code):
-    """Fill ``f`` (n, k) with the mean over particles of a σ(⟨w, x⟩ + b)."""
-    n, k = f.shape
-    N = theta.shape[1]
-    z = np.empty(BLOCK, theta.dtype)
-    f[:] = 0.0
-    for start in range(0, N, BLOCK):
-        stop = min(start + BLOCK, N)
-        for j in range(n):
-            preactivations(z, theta, X, j, start, stop, k)
-            for i in range(stop - start):
-                z[i] = activate(code, z[i])[0]
-            for o in range(k):
-                total = 0.0
-                for i in range(start, stop):
-                    total += theta[o, i] * z[i - start]
-                f[j, o] += total
-    f /= N
+@njit
+def _chunk_start(chunk, n_chunks, n_blocks):
+    """First block of a chunk; chunks differ by one block at most."""
+    return chunk * n_blocks // n_chunks
 
 
-@_jit
-def block_gradient(g, theta, X, r, start, stop, code, z):
-    """Fill ``g`` (C, 64) with the data gradient of one block."""
-    n, k = r.shape
-    d = X.shape[1]
-    g[:] = 0.0
-    for j in range(n):
-        preactivations(z, theta, X, j, start, stop, k)
-        for i in range(stop - start):
-            value, slope = activate(code, z[i])
-            pull = 0.0
-            for o in range(k):
-                g[o, i] += r[j, o] * value
-                pull += r[j, o] * theta[o, start + i]
-            z[i] = pull * slope
-        for c in range(d):
-            for i in range(stop - start):
-                g[k + c, i] += z[i] * X[j, c]
-        if theta.shape[0] > k + d:
-            for i in range(stop - start):
-                g[k + d, i] += z[i]
+@_entry
+def advance_team(
+    stamp, theta, shape, sigma, data, law, scratch, partial, predictions, forward, replicas,
+    arrivals, rank, size, failed,
+):  # fmt: skip
+    """One thread's part in advancing some replicas.
+
+    ``forward`` is 0 when no prediction is needed, 1 when those before each step are, 2 when only
+    those of the present state are (and no step is made). ``partial`` (2, chunks, n k) and
+    ``arrivals`` belong to the team. ``failed[r]`` receives the first state that is not finite.
+    """
+    C, N = shape
+    n_chunks, n_blocks = partial.shape[1], (N + BLOCK - 1) // BLOCK
+    slots = scratch.kept.size // max(kept_at(sigma, 1, data.n, 0), 1)
+    n_steps = 0 if forward == 2 else law.noise.shape[0]
+    group = lanes(scratch.sums)
+    first_chunk, last_chunk = rank * n_chunks // size, (rank + 1) * n_chunks // size
+    parity = 0
+    for r in range(replicas[0], replicas[1]):
+        for t in range(n_steps + 1):
+            predict = forward == 2 or (forward == 1 and t < n_steps)
+            lost = False
+            slot = 0
+            for chunk in range(first_chunk, last_chunk):
+                if predict:
+                    clear(scratch.sums)
+                watch = 0.0
+                for block in range(
+                    _chunk_start(chunk, n_chunks, n_blocks),
+                    _chunk_start(chunk + 1, n_chunks, n_blocks),
+                ):
+                    kept = slot if slot < slots and forward == 1 else -1
+                    slot += 1
+                    fetch(scratch.theta, theta, r, block * BLOCK, C, N)
+                    if t > 0:
+                        if law.train_outer or law.train_inner:
+                            gradient_block(
+                                sigma, data, scratch, kept, law.train_outer, law.train_inner
+                            )
+                        watch += update_block(scratch, law, t - 1, block, law.first_replica + r)
+                        put_back(theta, scratch.theta, r, block * BLOCK, C, N, data.k)
+                    if predict:
+                        forward_block(sigma, data, scratch, kept)
+                if predict:
+                    for j in range(data.n * data.k):
+                        share = total(load(scratch.sums, j * group))
+                        partial[parity, chunk, j] = share + watch
+                lost |= watch != 0.0
+            if predict:
+                team.wait(arrivals, size)
+                lost = not _merge(scratch.predictions, partial, parity, N)
+                parity = 1 - parity
+                if predictions.size and rank == 0:
+                    for i in range(data.n * data.k):
+                        predictions[r, t, i] = scratch.predictions[i]
+            if lost:
+                failed[r] = law.first_step + t
+                break
+            if t < n_steps:
+                if data.drive.size:
+                    for i in range(data.n * data.k):
+                        scratch.predictions[i] = data.drive[t, i]
+                _set_residuals(
+                    scratch.residuals, scratch.predictions, data.targets, data.n, data.k, law.loss
+                )
 
 
-@_jit
-def add_noise(theta, amplitude, step, substeps, replica, seed, start, stop, xi, words):
-    """θ_{c,i} += amplitude_c ξ, ξ the normalised sum over the ``substeps`` fine increments."""
-    for c in range(theta.shape[0]):
-        if amplitude[c] == 0.0:
-            continue
-        scale = amplitude[c] / math.sqrt(substeps)
-        for m in range(substeps):
-            block_gaussians(xi, words, start // BLOCK, c, 0, substeps * step + m, replica, seed)
-            for i in range(start, stop):
-                theta[c, i] += scale * xi[i - start]
+# Shell --------------------------------------------------------------------------------------------
+
+_STAMP = Stamp()
+_NO_NOISE = np.empty((0, 0))
+_KEEP_BYTES = 3 << 18  # of kept activations per thread: what the second-level cache holds
+_KEEP_BYTES_WIDE = 1 << 28  # with wide inputs even main memory is faster than computing them again
+_WIDE = 48  # input dimensions
+_WORTH_A_THREAD = 200_000  # particle–datum pairs
+_FORWARD_ROWS = 4096  # data per call of `forward`, which bounds its memory
 
 
-@_jit
-def advance_replica(
-    theta, X, targets, first_step, seed, replica, decay, gain, noise, code, loss, drive, out, sub
-):
-    """Advance one replica (C, N) in place; the step of the first non-finite state or −1."""
-    n, k = targets.shape
-    C, N = theta.shape
-    f, r = np.empty((n, k)), np.empty((n, k))
-    z, g = np.empty(BLOCK, theta.dtype), np.empty((C, BLOCK), theta.dtype)
-    xi, words = np.empty(BLOCK), np.empty((4, 16), np.uint64)
-    for t in range(noise.shape[0]):
-        if out.size or not drive.size:
-            predict(f, theta, X, code)
-            if not np.isfinite(f).all():
-                return first_step + t
-        if out.size:
-            out[t] = f
-        residuals(r, drive[t] if drive.size else f, targets, loss)
-        r /= n
-        bad = 0.0
-        for start in range(0, N, BLOCK):
-            stop = min(start + BLOCK, N)
-            block_gradient(g, theta, X, r, start, stop, code, z)
-            for c in range(C):
-                for i in range(start, stop):
-                    theta[c, i] = decay[c] * theta[c, i] - gain[c] * g[c, i - start]
-            add_noise(theta, noise[t], first_step + t, sub, replica, seed, start, stop, xi, words)
-            for c in range(C):
-                for i in range(start, stop):
-                    bad += 0.0 * theta[c, i]
-        if bad != 0.0:
-            return first_step + t + 1
-    return -1
+def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros whose first byte starts a cache line."""
+    room = np.zeros(size * dtype.itemsize + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size * dtype.itemsize].view(dtype)
+
+
+def _data(X: np.ndarray, targets: np.ndarray, drive: np.ndarray | None, C: int, dtype) -> Data:
+    """Inputs as the kernel wants them: a column of ones for the bias, padding to fours."""
+    n, d = X.shape
+    k = targets.shape[1]
+    columns = -(-(C - k) // 4) * 4
+    x = _aligned(-(-n // 4) * 4 * columns, dtype).reshape(-1, columns)
+    x[:n, :d] = X
+    x[:n, d : C - k] = 1
+    drive = np.empty((0, n, k)) if drive is None else np.ascontiguousarray(drive, np.float64)
+    targets = np.ascontiguousarray(targets, np.float64).reshape(-1)
+    return Data(x.reshape(-1), targets, drive.reshape(-1, n * k), n, k, C - k, columns)
+
+
+def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
+    """Memory for one thread that passes over ``n_blocks`` blocks."""
+    dtype, n, k = data.x.dtype, data.n, data.k
+    block_bytes = kept_per_pair * n * BLOCK * dtype.itemsize
+    budget = _KEEP_BYTES_WIDE if data.inputs >= _WIDE else _KEEP_BYTES
+    slots = min(n_blocks, budget // max(block_bytes, 1)) if kept_per_pair else 0
+    group = group_lanes(numba.from_dtype(dtype))
+    return Scratch(
+        theta=_aligned(C * BLOCK, dtype),
+        grad=_aligned((k + data.columns) * BLOCK, dtype),
+        tile=_aligned(ROWS * BLOCK, dtype),
+        slopes=_aligned(ROWS * BLOCK, dtype),
+        sums=_aligned(n * k * group, dtype),
+        residuals=_aligned(n * k, dtype),
+        predictions=np.empty(n * k),
+        normals=_aligned(BLOCK, dtype),
+        kept=_aligned(slots * block_bytes // dtype.itemsize, dtype),
+    )
+
+
+def _run(activation, theta, data, law, predictions, forward, n_steps) -> np.ndarray:
+    """Share replicas and chunks among threads; the first lost state of each replica."""
+    R, C, N = theta.shape
+    n_blocks = -(-N // BLOCK)
+    n_chunks = max(1, min(_CHUNKS, n_blocks // _CHUNK_BLOCKS))
+    pairs = R * N * data.n * max(n_steps, 1)
+    size = max(1, min(numba.get_num_threads(), pairs // _WORTH_A_THREAD, R * n_chunks))
+    sigma = Sigma(pointer(activation, theta.dtype), 2 if keeps_slope(activation) else 1)
+    kept_per_pair = sigma.kept_per_pair if forward == 1 else 0
+    failed = np.full((size, R), np.iinfo(np.int64).max)
+
+    def work(rank: int, members: int, replicas: tuple[int, int], partial, arrivals) -> None:
+        scratch = _scratch(data, C, -(-n_blocks // members), kept_per_pair)
+        own = rank if members > 1 else 0
+        advance_team(
+            _STAMP, theta.reshape(-1), (C, N), sigma, data, law, scratch, partial, predictions,
+            forward, replicas, arrivals, own, members, failed[rank],
+        )  # fmt: skip
+
+    def buffers() -> tuple[np.ndarray, np.ndarray]:
+        return np.empty((2, n_chunks, data.n * data.k)), np.zeros(1, np.int64)
+
+    # As many replicas as divide evenly go one to a thread; the threads team up on the others.
+    alone = R - R % size
+    if alone:
+        each = alone // size
+        team.run(size, lambda rank: work(rank, 1, (rank * each, rank * each + each), *buffers()))
+    if alone < R:
+        partial, arrivals = buffers()
+        members = min(size, n_chunks)
+        team.run(members, lambda rank: work(rank, members, (alone, R), partial, arrivals))
+    return failed.min(axis=0)
 
 
 def advance(
@@ -333,38 +305,92 @@ def advance(
         ``(step, replica)`` of the first state that is not finite (``step`` counts states: the
         state before step ``s`` has number ``s``), or ``(-1, -1)``.
     """
-    X = np.ascontiguousarray(X, theta.dtype)
-    targets = np.ascontiguousarray(targets, np.float64)
-    decay, gain = np.asarray(decay, np.float64), np.asarray(gain, np.float64)
-    noise = np.ascontiguousarray(noise, np.float64)
-    nothing = np.empty((0, 0, 0))
-    drive = nothing if drive is None else np.ascontiguousarray(drive, np.float64)
-
-    def advance_one(r: int) -> int:
-        return advance_replica(
-            theta[r], X, targets, first_step, np.uint64(seed), replica0 + r, decay, gain, noise,
-            activation, loss, drive, nothing if predictions_out is None else predictions_out[r],
-            substeps,
-        )  # fmt: skip
-
-    stopped = _over_replicas(advance_one, len(theta))
-    return min(
-        ((step, replica0 + r) for r, step in enumerate(stopped) if step >= 0), default=(-1, -1)
-    )
+    decay, gain, noise = (np.ascontiguousarray(a, np.float64) for a in (decay, gain, noise))
+    R, C, _ = theta.shape
+    k = targets.shape[1]
+    law = Law(
+        decay, gain, noise, np.uint64(seed), first_step, replica0, substeps, loss,
+        bool(gain[:k].any()), bool(gain[k:].any()),
+    )  # fmt: skip
+    predictions = np.empty((0, 0, 0))
+    if predictions_out is not None:
+        predictions = predictions_out.view()
+        predictions.shape = (R, len(noise), targets.size)
+    needed = int(drive is None or predictions_out is not None)
+    data = _data(X, targets, drive, C, theta.dtype)
+    failed = _run(activation, theta, data, law, predictions, needed, len(noise))
+    replica = int(failed.argmin())
+    lost = int(failed[replica])
+    return (-1, -1) if lost == np.iinfo(np.int64).max else (lost, replica0 + replica)
 
 
 def forward(theta: np.ndarray, X: np.ndarray, activation: int, n_outputs: int) -> np.ndarray:
     """Predictions (R, n, k), float64: the mean over particles of ``a σ(⟨w, x⟩ + b)``."""
-    X = np.ascontiguousarray(X, theta.dtype)
-    out = np.empty((len(theta), len(X), n_outputs))
-    _over_replicas(lambda r: predict(out[r], theta[r], X, activation), len(theta))
+    R, C, _ = theta.shape
+    none = np.zeros(C)
+    law = Law(none, none, _NO_NOISE, np.uint64(0), 0, 0, 1, 0, False, False)
+    out = np.empty((R, len(X), n_outputs))
+    for start in range(0, len(X), _FORWARD_ROWS):
+        rows = X[start : start + _FORWARD_ROWS]
+        part = np.empty((R, 1, len(rows), n_outputs))
+        data = _data(rows, np.zeros((len(rows), n_outputs)), None, C, theta.dtype)
+        _run(activation, theta, data, law, part.reshape(R, 1, -1), 2, 0)
+        out[:, start : start + _FORWARD_ROWS] = part[:, 0]
     return out
 
 
-def _over_replicas(function: Callable[[int], Any], n_replicas: int) -> list[Any]:
-    """Call ``function`` for every replica, on as many threads as numba may use."""
-    n_threads = min(numba.get_num_threads(), n_replicas)
-    if n_threads == 1:
-        return [function(r) for r in range(n_replicas)]
-    with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, range(n_replicas)))
+# Noise on its own ---------------------------------------------------------------------------------
+
+
+@_entry
+def _fill_gaussians(stamp, out, scratch, coordinates, stream, step, replica, seed):
+    n_particles = out.shape[1]
+    for row in range(coordinates.size):
+        for block in range((n_particles + BLOCK - 1) // BLOCK):
+            block_gaussians(scratch, block, coordinates[row], stream, step, replica, seed)
+            start = block * BLOCK
+            for i in range(start, min(start + BLOCK, n_particles)):
+                out[row, i] = scratch[i - start]
+
+
+@_entry
+def _fill_words(stamp, out, scratch, coordinates, stream, step, replica, seed):
+    n_particles = out.shape[1]
+    for row in range(coordinates.size):
+        for block in range((n_particles + BLOCK - 1) // BLOCK):
+            for slot, words in enumerate(
+                block_words(block, coordinates[row], stream, step, replica, seed)
+            ):
+                store(scratch, 16 * slot, words)
+            start = block * BLOCK
+            for i in range(start, min(start + BLOCK, n_particles)):
+                out[row, i] = scratch[i - start]
+
+
+@_entry
+def _fill_philox(stamp, out, counter, key):
+    word = np.empty(16, np.uint32)
+    for row in range(out.shape[0]):
+        c0, c1 = np.uint64(counter[row, 0]), np.uint64(counter[row, 1])
+        c2, c3 = np.uint64(counter[row, 2]), np.uint64(counter[row, 3])
+        seed = np.uint64(key[row, 0]) | (np.uint64(key[row, 1]) << np.uint64(32))
+        for slot, words in enumerate(philox(repeat(c0), repeat(c1), repeat(c2), repeat(c3), seed)):
+            store(word, 0, words)
+            out[row, slot] = word[0]
+
+
+def fill_gaussians(out, coordinates, stream, step, replica, seed):
+    """Fill ``out`` (len(coordinates), N) with Gaussians."""
+    scratch = _aligned(BLOCK, out.dtype)
+    _fill_gaussians(_STAMP, out, scratch, coordinates, stream, step, replica, np.uint64(seed))
+
+
+def fill_words(out, coordinates, stream, step, replica, seed):
+    """Fill ``out`` (len(coordinates), N) uint32 with the raw words, one per particle."""
+    scratch = np.empty(BLOCK, np.uint32)
+    _fill_words(_STAMP, out, scratch, coordinates, stream, step, replica, np.uint64(seed))
+
+
+def fill_philox(out, counter, key):
+    """Fill ``out`` (m, 4) with the words of ``counter`` (m, 4) under ``key`` (m, 2)."""
+    _fill_philox(_STAMP, out, counter, key)
