@@ -144,9 +144,9 @@ def _run(
 
 def _line(number: dict) -> str:
     """Return a headline number as a line of text."""
-    from meanfield.studies.words import format_interval, format_number
+    from meanfield.studies.words import format_estimate
 
-    return f"{number['label']}: {format_number(number['value'])}{format_interval(number)}"
+    return f"{number['label']}: {format_estimate(number)}"
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from meanfield import __version__, storage
 from meanfield.errors import CheckpointError, ConfigError
 from meanfield.studies.base import Arrays
 
+CONFIG = "config.toml"
 WORK = "work"
 _STAMP = "stamp.json"
 _LOCK = "lock"
@@ -49,18 +51,17 @@ class Stamp:
 
     def difference(self, begun: dict[str, Any]) -> str | None:
         """Say how this stamp differs from the one that a folder was begun with."""
-        mine = json.loads(self.text)
-        if begun == mine:
-            return None
-        before, now = _flat(begun.get("config", {})), _flat(mine["config"])
-        if begun.get("study") != self.study:
-            return f"by the study {begun.get('study')!r}, and this is {self.study!r}"
+        if begun["study"] != self.study:
+            return f"by the study {begun['study']!r}, and this is {self.study!r}"
+        before, now = _flat(begun["config"]), _flat(self.config)
         for key in sorted(before | now):
             if before.get(key) != now.get(key):
                 return f"with {key} = {before.get(key)!r}, and now it is {now.get(key)!r}"
-        if begun.get("version") != self.version:
-            return f"by version {begun.get('version')}, and this is version {self.version}"
-        return "with other data than the configuration now points to"
+        if begun.get("version", self.version) != self.version:
+            return f"by version {begun['version']}, and this is version {self.version}"
+        if begun.get("data", self.data) != self.data:
+            return "with other data than the configuration now points to"
+        return None
 
 
 class StudyFolder:
@@ -139,12 +140,7 @@ def claim(path: str | os.PathLike[str], stamp: Stamp, *, resume: bool) -> Iterat
     path = Path(path)
     work = path / WORK
     try:
-        foreign = path.is_dir() and {entry.name for entry in path.iterdir()} - {WORK}
-        if foreign and not (work / _STAMP).exists():
-            raise ConfigError(
-                f"{path} holds other files, such as {min(foreign)!r}, and no study; "
-                "give --out a new folder."
-            )
+        _refuse_foreign(path)
         work.mkdir(parents=True, exist_ok=True)
         lock = open(work / _LOCK, "a")  # noqa: SIM115 (closed below: that frees the lock)
     except OSError as error:
@@ -158,42 +154,68 @@ def claim(path: str | os.PathLike[str], stamp: Stamp, *, resume: bool) -> Iterat
             raise ConfigError(
                 f"{path} is in use by another run; wait for it or give --out another folder."
             ) from None
-        _check_stamp(work / _STAMP, stamp, resume)
+        _check_stamp(path, stamp, resume)
         storage.remove_partial(work)
         storage.remove_partial(path)
         yield StudyFolder(path, stamp)
 
 
-def _check_stamp(file: Path, stamp: Stamp, resume: bool) -> None:
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a folder that holds anything but a study."""
+    if not path.is_dir() or any((path / mark).exists() for mark in (f"{WORK}/{_STAMP}", CONFIG)):
+        return
+    foreign = {entry.name for entry in path.iterdir()} - {WORK}
+    if foreign:
+        raise ConfigError(
+            f"{path} holds other files, such as {min(foreign)!r}, and no study; give --out a new "
+            "folder."
+        )
+
+
+def _check_stamp(path: Path, stamp: Stamp, resume: bool) -> None:
     """Put the stamp on a new folder; refuse a folder that belongs to something else."""
-    folder = file.parent.parent
+    file = path / WORK / _STAMP
+    begun = _begun(path)
+    if begun is not None:
+        if not resume:
+            raise ConfigError(
+                f"{path} already holds a study; add --resume to continue it, or give --out "
+                "another folder."
+            )
+        difference = stamp.difference(begun)
+        if difference is not None:
+            raise ConfigError(
+                f"{path} was begun {difference}; undo that change, or give --out a new folder."
+            )
     if not file.exists():
         storage.write_atomic(file, stamp.text.encode())
-        return
-    if not resume:
-        raise ConfigError(
-            f"{folder} already holds a study; add --resume to continue it, or give --out "
-            "another folder."
-        )
+
+
+def _begun(path: Path) -> dict[str, Any] | None:
+    """Return what a folder was begun with: its stamp, or the configuration of its results."""
+    file = path / WORK / _STAMP
     try:
-        begun = json.loads(file.read_bytes())
-        difference = stamp.difference(begun)
-    except (ValueError, AttributeError, TypeError):
+        if file.exists():
+            begun = json.loads(file.read_bytes())
+            return {key: begun[key] for key in ("study", "config", "data", "version")}
+        file = path / CONFIG
+        if file.exists():
+            config = tomllib.loads(file.read_text(encoding="utf-8"))
+            config.pop("title", None)
+            return {"study": config["study"], "config": config}
+    except (ValueError, KeyError, TypeError):
         raise CheckpointError(
             f"{file} is truncated or was altered; give --out a new folder and run without --resume."
         ) from None
-    if difference is not None:
-        raise ConfigError(
-            f"{folder} was begun {difference}; undo that change, or give --out a new folder."
-        )
+    return None
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one, under dotted keys."""
+    """Return nested tables as one, under dotted keys, without what is not set."""
     flat: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{key}.")
-        else:
+        elif value is not None:
             flat[prefix + key] = value
     return flat

@@ -33,3 +33,32 @@ def mean_interval(
     error = values.std(axis=0, ddof=1) / np.sqrt(n_replicas)
     half = stats.t.ppf((1 + level) / 2, n_replicas - 1) * error
     return mean, mean - half, mean + half
+
+
+def mean_factor(
+    values: NDArray[np.floating], axis: int, level: float = LEVEL
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the mean of positive values over replicas and a factor that spans its interval.
+
+    Student's interval for the logarithm of the mean, by the delta method: it stays positive.
+
+    Parameters
+    ----------
+    values : ndarray
+        Positive, one entry per independent replica along `axis`.
+    axis : int
+        The replicas.
+    level : float, default: 0.95
+        Confidence level.
+
+    Returns
+    -------
+    mean, factor : ndarray
+        The interval is from ``mean / factor`` to ``mean * factor``; NaN for a single replica.
+    """
+    n_replicas = values.shape[axis]
+    mean = values.mean(axis=axis)
+    if n_replicas == 1:
+        return mean, np.full_like(mean, np.nan)
+    error = values.std(axis=axis, ddof=1) / np.sqrt(n_replicas)
+    return mean, np.exp(stats.t.ppf((1 + level) / 2, n_replicas - 1) * error / mean)

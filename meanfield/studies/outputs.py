@@ -16,10 +16,11 @@ from meanfield.errors import CheckpointError
 from meanfield.studies import get_study
 from meanfield.studies.base import Figure, Outcome, Study
 from meanfield.studies.config import StudyConfig
+from meanfield.studies.folder import CONFIG
 from meanfield.studies.report import Provenance, render_report
 from meanfield.studies.toml import to_toml
 
-CONFIG, SUMMARY, RESULT, REPORT = "config.toml", "summary.json", "result.nc", "report.html"
+SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
 
 _LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "h5netcdf", "matplotlib")
 

@@ -32,7 +32,13 @@ from meanfield.studies.base import (
 from meanfield.studies.config import Count, Section, Step
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_interval
-from meanfield.studies.words import format_interval, format_number, heading_for_problem
+from meanfield.studies.words import (
+    format_estimate,
+    format_interval,
+    format_number,
+    format_value,
+    heading_for_problem,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -212,17 +218,15 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     time = format_number(float(dataset["loss_time"][-1]))
     finding = (
         f"By time {time} the training loss of {n_particles} particles went from "
-        f"{format_number(first)} to {format_number(last['value'])}"
-        f"{format_interval(last)}."
+        f"{format_number(first)} to {format_estimate(last)}."
     )
     if "test_accuracy" in numbers:
         accuracy = numbers["test_accuracy"]
         finding += f" On held-out data {100 * accuracy['value']:.1f} % of the labels are right."
     rows = [["Quantity", "Mean", "95% interval"]]
     for number in numbers.values():
-        interval = number["interval"]
-        shown = " to ".join(map(format_number, interval)) if interval else "needs 2 replicas"
-        rows.append([number["label"], format_number(number["value"]), shown])
+        interval = format_interval(number) or "needs 2 replicas"
+        rows.append([number["label"], format_value(number), interval])
     return [
         Finding(finding),
         *heading_for_problem(dataset.attrs["problem"]),
@@ -255,10 +259,10 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
 EXAMPLE: dict[str, Any] = {
     "study": "simulate",
     "title": "Two handwritten digits",
-    "data": {"source": "digits", "classes": [3, 8], "n_samples": 200},
+    "data": {"source": "digits", "classes": [3, 8], "n_samples": 100},
     "problem": {"loss": "logistic"},
-    "run": {"n_steps": 2000},
-    "simulate": {"n_particles": 512},
+    "run": {"n_steps": 1000},
+    "simulate": {"n_particles": 256, "n_replicas": 4},
 }
 
 STUDY = Study("simulate", SimulateConfig, EXAMPLE, prepare, story)

@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from meanfield.studies.base import Block, Heading, Text
 
 
-def format_number(value: float | None) -> str:
-    """Return a number with three significant digits."""
+def format_number(value: float | None, resolution: float | None = None) -> str:
+    """Return a number as text.
+
+    Parameters
+    ----------
+    value : float or None
+        The number; None is what could not be measured.
+    resolution : float, optional
+        Length of its interval: no more digits than that justifies. By default three significant
+        digits.
+
+    Returns
+    -------
+    str
+        With a real minus sign.
+    """
     if value is None:
-        return "–"
-    text = f"{value:#.3g}".rstrip(".")
-    if "e" not in text:
-        return text.replace("-", "−")
-    digits, exponent = text.split("e")
-    return f"{digits} × 10^{int(exponent)}".replace("-", "−")
+        return "not measurable"
+    if value == 0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e5:
+        digits, exponent = f"{value:.2e}".split("e")
+        return f"{digits} × 10^{int(exponent)}".replace("-", "−")
+    decimals = 2 - math.floor(math.log10(abs(value)))
+    if resolution:
+        decimals = 1 - math.floor(math.log10(resolution))
+    return f"{value:.{min(max(decimals, 0), 6)}f}".replace("-", "−")
+
+
+def format_estimate(number: Mapping[str, Any]) -> str:
+    """Return a number of a summary with its interval, where there is one."""
+    value, interval = format_value(number), format_interval(number)
+    return f"{value} ({100 * number['level']:.0f}% interval {interval})" if interval else value
+
+
+def format_value(number: Mapping[str, Any]) -> str:
+    """Return the value of a number of a summary, with the digits that its interval justifies."""
+    return format_number(number["value"], _length(number))
 
 
 def format_interval(number: Mapping[str, Any]) -> str:
-    """Return `` (95% interval low to high)`` for a number of a summary; nothing without one."""
-    interval = number["interval"]
-    if interval is None:
+    """Return the interval of a number of a summary as ``low to high``; nothing without one."""
+    if number["interval"] is None:
         return ""
-    low, high = map(format_number, interval)
-    return f" ({100 * number['level']:.0f}% interval {low} to {high})"
+    return " to ".join(format_number(bound, _length(number)) for bound in number["interval"])
+
+
+def _length(number: Mapping[str, Any]) -> float | None:
+    return None if number["interval"] is None else number["interval"][1] - number["interval"][0]
 
 
 def heading_for_problem(problem: str) -> list[Block]:

@@ -1,0 +1,282 @@
+"""The study `chaos`: how fast N particles approach the mean-field limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from meanfield.chaos.rates import RateFit, Trend, squared_mean
+from meanfield.chaos.result import ChaosRates
+from meanfield.chaos.study import (
+    REFERENCE_RATIO,
+    ChaosPlan,
+    assemble_rates,
+    measure,
+    plan_chaos,
+    reference_path,
+)
+from meanfield.errors import ConfigError
+from meanfield.limit.mean_field import MeanFieldPath, mean_field
+from meanfield.problem import Problem
+from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.studies.chaos_story import LABELS, story
+from meanfield.studies.config import Count, Section, Step
+from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.studies.intervals import mean_factor
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class ReferenceSection(Section):
+    """The mean-field path that the particles are compared with."""
+
+    method: Literal["auto", "particles", "gaussian"] = Field(
+        "auto",
+        description="particles: one large system. gaussian: exact, for the identity activation "
+        "with a frozen and squared loss. auto: gaussian where it applies, else particles.",
+    )
+    n_particles: Count | None = Field(
+        None,
+        description=f"Size of the large system; {REFERENCE_RATIO} times the largest particle "
+        "count by default, so that its own error does not show.",
+    )
+
+
+class ChaosSection(Section):
+    """What is compared with the limit."""
+
+    particle_counts: list[Count] = Field(
+        [32, 64, 128, 256, 512, 1024], description="Sizes N of the systems, at least three."
+    )
+    n_replicas: Count = Field(64, description="Independent repetitions; intervals are over them.")
+    times: list[Step] | None = Field(
+        None,
+        description="Steps at which to measure; by default eight up to run.n_steps, evenly spaced "
+        "in the logarithm. Go far past relaxation, with several late times, to show that the "
+        "rate is uniform in time.",
+    )
+    cloud_size: Count | None = Field(
+        None,
+        description="Size of the independent clouds for the raw distance; the largest particle "
+        "count by default.",
+    )
+    cloud_replicas: Step = Field(
+        8, description="Replicas for which the raw distance is measured; 0 leaves it out."
+    )
+    reference: ReferenceSection = Field(default_factory=ReferenceSection)
+
+
+class ChaosConfig(LearningConfig):
+    """Configuration of the study `chaos`."""
+
+    chaos: ChaosSection = Field(default_factory=ChaosSection)
+
+
+def prepare(config: ChaosConfig) -> Plan:
+    """Check the configuration; the reference is one unit, every batch of replicas another."""
+    problem = build_problem(config)
+    section, run = config.chaos, config.run
+    try:
+        plan = plan_chaos(
+            problem,
+            section.particle_counts,
+            section.n_replicas,
+            step_size=run.step_size,
+            n_steps=run.n_steps,
+            times=section.times,
+            seed=config.seed,
+            integrator=run.integrator,
+            init=run.init.initial_law(),
+            dtype=run.dtype,
+            cloud_size=section.cloud_size,
+            cloud_replicas=section.cloud_replicas,
+        )
+        if section.reference.method == "gaussian":
+            _gaussian_path(plan)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from None
+    reference = {"plan": plan, **section.reference.model_dump()}
+    size = section.reference.n_particles or REFERENCE_RATIO * max(plan.particle_counts)
+    units = [Unit("reference", compute_reference, reference, "mean-field path", weight=size)]
+    per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
+    for batch in plan.batches():
+        arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
+        label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
+        needs = {"reference": "reference"}
+        weight = per_replica * len(batch)
+        key = f"replicas-{batch.start:05d}"
+        units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
+    return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
+
+
+def compute_reference(
+    plan: ChaosPlan,
+    method: str,
+    n_particles: int | None,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Compute the mean-field path; `n_particles` is 0 in the result when it is exact."""
+    if method == "gaussian":
+        path = _gaussian_path(plan)
+    else:
+        if method == "particles" and n_particles is None:
+            n_particles = REFERENCE_RATIO * max(plan.particle_counts)
+        path = reference_path(
+            plan, n_particles=n_particles, checkpoint=checkpoint, progress=progress
+        )
+    return {"predictions": path.predictions, "n_particles": np.array(path.n_particles or 0)}
+
+
+def _gaussian_path(plan: ChaosPlan) -> MeanFieldPath:
+    return mean_field(
+        plan.problem,
+        "gaussian",
+        step_size=plan.step_size,
+        n_steps=plan.times[-1],
+        integrator=plan.integrator,
+        init=plan.init,
+    )
+
+
+def measure_replicas(
+    plan: ChaosPlan,
+    first: int,
+    last: int,
+    reference: Arrays,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Measure every metric on the replicas from `first` up to, not including, `last`."""
+    return measure(plan, _path(plan, reference), range(first, last))
+
+
+def _path(plan: ChaosPlan, reference: Arrays) -> MeanFieldPath:
+    """Return the saved reference as a path."""
+    n_particles = int(reference["n_particles"])
+    return MeanFieldPath(
+        predictions=reference["predictions"],
+        problem=plan.problem,
+        step_size=plan.step_size,
+        method="particles" if n_particles else "gaussian",
+        n_particles=n_particles or None,
+        settings={
+            "integrator": plan.integrator,
+            "init": plan.init,
+            "temperatures": np.full(plan.times[-1], plan.problem.temperature),
+        },
+    )
+
+
+def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
+    """Fit the rates and put everything that the report shows into one dataset."""
+    path = _path(plan, results["reference"])
+    pieces = [results[key] for key in sorted(results) if key != "reference"]
+    rates = assemble_rates(plan, path, pieces)
+    deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
+    dataset = _with_means(rates, deviation[:, -1], plan.problem)
+    return Outcome(dataset, _numbers(rates))
+
+
+def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> xr.Dataset:
+    """Add means with intervals, and what was fitted, to the dataset of the rates."""
+    dataset = rates.dataset.copy()
+    counts = dataset["particles"].values
+    for metric in ("coupling", "matched_w2", "function", "loss"):
+        mean, factor = mean_factor(dataset[metric].values, axis=2)
+        _add_interval(dataset, metric, ("particles", "time"), mean, mean / factor, mean * factor)
+    for metric in ("coupling", "matched_w2", "function"):
+        at = dataset[f"{metric}_mean"].argmax("time")
+        for part in ("mean", "low", "high"):
+            values = dataset[f"{metric}_{part}"].isel(time=at).drop_vars(("time", "step"))
+            dataset[f"{metric}_sup_{part}"] = values
+        _add_fit(dataset, metric, f"{metric}_sup_mean", rates.fits[metric], counts)
+    for metric in ("raw_w2", "sampling_floor"):
+        if metric in rates.fits:
+            last = dataset[metric].values[:, -1]
+            mean, factor = mean_factor(last[:, ~np.isnan(last[0])], axis=1)
+            _add_interval(dataset, metric, ("particles",), mean, mean / factor, mean * factor)
+            _add_fit(dataset, metric, f"{metric}_mean", rates.fits[metric], counts)
+    bias, left_out = squared_mean(deviation, problem.n_data)
+    error = np.sqrt((left_out.shape[1] - 1) * left_out.var(axis=1))
+    # The estimate may be negative, a bound on the square may not.
+    bound = np.maximum(bias, 0) + 2 * error
+    _add_interval(dataset, "law_bias", ("particles",), bias, bias - 2 * error, bound)
+    dataset.attrs |= {"problem": repr(problem), "n_parameters": problem.n_parameters}
+    return dataset
+
+
+def _add_interval(
+    dataset: xr.Dataset, name: str, dims: tuple[str, ...], mean: Any, low: Any, high: Any
+) -> None:
+    for part, values in (("mean", mean), ("low", low), ("high", high)):
+        dataset[f"{name}_{part}"] = (dims, values)
+
+
+def _add_fit(
+    dataset: xr.Dataset, metric: str, fitted: str, fit: RateFit, counts: np.ndarray
+) -> None:
+    """Add the fitted line: least squares in the logarithm passes through the centre."""
+    log_mean = np.log(dataset[fitted].values).mean()
+    centered = np.log(counts) - np.log(counts).mean()
+    slope = {"slope": fit.slope, "slope_low": fit.slope_ci[0], "slope_high": fit.slope_ci[1]}
+    line = np.exp(log_mean + fit.slope * centered)
+    dataset[f"{metric}_fit"] = ("particles", line, slope)
+
+
+def _numbers(rates: ChaosRates) -> dict[str, Number]:
+    """Return slopes, constants and late-time trends, the headline first."""
+    numbers: dict[str, Number] = {}
+    order = ("matched_w2", "coupling", "function", "law_bias", "raw_w2", "sampling_floor")
+    fits = {metric: rates.fits[metric] for metric in order if metric in rates.fits}
+    for metric, fit in fits.items():
+        numbers[f"{metric}_slope"] = _slope(LABELS[metric], fit)
+    for metric, fit in fits.items():
+        if fit.expected_slope is not None:
+            power = "N" if fit.expected_slope == -1 else "N²"
+            label = f"{power} × {LABELS[metric]}"
+            numbers[f"{metric}_constant"] = Number(label, fit.constant, _known(fit.constant_ci))
+    for metric, trend in rates.trends.items():
+        numbers[f"{metric}_trend"] = _trend(LABELS[metric], trend)
+    return numbers
+
+
+def _slope(label: str, fit: RateFit) -> Number:
+    return Number(
+        f"Slope of {label}",
+        fit.slope,
+        _known(fit.slope_ci),
+        expected=fit.expected_slope,
+        notes=list(fit.flags),
+    )
+
+
+def _trend(label: str, trend: Trend) -> Number:
+    interval = _known(trend.change_ci)
+    return Number(f"Late relative growth of {label}", trend.change, interval, expected=0.0)
+
+
+def _known(interval: tuple[float, float]) -> tuple[float, float] | None:
+    """Return an interval, or None where nothing could be fitted."""
+    return interval if np.isfinite(interval).all() else None
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "chaos",
+    "title": "How fast do neurons become independent? Two handwritten digits",
+    "data": {"source": "digits", "classes": [3, 8], "n_samples": 50},
+    "problem": {"l2": 0.05, "temperature": 0.01},
+    "run": {"step_size": 0.2, "n_steps": 500},
+    "chaos": {
+        "particle_counts": [32, 64, 128, 256],
+        "n_replicas": 24,
+        "times": [1, 5, 20, 50, 100, 200, 300, 400, 500],
+        "cloud_replicas": 4,
+    },
+}
+
+STUDY = Study("chaos", ChaosConfig, EXAMPLE, prepare, story)

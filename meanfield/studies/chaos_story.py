@@ -1,0 +1,190 @@
+"""What the study `chaos` found, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from meanfield import plots
+from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.studies.words import (
+    format_estimate,
+    format_interval,
+    format_value,
+    heading_for_problem,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LABELS = {
+    "matched_w2": "matched W2²",
+    "coupling": "coupling distance",
+    "function": "function distance",
+    "law_bias": "squared bias of the law",
+    "raw_w2": "raw W2²",
+    "sampling_floor": "sampling floor of raw W2²",
+}
+
+_MEANING = {
+    "matched_w2": "Squared Wasserstein distance between the N particles and N independent "
+    "particles of the limit, started and shaken alike. Exact optimal transport.",
+    "coupling": "The same two systems, each particle compared with its own partner: mean squared "
+    "distance. Never below the matched distance.",
+    "function": "Mean squared difference between the network and the infinitely wide network on "
+    "the training inputs.",
+    "law_bias": "How far the average network, over many repetitions, is from the infinitely wide "
+    "one, squared. Chance cancels in the average, so it falls faster.",
+    "raw_w2": "Squared Wasserstein distance between the N particles and an unrelated sample of "
+    "the limit.",
+    "sampling_floor": "The same for N independent particles of the limit itself: what sampling "
+    "alone costs.",
+}
+
+
+def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+    """Tell at which rate the particles approach their limit, and whether it lasts."""
+    numbers = summary["numbers"]
+    metrics = [metric for metric in LABELS if f"{metric}_slope" in numbers]
+    blocks: list[Block] = [
+        Finding(_finding(numbers)),
+        *heading_for_problem(dataset.attrs["problem"]),
+        Text(_reference(dataset)),
+        Heading("How fast"),
+        Table(
+            [
+                ["Quantity", "Slope in N", "95% interval", "Expected", "Verdict"],
+                *(_row(LABELS[metric], numbers[f"{metric}_slope"]) for metric in metrics),
+            ],
+            "A slope of −1 means that twice as many particles halve the quantity. The interval "
+            "comes from resampling the repetitions: done again with other seeds, such intervals "
+            "hold the true slope 19 times in 20.",
+        ),
+        *(
+            Text(f"{LABELS[metric].capitalize()}: {note}")
+            for metric in metrics
+            for note in numbers[f"{metric}_slope"]["notes"]
+        ),
+        Figure(
+            "rates",
+            plots.plot_rates,
+            "Largest mean over all measured times against the number of particles, with 95% "
+            "intervals; solid lines are the fits, the dashed line has the expected slope.",
+        ),
+        Figure(
+            "law_bias",
+            plots.plot_law_bias,
+            "Squared bias of the average network at the last time, with two standard errors. "
+            "Points whose interval reaches zero are not distinguishable from no bias and are "
+            "drawn as upper bounds.",
+        ),
+        Heading("Does it last?"),
+        Text(_uniform(numbers)),
+        Figure(
+            "constants",
+            plots.plot_constants,
+            "N times the mean matched distance over time, one curve per number of particles, with "
+            "95% intervals. Curves that lie on each other mean a rate of 1/N; curves that stay "
+            "flat to the right mean that it holds uniformly in time.",
+        ),
+        Figure(
+            "loss",
+            plots.plot_chaos_loss,
+            "Training loss over time for each number of particles, and in the limit.",
+        ),
+    ]
+    if "raw_w2_slope" in numbers:
+        blocks += [
+            Heading("Why the raw distance does not fall like 1/N"),
+            Text(_raw(numbers, dataset.attrs["n_parameters"])),
+            Figure(
+                "raw_w2",
+                plots.plot_raw_w2,
+                "Raw squared Wasserstein distance to an unrelated sample of the limit, beside "
+                "what independent particles of the limit have: the sampling floor.",
+            ),
+        ]
+    meanings = [[LABELS[metric], _MEANING[metric]] for metric in metrics]
+    return [
+        *blocks,
+        Heading("What the quantities are"),
+        Table([["Quantity", "Meaning"], *meanings], "All of them are 0 in the limit."),
+    ]
+
+
+def _finding(numbers: Mapping[str, Any]) -> str:
+    slope, constant = numbers["matched_w2_slope"], numbers["matched_w2_constant"]
+    rate = (
+        "The squared Wasserstein distance between N neurons and independent neurons of the limit "
+        f"falls like N to the power {format_estimate(slope)}"
+    )
+    if not agrees(slope):
+        return f"{rate}, which is not the expected 1/N; see the notes below the table."
+    return f"{rate}, in agreement with the expected 1/N: it is about {format_value(constant)}/N."
+
+
+def agrees(number: Mapping[str, Any]) -> bool | None:
+    """Return whether the interval holds what is expected; None when there is nothing to compare."""
+    if number["expected"] is None or number["interval"] is None:
+        return None
+    low, high = number["interval"]
+    return low <= number["expected"] <= high
+
+
+def _row(label: str, number: Mapping[str, Any]) -> list[str]:
+    expected = "–" if number["expected"] is None else f"{number['expected']:.0f}".replace("-", "−")
+    verdict = {True: "as expected", False: "differs", None: "–"}[agrees(number)]
+    return [label, format_value(number), format_interval(number) or "–", expected, verdict]
+
+
+def _reference(dataset: xr.Dataset) -> str:
+    attrs = dataset.attrs
+    if attrs["reference_particles"]:
+        limit = f"a system of {attrs['reference_particles']} particles stands for the limit"
+    else:
+        limit = "the limit is known exactly (Gaussian closure)"
+    counts = ", ".join(str(count) for count in dataset["particles"].values)
+    return (
+        f"Systems of {counts} particles were trained, {dataset.sizes['replica']} times each, by "
+        f"noisy gradient descent ({attrs['integrator']}, step size {attrs['step_size']:g}) up to "
+        f"time {float(dataset['time'][-1]):g}; {limit}. Beside every particle runs a partner with "
+        "the same start and the same noise that feels the limit instead of the other particles."
+    )
+
+
+def _uniform(numbers: Mapping[str, Any]) -> str:
+    trend = numbers["matched_w2_trend"]
+    if trend["value"] is None:
+        return (
+            "Too few times were measured in the second half of the run to say whether the "
+            "distance still grows; add late times to chaos.times."
+        )
+    low, high = (f"{100 * bound:+.1f}%".replace("-", "−") for bound in trend["interval"])
+    change = f"{100 * trend['value']:+.1f}%".replace("-", "−")
+    measured = (
+        "Over the second half of the run, N times the matched distance of the largest systems "
+        f"changed by {change} (95% interval {low} to {high})."
+    )
+    if trend["interval"][0] > 0:
+        return (
+            f"{measured} It still grows: run longer before claiming that the rate is uniform in "
+            "time."
+        )
+    return f"{measured} No growth is left: nothing speaks against a rate that is uniform in time."
+
+
+def _raw(numbers: Mapping[str, Any], n_parameters: int) -> str:
+    raw, floor = numbers["raw_w2_slope"], numbers["sampling_floor_slope"]
+    text = (
+        "A finite sample is far from its own law when particles have many parameters, even if "
+        "they are perfectly independent. The raw distance measures that: its slope here is "
+        f"{format_estimate(raw)}, and that of independent particles "
+        f"is {format_estimate(floor)}."
+    )
+    if n_parameters > 4:
+        text += (
+            f" For {n_parameters} parameters theory gives −2/{n_parameters} for independent "
+            "particles, far from −1. So the raw distance must not be fitted with 1/N; where it "
+            "lies on the floor, the particles are as good as independent ones."
+        )
+    return text

@@ -1,0 +1,312 @@
+"""The command line: what it prints, where it stops, and how it says what went wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meanfield import __version__, cli, storage
+from meanfield.studies import STUDIES
+
+SMALL = """
+study = "simulate"
+[data]
+source = "teacher"
+n_features = 2
+n_atoms = 2
+n_train = 12
+n_test = 5
+[run]
+n_steps = 20
+[simulate]
+n_particles = 16
+n_replicas = 2
+loss_points = 4
+"""
+
+
+def call(monkeypatch, capsys, *arguments):
+    """Run the command line here; return exit status, output and errors."""
+    monkeypatch.setattr(sys, "argv", ["meanfield", *map(str, arguments)])
+    try:
+        cli.main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code or 0
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.fixture
+def meanfield(monkeypatch, capsys):
+    return lambda *arguments: call(monkeypatch, capsys, *arguments)
+
+
+def test_version_and_help(meanfield):
+    assert meanfield("--version")[:2] == (0, f"meanfield {__version__}\n")
+    status, text, _ = meanfield("--help")
+    assert status == 0
+    for command in (*STUDIES, "new", "report"):
+        assert command in text
+        status, text_of_command, _ = meanfield(command, "--help")
+        assert status == 0
+        assert "Usage" in text_of_command
+
+
+def test_help_loads_nothing_heavy():
+    program = (
+        "import sys; sys.argv = ['meanfield', '--help']\n"
+        "from meanfield import cli\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'numba', 'matplotlib', 'xarray', 'pydantic', 'ot', 'scipy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_new_prints_a_valid_commented_configuration(meanfield, tmp_path, study):
+    status, text, _ = meanfield("new", study)
+    assert status == 0
+    assert tomllib.loads(text)["study"] == study
+    lines = text.splitlines()
+    keys = [i for i, line in enumerate(lines) if " = " in line and not line.startswith("#")]
+    # Neighbours may share a comment, tables have theirs above their name.
+    assert all(lines[i - 1].startswith("#") or i - 1 in keys or " = " in lines[i - 1] for i in keys)
+
+
+def test_new_names_the_studies_it_knows(meanfield):
+    status, _, err = meanfield("new", "choas")
+    assert status == 2
+    assert err == "Error: There is no study 'choas'. Did you mean 'chaos'?\n"
+
+
+def test_simulate_then_report(meanfield, tmp_path):
+    config, out = tmp_path / "small.toml", tmp_path / "out"
+    config.write_text(SMALL)
+    status, text, err = meanfield("simulate", config, "--out", out)
+    assert (status, err) == (0, "")
+    assert "Training loss at the end" in text
+    assert storage.verify(out)
+    assert meanfield("simulate", config, "--out", out, "--resume", "--quiet")[:2] == (0, "")
+    # The complete configuration gives the same study.
+    again = tmp_path / "again"
+    assert meanfield("simulate", out / "config.toml", "--out", again, "-q")[0] == 0
+    assert (again / "summary.json").read_bytes() == (out / "summary.json").read_bytes()
+    status, text, _ = meanfield("report", out)
+    assert (status, text) == (0, f"Wrote {out / 'report.html'}\n")
+
+
+def edit(old: str, new: str):
+    assert old in SMALL
+    return SMALL.replace(old, new)
+
+
+BAD_CONFIGS = {
+    "misspelt key": (edit("n_steps", "n_stepz"), "run.n_stepz", "Did you mean 'n_steps'?"),
+    "misspelt table": (edit("[run]", "[runs]"), "runs", "Did you mean 'run'?"),
+    "misspelt option of a source": (edit("n_atoms", "n_atom"), "data.n_atom", "'n_atoms'"),
+    "missing option of a source": (edit("n_atoms = 2\n", ""), "data.n_atoms", "add it to [data]"),
+    "unknown source": (edit('"teacher"', '"techer"'), "data.source", "Did you mean 'teacher'?"),
+    "no data": ('study = "simulate"\n', "data.source", "add it"),
+    "no study": (edit('study = "simulate"', ""), "study", "add it at the top"),
+    "another study": (edit('"simulate"', '"chaos"'), "chaos", "run `meanfield chaos`"),
+    "wrong type": (edit("n_steps = 20", 'n_steps = "20"'), "run.n_steps", "a whole number"),
+    "out of range": (edit("n_steps = 20", "n_steps = 0"), "run.n_steps", "at least 1"),
+    "not finite": (edit("n_steps = 20", "step_size = nan"), "run.step_size", "finite"),
+    "malformed TOML": (edit("[run]", "[run"), "not valid TOML", "line 9"),
+    "not text": ("\x00", "not valid TOML", "correct that place"),
+    "negative temperature": (
+        SMALL + "[problem]\ntemperature = -1\n",
+        "temperature",
+        "not negative",
+    ),
+    "unknown activation": (
+        SMALL + '[problem]\nactivation = "tahn"\n',
+        "activation",
+        "Did you mean 'tanh'?",
+    ),
+    "unknown loss": (SMALL + '[problem]\nloss = "hinge"\n', "hinge", "squared"),
+    "labels not ±1": (SMALL + '[problem]\nloss = "logistic"\n', "logistic", "1"),
+    "unknown integrator": (
+        edit("n_steps = 20", 'integrator = "eulr"'),
+        "integrator",
+        "Did you mean 'euler'?",
+    ),
+    "unknown initial law": (edit("n_steps = 20", 'init = "gausian"'), "init", "'gaussian'"),
+    "law without its parameter": (edit("n_steps = 20", 'init = "student-t"'), "nu", "needs"),
+    "saved step beyond the end": (
+        edit("n_replicas = 2", "save_at = [0, 21]"),
+        "save_at",
+        "between 0 and",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_CONFIGS))
+def test_bad_configuration_is_one_sentence(meanfield, tmp_path, case):
+    text, *parts = BAD_CONFIGS[case]
+    (tmp_path / "bad.toml").write_text(text)
+    status, out, err = meanfield("simulate", tmp_path / "bad.toml", "--out", tmp_path / "out")
+    assert_one_sentence(status, out, err, parts)
+    assert not (tmp_path / "out").exists()
+
+
+def assert_one_sentence(status, out, err, parts):
+    assert status == 2
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.endswith((".\n", "?\n"))
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in err
+
+
+def csv_config(folder: Path, table: str, problem: str = "") -> Path:
+    (folder / "table.csv").write_text(table)
+    config = folder / "csv.toml"
+    config.write_text(
+        f'study = "simulate"\n[data]\nsource = "csv"\npath = "table.csv"\n[problem]\n{problem}'
+        "[run]\nn_steps = 2\n[simulate]\nn_particles = 4\nn_replicas = 1\n"
+    )
+    return config
+
+
+BAD_TABLES = {
+    "NaN": ("x,y\n1,2\nnan,1\n", "", ("line 3", "fill it in")),
+    "infinite": ("x,y\n1,2\ninf,1\n", "", ("line 3", "finite")),
+    "ragged": ("x,y\n1,2\n1,2,3\n", "", ("line 3", "3 cells, expected 2")),
+    "labels": ("x,y\n1,2\n3,1\n", 'loss = "logistic"\n', ("y", "logistic")),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_TABLES))
+def test_bad_data_is_one_sentence(meanfield, tmp_path, case):
+    table, problem, parts = BAD_TABLES[case]
+    config = csv_config(tmp_path, table, problem)
+    status, out, err = meanfield("simulate", config, "--out", tmp_path / "out")
+    assert_one_sentence(status, out, err, parts)
+
+
+def test_shapes_that_disagree_are_one_sentence(meanfield, tmp_path):
+    np.savez(tmp_path / "data.npz", X=np.ones((5, 2)), y=np.ones(4))
+    config = tmp_path / "npz.toml"
+    config.write_text('study = "simulate"\n[data]\nsource = "npz"\npath = "data.npz"\n')
+    status, out, err = meanfield("simulate", config, "--out", tmp_path / "out")
+    assert_one_sentence(status, out, err, ["y", "5 rows"])
+
+
+def test_data_paths_start_at_the_configuration(meanfield, tmp_path, monkeypatch):
+    config = csv_config(tmp_path, "x,y\n1,2\n0,1\n")
+    monkeypatch.chdir("/")
+    assert meanfield("simulate", config, "--out", tmp_path / "out", "-q")[0] == 0
+    written = tomllib.loads((tmp_path / "out/config.toml").read_text())
+    assert written["data"]["path"] == str(tmp_path / "table.csv")
+
+
+def test_missing_files_are_one_sentence(meanfield, tmp_path):
+    missing = tmp_path / "absent.toml"
+    assert_one_sentence(*meanfield("simulate", missing, "--out", tmp_path / "o"), ["absent.toml"])
+    assert_one_sentence(*meanfield("report", tmp_path / "absent"), ["absent", "no finished study"])
+    config = csv_config(tmp_path, "")
+    (tmp_path / "table.csv").unlink()
+    parts = ["table.csv", "check the path"]
+    assert_one_sentence(*meanfield("simulate", config, "--out", tmp_path / "o"), parts)
+
+
+def test_unwritable_folder_is_one_sentence(meanfield, tmp_path):
+    config = tmp_path / "small.toml"
+    config.write_text(SMALL)
+    result = meanfield("simulate", config, "--out", config / "out")
+    assert_one_sentence(*result, ["Cannot write to", "give --out a folder"])
+    # Root may write anywhere but here.
+    result = meanfield("simulate", config, "--out", "/proc/meanfield")
+    assert_one_sentence(*result, ["Cannot write to /proc/meanfield"])
+
+
+def test_full_disk_loses_nothing(meanfield, tmp_path, monkeypatch):
+    config, out = tmp_path / "small.toml", tmp_path / "out"
+    config.write_text(SMALL)
+    fsync, count = os.fsync, iter(range(10**6))
+
+    def full(descriptor):
+        if next(count) >= 9:
+            raise OSError(28, "No space left on device", "result.nc")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = meanfield("simulate", config, "--out", out)
+    assert_one_sentence(*result, ["No space left on device", "--resume"])
+    finished = {path: path.read_bytes() for path in (out / "work").glob("*.mfs")}
+    assert finished
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert meanfield("simulate", config, "--out", out, "--resume", "-q")[0] == 0
+    assert finished.items() <= {p: p.read_bytes() for p in (out / "work").glob("*.mfs")}.items()
+
+
+def test_folder_and_executor_mistakes_are_one_sentence(meanfield, tmp_path):
+    config, out = tmp_path / "small.toml", tmp_path / "out"
+    config.write_text(SMALL)
+    result = meanfield("simulate", config, "--out", out, "--executor", "locl")
+    assert_one_sentence(*result, ["--executor 'locl'", "Did you mean 'local'?"])
+    result = meanfield("simulate", config, "--out", tmp_path)
+    assert_one_sentence(*result, ["holds other files, such as 'small.toml'"])
+    assert meanfield("simulate", config, "--out", out, "-q")[0] == 0
+    assert_one_sentence(*meanfield("simulate", config, "--out", out), ["add --resume"])
+    config.write_text(edit("n_steps = 20", "n_steps = 21"))
+    result = meanfield("simulate", config, "--out", out, "--resume")
+    assert_one_sentence(*result, ["run.n_steps = 20, and now it is 21"])
+
+
+def test_divergence_is_one_sentence_with_a_remedy(meanfield, tmp_path):
+    config = tmp_path / "wild.toml"
+    config.write_text(edit("n_steps = 20", "n_steps = 400\nstep_size = 1e6"))
+    result = meanfield("simulate", config, "--out", tmp_path / "out")
+    assert_one_sentence(*result, ["step"])
+
+
+def test_usage_mistakes_exit_with_2(meanfield, tmp_path):
+    for arguments in (["simulate"], ["simulate", "x.toml"], ["nothing"], ["simulate", "--wrong"]):
+        status, _, err = meanfield(*arguments)
+        assert status == 2
+        assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(meanfield, tmp_path, stop):
+    config, out, whole = tmp_path / "long.toml", tmp_path / "out", tmp_path / "whole"
+    # One replica per unit (the trajectory is long), many units.
+    config.write_text(
+        SMALL.replace("n_replicas = 2", "n_replicas = 40")
+        .replace("n_particles = 16", "n_particles = 1024")
+        .replace("n_steps = 20", "n_steps = 600")
+        .replace("loss_points = 4", "loss_points = 500")
+    )
+    program = [sys.executable, "-c", "from meanfield.cli import main; main()", "simulate"]
+    command = [*program, str(config), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while len(list(out.glob("work/*.mfs"))) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(stop)
+    printed, err = process.communicate()
+    assert printed == ""
+    if stop == signal.SIGINT:
+        assert process.returncode == 130
+        assert err.startswith("Stopped; nothing finished is lost.")
+        assert f"meanfield simulate {config} --out {out} --resume" in err
+    assert not (out / "result.nc").exists()
+    assert meanfield("simulate", config, "--out", out, "--resume", "-q")[0] == 0
+    assert meanfield("simulate", config, "--out", whole, "-q")[0] == 0
+    assert (out / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
+    resumed, reference = (storage.read_dataset(at / "result.nc") for at in (out, whole))
+    for name, variable in reference.variables.items():
+        assert resumed[name].values.tobytes() == variable.values.tobytes()
