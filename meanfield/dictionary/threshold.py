@@ -1,0 +1,212 @@
+"""The coefficient-threshold number and the Barron–Hermite norm of a target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.dictionary.hermite import Array, HermiteExpansion, hermite_expansion
+from meanfield.identify import activation_coefficients
+from meanfield.problem import Activation, get_activation
+
+VANISHING = 1e-13
+"""Activation coefficients below this, relative to the largest, are zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdNumber:
+    r"""``S̄(ε) = Σ_{α : |c_α| > ε |σ_{|α|}|} rank(α)`` with its terms.
+
+    Attributes
+    ----------
+    number : int
+        ``S̄(ε)``.
+    low, high : int
+        The number when coefficients move by three standard errors against it, or for it.
+    threshold : float
+        ``ε``.
+    expansion : HermiteExpansion
+        ``c_α`` of the target.
+    activation_coefficients : ndarray of shape (degree + 1,)
+        ``σ_k``.
+    ranks : ndarray of int, shape (m,)
+        Upper bound on the real Waring rank of each ``x^α``; 0 for the constant.
+    kept : ndarray of bool, shape (m,)
+        Terms above the threshold.
+    barron_norm : float
+        ``Σ_α |c_α| / |σ_{|α|}|`` over the expansion; infinite when a degree is missing.
+    barron_tail : float
+        The same sum over the terms that are not kept.
+    l2_tail : float
+        L² norm of what is not kept, terms above the degree of the expansion included.
+    missing_degrees : tuple of int
+        Degrees that the target has and the activation lacks.
+    explanation : str
+        One or two sentences.
+    """
+
+    number: int
+    low: int
+    high: int
+    threshold: float
+    expansion: HermiteExpansion
+    activation_coefficients: Array
+    ranks: Array
+    kept: Array
+    barron_norm: float
+    barron_tail: float
+    l2_tail: float
+    missing_degrees: tuple[int, ...]
+    explanation: str
+
+
+def waring_rank_bound(index: Sequence[int]) -> int:
+    r"""Bound how many powers of real linear forms make the monomial ``x^α``.
+
+    1 for one variable, ``α_1 + α_2`` for two (exact), ``⌊½ Π_i (α_i + 1)⌋`` for more (by central
+    differences); 0 for the constant, which takes no active atom.
+
+    Parameters
+    ----------
+    index : sequence of int
+        ``α``.
+
+    Returns
+    -------
+    int
+        An upper bound on the real Waring rank.
+
+    Notes
+    -----
+    Boij, Carlini, Geramita, "Monomials as sums of powers: the real binary case", 2011; Kan, "From
+    moments of sum to moments of product", 2008.
+
+    Examples
+    --------
+    >>> from meanfield.dictionary import waring_rank_bound
+    >>> [waring_rank_bound(a) for a in [(3,), (1, 1), (2, 1), (1, 1, 1), (2, 2, 2)]]
+    [1, 2, 3, 4, 13]
+    """
+    powers = [int(k) for k in index if k]
+    if len(powers) <= 1:
+        return len(powers)
+    if len(powers) == 2:
+        return sum(powers)
+    return math.prod(k + 1 for k in powers) // 2
+
+
+def coefficient_threshold_number(
+    target: Any,
+    activation: str | Activation,
+    threshold: float = 0.05,
+    *,
+    d: int | None = None,
+    degree: int | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+) -> ThresholdNumber:
+    r"""Bound the number of atoms that a target needs, from its Hermite coefficients.
+
+    ``S̄(ε) = Σ_{α : |c_α| > ε |σ_{|α|}|} rank(α)``, with ``c_α`` of the target and ``σ_k`` of the
+    activation in orthonormal Hermite polynomials, and ``rank(α)`` a bound on the real Waring rank
+    of the monomial. The constant counts for nothing: it takes no active atom.
+
+    Parameters
+    ----------
+    target : Target, HermiteExpansion, callable, or tuple (X, y)
+        ``f*``; see `hermite_expansion`.
+    activation : str or Activation
+        σ.
+    threshold : float
+        ``ε > 0``.
+    d, degree, n_samples, seed
+        Passed to `hermite_expansion`.
+
+    Returns
+    -------
+    ThresholdNumber
+        The number, its terms, the Barron–Hermite norm and the tails.
+
+    Raises
+    ------
+    TypeError
+        If `target` cannot be evaluated.
+    ValueError
+        If a number is out of range, or the target cannot be expanded.
+
+    Notes
+    -----
+    Operational definition, after the abstract of [ISD] ("explicit coefficient-threshold number",
+    "Barron-Hermite target condition"). Coefficients of the activation are those at zero bias.
+
+    Examples
+    --------
+    >>> from meanfield.dictionary import coefficient_threshold_number
+    >>> from meanfield.problem import HermiteTarget
+    >>> coefficient_threshold_number(HermiteTarget(2, {"1": 1.0, "1,1": 0.5}), "relu").number
+    3
+    """
+    activation = get_activation(activation)
+    threshold = checks.positive("threshold", threshold)
+    expansion = (
+        target
+        if isinstance(target, HermiteExpansion)
+        else hermite_expansion(target, d, degree=degree, n_samples=n_samples, seed=seed)
+    )
+    sigma = activation_coefficients(activation, expansion.degree)
+    # A degree beyond the target's may carry the scale, as for high Hermite activations.
+    scale = np.abs(activation_coefficients(activation, expansion.degree + 8)).max()
+    sigma[np.abs(sigma) <= VANISHING * scale] = 0.0
+    size, k = np.abs(expansion.coefficients), expansion.degrees
+    level = np.abs(sigma)[k]
+    ranks = np.array([waring_rank_bound(index) for index in expansion.indices], dtype=int)
+    error = 3 * expansion.errors
+    kept = size > threshold * level
+    number, low, high = (
+        int(ranks[chosen].sum())
+        for chosen in (kept, size - error > threshold * level, size + error > threshold * level)
+    )
+    present = (size > error) & (ranks > 0)
+    missing = tuple(int(j) for j in np.unique(k[present & (level == 0)]))
+    ratio = np.divide(size, level, out=np.full(len(size), np.inf), where=level > 0)
+    counted = (ranks > 0) & (size > error)
+    norm = math.inf if missing else float(ratio[counted].sum())
+    tail = math.hypot(expansion.tail, float(np.linalg.norm(size[~kept & (k > 0)])))
+    return ThresholdNumber(
+        number,
+        low,
+        high,
+        threshold,
+        expansion,
+        sigma,
+        ranks,
+        kept,
+        norm,
+        float(ratio[counted & ~kept].sum()),
+        tail,
+        missing,
+        _explain(number, threshold, norm, missing, tail, activation),
+    )
+
+
+def _explain(
+    number: int,
+    threshold: float,
+    norm: float,
+    missing: tuple[int, ...],
+    tail: float,
+    activation: Activation,
+) -> str:
+    """Summarise, and say loudly when the activation lacks a degree."""
+    text = f"S̄({threshold:g}) = {number}; L² norm of what is not kept {tail:.3g}; "
+    if not missing:
+        return text + f"Barron–Hermite norm {norm:.4g}."
+    return text + (
+        f"Barron–Hermite norm infinite: the target has degrees {list(missing)} and "
+        f"{activation.name} lacks them at zero bias, so atoms without bias cannot reach them."
+    )

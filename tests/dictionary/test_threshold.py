@@ -1,0 +1,80 @@
+"""Coefficient-threshold number against counts by hand, and the rank bounds by construction."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from meanfield.dictionary import coefficient_threshold_number, waring_rank_bound
+from meanfield.identify import activation_coefficients
+from meanfield.problem.targets import HermiteTarget, Parity
+
+
+@pytest.mark.parametrize("index", [(1, 1), (2, 1), (1, 1, 1), (2, 1, 1), (2, 2, 2), (1, 1, 1, 1)])
+def test_rank_bound_is_attained_by_a_decomposition(index):
+    # Fit x^α by the powers ⟨h, x⟩^k of that many directions: the residual vanishes.
+    d, k, rank = len(index), sum(index), waring_rank_bound(index)
+    directions = []
+    for h in itertools.product(*[[s / 2 - v for v in range(s + 1)] for s in index]):
+        if any(h) and not any(np.allclose(h, [-x for x in g]) for g in directions):
+            directions.append(h)
+    directions = np.array(directions)
+    assert len(directions) == rank
+    X = np.random.default_rng(0).normal(size=(200, d))
+    powers = (X @ directions.T) ** k
+    monomial = np.prod(X ** np.array(index), axis=1)
+    solution = np.linalg.lstsq(powers, monomial, rcond=None)[0]
+    np.testing.assert_allclose(powers @ solution, monomial, atol=1e-9 * np.abs(monomial).max())
+
+
+def test_number_by_hand():
+    target = HermiteTarget(3, {"1": 1.0, "1,1": 0.5, "1,1,1": 0.25, "0,0,3": 1e-4, (0,): 7.0})
+    found = coefficient_threshold_number(target, "sigmoid", threshold=0.1)
+    sigma = activation_coefficients("sigmoid", 3)
+    # Degrees 1 and 3 only: the term of degree 2 cannot be reached, and counts.
+    assert found.missing_degrees == (2,)
+    assert found.number == 1 + 2 + 4
+    assert found.barron_norm == math.inf
+    assert "infinite" in found.explanation
+    assert found.l2_tail == pytest.approx(1e-4)
+    assert found.barron_tail == pytest.approx(1e-4 / abs(sigma[3]))
+
+
+def test_barron_norm_and_threshold():
+    target = HermiteTarget(2, {"1": 1.0, "2": 0.3, "1,1": 0.01})
+    sigma = np.abs(activation_coefficients("relu", 2))
+    found = coefficient_threshold_number(target, "relu", threshold=0.1)
+    assert found.barron_norm == pytest.approx(1 / sigma[1] + 0.31 / sigma[2])
+    assert found.number == 2
+    assert coefficient_threshold_number(target, "relu", threshold=1e-3).number == 4
+    assert coefficient_threshold_number(target, "relu", threshold=100).number == 0
+
+
+def test_parity_needs_half_the_corners():
+    found = coefficient_threshold_number(Parity(6, [0, 2, 5]), "silu", threshold=0.1)
+    assert found.number == 4
+    assert found.missing_degrees == (3,)  # silu is linear plus even
+    assert coefficient_threshold_number(Parity(6, [0, 2, 5]), "tanh").missing_degrees == ()
+
+
+def test_high_hermite_activation_has_one_degree():
+    found = coefficient_threshold_number(HermiteTarget(2, {"2": 1.0}), "he3")
+    assert found.missing_degrees == (2,)
+
+
+def test_sampling_error_gives_a_range():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 2))
+    y = X[:, 0] + 0.02 * (X[:, 0] * X[:, 1]) + 0.5 * rng.standard_normal(300)
+    found = coefficient_threshold_number((X, y), "relu", threshold=0.1, degree=2)
+    assert found.low <= found.number <= found.high
+    assert found.low < found.high
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan])
+def test_bad_threshold(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        coefficient_threshold_number(Parity(2, [0]), "tanh", threshold=threshold)
