@@ -1,10 +1,11 @@
 """Statistics of convergence rates: slopes, constants, trends, and what may be wrong with them.
 
 Replicas share their noise across particle counts, so every resampling draws replicas jointly.
-Intervals are studentised bootstrap intervals over replicas (Davison and Hinkley, "Bootstrap
-methods and their application", 1997, §5.2): on the mean of a chi-square-like metric, plain
-percentile and BCa intervals cover 92 % at 24 replicas and 88 % at 8 where 95 % is promised; the
-studentised ones cover 95 % and 94 %.
+Intervals are symmetric studentised bootstrap intervals over replicas (Hall, "Theoretical
+comparison of bootstrap confidence intervals", Ann. Statist. 1988; Davison and Hinkley,
+"Bootstrap methods and their application", 1997, §5.2). On metrics distributed like chi-square
+means they cover 95 % at 24 replicas and 93–95 % at 8, where percentile intervals cover 90–94 %
+and 86–88 %.
 """
 
 from __future__ import annotations
@@ -313,8 +314,8 @@ def _log_linear(
     errors = _contrast_error(at_sup, weights, repeats)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(errors > 0, shifts / errors, np.sign(shifts) * np.inf)
-    low, high = np.quantile(ratios, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], method="nearest")
-    return estimate, (float(estimate - high * error), float(estimate - low * error))
+    reach = float(np.quantile(np.abs(ratios), LEVEL, method="nearest")) * error
+    return estimate, (estimate - reach, estimate + reach)
 
 
 def _log_contrast(values: Array, weights: Array, repeats: Array) -> Array:
