@@ -67,7 +67,8 @@ def save_arrays(
     path : path-like
         The file; its folder must exist.
     arrays : mapping of str to ndarray
-        Any shapes and plain dtypes; objects are refused, for they would need pickle.
+        Any shapes and plain dtypes; objects are refused, for they would need pickle. The order
+        of the memory is not kept: arrays come back C-contiguous.
     meta : mapping, optional
         Anything that JSON can hold.
 
@@ -83,7 +84,7 @@ def save_arrays(
     payload.write(_LENGTH.pack(len(header)))
     payload.write(header)
     for name, array in arrays.items():
-        array = np.asarray(array)
+        array = np.asarray(array, order="C")
         if array.dtype.hasobject:
             raise TypeError(f"array {name!r} holds Python objects; convert it to numbers first.")
         np.lib.format.write_array(payload, array, allow_pickle=False)

@@ -117,7 +117,7 @@ BAD_CONFIGS = {
     "missing option of a source": (edit("n_atoms = 2\n", ""), "data.n_atoms", "add it to [data]"),
     "unknown source": (edit('"teacher"', '"techer"'), "data.source", "Did you mean 'teacher'?"),
     "no data": ('study = "simulate"\n', "data.source", "add it"),
-    "no study": (edit('study = "simulate"', ""), "study", "add it at the top"),
+    "no study": (edit('study = "simulate"', ""), "study", 'add study = "simulate"'),
     "another study": (edit('"simulate"', '"chaos"'), "chaos", "run `meanfield chaos`"),
     "wrong type": (edit("n_steps = 20", 'n_steps = "20"'), "run.n_steps", "a whole number"),
     "out of range": (edit("n_steps = 20", "n_steps = 0"), "run.n_steps", "at least 1"),

@@ -55,9 +55,9 @@ class ChaosSection(Section):
     n_replicas: Count = Field(64, description="Independent repetitions; intervals are over them.")
     times: list[Step] | None = Field(
         None,
-        description="Steps at which to measure; by default eight up to run.n_steps, evenly spaced "
-        "in the logarithm. Go far past relaxation, with several late times, to show that the "
-        "rate is uniform in time.",
+        description="Steps at which to measure; by default ten, the first half evenly spaced in "
+        "the logarithm, the others over the second half of the run. A run far past relaxation "
+        "shows whether the rate is uniform in time.",
     )
     cloud_size: Count | None = Field(
         None,
@@ -87,7 +87,7 @@ def prepare(config: ChaosConfig) -> Plan:
             section.n_replicas,
             step_size=run.step_size,
             n_steps=run.n_steps,
-            times=section.times,
+            times=section.times or _default_times(run.n_steps),
             seed=config.seed,
             integrator=run.integrator,
             init=run.init.initial_law(),
@@ -111,6 +111,13 @@ def prepare(config: ChaosConfig) -> Plan:
         key = f"replicas-{batch.start:05d}"
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
     return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
+
+
+def _default_times(n_steps: int) -> list[int]:
+    """Return early times for the rise and late ones for the trend."""
+    early = np.geomspace(1, n_steps / 2, 5)
+    late = np.linspace(n_steps / 2, n_steps, 6)
+    return np.unique(np.ceil([*early, *late]).astype(int)).tolist()
 
 
 def compute_reference(
@@ -273,8 +280,7 @@ EXAMPLE: dict[str, Any] = {
     "run": {"step_size": 0.2, "n_steps": 500},
     "chaos": {
         "particle_counts": [32, 64, 128, 256],
-        "n_replicas": 24,
-        "times": [1, 5, 20, 50, 100, 200, 300, 400, 500],
+        "n_replicas": 48,
         "cloud_replicas": 4,
     },
 }

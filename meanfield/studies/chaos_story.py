@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LABELS = {
-    "matched_w2": "matched W2²",
+    "matched_w2": "matched W₂²",
     "coupling": "coupling distance",
     "function": "function distance",
     "law_bias": "squared bias of the law",
-    "raw_w2": "raw W2²",
-    "sampling_floor": "sampling floor of raw W2²",
+    "raw_w2": "raw W₂²",
+    "sampling_floor": "sampling floor of raw W₂²",
 }
 
 _MEANING = {
@@ -83,9 +83,10 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Figure(
             "constants",
             plots.plot_constants,
-            "N times the mean matched distance over time, one curve per number of particles, with "
-            "95% intervals. Curves that lie on each other mean a rate of 1/N; curves that stay "
-            "flat to the right mean that it holds uniformly in time.",
+            "N times the mean coupling distance over time, one curve per number of particles, "
+            "with 95% intervals. Curves that lie on each other mean a rate of 1/N; curves that "
+            "stay flat to the right mean that it holds uniformly in time. The matched W₂² is "
+            "never larger.",
         ),
         Figure(
             "loss",
@@ -120,7 +121,12 @@ def _finding(numbers: Mapping[str, Any]) -> str:
     )
     if not agrees(slope):
         return f"{rate}, which is not the expected 1/N; see the notes below the table."
-    return f"{rate}, in agreement with the expected 1/N: it is about {format_value(constant)}/N."
+    low, high = slope["interval"]
+    caution = " The interval is wide; more replicas narrow it." if high - low > 0.3 else ""
+    return (
+        f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
+        f"{format_value(constant)}/N.{caution}"
+    )
 
 
 def agrees(number: Mapping[str, Any]) -> bool | None:
@@ -134,7 +140,10 @@ def agrees(number: Mapping[str, Any]) -> bool | None:
 def _row(label: str, number: Mapping[str, Any]) -> list[str]:
     expected = "–" if number["expected"] is None else f"{number['expected']:.0f}".replace("-", "−")
     verdict = {True: "as expected", False: "differs", None: "–"}[agrees(number)]
-    return [label, format_value(number), format_interval(number) or "–", expected, verdict]
+    interval = format_interval(number)
+    if not interval and number["value"] is not None:
+        interval = "needs more replicas"
+    return [label, format_value(number), interval or "–", expected, verdict]
 
 
 def _reference(dataset: xr.Dataset) -> str:
@@ -153,7 +162,7 @@ def _reference(dataset: xr.Dataset) -> str:
 
 
 def _uniform(numbers: Mapping[str, Any]) -> str:
-    trend = numbers["matched_w2_trend"]
+    trend = numbers["coupling_trend"]
     if trend["value"] is None:
         return (
             "Too few times were measured in the second half of the run to say whether the "
@@ -161,16 +170,19 @@ def _uniform(numbers: Mapping[str, Any]) -> str:
         )
     low, high = (f"{100 * bound:+.1f}%".replace("-", "−") for bound in trend["interval"])
     change = f"{100 * trend['value']:+.1f}%".replace("-", "−")
-    measured = (
-        "Over the second half of the run, N times the matched distance of the largest systems "
-        f"changed by {change} (95% interval {low} to {high})."
-    )
     if trend["interval"][0] > 0:
-        return (
-            f"{measured} It still grows: run longer before claiming that the rate is uniform in "
-            "time."
+        verdict = "It still grows: run longer before claiming that the rate is uniform in time."
+    elif trend["interval"][1] < 0:
+        verdict = "It falls: the rate holds, and nothing speaks against its being uniform in time."
+    else:
+        verdict = (
+            "The interval holds zero: no growth was found, as a rate that is uniform in time "
+            f"demands, but a growth of {high} over that span cannot be excluded."
         )
-    return f"{measured} No growth is left: nothing speaks against a rate that is uniform in time."
+    return (
+        "Over the second half of the run, N times the coupling distance of the largest systems "
+        f"changed by {change} (95% interval {low} to {high}). {verdict}"
+    )
 
 
 def _raw(numbers: Mapping[str, Any], n_parameters: int) -> str:
@@ -183,8 +195,10 @@ def _raw(numbers: Mapping[str, Any], n_parameters: int) -> str:
     )
     if n_parameters > 4:
         text += (
-            f" For {n_parameters} parameters theory gives −2/{n_parameters} for independent "
-            "particles, far from −1. So the raw distance must not be fitted with 1/N; where it "
-            "lies on the floor, the particles are as good as independent ones."
+            f" For {n_parameters} parameters and very large N theory gives −2/{n_parameters} for "
+            "independent particles, far from −1."
         )
-    return text
+    return (
+        f"{text} So the raw distance must not be fitted with 1/N; where it lies on the floor, the "
+        "particles are as good as independent ones."
+    )

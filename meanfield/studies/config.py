@@ -213,8 +213,10 @@ def load_config(model: type[StudyConfig], study: str, path: str | os.PathLike[st
         One sentence that names the file, the place and the remedy.
     """
     content = read_toml(path)
-    named = content.get("study")
-    if named is not None and named != study:
+    if "study" not in content:
+        raise ConfigError(f"{path}: key 'study' is missing; add study = \"{study}\" at the top.")
+    named = content["study"]
+    if named != study:
         raise ConfigError(
             f"{path} describes the study {named!r}; run `meanfield {named}`, or set "
             f'study = "{study}" in it.'

@@ -83,11 +83,19 @@ class StudyFolder:
         """Return the file in which a unit may keep its own progress."""
         return self.path / WORK / f"{key}.running"
 
-    def save_unit(self, key: str, arrays: Arrays, seconds: float) -> None:
-        """Keep the result of a unit; its own progress is then no longer needed."""
+    def save_unit(self, key: str, arrays: Arrays, seconds: float) -> Arrays:
+        """Keep the result of a unit; its own progress is then no longer needed.
+
+        Returns
+        -------
+        dict of ndarray
+            The arrays as a resumed run would find them. The last bits of a sum may depend on how
+            an array lies in memory, so that the originals must not be used.
+        """
         meta = {"unit": key, "stamp": self._stamp.text, "seconds": seconds}
         storage.save_arrays(self._unit(key), arrays, meta)
         self.checkpoint(key).unlink(missing_ok=True)
+        return storage.load_arrays(self._unit(key))[0]
 
     def load_unit(self, key: str) -> tuple[Arrays, float] | None:
         """Return the arrays of a finished unit and the seconds that it took, or None.

@@ -93,8 +93,8 @@ def _run_units(
             if unit.key not in results and all(key in results for key in unit.needs.values())
         ]
         for done in executor.run(calls, advance):
-            folder.save_unit(done.call.unit.key, done.arrays, done.seconds)
-            results[done.call.unit.key] = done.arrays
+            key = done.call.unit.key
+            results[key] = folder.save_unit(key, done.arrays, done.seconds)
             seconds += done.seconds
     return results, seconds
 

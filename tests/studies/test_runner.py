@@ -27,6 +27,9 @@ OUTPUTS = {"config.toml", "summary.json", "result.nc", "report.html", "walk.png"
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     monkeypatch.setitem(STUDIES, "stub", Entry("stub_study", "A stub."))
+    # Drawing, and waiting for the disk, are slow and not what is tested here.
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"png", b"pdf"))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def run(out, *, resume=False, **keys):
@@ -61,7 +64,6 @@ def test_stop_at_every_single_write_then_resume(tmp_path, monkeypatch, reference
     """Stop before and after the k-th file is put in place, for every k."""
     replace = os.replace
     stops = 0
-    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"png", b"pdf"))
     for after in (False, True):
         for k in range(1000):
             out = tmp_path / f"{after}-{k}"

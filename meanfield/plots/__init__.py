@@ -1,0 +1,29 @@
+"""Figures from saved results: a dataset and axes in, the axes out; nothing is computed here.
+
+Each function draws one figure on the axes it is given, or on new ones. `render` turns any of them
+into PNG and PDF. Colours are those of Okabe and Ito, which colour-blind readers tell apart; every
+series also has its own marker or line style. Matplotlib is loaded with the first figure.
+"""
+
+from __future__ import annotations
+
+from meanfield.plots.chaos import (
+    plot_chaos_loss,
+    plot_constants,
+    plot_law_bias,
+    plot_rates,
+    plot_raw_w2,
+)
+from meanfield.plots.simulate import plot_loss, plot_particles
+from meanfield.plots.style import render
+
+__all__ = [
+    "plot_chaos_loss",
+    "plot_constants",
+    "plot_law_bias",
+    "plot_loss",
+    "plot_particles",
+    "plot_rates",
+    "plot_raw_w2",
+    "render",
+]

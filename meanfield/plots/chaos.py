@@ -1,0 +1,258 @@
+"""Figures of the study `chaos`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    axes,
+    legend_below,
+    legend_beside,
+    log_scale,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+
+# Metric, label, colour, marker, and a shift along the axis that keeps intervals apart.
+_METRICS = (
+    ("coupling", r"coupling $D_N$", ORANGE, "s", 0.98),
+    ("matched_w2", r"matched $W_2^2$", BLUE, "o", 1.02),
+    ("function", r"function distance", GREEN, "^", 1.0),
+)
+
+
+def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the distances to the limit against N, with fits and the expected slope.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    counts = dataset["particles"].values
+    for metric, label, colour, marker, shift in _METRICS:
+        fit = dataset[f"{metric}_fit"]
+        label = f"{label}: {_slope_text(fit)}"
+        _bars(ax, dataset, f"{metric}_sup", colour, marker, label, shift)
+        ax.plot(counts, fit.values, color=colour, linewidth=1.0)
+    # Above every interval.
+    start = 1.2 * np.max(dataset["coupling_sup_high"].values * counts / counts[0])
+    _guide(ax, counts, start, -1.0, "expected: slope $-1$")
+    _count_axis(ax, counts)
+    log_scale(ax, "y")
+    ax.set_ylabel("largest mean over time")
+    legend_below(ax)
+    return ax
+
+
+def plot_law_bias(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the squared bias of the law against N, with the expected slope.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    counts = dataset["particles"].values
+    high = dataset["law_bias_high"].values
+    seen = dataset["law_bias_low"].values > 0
+    shown = dataset.isel(particles=np.flatnonzero(seen))
+    if seen.any():
+        _bars(ax, shown, "law_bias", PURPLE, "D", r"$|\mathrm{E} f_N - \bar f|^2$")
+        first = np.flatnonzero(seen)[0]
+        start = 1.8 * dataset["law_bias_mean"].values[first]
+        _guide(ax, counts[first:], start, -2.0, "expected: slope $-2$")
+    if not seen.all():
+        bound = {"color": PURPLE, "fillstyle": "none", "label": "upper bound"}
+        ax.plot(counts[~seen], high[~seen], "v", **bound)
+    _count_axis(ax, counts)
+    log_scale(ax, "y")
+    ax.set_ylabel("squared bias of the law")
+    legend_beside(ax)
+    return ax
+
+
+def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    r"""Draw :math:`N \, E D_N(t)`, the coupling distance, over time: one curve per N.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    time, counts = dataset["time"].values, dataset["particles"].values
+    for shift, (count, colour, marker) in zip(
+        np.linspace(-0.5, 0.5, len(counts)), _by_count(counts), strict=True
+    ):
+        at = dataset.sel(particles=count)
+        mean, low, high = (
+            count * at[f"coupling_{part}"].values for part in ("mean", "low", "high")
+        )
+        shown = {"color": colour, "marker": marker, "elinewidth": 0.8, "capsize": 0}
+        # Side by side, so that no interval hides another.
+        shifted = time + shift * 0.02 * time[-1]
+        ax.errorbar(shifted, mean, [mean - low, high - mean], label=f"$N = {count}$", **shown)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("time (step × step size)")
+    ax.set_ylabel(r"$N \cdot \mathrm{E}\, D_N(t)$")
+    legend_beside(ax)
+    return ax
+
+
+def plot_raw_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the raw squared distance beside its sampling floor.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`, with the raw distance measured.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    counts = dataset["particles"].values
+    for name, label, colour, marker, shift in (
+        ("raw_w2", "trained particles", VERMILION, "o", 1.02),
+        ("sampling_floor", "sampling floor", BLACK, "s", 0.98),
+    ):
+        fit = dataset[f"{name}_fit"]
+        _bars(ax, dataset, name, colour, marker, f"{label}: {_slope_text(fit)}", shift)
+        ax.plot(counts, fit.values, color=colour, linewidth=1.0)
+    p = int(dataset.attrs["n_parameters"])
+    start = dataset["sampling_floor_mean"].values[0]
+    if p > 4:
+        _guide(ax, counts, start, -2.0 / p, rf"independent: slope $-2/{p}$")
+    _guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
+    _count_axis(ax, counts)
+    log_scale(ax, "y")
+    ax.set_ylabel(r"raw $W_2^2$ at the last time")
+    legend_below(ax)
+    return ax
+
+
+def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the training loss over time for every N and in the limit.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    time, counts = dataset["time"].values, dataset["particles"].values
+    for count, colour, marker in _by_count(counts):
+        at = dataset.sel(particles=count)
+        low, high = at["loss_low"].values, at["loss_high"].values
+        ax.fill_between(time, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(time, at["loss_mean"].values, color=colour, marker=marker, label=f"$N = {count}$")
+    limit = dataset["mean_field_loss"].values
+    ax.plot(time, limit, "--", color=BLACK, label=r"limit $N \to \infty$")
+    log_scale(ax, "y")
+    ax.set_xlabel("time (step × step size)")
+    ax.set_ylabel(r"mean loss $R(f_N)$")
+    legend_beside(ax)
+    return ax
+
+
+def _slope_text(fit: xr.DataArray) -> str:
+    """Return the slope of a fitted line with its interval."""
+    slope, low, high = (fit.attrs[name] for name in ("slope", "slope_low", "slope_high"))
+    return f"{slope:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+
+
+def _bars(
+    ax: Axes,
+    dataset: xr.Dataset,
+    name: str,
+    colour: str,
+    marker: str,
+    label: str,
+    shift: float = 1.0,
+) -> None:
+    """Draw means with their intervals against N."""
+    mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
+    ax.errorbar(
+        shift * dataset["particles"].values,
+        mean,
+        yerr=[mean - low, high - mean],
+        fmt=marker,
+        color=colour,
+        label=label,
+    )
+
+
+def _guide(
+    ax: Axes, counts: np.ndarray, start: float, slope: float, label: str, style: str = "--"
+) -> None:
+    """Draw a line of a given slope from the smallest N on."""
+    line = start * (counts / counts[0]) ** slope
+    ax.plot(counts, line, style, color="0.45", linewidth=1.0, label=label)
+
+
+def _by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
+    """Give each N a colour, from light to dark, and a marker."""
+    from matplotlib import colormaps
+
+    shades = colormaps["cividis_r"](np.linspace(0.15, 1.0, len(counts)))
+    markers = "osD^vP*X"
+    return [
+        (int(count), shade, markers[i % len(markers)])
+        for i, (count, shade) in enumerate(zip(counts, shades, strict=True))
+    ]
+
+
+def _count_axis(ax: Axes, counts: np.ndarray) -> None:
+    """Make a logarithmic axis of particle counts with the counts as ticks."""
+    from matplotlib.ticker import NullLocator
+
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [str(count) for count in counts])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("number of particles $N$")

@@ -1,0 +1,123 @@
+"""The common look of all figures, and how one becomes PNG and PDF."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+#: Okabe–Ito palette.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.0,
+    "errorbar.capsize": 2.0,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+}
+
+SIZE = (5.6, 3.6)
+
+
+def render(
+    plot: Callable[[xr.Dataset, Axes], Axes],
+    dataset: xr.Dataset,
+    size: tuple[float, float] = SIZE,
+) -> tuple[bytes, bytes]:
+    """Draw a figure in the common style.
+
+    Parameters
+    ----------
+    plot : callable
+        ``plot(dataset, ax) -> ax``.
+    dataset : xarray.Dataset
+        Saved results.
+    size : pair of float
+        Width and height in inches.
+
+    Returns
+    -------
+    png, pdf : bytes
+        The same figure, at 200 dots per inch and as vectors.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        plot(dataset, figure.subplots())
+        png, pdf = io.BytesIO(), io.BytesIO()
+        # No dates: the same results give the same files.
+        figure.savefig(png, format="png", metadata={"Software": None})
+        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    return png.getvalue(), pdf.getvalue()
+
+
+def axes(ax: Axes | None) -> Axes:
+    """Return `ax`, or the axes of a new figure."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    with pyplot.rc_context(STYLE):
+        return pyplot.figure(figsize=SIZE, layout="constrained").subplots()
+
+
+def log_scale(ax: Axes, which: str) -> None:
+    """Make an axis logarithmic; a short one is labelled at 1, 2 and 5 in plain decimals."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = axis.get_view_interval()
+    axis.set_minor_locator(LogLocator(subs=np.arange(2, 10)))
+    axis.set_minor_formatter(NullFormatter())
+    if high < 50 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        if low > 1e-4 and high < 1e5:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def legend_below(ax: Axes) -> None:
+    """Put a legend with long entries under the axes: what was measured first, then the guides."""
+    handles, labels = ax.get_legend_handles_labels()
+    lines = [not hasattr(handle, "has_yerr") for handle in handles]
+    order = sorted(range(len(handles)), key=lines.__getitem__)
+    ax.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.17),
+        ncols=2,
+        columnspacing=1.5,
+    )
+
+
+def legend_beside(ax: Axes) -> None:
+    """Put the legend to the right of the axes, where it covers nothing."""
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)

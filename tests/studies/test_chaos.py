@@ -1,0 +1,158 @@
+"""The study `chaos` gives what `chaos_rates` gives, whole or in pieces."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield import plots, storage
+from meanfield.errors import ConfigError
+from meanfield.studies import chaos, get_study
+from meanfield.studies.config import parse
+from meanfield.studies.data import build_problem
+from meanfield.studies.runner import run_study
+
+SMALL = {
+    "study": "chaos",
+    "seed": 5,
+    "data": {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 10, "n_test": 0},
+    "problem": {"l2": 0.05, "temperature": 0.01},
+    "run": {"step_size": 0.2, "n_steps": 40},
+    "chaos": {
+        "particle_counts": [8, 16, 32],
+        "n_replicas": 10,
+        "times": [1, 5, 20, 30, 40],
+        "cloud_replicas": 6,
+        "reference": {"n_particles": 800},
+    },
+}
+LINEAR = {
+    **SMALL,
+    "problem": {
+        "activation": "identity",
+        "bias": False,
+        "train": ["w"],
+        "l2": 0.1,
+        "temperature": 0.01,
+    },
+    "chaos": {**SMALL["chaos"], "reference": {}},
+}
+
+
+def configuration(content=SMALL, **chaos_keys):
+    content = {**content, "chaos": {**content["chaos"], **chaos_keys}}
+    return parse(chaos.ChaosConfig, content)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("chaos") / "out"
+    run_study(get_study("chaos"), configuration(), out)
+    return out
+
+
+def test_numbers_are_those_of_chaos_rates(folder):
+    config = configuration()
+    problem = build_problem(config)
+    settings = {"step_size": 0.2, "seed": 5}
+    path = mf.mean_field(problem, n_steps=40, n_particles=800, **settings)
+    rates = mf.chaos_rates(
+        problem,
+        [8, 16, 32],
+        10,
+        n_steps=40,
+        times=[1, 5, 20, 30, 40],
+        cloud_replicas=6,
+        reference=path,
+        **settings,
+    )
+    numbers = json.loads((folder / "summary.json").read_text())["numbers"]
+    for metric in ("coupling", "matched_w2", "function", "raw_w2", "sampling_floor"):
+        found = numbers[f"{metric}_slope"]
+        # The order of a sum may depend on how an array lies in memory.
+        assert found["value"] == pytest.approx(rates.slope[metric], rel=1e-12)
+        assert found["interval"] == pytest.approx(rates.slope_ci[metric], rel=1e-12)
+        assert found["expected"] == rates.expected_slope[metric]
+        assert found["notes"] == list(rates.flags[metric])
+    for metric in ("coupling", "matched_w2", "function"):
+        constant, trend = numbers[f"{metric}_constant"], numbers[f"{metric}_trend"]
+        assert constant["value"] == pytest.approx(rates.constant[metric], rel=1e-12)
+        assert trend["value"] == pytest.approx(rates.trends[metric].change, rel=1e-12)
+    saved = storage.read_dataset(folder / "result.nc")
+    for name, variable in rates.dataset.variables.items():
+        if variable.dtype.kind == "f":
+            np.testing.assert_allclose(saved[name], variable, rtol=1e-11)
+
+
+def test_folder_has_the_figures(folder):
+    for name in ("rates", "constants", "raw_w2", "loss", "law_bias"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "must not be fitted with 1/N" in page
+    assert "A slope of −1 means that twice as many particles halve" in page
+
+
+def test_fitted_lines_pass_through_the_measured_points(folder):
+    saved = storage.read_dataset(folder / "result.nc")
+    for metric in ("coupling", "matched_w2", "function"):
+        measured = saved[f"{metric}_sup_mean"].values
+        np.testing.assert_array_equal(measured, saved[metric].mean("replica").max("time"))
+        slope, level = np.polyfit(np.log(saved["particles"]), np.log(measured), 1)
+        line = np.exp(level) * saved["particles"].values ** slope
+        np.testing.assert_allclose(saved[f"{metric}_fit"], line, rtol=1e-10)
+        assert saved[f"{metric}_fit"].attrs["slope"] == pytest.approx(slope, rel=1e-10)
+
+
+def test_interrupted_between_units_and_within_the_reference(tmp_path, folder, monkeypatch):
+    study, config, out = get_study("chaos"), configuration(), tmp_path / "out"
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    calls = iter(range(100))
+
+    def stop(plan, path, replicas, measure=chaos.measure):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(plan, path, replicas)
+
+    monkeypatch.setattr(chaos, "measure", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, config, out)
+    assert len(list((out / "work").glob("*.mfs"))) == 3
+    run_study(study, config, out, resume=True)
+    assert next(calls) == 4  # 3 batches, and the one that was stopped
+    assert (out / "summary.json").read_bytes() == (folder / "summary.json").read_bytes()
+    resumed, reference = (storage.read_dataset(at / "result.nc") for at in (out, folder))
+    for name, variable in reference.variables.items():
+        assert resumed[name].values.tobytes() == variable.values.tobytes()
+
+
+def test_exact_reference_is_used_where_it_applies(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    run_study(get_study("chaos"), configuration(LINEAR, cloud_replicas=0), tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc")
+    assert saved.attrs["reference"] == "gaussian"
+    page = (tmp_path / "out/report.html").read_text()
+    assert "the limit is known exactly" in page
+    assert "raw W₂²" not in page
+    arrays, _ = storage.load_arrays(tmp_path / "out/work/reference.mfs")
+    exact = chaos._gaussian_path(chaos.prepare(configuration(LINEAR)).units[0].arguments["plan"])
+    np.testing.assert_array_equal(arrays["predictions"], exact.predictions)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"particle_counts": [8, 16]}, "at least three"),
+        ({"times": [1, 41]}, "n_steps=40"),
+        ({"n_replicas": 2}, "n_replicas"),
+        ({"cloud_size": 16}, "cloud_size"),
+        ({"reference": {"method": "gaussian"}}, "Gaussian closure does not apply"),
+    ],
+)
+def test_combinations_are_checked_before_the_work(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        get_study("chaos").prepare(configuration(**keys))

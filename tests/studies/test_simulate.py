@@ -1,0 +1,101 @@
+"""The study `simulate` keeps what `mf.simulate` gives, for every kind of problem."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield import plots, storage
+from meanfield.studies import get_study, simulate
+from meanfield.studies.config import parse
+from meanfield.studies.data import build_problem
+from meanfield.studies.intervals import mean_interval
+from meanfield.studies.runner import run_study
+
+PROBLEMS = {
+    "regression": ({"n_outputs": 1}, {}),
+    "vector": ({"n_outputs": 2}, {"bias": False}),
+    "logistic": ({"labels": "sign"}, {"loss": "logistic"}),
+    "classes": ({"n_outputs": 3, "labels": "class"}, {"loss": "cross-entropy"}),
+}
+
+
+def configuration(data=None, problem=None, **keys):
+    return parse(
+        simulate.SimulateConfig,
+        {
+            "study": "simulate",
+            "seed": 3,
+            "data": {
+                "source": "teacher",
+                "n_features": 2,
+                "n_atoms": 4,
+                "n_train": 15,
+                "n_test": 8,
+                **(data or {}),
+            },
+            "problem": problem or {},
+            "run": {"n_steps": 12, "step_size": 0.2},
+            "simulate": {
+                "n_particles": 10,
+                "n_replicas": 5,
+                "save_at": [0, 7, 12],
+                "loss_points": 3,
+                **keys,
+            },
+        },
+    )
+
+
+@pytest.fixture(autouse=True)
+def plain_figures(monkeypatch):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+
+
+@pytest.mark.parametrize("kind", list(PROBLEMS))
+def test_dataset_is_that_of_the_library(tmp_path, monkeypatch, kind):
+    # Two replicas per unit: 5 steps of 10 particles.
+    config = configuration(*PROBLEMS[kind])
+    problem = build_problem(config)
+    monkeypatch.setattr(simulate, "_UNIT_BYTES", 2 * 8 * 6 * 10 * problem.n_coordinates)
+    run_study(get_study("simulate"), config, tmp_path / "out")
+    assert len(list(tmp_path.glob("out/work/*.mfs"))) == 3
+    saved = storage.read_dataset(tmp_path / "out/result.nc")
+    steps = [0, 1, 3, 7, 12]
+    run = mf.simulate(problem, 10, n_replicas=5, step_size=0.2, n_steps=12, seed=3, save_at=steps)
+    assert saved["loss_step"].values.tolist() == steps
+    np.testing.assert_array_equal(saved["loss"], run.loss)
+    np.testing.assert_array_equal(saved["time"], [0.0, 7 * 0.2, 12 * 0.2])
+    for position, step in enumerate((0, 7, 12)):
+        np.testing.assert_array_equal(saved["a"].isel(step=position), run.at(step).a)
+        np.testing.assert_array_equal(saved["w"].isel(step=position), run.at(step).w)
+    assert ("b" in saved) == problem.bias
+    test = problem.risk(run.predict(problem.X_test), held_out=True)
+    np.testing.assert_array_equal(saved["test_loss"].isel(loss_step=-1), test)
+    assert ("test_accuracy" in saved) == (kind in ("logistic", "classes"))
+    numbers = json.loads((tmp_path / "out/summary.json").read_text())["numbers"]
+    mean, low, high = mean_interval(run.loss[:, -1])
+    assert numbers["loss"]["value"] == pytest.approx(mean)
+    assert numbers["loss"]["interval"] == pytest.approx([low, high])
+
+
+def test_accuracy_counts_right_labels():
+    config = configuration(*PROBLEMS["classes"])
+    problem = build_problem(config)
+    outputs = problem.targets_test[None, None] * 2.0
+    assert simulate._accuracy(problem, outputs) == 1.0
+    outputs[0, 0, :2] = -outputs[0, 0, :2]
+    assert simulate._accuracy(problem, outputs) == 1 - 2 / 8
+
+
+def test_one_replica_has_no_interval_and_no_test_data_no_test_loss(tmp_path):
+    config = configuration({"n_test": 0}, n_replicas=1, save_at=None)
+    summary = run_study(get_study("simulate"), config, tmp_path / "out")
+    assert list(summary["numbers"]) == ["loss"]
+    assert summary["numbers"]["loss"]["interval"] is None
+    assert "needs 2 replicas" in (tmp_path / "out/report.html").read_text()
+    saved = storage.read_dataset(tmp_path / "out/result.nc")
+    assert saved["step"].values.tolist() == [0, 12]

@@ -1,0 +1,163 @@
+"""Figures: axes in, the same axes out, the data untouched, everything legible."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+from PIL import Image
+
+from meanfield import plots
+from meanfield.plots import style
+
+COUNTS = np.array([16, 32, 64, 128])
+TIME = np.array([0.1, 1.0, 5.0, 10.0, 15.0, 20.0])
+
+
+def chaos_dataset(law_bias=(3e-4, 8e-5, 2e-5, -1e-6), n_parameters=10):
+    """A result of the study `chaos` as theory would have it."""
+    growth = 1 - np.exp(-TIME / 4)
+    variables = {"mean_field_loss": ("time", 0.3 * np.exp(-TIME / 5) + 0.01)}
+
+    def add(name, dims, mean, factor=1.3):
+        for part, values in (("mean", mean), ("low", mean / factor), ("high", mean * factor)):
+            variables[f"{name}_{part}"] = (dims, values)
+
+    for metric, constant in (("coupling", 2.2), ("matched_w2", 2.0), ("function", 0.3)):
+        add(metric, ("particles", "time"), constant * growth / COUNTS[:, None])
+        add(f"{metric}_sup", "particles", constant * growth.max() / COUNTS)
+        line = constant * growth.max() / COUNTS
+        slope = {"slope": -1.0, "slope_low": -1.1, "slope_high": -0.95}
+        variables[f"{metric}_fit"] = ("particles", line, slope)
+    for metric in ("raw_w2", "sampling_floor"):
+        add(metric, "particles", 20.0 * COUNTS**-0.2, 1.05)
+        slope = {"slope": -0.2, "slope_low": -0.21, "slope_high": -0.19}
+        variables[f"{metric}_fit"] = ("particles", 20.0 * COUNTS**-0.2, slope)
+    add("loss", ("particles", "time"), variables["mean_field_loss"][1] + 0.5 / COUNTS[:, None])
+    bias, error = np.array(law_bias), 1e-5
+    variables["law_bias_mean"] = ("particles", bias)
+    variables["law_bias_low"] = ("particles", bias - 2 * error)
+    variables["law_bias_high"] = ("particles", np.maximum(bias, 0) + 2 * error)
+    coordinates = {"particles": COUNTS, "time": TIME}
+    return xr.Dataset(variables, coordinates, attrs={"n_parameters": n_parameters})
+
+
+def simulate_dataset(n_outputs=None, n_replicas=3, test=True):
+    """A result of the study `simulate`."""
+    rng = np.random.default_rng(0)
+    outputs = () if n_outputs is None else (n_outputs,)
+    dims = ("replica", "step", "particle")
+    a_dims = (*dims, "output") if outputs else dims
+    loss = np.geomspace(1.0, 0.05, 12)
+    half = 0.05 * loss if n_replicas > 1 else np.nan * loss
+    variables = {
+        "a": (a_dims, rng.normal(size=(n_replicas, 2, 40, *outputs))),
+        "w": ((*dims, "feature"), rng.normal(size=(n_replicas, 2, 40, 3))),
+    }
+    for name in ("loss", "test_loss") if test else ("loss",):
+        for part, values in (("mean", loss), ("low", loss - half), ("high", loss + half)):
+            variables[f"{name}_{part}"] = ("loss_step", values)
+    steps = np.concatenate([[0], np.geomspace(1, 1000, 11)])
+    coordinates = {"loss_time": ("loss_step", 0.1 * steps), "time": ("step", [0.0, 100.0])}
+    return xr.Dataset(variables, coordinates)
+
+
+FIGURES = [
+    (plots.plot_rates, chaos_dataset()),
+    (plots.plot_constants, chaos_dataset()),
+    (plots.plot_chaos_loss, chaos_dataset()),
+    (plots.plot_raw_w2, chaos_dataset()),
+    (plots.plot_raw_w2, chaos_dataset(n_parameters=3)),
+    (plots.plot_law_bias, chaos_dataset()),
+    (plots.plot_law_bias, chaos_dataset(law_bias=(-1e-6, 2e-6, -1e-7, 0.0))),
+    (plots.plot_law_bias, chaos_dataset(law_bias=(3e-3, 8e-4, 2e-4, 5e-5))),
+    (plots.plot_loss, simulate_dataset()),
+    (plots.plot_loss, simulate_dataset(n_replicas=1, test=False)),
+    (plots.plot_particles, simulate_dataset()),
+    (plots.plot_particles, simulate_dataset(n_outputs=4)),
+]
+
+
+@pytest.mark.parametrize(("plot", "dataset"), FIGURES)
+def test_axes_in_axes_out_and_data_untouched(plot, dataset):
+    before = dataset.copy(deep=True)
+    axes = Figure().subplots()
+    settings = dict(mpl.rcParams)
+    assert plot(dataset, axes) is axes
+    xr.testing.assert_identical(dataset, before)
+    assert dict(mpl.rcParams) == settings
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+
+
+@pytest.mark.parametrize(("plot", "dataset"), FIGURES)
+def test_legend_covers_no_data_and_everything_is_inside(plot, dataset):
+    with mpl.rc_context(style.STYLE):
+        figure = Figure(figsize=style.SIZE, layout="constrained")
+        axes = plot(dataset, figure.subplots())
+        figure.draw_without_rendering()
+        legend = axes.get_legend().get_window_extent()
+        assert not legend.overlaps(axes.get_window_extent())
+        inside = figure.bbox.padded(1.0)
+        for part in (legend, axes.get_tightbbox()):
+            assert inside.x0 <= part.x0
+            assert inside.y0 <= part.y0
+            assert part.x1 <= inside.x1
+            assert part.y1 <= inside.y1
+
+
+def test_rate_plot_shows_the_saved_numbers_and_the_expected_slope():
+    dataset = chaos_dataset()
+    axes = plots.plot_rates(dataset, Figure().subplots())
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    guide = lines["expected: slope $-1$"]
+    steps = np.diff(np.log(guide.get_ydata())) / np.diff(np.log(guide.get_xdata()))
+    np.testing.assert_allclose(steps, -1)
+    assert (guide.get_ydata() > dataset["coupling_sup_high"].values).all()
+    _, labels = axes.get_legend_handles_labels()
+    assert "matched $W_2^2$: −1.00 [−1.10, −0.95]" in labels
+    bars = axes.containers[1]
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), dataset["matched_w2_sup_mean"])
+    ends = bars.lines[2][0].get_segments()
+    np.testing.assert_allclose([end[0, 1] for end in ends], dataset["matched_w2_sup_low"])
+    np.testing.assert_allclose([end[1, 1] for end in ends], dataset["matched_w2_sup_high"])
+
+
+def test_counts_are_the_ticks():
+    axes = plots.plot_rates(chaos_dataset(), Figure().subplots())
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["16", "32", "64", "128"]
+    assert len(axes.get_xticks(minor=True)) == 0
+
+
+def test_raw_distance_is_never_labelled_as_one_over_n():
+    _, labels = plots.plot_raw_w2(chaos_dataset(), Figure().subplots()).get_legend_handles_labels()
+    assert "independent: slope $-2/10$" in labels
+    assert not any("expected" in label for label in labels)
+
+
+def test_bias_hidden_in_noise_is_an_upper_bound():
+    dataset = chaos_dataset()
+    axes = plots.plot_law_bias(dataset, Figure().subplots())
+    bound = {line.get_label(): line for line in axes.get_lines()}["upper bound"]
+    np.testing.assert_array_equal(bound.get_xdata(), COUNTS[2:])
+    np.testing.assert_array_equal(bound.get_ydata(), dataset["law_bias_high"].values[2:])
+
+
+def test_new_axes_without_any():
+    from matplotlib import pyplot
+
+    axes = plots.plot_loss(simulate_dataset())
+    pyplot.close(axes.figure)
+
+
+def test_render_gives_png_at_200_dots_and_vectors_without_dates():
+    png, pdf = plots.render(plots.plot_rates, chaos_dataset())
+    image = Image.open(io.BytesIO(png))
+    assert image.size == tuple(round(200 * length) for length in style.SIZE)
+    assert pdf.startswith(b"%PDF")
+    assert b"CreationDate" not in pdf
+    assert plots.render(plots.plot_rates, chaos_dataset()) == (png, pdf)
