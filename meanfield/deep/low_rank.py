@@ -159,8 +159,6 @@ class LowRankNetwork:
         ``a``, n times the output weights.
     rates : LayerValues
         Learning rates in the units of the limit.
-    centred : bool
-        Whether the output has its initial value subtracted.
     """
 
     def __init__(
@@ -171,15 +169,17 @@ class LowRankNetwork:
         hidden: list[LowRankMatrix],
         last: np.ndarray,
         rates: LayerValues,
-        centred: bool,
     ):
         self.activation = task.activation
         self.inputs = coordinates.astype(first.dtype)
         self.first, self.hidden, self.last, self.rates = first, hidden, last, rates
         self.errors: list[np.ndarray] = []
         self.offset = np.zeros(len(coordinates), dtype=first.dtype)
-        if centred:
-            self.offset = self.forward(slice(None)).f[0]
+
+    def start_at_zero(self, last: np.ndarray) -> None:
+        """Take output weights, and from now on subtract the output that they give now."""
+        self.last = last
+        self.offset = self.forward(slice(None)).f[0]
 
     def forward(self, rows: np.ndarray | slice) -> Activity:
         """Evaluate the network."""

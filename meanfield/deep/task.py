@@ -15,7 +15,7 @@ from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
 
 # Streams of random numbers: layer l draws from stream l, everything else from one of these.
-BATCH_STREAM, FORWARD_STREAM, BACKWARD_STREAM, ORDER_STREAM = 1 << 32, 2 << 32, 3 << 32, 4 << 32
+BATCH_STREAM, REPLICATE_STREAM = 1 << 32, 2 << 32
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:

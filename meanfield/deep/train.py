@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
+from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation
@@ -28,68 +29,6 @@ MAX_RANK = 4096
 _CACHED_WEIGHTS = 2**18
 # Directions that training meets, per input, at the default tolerance: measured, 12 to 25.
 _DIRECTIONS_PER_INPUT = 25
-
-
-@dataclass(frozen=True, eq=False)
-class DeepRun:
-    r"""Trained networks and what was recorded on the way.
-
-    R networks, P predicted steps, S saved steps, L hidden layers, m training inputs, n units per
-    layer; :math:`⟨u, v⟩ = u·v / n`.
-
-    Attributes
-    ----------
-    predictions : ndarray of shape (R, P, m)
-        Outputs on the training inputs at `steps`.
-    predictions_test : ndarray of shape (R, P, m_test)
-        Outputs on the test inputs.
-    steps : ndarray of shape (P,)
-        Steps of the predictions, 0 to `n_steps`.
-    loss : ndarray of shape (R, P)
-        Training loss, the one whose derivative is the error signal.
-    error_signals : ndarray of shape (R, P, m)
-        ``χ_i``.
-    saved_steps : ndarray of shape (S,)
-        Steps of everything below.
-    kernel_h, kernel_x : ndarray of shape (R, S, L, m, m)
-        ``⟨h_i, h_j⟩`` and ``⟨x_i, x_j⟩``: features before and after the activation.
-    feature_change : ndarray of shape (R, S, L, m)
-        ``|h − h_0| / |h_0|``.
-    feature_size : ndarray of shape (R, S, L + 1)
-        Mean of ``|h_l|`` over units and inputs; last, mean of ``|f|``.
-    weight_change : ndarray of shape (R, S, L + 1)
-        Size of the step that follows, by layer, in units that have a limit under µP:
-        ``|ΔW^1|/√n``, ``|ΔW^l|`` and ``√n |ΔW^{L+1}|``, Frobenius norms.
-    sharpness : ndarray of shape (R, S)
-        Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch; descent is
-        unstable above 2.
-    ranks : ndarray of int, shape (R, S, 2, L − 1)
-        Directions stored per hidden matrix, of features and of error vectors (low-rank engine).
-    initial_features, features : ndarray of shape (R, L, m, n)
-        ``h`` at the first and at the last step.
-    engine : str
-        The engine that ran, ``"dense"`` or ``"low-rank"``.
-    seeds : tuple of int
-        One seed per network.
-    """
-
-    predictions: np.ndarray
-    predictions_test: np.ndarray
-    steps: np.ndarray
-    loss: np.ndarray
-    error_signals: np.ndarray
-    saved_steps: np.ndarray
-    kernel_h: np.ndarray
-    kernel_x: np.ndarray
-    feature_change: np.ndarray
-    feature_size: np.ndarray
-    weight_change: np.ndarray
-    sharpness: np.ndarray
-    ranks: np.ndarray
-    initial_features: np.ndarray
-    features: np.ndarray
-    engine: str
-    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -242,7 +181,7 @@ def train(
         _bytes_needed(task, architecture, len(seeds)),
         "lower width, n_replicas or the number of inputs, or save fewer steps with save_at",
     )
-    return _as_run(task, architecture, seeds, _train_all(task, architecture, seeds))
+    return as_run(task, _train_all(task, architecture, seeds), architecture.engine, seeds)
 
 
 def _faster_engine(task: Task, width: int) -> str:
@@ -332,7 +271,6 @@ def _low_rank_network(task: Task, architecture: _Architecture, seeds: list[int])
         ],
         last * dtype.type(n),
         in_limit_units(rates, n),
-        centred=False,
     )
 
 
@@ -371,22 +309,4 @@ def _divergence(
         step=step,
         replica=replica,
         stable_step_size=stable,
-    )
-
-
-def _as_run(task: Task, architecture: _Architecture, seeds: list[int], record: Record) -> DeepRun:
-    m = task.n_train
-    kept = {field.name: getattr(record, field.name) for field in fields(Record)}
-    everything = kept.pop("predictions")
-    predictions = everything[..., :m]
-    return DeepRun(
-        predictions=predictions,
-        predictions_test=everything[..., m:],
-        steps=np.flatnonzero(task.predicted),
-        loss=task.risk(predictions),
-        error_signals=task.error_signal(predictions, slice(None)),
-        saved_steps=np.flatnonzero(task.saved),
-        engine=architecture.engine,
-        seeds=tuple(seeds),
-        **kept,
     )

@@ -111,3 +111,49 @@ def particle_predictions(a, w, X, y, activation, step_size, n_steps):
         grad_w = (a[:, None] * activation.derivative(z) * r) @ X / n
         a, w = a - step_size * grad_a, w - step_size * grad_w
     return np.array(predictions)
+
+
+def linear_limit(X, X_test, y, step_size, n_steps, input_variance, output_variance):
+    """Iterate E[(a, w)(a, w)ᵀ] of a one-hidden-layer linear network; return its outputs."""
+    d = X.shape[1]
+    moments = np.diag([output_variance] + [input_variance] * d)
+    outputs = []
+    for _ in range(n_steps + 1):
+        f = X @ moments[0, 1:]
+        outputs.append(np.concatenate([f, X_test @ moments[0, 1:]]))
+        g = 2 * (f - y) @ X
+        update = np.eye(d + 1)
+        update[0, 1:] -= step_size * g
+        update[1:, 0] -= step_size * g
+        moments = update @ moments @ update.T
+    return np.array(outputs)
+
+
+def arc_cosine_kernels(kernel):
+    """E[relu(u) relu(v)] and E[relu'(u) relu'(v)] for Gaussian u, v with the given covariance."""
+    scale = np.sqrt(np.diag(kernel))
+    angle = np.arccos(np.clip(kernel / np.outer(scale, scale), -1, 1))
+    value = np.outer(scale, scale) * (np.sin(angle) + (np.pi - angle) * np.cos(angle))
+    return value / (2 * np.pi), (np.pi - angle) / (2 * np.pi)
+
+
+def arc_sine_kernels(kernel):
+    """E[erf(u) erf(v)] and E[erf'(u) erf'(v)] for Gaussian u, v with the given covariance."""
+    inner = 1 + 2 * np.diag(kernel)
+    value = 2 / np.pi * np.arcsin(2 * kernel / np.sqrt(np.outer(inner, inner)))
+    return value, 4 / np.pi / np.sqrt(np.outer(inner, inner) - 4 * kernel**2)
+
+
+def tangent_kernel(X, kernels, depth):
+    """Return the µP tangent kernel at the start: unit variances and rates in every layer."""
+    inputs = [X @ X.T]
+    slopes = []
+    for _ in range(depth):
+        value, slope = kernels(inputs[-1])
+        inputs.append(value)
+        slopes.append(slope)
+    total, backward = inputs[-1], np.ones_like(inputs[0])
+    for layer in range(depth - 1, -1, -1):
+        backward = backward * slopes[layer]
+        total = total + backward * inputs[layer]
+    return total

@@ -29,7 +29,7 @@ def _settings(activation):
     """Settings below the edge of stability, beyond which rounding errors grow exponentially."""
     if ACTIVATIONS[activation].degree in (None, 1):
         return {"step_size": 0.01, "depth": 3}
-    step_size = 5e-6 if activation == "he6" else 5e-4
+    step_size = 1e-6 if activation == "he6" else 5e-4
     return {"step_size": step_size, "depth": 2, "weight_variance": (0.1, 0.002, 0.1)}
 
 

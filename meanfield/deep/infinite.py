@@ -1,0 +1,384 @@
+"""The infinite-width limit of µP, simulated forward with samples of its random variables."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.deep.descent import NotFiniteError, concatenate, descend
+from meanfield.deep.directions import GaussianDirections
+from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
+from meanfield.deep.memory import require_memory
+from meanfield.deep.parametrizations import LayerValues
+from meanfield.deep.run import DeepRun, as_run
+from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
+from meanfield.errors import DivergenceError
+from meanfield.problem.activations import Activation
+from meanfield.problem.losses import Loss
+
+
+@dataclass(frozen=True, eq=False)
+class InfiniteWidth:
+    r"""The infinite-width limit of a µP network: averages over replicas, with their errors.
+
+    P predicted steps, S saved steps, L hidden layers, m training inputs. Every mean has a companion
+    ``…_error``, its standard error over the replicas.
+
+    Attributes
+    ----------
+    replicas : DeepRun
+        The independent simulations that are averaged; its units are the samples.
+    notes : tuple of str
+        What to bear in mind: the edge of stability, truncation, layers that must be degenerate.
+    """
+
+    replicas: DeepRun
+    notes: tuple[str, ...]
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Steps of the predictions, shape (P,)."""
+        return self.replicas.steps
+
+    @property
+    def saved_steps(self) -> np.ndarray:
+        """Steps of kernels and features, shape (S,)."""
+        return self.replicas.saved_steps
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """The limit ``f̊_t(ξ_i)`` on the training inputs, shape (P, m)."""
+        return self.replicas.predictions.mean(axis=0)
+
+    @cached_property
+    def predictions_error(self) -> np.ndarray:
+        """Standard error of `predictions`, shape (P, m)."""
+        return _standard_error(self.replicas.predictions)
+
+    @cached_property
+    def predictions_test(self) -> np.ndarray:
+        """The limit on the test inputs, shape (P, m_test)."""
+        return self.replicas.predictions_test.mean(axis=0)
+
+    @cached_property
+    def predictions_test_error(self) -> np.ndarray:
+        """Standard error of `predictions_test`, shape (P, m_test)."""
+        return _standard_error(self.replicas.predictions_test)
+
+    @cached_property
+    def error_signals(self) -> np.ndarray:
+        """Error signals ``χ̊_{t,i}``, shape (P, m)."""
+        return self.replicas.error_signals.mean(axis=0)
+
+    @cached_property
+    def loss(self) -> np.ndarray:
+        """Training loss, shape (P,)."""
+        return self.replicas.loss.mean(axis=0)
+
+    @cached_property
+    def kernel_h(self) -> np.ndarray:
+        """``E[h_i h_j]`` of the features before the activation, shape (S, L, m, m)."""
+        return self.replicas.kernel_h.mean(axis=0)
+
+    @cached_property
+    def kernel_x(self) -> np.ndarray:
+        """``E[x_i x_j]`` of the features after the activation, shape (S, L, m, m)."""
+        return self.replicas.kernel_x.mean(axis=0)
+
+    @cached_property
+    def feature_change(self) -> np.ndarray:
+        """``(E|h − h_0|² / E|h_0|²)^{1/2}``, shape (S, L, m)."""
+        return self.replicas.feature_change.mean(axis=0)
+
+    @cached_property
+    def feature_change_error(self) -> np.ndarray:
+        """Standard error of `feature_change`, shape (S, L, m)."""
+        return _standard_error(self.replicas.feature_change)
+
+    @cached_property
+    def weight_change(self) -> np.ndarray:
+        """Size of the step that follows, layer by layer, shape (S, L + 1)."""
+        return self.replicas.weight_change.mean(axis=0)
+
+    @cached_property
+    def sharpness(self) -> np.ndarray:
+        """Step size times curvature, shape (S,); descent is unstable above 2."""
+        return self.replicas.sharpness.mean(axis=0)
+
+    @cached_property
+    def least_eigenvalue_h(self) -> np.ndarray:
+        """Least eigenvalue of `kernel_h` over saved steps and layers, shape (S, L)."""
+        return self.replicas.least_eigenvalue_h.mean(axis=0)
+
+    @cached_property
+    def least_eigenvalue_h_error(self) -> np.ndarray:
+        """Standard error of `least_eigenvalue_h`, shape (S, L)."""
+        return _standard_error(self.replicas.least_eigenvalue_h)
+
+    @cached_property
+    def least_eigenvalue_x(self) -> np.ndarray:
+        """Least eigenvalue of `kernel_x` over saved steps and layers, shape (S, L)."""
+        return self.replicas.least_eigenvalue_x.mean(axis=0)
+
+    @cached_property
+    def least_eigenvalue_x_error(self) -> np.ndarray:
+        """Standard error of `least_eigenvalue_x`, shape (S, L)."""
+        return _standard_error(self.replicas.least_eigenvalue_x)
+
+
+def infinite_width(
+    X: Any,
+    y: Any,
+    *,
+    depth: int = 3,
+    activation: str | Activation = "silu",
+    loss: str | Loss = "squared",
+    step_size: float = 0.1,
+    n_steps: int = 1000,
+    n_samples: int = 4096,
+    n_replicas: int = 4,
+    seed: int = 0,
+    batch_size: int | None = None,
+    batch_seed: int = 0,
+    reduction: str = "sum",
+    weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    rate_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    X_test: Any = None,
+    tol: float = 1e-3,
+    max_rank: int = 512,
+    n_quasi: int = 64,
+    predict_every: int = 1,
+    save_at: Sequence[int] | None = None,
+    progress: Callable[[float, float], None] | None = None,
+) -> InfiniteWidth:
+    r"""Compute the infinite-width limit of training under µP.
+
+    The coordinates of the features and error vectors become independent copies of random variables
+    :math:`Z^{h^l_t}, Z^{dh^l_t}`, which are causal in (step, layer) and are sampled forward. For a
+    hidden matrix, :math:`Z^{W_0 x}` has a Gaussian part with covariance :math:`E[x x']` and a part
+    along the error vectors met so far,
+
+    .. math:: \dot Z^{W_0 x} = \sum_k E_k\, E[G_k x],
+
+    by Gaussian integration by parts, with :math:`E_k` an orthonormal basis of the error vectors,
+    those of the current step included, and :math:`G_k = W_0^⊤ E_k`; likewise for the transpose.
+    The limit starts at ``f = 0``.
+
+    Parameters
+    ----------
+    X : array_like of shape (m, d)
+        Training inputs ξ.
+    y : array_like of shape (m,)
+        Targets; ±1 for the logistic loss.
+    depth : int
+        Hidden layers, ``L``.
+    activation : str or Activation
+        ϕ.
+    loss : str or Loss
+        ``"squared"``, with ``χ = 2 (f − y)``, or ``"logistic"``.
+    step_size : float
+        Base learning rate η.
+    n_steps : int
+        Gradient steps.
+    n_samples : int
+        Samples of every random variable, ``K``; a power of two unless ``n_quasi=0``. The bias that
+        a finite number leaves is that of a network of width ``K``, of order ``1/K``.
+    n_replicas : int
+        Independent simulations, at least two for error bars.
+    seed : int
+        Seed of the samples.
+    batch_size : int, optional
+        Inputs per step; the schedule is that of `train` with the same `batch_seed`.
+    batch_seed : int
+        Seed of the batches.
+    reduction : str
+        ``"sum"`` adds the error signals of a batch, ``"mean"`` averages them.
+    weight_variance : (float, float, float)
+        Variances of the entries of ``W^1``, of ``√n W^l`` and of ``n W^{L+1}``.
+    rate_scale : (float, float, float)
+        Factors of the learning rates of ``W^1``, ``W^l`` and ``W^{L+1}``.
+    X_test : array_like of shape (m_test, d), optional
+        Inputs that are only predicted.
+    tol : float
+        Directions shorter than `tol` relative to their vector are left out; the error in the
+        predictions is of the order of ``tol²``.
+    max_rank : int
+        Most directions kept per hidden matrix and side. With `n_samples` it fixes the memory.
+    n_quasi : int
+        Directions per replica whose samples are quasi-random (scrambled Sobol), the first ones.
+    predict_every : int
+        Record predictions at multiples of this number of steps.
+    save_at : sequence of int, optional
+        Steps at which kernels and features are recorded, besides the first and the last. By
+        default the first ten and thirty more, evenly spaced.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after every replica.
+
+    Returns
+    -------
+    InfiniteWidth
+        Predictions, kernels, feature change and least eigenvalues, with error bars.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not usable, or the simulation would not fit into memory.
+    DivergenceError
+        If a prediction is not finite.
+
+    Notes
+    -----
+    [RFL] §3 and Appendix B. Taken to the letter, the sums in (B.8) stop at ``s = t − 1``; the
+    backward pass of step ``t`` uses features of the same step, so the term ``s = t`` belongs in.
+    """
+    task = make_task(
+        X,
+        y,
+        X_test=X_test,
+        activation=activation,
+        loss=loss,
+        depth=depth,
+        step_size=step_size,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        batch_seed=batch_seed,
+        reduction=reduction,
+        predict_every=predict_every,
+        save_at=save_at,
+    )
+    sampling = _Sampling(
+        n_samples=checks.count("n_samples", n_samples, minimum=2),
+        n_quasi=checks.count("n_quasi", n_quasi, minimum=0),
+        tol=max(checks.nonnegative("tol", tol), 16 * float(np.finfo(float).eps)),
+        max_rank=checks.count("max_rank", max_rank),
+        seed=checks.seed(seed),
+        weight_variance=as_scales(weight_variance, "weight_variance"),
+        rate_scale=as_scales(rate_scale, "rate_scale"),
+    )
+    sampling.check()
+    n_replicas = checks.count("n_replicas", n_replicas)
+    require_memory(
+        sampling.bytes_needed(task, n_replicas),
+        "lower n_samples, max_rank or n_replicas, or save fewer steps with save_at",
+    )
+    records, full = [], False
+    for replica in range(n_replicas):
+        network = sampling.network(task, replica)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                records.append(descend(network, task))
+        except NotFiniteError as error:
+            raise DivergenceError(
+                f"The limit diverged at step {error.step} with step_size={task.step_size:g}; "
+                "lower step_size.",
+                step=error.step,
+                replica=replica,
+                stable_step_size=None,
+            ) from None
+        full = full or any(m.features.is_full or m.errors.is_full for m in network.hidden)
+        if progress is not None:
+            progress(replica + 1, n_replicas)
+    run = as_run(task, concatenate(records), "low-rank", range(n_replicas))
+    notes = _notes(task, run, sampling.max_rank if full else None)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return InfiniteWidth(run, notes)
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """The numerical side of the limit."""
+
+    n_samples: int
+    n_quasi: int
+    tol: float
+    max_rank: int
+    seed: int
+    weight_variance: tuple[float, float, float]
+    rate_scale: tuple[float, float, float]
+
+    def check(self) -> None:
+        """Refuse a number of samples for which a Sobol sequence is not balanced."""
+        if self.n_quasi and self.n_samples & (self.n_samples - 1):
+            below = 1 << (self.n_samples.bit_length() - 1)
+            raise ValueError(
+                f"n_samples must be a power of two, such as {below} or {2 * below}, got "
+                f"{self.n_samples}; or pass n_quasi=0."
+            )
+
+    def capacity(self, task: Task) -> int:
+        """Bound the directions of one side of one hidden matrix."""
+        return min(self.n_samples, len(task.inputs) * (task.n_steps + 1), self.max_rank)
+
+    def bytes_needed(self, task: Task, n_replicas: int) -> int:
+        """Bound the memory: one replica at work, and what is kept of all of them."""
+        K, L, m = self.n_samples, task.depth, len(task.inputs)
+        capacity = self.capacity(task)
+        matrices = (L - 1) * (4 * capacity * K + capacity**2)
+        work = (6 * L * m + task.inputs.shape[1] + 3 * self.n_quasi) * K
+        kernels = 2 * task.saved.sum() * L * task.n_train**2
+        kept = kernels + task.predicted.sum() * m + 2 * L * task.n_train * K
+        return int(8 * (matrices + work + 2 * n_replicas * kept))
+
+    def network(self, task: Task, replica: int) -> LowRankNetwork:
+        """Draw a replica."""
+        K = self.n_samples
+        root = LayerValues(*np.sqrt(self.weight_variance))
+        directions = GaussianDirections(self.seed, REPLICATE_STREAM + replica, K, self.n_quasi)
+
+        def images(rows: np.ndarray) -> np.ndarray:
+            return root.hidden * directions.take(len(rows))
+
+        coordinates, basis = input_coordinates(task.inputs)
+        kind, capacity = np.dtype(np.float64), self.capacity(task)
+        network = LowRankNetwork(
+            task,
+            coordinates,
+            first=root.input * directions.take(len(basis)),
+            hidden=[
+                LowRankMatrix(K, images, images, self.tol, capacity, kind)
+                for _ in range(1, task.depth)
+            ],
+            last=np.zeros(K),
+            rates=LayerValues(*(task.step_size * scale for scale in self.rate_scale)),
+        )
+        network.forward(slice(None))  # the features take their directions before the output does
+        network.start_at_zero(root.output * directions.take(1)[0])
+        return network
+
+
+def _standard_error(values: np.ndarray) -> np.ndarray:
+    """Return the standard error of the mean over the first axis; NaN for a single replica."""
+    if len(values) == 1:
+        return np.full(values.shape[1:], np.nan)
+    return values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+
+def _notes(task: Task, run: DeepRun, full_at: int | None) -> tuple[str, ...]:
+    notes = []
+    unstable = run.sharpness.max(axis=0) >= 2
+    if unstable.any():
+        step = run.saved_steps[np.argmax(unstable)]
+        notes.append(
+            f"The step size reaches the edge of stability: its product with the curvature is "
+            f"{run.sharpness.max():.2f} (2 is the edge), first at step {step}. Replicas may "
+            "separate; lower step_size, or raise n_samples and look at predictions_error."
+        )
+    if full_at is not None:
+        notes.append(
+            f"max_rank={full_at} directions did not suffice for the tolerance; later directions "
+            "were left out. Raise max_rank or tol."
+        )
+    rank = np.linalg.matrix_rank(task.inputs[: task.n_train])
+    if rank < task.n_train:
+        notes.append(
+            f"The {task.n_train} inputs span {rank} dimensions, so h_1 = W_1 ξ has rank {rank}: "
+            "its least eigenvalue is zero, and Theorem 4.5(1) cannot hold in the first layer."
+        )
+    return tuple(notes)

@@ -1,0 +1,103 @@
+"""What comes back from training: predictions, kernels and features of several networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from meanfield.deep.descent import Record
+from meanfield.deep.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class DeepRun:
+    r"""Trained networks and what was recorded on the way.
+
+    R networks, P predicted steps, S saved steps, L hidden layers, m training inputs, n units per
+    layer; :math:`⟨u, v⟩ = u·v / n`.
+
+    Attributes
+    ----------
+    predictions : ndarray of shape (R, P, m)
+        Outputs on the training inputs at `steps`.
+    predictions_test : ndarray of shape (R, P, m_test)
+        Outputs on the test inputs.
+    steps : ndarray of shape (P,)
+        Steps of the predictions, 0 to `n_steps`.
+    loss : ndarray of shape (R, P)
+        Training loss, the one whose derivative is the error signal.
+    error_signals : ndarray of shape (R, P, m)
+        ``χ_i``.
+    saved_steps : ndarray of shape (S,)
+        Steps of everything below.
+    kernel_h, kernel_x : ndarray of shape (R, S, L, m, m)
+        ``⟨h_i, h_j⟩`` and ``⟨x_i, x_j⟩``: features before and after the activation.
+    feature_change : ndarray of shape (R, S, L, m)
+        ``|h − h_0| / |h_0|``.
+    feature_size : ndarray of shape (R, S, L + 1)
+        Mean of ``|h_l|`` over units and inputs; last, mean of ``|f|``.
+    weight_change : ndarray of shape (R, S, L + 1)
+        Size of the step that follows, by layer, in units that have a limit under µP:
+        ``|ΔW^1|/√n``, ``|ΔW^l|`` and ``√n |ΔW^{L+1}|``, Frobenius norms.
+    sharpness : ndarray of shape (R, S)
+        Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch; descent is
+        unstable above 2.
+    ranks : ndarray of int, shape (R, S, 2, L − 1)
+        Directions stored per hidden matrix, of features and of error vectors (low-rank engine).
+    initial_features, features : ndarray of shape (R, L, m, n)
+        ``h`` at the first and at the last step.
+    engine : str
+        The engine that ran, ``"dense"`` or ``"low-rank"``.
+    seeds : tuple of int
+        One seed per network.
+    """
+
+    predictions: np.ndarray
+    predictions_test: np.ndarray
+    steps: np.ndarray
+    loss: np.ndarray
+    error_signals: np.ndarray
+    saved_steps: np.ndarray
+    kernel_h: np.ndarray
+    kernel_x: np.ndarray
+    feature_change: np.ndarray
+    feature_size: np.ndarray
+    weight_change: np.ndarray
+    sharpness: np.ndarray
+    ranks: np.ndarray
+    initial_features: np.ndarray
+    features: np.ndarray
+    engine: str
+    seeds: tuple[int, ...]
+
+    @cached_property
+    def least_eigenvalue_h(self) -> np.ndarray:
+        """Least eigenvalue of `kernel_h`, shape (R, S, L)."""
+        return np.linalg.eigvalsh(self.kernel_h)[..., 0]
+
+    @cached_property
+    def least_eigenvalue_x(self) -> np.ndarray:
+        """Least eigenvalue of `kernel_x`, shape (R, S, L)."""
+        return np.linalg.eigvalsh(self.kernel_x)[..., 0]
+
+
+def as_run(task: Task, record: Record, engine: str, seeds: Iterable[int]) -> DeepRun:
+    """Split a record into what the user sees."""
+    m = task.n_train
+    kept = {field.name: getattr(record, field.name) for field in fields(Record)}
+    everything = kept.pop("predictions")
+    predictions = everything[..., :m]
+    return DeepRun(
+        predictions=predictions,
+        predictions_test=everything[..., m:],
+        steps=np.flatnonzero(task.predicted),
+        loss=task.risk(predictions),
+        error_signals=task.error_signal(predictions, slice(None)),
+        saved_steps=np.flatnonzero(task.saved),
+        engine=engine,
+        seeds=tuple(seeds),
+        **kept,
+    )
