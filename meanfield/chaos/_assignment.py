@@ -20,8 +20,8 @@ _FLAGS = {"contract", "nsz"}
 _CHUNK = 256
 _SMALL = 32  # columns kept per row
 _FREE_SHARE = 10  # a matched start that leaves more than N / 10 rows free was not matched
-_FIRST_EPS, _EPS_RATIO, _LAST_EPS = 0.25, 0.2, 0.05  # of the mean cost; of the nearest cost
-_BIDS_PER_ROW = 200  # an auction that stalls on rounding gives way to the exact stage
+_FIRST_EPS, _EPS_RATIO, _LAST_EPS = 0.25, 0.2, 0.05  # of the typical cost; of the nearest cost
+_BIDS_PER_ROW = 20  # an auction that stalls on rounding gives way to the exact stage
 
 
 # ---------------------------------------------------------------------------- full scans
@@ -354,7 +354,7 @@ def _augment(came_from, start, end, row_mate, column_mate):
 
 
 @njit(cache=True)
-def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mean_cost):
+def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, typical_cost):
     """Bring v near its optimum from nothing by auctions of falling eps, then match tightly."""
     n, k = near.shape
     costs, heap = np.empty(n), np.empty(k)
@@ -364,8 +364,8 @@ def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mea
         _scan(i, x, yt, v, near, near_cost, floor, costs, heap)
         nearest[i] = near_cost[i].min()
     last = _LAST_EPS * np.median(nearest)
-    eps = _FIRST_EPS * mean_cost
-    while eps > max(last, 1e-9 * mean_cost):
+    eps = _FIRST_EPS * typical_cost
+    while eps > max(last, 1e-9 * typical_cost):
         row_mate[:] = -1
         column_mate[:] = -1
         bids = _BIDS_PER_ROW * n
@@ -376,7 +376,7 @@ def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mea
 
 
 @njit(cache=True, nogil=True)
-def solve(x, yt, v, row_mate, mean_cost):
+def solve(x, yt, v, row_mate, typical_cost):
     """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v."""
     n = x.shape[0]
     k = min(_SMALL, n)
@@ -389,5 +389,5 @@ def solve(x, yt, v, row_mate, mean_cost):
             column_mate[row_mate[i]] = i
     _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, 0.0, 2 * n)
     if np.sum(row_mate < 0) > n // _FREE_SHARE:
-        _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, mean_cost)
+        _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, typical_cost)
     _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate)

@@ -18,7 +18,8 @@ from meanfield.chaos import _assignment
 
 _PAIRS_AT_ONCE = 64  # bounds the working copies of a large batch
 _ROWS_AT_ONCE = 512  # of one scan over all pairs, the unit of work of a thread
-_TIGHT = 1e-14  # of the mean cost: rounding of one cost
+_COPIES = 8  # beyond, ties between copies of a point cost more than the network simplex
+_TIGHT = 1e-14  # of the typical cost: rounding of one cost
 _GAP = 1e-10  # of the mean cost: more than rounding can open between the two bounds
 
 
@@ -49,8 +50,8 @@ def wasserstein2(x: ArrayLike, y: ArrayLike) -> float:
               \qquad \pi \ge 0, \; \pi 1 = 1/N, \; \pi^T 1 = 1/M
 
     One dimension: the quantile coupling. Equal sizes: an optimal matching (see
-    `optimal_matching`), in O(N) memory. Unequal sizes: the network simplex of POT on the dense
-    (N, M) cost.
+    `optimal_matching`), in O(N) memory; likewise when one size is a small multiple of the other.
+    Other sizes: the network simplex of POT on the dense (N, M) cost, which takes 8 N M bytes.
 
     Parameters
     ----------
@@ -74,8 +75,10 @@ def wasserstein2(x: ArrayLike, y: ArrayLike) -> float:
     x, y = _two_clouds(x, y)
     if x.shape[1] == 1:
         return _wasserstein2_line(x[:, 0], y[:, 0])
-    if len(x) == len(y):
-        return float(matched_wasserstein2(x, y))
+    few, many = sorted((x, y), key=len)
+    copies, rest = divmod(len(many), len(few))
+    if rest == 0 and copies <= _COPIES:
+        return float(matched_wasserstein2(np.repeat(few, copies, axis=0), many))
     return _network_simplex(x, y)
 
 
@@ -267,10 +270,12 @@ def gaussian_wasserstein2(
 
     Parameters
     ----------
-    mean1, mean2 : array_like, shape (p,) or scalar
-        Means.
-    cov1, cov2 : array_like, shape (p, p) or scalar
-        Covariances, symmetric and positive semidefinite.
+    mean1 : array_like, shape (p,) or scalar
+        Mean of the first law.
+    cov1 : array_like, shape (p, p) or scalar
+        Its covariance, symmetric and positive semidefinite.
+    mean2, cov2 : array_like
+        The same of the second law.
 
     Returns
     -------
@@ -290,6 +295,8 @@ def gaussian_wasserstein2(
     mean1, mean2 = (np.atleast_1d(np.asarray(m, dtype=np.float64)) for m in (mean1, mean2))
     cov1, cov2 = (np.atleast_2d(np.asarray(c, dtype=np.float64)) for c in (cov1, cov2))
     p = mean1.size
+    _check_finite(mean1, "mean1")
+    _check_finite(mean2, "mean2")
     if mean1.shape != (p,) or mean2.shape != (p,) or {cov1.shape, cov2.shape} != {(p, p)}:
         raise ValueError(
             f"means and covariances must have shapes (p,) and (p, p); got {mean1.shape}, "
@@ -307,23 +314,25 @@ def gaussian_wasserstein2(
 
 def _match(x: np.ndarray, y: np.ndarray) -> list[Matching]:
     """Solve a batch of pairs (B, N, p) and certify every matching."""
-    # A shift of either cloud changes all matchings by the same cost; a common factor, none.
-    shift = x.mean(axis=1) - y.mean(axis=1)
-    xc, yc = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    # A shift of either cloud changes every matching by one cost, a common factor keeps the best.
+    # Medians, because a few far points must not misalign the others.
+    xc, yc = (z - np.median(z, axis=1, keepdims=True) for z in (x, y))
     scale = np.maximum(np.abs(xc).max(axis=(1, 2)), np.abs(yc).max(axis=(1, 2)))
     scale = np.where(scale > 0.0, scale, 1.0)
     xc, yc = xc / scale[:, None, None], yc / scale[:, None, None]
-    mean_cost = (xc**2 + yc**2).sum(axis=2).mean(axis=1)
+    x_square, y_square = (xc**2).sum(axis=2), (yc**2).sum(axis=2)
+    mean_cost = x_square.mean(axis=1) + y_square.mean(axis=1)
+    typical_cost = np.median(x_square, axis=1) + np.median(y_square, axis=1)
     yt = np.ascontiguousarray(yc.transpose(0, 2, 1))
 
     u, v = np.empty(x.shape[:2]), ((xc - yc) ** 2).sum(axis=2)
     _row_minima(xc, yt, v, u, np.arange(len(x)))
     identity = np.arange(x.shape[1], dtype=np.int32)
-    permutation = np.where(u >= -_TIGHT * mean_cost[:, None], identity, np.int32(-1))
+    permutation = np.where(u >= -_TIGHT * typical_cost[:, None], identity, np.int32(-1))
     open_pairs = np.flatnonzero((permutation < 0).any(axis=1))
     _in_threads(
         _assignment.solve,
-        [(xc[b], yt[b], v[b], permutation[b], mean_cost[b]) for b in open_pairs],
+        [(xc[b], yt[b], v[b], permutation[b], typical_cost[b]) for b in open_pairs],
     )
     _row_minima(xc, yt, v, u, open_pairs)
 
@@ -336,8 +345,8 @@ def _match(x: np.ndarray, y: np.ndarray) -> list[Matching]:
                 f"the matching could not be certified: duality gap {gap:.1e} of mean cost "
                 f"{mean_cost[b]:.1e}; report the clouds."
             )
-        bound = dual * scale[b] ** 2 + float((shift[b] ** 2).sum())
-        matchings.append(Matching(columns.copy(), _mean_square(x[b] - y[b, columns]), bound))
+        value = _mean_square(x[b] - y[b, columns])
+        matchings.append(Matching(columns.copy(), value, value - gap * scale[b] ** 2))
     return matchings
 
 
@@ -371,10 +380,12 @@ def _network_simplex(x: np.ndarray, y: np.ndarray) -> float:
     import ot
     from scipy.spatial.distance import cdist
 
-    value, log = ot.emd2([], [], cdist(x, y, "sqeuclidean"), numItermax=10**9, log=True)
+    costs = cdist(x, y, "sqeuclidean")
+    unit = costs.max() or 1.0  # POT's tolerances are absolute
+    value, log = ot.emd2([], [], costs / unit, numItermax=10**9, log=True)
     if log["warning"] is not None:
         raise ArithmeticError(f"POT did not solve the transport problem: {log['warning']}")
-    return float(value)
+    return float(value) * unit
 
 
 def _wasserstein2_line(x: np.ndarray, y: np.ndarray) -> float:
