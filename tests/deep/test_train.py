@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from naive_deep import (
+from tests.deep.naive_deep import (
     TABLE_2,
     evaluate,
     initial_weights,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from identify_cases import ALL
+from tests.identify.identify_cases import ALL
 from numpy.polynomial.hermite_e import hermeval
 from scipy.integrate import quad
 

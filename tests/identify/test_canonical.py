@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from identify_cases import ALL, IDENTIFIABLE, forward, moved, network
+from tests.identify.identify_cases import ALL, IDENTIFIABLE, forward, moved, network
 
 from meanfield.identify import canonical, symmetry_of
 from meanfield.problem import ACTIVATIONS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from identify_cases import ALL
+from tests.identify.identify_cases import ALL
 
 from meanfield.identify import canonical, orbit_depth, variety_depth
 from meanfield.identify.fibre import Fibre

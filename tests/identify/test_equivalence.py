@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from identify_cases import ALL, IDENTIFIABLE, moved, network
+from tests.identify.identify_cases import ALL, IDENTIFIABLE, moved, network
 from scipy.stats import multivariate_normal
 
 from meanfield.identify import Atoms, canonical, equivalent

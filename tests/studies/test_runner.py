@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-import stub_study
+from tests.studies import stub_study
 
 from meanfield import plots, storage
 from meanfield.errors import CheckpointError, ConfigError
