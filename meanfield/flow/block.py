@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from meanfield.flow.gaussians import BLOCK, block_gaussians
-from meanfield.flow.sigma import SLOPE_FROM_VALUE, VALUE, VALUE_AND_SLOPE, apply
+from meanfield.flow.gaussians import block_gaussians
+from meanfield.flow.sigma import BLOCK, predict_rows, pull_rows
 from meanfield.flow.simd import fma, lanes, load, splat, store, total, zeros
 
-ROWS = 32  # data per tile
-_DEPTH = 96  # coordinates per pass of the pre-activations, so that the weights stay in cache
+ROWS = 64  # data per tile
+_DEPTH = 64  # coordinates per pass of the pre-activations, so that the weights stay in cache
 
 _inline = njit(forceinline=True)
 
@@ -53,7 +53,8 @@ class Law(NamedTuple):
 class Sigma(NamedTuple):
     """The activation."""
 
-    pointer: int  # to its compiled code
+    predict: int  # addresses of its compiled code
+    pull: int
     kept_per_pair: int  # numbers worth keeping: σ, and σ′ when σ does not determine it
 
 
@@ -63,8 +64,7 @@ class Scratch(NamedTuple):
     theta: np.ndarray  # (C, 64) of the block at hand
     grad: np.ndarray  # (k + columns, 64), its gradient
     tile: np.ndarray  # (ROWS, 64), pre-activations, activations, then pulls
-    slopes: np.ndarray  # (ROWS, 64)
-    sums: np.ndarray  # (n k, lanes), predictions of the chunk at hand
+    sums: np.ndarray  # (n k, lanes / 4), predictions of the chunk at hand
     residuals: np.ndarray  # (n k,), divided by n
     predictions: np.ndarray  # (n k,) float64
     normals: np.ndarray  # (64,)
@@ -82,30 +82,56 @@ def clear(array):
 
 
 @_inline
+def _load4(array, at):
+    """Four rows of one group."""
+    return (
+        load(array, at),
+        load(array, at + BLOCK),
+        load(array, at + 2 * BLOCK),
+        load(array, at + 3 * BLOCK),
+    )
+
+
+@_inline
+def _store4(array, at, sums):
+    """The inverse of `_load4`."""
+    store(array, at, sums[0])
+    store(array, at + BLOCK, sums[1])
+    store(array, at + 2 * BLOCK, sums[2])
+    store(array, at + 3 * BLOCK, sums[3])
+
+
+@_inline
+def _add4(sums, particles, x, at, stride):
+    """Add to each of four sums the same group of particles times its own number."""
+    return (
+        fma(particles, splat(x, at), sums[0]),
+        fma(particles, splat(x, at + stride), sums[1]),
+        fma(particles, splat(x, at + 2 * stride), sums[2]),
+        fma(particles, splat(x, at + 3 * stride), sums[3]),
+    )
+
+
+@_inline
 def _preactivations(data, scratch, first, rows):
     """tile[j, i] = ⟨w_i, x_j⟩ + b_i for ``rows`` (rounded up to fours) data from ``first`` on."""
     theta, x, tile, width = scratch.theta, data.x, scratch.tile, data.columns
-    step = lanes(tile)
+    nothing = (zeros(tile), zeros(tile), zeros(tile), zeros(tile))
     for begin in range(0, data.inputs, _DEPTH):
         end = min(begin + _DEPTH, data.inputs)
-        for row in range(0, rows, 4):
-            at = (first + row) * width
-            for g in range(0, BLOCK, step):
-                to = row * BLOCK + g
-                z0 = z1 = z2 = z3 = zeros(tile)
-                if begin:
-                    z0, z1 = load(tile, to), load(tile, to + BLOCK)
-                    z2, z3 = load(tile, to + 2 * BLOCK), load(tile, to + 3 * BLOCK)
-                for c in range(begin, end):
-                    w = load(theta, (data.k + c) * BLOCK + g)
-                    z0 = fma(w, splat(x, at + c), z0)
-                    z1 = fma(w, splat(x, at + width + c), z1)
-                    z2 = fma(w, splat(x, at + 2 * width + c), z2)
-                    z3 = fma(w, splat(x, at + 3 * width + c), z3)
-                store(tile, to, z0)
-                store(tile, to + BLOCK, z1)
-                store(tile, to + 2 * BLOCK, z2)
-                store(tile, to + 3 * BLOCK, z3)
+        for g in range(0, BLOCK, lanes(tile)):
+            for row in range(0, rows, 4):
+                at, to = (first + row) * width, row * BLOCK + g
+                sums = _load4(tile, to) if begin else nothing
+                # Two at a time: what counts the loop competes with the multiply–add units.
+                for c in range(begin, end - 1, 2):
+                    w = (data.k + c) * BLOCK + g
+                    sums = _add4(sums, load(theta, w), x, at + c, width)
+                    sums = _add4(sums, load(theta, w + BLOCK), x, at + c + 1, width)
+                if (end - begin) % 2:
+                    w = (data.k + end - 1) * BLOCK + g
+                    sums = _add4(sums, load(theta, w), x, at + end - 1, width)
+                _store4(tile, to, sums)
 
 
 @_inline
@@ -117,89 +143,50 @@ def kept_at(sigma, slot, n, j):
 @_inline
 def forward_block(sigma, data, scratch, slot):
     """Add the block's predictions to the sums; keep the activations in ``slot`` unless negative."""
-    theta, tile, sums, kept, k = scratch.theta, scratch.tile, scratch.sums, scratch.kept, data.k
-    step = lanes(tile)
-    for first in range(0, data.n, ROWS):
-        rows = min(ROWS, data.n - first)
+    n, k, tile, kept = data.n, data.k, scratch.tile, scratch.kept
+    width = lanes(tile) // 4
+    for first in range(0, n, ROWS):
+        rows = min(ROWS, n - first)
         _preactivations(data, scratch, first, rows)
-        values, at, mode = tile, 0, VALUE
-        if slot >= 0:
-            values, at = kept, kept_at(sigma, slot, data.n, first)
-            mode = VALUE_AND_SLOPE if sigma.kept_per_pair == 2 else VALUE
-        apply(sigma.pointer, tile, 0, values, at, kept, at + data.n * BLOCK, rows * BLOCK, mode)
-        for row in range(rows):
-            for o in range(k):
-                to = ((first + row) * k + o) * step
-                share = load(sums, to)
-                for g in range(0, BLOCK, step):
-                    value = load(values, at + row * BLOCK + g)
-                    share = fma(load(theta, o * BLOCK + g), value, share)
-                store(sums, to, share)
-
-
-@_inline
-def _pull(data, scratch, values, value_at, slopes, slope_at, first, rows, train_outer):
-    """tile[j] = ⟨r_j, a⟩ σ′, and the gradient of the outer weights grows by Σ_j r_j σ."""
-    theta, tile, grad, residuals, k = (
-        scratch.theta, scratch.tile, scratch.grad, scratch.residuals, data.k,
-    )  # fmt: skip
-    step = lanes(tile)
-    for row in range(rows):
-        for g in range(0, BLOCK, step):
-            at = row * BLOCK + g
-            value = load(values, value_at + at)
-            pull = zeros(tile)
-            for o in range(k):
-                r = splat(residuals, (first + row) * k + o)
-                pull = fma(r, load(theta, o * BLOCK + g), pull)
-                if train_outer:
-                    to = o * BLOCK + g
-                    store(grad, to, fma(r, value, load(grad, to)))
-            store(tile, at, pull * load(slopes, slope_at + at))
+        at = kept_at(sigma, max(slot, 0), n, first)
+        predict_rows(
+            sigma.predict, tile, 0, scratch.theta, 0, scratch.sums, first * k * width,
+            kept, at, kept, at + n * BLOCK, k, rows, slot >= 0,
+        )  # fmt: skip
 
 
 @_inline
 def _inner_gradient(data, scratch, first, rows):
     """grad[k + c] += Σ_j tile[j] x_{j,c}, four coordinates at a time."""
     x, tile, grad, width = data.x, scratch.tile, scratch.grad, data.columns
-    step = lanes(tile)
     for c in range(0, width, 4):
-        for g in range(0, BLOCK, step):
-            to = (data.k + c) * BLOCK + g
-            g0, g1 = load(grad, to), load(grad, to + BLOCK)
-            g2, g3 = load(grad, to + 2 * BLOCK), load(grad, to + 3 * BLOCK)
-            for row in range(rows):
-                at = (first + row) * width + c
-                pull = load(tile, row * BLOCK + g)
-                g0 = fma(pull, splat(x, at), g0)
-                g1 = fma(pull, splat(x, at + 1), g1)
-                g2 = fma(pull, splat(x, at + 2), g2)
-                g3 = fma(pull, splat(x, at + 3), g3)
-            store(grad, to, g0)
-            store(grad, to + BLOCK, g1)
-            store(grad, to + 2 * BLOCK, g2)
-            store(grad, to + 3 * BLOCK, g3)
+        for g in range(0, BLOCK, lanes(tile)):
+            to, at = (data.k + c) * BLOCK + g, first * width + c
+            sums = _load4(grad, to)
+            for row in range(0, rows - 1, 2):
+                pull = row * BLOCK + g
+                sums = _add4(sums, load(tile, pull), x, at + row * width, 1)
+                sums = _add4(sums, load(tile, pull + BLOCK), x, at + row * width + width, 1)
+            if rows % 2:
+                pull = (rows - 1) * BLOCK + g
+                sums = _add4(sums, load(tile, pull), x, at + (rows - 1) * width, 1)
+            _store4(grad, to, sums)
 
 
 @_inline
-def gradient_block(sigma, data, scratch, slot, train_outer, train_inner):
+def gradient_block(sigma, data, scratch, slot, train_inner):
     """Gradient of the data part for the block at hand, from kept or fresh activations."""
-    tile, kept, n = scratch.tile, scratch.kept, data.n
+    n, k, tile, kept = data.n, data.k, scratch.tile, scratch.kept
     clear(scratch.grad)
     for first in range(0, n, ROWS):
         rows = min(ROWS, n - first)
-        values, value_at, slopes, slope_at = tile, 0, scratch.slopes, 0
         if slot < 0:
             _preactivations(data, scratch, first, rows)
-            mode = VALUE_AND_SLOPE
-        else:
-            values, value_at = kept, kept_at(sigma, slot, n, first)
-            mode = SLOPE_FROM_VALUE
-        if slot >= 0 and sigma.kept_per_pair == 2:
-            slopes, slope_at = kept, value_at + n * BLOCK
-        else:
-            apply(sigma.pointer, values, value_at, values, value_at, slopes, 0, rows * BLOCK, mode)
-        _pull(data, scratch, values, value_at, slopes, slope_at, first, rows, train_outer)
+        at = kept_at(sigma, max(slot, 0), n, first)
+        pull_rows(
+            sigma.pull, tile, 0, scratch.theta, 0, scratch.grad, 0, scratch.residuals, first * k,
+            kept, at, kept, at + n * BLOCK, k, rows, slot >= 0,
+        )  # fmt: skip
         if train_inner:
             _inner_gradient(data, scratch, first, rows)
 
@@ -235,23 +222,27 @@ def update_block(scratch, law, t, block, replica):
 @_inline
 def fetch(local, theta, replica, start, C, N):
     """Copy a block of particles into ``local`` (C, 64); places beyond N hold zeros."""
-    stop = min(start + BLOCK, N)
     for c in range(C):
-        at = (replica * C + c) * N
-        for i in range(start, stop):
-            local[c * BLOCK + i - start] = theta[at + i]
-        for i in range(stop - start, BLOCK):
-            local[c * BLOCK + i] = 0
+        at = (replica * C + c) * N + start
+        if start + BLOCK <= N:
+            for g in range(0, BLOCK, lanes(local)):
+                store(local, c * BLOCK + g, load(theta, at + g))
+        else:
+            for i in range(BLOCK):
+                local[c * BLOCK + i] = theta[at + i] if start + i < N else 0
 
 
 @_inline
 def put_back(theta, local, replica, start, C, N, k):
     """Copy a block back, and clear the outer weights of the places beyond N."""
-    stop = min(start + BLOCK, N)
     for c in range(C):
-        at = (replica * C + c) * N
-        for i in range(start, stop):
-            theta[at + i] = local[c * BLOCK + i - start]
+        at = (replica * C + c) * N + start
+        if start + BLOCK <= N:
+            for g in range(0, BLOCK, lanes(local)):
+                store(theta, at + g, load(local, c * BLOCK + g))
+        else:
+            for i in range(N - start):
+                theta[at + i] = local[c * BLOCK + i]
     for o in range(k):
-        for i in range(stop - start, BLOCK):
+        for i in range(N - start, BLOCK):
             local[o * BLOCK + i] = 0

@@ -90,7 +90,7 @@ def tanh(x):
     x = _clamp(x, -_tanh_limit(x), _tanh_limit(x))
     shifted = fma(x, 2.0 * _LOG2_E, _magic(x))
     n = shifted - _magic(x)
-    r = fma(n, -0.5 * _ln2_low(x), fma(n, -0.5 * _ln2_high(x), x))  # e^{2x} = 2^n e^{2r}
+    r = fma(n, -0.5 * _LN2, x)  # e^{2x} = 2^n e^{2r}; what rounding ½ ln 2 does is damped
     small = r * fma(r, _tanh_tail(r), 2.0)  # e^{2r} − 1
     scale = from_bits((bits(shifted) << _exponent_shift(x)) + bits(one(x)))
     t = fma(scale, small, scale - 1.0)

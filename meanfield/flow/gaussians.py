@@ -33,8 +33,6 @@ from meanfield.flow.simd import (
     upper_half,
 )
 
-BLOCK = 64  # particles: 16 counters, four runs of 16 Gaussians
-
 _inline = njit(forceinline=True)
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

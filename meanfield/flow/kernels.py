@@ -45,9 +45,9 @@ from meanfield.flow.block import (
     put_back,
     update_block,
 )
-from meanfield.flow.gaussians import BLOCK, block_gaussians, block_words, philox
-from meanfield.flow.sigma import Stamp, keeps_slope, pointer
-from meanfield.flow.simd import group_lanes, lanes, load, repeat, store, total
+from meanfield.flow.gaussians import block_gaussians, block_words, philox
+from meanfield.flow.sigma import BLOCK, Stamp, keeps_slope, pointers
+from meanfield.flow.simd import group_lanes, lanes, load_quarter, repeat, store, total
 
 _CHUNKS = 64  # at most, per replica
 _CHUNK_BLOCKS = 4  # at least, per chunk
@@ -123,7 +123,7 @@ def advance_team(
     n_chunks, n_blocks = partial.shape[1], (N + BLOCK - 1) // BLOCK
     slots = scratch.kept.size // max(kept_at(sigma, 1, data.n, 0), 1)
     n_steps = 0 if forward == 2 else law.noise.shape[0]
-    group = lanes(scratch.sums)
+    width = lanes(scratch.sums) // 4
     first_chunk, last_chunk = rank * n_chunks // size, (rank + 1) * n_chunks // size
     parity = 0
     for r in range(replicas[0], replicas[1]):
@@ -144,16 +144,14 @@ def advance_team(
                     fetch(scratch.theta, theta, r, block * BLOCK, C, N)
                     if t > 0:
                         if law.train_outer or law.train_inner:
-                            gradient_block(
-                                sigma, data, scratch, kept, law.train_outer, law.train_inner
-                            )
+                            gradient_block(sigma, data, scratch, kept, law.train_inner)
                         watch += update_block(scratch, law, t - 1, block, law.first_replica + r)
                         put_back(theta, scratch.theta, r, block * BLOCK, C, N, data.k)
                     if predict:
                         forward_block(sigma, data, scratch, kept)
                 if predict:
                     for j in range(data.n * data.k):
-                        share = total(load(scratch.sums, j * group))
+                        share = total(load_quarter(scratch.sums, j * width))
                         partial[parity, chunk, j] = share + watch
                 lost |= watch != 0.0
             if predict:
@@ -212,13 +210,12 @@ def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
     block_bytes = kept_per_pair * n * BLOCK * dtype.itemsize
     budget = _KEEP_BYTES_WIDE if data.inputs >= _WIDE else _KEEP_BYTES
     slots = min(n_blocks, budget // max(block_bytes, 1)) if kept_per_pair else 0
-    group = group_lanes(numba.from_dtype(dtype))
+    width = group_lanes(numba.from_dtype(dtype)) // 4
     return Scratch(
         theta=_aligned(C * BLOCK, dtype),
         grad=_aligned((k + data.columns) * BLOCK, dtype),
         tile=_aligned(ROWS * BLOCK, dtype),
-        slopes=_aligned(ROWS * BLOCK, dtype),
-        sums=_aligned(n * k * group, dtype),
+        sums=_aligned(n * k * width, dtype),
         residuals=_aligned(n * k, dtype),
         predictions=np.empty(n * k),
         normals=_aligned(BLOCK, dtype),
@@ -233,7 +230,7 @@ def _run(activation, theta, data, law, predictions, forward, n_steps) -> np.ndar
     n_chunks = max(1, min(_CHUNKS, n_blocks // _CHUNK_BLOCKS))
     pairs = R * N * data.n * max(n_steps, 1)
     size = max(1, min(numba.get_num_threads(), pairs // _WORTH_A_THREAD, R * n_chunks))
-    sigma = Sigma(pointer(activation, theta.dtype), 2 if keeps_slope(activation) else 1)
+    sigma = Sigma(*pointers(activation, theta.dtype), 2 if keeps_slope(activation) else 1)
     kept_per_pair = sigma.kept_per_pair if forward == 1 else 0
     failed = np.full((size, R), np.iinfo(np.int64).max)
 

@@ -30,10 +30,24 @@ from numba.extending import (
 
 from meanfield.flow import functions
 from meanfield.flow.functions import one, zero
-from meanfield.flow.simd import absolute, address, fma, lanes, load, select, store
+from meanfield.flow.simd import (
+    absolute,
+    address,
+    fma,
+    fold,
+    lanes,
+    load,
+    load_quarter,
+    select,
+    splat,
+    store,
+)
 
 _SOURCES = ("simd", "functions", "sigma", "gaussians", "team", "block", "kernels")
+BLOCK = 64  # particles
+
 _inline = njit(forceinline=True)
+_entry = njit(cache=True, nogil=True)
 _overload = partial(overload, jit_options={"forceinline": True})
 
 
@@ -197,10 +211,20 @@ def _slope(stamp, value):
     raise NotImplementedError("only in compiled code")
 
 
+def _keeps_slope(stamp):
+    raise NotImplementedError("only in compiled code")
+
+
 @_overload(_value_and_slope)
 def _value_and_slope_of(stamp, z):
     function = _ACTIVATIONS[stamp.code]
     return lambda stamp, z: function(z)
+
+
+@_overload(_keeps_slope)
+def _keeps_slope_of(stamp):
+    answer = stamp.code not in _SLOPES
+    return lambda stamp: answer
 
 
 @_overload(_slope)
@@ -209,55 +233,127 @@ def _slope_of(stamp, value):
     return lambda stamp, value: function(value)
 
 
-VALUE, VALUE_AND_SLOPE, SLOPE_FROM_VALUE = 0, 1, 2  # what a call computes
+@_inline
+def _add_share(theta, sums, value, row, g, k):
+    """sums[row, o] += a_o σ for one datum and one group, folded to the width of a register."""
+    width = lanes(theta) // 4
+    for o in range(k):
+        to = (row * k + o) * width
+        store(sums, to, fold(load(theta, o * BLOCK + g) * value) + load_quarter(sums, to))
 
 
-@njit(cache=True, nogil=True)
-def _apply(stamp, z, value, slope, count, mode):
-    """Evaluate σ, σ and σ′, or σ′ from σ (then ``z`` holds σ) at ``count`` numbers."""
-    step = lanes(z)
-    if mode == VALUE:
-        for i in range(0, count, step):
-            v, _ = _value_and_slope(stamp, load(z, i))
-            store(value, i, v)
-    elif mode == VALUE_AND_SLOPE:
-        for i in range(0, count, step):
-            v, s = _value_and_slope(stamp, load(z, i))
-            store(value, i, v)
-            store(slope, i, s)
+@_entry
+def _predict_rows(stamp, tile, theta, sums, values, slopes, k, rows, keep):
+    """Turn pre-activations (rows, 64) into shares of the predictions; keep σ (and σ′) if asked."""
+    step = lanes(tile)
+    if keep:
+        for row in range(rows):
+            for g in range(0, BLOCK, step):
+                at = row * BLOCK + g
+                value, slope = _value_and_slope(stamp, load(tile, at))
+                store(values, at, value)
+                if _keeps_slope(stamp):
+                    store(slopes, at, slope)
+                _add_share(theta, sums, value, row, g, k)
     else:
-        for i in range(0, count, step):
-            store(slope, i, _slope(stamp, load(z, i)))
+        for row in range(rows):
+            for g in range(0, BLOCK, step):
+                value, _ = _value_and_slope(stamp, load(tile, row * BLOCK + g))
+                _add_share(theta, sums, value, row, g, k)
 
 
-@cache
-def pointer(code: int, dtype: np.dtype) -> int:
-    """The address of `_apply` for the activation with this code."""
-    numbers = types.CPointer(from_dtype(dtype))
-    signature = (Stamp(code).numba_type, numbers, numbers, numbers, types.intp, types.intp)
-    _apply.compile(signature)
-    compiled = _apply.overloads[signature]
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+@_inline
+def _pull(theta, grad, residuals, value, first_grad, row, g, k):
+    """⟨r, a⟩ for one datum; the gradient of a grows by r σ, that of the first output in place."""
+    r = splat(residuals, row * k)
+    pull, first_grad = r * load(theta, g), fma(r, value, first_grad)
+    for o in range(1, k):
+        r = splat(residuals, row * k + o)
+        pull = fma(r, load(theta, o * BLOCK + g), pull)
+        store(grad, o * BLOCK + g, fma(r, value, load(grad, o * BLOCK + g)))
+    return pull, first_grad
+
+
+@_entry
+def _pull_rows(stamp, tile, theta, grad, residuals, values, slopes, k, rows, kept):
+    """Put ⟨r, a⟩ σ′ in the tile, from its pre-activations or from what was kept; add to ∂a."""
+    step = lanes(tile)
+    for g in range(0, BLOCK, step):
+        first = load(grad, g)
+        if kept:
+            for row in range(rows):
+                at = row * BLOCK + g
+                value = load(values, at)
+                slope = load(slopes, at) if _keeps_slope(stamp) else _slope(stamp, value)
+                pull, first = _pull(theta, grad, residuals, value, first, row, g, k)
+                store(tile, at, pull * slope)
+        else:
+            for row in range(rows):
+                at = row * BLOCK + g
+                value, slope = _value_and_slope(stamp, load(tile, at))
+                pull, first = _pull(theta, grad, residuals, value, first, row, g, k)
+                store(tile, at, pull * slope)
+        store(grad, g, first)
 
 
 def keeps_slope(code: int) -> bool:
-    """Whether σ does not determine σ′."""
+    """Whether σ does not determine σ′, which must then be kept too."""
     return code not in _SLOPES
 
 
-@intrinsic
-def apply(typingctx, pointer, z, z_at, value, value_at, slope, slope_at, count, mode):
-    """Call the function at ``pointer`` on parts of three arrays of one float type."""
+@cache
+def pointers(code: int, dtype: np.dtype) -> tuple[int, int]:
+    """The addresses of `_predict_rows` and `_pull_rows` for the activation with this code."""
+    numbers, stamp = types.CPointer(from_dtype(dtype)), Stamp(code).numba_type
+    return (
+        _compiled(_predict_rows, (stamp, *[numbers] * 5, *[types.intp] * 3)),
+        _compiled(_pull_rows, (stamp, *[numbers] * 6, *[types.intp] * 3)),
+    )
+
+
+def _compiled(function, signature) -> int:
+    function.compile(signature)
+    result = function.overloads[signature]
+    return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+
+
+def _call_at(pointer, arrays: int):
+    """Lower a call: a pointer, ``arrays`` pairs of array and index, three integers."""
 
     def lower(context, builder, sig, args):
-        def part(position):
-            return address(context, builder, sig.args[position], args[position], args[position + 1])
-
+        numbers = [
+            context.cast(builder, value, given, types.intp)
+            if isinstance(given, types.Integer) else value
+            for value, given in zip(args, sig.args, strict=True)
+        ]  # fmt: skip
+        parts = [
+            address(context, builder, sig.args[i], numbers[i], numbers[i + 1])
+            for i in range(1, 2 * arrays, 2)
+        ]
         dummy = context.get_dummy_value()
-        arguments = [dummy, part(1), part(3), part(5), args[7], args[8]]
+        arguments = [dummy, *parts, *numbers[2 * arrays + 1 :]]
         kind = ir.FunctionType(ir.VoidType(), [a.type for a in arguments])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), arguments)
+        builder.call(builder.inttoptr(numbers[0], kind.as_pointer()), arguments)
         return dummy
 
-    index = types.intp
-    return types.void(index, z, index, value, index, slope, index, index, index), lower
+    return lower
+
+
+@intrinsic
+def predict_rows(
+    typingctx, pointer, tile, t, theta, h, sums, s, values, v, slopes, p, k, rows, keep
+):
+    """Call `_predict_rows` at an address, on arrays from the given indices on."""
+    given = (pointer, tile, t, theta, h, sums, s, values, v, slopes, p, k, rows, keep)
+    return types.void(*given), _call_at(pointer, 5)
+
+
+@intrinsic
+def pull_rows(
+    typingctx, pointer, tile, t, theta, h, grad, g, residuals, r, values, v, slopes, p, k, rows, kept
+):  # fmt: skip
+    """Call `_pull_rows` at an address, on arrays from the given indices on."""
+    given = (
+        pointer, tile, t, theta, h, grad, g, residuals, r, values, v, slopes, p, k, rows, kept
+    )  # fmt: skip
+    return types.void(*given), _call_at(pointer, 6)

@@ -246,18 +246,15 @@ def _divide(x, y):
     if not _HAS_AVX512 or y.lanes % 16:
         return lambda x, y: x / y
 
-    # A division takes the unit for 16 cycles, these take two slots of the multiply–add units each.
+    # A division keeps its unit busy for 16 cycles; each of these takes half a cycle.
     def refined(x, y):
         r = _reciprocal_estimate(y)
-        error = fma(-y, r, 1.0)
-        r = fma(r, error, r)
         quotient = x * r
         return fma(fma(-y, quotient, x), r, quotient)
 
     def refined_twice(x, y):
         r = _reciprocal_estimate(y)
-        error = fma(-y, r, 1.0)
-        r = fma(r, fma(error, error, error), r)
+        r = fma(r, fma(-y, r, 1.0), r)
         quotient = x * r
         return fma(fma(-y, quotient, x), r, quotient)
 
@@ -418,6 +415,22 @@ lower_half, upper_half = _part(False), _part(True)
 
 
 @intrinsic
+def fold(typingctx, x):
+    """Sums of four lanes a quarter of the vector apart."""
+    result = Vector(x.dtype, x.lanes // 4)
+
+    def lower(context, builder, sig, args):
+        value = args[0]
+        for half in (x.lanes // 2, x.lanes // 4):
+            value = builder.fadd(
+                _slice(builder, value, 0, half), _slice(builder, value, half, half)
+            )
+        return value
+
+    return result(x), lower
+
+
+@intrinsic
 def total(typingctx, x):
     """Sum of the lanes, always in the same order: halves, quarters, …"""
 
@@ -447,17 +460,23 @@ def _pointer(context, builder, kind, array, index, pointee: ir.Type):
     return builder.bitcast(address(context, builder, kind, array, index), pointee.as_pointer())
 
 
-@intrinsic
-def load(typingctx, array, index):
-    """array[index : index + lanes] of one group, for a contiguous 1-D array, unchecked."""
-    result = Vector(array.dtype, group_lanes(array.dtype))
+def _load(parts: int):
+    @intrinsic
+    def function(typingctx, array, index):
+        result = Vector(array.dtype, group_lanes(array.dtype) // parts)
 
-    def lower(context, builder, sig, args):
-        index = context.cast(builder, args[1], sig.args[1], types.intp)
-        pointer = _pointer(context, builder, array, args[0], index, _ir(result))
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+        def lower(context, builder, sig, args):
+            index = context.cast(builder, args[1], sig.args[1], types.intp)
+            pointer = _pointer(context, builder, array, args[0], index, _ir(result))
+            return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
-    return result(array, index), lower
+        return result(array, index), lower
+
+    return function
+
+
+# A group, or a quarter of one, from array[index] on: contiguous, 1-D, unchecked.
+load, load_quarter = _load(1), _load(4)
 
 
 @intrinsic
