@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from meanfield.deep.good import Goodness, is_good
 from meanfield.deep.infinite import InfiniteWidth, infinite_width
+from meanfield.deep.inputs import InputCheck, check_inputs
+from meanfield.deep.metrics import (
+    LayerReport,
+    feature_change,
+    feature_diversity,
+    joint_diversity,
+    nondegeneracy,
+)
 from meanfield.deep.parametrizations import (
     PARAMETRIZATIONS,
     Parametrization,
@@ -15,10 +24,19 @@ from meanfield.deep.train import train
 __all__ = [
     "PARAMETRIZATIONS",
     "DeepRun",
+    "Goodness",
     "InfiniteWidth",
+    "InputCheck",
+    "LayerReport",
     "Parametrization",
+    "check_inputs",
     "experiment_scales",
+    "feature_change",
+    "feature_diversity",
     "get_parametrization",
     "infinite_width",
+    "is_good",
+    "joint_diversity",
+    "nondegeneracy",
     "train",
 ]

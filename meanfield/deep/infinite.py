@@ -375,8 +375,8 @@ def _notes(task: Task, run: DeepRun, full_at: int | None) -> tuple[str, ...]:
             f"max_rank={full_at} directions did not suffice for the tolerance; later directions "
             "were left out. Raise max_rank or tol."
         )
-    rank = np.linalg.matrix_rank(task.inputs[: task.n_train])
-    if rank < task.n_train:
+    if run.input_rank < task.n_train:
+        rank = run.input_rank
         notes.append(
             f"The {task.n_train} inputs span {rank} dimensions, so h_1 = W_1 ξ has rank {rank}: "
             "its least eigenvalue is zero, and Theorem 4.5(1) cannot hold in the first layer."

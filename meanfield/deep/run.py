@@ -49,6 +49,8 @@ class DeepRun:
         Directions stored per hidden matrix, of features and of error vectors (low-rank engine).
     initial_features, features : ndarray of shape (R, L, m, n)
         ``h`` at the first and at the last step.
+    input_rank : int
+        Dimensions that the training inputs span.
     engine : str
         The engine that ran, ``"dense"`` or ``"low-rank"``.
     seeds : tuple of int
@@ -70,6 +72,7 @@ class DeepRun:
     ranks: np.ndarray
     initial_features: np.ndarray
     features: np.ndarray
+    input_rank: int
     engine: str
     seeds: tuple[int, ...]
 
@@ -97,6 +100,7 @@ def as_run(task: Task, record: Record, engine: str, seeds: Iterable[int]) -> Dee
         loss=task.risk(predictions),
         error_signals=task.error_signal(predictions, slice(None)),
         saved_steps=np.flatnonzero(task.saved),
+        input_rank=int(np.linalg.matrix_rank(task.inputs[:m])),
         engine=engine,
         seeds=tuple(seeds),
         **kept,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
+
+from meanfield import deep
+from meanfield.deep import low_rank
 from tests.deep.naive_deep import (
     arc_cosine_kernels,
     arc_sine_kernels,
     linear_limit,
     tangent_kernel,
 )
-from scipy import stats
-
-from meanfield import deep
-from meanfield.deep import low_rank
 
 pytestmark = pytest.mark.filterwarnings("ignore:The step size reaches:UserWarning")
 

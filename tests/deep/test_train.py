@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from meanfield import DivergenceError, deep
+from meanfield.problem.activations import ACTIVATIONS, get_activation
 from tests.deep.naive_deep import (
     TABLE_2,
     evaluate,
@@ -13,9 +16,6 @@ from tests.deep.naive_deep import (
     signal,
     train,
 )
-
-from meanfield import DivergenceError, deep
-from meanfield.problem.activations import ACTIVATIONS, get_activation
 
 SCHEMES = ("sp", "ntp", "ip", "mup")
 

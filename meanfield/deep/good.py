@@ -1,0 +1,208 @@
+"""Definition 4.2: which activations keep compositions from degenerating (GOOD functions)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.problem.activations import Activation, get_activation
+
+_Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Goodness:
+    """The verdict on Definition 4.2.
+
+    Attributes
+    ----------
+    good : bool
+        The verdict; also the truth value of the object.
+    reason : str
+        Why.
+    proved : bool
+        Whether the reason is an argument; otherwise it is numerical evidence.
+    terms : tuple of (float, float, float) or None
+        A counter-example to condition (a): triples ``(a, b, c)`` with different ``|b|`` for which
+        ``Σ a ϕ(b x + c)`` is constant.
+    factors : (float, float) or None
+        A counter-example to condition (b): ``(r1, r2)`` for which ``(r1 + ϕ)(r2 + ϕ′)`` is constant
+        almost everywhere.
+    regular : bool or None
+        Whether Assumption 4.3 holds in full: GOOD, twice continuously differentiable, ϕ′ and ϕ″
+        bounded, level sets of ϕ and ϕ′ countable. None when that is not known.
+    """
+
+    good: bool
+    reason: str
+    proved: bool
+    terms: tuple[tuple[float, float, float], ...] | None
+    factors: tuple[float, float] | None
+    regular: bool | None
+
+    def __bool__(self) -> bool:
+        return self.good
+
+
+_TAILS = (
+    "Up to {rest}, {name} tends to its limits like {tail}, so in Σ a ϕ(b x + c) the term with the "
+    "smallest |b| ≠ 0 dominates the tail and cannot be cancelled: the sum is not constant. "
+)
+_LIMITS = (
+    "(r1 + ϕ)(r2 + ϕ′) has different limits at ±∞ unless r2 = 0; then it tends to 0 without "
+    "vanishing."
+)
+_GROWTH = (
+    "(r1 + ϕ)(r2 + ϕ′) is bounded at +∞ only for r2 = −1, where it tends to 0, and at −∞ it then "
+    "tends to −r1, so r1 = 0; but ϕ (ϕ′ − 1) does not vanish."
+)
+_WAVES = (
+    "Waves of different frequencies |b| are linearly independent of each other and of constants, "
+    "and (r1 + ϕ)(r2 + ϕ′) contains a wave of frequency 2, which neither factor cancels."
+)
+
+_PROOFS = {
+    "tanh": _TAILS.format(rest="a constant", name="tanh", tail="exp(−2|x|)") + _LIMITS,
+    "erf": _TAILS.format(rest="a constant", name="erf", tail="exp(−x²)/|x|") + _LIMITS,
+    "sigmoid": _TAILS.format(rest="a constant", name="sigmoid", tail="exp(−|x|)") + _LIMITS,
+    "silu": _TAILS.format(rest="a linear part", name="silu", tail="|x| exp(−|x|)") + _GROWTH,
+    "gelu": _TAILS.format(rest="a linear part", name="gelu", tail="exp(−x²/2)") + _GROWTH,
+    "softplus": _TAILS.format(rest="a linear part", name="softplus", tail="exp(−|x|)") + _GROWTH,
+    "sin": _WAVES,
+    "cos": _WAVES,
+}
+
+
+def is_good(
+    activation: str | Activation | _Function, derivative: _Function | None = None
+) -> Goodness:
+    r"""Decide whether an activation is GOOD.
+
+    (a) For any finite sets with some :math:`a_k b_k ≠ 0` and :math:`|b_i| ≠ |b_j|`, the function
+    :math:`\sum_i a_i ϕ(b_i x + c_i)` is not constant. (b) For no real :math:`r_1, r_2` is
+    :math:`(r_1 + ϕ)(r_2 + ϕ′)` constant almost everywhere.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        A name, an entry of the table, or any function of an array.
+    derivative : callable, optional
+        Derivative of a callable; central differences otherwise.
+
+    Returns
+    -------
+    Goodness
+        For the activations of the project a proof or a counter-example; for a callable, a
+        counter-example if one is found among combinations of up to eight scales, else numerical
+        evidence.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the activation is not known.
+
+    Notes
+    -----
+    [RFL] Definition 4.2, Assumption 4.3 and Appendix D.
+
+    Examples
+    --------
+    >>> from meanfield.deep import is_good
+    >>> bool(is_good("tanh"))
+    True
+    >>> is_good("relu").terms
+    ((1.0, 2.0, 0.0), (-2.0, 1.0, 0.0))
+    """
+    if callable(activation):
+        return _search(activation, derivative or _central_differences(activation))
+    known = get_activation(activation)
+    if known.name in _PROOFS:
+        return Goodness(True, _PROOFS[known.name], True, None, None, regular=True)
+    if known.homogeneous:
+        return _homogeneous(known)
+    return _polynomial(known)
+
+
+def _homogeneous(activation: Activation) -> Goodness:
+    """Refute a positively homogeneous activation: ϕ(2x) = 2 ϕ(x)."""
+    factors = {"relu": (0.0, -1.0), "identity": (0.0, -1.0), "he1": (0.0, -1.0)}
+    return Goodness(
+        False,
+        f"{activation.name} is positively homogeneous: ϕ(2x) − 2ϕ(x) = 0.",
+        True,
+        ((1.0, 2.0, 0.0), (-2.0, 1.0, 0.0)),
+        factors.get(activation.name),
+        regular=False,
+    )
+
+
+def _polynomial(activation: Activation) -> Goodness:
+    """Refute a polynomial: more scales than non-constant monomials are linearly dependent."""
+    degree = activation.degree
+    powers = np.arange(degree, 0, -2)  # He_k has the parity of k
+    scales = np.arange(1, len(powers) + 2)
+    null = np.linalg.svd(scales.astype(float) ** powers[:, None])[2][-1]
+    null = null / null[-1]
+    return Goodness(
+        False,
+        f"{activation.name} is a polynomial of degree {degree}: its {len(powers)} non-constant "
+        f"monomials cancel in a combination of {len(scales)} scales.",
+        True,
+        tuple((float(a), float(b), 0.0) for a, b in zip(null, scales, strict=True)),
+        None,
+        regular=False,
+    )
+
+
+def _central_differences(function: _Function) -> _Function:
+    return lambda z: (function(z + 1e-5) - function(z - 1e-5)) / 2e-5
+
+
+def _search(function: _Function, derivative: _Function) -> Goodness:
+    """Look for a counter-example among scaled copies; report what was tried if there is none."""
+    x = np.linspace(-6, 6, 2001) + 1e-3  # off zero, where kinks sit
+    terms, closest = None, np.inf
+    largest = 4.5 * x[-1]
+    if not np.isfinite(function(np.linspace(-largest, largest, 101))).all():
+        raise ValueError(f"activation must be finite on [-{largest:.0f}, {largest:.0f}].")
+    for count in range(1, 9):
+        scales = 1 + np.arange(count) / 2
+        columns = np.stack([function(b * x) for b in scales], axis=1)
+        columns = columns - columns.mean(axis=0)
+        sizes = np.linalg.norm(columns, axis=0)
+        if not np.all(sizes > 0):
+            terms, closest = ((1.0, float(scales[np.argmin(sizes)]), 0.0),), 0.0
+            break
+        _, singular, directions = np.linalg.svd(columns / sizes, full_matrices=False)
+        closest = min(closest, singular[-1])
+        if singular[-1] < 1e-12:
+            weights = directions[-1] / sizes
+            weights = weights / np.abs(weights).max()
+            terms = tuple((float(a), float(b), 0.0) for a, b in zip(weights, scales, strict=True))
+            break
+    factors = _constant_product(function(x), derivative(x))
+    if terms or factors:
+        return Goodness(
+            False, "A counter-example was found numerically.", False, terms, factors, regular=None
+        )
+    return Goodness(
+        True,
+        "No counter-example among combinations of up to eight scales: the nearest to a constant "
+        f"leaves {closest:.1e} of its terms. This is evidence, not a proof.",
+        False,
+        None,
+        None,
+        regular=None,
+    )
+
+
+def _constant_product(value: np.ndarray, slope: np.ndarray) -> tuple[float, float] | None:
+    """Solve ``r2 ϕ + r1 ϕ′ + ϕ ϕ′ = constant``, which is linear in r1 and r2."""
+    design = np.stack([slope, value, np.ones_like(value)], axis=1)
+    target = -value * slope
+    solution = np.linalg.lstsq(design, target, rcond=None)[0]
+    if np.linalg.norm(design @ solution - target) > 1e-8 * np.linalg.norm(target):
+        return None
+    return float(solution[0]), float(solution[1])

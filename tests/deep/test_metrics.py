@@ -1,0 +1,66 @@
+"""Feature metrics and the report on Theorem 4.5."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meanfield import deep
+
+
+def test_feature_change_is_the_relative_distance():
+    h0 = np.array([[3.0, 4.0], [0.0, 0.0]])
+    change = deep.feature_change(h0 + np.array([[0.0, 5.0], [1.0, 0.0]]), h0)
+    assert change[0] == 1.0
+    assert np.isnan(change[1])
+
+
+def test_feature_diversity_is_the_least_eigenvalue():
+    rng = np.random.default_rng(0)
+    h = rng.standard_normal((2, 3, 4, 50))
+    expected = np.linalg.eigvalsh(h @ np.swapaxes(h, -1, -2))[..., 0]
+    np.testing.assert_allclose(deep.feature_diversity(h, per_unit=False), expected, rtol=1e-12)
+    np.testing.assert_allclose(deep.feature_diversity(h), expected / 50, rtol=1e-12)
+    assert (deep.feature_diversity(h[..., :3]) == 0).all()  # fewer units than inputs
+    tiny = h * np.array([1, 1, 1, 1e-12])[:, None]
+    assert (deep.feature_diversity(tiny) > 1e-25).all()
+
+
+def test_joint_diversity_sees_features_that_did_not_move():
+    h0 = np.random.default_rng(1).standard_normal((4, 64))
+    assert deep.joint_diversity(h0, h0) < 1e-28
+    moved = h0 + 0.1 * np.random.default_rng(2).standard_normal((4, 64))
+    stacked = np.vstack([h0, moved])
+    expected = np.linalg.eigvalsh(stacked @ stacked.T / 64)[0]
+    np.testing.assert_allclose(deep.joint_diversity(moved, h0), expected, rtol=1e-10)
+
+
+def test_report_gives_values_and_trends():
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((4, 6)) / np.sqrt(6), np.array([1.0, -1, 1, -1])
+    run = deep.train(
+        X, y, width=64, depth=2, activation="tanh", step_size=0.05, n_steps=40, n_replicas=3
+    )
+    reports = deep.nondegeneracy(run)
+    assert [(r.layer, r.feature) for r in reports] == [(1, "h"), (1, "x"), (2, "h"), (2, "x")]
+    for report in reports:
+        values = getattr(run, f"least_eigenvalue_{report.feature}")[:, :, report.layer - 1]
+        mean = values.mean(axis=0)
+        assert (report.first, report.least, report.last) == (mean[0], mean.min(), mean[-1])
+        assert report.least > 0
+        assert not report.rank_deficient
+        late = run.saved_steps >= 20
+        slope = np.polyfit(run.saved_steps[late], np.log(mean[late]), 1)[0]
+        assert report.trend == pytest.approx(100 * slope)
+        assert ("falling" in report.summary) == (slope < 0)
+
+
+def test_report_explains_more_inputs_than_dimensions():
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((4, 2)), np.array([1.0, -1, 1, -1])
+    run = deep.train(X, y, width=64, depth=2, activation="tanh", step_size=0.01, n_steps=5)
+    first, *others = deep.nondegeneracy(run)
+    assert first.rank_deficient
+    assert "cannot hold" in first.summary
+    assert not any(report.rank_deficient for report in others)
+    assert all(report.least > 1e-8 for report in others)
