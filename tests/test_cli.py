@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from meanfield import __version__, cli, storage
-from meanfield.studies import STUDIES
+from meanfield.studies import STUDIES, simulate
 
 SMALL = """
 study = "simulate"
@@ -282,17 +282,22 @@ def test_usage_mistakes_exit_with_2(meanfield, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(meanfield, tmp_path, stop):
+def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
+    meanfield, monkeypatch, tmp_path, stop
+):
     config, out, whole = tmp_path / "long.toml", tmp_path / "out", tmp_path / "whole"
-    # One replica per unit (the trajectory is long), many units.
     config.write_text(
-        SMALL.replace("n_replicas = 2", "n_replicas = 40")
-        .replace("n_particles = 16", "n_particles = 1024")
-        .replace("n_steps = 20", "n_steps = 600")
-        .replace("loss_points = 4", "loss_points = 500")
+        SMALL.replace("n_replicas = 2", "n_replicas = 30")
+        .replace("n_particles = 16", "n_particles = 512")
+        .replace("n_steps = 20", "n_steps = 300")
     )
-    program = [sys.executable, "-c", "from meanfield.cli import main; main()", "simulate"]
-    command = [*program, str(config), "--out", str(out)]
+    # One replica per unit.
+    monkeypatch.setattr(simulate, "_UNIT_BYTES", 1)
+    program = (
+        "from meanfield.studies import simulate\nsimulate._UNIT_BYTES = 1\n"
+        "from meanfield.cli import main\nmain()"
+    )
+    command = [sys.executable, "-c", program, "simulate", str(config), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while len(list(out.glob("work/*.mfs"))) < 2 and process.poll() is None:
         time.sleep(0.01)

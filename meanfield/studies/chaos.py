@@ -55,8 +55,8 @@ class ChaosSection(Section):
     n_replicas: Count = Field(64, description="Independent repetitions; intervals are over them.")
     times: list[Step] | None = Field(
         None,
-        description="Steps at which to measure; by default ten, the first half evenly spaced in "
-        "the logarithm, the others over the second half of the run. A run far past relaxation "
+        description="Steps at which to measure; by default about ten, the first half evenly "
+        "spaced in the logarithm, the others over the second half. A run far past relaxation "
         "shows whether the rate is uniform in time.",
     )
     cloud_size: Count | None = Field(
@@ -87,7 +87,7 @@ def prepare(config: ChaosConfig) -> Plan:
             section.n_replicas,
             step_size=run.step_size,
             n_steps=run.n_steps,
-            times=section.times or _default_times(run.n_steps),
+            times=section.times,
             seed=config.seed,
             integrator=run.integrator,
             init=run.init.initial_law(),
@@ -111,13 +111,6 @@ def prepare(config: ChaosConfig) -> Plan:
         key = f"replicas-{batch.start:05d}"
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
     return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
-
-
-def _default_times(n_steps: int) -> list[int]:
-    """Return early times for the rise and late ones for the trend."""
-    early = np.geomspace(1, n_steps / 2, 5)
-    late = np.linspace(n_steps / 2, n_steps, 6)
-    return np.unique(np.ceil([*early, *late]).astype(int)).tolist()
 
 
 def compute_reference(

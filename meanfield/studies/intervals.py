@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 
@@ -31,7 +31,7 @@ def mean_interval(
     if n_replicas == 1:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     error = values.std(axis=0, ddof=1) / np.sqrt(n_replicas)
-    half = stats.t.ppf((1 + level) / 2, n_replicas - 1) * error
+    half = stdtrit(n_replicas - 1, (1 + level) / 2) * error
     return mean, mean - half, mean + half
 
 
@@ -61,4 +61,4 @@ def mean_factor(
     if n_replicas == 1:
         return mean, np.full_like(mean, np.nan)
     error = values.std(axis=axis, ddof=1) / np.sqrt(n_replicas)
-    return mean, np.exp(stats.t.ppf((1 + level) / 2, n_replicas - 1) * error / mean)
+    return mean, np.exp(stdtrit(n_replicas - 1, (1 + level) / 2) * error / mean)
