@@ -69,7 +69,7 @@ def test_any_changed_bit_is_named(tmp_path_factory, saved_bytes, data):
     altered[position] ^= 1 << bit
     path = tmp_path_factory.mktemp("altered") / "unit.mfs"
     path.write_bytes(altered)
-    with pytest.raises(CheckpointError, match=r"unit\.mfs .*delete it and run again"):
+    with pytest.raises(CheckpointError, match=r"unit\.mfs .*delete it and resume"):
         storage.load_arrays(path)
 
 

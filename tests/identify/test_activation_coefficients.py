@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from tests.identify.identify_cases import ALL
 from numpy.polynomial.hermite_e import hermeval
 from scipy.integrate import quad
 
 from meanfield.identify import activation_coefficients
 from meanfield.identify.hermite import coefficient_table
 from meanfield.problem import ACTIVATIONS
+from tests.identify.identify_cases import ALL
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.identify.identify_cases import ALL, IDENTIFIABLE, forward, moved, network
 
 from meanfield.identify import canonical, symmetry_of
 from meanfield.problem import ACTIVATIONS
+from tests.identify.identify_cases import ALL, IDENTIFIABLE, forward, moved, network
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.identify.identify_cases import ALL
 
 from meanfield.identify import canonical, orbit_depth, variety_depth
 from meanfield.identify.fibre import Fibre
@@ -12,6 +11,7 @@ from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.moments import MomentMap
 from meanfield.identify.rank import _singular_values
 from meanfield.problem import ACTIVATIONS
+from tests.identify.identify_cases import ALL
 
 
 def parameters(seed, n_atoms, d, bias):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.identify.identify_cases import ALL, IDENTIFIABLE, moved, network
 from scipy.stats import multivariate_normal
 
 from meanfield.identify import Atoms, canonical, equivalent
 from meanfield.identify.gaussian import _normal_orthant, gaussian_gram, l2_norm
 from meanfield.problem import ACTIVATIONS
+from tests.identify.identify_cases import ALL, IDENTIFIABLE, moved, network
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 import meanfield as mf
 from meanfield import plots, storage
 from meanfield.errors import ConfigError
+from meanfield.flow.checkpoint import Checkpoint
+from meanfield.progress import Bar
 from meanfield.studies import chaos, get_study
 from meanfield.studies.config import parse
 from meanfield.studies.data import build_problem
@@ -108,7 +111,7 @@ def test_fitted_lines_pass_through_the_measured_points(folder):
         assert saved[f"{metric}_fit"].attrs["slope"] == pytest.approx(slope, rel=1e-10)
 
 
-def test_interrupted_between_units_and_within_the_reference(tmp_path, folder, monkeypatch):
+def test_interrupted_between_units(tmp_path, folder, monkeypatch):
     study, config, out = get_study("chaos"), configuration(), tmp_path / "out"
     monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
     calls = iter(range(100))
@@ -124,10 +127,48 @@ def test_interrupted_between_units_and_within_the_reference(tmp_path, folder, mo
     assert len(list((out / "work").glob("*.mfs"))) == 3
     run_study(study, config, out, resume=True)
     assert next(calls) == 4  # 3 batches, and the one that was stopped
+    assert_same_bits(out, folder)
+
+
+def assert_same_bits(out, folder):
     assert (out / "summary.json").read_bytes() == (folder / "summary.json").read_bytes()
     resumed, reference = (storage.read_dataset(at / "result.nc") for at in (out, folder))
     for name, variable in reference.variables.items():
         assert resumed[name].values.tobytes() == variable.values.tobytes()
+
+
+def test_interrupted_within_the_reference(tmp_path, folder, monkeypatch):
+    study, config, out = get_study("chaos"), configuration(), tmp_path / "out"
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    monkeypatch.setattr(Checkpoint, "due", lambda checkpoint: True)
+    seen = []
+
+    class Stop(Bar):
+        def __call__(self, done, total):
+            seen.append(done)
+            if self.label == "mean-field path" and len(seen) == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, config, out, progress=Stop(""))
+    assert 0 < seen[-1] < 800
+    assert [entry.name for entry in (out / "work").glob("*.[mr]*")] == ["reference.running"]
+    stopped_at = seen[-1]
+    seen.clear()
+    seen += [None] * 4
+    run_study(study, config, out, resume=True, progress=Stop(""))
+    assert seen[5] > stopped_at  # it went on where it was stopped
+    assert_same_bits(out, folder)
+
+
+@pytest.mark.parametrize("name", ["chaos", "simulate"])
+def test_units_can_travel(name):
+    """Units hold plain data and top-level functions: an executor may send them elsewhere."""
+    study = get_study(name)
+    for unit in study.prepare(parse(study.config, dict(study.example))).units:
+        twin = pickle.loads(pickle.dumps(unit))
+        assert twin.function is unit.function
+        assert twin.arguments.keys() == unit.arguments.keys()
 
 
 def test_exact_reference_is_used_where_it_applies(tmp_path, monkeypatch):
