@@ -306,4 +306,4 @@ def _flush(path: Path) -> None:
 
 
 def _refusal(path: Path, what: str) -> str:
-    return f"{path} {what}; delete it and run again, and only the work that it held is redone."
+    return f"{path} {what}; delete it and resume, and only the work that it held is redone."

@@ -1,4 +1,17 @@
-"""Studies: a configuration in, a folder of results out."""
+"""Studies: a configuration in, a folder of results out.
+
+To add a study, write a module like `meanfield.studies.simulate` that defines ``STUDY``, a `Study`:
+
+- a configuration, derived from `LearningConfig` (data, problem and run come with it) or from
+  `StudyConfig`, with a description for every key, and an example that runs as it stands;
+- ``prepare(config) -> Plan``, which checks everything that can be checked early and names the
+  units of work: top-level functions with plain-data arguments that return arrays;
+- in the plan, ``combine(results) -> Outcome``: a dataset and the headline numbers;
+- ``story(summary, dataset)``: the report as paragraphs, tables and figures.
+
+Then give it one line in `STUDIES`. Checkpoints, resuming, the command line, progress, the folder
+and its manifest, and the page come by themselves.
+"""
 
 from __future__ import annotations
 

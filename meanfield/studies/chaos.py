@@ -176,7 +176,10 @@ def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
     """Fit the rates and put everything that the report shows into one dataset."""
     path = _path(plan, results["reference"])
     pieces = [results[key] for key in sorted(results) if key != "reference"]
-    rates = assemble_rates(plan, path, pieces)
+    try:
+        rates = assemble_rates(plan, path, pieces)
+    except ValueError as error:
+        raise ConfigError(f"No rate can be fitted to what was measured: {error}") from None
     deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
     dataset = _with_means(rates, deviation[:, -1], plan.problem)
     return Outcome(dataset, _numbers(rates))

@@ -60,6 +60,7 @@ def write_outputs(
     summary = {
         "study": study.name,
         "title": config.title,
+        "version": __version__,
         "numbers": {key: asdict(number) for key, number in outcome.numbers.items()},
     }
     summary = _finite_or_null(summary)
