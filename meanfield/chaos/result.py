@@ -17,6 +17,7 @@ from meanfield.chaos.rates import (
     late_time_trend,
     squared_mean,
 )
+from meanfield.limit.gaussian import GaussianClosure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +44,8 @@ class ChaosRates:
         Late-time trend of ``N · metric`` at the largest N: flat if the rate is uniform in time.
     dataset : xarray.Dataset
         Everything measured, with dimensions ``particles``, ``time`` and ``replica``, and the
-        slope of every metric at every time.
+        slope of every metric at every time; under the Gaussian closure also the exact
+        ``N · E D_N`` and ``N · E`` function error, ``coupling_exact`` and ``function_exact``.
     """
 
     fits: dict[str, RateFit]
@@ -154,6 +156,10 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     variables["slope"] = (per_metric, [[fit.slope for fit in row] for row in by_time])
     variables["slope_low"] = (per_metric, [[fit.slope_ci[0] for fit in row] for row in by_time])
     variables["slope_high"] = (per_metric, [[fit.slope_ci[1] for fit in row] for row in by_time])
+    if isinstance(path.details, GaussianClosure):
+        steps = list(plan.times)
+        variables["coupling_exact"] = (("time",), path.details.coupling_constant[steps])
+        variables["function_exact"] = (("time",), path.details.function_constant[steps])
     variables["mean_field_loss"] = (("time",), path.loss[list(plan.times)])
     return xr.Dataset(
         variables,

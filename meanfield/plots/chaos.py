@@ -127,6 +127,9 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         # Side by side, so that no interval hides another.
         shifted = time + shift * 0.02 * time[-1]
         ax.errorbar(shifted, mean, [mean - low, high - mean], label=f"$N = {count}$", **shown)
+    if "coupling_exact" in dataset:
+        exact = dataset["coupling_exact"].values
+        ax.plot(time, exact, "--", color=BLACK, zorder=3, label="exact, every $N$")
     ax.set_ylim(bottom=0)
     ax.set_xlabel("time (step × step size)")
     ax.set_ylabel(r"$N \cdot \mathrm{E}\, D_N(t)$")

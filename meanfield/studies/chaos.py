@@ -156,14 +156,16 @@ def measure_replicas(
 
 
 def _path(plan: ChaosPlan, reference: Arrays) -> MeanFieldPath:
-    """Return the saved reference as a path."""
+    """Return the saved reference as a path; an exact one is computed again, with its constants."""
     n_particles = int(reference["n_particles"])
+    if not n_particles:
+        return _gaussian_path(plan)
     return MeanFieldPath(
         predictions=reference["predictions"],
         problem=plan.problem,
         step_size=plan.step_size,
-        method="particles" if n_particles else "gaussian",
-        n_particles=n_particles or None,
+        method="particles",
+        n_particles=n_particles,
         settings={
             "integrator": plan.integrator,
             "init": plan.init,
@@ -242,7 +244,13 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
         if fit.expected_slope is not None:
             power = "N" if fit.expected_slope == -1 else "N²"
             label = f"{power} × {LABELS[metric]}"
-            numbers[f"{metric}_constant"] = Number(label, fit.constant, _known(fit.constant_ci))
+            exact = rates.dataset.get(f"{metric}_exact")
+            numbers[f"{metric}_constant"] = Number(
+                label,
+                fit.constant,
+                _known(fit.constant_ci),
+                expected=None if exact is None else float(exact.max()),
+            )
     for metric, trend in rates.trends.items():
         numbers[f"{metric}_trend"] = _trend(LABELS[metric], trend)
     return numbers
