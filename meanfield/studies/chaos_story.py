@@ -61,7 +61,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "hold the true slope 19 times in 20.",
         ),
         *(
-            Text(f"{LABELS[metric].capitalize()}: {note}")
+            Text(f"Note on {LABELS[metric]}: {note}")
             for metric in metrics
             for note in numbers[f"{metric}_slope"]["notes"]
         ),
