@@ -22,6 +22,7 @@ from meanfield.flow.simd import (
     from_bits,
     polynomial,
     select,
+    times_power,
 )
 
 _inline = njit(forceinline=True)
@@ -67,12 +68,15 @@ _exp_high = constant(87.0, 708.0)
 @_inline
 def exponential(x):
     """e^x for x inside [−87, 87] (float32) or [−708, 708] (float64), clamped outside."""
-    x = _clamp(x, _exp_low(x), _exp_high(x))
-    shifted = fma(x, _LOG2_E, _magic(x))
-    n = shifted - _magic(x)
+    return _exponential(_clamp(x, _exp_low(x), _exp_high(x)))
+
+
+@_inline
+def _exponential(x):
+    """e^x for x in that range."""
+    n = fma(x, _LOG2_E, _magic(x)) - _magic(x)
     r = fma(n, -_ln2_low(x), fma(n, -_ln2_high(x), x))
-    power = fma(r * r, _exp_tail(r), r) + 1.0
-    return from_bits(bits(power) + (bits(shifted) << _exponent_shift(x)))
+    return times_power(fma(r * r, _exp_tail(r), r) + 1.0, n)
 
 
 _tanh_tail = polynomial(
@@ -88,11 +92,10 @@ _tanh_limit = constant(10.0, 20.0)
 def tanh(x):
     """tanh x = t / (t + 2), t = e^{2x} − 1, which keeps small x accurate."""
     x = _clamp(x, -_tanh_limit(x), _tanh_limit(x))
-    shifted = fma(x, 2.0 * _LOG2_E, _magic(x))
-    n = shifted - _magic(x)
+    n = fma(x, 2.0 * _LOG2_E, _magic(x)) - _magic(x)
     r = fma(n, -0.5 * _LN2, x)  # e^{2x} = 2^n e^{2r}; what rounding ½ ln 2 does is damped
     small = r * fma(r, _tanh_tail(r), 2.0)  # e^{2r} − 1
-    scale = from_bits((bits(shifted) << _exponent_shift(x)) + bits(one(x)))
+    scale = times_power(one(x), n)
     t = fma(scale, small, scale - 1.0)
     return divide(t, t + 2.0)
 
@@ -177,7 +180,7 @@ def _gauss(x):
     """e^{−x²/2}; the rounding error of the square is put back."""
     square = x * x
     error = fma(x, x, -square)
-    value = exponential(-0.5 * square)
+    value = _exponential(-0.5 * square)
     return fma(value, -0.5 * error, value)
 
 

@@ -177,7 +177,7 @@ def advance_team(
 
 _STAMP = Stamp()
 _NO_NOISE = np.empty((0, 0))
-_KEEP_BYTES = 3 << 18  # of kept activations per thread: what the second-level cache holds
+_KEEP_BYTES = 1 << 21  # of kept activations per thread, about a second-level cache
 _KEEP_BYTES_WIDE = 1 << 28  # with wide inputs even main memory is faster than computing them again
 _WIDE = 48  # input dimensions
 _WORTH_A_THREAD = 200_000  # particle–datum pairs

@@ -317,7 +317,7 @@ def _compiled(function, signature) -> int:
     return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
 
 
-def _call_at(pointer, arrays: int):
+def _call_at(arrays: int):
     """Lower a call: a pointer, ``arrays`` pairs of array and index, three integers."""
 
     def lower(context, builder, sig, args):
@@ -342,18 +342,19 @@ def _call_at(pointer, arrays: int):
 @intrinsic
 def predict_rows(
     typingctx, pointer, tile, t, theta, h, sums, s, values, v, slopes, p, k, rows, keep
-):
+):  # fmt: skip
     """Call `_predict_rows` at an address, on arrays from the given indices on."""
     given = (pointer, tile, t, theta, h, sums, s, values, v, slopes, p, k, rows, keep)
-    return types.void(*given), _call_at(pointer, 5)
+    return types.void(*given), _call_at(5)
 
 
 @intrinsic
 def pull_rows(
-    typingctx, pointer, tile, t, theta, h, grad, g, residuals, r, values, v, slopes, p, k, rows, kept
+    typingctx, pointer, tile, t, theta, h, grad, g, residuals, r, values, v, slopes, p, k, rows,
+    kept,
 ):  # fmt: skip
     """Call `_pull_rows` at an address, on arrays from the given indices on."""
     given = (
         pointer, tile, t, theta, h, grad, g, residuals, r, values, v, slopes, p, k, rows, kept
     )  # fmt: skip
-    return types.void(*given), _call_at(pointer, 6)
+    return types.void(*given), _call_at(6)

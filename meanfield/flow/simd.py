@@ -190,31 +190,30 @@ square_root = _unary("sqrt")
 absolute = _unary("fabs")
 
 
-def _estimated(name: str):
-    """The 14-bit estimate ``name`` (rcp14, rsqrt14) of AVX-512, a register at a time."""
+def _by_register(name: str, n_arguments: int, *, rounding: bool = False):
+    """An AVX-512 instruction ``name``, applied to one register at a time."""
 
     @intrinsic
-    def function(typingctx, x):
+    def function(typingctx, x, y):
         single = x.dtype is types.float32
         lanes = 16 if single else 8
         register = ir.VectorType(_IR[x.dtype], lanes)
-        mask = ir.Constant(ir.IntType(lanes), -1)
         full = f"llvm.x86.avx512.{name}.{'ps' if single else 'pd'}.512"
+        rest = [ir.Constant(register, None), ir.Constant(ir.IntType(lanes), -1)]
+        if rounding:
+            rest.append(ir.Constant(ir.IntType(32), 4))  # as the control register says
 
         def lower(context, builder, sig, args):
-            parts = [
-                _call(
-                    builder, full, register, _slice(builder, args[0], start, lanes),
-                    ir.Constant(register, None), mask,
-                )
-                for start in range(0, x.lanes, lanes)
-            ]  # fmt: skip
+            parts = []
+            for start in range(0, x.lanes, lanes):
+                given = [_slice(builder, a, start, lanes) for a in args[:n_arguments]]
+                parts.append(_call(builder, full, register, *given, *rest))
             while len(parts) > 1:
                 pairs = zip(parts[::2], parts[1::2], strict=True)
                 parts = [_concatenate(builder, *pair) for pair in pairs]
             return parts[0]
 
-        return x(x), lower
+        return x(x, y), lower
 
     return function
 
@@ -232,8 +231,23 @@ def _concatenate(builder, x, y):
     return builder.shuffle_vector(x, y, _order(range(2 * x.type.count)))
 
 
-_reciprocal_estimate = _estimated("rcp14")
-_root_estimate = _estimated("rsqrt14")
+_reciprocal_estimate = _by_register("rcp14", 1)
+_scale = _by_register("mask.scalef", 2, rounding=True)
+_mantissa_bits = {32: 23, 64: 52}
+
+
+def times_power(x, n):
+    """2^n x for integers n, where x, 2^n and the result are normal numbers."""
+    raise NotImplementedError("only in compiled code")
+
+
+@overload(times_power, jit_options={"forceinline": True})
+def _times_power(x, n):
+    if _HAS_AVX512 and not x.lanes % 16:
+        return lambda x, n: _scale(x, n)
+    shift = _mantissa_bits[x.dtype.bitwidth]
+    magic = 1.5 * 2.0**shift
+    return lambda x, n: from_bits(bits(x) + (bits(n + magic) << shift))
 
 
 def divide(x, y):
@@ -248,12 +262,12 @@ def _divide(x, y):
 
     # A division keeps its unit busy for 16 cycles; each of these takes half a cycle.
     def refined(x, y):
-        r = _reciprocal_estimate(y)
+        r = _reciprocal_estimate(y, y)
         quotient = x * r
         return fma(fma(-y, quotient, x), r, quotient)
 
     def refined_twice(x, y):
-        r = _reciprocal_estimate(y)
+        r = _reciprocal_estimate(y, y)
         r = fma(r, fma(-y, r, 1.0), r)
         quotient = x * r
         return fma(fma(-y, quotient, x), r, quotient)
@@ -460,10 +474,10 @@ def _pointer(context, builder, kind, array, index, pointee: ir.Type):
     return builder.bitcast(address(context, builder, kind, array, index), pointee.as_pointer())
 
 
-def _load(parts: int):
+def _load(quarters: int):
     @intrinsic
     def function(typingctx, array, index):
-        result = Vector(array.dtype, group_lanes(array.dtype) // parts)
+        result = Vector(array.dtype, group_lanes(array.dtype) * quarters // 4)
 
         def lower(context, builder, sig, args):
             index = context.cast(builder, args[1], sig.args[1], types.intp)
@@ -476,7 +490,7 @@ def _load(parts: int):
 
 
 # A group, or a quarter of one, from array[index] on: contiguous, 1-D, unchecked.
-load, load_quarter = _load(1), _load(4)
+load, load_quarter = _load(4), _load(1)
 
 
 @intrinsic
