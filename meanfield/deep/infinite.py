@@ -281,7 +281,7 @@ def infinite_width(
                 replica=replica,
                 stable_step_size=None,
             ) from None
-        full = full or any(m.features.is_full or m.errors.is_full for m in network.hidden)
+        full = full or any(matrix.is_full for matrix in network.hidden)
         if progress is not None:
             progress(replica + 1, n_replicas)
     run = as_run(task, concatenate(records), "low-rank", range(n_replicas))
@@ -320,7 +320,7 @@ class _Sampling:
         """Bound the memory: one replica at work, and what is kept of all of them."""
         K, L, m = self.n_samples, task.depth, len(task.inputs)
         capacity = self.capacity(task)
-        matrices = (L - 1) * (4 * capacity * K + capacity**2)
+        matrices = (L - 1) * 4 * (capacity * K + capacity**2)
         work = (6 * L * m + task.inputs.shape[1] + 3 * self.n_quasi) * K
         kernels = 2 * task.saved.sum() * L * task.n_train**2
         kept = kernels + task.predicted.sum() * m + 2 * L * task.n_train * K

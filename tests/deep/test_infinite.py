@@ -161,15 +161,11 @@ def test_without_projection_truncation_fails(monkeypatch):
     arguments = {"depth": 2, "activation": "tanh", "step_size": 0.1, "n_samples": 1024}
     arguments |= {"n_steps": 40, "n_replicas": 1}
     projected = deep.infinite_width(X, y, **arguments).replicas.ranks[0, -1].sum()
-    apply = low_rank._apply
 
-    def as_drawn(near, far, images, learned, rows):
-        _, added = near.extend(rows)
-        new = slice(near.rank - added, near.rank)
-        near.images[new] = images(near.vectors[new])
-        return apply(near, far, images, learned, rows)
+    def as_drawn(self, first, size):
+        self.far[first:size] = self.images(self.near[first:size])
 
-    monkeypatch.setattr(low_rank, "_apply", as_drawn)
+    monkeypatch.setattr(low_rank._Side, "_take_images", as_drawn)
     drawn = deep.infinite_width(X, y, **arguments).replicas.ranks[0, -1].sum()
     assert drawn > 1.5 * projected
 
