@@ -23,6 +23,7 @@ ORDER = {1: 16, 2: 10, 3: 8}
 DEPTH = 45.0
 _MAX_VARIATION = 30.0
 _MAX_NODES = 6_000_000
+_ARRAYS = ("low", "high", "nodes", "log_jacobians", "values")
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,15 @@ class Grid:
     def log_integral(self) -> float:
         """``log ∫ exp(E)``."""
         terms = self.log_terms
-        peak = terms.max()
+        peak = terms.max(initial=-np.inf)
+        if peak == -np.inf:
+            return -np.inf
         return float(peak + np.log(np.exp(terms - peak).sum()))
+
+    def cells(self, which: NDArray[np.bool_]) -> Grid:
+        """Return some of the cells."""
+        parts = (getattr(self, name)[which] for name in _ARRAYS)
+        return Grid(self.chart, *parts)
 
     def measure(self) -> tuple[Array, Array]:
         """Nodes (Q, q) and probabilities (Q,) of the normalised measure, negligible ones left out.
@@ -117,26 +125,34 @@ def adaptive_grid(
         Last Legendre coefficients of a resolved cell, relative to the whole integral. The error
         of the Gauss rule is of the order of their square for a smooth integrand.
     """
-    grid = _evaluate(energy, chart, *_root_cells(chart, radius))
-    while grid.values.size < _MAX_NODES:
-        flagged, axis = _unresolved(grid, tail)
+    resolved: list[Grid] = []
+    pending = _evaluate(energy, chart, *_root_cells(chart, radius))
+    total = -np.inf  # log of the integral over the resolved cells
+    peak = -np.inf
+    size = 0
+    while True:
+        peak = max(peak, pending.values.max())
+        scale = np.logaddexp(total, pending.log_integral)
+        flagged, axis = _unresolved(pending, tail, scale, peak)
+        size += pending.values.size
+        if size > _MAX_NODES:
+            flagged[:] = False
+        resolved.append(pending.cells(~flagged))
+        total = np.logaddexp(total, resolved[-1].log_integral)
         if not flagged.any():
-            break
-        low, high = _halve(grid.low[flagged], grid.high[flagged], axis[flagged])
-        grid = _join(grid, ~flagged, _evaluate(energy, chart, low, high))
-    return grid
+            return _join(resolved)
+        low, high = _halve(pending.low[flagged], pending.high[flagged], axis[flagged])
+        pending = _evaluate(energy, chart, low, high)
 
 
 def refined(energy: Callable[[Array], Array], grid: Grid) -> Grid:
     """Return the grid with every cell that counts halved along every axis."""
     terms = grid.log_terms
-    counts = (terms.max(1) > terms.max() - DEPTH) & (
-        np.exp(terms - terms.max()).sum(1) > 1e-14 * np.exp(terms - terms.max()).sum()
-    )
+    counts = np.exp(terms - grid.log_integral).sum(1) > 1e-14
     low, high = grid.low[counts], grid.high[counts]
     for axis in range(low.shape[1]):
         low, high = _halve(low, high, np.full(len(low), axis))
-    return _join(grid, ~counts, _evaluate(energy, grid.chart, low, high))
+    return _join([grid.cells(~counts), _evaluate(energy, grid.chart, low, high)])
 
 
 def _root_cells(chart: Chart, radius: float) -> tuple[Array, Array]:
@@ -174,26 +190,24 @@ def _evaluate(energy: Callable[[Array], Array], chart: Chart, low: Array, high: 
     )
 
 
-def _unresolved(grid: Grid, tail: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Cells to halve, and the axis along which."""
-    terms, q = grid.log_terms, grid.low.shape[1]
+def _unresolved(
+    grid: Grid, tail: float, scale: float, peak: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Cells to halve, and the axis along which; ``scale`` is the log of the whole integral."""
+    q = grid.low.shape[1]
     m, last = ORDER[q], _rule(q)[2]
-    peak = terms.max()
-    weights = np.exp(terms - peak)
-    cube = weights.reshape(-1, *[m] * q)
-    tails = np.empty((len(weights), q))
-    for i in range(q):
-        lines = np.moveaxis(cube, i + 1, -1) @ last.T
-        tails[:, i] = np.abs(lines).reshape(len(weights), -1).sum(1)
-    highest, lowest = grid.values.max(1), grid.values.min(1)
-    variation = highest - lowest
-    hidden = (variation > _MAX_VARIATION) & (highest + 0.3 * variation > grid.values.max() - DEPTH)
+    cube = np.exp(grid.log_terms - scale).reshape(-1, *[m] * q)
     values = grid.values.reshape(-1, *[m] * q)
-    spread = np.stack(
-        [np.ptp(values, axis=i + 1).reshape(len(weights), -1).max(1) for i in range(q)], 1
-    )
+    tails, spread = np.empty((len(cube), q)), np.empty((len(cube), q))
+    for i in range(q):
+        lines = np.abs(np.moveaxis(cube, i + 1, -1) @ last.T)
+        tails[:, i] = lines.reshape(len(cube), -1).sum(1)
+        spread[:, i] = np.ptp(values, axis=i + 1).reshape(len(cube), -1).max(1)
+    highest = grid.values.max(1)
+    variation = highest - grid.values.min(1)
+    hidden = (variation > _MAX_VARIATION) & (highest + 0.3 * variation > peak - DEPTH)
     worst = np.where(hidden, spread.argmax(1), tails.argmax(1))
-    return hidden | (tails.max(1) > tail * weights.sum()), worst
+    return hidden | (tails.max(1) > tail), worst
 
 
 def _halve(low: Array, high: Array, axis: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -205,9 +219,6 @@ def _halve(low: Array, high: Array, axis: NDArray[np.int64]) -> tuple[Array, Arr
     return np.concatenate([low, upper_low]), np.concatenate([lower_high, high])
 
 
-def _join(grid: Grid, keep: NDArray[np.bool_], new: Grid) -> Grid:
-    parts = (
-        np.concatenate([getattr(grid, name)[keep], getattr(new, name)])
-        for name in ("low", "high", "nodes", "log_jacobians", "values")
-    )
-    return Grid(grid.chart, *parts)
+def _join(grids: list[Grid]) -> Grid:
+    parts = (np.concatenate([getattr(grid, name) for grid in grids]) for name in _ARRAYS)
+    return Grid(grids[0].chart, *parts)

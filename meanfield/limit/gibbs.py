@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_CHUNK = 4_000_000  # entries of a feature matrix held at once
+_CHUNK = 200_000  # entries of a feature matrix held at once
 
 
 class GibbsFamily:
@@ -64,7 +64,9 @@ class GibbsFamily:
         """``σ(⟨θ, z_j⟩)``, shape (Q, n)."""
         inputs = self.inputs if inputs is None else inputs
         # Three products at most: written out they are faster than a thin matrix product.
-        pre_activations = sum(np.multiply.outer(theta[:, i], z) for i, z in enumerate(inputs.T))
+        pre_activations = np.multiply.outer(theta[:, 0], inputs[:, 0])
+        for i in range(1, inputs.shape[1]):
+            pre_activations += np.multiply.outer(theta[:, i], inputs[:, i])
         return self.problem.activation.value(pre_activations)
 
     def forces(self, theta: Array, signals: Array) -> Array:

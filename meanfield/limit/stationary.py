@@ -332,7 +332,7 @@ def _solve(
         try:
             gibbs, count = _newton(hotter, f, _ROUGH, 0.05, max_iterations)
         except _Escape:
-            continue
+            break
         f, total = gibbs.f, total + count
     try:
         gibbs, count = _newton(family, f, _ROUGH, 0.01, max_iterations)
