@@ -5,27 +5,43 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
+from numbers import Real
+
+import numpy as np
+from numpy.typing import DTypeLike
 
 from meanfield.errors import suggest
+
+_PRECISIONS = ("float64", "float32")
 
 
 def count(name: str, value: object, minimum: int = 1) -> int:
     """Return `value` as an integer of at least `minimum`."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}.") from None
+        raise TypeError(f"{name} must be an integer, got {_short(value)}.") from None
     if isinstance(value, bool) or number < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
     return number
 
 
+def counts(name: str, values: object, minimum: int = 1) -> list[int]:
+    """Return `values` as ascending integers of at least `minimum`, without repetition."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of integers, got {_short(values)}.")
+    return sorted({count(name, value, minimum) for value in values})
+
+
 def real(name: str, value: object) -> float:
     """Return `value` as a finite float."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}.") from None
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {_short(value)}.")
+    number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value!r}.")
     return number
@@ -50,9 +66,18 @@ def nonnegative(name: str, value: object) -> float:
 def choice(name: str, value: object, options: Iterable[str]) -> str:
     """Return `value` if it is one of `options`."""
     options = list(options)
-    if value not in options:
-        raise ValueError(f"{name} is {value!r}, which is not known.{suggest(value, options)}")
-    return str(value)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} is {_short(value)}, which is not known.{suggest(value, options)}")
+    return value
+
+
+def precision(value: DTypeLike) -> str:
+    """Return a dtype as ``"float64"`` or ``"float32"``."""
+    try:
+        name = np.dtype(value).name
+    except TypeError:
+        name = value
+    return choice("dtype", name, _PRECISIONS)
 
 
 def seed(value: object) -> int:
@@ -61,3 +86,9 @@ def seed(value: object) -> int:
     if number >= 2**64:
         raise ValueError(f"seed must be below 2**64, got {value!r}.")
     return number
+
+
+def _short(value: object) -> str:
+    """Return a representation that fits into a sentence."""
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"{type(value).__name__}"

@@ -77,7 +77,7 @@ def plan_chaos(
     cloud_replicas: int = 8,
 ) -> ChaosPlan:
     """Validate the settings of a rate study; parameters as in `chaos_rates`."""
-    counts = sorted({checks.count("particle_counts", count) for count in particle_counts})
+    counts = checks.counts("particle_counts", particle_counts)
     if len(counts) < 3:
         raise ValueError(
             f"particle_counts must hold at least three sizes for a slope, got {counts}."
@@ -85,7 +85,8 @@ def plan_chaos(
     n_steps = checks.count("n_steps", n_steps)
     if times is None:
         times = default_times(n_steps)
-    steps = sorted({checks.count("times", time) for time in times})
+    # At step 0 every particle is its own copy: there is no distance to measure.
+    steps = [step for step in checks.counts("times", times, minimum=0) if step > 0]
     if not steps or steps[-1] > n_steps:
         raise ValueError(f"times must be steps between 1 and n_steps={n_steps}, got {steps}.")
     cloud_size = max(counts) if cloud_size is None else checks.count("cloud_size", cloud_size)
@@ -94,7 +95,9 @@ def plan_chaos(
             f"cloud_size must be at least the largest particle count {max(counts)}, "
             f"got {cloud_size}."
         )
-    n_replicas = checks.count("n_replicas", n_replicas, minimum=4)
+    n_replicas = checks.count("n_replicas", n_replicas)
+    if n_replicas < 4:
+        raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
     return ChaosPlan(
         problem=problem,
         particle_counts=tuple(counts),
@@ -104,7 +107,7 @@ def plan_chaos(
         seed=checks.seed(seed),
         integrator=get_integrator(integrator).name,
         init=as_initial_law(init),
-        dtype=checks.choice("dtype", dtype, ("float64", "float32")),
+        dtype=checks.precision(dtype),
         cloud_size=cloud_size,
         cloud_replicas=min(checks.count("cloud_replicas", cloud_replicas, 0), n_replicas),
     )
@@ -240,6 +243,11 @@ def _distances(points: Array, clouds: list[Array], shape: tuple[int, ...]) -> Ar
 
 def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
     """Refuse a reference that belongs to other dynamics than the plan's."""
+    if not isinstance(path, MeanFieldPath):
+        raise TypeError(
+            f"reference must be a MeanFieldPath, as mean_field returns it, got "
+            f"{type(path).__name__}."
+        )
     problem = plan.problem
     mismatch = None
     if path.problem.fingerprint != problem.fingerprint:
@@ -302,7 +310,8 @@ def chaos_rates(
     n_steps : int, default: 1000
         Horizon; take five relaxation times or more for a uniform-in-time statement.
     times : sequence of int, optional
-        Steps at which to measure; eight in geometric progression by default.
+        Steps at which to measure; by default about ten, half of them late. Step 0, where every
+        particle is its own copy, is left out.
     seed : int, default: 0
         Seed of noise and initial law.
     reference : MeanFieldPath, optional

@@ -135,15 +135,15 @@ class InitialLaw:
         return points
 
 
-def as_initial_law(init: str | InitialLaw) -> InitialLaw:
+def as_initial_law(
+    init: str | InitialLaw, accepted: str = "a law's name or an InitialLaw"
+) -> InitialLaw:
     """Return `init` as a law; a string is a law of unit scale."""
     if isinstance(init, InitialLaw):
         return init
     if isinstance(init, str):
         return InitialLaw(init)
-    raise TypeError(
-        f"init must be the name of a law, an InitialLaw or Particles, got {type(init).__name__}."
-    )
+    raise TypeError(f"init must be {accepted}, got {type(init).__name__}.")
 
 
 def _gaussian(points, radial, law):

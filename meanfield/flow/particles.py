@@ -31,6 +31,10 @@ class Particles:
     b: Array | None = None
 
     def __post_init__(self) -> None:
+        for name in ("a", "w", "b"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, np.asarray(value))
         if self.w.ndim != 3 or self.a.shape[:2] != self.w.shape[:2] or self.a.ndim not in (2, 3):
             raise ValueError(
                 f"a and w must have shapes (R, N[, k]) and (R, N, d), got {self.a.shape} and "
@@ -122,13 +126,13 @@ class Particles:
         bias = None if self.b is None else self.b[:, :n_particles]
         return Particles(self.a[:, :n_particles], self.w[:, :n_particles], bias)
 
-    def __getitem__(self, replicas: slice) -> Particles:
-        """Return a range of replicas."""
-        if not isinstance(replicas, slice):
-            raise TypeError(f"Index particles with a slice of replicas, got {replicas!r}.")
-        return Particles(
-            self.a[replicas], self.w[replicas], None if self.b is None else self.b[replicas]
-        )
+    def __getitem__(self, replicas: int | slice) -> Particles:
+        """Return one replica, or a range of them."""
+        if isinstance(replicas, int | np.integer):
+            position = range(self.n_replicas)[replicas]  # IndexError beyond the last
+            replicas = slice(position, position + 1)
+        bias = None if self.b is None else self.b[replicas]
+        return Particles(self.a[replicas], self.w[replicas], bias)
 
     def __repr__(self) -> str:
         k = "" if self.a.ndim == 2 else f", n_outputs={self.a.shape[2]}"

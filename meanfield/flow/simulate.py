@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
 from meanfield.flow.checkpoint import Checkpoint
@@ -24,19 +24,28 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating]
 
 
+@runtime_checkable
+class Driver(Protocol):
+    """A prediction path that knows what it was computed for."""
+
+    problem: Problem
+    step_size: float
+    predictions: NDArray[np.float64]
+
+
 def simulate(
     problem: Problem,
-    n_particles: int = 1024,
+    n_particles: int | None = None,
     step_size: float = 0.1,
     n_steps: int = 1000,
     *,
     seed: int = 0,
-    n_replicas: int = 1,
+    n_replicas: int | None = None,
     integrator: str | Integrator = "euler",
     save_at: Sequence[int] | None = None,
     init: str | InitialLaw | Particles = "gaussian",
-    drive: ArrayLike | None = None,
-    dtype: str = "float64",
+    drive: ArrayLike | Driver | None = None,
+    dtype: DTypeLike = "float64",
     temperature: ArrayLike | None = None,
     substeps: int = 1,
     first_replica: int = 0,
@@ -58,8 +67,8 @@ def simulate(
     ----------
     problem : Problem
         Data, activation, loss, trained parameters, λ and τ.
-    n_particles : int, default: 1024
-        Neurons per network N.
+    n_particles : int, optional
+        Neurons per network N; 1024 by default, or as many as `init` has.
     step_size : float, default: 0.1
         Step size η in units of the mean-field time.
     n_steps : int, default: 1000
@@ -67,8 +76,8 @@ def simulate(
     seed : int, default: 0
         Seed of the noise and of the initial law. The noise of a particle depends only on seed,
         replica, step, particle and coordinate: not on N, threads, chunks or restarts.
-    n_replicas : int, default: 1
-        Independent networks R, run together.
+    n_replicas : int, optional
+        Independent networks R, run together; 1 by default, or as many as `init` has.
     integrator : str, default: "euler"
         ``"euler"`` or ``"exponential-euler"`` (exact in the λ part).
     save_at : sequence of int, optional
@@ -87,7 +96,8 @@ def simulate(
         Each step takes the normalised sum of this many increments of the Brownian path: a run
         with ``(step_size=m*h, substeps=m)`` sees the same path as one with ``step_size=h``.
     first_replica : int, default: 0
-        Noise index of the first replica.
+        Noise index of the first replica. Mean-field paths and the clouds of rate studies use
+        indices from 2^31 on.
     checkpoint : path-like, optional
         File in which progress is kept. An existing one is continued, to the same bits.
     progress : callable, optional
@@ -122,20 +132,23 @@ def simulate(
     (4, 2, 64)
     """
     n_steps = checks.count("n_steps", n_steps, minimum=0)
-    n_particles = checks.count("n_particles", n_particles)
-    n_replicas = checks.count("n_replicas", n_replicas)
+    given = (init.n_particles, init.n_replicas) if isinstance(init, Particles) else (1024, 1)
+    n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
+    n_replicas = checks.count("n_replicas", given[1] if n_replicas is None else n_replicas)
     steps = saved_steps(save_at, n_steps)
+    step_size = checks.positive("step_size", step_size)
     dynamics = Dynamics(
         problem=problem,
         integrator=get_integrator(integrator),
-        step_size=checks.positive("step_size", step_size),
+        step_size=step_size,
         temperatures=temperatures(problem, temperature, n_steps),
         seed=checks.seed(seed),
         first_replica=checks.count("first_replica", first_replica, minimum=0),
         substeps=checks.count("substeps", substeps),
-        drive=None if drive is None else _drive(problem, drive, n_steps),
-        dtype=checks.choice("dtype", dtype, ("float64", "float32")),
+        drive=None if drive is None else _drive(problem, drive, step_size, n_steps),
+        dtype=checks.precision(dtype),
     )
+    _check_counters(dynamics, n_particles, n_replicas)
     start = initial_state(dynamics, init, n_particles, n_replicas)
     states = march(
         dynamics,
@@ -167,7 +180,7 @@ def saved_steps(save_at: Sequence[int] | None, n_steps: int) -> NDArray[np.int64
     """Return the saved steps, ascending and without repetition."""
     if save_at is None:
         return np.unique([0, n_steps])
-    steps = np.unique([checks.count("save_at", step, minimum=0) for step in save_at])
+    steps = np.array(checks.counts("save_at", save_at, minimum=0))
     if len(steps) == 0 or steps[-1] > n_steps:
         raise ValueError(
             f"save_at must hold steps between 0 and n_steps={n_steps}, got {list(save_at)}."
@@ -195,18 +208,19 @@ def initial_state(
     """Return the state at step 0, shape (R, C, N), in the dtype of the run."""
     problem = dynamics.problem
     if not isinstance(init, Particles):
-        law = as_initial_law(init)
+        law = as_initial_law(init, "a law's name, an InitialLaw or Particles")
         replicas = range(dynamics.first_replica, dynamics.first_replica + n_replicas)
         state = np.empty((n_replicas, problem.n_coordinates, n_particles), dynamics.dtype)
         for r, replica in enumerate(replicas):
             state[r] = law.sample(problem, n_particles, seed=dynamics.seed, replica=replica)
         return state
+    _check_layout(problem, init)
     points = init.coordinates
     shape = (n_replicas, n_particles, problem.n_coordinates)
     if points.shape not in (shape, (1, *shape[1:])):
         raise ValueError(
-            f"init holds particles of shape (replicas, particles, coordinates) = {points.shape}, "
-            f"but this run needs {shape}; set n_replicas and n_particles to match."
+            f"init holds {init.n_replicas} replicas of {init.n_particles} particles, but this run "
+            f"has n_replicas={n_replicas} and n_particles={n_particles}; leave those two out."
         )
     if not np.isfinite(points).all():
         raise ValueError("init holds NaN or infinite particles; start from finite ones.")
@@ -221,9 +235,43 @@ def as_particles(problem: Problem, state: Array) -> Particles:
     )
 
 
-def _drive(problem: Problem, drive: ArrayLike, n_steps: int) -> NDArray[np.float64]:
+def _check_counters(dynamics: Dynamics, n_particles: int, n_replicas: int) -> None:
+    """Refuse runs whose noise would need counters beyond 32 bits and so repeat itself."""
+    if n_particles > 2**32 or dynamics.n_steps * dynamics.substeps > 2**32:
+        raise ValueError("n_particles and n_steps * substeps must not exceed 2**32.")
+    if dynamics.first_replica + n_replicas > 2**32:
+        raise ValueError("first_replica + n_replicas must not exceed 2**32.")
+
+
+def _check_layout(problem: Problem, init: Particles) -> None:
+    """Refuse particles whose coordinates mean something else in `problem`."""
+    outputs = init.a.shape[2] if init.a.ndim == 3 else 1
+    has = (outputs, init.w.shape[2], init.b is not None)
+    wanted = (problem.n_outputs, problem.n_features, problem.bias)
+    if has != wanted:
+        raise ValueError(
+            f"init holds particles of (outputs, features, bias) = {has}, but the problem has "
+            f"{wanted}."
+        )
+
+
+def _drive(
+    problem: Problem, drive: ArrayLike | Driver, step_size: float, n_steps: int
+) -> NDArray[np.float64]:
     """Return the driving predictions of every step, shape (n_steps, n, k)."""
-    values = np.asarray(getattr(drive, "predictions", drive), dtype=float)
+    if isinstance(drive, Driver):
+        if drive.problem.fingerprint != problem.fingerprint or drive.step_size != step_size:
+            raise ValueError(
+                "drive was computed for another problem or step_size; compute the path with the "
+                "settings of this run, or pass its predictions as an array."
+            )
+        drive = drive.predictions
+    try:
+        values = np.asarray(drive, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"drive must be an array of predictions or a MeanFieldPath, got {type(drive).__name__}."
+        ) from None
     if values.ndim == 2:
         values = values[..., None]
     wanted = (problem.n_data, problem.n_outputs)

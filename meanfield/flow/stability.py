@@ -14,7 +14,7 @@ from meanfield.flow.dynamics import Diverged, Dynamics
 _EVALUATIONS = 2**30
 _PARTICLES = 1024
 _REPLICAS = 16
-_HALVINGS = 12
+_HALVINGS = 60
 
 
 def divergence_error(
@@ -41,7 +41,7 @@ def divergence_error(
         f"step_size={stable:.3g} stayed finite when tried for {n_steps} steps."
         if stable is not None
         else f"no step size down to {dynamics.step_size / 2**_HALVINGS:.1g} helped: scale the "
-        "inputs or the initial law down, or raise l2."
+        "inputs or the initial law down."
     )
     return DivergenceError(
         f"The run with step_size={dynamics.step_size:g} diverged at step {diverged.step} of "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
 from meanfield.flow.checkpoint import Checkpoint
@@ -51,7 +51,7 @@ class MeanFieldPath:
     details : object
         Further results of the method: the `GaussianClosure` for ``"gaussian"``.
     settings : dict
-        Integrator and initial law, which a study of this path must share.
+        ``integrator``, ``init`` and ``temperatures``, which a study of this path must share.
     """
 
     predictions: NDArray[np.float64]
@@ -91,7 +91,7 @@ def mean_field(
     seed: int = 0,
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
-    dtype: str = "float64",
+    dtype: DTypeLike = "float64",
     temperature: ArrayLike | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -148,6 +148,9 @@ def mean_field(
     step_size = checks.positive("step_size", step_size)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)
+    seed = checks.seed(seed)
+    dtype = checks.precision(dtype)
+    n_particles = checks.count("n_particles", n_particles)
     settings = {
         "integrator": get_integrator(integrator).name,
         "init": law,
@@ -160,11 +163,11 @@ def mean_field(
         integrator=get_integrator(integrator),
         step_size=step_size,
         temperatures=taus,
-        seed=checks.seed(seed),
+        seed=seed,
         first_replica=REFERENCE_REPLICA,
-        dtype=checks.choice("dtype", dtype, ("float64", "float32")),
+        dtype=dtype,
     )
-    start = initial_state(dynamics, law, checks.count("n_particles", n_particles), 1)
+    start = initial_state(dynamics, law, n_particles, 1)
     path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs))
     last = np.array([n_steps])
     store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))

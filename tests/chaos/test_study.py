@@ -86,6 +86,12 @@ def test_default_reference_is_large_enough(tanh):
     assert study.reference_path(plan).n_particles == 3200
 
 
+def test_step_zero_is_left_out(tanh):
+    assert study.plan_chaos(tanh, [8, 16, 32], 8, step_size=0.3, n_steps=9, times=[0, 9]).times == (
+        9,
+    )
+
+
 def test_default_times_show_the_late_half():
     times = np.array(study.default_times(400))
     assert times[-1] == 400
@@ -99,16 +105,18 @@ def test_default_times_show_the_late_half():
     [
         ({"particle_counts": [8, 16]}, "at least three sizes"),
         ({"particle_counts": [8, 16, 0]}, "particle_counts must be an integer of at least 1"),
-        ({"n_replicas": 3}, "n_replicas must be an integer of at least 4"),
+        ({"n_replicas": 3}, "n_replicas must be at least 4 to give intervals"),
         ({"times": [40]}, "times must be steps between 1 and n_steps=30"),
         ({"times": []}, "times must be steps"),
         ({"cloud_size": 8}, "cloud_size must be at least the largest particle count 32"),
+        ({"particle_counts": 32}, "particle_counts must be a sequence of integers"),
+        ({"reference": np.zeros((31, 16))}, "reference must be a MeanFieldPath"),
         ({"step_size": -1}, "step_size must be greater than 0"),
     ],
 )
 def test_bad_arguments_are_named(tanh, arguments, message):
     settings = {"particle_counts": [8, 16, 32], "n_replicas": 8, **SMALL, **arguments}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         mf.chaos_rates(tanh, **settings)
 
 

@@ -273,6 +273,12 @@ class TestDivergence:
         assert error.stable_step_size < 60
         mf.simulate(problem, 32, error.stable_step_size, 400, n_replicas=3)
 
+    def test_a_step_size_is_found_from_far_off(self, data):
+        problem = mf.Problem(*data, activation="relu")
+        with pytest.raises(mf.DivergenceError) as caught:
+            mf.simulate(problem, 16, 1e6, 100)
+        assert 0.1 < caught.value.stable_step_size < 100
+
     def test_replica_is_counted_within_the_run(self, data):
         problem = mf.Problem(*data, activation="relu", l2=0.0, temperature=0.0)
         with pytest.raises(mf.DivergenceError) as caught:
@@ -297,15 +303,51 @@ class TestDivergence:
         ({"temperature": np.ones(3)}, "temperature must be one number or one per step"),
         ({"drive": np.zeros((3, 23))}, "drive must hold the predictions of at least n_steps=10"),
         ({"drive": np.full((11, 23), np.nan)}, "drive holds NaN"),
-        ({"init": 3}, "init must be the name of a law"),
+        ({"init": 3}, "init must be a law's name, an InitialLaw or Particles, got int"),
         ({"n_replicas": 0}, "n_replicas must be"),
         ({"substeps": 0}, "substeps must be"),
+        ({"substeps": 2**30}, "must not exceed"),
+        ({"first_replica": 2**32}, "must not exceed"),
+        ({"save_at": 5}, "save_at must be a sequence of integers, got 5"),
+        ({"step_size": "0.1"}, "step_size must be a number"),
+        ({"step_size": True}, "step_size must be a number"),
+        ({"drive": "flow"}, "drive must be an array of predictions or a MeanFieldPath, got str"),
     ],
 )
 def test_bad_arguments_are_named(problem, arguments, message):
     settings = {"n_particles": 8, "step_size": 0.1, "n_steps": 10, **arguments}
     with pytest.raises((ValueError, TypeError), match=message):
         mf.simulate(problem, **settings)
+
+
+def test_convenient_spellings(problem):
+    plain = mf.simulate(problem, 8, 0.1, 10, save_at=[0, 5, 10], dtype="float32")
+    spelled = mf.simulate(
+        problem, 8, np.array(0.1), 10, save_at=np.linspace(0, 10, 3), dtype=np.float32
+    )
+    assert same(plain, spelled)
+    again = mf.simulate(problem, step_size=0.1, n_steps=0, init=plain.particles)
+    assert (again.particles.n_particles, again.particles.n_replicas) == (8, 1)
+    np.testing.assert_array_equal(plain.particles[0].w, plain.particles.w)
+
+
+def test_particles_of_another_layout_are_refused():
+    """Three outputs and three inputs have as many coordinates as one output and five inputs."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(9, 3))
+    three = mf.simulate(mf.Problem(X, np.c_[X[:, 0], X[:, 1], X[:, 2]]), 4, 0.1, 1).particles
+    wide = mf.Problem(rng.normal(size=(9, 5)), X[:, 0])
+    with pytest.raises(ValueError, match=r"\(3, 3, True\), but the problem has \(1, 5, True\)"):
+        mf.simulate(wide, init=three)
+
+
+def test_a_path_of_other_dynamics_is_no_drive(problem, data):
+    path = mf.mean_field(problem, n_particles=32, step_size=0.1, n_steps=10)
+    mf.simulate(problem, 4, 0.1, 10, drive=path)
+    other = mf.Problem(*data, activation="sin", l2=0.03, temperature=0.01)
+    for settings in ((problem, 4, 0.05, 10), (other, 4, 0.1, 10)):
+        with pytest.raises(ValueError, match="drive was computed for another problem or step"):
+            mf.simulate(*settings, drive=path)
 
 
 def test_predict_checks_its_inputs(problem):
