@@ -37,11 +37,7 @@ def counts(name: str, values: object, minimum: int = 1) -> list[int]:
 
 def real(name: str, value: object) -> float:
     """Return `value` as a finite float."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {_short(value)}.")
-    number = float(value)
+    number = _number(name, value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value!r}.")
     return number
@@ -57,17 +53,17 @@ def positive(name: str, value: object) -> float:
 
 def nonnegative(name: str, value: object) -> float:
     """Return `value` as a finite float of at least zero."""
-    number = real(name, value)
-    if number < 0:
-        raise ValueError(f"{name} must be at least 0, got {value!r}.")
-    return number
+    number = _number(name, value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be finite and not negative, got {number}.")
+    return number + 0.0  # no negative zero
 
 
 def choice(name: str, value: object, options: Iterable[str]) -> str:
     """Return `value` if it is one of `options`."""
     options = list(options)
     if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{name} is {_short(value)}, which is not known.{suggest(value, options)}")
+        raise ValueError(f"Unknown {name} {_short(value)}.{suggest(value, options)}")
     return value
 
 
@@ -86,6 +82,14 @@ def seed(value: object) -> int:
     if number >= 2**64:
         raise ValueError(f"seed must be below 2**64, got {value!r}.")
     return number
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {_short(value)}.")
+    return float(value)
 
 
 def _short(value: object) -> str:

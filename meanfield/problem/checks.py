@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from meanfield.errors import suggest
 from meanfield.problem.losses import Loss
 
 _ENCODE = "np.unique({0}, return_inverse=True)[1]"
@@ -194,92 +190,3 @@ def _some(y: np.ndarray) -> str:
     """Show the distinct values, a few of them."""
     found = [f"{value:g}" for value in np.unique(y)[:6]]
     return "{" + ", ".join(found[:5]) + (", …" if len(found) > 5 else "") + "}"
-
-
-def as_nonnegative(value: Any, name: str) -> float:
-    """Return a finite number that is not negative.
-
-    Parameters
-    ----------
-    value : float
-        The number.
-    name : str
-        What to call it in an error.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not a number.
-    ValueError
-        If `value` is negative, NaN or infinite.
-    """
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, got {value!r}.")
-    number = float(value)
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name} must be finite and not negative, got {number}.")
-    return number + 0.0
-
-
-def as_count(value: Any, name: str, minimum: int = 1) -> int:
-    """Return an integer that is not too small.
-
-    Parameters
-    ----------
-    value : int
-        The number.
-    name : str
-        What to call it in an error.
-    minimum : int
-        Least value allowed.
-
-    Returns
-    -------
-    int
-        The number.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not an integer.
-    ValueError
-        If `value` is less than `minimum`.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
-    if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value}.")
-    return int(value)
-
-
-def one_of(value: str, name: str, options: Iterable[str]) -> str:
-    """Return a name that is among the options.
-
-    Parameters
-    ----------
-    value : str
-        The name.
-    name : str
-        What to call the argument in an error.
-    options : iterable of str
-        Names allowed.
-
-    Returns
-    -------
-    str
-        The name.
-
-    Raises
-    ------
-    ValueError
-        If `value` is not among `options`.
-    """
-    options = list(options)
-    if value not in options:
-        raise ValueError(f"Unknown {name} {value!r}.{suggest(value, options)}")
-    return value

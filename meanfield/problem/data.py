@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from meanfield.problem.checks import as_count, as_inputs, as_nonnegative, as_numbers, one_of
+from meanfield import checks
+from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import generator
 from meanfield.problem.problem import Problem
 from meanfield.problem.targets import Target
@@ -152,7 +153,7 @@ def from_arrays(
     ValueError
         If arrays disagree in shape or an option is out of range.
     """
-    one_of(standardize, "standardize", get_args(Standardization))
+    checks.choice("standardize", standardize, get_args(Standardization))
     X, y = _pair(X, y, "")
     info = {"source": "arrays", **(info or {}), "standardize": standardize}
     rows, test_rows = _split(y, test_fraction, split_seed, n_samples, stratify)
@@ -203,7 +204,7 @@ def _split(
     y: np.ndarray, test_fraction: float, seed: int, n_samples: int | None, stratify: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose training and held-out rows, each in ascending order."""
-    if as_nonnegative(test_fraction, "test_fraction") >= 1:
+    if checks.nonnegative("test_fraction", test_fraction) >= 1:
         raise ValueError(f"test_fraction must be below 1, got {test_fraction}.")
     order = generator(seed, 0).permutation(len(y))
     if stratify:
@@ -212,7 +213,7 @@ def _split(
     n_left = len(y) - n_test
     if n_left == 0:
         raise ValueError(f"test_fraction={test_fraction} leaves none of {len(y)} rows to train on.")
-    n_train = n_left if n_samples is None else as_count(n_samples, "n_samples")
+    n_train = n_left if n_samples is None else checks.count("n_samples", n_samples)
     if n_train > n_left:
         raise ValueError(f"n_samples must be at most the {n_left} training rows, got {n_samples}.")
     return np.sort(order[n_test:][:n_train]), np.sort(order[:n_test])

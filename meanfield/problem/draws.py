@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from meanfield.problem.checks import as_count, as_nonnegative, one_of
+from meanfield import checks
 
 InputLaw = Literal["gaussian", "uniform-cube", "sphere", "rademacher"]
 """Names of the input laws; each is centred with unit covariance."""
@@ -17,7 +17,7 @@ _MAX_DRAWS = 10_000
 
 def generator(seed: int, stream: int) -> np.random.Generator:
     """Return the Philox generator of one stream of a seed; streams are independent."""
-    sequence = np.random.SeedSequence((as_count(seed, "seed", minimum=0), stream))
+    sequence = np.random.SeedSequence((checks.count("seed", seed, minimum=0), stream))
     return np.random.Generator(np.random.Philox(sequence))
 
 
@@ -50,7 +50,7 @@ def draw_inputs(
     ValueError
         If the law is unknown.
     """
-    one_of(law, "inputs", get_args(InputLaw))
+    checks.choice("inputs", law, get_args(InputLaw))
     if law == "gaussian":
         return rng.standard_normal((n_points, n_features))
     if law == "sphere":
@@ -71,7 +71,7 @@ def directions_apart(
     rng: np.random.Generator, n_atoms: int, n_features: int, min_angle: float
 ) -> np.ndarray:
     """Draw unit vectors one after the other, each until it is far from those before."""
-    if as_nonnegative(min_angle, "min_angle") > 90:
+    if checks.nonnegative("min_angle", min_angle) > 90:
         raise ValueError(f"min_angle must be 0 to 90 degrees, got {min_angle}.")
     limit = math.cos(math.radians(min_angle))
     chosen = np.empty((n_atoms, n_features))

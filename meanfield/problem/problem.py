@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from meanfield import checks
 from meanfield.errors import suggest
 from meanfield.problem.activations import Activation, get_activation
-from meanfield.problem.checks import as_inputs, as_nonnegative, as_targets
+from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
 
 PARAMETERS = ("a", "w", "b")
@@ -148,7 +149,7 @@ class Problem:
             train=_train(train, bool(bias)),
             l2_output=l2_output,
             l2_input=l2_input,
-            temperature=as_nonnegative(temperature, "temperature"),
+            temperature=checks.nonnegative("temperature", temperature),
             X_test=X_test,
             y_test=y_test,
             targets_test=targets_test,
@@ -321,8 +322,8 @@ def _l2(l2: Any) -> tuple[float, float]:
     if isinstance(l2, tuple | list | np.ndarray) and np.ndim(l2) == 1:
         if len(l2) != 2:
             raise ValueError(f"l2 must be one number or (output, input), got {len(l2)} numbers.")
-        return as_nonnegative(l2[0], "l2[0]"), as_nonnegative(l2[1], "l2[1]")
-    return (as_nonnegative(l2, "l2"),) * 2
+        return checks.nonnegative("l2[0]", l2[0]), checks.nonnegative("l2[1]", l2[1])
+    return (checks.nonnegative("l2", l2),) * 2
 
 
 def _train(train: Iterable[str], bias: bool) -> tuple[str, ...]:

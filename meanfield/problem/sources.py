@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from meanfield import checks
 from meanfield.errors import suggest
 from meanfield.problem import bundled, files, synthetic
-from meanfield.problem.checks import one_of
 from meanfield.problem.data import Data
 
 SOURCES: Mapping[str, Callable[..., Data]] = MappingProxyType(
@@ -56,7 +56,7 @@ def load(source: str, **options: Any) -> Data:
     >>> load("parity", n_features=5, coordinates=[0, 1], n_train=8).X.shape
     (8, 5)
     """
-    loader = SOURCES[one_of(source, "source", SOURCES)]
+    loader = SOURCES[checks.choice("source", source, SOURCES)]
     parameters = inspect.signature(loader).parameters
     for name in options:
         if name not in parameters:

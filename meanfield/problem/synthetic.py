@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from meanfield.problem.checks import as_count, as_nonnegative, one_of
+from meanfield import checks
 from meanfield.problem.data import Data
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
@@ -60,9 +60,9 @@ def from_target(
     ValueError
         If an option is out of range.
     """
-    one_of(labels, "labels", get_args(Labels))
-    n_train, n_test = as_count(n_train, "n_train"), as_count(n_test, "n_test", minimum=0)
-    noise = as_nonnegative(noise, "noise")
+    checks.choice("labels", labels, get_args(Labels))
+    n_train, n_test = checks.count("n_train", n_train), checks.count("n_test", n_test, minimum=0)
+    noise = checks.nonnegative("noise", noise)
 
     def draw(n_points: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
         X = draw_inputs(inputs, n_points, target.n_features, generator(seed, stream))

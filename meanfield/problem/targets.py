@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from meanfield import checks
 from meanfield.problem.activations import Activation, get_activation
-from meanfield.problem.checks import as_count, as_inputs, as_nonnegative, as_numbers
+from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import directions_apart, generator, unit_rows
 
 
@@ -183,15 +184,15 @@ class Teacher(Target):
         ValueError
             If `min_angle` leaves no room for the directions, or a number is out of range.
         """
-        n_features = as_count(n_features, "n_features")
-        n_atoms = as_count(n_atoms, "n_atoms")
-        n_outputs = as_count(n_outputs, "n_outputs")
+        n_features = checks.count("n_features", n_features)
+        n_atoms = checks.count("n_atoms", n_atoms)
+        n_outputs = checks.count("n_outputs", n_outputs)
         rng = generator(seed, 0)
         w = directions_apart(rng, n_atoms, n_features, min_angle)
         w *= _norms(weight_norm, n_atoms, "weight_norm")[:, None]
         a = unit_rows(rng, n_atoms, n_outputs)
         a *= _norms(output_norm, n_atoms, "output_norm")[:, None]
-        b = as_nonnegative(bias_scale, "bias_scale") * rng.standard_normal(n_atoms)
+        b = checks.nonnegative("bias_scale", bias_scale) * rng.standard_normal(n_atoms)
         return cls(a[:, 0] if n_outputs == 1 else a, w, b if bias else None, activation)
 
     @property
@@ -245,7 +246,7 @@ class HermiteTarget(Target):
     coefficients: Mapping[tuple[int, ...], float]
 
     def __post_init__(self) -> None:
-        d = as_count(self.n_features, "n_features")
+        d = checks.count("n_features", self.n_features)
         if not isinstance(self.coefficients, Mapping) or not self.coefficients:
             raise ValueError('coefficients must map multi-indices to numbers, as in {"1,1": 1.0}.')
         full: dict[tuple[int, ...], float] = {}
@@ -336,7 +337,7 @@ class IndexTarget(Target):
         ValueError
             If ``r > d``, or the link does not fit.
         """
-        d, r = as_count(n_features, "n_features"), as_count(n_directions, "n_directions")
+        d, r = checks.count("n_features", n_features), checks.count("n_directions", n_directions)
         if r > d:
             raise ValueError(f"n_directions must be at most n_features = {d}, got {r}.")
         q, upper = np.linalg.qr(generator(seed, 0).standard_normal((d, r)))
@@ -381,8 +382,8 @@ class Parity(Target):
     coordinates: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        d = as_count(self.n_features, "n_features")
-        coordinates = tuple(as_count(i, "coordinates", minimum=0) for i in self.coordinates)
+        d = checks.count("n_features", self.n_features)
+        coordinates = tuple(checks.count("coordinates", i, minimum=0) for i in self.coordinates)
         distinct = sorted(set(coordinates))
         if not coordinates or len(distinct) < len(coordinates) or distinct[-1] >= d:
             raise ValueError(

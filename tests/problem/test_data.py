@@ -124,8 +124,8 @@ def test_data_of_its_own_held_out_part():
         ({"test_fraction": -0.1}, "test_fraction must be finite and not negative"),
         ({"test_fraction": 0.99}, "leaves none of 40 rows"),
         ({"n_samples": 41}, "n_samples must be at most the 40 training rows, got 41"),
-        ({"n_samples": 0}, "n_samples must be at least 1"),
-        ({"split_seed": -1}, "seed must be at least 0"),
+        ({"n_samples": 0}, "n_samples must be an integer of at least 1"),
+        ({"split_seed": -1}, "seed must be an integer of at least 0"),
         ({"X_test": X}, "y_test is missing; give both or neither"),
         ({"X_test": X, "y_test": Y, "test_fraction": 0.2}, "test_fraction must be 0"),
         ({"X_test": X[:, :2], "y_test": Y}, "must have the columns of X (40, 3)"),
@@ -314,5 +314,5 @@ def test_load_names_what_is_wrong():
         load("parity", **SYNTHETIC["parity"], inputs="gausian")
     with pytest.raises(ValueError, match=r"Unknown labels 'signs'. Did you mean 'sign'"):
         load("parity", **SYNTHETIC["parity"], labels="signs")
-    with pytest.raises(TypeError, match=r"n_train must be an integer, got 10\.0"):
-        load("parity", **SYNTHETIC["parity"], n_train=10.0)
+    with pytest.raises(TypeError, match=r"n_train must be an integer, got 10\.5"):
+        load("parity", **SYNTHETIC["parity"], n_train=10.5)

@@ -137,7 +137,7 @@ def test_every_target_is_a_recorded_value(target):
 def test_seed_decides_the_draw():
     assert Teacher.random(4, 3, seed=7) == Teacher.random(4, 3, seed=7)
     assert Teacher.random(4, 3, seed=7) != Teacher.random(4, 3, seed=8)
-    with pytest.raises(ValueError, match="seed must be at least 0"):
+    with pytest.raises(ValueError, match="seed must be an integer of at least 0"):
         Teacher.random(4, 3, seed=-1)
 
 
@@ -151,7 +151,7 @@ def test_seed_decides_the_draw():
         (lambda: Teacher.random(2, 2, min_angle=91), "0 to 90 degrees"),
         (lambda: Teacher.random(2, 2, weight_norm=[1, 2, 3]), "weight_norm must be one number"),
         (lambda: Teacher.random(2, 2, output_norm=0), "output_norm must be positive, got 0"),
-        (lambda: Teacher.random(2, 0), "n_atoms must be at least 1, got 0"),
+        (lambda: Teacher.random(2, 0), "n_atoms must be an integer of at least 1, got 0"),
         (lambda: HermiteTarget(2, {}), "coefficients must map multi-indices to numbers"),
         (lambda: HermiteTarget(2, {"1,0": 1.0, "1": 2.0}), "multi-index (1, 0) twice"),
         (lambda: HermiteTarget(2, {"1,2,3": 1.0}), "1 to 2 degrees, none negative"),
