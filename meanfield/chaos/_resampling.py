@@ -1,0 +1,141 @@
+"""Intervals and tests over replicas: studentised bootstrap, jackknife, one-sided t, Hotelling.
+
+`values` has shape (K, R): K particle counts (or times) by R replicas. A replica is resampled with
+all its K values, because they share their noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+Interval = tuple[float, float]
+
+LEVEL = 0.95
+RESAMPLES = 2000
+UNKNOWN: Interval = (math.nan, math.nan)
+
+
+def draw_repeats(n_replicas: int, seed: int) -> Array:
+    """Return how often each replica occurs in each resample, shape (RESAMPLES, R)."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    chosen = rng.integers(n_replicas, size=(RESAMPLES, n_replicas))
+    chosen += n_replicas * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(chosen.ravel(), minlength=RESAMPLES * n_replicas)
+    return counts.reshape(RESAMPLES, n_replicas).astype(float)
+
+
+def bootstrap_t(
+    values: Array,
+    function: Callable[[Array], Array],
+    gradient: Callable[[Array], Array],
+    repeats: Array,
+) -> tuple[float, Interval]:
+    """Estimate a smooth function of the K replica means, with a symmetric bootstrap-t interval.
+
+    Both callables take means of shape (..., K); `gradient` returns (..., K). Every resample is
+    divided by its own delta-method error: t* = (g* − g) / se*, and the interval is
+    g ± se · quantile(|t*|). `repeats` comes from `draw_repeats`.
+    """
+    n_replicas = values.shape[1]
+
+    def with_error(repeats: Array) -> tuple[Array, Array]:
+        means = repeats @ values.T / n_replicas
+        slopes = gradient(means)
+        second = np.einsum("br,br->b", repeats, (slopes @ values) ** 2) / n_replicas
+        variance = second - np.sum(slopes * means, axis=-1) ** 2
+        # Below rounding the replicas agree.
+        rounding = 1e-13 * np.sum(np.abs(slopes * means), axis=-1)
+        variance = np.where(variance > rounding**2, variance, 0.0)
+        return function(means), np.sqrt(variance / (n_replicas - 1))
+
+    estimate, error = (float(x[0]) for x in with_error(np.ones((1, n_replicas))))
+    if error == 0:
+        return estimate, (estimate, estimate)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        starred, errors = with_error(repeats)
+        distances = np.abs(starred - estimate) / errors
+    # A resample that has no estimate or no spread counts as arbitrarily far off.
+    distances = np.where(np.isnan(distances), np.inf, distances)
+    half = error * float(np.quantile(distances, LEVEL, method="higher"))
+    return estimate, (estimate - half, estimate + half)
+
+
+def log_mean_interval(values: Array, weights: Array, repeats: Array) -> tuple[float, Interval]:
+    """Estimate Σ_k weights_k mean_k, positive, with an interval that stays positive."""
+    if weights @ values.mean(axis=1) <= 0:
+        return bootstrap_t(
+            values, lambda m: m @ weights, lambda m: np.broadcast_to(weights, m.shape), repeats
+        )
+    log_value, (low, high) = bootstrap_t(
+        values,
+        lambda m: np.log(m @ weights),
+        lambda m: weights / (m @ weights)[..., None],
+        repeats,
+    )
+    return math.exp(log_value), (math.exp(low), math.exp(high))
+
+
+def jackknife_error(left_out: Array) -> Array:
+    """Return the jackknife standard error from left-out estimates along the last axis."""
+    return np.sqrt((left_out.shape[-1] - 1) * np.var(left_out, axis=-1))
+
+
+def slope_weights(x: Array) -> Array:
+    """Weights w of the least-squares slope: slope = w · y."""
+    centered = x - x.mean()
+    return centered / (centered @ centered)
+
+
+def floor_test(counts: Array, values: Array, expected_slope: float) -> tuple[float, float]:
+    """Test for a floor that does not fall with N; return its share at the largest N, p-value.
+
+    Model: N^-s · mean = c + floor · N^-s, and from five counts on + c₁ / N, so that the next order
+    of the power law is not taken for a floor. The relative error of a replica hardly depends on
+    N, so plain least squares suits; the fitted floor is a mean over replicas: one-sided t test.
+    """
+    scale = counts**-expected_slope
+    columns = [scale / scale.max(), np.ones_like(counts), counts.min() / counts]
+    design = np.stack(columns[: 3 if len(counts) >= 5 else 2], axis=1)
+    floor = (np.linalg.pinv(design)[0] * scale / scale.max()) @ values
+    share = float(floor.mean() / values[-1].mean())
+    error = float(floor.std(ddof=1)) / math.sqrt(len(floor))
+    if error <= 1e-12 * values[-1].mean():
+        return share, float(share < 1e-12)
+    return share, float(stats.t.sf(floor.mean() / error, len(floor) - 1))
+
+
+def line_test(counts: Array, values: Array, repeats: Array) -> float:
+    """Return the bootstrap p-value of the log means lying on one line in log N.
+
+    Hotelling's statistic of the residuals, against its own bootstrap distribution: its F
+    distribution needs Gaussian data. NaN with too few replicas for the number of counts.
+    """
+    n_counts, n_replicas = values.shape
+    if n_replicas <= n_counts - 2:
+        return math.nan
+    design = np.stack([np.ones(n_counts), np.log(counts)], axis=1)
+    off_line = np.linalg.svd(design)[0][:, 2:].T
+    residual = off_line @ np.log(values.mean(axis=1))
+    if np.abs(residual).max() < 1e-10:
+        return 1.0
+
+    def statistic(repeats: Array, center: Array | float) -> Array:
+        means = repeats @ values.T / n_replicas
+        distance = np.log(means) @ off_line.T - center
+        # The influence of each replica has mean zero, for off_line · 1 = 0.
+        influence = (off_line / means[:, None, :]) @ values
+        spread = (influence * repeats[:, None, :]) @ influence.swapaxes(1, 2)
+        # Resamples with too few different replicas count as far off.
+        spread += 1e-12 * np.eye(len(off_line))
+        return np.einsum("bq,bq->b", distance, np.linalg.solve(spread, distance[..., None])[..., 0])
+
+    observed = statistic(np.ones((1, n_replicas)), 0.0)[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exceeded = ~(statistic(repeats, residual) < observed)
+    return float((1 + exceeded.sum()) / (1 + len(repeats)))
