@@ -1,0 +1,105 @@
+"""What this machine can do: the limits that the kernels are held against.
+
+    python -m scripts.benchmarks.bounds
+
+prints them as JSON. Rates are of one thread running alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import numba
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from meanfield.flow import block, kernels, sigma
+from meanfield.flow.simd import fma, lanes, load, store, zeros
+from meanfield.problem import get_activation
+
+_REPEATS = 9
+
+
+@numba.njit
+def _multiply_add(x, out, n):
+    a, z0, z1, z2, z3 = load(x, 0), zeros(x), zeros(x), zeros(x), zeros(x)
+    for _ in range(n):
+        z0, z1, z2, z3 = fma(a, a, z0), fma(a, a, z1), fma(a, a, z2), fma(a, a, z3)
+    store(out, 0, z0 + z1 + z2 + z3)
+
+
+@numba.njit
+def _read(x, out):
+    total = zeros(x)
+    for i in range(0, x.size, lanes(x)):
+        total = total + load(x, i)
+    store(out, 0, total)
+
+
+@numba.njit
+def _write(x, out):
+    value = load(out, 0)
+    for i in range(0, x.size, lanes(x)):
+        store(x, i, value)
+
+
+@numba.njit
+def _activate(address, scratch, n):
+    for _ in range(n):
+        block.predict_rows(
+            address, scratch.tile, 0, scratch.theta, 0, scratch.sums, 0,
+            scratch.kept, 0, scratch.kept, 0, 1, block.ROWS, False,
+        )  # fmt: skip
+
+
+def best(function: Callable, *args: object) -> float:
+    """Shortest of several timed calls, after one that compiles."""
+    function(*args)
+    times = []
+    for _ in range(_REPEATS):
+        begin = time.perf_counter()
+        function(*args)
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """The limits, per float type."""
+    return {dtype: _of_type(np.dtype(dtype)) for dtype in ("float64", "float32")}
+
+
+def _of_type(dtype: np.dtype) -> dict[str, float]:
+    aligned = kernels._aligned
+    x, out = aligned(2**24 // dtype.itemsize * 4, dtype), aligned(256, dtype)
+    x[:] = 1  # pages that were never written are not memory
+    matrix = np.ones((1024, 1024), dtype)
+    product = np.empty_like(matrix)
+    n = 20000
+    group = 2048 // dtype.itemsize // 8
+    result = {
+        "multiply_add_gflops": 2 * 4 * group * n / best(_multiply_add, x, out, n) / 1e9,
+        "read_gb_s": x.nbytes / best(_read, x, out) / 1e9,
+        "write_gb_s": x.nbytes / best(_write, x, out) / 1e9,
+    }
+    with threadpool_limits(1):
+        seconds = best(lambda: np.dot(matrix, matrix, out=product))
+    result["gemm_gflops"] = 2 * 1024**3 / seconds / 1e9
+    data = kernels._data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, 6, dtype)
+    scratch = kernels._scratch(data, 6, 1, 0)
+    for name in ("tanh", "relu", "silu", "gelu"):
+        address, _ = sigma.pointers(get_activation(name).code, dtype)
+        calls = 200
+        per_pair = best(_activate, address, scratch, calls) / (calls * block.ROWS * block.BLOCK)
+        result[f"{name}_ns"] = per_pair * 1e9
+    normals = np.empty((4, 2**16), dtype)
+    rows = np.arange(4)
+    result["gaussian_ns"] = (
+        best(kernels.fill_gaussians, normals, rows, 0, 0, 0, 0) / normals.size * 1e9
+    )
+    return result
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))
