@@ -27,12 +27,18 @@ _PUBLIC = {
     "simulate": "flow.simulate",
     "MeanFieldPath": "limit.mean_field",
     "mean_field": "limit.mean_field",
+    "StationaryLaw": "limit.stationary",
+    "stationary": "limit.stationary",
     "ChaosRates": "chaos.result",
     "chaos_rates": "chaos.study",
     "gaussian_wasserstein2": "chaos.transport",
     "matched_wasserstein2": "chaos.transport",
     "sliced_wasserstein2": "chaos.transport",
     "wasserstein2": "chaos.transport",
+    "canonical": "identify",
+    "equivalent": "identify",
+    "orbit_depth": "identify",
+    "variety_depth": "identify",
 }
 _SUBPACKAGES = ("problem", "flow", "limit", "chaos", "identify", "dictionary", "deep", "studies")
 

@@ -17,6 +17,8 @@ from meanfield.flow.integrators import get_integrator
 from meanfield.flow.march import Progress, march
 from meanfield.flow.particles import Particles
 from meanfield.flow.simulate import as_particles, initial_state, temperatures
+from meanfield.limit.chain import chain_law
+from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.gaussian import gaussian_closure
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 #: independent of them although the seed is the same.
 REFERENCE_REPLICA = 2**32 - 1
 
-METHODS = ("particles", "gaussian")
+METHODS = ("particles", "gaussian", "chain", "fokker-planck")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +45,14 @@ class MeanFieldPath:
     step_size : float
         Step size η.
     method : str
-        ``"particles"`` or ``"gaussian"``.
+        How it was computed, see `mean_field`.
     n_particles : int or None
         Size M of the system behind the path, whose error is O(1/M); None when it is exact.
     particles : Particles or None
         Its particles at the last step.
     details : object
-        Further results of the method: the `GaussianClosure` for ``"gaussian"``.
+        Further results of the method: a `GaussianClosure` for ``"gaussian"``, a `GridPath` with
+        the law and an error estimate for ``"chain"`` and ``"fokker-planck"``.
     settings : dict
         ``integrator``, ``init`` and ``temperatures``, which a study of this path must share.
     """
@@ -102,10 +105,13 @@ def mean_field(
     ----------
     problem : Problem
         Data, network, loss, λ and τ.
-    method : {"particles", "gaussian"}, default: "particles"
+    method : {"particles", "gaussian", "chain", "fokker-planck"}, default: "particles"
         ``"particles"``: one large system, with error O(1/n_particles) in mean square.
         ``"gaussian"``: the exact closure for the identity activation with `a` frozen at 1 and
         squared loss.
+        ``"chain"``: the law of the discrete scheme on a grid, for at most two trained parameters.
+        ``"fokker-planck"``: the law in continuous time on a grid, for at most two trained
+        parameters; it differs from that of the scheme by the scheme's own O(step_size).
     step_size : float, default: 0.1
         Step size η.
     n_steps : int, default: 1000
@@ -158,6 +164,8 @@ def mean_field(
     }
     if method == "gaussian":
         return _gaussian(problem, step_size, law, taus, settings)
+    if method in ("chain", "fokker-planck"):
+        return _on_grid(problem, method, step_size, law, taus, settings)
     dynamics = Dynamics(
         problem=problem,
         integrator=get_integrator(integrator),
@@ -179,6 +187,27 @@ def mean_field(
         method=method,
         n_particles=n_particles,
         particles=as_particles(problem, states[-1]),
+        settings=settings,
+    )
+
+
+def _on_grid(problem, method, step_size, law, temperatures, settings) -> MeanFieldPath:
+    shared = {
+        "step_size": step_size,
+        "n_steps": len(temperatures),
+        "init": law,
+        "temperature": temperatures,
+    }
+    if method == "chain":
+        grid = chain_law(problem, integrator=settings["integrator"], **shared)
+    else:
+        grid = fokker_planck(problem, **shared)
+    return MeanFieldPath(
+        predictions=grid.predictions,
+        problem=problem,
+        step_size=step_size,
+        method=method,
+        details=grid,
         settings=settings,
     )
 

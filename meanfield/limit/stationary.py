@@ -96,7 +96,18 @@ class StationaryLaw:
         return self._gibbs.log_density(theta.reshape(-1, p)).reshape(theta.shape[:-1])
 
     def density(self, theta: ArrayLike) -> Array:
-        """Density in the trained coordinates; see `log_density`."""
+        """Density in the trained coordinates.
+
+        Parameters
+        ----------
+        theta : array_like
+            Points, as for `log_density`.
+
+        Returns
+        -------
+        ndarray
+            ``exp`` of the `log_density`.
+        """
         return np.exp(self.log_density(theta))
 
     def predict(self, X: ArrayLike) -> Array:
@@ -118,11 +129,23 @@ class StationaryLaw:
         return outputs if self.problem.vector_output else outputs[:, 0]
 
     def mean(self) -> Array:
-        """Mean of the trained coordinates, shape (p,)."""
+        """Mean of the trained coordinates.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            ``∫ θ dµ_∞``.
+        """
         return self._gibbs.moments()[0]
 
     def covariance(self) -> Array:
-        """Covariance of the trained coordinates, shape (p, p)."""
+        """Covariance of the trained coordinates.
+
+        Returns
+        -------
+        ndarray, shape (p, p)
+            Of the law ``µ_∞``.
+        """
         return self._gibbs.moments()[1]
 
     def sample(self, n_particles: int, n_replicas: int = 1, seed: int = 0) -> Particles:

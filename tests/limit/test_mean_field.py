@@ -79,6 +79,20 @@ def test_gaussian_follows_scale_and_schedule():
     assert exact.n_particles is None
 
 
+def test_laws_on_a_grid_agree_with_a_large_system():
+    X = np.linspace(-2, 2, 8)[:, None]
+    problem = mf.Problem(X, np.tanh(X[:, 0]), bias=False, train=("w",), l2=0.2, temperature=0.1)
+    settings = {"step_size": 0.1, "n_steps": 20}
+    chain = mf.mean_field(problem, "chain", **settings)
+    large = mf.mean_field(problem, n_particles=2**16, **settings)
+    np.testing.assert_allclose(large.predictions, chain.predictions, atol=4 / 2**8)
+    continuous = mf.mean_field(problem, "fokker-planck", **settings)
+    assert 1e-5 < np.max(np.abs(continuous.predictions - chain.predictions)) < 0.05
+    assert chain.details.error.max() < 1e-6
+    rates = mf.chaos_rates(problem, [8, 16, 32], 24, reference=chain, cloud_replicas=0, **settings)
+    assert rates.fits["coupling"].agrees
+
+
 def test_methods_that_do_not_apply_say_why(problem):
     with pytest.raises(ValueError, match="activation is 'tanh'"):
         mf.mean_field(problem, "gaussian", **SETTINGS)
