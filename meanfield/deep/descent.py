@@ -96,6 +96,9 @@ def concatenate(records: list[Record]) -> Record:
 def descend(network: Network, task: Task) -> Record:
     """Train a network and record it.
 
+    Full-batch descent whose error signals are all within rounding errors stands still: when a saved
+    step finds it so, the record repeats itself from there on.
+
     Raises
     ------
     NotFiniteError
@@ -121,13 +124,13 @@ def descend(network: Network, task: Task) -> Record:
         if task.saved[step]:
             present = everything.take(train)
             start = start or present.h
-            saved.append(
-                {
-                    **_features(present, start),
-                    **_motion(network.rates, task, rows, batch, dh, chi),
-                    "ranks": network.ranks(),
-                }
-            )
+            observed = _features(present, start)
+            observed |= _motion(network.rates, task, rows, batch, dh, chi)
+            saved.append(observed | {"ranks": network.ranks()})
+            if task.is_still(chi):
+                predictions += predictions[-1:] * int(task.predicted[step + 1 :].sum())
+                saved += saved[-1:] * int(task.saved[step + 1 :].sum())
+                break
         if not last:
             network.update(rows, batch, dh, chi)
     return Record(

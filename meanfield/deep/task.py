@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from meanfield.checks import choice, count, nonnegative
+from meanfield.checks import choice, count, counts, nonnegative
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
@@ -78,6 +78,12 @@ class Task:
         if self.loss.name == "squared":
             return f.dtype.type(2 * self.error_scale) * (f - targets)
         return f.dtype.type(self.error_scale) * (-targets * special.expit(-targets * f))
+
+    def is_still(self, chi: np.ndarray) -> bool:
+        """Return whether full-batch error signals are no larger than rounding errors."""
+        size = self.error_scale * max(1.0, float(np.abs(self.targets).max()))
+        bound = 16 * float(np.finfo(chi.dtype).eps) * size
+        return self.batches is None and bool((np.abs(chi) <= bound).all())
 
     def curvature(self, f: np.ndarray) -> np.ndarray:
         """Return ``∂χ/∂f``."""
@@ -176,8 +182,8 @@ def _saved_steps(save_at: Sequence[int] | None, n_steps: int) -> np.ndarray:
         saved[:11] = True
         saved[np.linspace(0, n_steps, 31).round().astype(int)] = True
         return saved
-    steps = [count("each of save_at", step, minimum=0) for step in save_at]
-    if any(step > n_steps for step in steps):
-        raise ValueError(f"save_at goes up to {max(steps)}, but n_steps is {n_steps}.")
+    steps = counts("save_at", save_at, minimum=0)
+    if steps and steps[-1] > n_steps:
+        raise ValueError(f"save_at goes up to {steps[-1]}, but n_steps is {n_steps}.")
     saved[[0, *steps, n_steps]] = True
     return saved

@@ -146,7 +146,9 @@ def train(
     Notes
     -----
     [RFL] §3, Table 2, Appendices A and B. The low-rank engine draws the same initial matrices; it
-    agrees with the dense one to rounding as `tol` goes to zero.
+    agrees with the dense one to rounding as `tol` goes to zero. Once all error signals of
+    full-batch training are within rounding errors, nothing moves any more, and the rest of the run
+    is filled in.
     """
     task = make_task(
         X,
@@ -168,7 +170,7 @@ def train(
         parametrization=get_parametrization(parametrization),
         weight_variance=as_scales(weight_variance, "weight_variance"),
         rate_scale=as_scales(rate_scale, "rate_scale"),
-        dtype=np.dtype(checks.choice("dtype", dtype, ("float64", "float32"))),
+        dtype=np.dtype(checks.precision(dtype)),
         engine=checks.choice("engine", engine, ENGINES),
         tol=checks.nonnegative("tol", tol),
     )

@@ -174,11 +174,11 @@ def test_without_projection_truncation_fails(monkeypatch):
 @pytest.mark.parametrize("depth", [2, 3])
 @pytest.mark.parametrize(
     ("activation", "eta", "widths", "per_width"),
-    [("tanh", 0.1, (16, 32, 64, 128), 40), ("silu", 0.02, (64, 128, 256), 10)],
+    [("tanh", 0.1, (16, 32, 64, 128), 30), ("silu", 0.03, (64, 128, 256), 8)],
 )
 def test_bias_falls_like_one_over_the_width(depth, activation, eta, widths, per_width):
     X, y = _data()
-    arguments = {"depth": depth, "activation": activation, "step_size": eta, "n_steps": 30}
+    arguments = {"depth": depth, "activation": activation, "step_size": eta, "n_steps": 20}
     limit = deep.infinite_width(
         X, y, n_samples=2**14, n_replicas=8, save_at=[], **arguments
     ).predictions
@@ -199,7 +199,7 @@ def test_bias_falls_like_one_over_the_width(depth, activation, eta, widths, per_
 def test_least_eigenvalues_stay_positive_where_the_theorem_applies():
     X, y = _data()
     limit = deep.infinite_width(
-        X, y, activation="tanh", step_size=0.05, n_steps=40, n_samples=4096, n_replicas=4
+        X, y, activation="tanh", step_size=0.05, n_steps=20, n_samples=2048, n_replicas=4
     )
     assert limit.notes == ()
     for name in ("least_eigenvalue_h", "least_eigenvalue_x"):

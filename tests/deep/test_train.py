@@ -268,6 +268,20 @@ def test_sharpness_tells_where_descent_turns_unstable():
     assert np.abs(rough.predictions[0, 3]) > np.abs(rough.predictions[0, 0])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_run_that_stands_still_is_filled_in(dtype):
+    X, y = _data()
+    arguments = {"width": 64, "activation": "tanh", "n_steps": 1500, "dtype": dtype}
+    filled = deep.train(X, y, engine="dense", save_at=range(0, 1500, 50), **arguments)
+    assert (np.diff(filled.predictions[0, 1400:], axis=0) == 0).all()  # it was
+    whole = deep.train(X, y, engine="dense", save_at=[], **arguments)
+    eps = np.finfo(dtype).eps
+    assert filled.predictions.shape == whole.predictions.shape == (1, 1501, 5)
+    np.testing.assert_allclose(filled.predictions, whole.predictions, rtol=0, atol=50 * eps)
+    np.testing.assert_allclose(filled.features, whole.features, rtol=0, atol=500 * eps)
+    assert filled.kernel_h.shape[1] == len(filled.saved_steps) == 31
+
+
 def test_automatic_choice_of_the_engine():
     X, y = _data()
     assert deep.train(X, y, width=16, n_steps=1).engine == "dense"
@@ -300,14 +314,14 @@ def test_divergence_is_named_and_a_stable_step_size_found():
         ({"width": 0}, "width must be an integer of at least 1"),
         ({"depth": 0}, "depth must be"),
         ({"parametrization": "mop"}, "Did you mean 'mup'"),
-        ({"engine": "fast"}, "engine is 'fast'"),
+        ({"engine": "fast"}, "Unknown engine 'fast'"),
         ({"loss": "cross-entropy"}, "one output"),
-        ({"reduction": "max"}, "reduction is 'max'"),
+        ({"reduction": "max"}, "Unknown reduction 'max'"),
         ({"batch_size": 6}, "exceeds the 5 training inputs"),
         ({"save_at": [11]}, "save_at goes up to 11"),
         ({"weight_variance": (1, 1)}, "three numbers"),
-        ({"weight_variance": (1, -1, 1)}, "at least 0"),
-        ({"dtype": "float16"}, "dtype is 'float16'"),
+        ({"weight_variance": (1, -1, 1)}, "not negative"),
+        ({"dtype": "float16"}, "Unknown dtype 'float16'"),
         ({"step_size": -0.1}, "step_size must be"),
         ({"width": 10**6}, "GB of memory"),
         ({"X_test": np.ones((2, 3))}, "X_test must have 4 columns"),
