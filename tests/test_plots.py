@@ -29,7 +29,7 @@ def chaos_dataset(law_bias=(3e-4, 8e-5, 2e-5, -1e-6), n_parameters=10):
 
     for metric, constant in (("coupling", 2.2), ("matched_w2", 2.0), ("function", 0.3)):
         add(metric, ("particles", "time"), constant * growth / COUNTS[:, None])
-        add(f"{metric}_sup", "particles", constant * growth.max() / COUNTS)
+        add(f"{metric}_peak", "particles", constant * growth.max() / COUNTS)
         line = constant * growth.max() / COUNTS
         slope = {"slope": -1.0, "slope_low": -1.1, "slope_high": -0.95}
         variables[f"{metric}_fit"] = ("particles", line, slope)
@@ -117,14 +117,14 @@ def test_rate_plot_shows_the_saved_numbers_and_the_expected_slope():
     guide = lines["expected: slope $-1$"]
     steps = np.diff(np.log(guide.get_ydata())) / np.diff(np.log(guide.get_xdata()))
     np.testing.assert_allclose(steps, -1)
-    assert (guide.get_ydata() > dataset["coupling_sup_high"].values).all()
+    assert (guide.get_ydata() > dataset["coupling_peak_high"].values).all()
     _, labels = axes.get_legend_handles_labels()
     assert "matched $W_2^2$: −1.00 [−1.10, −0.95]" in labels
     bars = axes.containers[1]
-    np.testing.assert_array_equal(bars.lines[0].get_ydata(), dataset["matched_w2_sup_mean"])
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), dataset["matched_w2_peak_mean"])
     ends = bars.lines[2][0].get_segments()
-    np.testing.assert_allclose([end[0, 1] for end in ends], dataset["matched_w2_sup_low"])
-    np.testing.assert_allclose([end[1, 1] for end in ends], dataset["matched_w2_sup_high"])
+    np.testing.assert_allclose([end[0, 1] for end in ends], dataset["matched_w2_peak_low"])
+    np.testing.assert_allclose([end[1, 1] for end in ends], dataset["matched_w2_peak_high"])
 
 
 def test_counts_are_the_ticks():

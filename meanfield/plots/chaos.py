@@ -52,14 +52,14 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     for metric, label, colour, marker, shift in _METRICS:
         fit = dataset[f"{metric}_fit"]
         label = f"{label}: {_slope_text(fit)}"
-        _bars(ax, dataset, f"{metric}_sup", colour, marker, label, shift)
+        _bars(ax, dataset, f"{metric}_peak", colour, marker, label, shift)
         ax.plot(counts, fit.values, color=colour, linewidth=1.0)
     # Above every interval.
-    start = 1.2 * np.max(dataset["coupling_sup_high"].values * counts / counts[0])
+    start = 1.2 * np.max(dataset["coupling_peak_high"].values * counts / counts[0])
     _guide(ax, counts, start, -1.0, "expected: slope $-1$")
     _count_axis(ax, counts)
     log_scale(ax, "y")
-    ax.set_ylabel("largest mean over time")
+    ax.set_ylabel("mean at its largest time")
     legend_below(ax)
     return ax
 

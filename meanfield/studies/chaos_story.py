@@ -68,8 +68,9 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Figure(
             "rates",
             plots.plot_rates,
-            "Largest mean over all measured times against the number of particles, with 95% "
-            "intervals; solid lines are the fits, the dashed line has the expected slope.",
+            "Mean over the repetitions against the number of particles, with 95% intervals, at "
+            "the measured time at which it is largest (the same time for all numbers of "
+            "particles); solid lines are the fits, the dashed line has the expected slope.",
         ),
         Figure(
             "law_bias",
