@@ -1,0 +1,144 @@
+"""CIFAR-10 from the user's own copy of the binary version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from meanfield.errors import suggest
+from meanfield.problem.data import Data, Standardization, from_arrays
+
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+"""Names of the labels 0 to 9."""
+
+_PIXELS = 3 * 32 * 32
+_RECORD = 1 + _PIXELS
+_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+_HELP = (
+    'download "CIFAR-10 binary version (suitable for C programs)" from '
+    "https://www.cs.toronto.edu/~kriz/cifar.html, unpack it, and pass the folder that holds "
+    "data_batch_1.bin to data_batch_5.bin"
+)
+
+
+def cifar10(
+    *,
+    folder: str | Path,
+    classes: list[str] | None = None,
+    standardize: Standardization = "unit",
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+    n_samples: int | None = None,
+) -> Data:
+    """Load 32 × 32 colour images: 50000 training images, 3072 pixels from 0 to 255.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the binary version, with ``data_batch_1.bin`` to ``data_batch_5.bin``.
+    classes : list of str, optional
+        Names of the classes to keep; all ten by default. Two give labels −1 (the first) and +1,
+        for the squared and the logistic loss; more give 0..K−1 in this order, for cross-entropy.
+    standardize, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation and choice of rows; rows are stratified by class.
+
+    Returns
+    -------
+    Data
+        With ``info["classes"]`` the class that each label stands for.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files are not there; the message says where to get them. The Python version is a
+        pickle and is not read.
+    ValueError
+        If a file does not have the format, or a class is not known.
+
+    Notes
+    -----
+    Every record of a file is one byte for the label and 3072 for the image: red, green, blue, row
+    by row. Only the rows that are asked for are converted to numbers.
+    """
+    chosen = _check_classes(classes)
+    batches = [_read_batch(Path(folder), name) for name in _FILES]
+    labels = np.concatenate([batch[:, 0] for batch in batches]).astype(np.int64)
+    images = np.concatenate([batch[:, 1:] for batch in batches])
+    rows = np.flatnonzero(np.isin(labels, chosen))
+    order = {label: place for place, label in enumerate(chosen)}
+    y = np.array([order[label] for label in labels[rows]])
+    names = list(range(len(chosen)))
+    if len(chosen) == 2:
+        y, names = 2 * y - 1, [-1, 1]
+    # Split the row numbers first, so that only the images in use become floating point.
+    split = from_arrays(
+        rows[:, None],
+        y,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+        n_samples=n_samples,
+        stratify=True,
+    )
+    held_out = None if split.X_test is None else images[split.X_test[:, 0].astype(int)]
+    used = split.X[:, 0].astype(int)
+    data = from_arrays(
+        images[used],
+        split.y,
+        X_test=held_out,
+        y_test=split.y_test,
+        standardize=standardize,
+        info={
+            "source": "cifar10",
+            "classes": {str(name): CLASSES[c] for name, c in zip(names, chosen, strict=True)},
+        },
+    )
+    data.info.update(split_seed=split_seed, train_rows=used.tolist())
+    if held_out is not None:
+        data.info["test_rows"] = split.X_test[:, 0].astype(int).tolist()
+    return data
+
+
+def _check_classes(classes: list[str] | None) -> list[int]:
+    """Return the labels of the classes."""
+    if classes is None:
+        return list(range(10))
+    for name in classes:
+        if name not in CLASSES:
+            raise ValueError(f"Unknown class {name!r}.{suggest(name, CLASSES)}")
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise ValueError(f"classes must be at least two distinct names, got {classes}.")
+    return [CLASSES.index(name) for name in classes]
+
+
+def _read_batch(folder: Path, name: str) -> np.ndarray:
+    """Return the records of one file, shape (images, 3073), as bytes."""
+    path = folder / name
+    if not path.is_file():
+        if (folder / path.stem).exists():
+            raise FileNotFoundError(
+                f"{folder} holds the Python version of CIFAR-10, which is pickled and could run "
+                f"any code; {_HELP}."
+            )
+        raise FileNotFoundError(f"There is no {path}; {_HELP}.")
+    records = np.fromfile(path, dtype=np.uint8)
+    if len(records) == 0 or len(records) % _RECORD:
+        raise ValueError(
+            f"{path} has {len(records)} bytes, not a multiple of {_RECORD}; it is truncated or not "
+            f"in the binary format: {_HELP}."
+        )
+    records = records.reshape(-1, _RECORD)
+    if records[:, 0].max() > 9:
+        raise ValueError(f"{path} has labels above 9; it is not the binary CIFAR-10: {_HELP}.")
+    return records
