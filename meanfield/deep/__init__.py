@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from meanfield.deep.convergence import (
+    PowerLaw,
+    WidthConvergence,
+    fit_power_law,
+    width_convergence,
+)
 from meanfield.deep.good import Goodness, is_good
 from meanfield.deep.infinite import InfiniteWidth, infinite_width
 from meanfield.deep.inputs import InputCheck, check_inputs
@@ -29,14 +35,18 @@ __all__ = [
     "InputCheck",
     "LayerReport",
     "Parametrization",
+    "PowerLaw",
+    "WidthConvergence",
     "check_inputs",
     "experiment_scales",
     "feature_change",
     "feature_diversity",
+    "fit_power_law",
     "get_parametrization",
     "infinite_width",
     "is_good",
     "joint_diversity",
     "nondegeneracy",
     "train",
+    "width_convergence",
 ]

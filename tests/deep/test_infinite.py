@@ -86,27 +86,6 @@ def test_first_step_follows_the_tangent_kernel(activation, kernels):
     _assert_within_error(got, error, expected, 8, floor=1e-3 * np.abs(expected).max())
 
 
-def _means_at_widths(X, y, widths, per_width, **arguments):
-    """Return the mean over many networks of each width, and its covariate-free standard error.
-
-    The outputs at the start have mean zero exactly; regressing on them removes much of the noise.
-    """
-    means, errors = [], []
-    for width in widths:
-        run = deep.train(
-            X, y, width=width, n_replicas=per_width * width, engine="dense", **arguments
-        )
-        f = run.predictions.reshape(len(run.predictions), -1)
-        start = np.hstack([np.ones((len(f), 1)), run.predictions[:, 0]])
-        coefficients, *_ = np.linalg.lstsq(start, f, rcond=None)
-        rest = f - start @ coefficients
-        inverse = np.linalg.inv(start.T @ start)[0, 0]
-        means.append(coefficients[0].reshape(run.predictions.shape[1:]))
-        variance = inverse * rest.T @ rest / (len(f) - start.shape[1])
-        errors.append(variance)
-    return means, errors
-
-
 @pytest.mark.parametrize("case", [("logistic", None), ("squared", 4)])
 def test_wide_networks_average_to_the_limit(case):
     loss, batch_size = case
@@ -179,21 +158,23 @@ def test_without_projection_truncation_fails(monkeypatch):
 def test_bias_falls_like_one_over_the_width(depth, activation, eta, widths, per_width):
     X, y = _data()
     arguments = {"depth": depth, "activation": activation, "step_size": eta, "n_steps": 20}
-    limit = deep.infinite_width(
-        X, y, n_samples=2**14, n_replicas=8, save_at=[], **arguments
-    ).predictions
-    means, covariances = _means_at_widths(X, y, widths, per_width, save_at=[], **arguments)
-    # The bias along its own average direction: a signed number, so noise does not add to it.
-    direction = sum(w * (mean - limit) for w, mean in zip(widths, means, strict=True))
-    direction = (direction / np.linalg.norm(direction)).ravel()
-    bias = np.array([direction @ (mean - limit).ravel() for mean in means])
-    error = np.array([np.sqrt(direction @ c @ direction) for c in covariances])
-    assert (bias > 5 * error).all()
-    design = np.stack([np.ones(len(widths)), np.log(widths)], axis=1) * (bias / error)[:, None]
-    covariance = np.linalg.inv(design.T @ design)
-    slope = (covariance @ design.T @ (np.log(bias) * bias / error))[1]
-    half_width = 1.96 * np.sqrt(covariance[1, 1])
-    assert abs(slope + 1) + half_width < 0.25
+    limit = deep.infinite_width(X, y, n_samples=2**14, n_replicas=8, save_at=[], **arguments)
+    networks = {
+        width: deep.train(
+            X,
+            y,
+            width=width,
+            n_replicas=per_width * width,
+            engine="dense",
+            save_at=[],
+            **arguments,
+        ).predictions
+        for width in widths
+    }
+    found = deep.width_convergence(limit.predictions, networks, limit.predictions_error)
+    assert (found.bias > 5 * found.bias_error).all()
+    assert -1.25 < found.bias_fit.interval[0] < found.bias_fit.interval[1] < -0.75
+    assert -0.6 < found.spread_fit.interval[0] < found.spread_fit.interval[1] < -0.4
 
 
 def test_least_eigenvalues_stay_positive_where_the_theorem_applies():

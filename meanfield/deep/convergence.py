@@ -1,0 +1,171 @@
+"""How networks of growing width approach the infinite-width limit: bias, spread and exponents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_NORMAL_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """A fit ``value ≈ constant · width^slope``.
+
+    Attributes
+    ----------
+    slope : float
+        Weighted least squares in the logarithm.
+    interval : (float, float)
+        Its 95 % interval, from the errors of the values.
+    constant : float
+        The prefactor at the fitted slope.
+    """
+
+    slope: float
+    interval: tuple[float, float]
+    constant: float
+
+
+@dataclass(frozen=True, eq=False)
+class WidthConvergence:
+    r"""Distance of finite-width networks from the limit, root mean square over steps and inputs.
+
+    Attributes
+    ----------
+    widths : ndarray of shape (W,)
+        Widths ``n``, ascending.
+    bias : ndarray of shape (W,)
+        :math:`\{\overline{(E f_n - \mathring f)^2}\}^{1/2}`, of order ``1/n``; NaN where it
+        drowns in noise.
+    bias_error : ndarray of shape (W,)
+        Its standard error.
+    spread : ndarray of shape (W,)
+        :math:`\{\overline{\mathrm{Var} f_n}\}^{1/2}`, of order ``1/√n``.
+    spread_error : ndarray of shape (W,)
+        Its standard error.
+    bias_fit, spread_fit : PowerLaw
+        Fits against the width; expected slopes are −1 and −1/2.
+    """
+
+    widths: np.ndarray
+    bias: np.ndarray
+    bias_error: np.ndarray
+    spread: np.ndarray
+    spread_error: np.ndarray
+    bias_fit: PowerLaw
+    spread_fit: PowerLaw
+
+
+def width_convergence(
+    limit: Any, predictions: Mapping[int, Any], limit_error: Any = None
+) -> WidthConvergence:
+    """Compare networks of several widths with the limit.
+
+    Outputs at the start have mean zero exactly, because output weights are symmetric; regressing
+    later outputs on them takes much of the noise out of the means.
+
+    Parameters
+    ----------
+    limit : array_like of shape (P, m)
+        Predictions of the limit; step 0 first.
+    predictions : mapping of int to array_like of shape (R, P, m)
+        Predictions of R networks, by width; R may differ, and exceeds ``2 m``.
+    limit_error : array_like of shape (P, m), optional
+        Standard error of `limit`; its part in the squared bias is subtracted.
+
+    Returns
+    -------
+    WidthConvergence
+        Bias, spread and their exponents.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two widths, shapes differ, or there are too few networks.
+    """
+    limit = np.asarray(limit, dtype=np.float64)
+    widths = sorted(predictions)
+    if len(widths) < 2:
+        raise ValueError(f"predictions must hold at least two widths, got {widths}.")
+    floor = 0.0 if limit_error is None else float(np.mean(np.square(limit_error)))
+    rows = []
+    for width in widths:
+        f = np.asarray(predictions[width], dtype=np.float64)
+        if f.shape[1:] != limit.shape:
+            raise ValueError(
+                f"predictions of width {width} must have shape (R, {limit.shape[0]}, "
+                f"{limit.shape[1]}) like the limit, got {f.shape}."
+            )
+        if len(f) <= 2 * limit.shape[1]:
+            raise ValueError(
+                f"width {width} has {len(f)} networks; more than {2 * limit.shape[1]} are needed."
+            )
+        rows.append([*_bias(f, limit, floor), *_spread(f)])
+    bias, bias_error, spread, spread_error = np.array(rows).T
+    n = np.array(widths)
+    return WidthConvergence(
+        n,
+        bias,
+        bias_error,
+        spread,
+        spread_error,
+        fit_power_law(n, bias, bias_error),
+        fit_power_law(n, spread, spread_error),
+    )
+
+
+def fit_power_law(widths: np.ndarray, values: np.ndarray, errors: np.ndarray) -> PowerLaw:
+    """Fit a power of the width.
+
+    Parameters
+    ----------
+    widths : ndarray of shape (W,)
+        Widths.
+    values : ndarray of shape (W,)
+        Positive values; others, and NaN, are left out.
+    errors : ndarray of shape (W,)
+        Their standard errors.
+
+    Returns
+    -------
+    PowerLaw
+        NaN throughout when fewer than two values can be used.
+    """
+    usable = np.isfinite(values) & (values > 0) & (errors > 0)
+    if usable.sum() < 2:
+        return PowerLaw(np.nan, (np.nan, np.nan), np.nan)
+    weight = values[usable] / errors[usable]
+    design = np.stack([np.ones(usable.sum()), np.log(widths[usable])], axis=1) * weight[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    offset, slope = covariance @ design.T @ (np.log(values[usable]) * weight)
+    half = _NORMAL_95 * np.sqrt(covariance[1, 1])
+    return PowerLaw(float(slope), (float(slope - half), float(slope + half)), float(np.exp(offset)))
+
+
+def _bias(f: np.ndarray, limit: np.ndarray, floor: float) -> tuple[float, float]:
+    """Return the bias and its error, from products of different networks: no noise adds up."""
+    n_networks, size = len(f), limit.size
+    flat = (f - limit).reshape(n_networks, size)
+    start = f[:, 0] - limit[0]
+    centred = start - start.mean(axis=0)
+    slope = np.linalg.lstsq(centred, flat - flat.mean(axis=0), rcond=None)[0]
+    flat = flat - start @ slope
+    mean = flat.mean(axis=0)
+    squares = np.einsum("ri,ri->", flat, flat)
+    square = (n_networks**2 * (mean @ mean) - squares) / (n_networks * (n_networks - 1)) / size
+    square -= floor
+    error = 2 * np.std(flat @ mean, ddof=1) / np.sqrt(n_networks) / size
+    if square <= 0:
+        return np.nan, np.nan
+    return np.sqrt(square), error / (2 * np.sqrt(square))
+
+
+def _spread(f: np.ndarray) -> tuple[float, float]:
+    """Return the spread and its error."""
+    squares = np.square(f - f.mean(axis=0)).mean(axis=(1, 2)) * len(f) / (len(f) - 1)
+    spread = np.sqrt(squares.mean())
+    return spread, squares.std(ddof=1) / np.sqrt(len(f)) / (2 * spread)

@@ -1,0 +1,246 @@
+"""Figures of the studies `widths` and `limit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    axes,
+    legend_beside,
+    log_scale,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+# Scheme: label, colour, marker.
+_SCHEMES = {
+    "sp": ("SP", VERMILION, "s"),
+    "ntp": ("NTP", ORANGE, "^"),
+    "ip": ("IP (mean field)", GREEN, "D"),
+    "mup": ("µP", BLUE, "o"),
+}
+_LAYERS = (BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION)
+_MARKERS = "os^Dvp<>"
+
+
+def plot_feature_change(
+    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, layer: int
+) -> Axes:
+    """Draw the relative change of the features against the width.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `widths`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    activation : str
+        Which networks.
+    layer : int
+        Which hidden layer, from 1.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    label = rf"feature change $\|h - h_0\| / \|h_0\|$, layer {layer}"
+    return _against_width(dataset, ax, "feature_change", activation, layer, label)
+
+
+def plot_feature_diversity(
+    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, layer: int
+) -> Axes:
+    """Draw the least eigenvalue of the features' Gram matrix against the width.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `widths`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    activation : str
+        Which networks.
+    layer : int
+        Which hidden layer, from 1.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    label = rf"$\lambda_{{\min}}(\langle h_i, h_j \rangle / n)$, layer {layer}"
+    return _against_width(dataset, ax, "feature_diversity", activation, layer, label)
+
+
+def plot_joint_diversity(
+    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, layer: int
+) -> Axes:
+    """Draw the least eigenvalue of initial and final features together against the width.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `widths`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    activation : str
+        Which networks.
+    layer : int
+        Which hidden layer, from 1.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    label = rf"$\lambda_{{\min}}$ of $h_0$ and $h$ together, layer {layer}"
+    return _against_width(dataset, ax, "joint_diversity", activation, layer, label)
+
+
+def _against_width(
+    dataset: xr.Dataset, ax: Axes | None, metric: str, activation: str, layer: int, label: str
+) -> Axes:
+    ax = axes(ax)
+    widths = dataset["width"].values
+    chosen = dataset.sel(activation=activation, layer=layer)
+    for scheme in dataset["scheme"].values:
+        name, colour, marker = _SCHEMES[str(scheme)]
+        mean, low, high = (
+            chosen[f"{metric}_{part}"].sel(scheme=scheme).values for part in ("mean", "low", "high")
+        )
+        drawn = mean > 0
+        ax.plot(widths[drawn], mean[drawn], color=colour, marker=marker, label=name)
+        ax.fill_between(
+            widths[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0
+        )
+    if f"limit_{metric}_mean" in dataset:
+        limit = float(chosen[f"limit_{metric}_mean"])
+        ax.axhline(limit, color=BLUE, linestyle="--", linewidth=1.0, label=r"µP, $n = \infty$")
+    _width_axis(ax, widths)
+    log_scale(ax, "y")
+    ax.set_ylabel(label)
+    legend_beside(ax)
+    return ax
+
+
+def plot_coordinate_check(
+    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, scheme: str
+) -> Axes:
+    """Draw the mean size of each layer's features over the first steps against the width.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `widths`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    activation : str
+        Which networks.
+    scheme : str
+        Which parametrization.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    widths = dataset["width"].values
+    sizes = dataset["feature_size_mean"].sel(activation=activation, scheme=scheme).values
+    n_steps, n_rows = sizes.shape[1:]
+    for row in range(n_rows):
+        colour = BLACK if row == n_rows - 1 else _LAYERS[row % len(_LAYERS)]
+        name = r"$f$" if row == n_rows - 1 else rf"$h_{row + 1}$"
+        for step in range(n_steps):
+            alpha = 0.25 + 0.75 * step / max(1, n_steps - 1)
+            last = step == n_steps - 1
+            ax.plot(
+                widths,
+                sizes[:, step, row],
+                color=colour,
+                alpha=alpha,
+                marker=_MARKERS[row % len(_MARKERS)] if last else None,
+                linewidth=1.3 if last else 0.9,
+                label=f"{name}, step {step}" if last else None,
+            )
+    _width_axis(ax, widths)
+    log_scale(ax, "y")
+    ax.set_ylabel("mean size of the entries")
+    ax.set_title(f"{_SCHEMES[scheme][0]}, {activation}")
+    legend_beside(ax)
+    return ax
+
+
+def plot_activations(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the activations.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `widths`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    return _curves(dataset, ax, "phi", r"$\phi(z)$")
+
+
+def plot_slopes(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the derivatives of the activations.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `widths`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    return _curves(dataset, ax, "phi_prime", r"$\phi'(z)$")
+
+
+def _curves(dataset: xr.Dataset, ax: Axes | None, name: str, label: str) -> Axes:
+    ax = axes(ax)
+    styles = ("-", "--", "-.", ":")
+    for i, activation in enumerate(dataset["activation"].values):
+        ax.plot(
+            dataset["z"].values,
+            dataset[name].sel(activation=activation).values,
+            styles[i % len(styles)],
+            color=_LAYERS[i % len(_LAYERS)],
+            label=str(activation),
+        )
+    ax.set_xlabel(r"$z$")
+    ax.set_ylabel(label)
+    legend_beside(ax)
+    return ax
+
+
+def _width_axis(ax: Axes, widths: np.ndarray) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_locator(FixedLocator(widths))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticklabels([f"{width}" for width in widths], rotation=45)
+    ax.set_xlabel("width $n$")

@@ -1,0 +1,83 @@
+"""Bias, spread and exponents, on data that are known to follow them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meanfield import deep
+
+
+def _networks(width, n_networks, rng, bias_power=1.0):
+    """Predictions with bias 2 sin/n and spread 1/√n that is half inherited from the start."""
+    shape = np.sin(np.arange(1, 13)).reshape(4, 3)
+    shape[0] = 0
+    start = rng.standard_normal((n_networks, 1, 3)) / np.sqrt(width)
+    noise = rng.standard_normal((n_networks, 4, 3)) / np.sqrt(width)
+    noise[:, :1] = start
+    return (
+        1
+        + 2 * shape / width**bias_power
+        + 0.8 * start
+        + 0.6 * noise
+        - 0.4 * start * (np.arange(4) == 0).reshape(4, 1)
+    )
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_exponents_are_recovered(power):
+    rng = np.random.default_rng(0)
+    limit = np.ones((4, 3))
+    limit[0] = 0
+    networks = {}
+    for width in (16, 32, 64):
+        f = _networks(width, 4000, rng, power)
+        f[:, 0] -= 1
+        networks[width] = f
+    result = deep.width_convergence(limit, networks)
+    low, high = result.bias_fit.interval
+    assert low < -power < high
+    assert high - low < 0.3
+    low, high = result.spread_fit.interval
+    assert low < -0.5 < high
+    assert high - low < 0.1
+    rms = 2 * np.sqrt(np.mean(np.square(np.sin(np.arange(4, 13)))) * 9 / 12)
+    expected = rms / np.array([16, 32, 64]) ** power
+    assert (np.abs(result.bias - expected) < 4 * result.bias_error).all()
+
+
+def test_a_bias_below_the_noise_is_not_a_number_or_has_a_large_error():
+    rng = np.random.default_rng(1)
+    limit = np.zeros((4, 3))
+    networks = {w: rng.standard_normal((100, 4, 3)) / np.sqrt(w) for w in (16, 32, 64, 128)}
+    result = deep.width_convergence(limit, networks)
+    small = np.isnan(result.bias) | (result.bias < 3 * result.bias_error + 0.03)
+    assert small.all()
+
+
+def test_the_error_of_the_limit_is_taken_off():
+    rng = np.random.default_rng(2)
+    error = 0.01
+    shift = error * rng.standard_normal((4, 3))
+    networks = {w: 0.1 * rng.standard_normal((400, 4, 3)) / w for w in (16, 32)}
+    with_error = deep.width_convergence(shift, networks, limit_error=np.full((4, 3), error))
+    without = deep.width_convergence(shift, networks)
+    assert without.bias[1] == pytest.approx(np.sqrt(np.mean(shift**2)), rel=0.1)
+    assert not with_error.bias[1] > 0.8 * without.bias[1]
+
+
+def test_power_laws_through_exact_values():
+    n = np.array([10, 20, 40])
+    fit = deep.fit_power_law(n, 3.0 * n**-1.5, 0.1 * n**-1.5)
+    assert fit.slope == pytest.approx(-1.5)
+    assert fit.constant == pytest.approx(3.0)
+    assert np.isnan(deep.fit_power_law(n, np.array([1.0, np.nan, -1.0]), np.ones(3)).slope)
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="at least two widths"):
+        deep.width_convergence(np.zeros((2, 1)), {8: np.zeros((5, 2, 1))})
+    with pytest.raises(ValueError, match="like the limit"):
+        deep.width_convergence(np.zeros((2, 1)), {w: np.zeros((5, 3, 1)) for w in (8, 16)})
+    with pytest.raises(ValueError, match="more than 2 are needed"):
+        deep.width_convergence(np.zeros((2, 1)), {w: np.zeros((2, 2, 1)) for w in (8, 16)})
