@@ -47,7 +47,8 @@ from meanfield.flow.block import (
 )
 from meanfield.flow.gaussians import block_gaussians, block_words, philox
 from meanfield.flow.sigma import BLOCK, Stamp, keeps_slope, pointers
-from meanfield.flow.simd import group_lanes, lanes, load_quarter, repeat, store, total
+from meanfield.flow.simd import lanes, load_quarter, repeat, store, total
+from meanfield.flow.vector import group_lanes
 
 _CHUNKS = 64  # at most, per replica
 _CHUNK_BLOCKS = 4  # at least, per chunk

@@ -43,7 +43,7 @@ from meanfield.flow.simd import (
     store,
 )
 
-_SOURCES = ("simd", "functions", "sigma", "gaussians", "team", "block", "kernels")
+_SOURCES = ("vector", "simd", "functions", "sigma", "gaussians", "team", "block", "kernels")
 BLOCK = 64  # particles
 
 _inline = njit(forceinline=True)

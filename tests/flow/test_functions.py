@@ -8,7 +8,8 @@ import pytest
 from scipy import special
 
 from meanfield.flow import functions
-from meanfield.flow.simd import group_lanes, load, store
+from meanfield.flow.simd import load, store
+from meanfield.flow.vector import group_lanes
 
 LIMIT = 4.0  # ulp, in both float types
 POINTS = 2**18

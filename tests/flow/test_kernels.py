@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from meanfield.flow import kernels
+from meanfield.flow import kernels, sigma
 from meanfield.problem.activations import ACTIVATIONS
 from tests.flow import naive_flow as naive
 
@@ -267,3 +273,28 @@ def test_forward_is_the_mean_over_particles(k, dtype):
     want = np.array([naive.predict(t.astype(float), X, CODES["gelu"], k) for t in theta])
     assert got.shape == (3, 5000, k)
     assert_allclose(got, want, rtol=0, atol=TOLERANCE[dtype] * np.abs(want).max())
+
+
+def test_the_cache_is_keyed_by_every_file_of_compiled_code():
+    folder = Path(sigma.__file__).parent
+    compiled = {
+        path.stem
+        for path in folder.glob("*.py")
+        if re.search(r"^from numba|^import numba", path.read_text(), re.MULTILINE)
+    }
+    assert compiled == set(sigma._SOURCES)
+
+
+@pytest.mark.slow
+def test_a_machine_without_avx512_computes_the_same():
+    """The plain operations that stand for AVX-512 instructions, in a process that has none."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    limited = {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2,+bmi,+bmi2,+lzcnt,+popcnt",
+    }
+    chosen = ["-k", "every_activation or sizes or same_bits or forward"]
+    done = subprocess.run(
+        [*command, *chosen], env=os.environ | limited, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
