@@ -157,6 +157,8 @@ def main() -> None:
         message = str(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except MemoryError as error:
+        message = str(error) or "The run does not fit into memory; make it smaller."
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         message = (

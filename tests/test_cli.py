@@ -270,8 +270,19 @@ def test_folder_and_executor_mistakes_are_one_sentence(meanfield, tmp_path):
 def test_divergence_is_one_sentence_with_a_remedy(meanfield, tmp_path):
     config = tmp_path / "wild.toml"
     config.write_text(edit("n_steps = 20", "n_steps = 400\nstep_size = 1e6"))
+    out = tmp_path / "out"
+    assert_one_sentence(*meanfield("simulate", config, "--out", out), ["step_size="])
+    # Nothing was finished, so that the same folder takes the corrected step size.
+    config.write_text(edit("n_steps = 20", "n_steps = 20\nstep_size = 0.1"))
+    assert meanfield("simulate", config, "--out", out, "-q")[0] == 0
+
+
+def test_a_run_beyond_memory_is_one_sentence(meanfield, tmp_path):
+    config = tmp_path / "huge.toml"
+    config.write_text(edit("n_particles = 16", "n_particles = 4_000_000_000"))
+    assert config.read_text() != SMALL
     result = meanfield("simulate", config, "--out", tmp_path / "out")
-    assert_one_sentence(*result, ["step"])
+    assert_one_sentence(*result, ["GB; lower n_particles"])
 
 
 def test_usage_mistakes_exit_with_2(meanfield, tmp_path):

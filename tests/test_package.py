@@ -24,6 +24,7 @@ LAYERS = [
     ("flow",),
     ("limit",),
     ("chaos",),
+    ("tails",),
     ("moments", "identify"),
     ("dictionary",),
     ("decomposition",),

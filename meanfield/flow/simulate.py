@@ -116,6 +116,8 @@ def simulate(
         The run left the finite numbers; carries step, replica and a step size that held.
     CheckpointError
         The checkpoint is damaged or belongs to another run.
+    MemoryError
+        The particles to be kept cannot fit into this machine.
 
     References
     ----------
@@ -149,6 +151,9 @@ def simulate(
         dtype=checks.precision(dtype),
     )
     _check_counters(dynamics, n_particles, n_replicas)
+    # The state, its start, and every saved state.
+    size = n_replicas * problem.n_coordinates * n_particles * np.dtype(dynamics.dtype).itemsize
+    checks.memory((2 + len(steps)) * size, "lower n_particles, n_replicas or the saved steps")
     start = initial_state(dynamics, init, n_particles, n_replicas)
     states = march(
         dynamics,

@@ -144,6 +144,8 @@ def mean_field(
         An argument cannot be used, or the method does not apply to the problem.
     DivergenceError
         The path left the finite numbers.
+    MemoryError
+        The particles or the path cannot fit into this machine.
 
     References
     ----------
@@ -174,6 +176,11 @@ def mean_field(
         seed=seed,
         first_replica=REFERENCE_REPLICA,
         dtype=dtype,
+    )
+    predictions = (n_steps + 1) * problem.n_data * problem.n_outputs
+    checks.memory(
+        8 * (predictions + 3 * problem.n_coordinates * n_particles),
+        "lower n_particles or n_steps",
     )
     start = initial_state(dynamics, law, n_particles, 1)
     path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs))

@@ -21,6 +21,7 @@ WORK = "work"
 _STAMP = "stamp.json"
 _LOCK = "lock"
 _ENDING = ".mfs"
+_RUNNING = ".running"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class StudyFolder:
 
     def checkpoint(self, key: str) -> Path:
         """Return the file in which a unit may keep its own progress."""
-        return self.path / WORK / f"{key}.running"
+        return self.path / WORK / f"{key}{_RUNNING}"
 
     def save_unit(self, key: str, arrays: Arrays, seconds: float) -> Arrays:
         """Keep the result of a unit; its own progress is then no longer needed.
@@ -180,10 +181,20 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
+def _holds_work(path: Path) -> bool:
+    """Whether a folder holds a unit, finished or under way, or a result."""
+    units = (entry.suffix in (_ENDING, _RUNNING) for entry in (path / WORK).iterdir())
+    return any(units) or (path / storage.MANIFEST).exists()
+
+
 def _check_stamp(path: Path, stamp: Stamp, resume: bool) -> None:
     """Put the stamp on a new folder; refuse a folder that belongs to something else."""
     file = path / WORK / _STAMP
     begun = _begun(path)
+    if begun is not None and not _holds_work(path):
+        # Nothing is lost by beginning again, as after a step size that diverged at once.
+        file.unlink(missing_ok=True)
+        begun = None
     if begun is not None:
         if not resume:
             raise ConfigError(
