@@ -179,10 +179,11 @@ def fit_rate(
         Sizes N, ascending, at least three.
     values : array_like, shape (K, R) or (K, T, R)
         Nonnegative metric per replica; column r is the *same* replica at every N. With times,
-        the fit is at one time, common to all N: that of the largest geometric mean over N. (Each
-        N at its own largest mean would make intervals of the slope too wide, and constants too
-        large by up to 50 % for 24 replicas and a metric that is flat in time. The common time
-        leaves 10 to 30 % of that in the worst case; for an unbiased constant give one time.)
+        the fit is at one time, common to all N: that of the largest geometric mean over N.
+        Choosing a time by its value favours values that are too large. The slope does not
+        suffer; the constant of a metric that is flat in time comes out 10 to 35 % too large with
+        24 replicas (25 to 50 % if each N chose its own time). For an unbiased constant give the
+        values at one time.
     expected_slope : float or None, default: -1.0
         What theory predicts.
     reference_particles : int, optional
