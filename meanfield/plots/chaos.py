@@ -59,7 +59,7 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     _guide(ax, counts, start, -1.0, "expected: slope $-1$")
     _count_axis(ax, counts)
     log_scale(ax, "y")
-    ax.set_ylabel("mean at its largest time")
+    ax.set_ylabel("mean at the time of its peak")
     legend_below(ax)
     return ax
 
