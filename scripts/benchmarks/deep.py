@@ -2,9 +2,9 @@
 
     python scripts/benchmarks/deep.py [--width 4096] [--steps 1000] [--out FILE.json]
 
-Three hidden layers under µP, SiLU, squared loss, 10 inputs of dimension 64, full batch, float32 and
-all cores. Both sides start from the same weights. PyTorch's time is its training loop alone; ours is
-the whole call, drawing the weights included. Needs the extra `bench`.
+Three hidden layers under µP, SiLU, squared loss, 10 inputs of dimension 64, full batch, float32
+and all cores. Both sides start from the same weights. PyTorch's time is its training loop alone;
+ours is the whole call, drawing the weights included. Needs the extra `bench`.
 """
 
 from __future__ import annotations
