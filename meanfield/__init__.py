@@ -39,6 +39,7 @@ _PUBLIC = {
     "equivalent": "identify",
     "orbit_depth": "identify",
     "variety_depth": "identify",
+    "coefficient_threshold_number": "dictionary",
 }
 _SUBPACKAGES = ("problem", "flow", "limit", "chaos", "identify", "dictionary", "deep", "studies")
 
