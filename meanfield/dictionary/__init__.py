@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from meanfield.dictionary.certificate import Certificate, dual_certificate
+from meanfield.dictionary.extract import extract_dictionary
 from meanfield.dictionary.hermite import HermiteExpansion, hermite_expansion
+from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.threshold import (
     ThresholdNumber,
     coefficient_threshold_number,
@@ -10,9 +13,13 @@ from meanfield.dictionary.threshold import (
 )
 
 __all__ = [
+    "Certificate",
+    "Dictionary",
     "HermiteExpansion",
     "ThresholdNumber",
     "coefficient_threshold_number",
+    "dual_certificate",
+    "extract_dictionary",
     "hermite_expansion",
     "waring_rank_bound",
 ]

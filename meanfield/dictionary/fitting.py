@@ -1,0 +1,82 @@
+"""From a problem to least squares and from a fit back to atoms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from meanfield.dictionary.groups import Crowd
+from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.identify import Atoms, canonical
+from meanfield.identify.atoms import make_atoms
+from meanfield.problem import Problem
+
+FLOOR = 1e-6
+"""Residuals below this, relative to the target in root mean square, count as none."""
+
+
+def affine_part(problem: Problem) -> tuple[bool, bool]:
+    """Tell whether a dictionary has a free constant, and a free linear part.
+
+    A flip leaves ``q(⟨w, x⟩ + b)`` over, and with a bias atoms of zero weight are constants.
+    """
+    q0, q1 = (*problem.activation.remainder, 0.0, 0.0)[:2]
+    return bool(problem.bias or q0), bool(q1)
+
+
+def make_regression(problem: Problem, target: Array) -> Regression:
+    """Set up least squares of `target` (n, k) on the inputs of a problem."""
+    constant, linear = affine_part(problem)
+    ones = np.ones((problem.n_data, 1))
+    affine = np.hstack([ones[:, : int(constant)], problem.X if linear else problem.X[:, :0]])
+    X = np.hstack([problem.X, ones]) if problem.bias else problem.X
+    return Regression(problem.activation, X, target, affine)
+
+
+def with_prior(regression: Regression, noise: float, crowd: Crowd) -> Regression:
+    """Add the prior that coefficients and places are of the size that target and particles have.
+
+    `noise` is the variance of the residuals; the prior fades with it.
+    """
+    variance = regression.total / regression.Y.size
+    length = np.linalg.norm(regression.without_affine(regression.features(crowd.places)), axis=0)
+    feature = (length**2).mean() / len(regression.Y) if len(length) else 1.0
+    places = (crowd.places**2).sum(axis=1).mean() if len(crowd.places) else 1.0
+    return replace(
+        regression,
+        ridge=noise * feature / max(variance, 1e-300),
+        place_ridge=0.0 if regression.activation.homogeneous else 0.1 * noise / places,
+    )
+
+
+def as_places(network: Atoms, bias: bool) -> Array:
+    """Return ``(w, b)`` as rows; without bias ``w`` only."""
+    if not bias and np.any(network.b):
+        raise ValueError("The network has biases but the problem has bias=False.")
+    return np.column_stack([network.w, network.b]) if bias else network.w
+
+
+def fit_atoms(problem: Problem, fit: Fit, mass: Array) -> Atoms:
+    """Bring a fit into canonical form; `mass` (S,) goes with its atoms."""
+    d, k = problem.n_features, problem.n_outputs
+    has_constant, has_linear = affine_part(problem)
+    atoms = make_atoms(
+        problem.activation,
+        fit.coefficients,
+        fit.places[:, :d],
+        fit.places[:, d] if problem.bias else np.zeros(len(fit.places)),
+        fit.affine[0] if has_constant else np.zeros(k),
+        fit.affine[-d:].T if has_linear else np.zeros((k, d)),
+        mass,
+        vector=problem.vector_output,
+        inactive_mass=1 - mass.sum(),
+    )
+    return canonical(atoms, problem.activation)
+
+
+def unit_features(regression: Regression, places: Array) -> tuple[Array, Array]:
+    """Return features less their affine part at length one, (n, S), and their lengths."""
+    features = regression.without_affine(regression.features(places))
+    length = np.linalg.norm(features, axis=0)
+    return features / np.where(length > 0, length, 1), length

@@ -1,0 +1,143 @@
+"""The best dictionary of every size: seeds pruned from above, particles added from below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from meanfield.dictionary.fitting import with_prior
+from meanfield.dictionary.groups import Crowd, seeds
+from meanfield.dictionary.refit import Array, Fit, Regression
+
+PATIENCE = 2
+"""Sizes that may fail to improve the criterion before the search from below stops."""
+COARSE_STEPS = 25
+TRIALS = 3
+MARGIN = 4
+PRIOR_ROUNDS = 8
+
+
+class SizePath:
+    """Fits of each size, the best found so far, and the criterion that compares them.
+
+    The criterion is ``BIC(S) = score(fit) + p(S) log m`` with ``m`` numbers in the target and
+    ``p(S)`` parameters; `score` is −2 log likelihood. `noise` is the variance that fits start from;
+    residuals below `floor` count as none.
+    """
+
+    def __init__(
+        self,
+        regression: Regression,
+        crowd: Crowd,
+        score: Callable[[Fit], float],
+        *,
+        noise: float,
+        floor: float,
+    ):
+        self.regression = regression
+        self.crowd = crowd
+        self.score = score
+        self.noise = noise
+        self.floor = floor
+        self.fits: dict[int, Fit] = {}
+        self._scores: dict[int, float] = {}
+        self.record(regression.linear(np.zeros((0, regression.X.shape[1]))))
+
+    def record(self, fit: Fit) -> None:
+        """Keep a fit if it is the best of its size."""
+        size = len(fit.places)
+        if size not in self.fits or fit.rss < self.fits[size].rss:
+            self.fits[size] = fit
+            self._scores[size] = self.score(fit)
+
+    def refit(self, places: Array, max_steps: int = COARSE_STEPS) -> Fit:
+        """Refit under a prior for the noise that the fit itself leaves, and record."""
+        noise = self.noise
+        for _ in range(PRIOR_ROUNDS):
+            prior = with_prior(self.regression, noise, self.crowd)
+            fit = prior.refit(places, max_steps)
+            places, left = fit.places, fit.rss / self.regression.Y.size
+            if left > 0.8 * noise or fit.rss < 1e-3 * self.floor:
+                break
+            noise = left
+        self.record(fit)
+        return fit
+
+    def n_parameters(self, size: int) -> int:
+        """Free parameters of a dictionary: atoms, coefficients and affine part."""
+        k, width = self.regression.Y.shape[1], self.regression.X.shape[1]
+        per_atom = width + k - self.regression.activation.homogeneous
+        return size * per_atom + self.regression.affine.shape[1] * k
+
+    def criterion(self, size: int) -> float:
+        """BIC of the best fit of this size."""
+        return self._scores[size] + self.n_parameters(size) * np.log(self.regression.Y.size)
+
+    def best(self) -> int:
+        """Size with the least criterion."""
+        return min(self.fits, key=self.criterion)
+
+    def weight(self, size: int) -> float:
+        """Weight of a size among all that were tried, ``exp(−BIC/2)`` normalised."""
+        criteria = np.array([self.criterion(other) for other in self.fits])
+        return float(1 / np.exp(0.5 * (self.criterion(size) - criteria)).sum())
+
+    def residual(self, size: int) -> float:
+        """Relative residual of the best fit of this size."""
+        return float(np.sqrt(self.fits[size].rss / max(self.regression.total, 1e-300)))
+
+    def prune(self, places: Array, until: int = 0) -> None:
+        """Refit, drop the atom that is missed least, and so on down."""
+        while len(places) > until:
+            fit = self.refit(places)
+            places = np.delete(fit.places, self.regression.removal_costs(fit).argmin(), axis=0)
+
+    def grow(self, limit: int) -> None:
+        """Add the particle that explains most of what is left, refit, and so on up."""
+        fit, idle = self.fits[0], 0
+        while len(fit.places) < limit and idle <= PATIENCE and fit.rss > self.floor:
+            before = self.criterion(self.best())
+            self.refit(self._with_best_particle(fit.places))
+            fit = self.fits[len(fit.places) + 1]
+            idle = 0 if self.criterion(len(fit.places)) < before else idle + 1
+
+    def _with_best_particle(self, places: Array) -> Array:
+        gains = self.regression.gains(places, self.crowd.directions)
+        return np.vstack([places, self.crowd.places[gains.argmax()]])
+
+    def drop(self, size: int) -> None:
+        """Refit without each of the atoms that are missed least."""
+        fit = self.fits[size]
+        for worst in np.argsort(self.regression.removal_costs(fit))[:TRIALS]:
+            self.refit(np.delete(fit.places, worst, axis=0))
+
+    def swap(self, size: int) -> None:
+        """Trade the atoms that are missed least for the particle that then explains most."""
+        fit = self.fits[size]
+        for worst in np.argsort(self.regression.removal_costs(fit))[:TRIALS]:
+            self.refit(self._with_best_particle(np.delete(fit.places, worst, axis=0)))
+
+    def polish(self) -> None:
+        """Improve the sizes that matter, the best and the one below, until the best stays."""
+        seen: set[int] = set()
+        while self.best() not in seen and self.best() > 0:
+            size = self.best()
+            seen.add(size)
+            for above in (size + 1, size):
+                if above in self.fits:
+                    self.drop(above)
+            for near in (size, size - 1):
+                if near > 0 and self.fits[near].rss > self.floor:
+                    self.swap(near)
+            self.refit(self.fits[size].places, 100)
+
+
+def explore(path: SizePath, limit: int) -> None:
+    """Find good dictionaries of every size up to `limit`."""
+    if not len(path.crowd.places):
+        return
+    path.grow(limit)
+    size = path.best()
+    path.prune(seeds(path.crowd, min(limit, size + MARGIN)), until=max(0, size - MARGIN))
+    path.polish()

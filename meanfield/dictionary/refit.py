@@ -1,0 +1,201 @@
+"""Joint refit of atoms and coefficients by variable projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from meanfield.problem import Activation
+
+Array = np.ndarray
+
+RANK_TOLERANCE = 1e-9
+"""Directions of the feature matrix below this, relative to the largest, are left out of a fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Atoms ``(w, b)``, their coefficients and the affine part.
+
+    `rss` is the residual sum of squares, `cost` the same with the prior.
+    """
+
+    places: Array
+    coefficients: Array
+    affine: Array
+    rss: float
+    cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """Least squares of ``Y`` by atoms of an activation and fixed affine columns.
+
+    Coefficients are eliminated: for given atoms they solve a linear problem, and Gauss–Newton
+    steps on the atoms alone use the projected Jacobian (Kaufman's simplification of Golub and
+    Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares", 1973), damped
+    after Levenberg and Marquardt.
+
+    `X` is (n, d), or (n, d + 1) with a last column of ones when atoms have a bias; `Y` is (n, k);
+    `affine` is (n, q). A weak Gaussian prior adds ``ridge |c|² + place_ridge |(w, b)|²`` to the
+    residual sum of squares: with noise, least squares alone likes pairs of atoms that coincide,
+    with huge coefficients of opposite sign.
+    """
+
+    activation: Activation
+    X: Array
+    Y: Array
+    affine: Array
+    ridge: float = 0.0
+    place_ridge: float = 0.0
+
+    @cached_property
+    def _affine_basis(self) -> Array:
+        return np.linalg.qr(self.affine)[0] if self.affine.shape[1] else self.affine
+
+    def without_affine(self, columns: Array) -> Array:
+        """Remove what the affine columns explain."""
+        q = self._affine_basis
+        return columns - q @ (q.T @ columns)
+
+    @cached_property
+    def target(self) -> Array:
+        """``Y`` less its affine part, (n, k)."""
+        return self.without_affine(self.Y)
+
+    @cached_property
+    def total(self) -> float:
+        """``|Y|²`` without its affine part."""
+        return float((self.target**2).sum())
+
+    def predict(self, fit: Fit) -> Array:
+        """Evaluate a fit on the inputs, (n, k)."""
+        return self.features(fit.places) @ fit.coefficients + self.affine @ fit.affine
+
+    def features(self, places: Array) -> Array:
+        """Evaluate atoms, (n, S)."""
+        return self.activation.value(self.X @ places.T)
+
+    def linear(self, places: Array) -> Fit:
+        """Fit coefficients and affine part for fixed atoms."""
+        features = self.features(places)
+        coefficients, _, residual = self._project(self.without_affine(features))
+        rest = self.Y - features @ coefficients
+        affine = np.linalg.lstsq(self.affine, rest, rcond=None)[0]
+        rss = float((residual[: len(self.Y)] ** 2).sum())
+        return Fit(places, coefficients, affine, rss, self._cost(places, residual))
+
+    def _cost(self, places: Array, residual: Array) -> float:
+        return float((residual**2).sum()) + self.place_ridge * float((places**2).sum())
+
+    def _project(self, features: Array) -> tuple[Array, Array, Array]:
+        """Return coefficients, an orthonormal basis of the features, and the residual.
+
+        The prior on coefficients is S more rows, ``√ridge c_i`` with target 0.
+        """
+        size = features.shape[1]
+        features = np.vstack([features, np.sqrt(self.ridge) * np.eye(size)])
+        target = np.vstack([self.target, np.zeros((size, self.target.shape[1]))])
+        scale = np.linalg.norm(features, axis=0)
+        scale[scale == 0] = 1
+        u, s, vt = np.linalg.svd(features / scale, full_matrices=False)
+        r = int((s > RANK_TOLERANCE * s[0]).sum()) if size else 0
+        u, inner = u[:, :r], u[:, :r].T @ target
+        coefficients = (vt[:r].T / s[:r]) @ inner / scale[:, None]
+        return coefficients, u, target - u @ inner
+
+    def _normal_equations(self, places: Array) -> tuple[Array, Array]:
+        """Return ``JᵀJ`` and ``Jᵀr`` of the projected Jacobian, the prior on places included.
+
+        Every output has the same projected derivatives of features, times its coefficients, so
+        ``JᵀJ`` is one Gram matrix times ``Σ_k c_ik c_jk`` block by block.
+        """
+        z = self.X @ places.T
+        n, width = self.X.shape
+        coefficients, u, residual = self._project(self.without_affine(self.activation.value(z)))
+        slope = self.activation.derivative(z)
+        inputs = (slope[:, :, None] * self.X[:, None, :]).reshape(n, -1)
+        gram = inputs.T @ inputs
+        for basis in (self._affine_basis, u[:n]):
+            inner = basis.T @ inputs
+            gram -= inner.T @ inner
+        pairs = np.repeat(np.repeat(coefficients @ coefficients.T, width, 0), width, 1)
+        pull = (inputs.T @ residual[:n]).reshape(*places.shape, -1)
+        pull = np.einsum("sdk,sk->sd", pull, coefficients)
+        hessian = gram * pairs + self.place_ridge * np.eye(places.size)
+        return hessian, pull.ravel() - self.place_ridge * places.ravel()
+
+    def cost(self, places: Array) -> float:
+        """Residual sum of squares and prior for fixed atoms."""
+        return self._cost(places, self._project(self.without_affine(self.features(places)))[2])
+
+    def gains(self, places: Array, directions: Array) -> Array:
+        """Return how much the residual falls with each unit feature (n, m) added to some atoms."""
+        _, basis, residual = self._project(self.without_affine(self.features(places)))
+        basis, residual = basis[: len(self.Y)], residual[: len(self.Y)]
+        rest = directions - basis @ (basis.T @ directions)
+        length = (rest**2).sum(axis=0)
+        gain = ((residual.T @ rest) ** 2).sum(axis=0)
+        return np.where(length > 1e-6, gain / np.where(length > 1e-6, length, 1), 0.0)
+
+    def removal_costs(self, fit: Fit) -> Array:
+        """Return how much the residual grows without each atom, the others staying in place."""
+        features = self.without_affine(self.features(fit.places))
+        length = np.linalg.norm(features, axis=0)
+        unit = features / np.where(length > 0, length, 1)
+        # The small diagonal makes either of two atoms that coincide cheap to drop.
+        inverse = np.linalg.inv(unit.T @ unit + 1e-10 * np.eye(len(length)))
+        return ((fit.coefficients * length[:, None]) ** 2).sum(axis=1) / np.diag(inverse)
+
+    def normalised(self, places: Array) -> Array:
+        """Give atoms of a homogeneous activation length one; coefficients make up for it."""
+        if not self.activation.homogeneous:
+            return places
+        size = np.linalg.norm(places, axis=1, keepdims=True)
+        return places / np.where(size > 0, size, 1)
+
+    def refit(self, places: Array, max_steps: int = 60, tolerance: float = 1e-9) -> Fit:
+        """Move atoms to a local minimum of the residual.
+
+        Stops when three steps in a row gain less than `tolerance` of the residual, when the
+        residual is rounding, or after `max_steps`.
+        """
+        places = self.normalised(places)
+        if not len(places) or self.Y.size <= places.size:
+            return self.linear(places)
+        damping, idle = 1e-3, 0
+        cost = self.cost(places)
+        hessian, pull = self._normal_equations(places)
+        for _ in range(max_steps):
+            if cost <= 1e-24 * self.total:
+                break
+            try:
+                step = _damped(hessian, pull, damping)
+            except LinAlgError:
+                damping = max(10 * damping, 1e-12)
+                continue
+            trial = self.normalised(places + step.reshape(places.shape))
+            new = self.cost(trial)
+            if not new < cost:
+                damping *= 4
+                if damping > 1e12:
+                    break
+                continue
+            idle = idle + 1 if new > (1 - tolerance) * cost else 0
+            places, cost, damping = trial, new, max(damping / 5, 1e-12)
+            if idle >= 3:
+                break
+            hessian, pull = self._normal_equations(places)
+        return self.linear(places)
+
+
+def _damped(hessian: Array, pull: Array, damping: float) -> Array:
+    """Solve ``(H + µ D) δ = g`` with ``D`` the diagonal of ``H``, kept away from zero."""
+    diagonal = np.diag(hessian)
+    diagonal = np.maximum(diagonal, 1e-14 * diagonal.max(initial=1e-300))
+    scale = np.sqrt(diagonal)
+    scaled = hessian / np.outer(scale, scale) + damping * np.eye(len(scale))
+    return cho_solve(cho_factor(scaled), pull / scale) / scale

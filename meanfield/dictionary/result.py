@@ -1,0 +1,99 @@
+"""What an extraction returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from meanfield.dictionary.certificate import Certificate
+from meanfield.dictionary.refit import Array
+from meanfield.identify import Atoms
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    r"""The sparse dictionary of a trained network.
+
+    Attributes
+    ----------
+    n_atoms : int
+        S.
+    atoms : ndarray of shape (S, d) or (S, d + 1)
+        Rows ``w``, or ``(w, b)`` with a bias; in canonical form, the largest coefficient first.
+    coefficients : ndarray of shape (S,) or (S, k)
+        ``c_i`` in ``f_S(x) = α + ⟨β, x⟩ + Σ_i c_i σ(⟨w_i, x⟩ + b_i)``.
+    function : Atoms
+        ``f_S``, with its affine part; `predict` evaluates it.
+    compressed : Atoms
+        As many atoms, refit to the network's own predictions instead of `target`.
+    target : str
+        What `function` was fit to: ``"labels"`` or ``"network"``.
+    mass : ndarray of shape (S,)
+        Fraction of the particles that belong to each atom.
+    share : ndarray of shape (S,)
+        Part of each coefficient that the network itself has: its predictions regressed on the
+        atoms, relative to the coefficients. About 1, less what the penalty takes away.
+    inactive_mass : float
+        Fraction of the particles that belong to no atom.
+    sizes : ndarray of int
+        Numbers of atoms that were tried.
+    residual : ndarray
+        Relative residual ``‖target − f_s‖ / ‖target‖`` (affine part aside) of the best dictionary
+        of each of `sizes`.
+    criterion : ndarray
+        Bayesian information criterion of each of `sizes`; S is where it is least.
+    network_gap : float
+        ``‖f_S − f_µ‖ / ‖f_µ‖`` over the training inputs (affine part aside).
+    compression_gap : float
+        The same for `compressed`: the sparse residual of the network.
+    spread : float
+        Mean ``sin²`` of the angle between the features of particles and of their nearest atom,
+        weighted by contribution.
+    null_spread : float
+        The same for particles turned in uniformly random directions: no structure.
+    certificate : Certificate
+        Whether the labels call for one more atom.
+    confidence : float
+        Weight of S among `sizes` under the criterion.
+    confident : bool
+        Whether S can be relied on: weight at least 0.9, every atom present in the network,
+        particles that crowd around them, and a search that was not cut off.
+    statement : str
+        The same in words.
+    """
+
+    n_atoms: int
+    atoms: Array
+    coefficients: Array
+    function: Atoms
+    compressed: Atoms
+    target: str
+    mass: Array
+    share: Array
+    inactive_mass: float
+    sizes: Array
+    residual: Array
+    criterion: Array
+    network_gap: float
+    compression_gap: float
+    spread: float
+    null_spread: float
+    certificate: Certificate
+    confidence: float
+    confident: bool
+    statement: str
+
+    def predict(self, X: Any) -> Array:
+        """Evaluate ``f_S``.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            ``f_S(x_j)``.
+        """
+        return self.function.predict(X)
