@@ -17,9 +17,7 @@ last predictions, the update with noise made on the spot, and the block's share 
 predictions. Shares are summed within a chunk, chunks in order: the bits depend neither on the
 number of threads nor on how steps are divided into calls.
 
-Inside a block, data come in tiles that stay in the first-level cache with what belongs to them:
-pre-activations as a small matrix product (4 data × a group of particles in registers), the
-activation, and the transposed product for the gradient.
+What happens inside a block is in `meanfield.flow.block`, the activations in `meanfield.flow.sigma`.
 """
 
 from __future__ import annotations
@@ -226,6 +224,8 @@ def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
 
 def _run(activation, theta, data, law, predictions, forward, n_steps) -> np.ndarray:
     """Share replicas and chunks among threads; the first lost state of each replica."""
+    if not theta.flags.c_contiguous or theta.dtype not in (np.float32, np.float64):
+        raise ValueError("theta must be a C-contiguous array of float32 or float64.")
     R, C, N = theta.shape
     n_blocks = -(-N // BLOCK)
     n_chunks = max(1, min(_CHUNKS, n_blocks // _CHUNK_BLOCKS))
@@ -312,8 +312,9 @@ def advance(
     )  # fmt: skip
     predictions = np.empty((0, 0, 0))
     if predictions_out is not None:
-        predictions = predictions_out.view()
-        predictions.shape = (R, len(noise), targets.size)
+        predictions = predictions_out.reshape(R, len(noise), targets.size)
+        if not np.may_share_memory(predictions, predictions_out):
+            raise ValueError("predictions_out must hold the (n, k) of each step contiguously.")
     needed = int(drive is None or predictions_out is not None)
     data = _data(X, targets, drive, C, theta.dtype)
     failed = _run(activation, theta, data, law, predictions, needed, len(noise))

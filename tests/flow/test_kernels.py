@@ -275,6 +275,19 @@ def test_forward_is_the_mean_over_particles(k, dtype):
     assert_allclose(got, want, rtol=0, atol=TOLERANCE[dtype] * np.abs(want).max())
 
 
+def test_arrays_that_could_not_be_changed_in_place_are_refused():
+    theta, X, targets, arguments = setup()
+    arguments |= {"activation": 1}
+    with pytest.raises(ValueError, match="C-contiguous"):
+        kernels.advance(theta[:, :, ::2], X, targets, **arguments)
+    with pytest.raises(ValueError, match="float32 or float64"):
+        kernels.advance(theta.astype(np.float16), X, targets, **arguments)
+    theta, X, targets, arguments = setup(k=2)
+    apart = np.empty((2, 3, 2, len(X))).swapaxes(2, 3)
+    with pytest.raises(ValueError, match="contiguously"):
+        kernels.advance(theta, X, targets, activation=1, predictions_out=apart, **arguments)
+
+
 def test_the_cache_is_keyed_by_every_file_of_compiled_code():
     folder = Path(sigma.__file__).parent
     compiled = {
