@@ -1,0 +1,374 @@
+"""Moment classes and the maximal admissible weight ``w*``.
+
+Operational definition, after the abstract of [ISD]: with ``m_k(µ) = ∫ |θ|^k dµ``, a weight is a
+positive sequence ``w = (w_k)``, its class is ``{µ : sup_k w_k m_k(µ) < ∞}``, and weights that
+differ by factors ``C^k`` are the same (they rescale parameter space). The largest weight that
+admits the initial law ``µ_0`` is the reciprocal of its moment growth, ``w*_k = 1 / m_k(µ_0)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield import checks, tails
+from meanfield.exact_moments import log_moments
+from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.particles import Particles
+
+if TYPE_CHECKING:
+    from meanfield.flow.run import Run
+    from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
+
+_EXACT_ORDERS = 64
+_MIN_POINTS = 1000
+#: Inverse order below which the support reads as compact, if its interval reaches 0 or the tail
+#: is that of a bounded law.
+_COMPACT = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class AdmissibleWeight:
+    """The maximal admissible weight of a law, up to factors ``C^k``.
+
+    Attributes
+    ----------
+    log_moments : ndarray, shape (K,)
+        ``log m_k`` for k = 1, ..., K; infinite where the moment is.
+    log_moments_interval : ndarray, shape (K, 2), or None
+        95 % intervals; None for exact moments.
+    order : float
+        ``ρ`` in ``log m_k = (k/ρ) log k + O(k)``: 2 for a Gaussian, 1 for an exponential, ``inf``
+        for a compact support, 0 when only finitely many moments are finite.
+    order_interval : tuple of float
+        95 % interval; of width 0 for a named law.
+    tail_index : float
+        ``ν`` such that ``m_k = ∞`` for ``k ≥ ν``; ``inf`` when every moment is finite.
+    tail_index_interval : tuple of float
+        95 % interval of the tail index; for a sample it is that of the power-law reading, whether
+        or not this is the verdict.
+    exact : bool
+        Whether the moments are those of a named law rather than of a sample.
+    evidence : dict
+        What the order was read from.
+    """
+
+    log_moments: Array
+    log_moments_interval: Array | None
+    order: float
+    order_interval: tuple[float, float]
+    tail_index: float
+    tail_index_interval: tuple[float, float]
+    exact: bool
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def max_order(self) -> int:
+        """Largest order ``K`` of the moments at hand."""
+        return len(self.log_moments)
+
+    @property
+    def log_w_star(self) -> Array:
+        """``log w*_k = −log m_k``; −∞ where the moment is infinite."""
+        return -self.log_moments
+
+    @property
+    def w_star(self) -> Array:
+        """``w*_k`` for k = 1, ..., K; 0 where the moment is infinite."""
+        return np.exp(self.log_w_star)
+
+    def propagated_order(self, temperature: float) -> float:
+        """Order of the law at positive times: ``min(ρ, 2)`` with noise, ``ρ`` without."""
+        return min(self.order, 2.0) if temperature > 0 else self.order
+
+    def growth(self, order: float) -> Array:
+        """``(w_k m_k)^{1/k}`` for the weight ``w_k = k^{−k/order}``, shape (K,).
+
+        It behaves as ``k^{1/ρ − 1/order}``: bounded for ``order ≤ ρ``, and it grows for every
+        heavier weight, ``order > ρ``.
+        """
+        k = np.arange(1, self.max_order + 1)
+        return np.exp(self.log_moments / k - np.log(k) * _inverse(order))
+
+    def growth_exponent(self, order: float) -> float:
+        """Exponent ``1/ρ − 1/order`` of `growth`; infinite for infinite moments."""
+        return _inverse(self.order) - _inverse(order)
+
+    def admits(self, order: float) -> bool:
+        """Whether the law lies in the class of ``w_k = k^{−k/order}``."""
+        return self.growth_exponent(order) <= 0.0
+
+    def __repr__(self) -> str:
+        low, high = self.order_interval
+        return (
+            f"AdmissibleWeight(order={self.order:.3g} [{low:.3g}, {high:.3g}], "
+            f"tail_index={self.tail_index:.3g}, max_order={self.max_order}, "
+            f"{'exact' if self.exact else 'from a sample'})"
+        )
+
+
+def _inverse(order: float) -> float:
+    return np.inf if order == 0.0 else 1.0 / order
+
+
+def admissible_weight(
+    law_or_particles: str | InitialLaw | Particles | ArrayLike,
+    *,
+    problem: Problem | None = None,
+    dimension: int | None = None,
+    max_order: int = _EXACT_ORDERS,
+) -> AdmissibleWeight:
+    """Compute the maximal admissible weight ``w*_k = 1/m_k`` and its order.
+
+    Parameters
+    ----------
+    law_or_particles : str, InitialLaw, Particles or array_like
+        A named law (its moments are exact), or a sample: particles, or points of shape (N, p) or
+        (..., N, p).
+    problem : Problem, optional
+        Restricts ``θ`` to the trained coordinates and gives the scales of a named law.
+    dimension : int, optional
+        Number of coordinates of a named law, when there is no `problem`.
+    max_order : int, default: 64
+        Highest moment; a sample may support fewer.
+
+    Returns
+    -------
+    AdmissibleWeight
+
+    Raises
+    ------
+    ValueError
+        Too few points, points that are not finite, or a named law without its dimension.
+
+    Notes
+    -----
+    From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
+    fitted to its moments of low order (`meanfield.tails.inverse_order`), of each coordinate when
+    the coordinates pass for independent and of ``|θ|`` otherwise; the tail index to the largest
+    5 % of the radii (`meanfield.tails.read_tail`). Both describe the law at the radii that the
+    sample reaches, no further.
+
+    Operational definition, after the abstract of [ISD].
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.admissible_weight("gaussian", dimension=3).order
+    2.0
+    """
+    max_order = checks.count("max_order", max_order, minimum=4)
+    if isinstance(law_or_particles, str | InitialLaw):
+        law = as_initial_law(law_or_particles)
+        return _of_law(law, _scales(law, problem, dimension), max_order)
+    return _of_sample(_points(law_or_particles, problem), max_order)
+
+
+def _points(particles: Particles | ArrayLike, problem: Problem | None) -> Array:
+    """Points (number, p) in the coordinates that vary, all replicas together."""
+    if isinstance(particles, Particles):
+        points = particles.coordinates
+        if problem is not None:
+            points = points[..., trained_coordinates(problem)]
+    else:
+        points = np.asarray(particles, dtype=float)
+        if points.ndim < 2:
+            raise ValueError(f"Points must have shape (..., N, p), got {points.shape}.")
+    points = points.reshape(-1, points.shape[-1]).astype(float)
+    if not np.isfinite(points).all():
+        raise ValueError("The points must be finite numbers.")
+    points = points[:, np.ptp(points, axis=0) > 0] if len(points) else points
+    if len(points) < _MIN_POINTS or points.shape[1] == 0:
+        raise ValueError(
+            f"A sample needs at least {_MIN_POINTS} points that differ for its moment order, got "
+            f"{len(points)}."
+        )
+    return points
+
+
+def trained_coordinates(problem: Problem) -> NDArray[np.bool_]:
+    """Mask of the trained coordinates a, w, b, shape (C,)."""
+    sizes = {"a": problem.n_outputs, "w": problem.n_features, "b": int(problem.bias)}
+    return np.repeat([name in problem.train for name in sizes], list(sizes.values()))
+
+
+def _of_law(law: InitialLaw, scales: Array, max_order: int) -> AdmissibleWeight:
+    values = log_moments(law, scales, max_order)
+    heavy = law.law == "student-t"
+    order = {"gaussian": 2.0, "laplace": 1.0, "uniform-ball": np.inf, "student-t": 0.0}.get(
+        law.law, law.rho
+    )
+    index = float(law.nu) if heavy else np.inf
+    evidence: dict[str, Any] = {"law": law.info}
+    if not heavy:
+        evidence["order_from_moments"] = _read_order(values)
+    return AdmissibleWeight(
+        log_moments=values,
+        log_moments_interval=None,
+        order=float(order),
+        order_interval=(float(order), float(order)),
+        tail_index=index,
+        tail_index_interval=(index, index),
+        exact=True,
+        evidence=evidence,
+    )
+
+
+def _read_order(values: Array) -> float:
+    """Order from exact log-moments: least squares on ``k log k, k, log k, 1, 1/k, 1/k²``."""
+    k = np.arange(1.0, len(values) + 1)
+    keep = k >= min(8, len(k) // 2)
+    k, values = k[keep], values[keep]
+    basis = np.stack([k * np.log(k), k, np.log(k), np.ones_like(k), 1 / k, 1 / k**2], 1)
+    inverse = np.linalg.lstsq(basis / k[:, None], values / k, rcond=None)[0][0]
+    return float(1.0 / inverse) if inverse > 1e-6 else np.inf
+
+
+def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
+    radius = np.linalg.norm(points, axis=1)
+    values, errors = tails.log_sample_moments(radius, np.arange(1, max_order + 1))
+    tail = tails.read_tail(radius)
+    inverse, error, source = _inverse_order(points, radius)
+    if tail.is_power_law or not np.isfinite(inverse):
+        order, interval = 0.0, (0.0, tail.exponent)
+    else:
+        low, high = inverse - 1.96 * error, inverse + 1.96 * error
+        compact = inverse < _COMPACT and (low <= 0 or tail.is_bounded)
+        order = np.inf if compact else 1.0 / inverse
+        interval = (1.0 / high, np.inf if compact or low <= 0 else 1.0 / low)
+    spread = 1.96 * errors[:, None] * np.array([-1.0, 1.0])
+    return AdmissibleWeight(
+        log_moments=values,
+        log_moments_interval=values[:, None] + spread,
+        order=float(order),
+        order_interval=interval,
+        tail_index=tail.tail_index if tail.is_power_law else np.inf,
+        tail_index_interval=tail.tail_index_interval,
+        exact=False,
+        evidence={
+            "tail": tail,
+            "inverse_order": (inverse, error),
+            "read_from": source,
+            "n_points": len(points),
+        },
+    )
+
+
+def _inverse_order(points: Array, radius: Array) -> tuple[float, float, str]:
+    """``1/ρ``, its standard error, and what it was read from.
+
+    Moments of few orders see the sum of several independent coordinates as a lighter or heavier
+    law than each of them; the order of ``|θ|`` is that of its heaviest coordinate.
+    """
+    if points.shape[1] == 1 or not tails.independent(points):
+        return *tails.inverse_order(radius), "radius"
+    fits = np.array([tails.inverse_order(np.abs(column)) for column in points.T])
+    if not np.isfinite(fits).all():
+        return np.inf, np.inf, "coordinates"
+    weights = fits[:, 1] ** -2.0 / (fits[:, 1] ** -2.0).sum()
+    mean, error = float(weights @ fits[:, 0]), float((fits[:, 1] ** -2.0).sum() ** -0.5)
+    agree = (np.abs(fits[:, 0] - mean) < 3.0 * fits[:, 1]).all()
+    if not agree:
+        mean, error = map(float, fits[fits[:, 0].argmax()])
+    return mean, error, "coordinates"
+
+
+def _scales(law: InitialLaw, problem: Problem | None, dimension: int | None) -> Array:
+    """Scale of every coordinate; 0 for the frozen ones."""
+    if problem is not None:
+        return law.coordinate_scale(problem) * trained_coordinates(problem)
+    if dimension is None:
+        raise ValueError("A named law needs its dimension: give problem= or dimension=.")
+    if isinstance(law.scale, tuple):
+        raise ValueError("A law with separate scales for a, w and b needs problem=.")
+    return np.full(checks.count("dimension", dimension), law.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class MomentPropagation:
+    r"""Growth ``G(t) = sup_k (w_k m_k(µ_t))^{1/k}`` of the moments along a run.
+
+    Attributes
+    ----------
+    steps : ndarray of int, shape (T,)
+        Saved steps of the run.
+    growth : ndarray, shape (T,)
+        ``G(t)`` over the orders ``k`` that the particles support; ``G(0)`` is 1 up to sampling.
+        It stays bounded when the flow propagates the class.
+    interval : ndarray, shape (T, 2)
+        Largest of the 95 % intervals' lower, and of their upper, ends over the orders.
+    max_orders : ndarray of int, shape (T,)
+        Highest order in use at each step.
+    heavier : ndarray, shape (T, K)
+        ``(w_k m_k(µ_t))^{1/k} k^excess``, the same for a heavier weight; NaN beyond
+        ``max_orders``. At step 0 it grows with ``k``: no heavier weight is admissible.
+    """
+
+    steps: NDArray[np.int64]
+    growth: Array
+    interval: Array
+    max_orders: NDArray[np.int64]
+    heavier: Array
+
+
+def moment_propagation(
+    run: Run, weight: AdmissibleWeight, *, excess: float = 0.5
+) -> MomentPropagation:
+    """Follow the moments of the particles against the maximal weight of their initial law.
+
+    The weight is ``w*``, or with noise and a law of order ``ρ > 2`` the weight
+    ``w*_k k^{−k (1/2 − 1/ρ)}`` of order 2: noise gives the flow Gaussian tails at once, so that
+    the order propagated is ``min(ρ, 2)``.
+
+    Parameters
+    ----------
+    run : Run
+        Its saved steps, all replicas together.
+    weight : AdmissibleWeight
+        ``w*`` of the initial law in the trained coordinates:
+        ``admissible_weight(init, problem=run.problem)``.
+    excess : float, default: 0.5
+        How much the inverse order of the second weight is smaller.
+
+    Returns
+    -------
+    MomentPropagation
+
+    Notes
+    -----
+    Operational definition, after the abstract of [ISD].
+    """
+    excess = checks.positive("excess", excess)
+    k = np.arange(1, weight.max_order + 1)
+    finite = np.isfinite(weight.log_moments)
+    order_lost = _inverse(weight.propagated_order(run.problem.temperature)) - _inverse(weight.order)
+    order_lost = 0.0 if np.isnan(order_lost) else order_lost
+    growth, interval, orders = [], [], []
+    heavier = np.full((len(run.steps), len(k)), np.nan)
+    for t, particles in enumerate(run.trajectory):
+        radius = np.linalg.norm(_points(particles, run.problem), axis=1)
+        values, errors = tails.log_sample_moments(radius, k[finite])
+        order = k[: len(values)]
+        if len(order) == 0:
+            raise ValueError(
+                f"No moment of the law at step {run.steps[t]} can be estimated from "
+                f"{len(radius)} particles."
+            )
+        logs = (values + weight.log_w_star[: len(order)]) / order - order_lost * np.log(order)
+        spread = 1.96 * errors / order
+        growth.append(np.exp(logs.max()))
+        interval.append(np.exp([(logs - spread).max(), (logs + spread).max()]))
+        orders.append(len(order))
+        heavier[t, : len(order)] = np.exp(logs + excess * np.log(order))
+    return MomentPropagation(
+        steps=run.steps,
+        growth=np.array(growth),
+        interval=np.array(interval),
+        max_orders=np.array(orders),
+        heavier=heavier,
+    )
