@@ -40,6 +40,8 @@ _PUBLIC = {
     "orbit_depth": "identify",
     "variety_depth": "identify",
     "coefficient_threshold_number": "dictionary",
+    "extract_dictionary": "dictionary",
+    "admissible_weight": "moments",
 }
 _SUBPACKAGES = ("problem", "flow", "limit", "chaos", "identify", "dictionary", "deep", "studies")
 

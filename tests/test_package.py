@@ -24,7 +24,7 @@ LAYERS = [
     ("flow",),
     ("limit",),
     ("chaos",),
-    ("tails",),
+    ("tails", "exact_moments"),
     ("moments", "identify"),
     ("dictionary",),
     ("decomposition",),
