@@ -47,7 +47,7 @@ class LowRankMatrix:
     ):
         self.p = np.empty((2 * capacity, n_units), dtype=dtype)
         self.q = np.empty((2 * capacity, n_units), dtype=dtype)
-        self.learned = np.zeros((2 * capacity, 2 * capacity), dtype=dtype)  # M: errors × features
+        self._learned = np.zeros((256, 256), dtype=dtype)  # M: errors × features
         self.size = 0
         features = np.zeros(2 * capacity, dtype=bool)
         errors = np.zeros(2 * capacity, dtype=bool)
@@ -57,20 +57,29 @@ class LowRankMatrix:
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``W x`` for every row, and the coordinates of the rows in all terms."""
         self.size, coordinates = self._forward.extend(x, self.size)
-        learned = self.learned[: self.size, : self.size]
+        learned = self._learned_part()
         return (coordinates + coordinates @ learned.T) @ self.p[: self.size], coordinates
 
     def backward(self, dh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``Wᵀ dh`` for every row, and the coordinates of the rows in all terms."""
         self.size, coordinates = self._backward.extend(dh, self.size)
-        learned = self.learned[: self.size, : self.size]
+        learned = self._learned_part()
         return (coordinates + coordinates @ learned) @ self.q[: self.size], coordinates
 
     def update(self, rate: float, chi: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
         """Take the gradient step: `a` from `backward`, `b` from `forward`."""
         a = chi[:, None] * a * self._backward.own[: a.shape[1]]
         b = b * self._forward.own[: b.shape[1]]
-        self.learned[: a.shape[1], : b.shape[1]] -= chi.dtype.type(rate) * (a.T @ b)
+        a *= chi.dtype.type(rate)
+        self._learned_part()[: a.shape[1], : b.shape[1]] -= a.T @ b
+
+    def _learned_part(self) -> np.ndarray:
+        """Return ``M`` for the present terms; its array doubles when they outgrow it."""
+        if self.size > len(self._learned):
+            known = self._learned
+            self._learned = np.zeros((2 * self.size, 2 * self.size), dtype=known.dtype)
+            self._learned[: len(known), : len(known)] = known
+        return self._learned[: self.size, : self.size]
 
     @property
     def ranks(self) -> tuple[int, int]:

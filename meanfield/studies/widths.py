@@ -51,6 +51,11 @@ class NetworkSection(Section):
         True, description="Scale every input to length √d, so that its entries have size one."
     )
     dtype: Literal["float64", "float32"] = Field("float64", description="Precision.")
+    tol: Positive = Field(
+        1e-3,
+        description="Wide networks follow only the directions that training meets, up to this "
+        "relative size; errors in the outputs are of the order of its square.",
+    )
 
 
 class LimitSection(Section):
@@ -58,7 +63,7 @@ class LimitSection(Section):
 
     n_samples: Count = Field(4096, description="Samples of every random variable, a power of two.")
     n_replicas: Step = Field(4, description="Independent simulations; 0 leaves the limit out.")
-    max_rank: Count = Field(512, description="Most directions kept per matrix and side.")
+    max_rank: Count = Field(1024, description="Most directions kept per matrix and side.")
 
 
 class VerdictSection(Section):
@@ -118,6 +123,7 @@ def prepare(config: WidthsConfig) -> Plan:
         "step_size": network.step_size,
         "n_steps": network.n_steps,
         "reduction": network.reduction,
+        "tol": network.tol,
     }
     units = []
     for activation in activations:
