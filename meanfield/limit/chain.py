@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 _SPACING = 0.8
 #: Where a Gaussian is cut, in standard deviations.
 _CUT = 7.5
+#: Schemes whose next law depends on the present one alone.
+_MARKOV = ("euler", "exponential-euler")
 _NEGLIGIBLE = 1e-18  # mass of a lattice point that is dropped
 #: Spacing of the run that estimates the error. At second order it is 1.56 times as far off, so
 #: that twice the difference bounds the error; for smooth problems the bound is very generous.
@@ -101,7 +103,9 @@ def chain_law(
     keep_all = save_at is None and p == 1
     steps = saved_steps(range(n_steps + 1) if keep_all else save_at, n_steps)
     spacing = _SPACING if spacing is None else checks.positive("spacing", spacing)
-    scheme = step_coefficients(problem, get_integrator(integrator), step_size, taus)
+    integrator = get_integrator(integrator)
+    checks.choice("integrator", integrator.name, _MARKOV)
+    scheme = step_coefficients(problem, integrator, step_size, taus)
     path, laws = _propagate(coordinates, law, scheme, spacing, steps)
     coarse, _ = _propagate(coordinates, law, scheme, _COARSER * spacing, steps[:0])
     return GridPath(

@@ -391,13 +391,19 @@ def _newton(
         residual = _residual(current)
         if residual <= tolerance:
             return current, iteration
-        if residual > 1e-3 and -family.tail(current.f).leading < _EDGE * family.problem.l2_input:
-            raise _Escape(f"residual {residual:.1e} at the edge of the normalisable laws")
-        following = _line_search(family, current, tail)
+        at_edge = -family.tail(current.f).leading < _EDGE * family.problem.l2_input
+        following = None if at_edge else _line_search(family, current, tail)
         if following is None:
+            if residual > 1e-3 and (at_edge or _leads_outside(family, current)):
+                raise _Escape(f"residual {residual:.1e} at the edge of the normalisable laws")
             return current, iteration
         current = following
     return current, max_iterations
+
+
+def _leads_outside(family: GibbsFamily, gibbs: Gibbs) -> bool:
+    """Whether the full Newton step ends where no law is normalisable."""
+    return not family.tail(gibbs.f + gibbs.newton_step()[0]).normalisable
 
 
 def _residual(gibbs: Gibbs) -> float:
