@@ -1,0 +1,252 @@
+"""Extraction: exact recovery, invariances, and what must not be claimed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.dictionary import dual_certificate, extract_dictionary
+from meanfield.identify import Atoms, canonical, equivalent, symmetry_of
+from meanfield.problem import ACTIVATIONS, Problem, get_activation
+from tests.dictionary.dictionary_cases import cloud, has_remainder, problem_of, teacher, worst_angle
+
+NAMES = [name for name in ACTIVATIONS if ACTIVATIONS[name].degree is None]
+POLYNOMIALS = [name for name in ACTIVATIONS if (ACTIVATIONS[name].degree or 0) > 1]
+
+
+def moved(arrays, name, seed):
+    """Flip, rescale, split and permute particles; the function stays."""
+    a, w, b = arrays
+    b = np.zeros(len(w)) if b is None else b
+    rng = np.random.default_rng(seed)
+    symmetry = symmetry_of(get_activation(name))
+    n, c = len(w), a[:, None] / len(w)
+    flip = rng.random(n) < 0.5
+    constant, linear = symmetry.affine_of(c[flip], w[flip], b[flip])
+    c = np.where(flip, symmetry.sign, 1)[:, None] * c
+    w, b = np.where(flip, -1, 1)[:, None] * w, np.where(flip, -1, 1) * b
+    if symmetry.homogeneous:
+        scale = rng.uniform(0.5, 2, n)
+        c, w, b = c / scale[:, None], w * scale[:, None], b * scale
+    share, order = rng.uniform(0.2, 0.8, (n, 1)), rng.permutation(2 * n)
+    return Atoms(
+        get_activation(name),
+        np.concatenate([c * share, c * (1 - share)])[order, 0],
+        np.concatenate([w, w])[order],
+        np.concatenate([b, b])[order],
+        constant[0],
+        linear[0],
+        np.full(2 * n, 0.5 / n),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bias", [False, True])
+def test_recovers_the_teacher(name, bias):
+    target = teacher(name, 3, 3, seed=4, bias=bias, angle=35)
+    found = extract_dictionary(cloud(target), problem_of(target))
+    assert found.n_atoms == 3
+    assert worst_angle(target, found) < 0.01
+    assert found.confident, found.statement
+    assert not found.certificate.missing
+    truth = canonical((target.a, target.w, target.b), name, normalisation="sum")
+    assert equivalent(found.function, truth, name, tolerance=1e-4)
+    assert found.residual[list(found.sizes).index(3)] < 1e-6
+    np.testing.assert_allclose(found.share, 1, atol=0.2)
+    assert found.mass.sum() == pytest.approx(60 / 90, abs=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_symmetry_moves_change_nothing(name):
+    target = teacher(name, 3, 2, seed=6, bias=True, angle=35)
+    problem, arrays = problem_of(target), cloud(target)
+    one = extract_dictionary(arrays, problem)
+    two = extract_dictionary(moved(arrays, name, 3), problem)
+    assert one.n_atoms == two.n_atoms == 2
+    assert equivalent(one.function, two.function, name, tolerance=1e-5)
+    np.testing.assert_allclose(two.share, one.share, atol=1e-4)
+    # Halves of the weakest active particles count as inactive, so mass is not quite the same.
+    np.testing.assert_allclose(two.mass, one.mass, atol=0.03)
+
+
+@pytest.mark.parametrize("name", POLYNOMIALS)
+def test_polynomial_activations_keep_the_function(name):
+    target = teacher(name, 3, 2, seed=2, angle=40)
+    problem, arrays = problem_of(target), cloud(target, jitter=0.02)
+    for particles in (arrays, moved(arrays, name, 3)):
+        found = extract_dictionary(particles, problem)
+        assert found.n_atoms == 2
+        error = found.predict(problem.X) - problem.y
+        assert np.abs(error).max() < 1e-5 * np.abs(problem.y).max()
+
+
+# Not silu in two dimensions: four atoms cannot be told from three in this noise.
+NOISY = [(name, d, s) for name in ("tanh", "erf", "relu", "silu") for d, s in ((5, 8), (20, 4))]
+NOISY += [(name, 2, 4) for name in ("tanh", "erf", "relu")]
+
+
+@pytest.mark.parametrize(("name", "d", "n_atoms"), NOISY)
+def test_recovery_with_label_noise(name, d, n_atoms):
+    target = teacher(name, d, n_atoms, seed=1, angle=30)
+    problem = problem_of(target, n=1500, noise=0.05)
+    found = extract_dictionary(cloud(target), problem)
+    assert found.n_atoms == n_atoms
+    assert worst_angle(target, found) < 6
+    assert (
+        0.8
+        < np.sqrt(np.mean((found.predict(problem.X) - problem.y) ** 2))
+        / (0.05 * problem.y.std() / np.sqrt(1.0025))
+        < 1.1
+    )
+
+
+def test_several_outputs():
+    target = teacher("tanh", 4, 3, seed=0, bias=True, outputs=3)
+    found = extract_dictionary(cloud(target), problem_of(target))
+    assert found.n_atoms == 3
+    assert found.coefficients.shape == (3, 3)
+    assert worst_angle(target, found) < 0.01
+
+
+def test_trained_network():
+    target = teacher("tanh", 3, 2, seed=3, angle=40)
+    problem = problem_of(target, n=300, l2=1e-3, temperature=1e-5)
+    run = mf.simulate(problem, n_particles=150, step_size=0.5, n_steps=1500, seed=1)
+    found = extract_dictionary(run.particles, problem)
+    assert found.n_atoms == 2
+    assert found.confident, found.statement
+    assert worst_angle(target, found) < 0.01
+    assert found.compression_gap < 0.1
+
+
+def test_classification_by_the_network():
+    target = teacher("tanh", 3, 2, seed=5, angle=40)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1500, 3))
+    y = np.where(rng.random(1500) < 1 / (1 + np.exp(-4 * target(X))), 1.0, -1.0)
+    problem = Problem(X, y, "tanh", loss="logistic", bias=False)
+    a, w, _ = cloud(target, jitter=0.03)
+    found = extract_dictionary((4 * a, w), problem)
+    assert found.target == "network"
+    assert found.n_atoms == 2
+    assert worst_angle(target, found) < 5
+
+
+def test_plain_sums_and_replicas():
+    target = teacher("relu", 3, 3, seed=4, angle=35)
+    problem, (a, w, _) = problem_of(target), cloud(target)
+    mean = extract_dictionary((a, w), problem)
+    plain = extract_dictionary((a / len(a), w), problem, normalisation="sum")
+    pooled = SimpleNamespace(a=np.stack([a, a]), w=np.stack([w, w]), b=None)
+    for other in (plain, extract_dictionary(pooled, problem)):
+        assert equivalent(mean.function, other.function, "relu", tolerance=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "relu", "silu"])
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_certificate_finds_an_atom_whose_particles_are_gone(name, gone):
+    target = teacher(name, 5, 3, seed=7, angle=35)
+    problem = problem_of(target, noise=0.05)
+    found = extract_dictionary(cloud(target, without=[gone], jitter=0.02), problem)
+    assert found.n_atoms == 2
+    assert not found.confident
+    assert found.certificate.missing
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "relu", "silu", "gelu", "sigmoid"])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_certificate_finds_an_atom_that_is_taken_out(name, noise):
+    for seed in range(4):
+        target = teacher(name, 6, 4, seed=seed, angle=25)
+        problem = problem_of(target, noise=noise)
+        whole = (target.a, target.w)
+        part = (target.a[1:], target.w[1:])
+        complete = dual_certificate(canonical(whole, name, normalisation="sum"), problem)
+        lacking = dual_certificate(canonical(part, name, normalisation="sum"), problem)
+        assert not complete.missing
+        assert lacking.missing
+        assert lacking.minimum < 2 * complete.minimum
+        if not has_remainder(name):
+            found, gone = lacking.minimiser, target.w[0]
+            cosine = abs(found @ gone) / np.linalg.norm(found) / np.linalg.norm(gone)
+            assert cosine > np.cos(np.radians(12))
+
+
+def test_potential_and_gradient_vanish_at_refit_atoms():
+    target = teacher("tanh", 4, 3, seed=2)
+    found = extract_dictionary(cloud(target), problem_of(target, noise=0.1)).certificate
+    assert np.abs(found.potential).max() < 0.02 * abs(found.minimum)
+    assert found.gradient.max() < 1e-2
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu"])
+@pytest.mark.parametrize("d", [2, 6])
+@pytest.mark.parametrize("labels", ["teacher", "own", "noise"])
+def test_particles_without_structure_yield_no_confident_size(name, d, labels):
+    rng = np.random.default_rng(d)
+    X, w, a = rng.standard_normal((600, d)), rng.standard_normal((200, d)), rng.standard_normal(200)
+    target = teacher(name, d, 3, seed=0, angle=40)
+    own = ACTIVATIONS[name].value(X @ w.T) @ a / 200
+    y = {"teacher": target(X), "own": own, "noise": rng.standard_normal(600)}[labels]
+    assert not extract_dictionary((a, w), Problem(X, y, name, bias=False)).confident
+
+
+def test_no_active_particles():
+    target = teacher("tanh", 3, 2, seed=0)
+    found = extract_dictionary((np.zeros(5), np.ones((5, 3))), problem_of(target))
+    assert (found.n_atoms, found.inactive_mass) == (0, 1.0)
+    assert not found.confident
+    assert "no particle is active" in found.statement
+    assert found.certificate.missing
+    np.testing.assert_array_equal(found.predict(np.ones((2, 3))), 0)
+
+
+def test_one_particle_duplicates_and_zero_weights():
+    target = teacher("tanh", 3, 1, seed=0, bias=True)
+    problem = problem_of(target)
+    one = (target.a, target.w, target.b)
+    assert extract_dictionary(one, problem).n_atoms == 1
+    several = tuple(np.concatenate([part] * 4) for part in one)
+    zero = (np.ones(2), np.zeros((2, 3)), np.zeros(2))
+    a, w, b = (np.concatenate(parts) for parts in zip(several, zero, strict=True))
+    found = extract_dictionary((6 / 4 * a, w, b), problem)
+    assert found.n_atoms == 1
+    assert found.mass.sum() == pytest.approx(4 / 6)
+    assert found.confident, found.statement
+
+
+def test_constant_particles_are_the_affine_part():
+    target = teacher("tanh", 3, 2, seed=1, bias=True, angle=35)
+    problem = problem_of(target)
+    shifted = Problem(problem.X, problem.y + 2.0, "tanh", bias=True)
+    a, w, b = cloud(target)
+    level = (np.array([20.0 * len(a)]) / 10, np.zeros((1, 3)), np.array([40.0]))
+    particles = [np.concatenate(p) for p in zip((a, w, b), level, strict=True)]
+    found = extract_dictionary(tuple(particles), shifted)
+    assert found.n_atoms == 2
+    assert found.function.constant == pytest.approx(2.0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("particles", "options", "words"),
+    [
+        ((np.array([np.nan]), np.ones((1, 3))), {}, "NaN"),
+        ((np.ones(2), np.ones((2, 4))), {}, "4 inputs"),
+        ((np.ones((2, 2)), np.ones((2, 3))), {}, "2 outputs"),
+        ((np.ones(2), np.ones((2, 3)), np.ones(2)), {}, "bias=False"),
+        ((np.ones(2), np.ones((2, 3))), {"target": "label"}, "Did you mean 'labels'"),
+        ((np.ones(2), np.ones((2, 3))), {"max_atoms": 0}, "max_atoms"),
+    ],
+)
+def test_bad_input_is_refused_in_words(particles, options, words):
+    with pytest.raises(ValueError, match=words):
+        extract_dictionary(particles, problem_of(teacher("tanh", 3, 2, seed=0)), **options)
+
+
+def test_affine_activation_is_refused():
+    problem = Problem(np.eye(3), np.ones(3), "identity", bias=False)
+    with pytest.raises(ValueError, match="no atoms"):
+        extract_dictionary((np.ones(2), np.ones((2, 3))), problem)
