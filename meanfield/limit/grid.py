@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import make_interp_spline
 
 from meanfield.flow.initial import InitialLaw
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _PARTICLES = "use method='particles'"
-_REFINE = 16  # quadrature points per grid cell, for quantiles
+_REFINE = 64  # quadrature points per grid cell, for quantiles
 _REACH = {"gaussian": 8.0, "laplace": 33.0}
 
 
@@ -62,7 +62,7 @@ class GridLaw:
 
         .. math:: W_2^2 = \sum_i \int_{(i-1)/N}^{i/N} (x_{(i)} − Q(u))^2\, du,
 
-        with ``Q`` the quantile function of the density, interpolated by a cubic spline.
+        with ``Q`` the quantile function of the density, interpolated by a quintic spline.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class GridLaw:
         """Integrals ∫ (1, y, y²) dµ up to each quantile and, first and last, to the ends."""
         axis = self.axes[0]
         x = np.linspace(axis[0], axis[-1], _REFINE * (len(axis) - 1) + 1)
-        height = np.maximum(CubicSpline(axis, self.density)(x), 0.0)
+        height = np.maximum(make_interp_spline(axis, self.density, k=5)(x), 0.0)
         width = x[1] - x[0]
         height /= 0.5 * width * (height[1:] + height[:-1]).sum()
         slope = np.diff(height) / width
