@@ -12,8 +12,7 @@ from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Coefficients, Integrator, get_integrator, step_coefficients
 from meanfield.flow.simulate import saved_steps, temperatures
-from meanfield.limit.fokker_planck import GridPath
-from meanfield.limit.grid import GridLaw, InputCoordinates, marginal_density, reach
+from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_density, reach
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.linalg import solve_banded
 from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.simulate import saved_steps, temperatures
-from meanfield.limit.grid import GridLaw, InputCoordinates, marginal_cdf, reach
+from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_cdf, reach
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -23,54 +22,6 @@ Array = NDArray[np.float64]
 _CELLS = {1: 1024, 2: 192}
 _SUBSTEPS = {1: 16, 2: 4}
 _EDGE_MASS = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class GridPath:
-    """Mean-field path from a law held on a grid.
-
-    Attributes
-    ----------
-    predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, k)
-        ``f̄_t`` on the training inputs.
-    extrapolated : ndarray, shape of `predictions`
-        Richardson extrapolation of the predictions to vanishing time step and cell size; for a
-        law that converges faster than any power, the predictions themselves.
-    error : ndarray, shape (n_steps + 1,)
-        Estimated error of `predictions`, from runs of lower resolution.
-    steps : ndarray of int
-        Steps at which the law is kept.
-    laws : tuple of GridLaw
-        The law at each of them.
-    """
-
-    predictions: Array
-    extrapolated: Array
-    error: Array
-    steps: NDArray[np.int64]
-    laws: tuple[GridLaw, ...]
-
-    def at(self, step: int) -> GridLaw:
-        """Return the law at a kept step.
-
-        Parameters
-        ----------
-        step : int
-            One of `steps`.
-
-        Returns
-        -------
-        GridLaw
-
-        Raises
-        ------
-        ValueError
-            The law of that step was not kept.
-        """
-        position = np.flatnonzero(self.steps == step)
-        if len(position) == 0:
-            raise ValueError(f"The law of step {step} was not kept; add it to save_at.")
-        return self.laws[int(position[0])]
 
 
 def fokker_planck(

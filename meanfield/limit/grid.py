@@ -110,6 +110,54 @@ def _piece(x: Array, height: Array, slope: Array, width: Array | float) -> Array
     return np.stack([zeroth, x * zeroth + first, x**2 * zeroth + 2 * x * first + second])
 
 
+@dataclass(frozen=True, eq=False)
+class GridPath:
+    """Mean-field path from a law held on a grid.
+
+    Attributes
+    ----------
+    predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, k)
+        ``f̄_t`` on the training inputs.
+    extrapolated : ndarray, shape of `predictions`
+        Richardson extrapolation of the predictions to vanishing time step and cell size; for a
+        law that converges faster than any power, the predictions themselves.
+    error : ndarray, shape (n_steps + 1,)
+        Estimated error of `predictions`, from runs of lower resolution.
+    steps : ndarray of int
+        Steps at which the law is kept.
+    laws : tuple of GridLaw
+        The law at each of them.
+    """
+
+    predictions: Array
+    extrapolated: Array
+    error: Array
+    steps: NDArray[np.int64]
+    laws: tuple[GridLaw, ...]
+
+    def at(self, step: int) -> GridLaw:
+        """Return the law at a kept step.
+
+        Parameters
+        ----------
+        step : int
+            One of `steps`.
+
+        Returns
+        -------
+        GridLaw
+
+        Raises
+        ------
+        ValueError
+            The law of that step was not kept.
+        """
+        position = np.flatnonzero(self.steps == step)
+        if len(position) == 0:
+            raise ValueError(f"The law of step {step} was not kept; add it to save_at.")
+        return self.laws[int(position[0])]
+
+
 @dataclass(frozen=True)
 class InputCoordinates:
     """The trained coordinates of a problem with at most two of them, and its features there.

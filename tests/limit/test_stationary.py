@@ -17,7 +17,7 @@ def test_linear_network_is_gaussian():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(8, 2)), rng.normal(size=8)
     problem = mf.Problem(X, y, "identity", train=("w", "b"), l2=0.3, temperature=0.05)
-    law = mf.stationary(problem)
+    law = mf.stationary(problem, n_starts=1)
     inputs = np.hstack([X, np.ones((8, 1))])
     mean = np.linalg.solve(inputs.T @ inputs / 8 + 0.3 * np.eye(3), inputs.T @ y / 8)
     np.testing.assert_allclose(law.predictions, inputs @ mean, atol=1e-11)
@@ -99,7 +99,7 @@ def test_every_loss_against_a_brute_grid(loss, y):
     problem = mf.Problem(X1, y, "tanh", loss, bias=False, l2=0.3, temperature=0.1)
     law = mf.stationary(problem)
     k = problem.n_outputs
-    axes = (np.linspace(-7, 7, 141),) * k + (np.linspace(-7, 7, 281),)
+    axes = (np.linspace(-7, 7, 71),) * k + (np.linspace(-7, 7, 141),)
     f = law.predictions.reshape(4, k)
     np.testing.assert_allclose(
         f, naive.gibbs_predictions(problem, f, axes).reshape(4, k), atol=1e-9
