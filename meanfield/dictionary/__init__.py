@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.dictionary.certificate import Certificate, dual_certificate
 from meanfield.dictionary.extract import extract_dictionary
 from meanfield.dictionary.hermite import HermiteExpansion, hermite_expansion
 from meanfield.dictionary.result import Dictionary
+from meanfield.dictionary.stability import Stability, compare_dictionaries
 from meanfield.dictionary.threshold import (
     ThresholdNumber,
     coefficient_threshold_number,
@@ -16,10 +18,15 @@ __all__ = [
     "Certificate",
     "Dictionary",
     "HermiteExpansion",
+    "Stability",
     "ThresholdNumber",
     "coefficient_threshold_number",
+    "compare_dictionaries",
     "dual_certificate",
     "extract_dictionary",
+    "frank_wolfe_atoms",
+    "hdbscan_atoms",
     "hermite_expansion",
+    "kmeans_atoms",
     "waring_rank_bound",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.dictionary.certificate import dual_certificate
-from meanfield.dictionary.fitting import FLOOR, as_places, fit_atoms, make_regression, with_prior
+from meanfield.dictionary.fitting import FLOOR, Prior, as_places, fit_atoms, make_regression
 from meanfield.dictionary.groups import Crowd
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.refit import Array, Fit, Regression
@@ -181,10 +181,9 @@ def _score(problem: Problem, regression: Regression) -> Callable[[Fit], float]:
 
 def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
     """Refit until the prior agrees with what the fit leaves."""
-    fit = regression.linear(places)
+    fit, prior = regression.linear(places), Prior.of(regression, crowd.places)
     for _ in range(3):
-        noise = fit.rss / regression.Y.size
-        fit = with_prior(regression, noise, crowd).refit(fit.places, 100)
+        fit = prior.at(regression, fit.rss / regression.Y.size).refit(fit.places, 100)
     return fit
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from meanfield.dictionary.groups import Crowd
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.identify import Atoms, canonical
 from meanfield.identify.atoms import make_atoms
@@ -34,20 +33,32 @@ def make_regression(problem: Problem, target: Array) -> Regression:
     return Regression(problem.activation, X, target, affine)
 
 
-def with_prior(regression: Regression, noise: float, crowd: Crowd) -> Regression:
-    """Add the prior that coefficients and places are of the size that target and particles have.
+@dataclass(frozen=True)
+class Prior:
+    """The prior that coefficients and places are of the size that target and particles have.
 
-    `noise` is the variance of the residuals; the prior fades with it.
+    Both numbers are per unit of noise variance: the prior fades with the noise.
     """
-    variance = regression.total / regression.Y.size
-    length = np.linalg.norm(regression.without_affine(regression.features(crowd.places)), axis=0)
-    feature = (length**2).mean() / len(regression.Y) if len(length) else 1.0
-    places = (crowd.places**2).sum(axis=1).mean() if len(crowd.places) else 1.0
-    return replace(
-        regression,
-        ridge=noise * feature / max(variance, 1e-300),
-        place_ridge=0.0 if regression.activation.homogeneous else 0.1 * noise / places,
-    )
+
+    ridge: float
+    place_ridge: float
+
+    @classmethod
+    def of(cls, regression: Regression, places: Array) -> Prior:
+        """Take the sizes of the target and of some places."""
+        if not len(places):
+            return cls(0.0, 0.0)
+        features = regression.without_affine(regression.features(places))
+        target = max(regression.total / regression.Y.size, 1e-300)
+        place = 10 * float((places**2).sum(axis=1).mean())
+        return cls(
+            float((features**2).mean()) / target,
+            0.0 if regression.activation.homogeneous else 1 / max(place, 1e-300),
+        )
+
+    def at(self, regression: Regression, noise: float) -> Regression:
+        """Return the regression with this prior for residuals of variance `noise`."""
+        return replace(regression, ridge=noise * self.ridge, place_ridge=noise * self.place_ridge)
 
 
 def as_places(network: Atoms, bias: bool) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meanfield.dictionary.fitting import with_prior
+from meanfield.dictionary.fitting import Prior
 from meanfield.dictionary.groups import Crowd, seeds
 from meanfield.dictionary.refit import Array, Fit, Regression
 
@@ -37,6 +37,7 @@ class SizePath:
     ):
         self.regression = regression
         self.crowd = crowd
+        self.prior = Prior.of(regression, crowd.places)
         self.score = score
         self.noise = noise
         self.floor = floor
@@ -55,8 +56,7 @@ class SizePath:
         """Refit under a prior for the noise that the fit itself leaves, and record."""
         noise = self.noise
         for _ in range(PRIOR_ROUNDS):
-            prior = with_prior(self.regression, noise, self.crowd)
-            fit = prior.refit(places, max_steps)
+            fit = self.prior.at(self.regression, noise).refit(places, max_steps)
             places, left = fit.places, fit.rss / self.regression.Y.size
             if left > 0.8 * noise or fit.rss < 1e-3 * self.floor:
                 break

@@ -1,0 +1,153 @@
+"""What else one might do: cluster raw particles, or fit the labels and ignore the particles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.dictionary.certificate import moment_starts, random_starts, steepest
+from meanfield.dictionary.fitting import FLOOR, Prior, fit_atoms, make_regression
+from meanfield.dictionary.refit import Array, Regression
+from meanfield.identify import Atoms, canonical
+from meanfield.identify.atoms import as_atoms, make_atoms
+from meanfield.problem import Problem
+
+
+def kmeans_atoms(particles: Any, problem: Problem, *, max_atoms: int = 12, seed: int = 0) -> Atoms:
+    """Cluster raw particles ``(a, w, b)`` by k-means, as many clusters as the silhouette likes.
+
+    Parameters
+    ----------
+    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
+        The network.
+    problem : Problem
+        What it was trained on.
+    max_atoms : int
+        Largest number of clusters.
+    seed : int
+        Seed of k-means.
+
+    Returns
+    -------
+    Atoms
+        One atom per cluster: the mean place, the sum of the coefficients.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed; ``pip install "meanfield[sklearn]"``.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    network, points = _raw(particles, problem)
+    best, label = -np.inf, np.zeros(len(points), dtype=int)
+    for k in range(2, min(checks.count("max_atoms", max_atoms), len(points) - 1) + 1):
+        found = KMeans(k, n_init=4, random_state=checks.seed(seed) % 2**32).fit_predict(points)
+        score = silhouette_score(points, found) if len(set(found)) > 1 else -1.0
+        if score > best:
+            best, label = score, found
+    return _clusters(network, label)
+
+
+def hdbscan_atoms(particles: Any, problem: Problem) -> Atoms:
+    """Cluster raw particles ``(a, w, b)`` by HDBSCAN; what it calls noise is left out.
+
+    Parameters
+    ----------
+    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
+        The network.
+    problem : Problem
+        What it was trained on.
+
+    Returns
+    -------
+    Atoms
+        One atom per cluster: the mean place, the sum of the coefficients.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed; ``pip install "meanfield[sklearn]"``.
+    """
+    from sklearn.cluster import HDBSCAN
+
+    network, points = _raw(particles, problem)
+    smallest = max(5, len(points) // 50)
+    return _clusters(network, HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(points))
+
+
+def frank_wolfe_atoms(problem: Problem, *, max_atoms: int = 24, seed: int = 0) -> Atoms:
+    """Fit the labels atom by atom, with a joint refit after each: sliding Frank–Wolfe.
+
+    A global search finds the atom that explains most of the residual. It stops when that atom
+    gains less than noise does. No particles are used.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data and activation; the loss is taken as squared.
+    max_atoms : int
+        Largest number of atoms.
+    seed : int
+        Seed of the random starts.
+
+    Returns
+    -------
+    Atoms
+        The dictionary.
+
+    Notes
+    -----
+    Denoyelle, Duval, Peyré, Soubies, "The sliding Frank–Wolfe algorithm and its application to
+    super-resolution microscopy", 2019.
+    """
+    regression = make_regression(problem, problem.targets)
+    rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
+    width, m = regression.X.shape[1], regression.Y.size
+    price = (width + problem.n_outputs - problem.activation.homogeneous) * np.log(m)
+    fit = regression.linear(np.zeros((0, width)))
+    while len(fit.places) < max_atoms and fit.rss > FLOOR**2 * regression.total:
+        left = regression.Y - regression.predict(fit)
+        residual = Regression(problem.activation, regression.X, left, regression.affine)
+        pool = np.vstack([moment_starts(residual), random_starts(residual, 400, rng)])
+        trial = np.vstack([fit.places, steepest(residual, pool)[0]])
+        new, prior = fit, Prior.of(regression, trial)
+        for _ in range(3):
+            new = prior.at(regression, new.rss / m).refit(trial)
+            trial = new.places
+        if m * np.log(fit.rss / max(new.rss, 1e-300)) < price:
+            break
+        fit = new
+    return fit_atoms(problem, fit, np.zeros(len(fit.places)))
+
+
+def _raw(particles: Any, problem: Problem) -> tuple[Atoms, Array]:
+    """Return the network and its particles as points, each coordinate on its own scale."""
+    network = as_atoms(particles, problem.activation)
+    points = np.column_stack([network.columns * len(network.w), network.w])
+    if problem.bias:
+        points = np.column_stack([points, network.b])
+    return network, points
+
+
+def _clusters(network: Atoms, label: Array) -> Atoms:
+    """Make one atom of each cluster."""
+    members = [np.flatnonzero(label == j) for j in range(label.max() + 1)]
+    members = [member for member in members if len(member)]
+    k, d = network.columns.shape[1], network.w.shape[1]
+    return canonical(
+        make_atoms(
+            network.activation,
+            np.array([network.columns[i].sum(axis=0) for i in members]).reshape(-1, k),
+            np.array([network.w[i].mean(axis=0) for i in members]).reshape(-1, d),
+            np.array([network.b[i].mean() for i in members]),
+            np.zeros(k),
+            np.zeros((k, d)),
+            np.array([len(i) / len(label) for i in members]),
+            vector=network.vector_output,
+        ),
+        network.activation,
+    )
