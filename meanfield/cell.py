@@ -1,0 +1,268 @@
+"""The learning cell ``(w*, D*_orb, S*)`` of an architecture and a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.dictionary import (
+    Dictionary,
+    ThresholdNumber,
+    coefficient_threshold_number,
+    extract_dictionary,
+)
+from meanfield.errors import DivergenceError
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.particles import Particles
+from meanfield.flow.simulate import simulate
+from meanfield.identify import OrbitDepth, orbit_depth
+from meanfield.moments import AdmissibleWeight, admissible_weight
+from meanfield.problem import Activation, Problem, get_activation
+
+START_TEMPERATURE = 1e-3
+"""Training cools from here, geometrically, to the temperature of the problem."""
+LARGE = 40
+"""Dictionaries with more parameters get fewer points and starts in the search for other orbits."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearningCell:
+    """The triple ``(w*, D*_orb, S*)`` with the evidence for each.
+
+    Attributes
+    ----------
+    w_star : AdmissibleWeight
+        Maximal admissible weight of the initial law.
+    orbit_depth : int or None
+        ``D*_orb`` of the activation with S* atoms; None when it was not reached or S* is 0.
+    n_atoms : int
+        ``S*`` as measured, the size of the dictionary.
+    depth : OrbitDepth or None
+        Evidence for the depth; None when there are no atoms.
+    dictionary : Dictionary
+        Evidence for the atoms.
+    threshold : ThresholdNumber
+        ``S̄``, which bounds S* in theory, and the Barron–Hermite norm.
+    particles : Particles
+        The trained network.
+    within_bound : bool
+        Whether ``S* ≤ S̄``, at the upper end of what sampling errors allow.
+    statement : str
+        All of it in a few sentences.
+    """
+
+    w_star: AdmissibleWeight
+    orbit_depth: int | None
+    n_atoms: int
+    depth: OrbitDepth | None
+    dictionary: Dictionary
+    threshold: ThresholdNumber
+    particles: Particles
+    within_bound: bool
+    statement: str
+
+
+def learning_cell(
+    activation: str | Activation,
+    target: Any,
+    *,
+    d: int | None = None,
+    bias: bool | None = None,
+    init: str | InitialLaw = "gaussian",
+    particles: Particles | None = None,
+    threshold: float = 0.05,
+    degree: int | None = None,
+    max_degree: int | None = None,
+    n_data: int = 1000,
+    n_particles: int = 400,
+    step_size: float = 0.2,
+    n_steps: int = 3000,
+    l2: float = 1e-3,
+    temperature: float = 1e-5,
+    seed: int = 0,
+) -> LearningCell:
+    r"""Compute the learning cell of an activation and a target.
+
+    ``w*`` comes from the moments of the initial law. A network is trained on the target, with
+    falling temperature, and ``S*`` is the size of its dictionary; ``S̄`` of the target's Hermite
+    coefficients stands beside it. ``D*_orb`` is the orbit depth for that many atoms.
+
+    Parameters
+    ----------
+    activation : str or Activation
+        σ.
+    target : Target, callable, or Problem
+        ``f*`` on standard normal inputs; or a problem with its own data, of which loss, bias, l2
+        and temperature are then used.
+    d : int, optional
+        Input dimension; needed for a callable that does not record it.
+    bias : bool, optional
+        Whether atoms have a bias; by default as the target's own atoms, or yes.
+    init : str or InitialLaw
+        Initial law.
+    particles : Particles, optional
+        A network that is trained already; then there is no training.
+    threshold : float
+        ``ε`` of the coefficient-threshold number.
+    degree : int, optional
+        Largest degree of the Hermite expansion.
+    max_degree : int, optional
+        Largest degree in the search for the depth.
+    n_data, n_particles, step_size, n_steps, l2, temperature
+        Of the training. A step size that diverges is replaced by a stable one.
+    seed : int
+        Seed of data, training and searches.
+
+    Returns
+    -------
+    LearningCell
+        The triple with its evidence.
+
+    Raises
+    ------
+    TypeError
+        If `target` cannot be evaluated.
+    ValueError
+        If a number is out of range, or the activation has no atoms.
+
+    Notes
+    -----
+    Operational definition, after the abstract of [ISD] ("the natural learning cell of the
+    architecture-data pair").
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> from meanfield.problem.targets import Teacher
+    >>> target = Teacher([1.0], [[2.0, 0.0]], activation="tanh")
+    >>> cell = mf.learning_cell("tanh", target, n_data=200, n_particles=100, n_steps=500)
+    >>> cell.w_star.order, cell.orbit_depth, cell.n_atoms
+    (2.0, 3, 1)
+    """
+    activation = get_activation(activation)
+    problem = _problem(activation, target, d, bias, n_data, l2, temperature, seed)
+    w_star = admissible_weight(init, problem=problem)
+    if particles is None:
+        particles = _train(problem, init, n_particles, step_size, n_steps, seed)
+    dictionary = extract_dictionary(particles, problem, seed=seed)
+    depth = _depth(problem, dictionary.n_atoms, max_degree, seed)
+    source = target
+    if isinstance(target, Problem):
+        if problem.targets.shape[1] > 1:
+            raise ValueError("The coefficient-threshold number needs a problem with one output.")
+        source = (problem.X, problem.targets[:, 0])
+    bound = coefficient_threshold_number(
+        source, activation, threshold, d=d, degree=degree, seed=seed
+    )
+    within = dictionary.n_atoms <= bound.high
+    return LearningCell(
+        w_star,
+        None if depth is None else depth.depth,
+        dictionary.n_atoms,
+        depth,
+        dictionary,
+        bound,
+        particles,
+        within,
+        _statement(w_star, depth, dictionary, bound, within),
+    )
+
+
+def _problem(
+    activation: Activation,
+    target: Any,
+    d: int | None,
+    bias: bool | None,
+    n_data: int,
+    l2: float,
+    temperature: float,
+    seed: int,
+) -> Problem:
+    """Return the problem itself, or draw standard normal inputs and label them by the target."""
+    if isinstance(target, Problem):
+        if target.activation != activation:
+            raise ValueError(
+                f"activation is {activation.name!r} but the problem has "
+                f"{target.activation.name!r}; give the same."
+            )
+        return target
+    if not callable(target):
+        raise TypeError(f"target must be callable or a Problem, got {type(target).__name__}.")
+    d = getattr(target, "n_features", d)
+    if d is None:
+        raise ValueError("d is needed: this target does not record its input dimension.")
+    if bias is None:
+        bias = getattr(target, "b", True) is not None
+    rng = np.random.Generator(np.random.Philox(key=[checks.seed(seed), 7]))
+    X = rng.standard_normal((checks.count("n_data", n_data), checks.count("d", d)))
+    y = np.asarray(target(X), dtype=float)
+    return Problem(X, y, activation, bias=bias, l2=l2, temperature=temperature)
+
+
+def _train(
+    problem: Problem,
+    init: str | InitialLaw,
+    n_particles: int,
+    step_size: float,
+    n_steps: int,
+    seed: int,
+) -> Particles:
+    """Train with a temperature that falls to the problem's; halve a step size that diverges."""
+    n_steps = checks.count("n_steps", n_steps)
+    last = max(problem.temperature, 1e-12)
+    cooling = np.geomspace(max(START_TEMPERATURE, last), last, n_steps)
+    options = {"n_particles": n_particles, "n_steps": n_steps, "seed": seed, "init": init}
+    try:
+        run = simulate(problem, step_size=step_size, temperature=cooling, **options)
+    except DivergenceError as error:
+        if error.stable_step_size is None:
+            raise
+        step_size = error.stable_step_size / 2
+        run = simulate(problem, step_size=step_size, temperature=cooling, **options)
+    return run.particles
+
+
+def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) -> OrbitDepth | None:
+    """Compute the orbit depth for that many atoms, with less search where it is dear."""
+    if not n_atoms:
+        return None
+    large = n_atoms * (1 + problem.n_features + problem.bias) > LARGE
+    return orbit_depth(
+        problem.activation,
+        problem.n_features,
+        n_atoms,
+        bias=problem.bias,
+        max_degree=max_degree,
+        n_points=2 if large else 3,
+        n_starts=8 if large else 20,
+        n_paths=1,
+        seed=seed,
+    )
+
+
+def _statement(
+    w_star: AdmissibleWeight,
+    depth: OrbitDepth | None,
+    dictionary: Dictionary,
+    bound: ThresholdNumber,
+    within: bool,
+) -> str:
+    """Say what the triple is, and loudly where theory and measurement part."""
+    degree = "none" if depth is None else depth.depth if depth.depth is not None else "not reached"
+    parts = [
+        f"Learning cell: w* of order {w_star.order:.3g}, D*_orb = {degree}, "
+        f"S* = {dictionary.n_atoms}.",
+        f"S*: {dictionary.statement}",
+        f"Bound: {bound.explanation}",
+    ]
+    if depth is not None:
+        parts.insert(1, f"Depth: {depth.explanation}")
+    if not within:
+        parts.append(
+            f"ATTENTION: S* = {dictionary.n_atoms} exceeds S̄ = {bound.number}: lower the threshold "
+            "or raise the degree, or the dictionary has atoms that the target does not call for."
+        )
+    return " ".join(parts)
