@@ -42,6 +42,7 @@ _PUBLIC = {
     "coefficient_threshold_number": "dictionary",
     "extract_dictionary": "dictionary",
     "admissible_weight": "moments",
+    "learning_cell": "cell",
 }
 _SUBPACKAGES = ("problem", "flow", "limit", "chaos", "identify", "dictionary", "deep", "studies")
 
