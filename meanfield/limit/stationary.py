@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 _MAX_DIMENSION = 3
 _MAX_UNKNOWNS = 4000
 #: Legendre tails of the quadrature cells on the way and near the solution.
-_ROUGH, _FINE = 1e-4, 1e-7
+_ROUGH, _FINE = 1e-4, 1e-8
 #: Temperature at which a hard problem is first solved.
 _HOT = 0.1
 #: Distance to the edge of normalisability, relative to l2, at which mass is said to escape.
@@ -75,6 +75,12 @@ class StationaryLaw:
     def n_nodes(self) -> int:
         """Number of quadrature nodes."""
         return self._gibbs.grid.values.size
+
+    def __repr__(self) -> str:
+        return (
+            f"StationaryLaw(loss={self.loss:.4g}, residual={self.residual:.1e}, "
+            f"grid_error={self.grid_error:.1e}, n_nodes={self.n_nodes})"
+        )
 
     def log_density(self, theta: ArrayLike) -> Array:
         """Log-density in the trained coordinates, in the order a, w, b.
@@ -180,7 +186,7 @@ class StationaryLaw:
 def stationary(
     problem: Problem,
     *,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-12,
     n_starts: int = 2,
     max_iterations: int = 200,
 ) -> StationaryLaw:
@@ -205,8 +211,9 @@ def stationary(
     problem : Problem
         All of ``w`` and ``b`` trained, ``a`` trained or frozen at 1; ``d`` plus one for the bias
         at most 3; temperature above 0.
-    tolerance : float, default: 1e-10
-        Largest residual of the fixed point, relative to the largest prediction (or 1).
+    tolerance : float, default: 1e-12
+        Residual of the fixed point, relative to the largest prediction (or 1), at which to stop;
+        the iteration also stops, without complaint below 1e-9, where rounding ends its progress.
     n_starts : int, default: 2
         Number of starting points.
     max_iterations : int, default: 200
@@ -367,7 +374,7 @@ def _solve(
             f"the neurons takes unbounded weights; increase l2 (now {problem.l2_output:g}, "
             f"{problem.l2_input:g})."
         ) from escape
-    if _residual(gibbs) > max(tolerance, 1e-6):
+    if _residual(gibbs) > max(tolerance, 1e-9):
         raise RuntimeError(
             f"The stationary law did not converge: residual {_residual(gibbs):.1e}. The "
             "temperature is very low or the law close to losing its normalisation; increase "
@@ -416,7 +423,9 @@ def _line_search(family: GibbsFamily, current: Gibbs, tail: float) -> Gibbs | No
     """First point along the Newton step whose law exists and whose dual value is higher."""
     step, slope = current.newton_step()
     noise = 1e-13 * (1.0 + abs(current.dual))
-    for length in 0.5 ** np.arange(40.0):
+    # Near the solution a full step either helps or has met the rounding errors.
+    halvings = 40.0 if _residual(current) > 1e-8 else 2.0
+    for length in 0.5 ** np.arange(halvings):
         f = current.f + length * step
         if not family.tail(f).normalisable:
             continue
