@@ -44,7 +44,17 @@ _PUBLIC = {
     "admissible_weight": "moments",
     "learning_cell": "cell",
 }
-_SUBPACKAGES = ("problem", "flow", "limit", "chaos", "identify", "dictionary", "deep", "studies")
+_SUBPACKAGES = (
+    "schedule",
+    "problem",
+    "flow",
+    "limit",
+    "chaos",
+    "identify",
+    "dictionary",
+    "deep",
+    "studies",
+)
 
 __all__ = sorted(_PUBLIC)
 

@@ -17,6 +17,7 @@ from meanfield.flow.integrators import Integrator, get_integrator
 from meanfield.flow.march import Progress, march
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import Run
+from meanfield.schedule import Schedule, per_step
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -46,7 +47,7 @@ def simulate(
     init: str | InitialLaw | Particles = "gaussian",
     drive: ArrayLike | Driver | None = None,
     dtype: DTypeLike = "float64",
-    temperature: ArrayLike | None = None,
+    temperature: ArrayLike | Schedule | None = None,
     substeps: int = 1,
     first_replica: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -90,8 +91,9 @@ def simulate(
         independent McKean–Vlasov copies.
     dtype : {"float64", "float32"}, default: "float64"
         Precision of the particles and of the arithmetic.
-    temperature : float or array_like of shape (n_steps,), optional
-        Temperature τ_t of every step; the problem's by default.
+    temperature : float, array_like of shape (n_steps,) or Schedule, optional
+        Temperature τ_t of every step, for example ``mf.schedule.Geometric(0.1, 0.001)``; the
+        problem's by default.
     substeps : int, default: 1
         Each step takes the normalised sum of this many increments of the Brownian path: a run
         with ``(step_size=m*h, substeps=m)`` sees the same path as one with ``step_size=h``.
@@ -194,17 +196,11 @@ def saved_steps(save_at: Sequence[int] | None, n_steps: int) -> NDArray[np.int64
 
 
 def temperatures(
-    problem: Problem, temperature: ArrayLike | None, n_steps: int
+    problem: Problem, temperature: ArrayLike | Schedule | None, n_steps: int
 ) -> NDArray[np.float64]:
     """Return the temperature of every step, shape (n_steps,)."""
-    values = np.asarray(problem.temperature if temperature is None else temperature, dtype=float)
-    if values.ndim > 1 or (values.ndim == 1 and len(values) != n_steps):
-        raise ValueError(
-            f"temperature must be one number or one per step ({n_steps}), got shape {values.shape}."
-        )
-    if not np.all(np.isfinite(values) & (values >= 0)):
-        raise ValueError("temperature must be finite and at least 0 at every step.")
-    return np.broadcast_to(values, n_steps)
+    value = problem.temperature if temperature is None else temperature
+    return per_step("temperature", value, n_steps, zero=True)
 
 
 def initial_state(

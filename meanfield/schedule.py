@@ -1,0 +1,292 @@
+"""Schedules: how the temperature or the step size changes from step to step.
+
+Wherever a function takes ``step_size`` or ``temperature``, it takes one number, one number per
+step, or one of these:
+
+>>> import meanfield as mf
+>>> mf.schedule.Geometric(0.1, 0.001).values(3).tolist()
+[0.1, 0.01, 0.001]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield import checks
+from meanfield.errors import suggest
+
+Array = NDArray[np.float64]
+
+
+class Schedule(ABC):
+    """A nonnegative number for every step."""
+
+    @abstractmethod
+    def values(self, n_steps: int) -> Array:
+        """Return the number of every step.
+
+        Parameters
+        ----------
+        n_steps : int
+            Length of the run.
+
+        Returns
+        -------
+        ndarray, shape (n_steps,)
+            The numbers of steps ``0 .. n_steps - 1``.
+
+        Raises
+        ------
+        ValueError
+            The schedule does not fit a run of that length.
+        """
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same number at every step.
+
+    Parameters
+    ----------
+    value : float
+        At least 0.
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", checks.nonnegative("value", self.value))
+
+    def values(self, n_steps: int) -> Array:
+        """Return the number of every step, see `Schedule.values`."""
+        return np.full(n_steps, self.value)
+
+
+@dataclass(frozen=True)
+class Geometric(Schedule):
+    r"""A constant factor from each step to the next.
+
+    With `stop`: :math:`v_t = v_0 (v_{end}/v_0)^{t/(n-1)}`, from `start` at the first of n steps
+    to `stop` at the last. With `ratio`: :math:`v_t = v_0 q^t`, however long the run is.
+
+    Parameters
+    ----------
+    start : float
+        First number, above 0.
+    stop : float, optional
+        Last number, above 0.
+    ratio : float, optional
+        Factor per step, at most 1; in place of `stop`.
+    """
+
+    start: float
+    stop: float | None = None
+    ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", checks.positive("start", self.start))
+        if (self.stop is None) == (self.ratio is None):
+            raise ValueError("A geometric schedule needs either stop or ratio.")
+        if self.stop is not None:
+            object.__setattr__(self, "stop", checks.positive("stop", self.stop))
+            return
+        ratio = checks.positive("ratio", self.ratio)
+        if ratio > 1:
+            raise ValueError(
+                f"ratio must be at most 1, got {ratio:g}: the schedule would increase without "
+                "bound; to increase up to a number, give it as stop."
+            )
+        object.__setattr__(self, "ratio", ratio)
+
+    def values(self, n_steps: int) -> Array:
+        """Return the number of every step, see `Schedule.values`."""
+        steps = np.arange(n_steps)
+        if self.ratio is not None:
+            return self.start * self.ratio**steps
+        assert self.stop is not None
+        if n_steps < 2:
+            return np.full(n_steps, self.start)
+        share = steps / (n_steps - 1)
+        # Weighted logarithms: exact at both ends, and no overflow on the way.
+        inner = np.exp((1 - share) * math.log(self.start) + share * math.log(self.stop))
+        return np.concatenate([[self.start], inner[1:-1], [self.stop]])
+
+
+@dataclass(frozen=True)
+class Logarithmic(Schedule):
+    r"""The slow cooling :math:`v_t = v_0 / \log(e + t / s)`.
+
+    Parameters
+    ----------
+    start : float
+        First number :math:`v_0`, above 0.
+    scale : float, default: 1.0
+        Number of steps s after which the decrease sets in.
+    """
+
+    start: float
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("start", "scale"):
+            object.__setattr__(self, name, checks.positive(name, getattr(self, name)))
+
+    def values(self, n_steps: int) -> Array:
+        """Return the number of every step, see `Schedule.values`."""
+        return self.start / np.log(math.e + np.arange(n_steps) / self.scale)
+
+
+@dataclass(frozen=True)
+class Piecewise(Schedule):
+    """A few numbers, one after the other.
+
+    Parameters
+    ----------
+    numbers : sequence of float
+        The numbers, at least 0.
+    changes : sequence of int
+        The step at which each number but the first sets in; ascending, one fewer than `numbers`.
+    """
+
+    numbers: Sequence[float]
+    changes: Sequence[int]
+
+    def __post_init__(self) -> None:
+        for name in ("numbers", "changes"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+                raise TypeError(f"{name} must be a sequence, got {type(value).__name__}.")
+        numbers = tuple(checks.nonnegative("numbers", value) for value in self.numbers)
+        changes = tuple(checks.count("changes", value) for value in self.changes)
+        if not numbers or len(changes) != len(numbers) - 1:
+            raise ValueError(
+                f"A piecewise schedule of {len(numbers)} numbers needs "
+                f"{max(len(numbers) - 1, 0)} changes, got {len(changes)}."
+            )
+        if sorted(set(changes)) != list(changes):
+            raise ValueError(f"changes must ascend, got {list(changes)}.")
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "changes", changes)
+
+    def values(self, n_steps: int) -> Array:
+        """Return the number of every step, see `Schedule.values`."""
+        if self.changes and self.changes[-1] >= max(n_steps, 1):
+            raise ValueError(
+                f"The schedule changes at step {self.changes[-1]}, which a run of {n_steps} steps "
+                "does not reach."
+            )
+        piece = np.searchsorted(self.changes, np.arange(n_steps), side="right")
+        return np.array(self.numbers)[piece]
+
+
+#: Name of each kind in configurations.
+KINDS: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "geometric": Geometric,
+    "logarithmic": Logarithmic,
+    "piecewise": Piecewise,
+}
+
+
+def from_table(table: Mapping[str, Any]) -> Schedule:
+    """Return the schedule that a table of a configuration describes.
+
+    Parameters
+    ----------
+    table : mapping
+        ``kind``, a key of `KINDS`, and the parameters of that schedule by name.
+
+    Returns
+    -------
+    Schedule
+        The schedule.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The kind or a parameter is missing, unknown or wrong.
+    """
+    options = dict(table)
+    kind = options.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"a schedule has no kind {kind!r}.{suggest(kind, KINDS)}")
+    fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}  # type: ignore
+    for name in options:
+        if name not in fields:
+            raise ValueError(f"a {kind} schedule has no {name!r}.{suggest(name, fields)}")
+    for name, field in fields.items():
+        if name not in options and field.default is dataclasses.MISSING:
+            raise ValueError(f"a {kind} schedule needs {name!r}.")
+    return KINDS[kind](**options)
+
+
+def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool) -> Array:
+    """Return one number per step, checked.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for messages.
+    value : float, array_like of shape (n_steps,) or Schedule
+        What the user gave.
+    n_steps : int
+        Length of the run.
+    zero : bool
+        Whether 0 is allowed.
+
+    Returns
+    -------
+    ndarray, shape (n_steps,)
+        The numbers.
+    """
+    if isinstance(value, Schedule):
+        value = value.values(n_steps)
+    try:
+        values = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be a number, one per step or a schedule, got {type(value).__name__}."
+        ) from None
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != n_steps):
+        raise ValueError(
+            f"{name} must be one number or one per step ({n_steps}), got shape {values.shape}."
+        )
+    wrong = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
+    if np.any(wrong):
+        bound = "at least 0" if zero else "greater than 0"
+        if values.ndim == 0:
+            raise ValueError(f"{name} must be finite and {bound}, got {float(values):g}.")
+        step = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} must be finite and {bound} at every step, got {values[step]:g} at step {step}."
+        )
+    return np.broadcast_to(values, n_steps)
+
+
+def elapsed(step_size: float | Array, steps: ArrayLike) -> Array:
+    """Return the time at which each step begins: the sum of the step sizes before it.
+
+    Parameters
+    ----------
+    step_size : float or ndarray, shape (n_steps,)
+        Step size, or that of every step.
+    steps : array_like of int
+        Steps in ``0 .. n_steps``.
+
+    Returns
+    -------
+    ndarray
+        Like `steps`.
+    """
+    steps = np.asarray(steps)
+    if np.ndim(step_size) == 0:
+        return steps * step_size
+    return np.concatenate([[0.0], np.cumsum(step_size)])[steps]
