@@ -28,6 +28,7 @@ class Data(NamedTuple):
 
     x: np.ndarray  # (rows, columns) flattened: inputs, a column of ones for the bias, zero padding
     targets: np.ndarray  # (n k,)
+    weights: np.ndarray  # (n,), of mean 1: what each datum counts
     drive: np.ndarray  # (n_steps, n k) or empty
     n: int
     k: int

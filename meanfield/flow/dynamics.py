@@ -52,6 +52,8 @@ class Dynamics:
         Predictions that replace the network's own in the gradient (McKean–Vlasov copies).
     dtype : str
         ``"float64"`` or ``"float32"``.
+    weights : ndarray, shape (n,), or None
+        Weight of each datum in the loss, of mean 1; None weighs all alike.
     """
 
     problem: Problem
@@ -63,6 +65,7 @@ class Dynamics:
     substeps: int = 1
     drive: NDArray[np.float64] | None = None
     dtype: str = "float64"
+    weights: NDArray[np.float64] | None = None
 
     @property
     def n_steps(self) -> int:
@@ -79,7 +82,9 @@ class Dynamics:
 
     def fingerprint(self, start: Array, save_at: NDArray[np.int64]) -> str:
         """Return a digest of everything that the saved states depend on."""
+        weights = () if self.weights is None else (self.weights,)
         return fingerprint(
+            *weights,
             self.problem.fingerprint,
             self.integrator.name,
             self.step_size,
@@ -131,6 +136,7 @@ class Dynamics:
             activation=self.problem.activation.code,
             loss=self.problem.loss.code,
             drive=None if self.drive is None else self.drive[steps],
+            weights=self.weights,
             predictions_out=predictions,
             substeps=self.substeps,
         )

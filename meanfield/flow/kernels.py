@@ -66,16 +66,17 @@ def _logistic(z):
 
 
 @njit
-def _set_residuals(out, f, targets, n, k, loss):
-    """Fill ``out`` (n k,) with ∂ℓ/∂f / n."""
+def _set_residuals(out, f, targets, weights, n, k, loss):
+    """Fill ``out`` (n k,) with ``w ∂ℓ/∂f / n``; a weight of 1 changes no bit."""
     for j in range(n):
+        w = weights[j]
         if loss == 0:
             for o in range(k):
-                out[j * k + o] = (f[j * k + o] - targets[j * k + o]) / n
+                out[j * k + o] = w * (f[j * k + o] - targets[j * k + o]) / n
         elif loss == 1:
             for o in range(k):
                 y = targets[j * k + o]
-                out[j * k + o] = -y * _logistic(-y * f[j * k + o]) / n
+                out[j * k + o] = w * (-y * _logistic(-y * f[j * k + o])) / n
         else:
             peak = f[j * k]
             for o in range(1, k):
@@ -84,7 +85,8 @@ def _set_residuals(out, f, targets, n, k, loss):
             for o in range(k):
                 mass += math.exp(f[j * k + o] - peak)
             for o in range(k):
-                out[j * k + o] = (math.exp(f[j * k + o] - peak) / mass - targets[j * k + o]) / n
+                i = j * k + o
+                out[i] = w * (math.exp(f[i] - peak) / mass - targets[i]) / n
 
 
 @njit
@@ -168,8 +170,9 @@ def advance_team(
                     for i in range(data.n * data.k):
                         scratch.predictions[i] = data.drive[t, i]
                 _set_residuals(
-                    scratch.residuals, scratch.predictions, data.targets, data.n, data.k, law.loss
-                )
+                    scratch.residuals, scratch.predictions, data.targets, data.weights,
+                    data.n, data.k, law.loss,
+                )  # fmt: skip
 
 
 # Shell --------------------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
     return room[start : start + size * dtype.itemsize].view(dtype)
 
 
-def _data(X: np.ndarray, targets: np.ndarray, drive: np.ndarray | None, C: int, dtype) -> Data:
+def _data(X: np.ndarray, targets: np.ndarray, drive, weights, C: int, dtype) -> Data:
     """Inputs as the kernel wants them: a column of ones for the bias, padding to fours."""
     n, d = X.shape
     k = targets.shape[1]
@@ -200,7 +203,8 @@ def _data(X: np.ndarray, targets: np.ndarray, drive: np.ndarray | None, C: int, 
     x[:n, d : C - k] = 1
     drive = np.empty((0, n, k)) if drive is None else np.ascontiguousarray(drive, np.float64)
     targets = np.ascontiguousarray(targets, np.float64).reshape(-1)
-    return Data(x.reshape(-1), targets, drive.reshape(-1, n * k), n, k, C - k, columns)
+    weights = np.ones(n) if weights is None else np.ascontiguousarray(weights, np.float64)
+    return Data(x.reshape(-1), targets, weights, drive.reshape(-1, n * k), n, k, C - k, columns)
 
 
 def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
@@ -272,6 +276,7 @@ def advance(
     activation: int,
     loss: int,
     drive: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
     predictions_out: np.ndarray | None = None,
     substeps: int = 1,
 ) -> tuple[int, int]:
@@ -292,6 +297,8 @@ def advance(
         Codes, as in ``ACTIVATIONS`` and in ``meanfield.problem.losses``.
     drive
         (n_steps, n, k) predictions that replace the particles' own, or None.
+    weights
+        (n,) of mean 1: the weight of each datum in the loss, or None for a plain mean.
     predictions_out
         (R, n_steps, n, k) float64, receives the predictions *before* each step, or None.
     substeps
@@ -316,7 +323,7 @@ def advance(
         if not np.may_share_memory(predictions, predictions_out):
             raise ValueError("predictions_out must hold the (n, k) of each step contiguously.")
     needed = int(drive is None or predictions_out is not None)
-    data = _data(X, targets, drive, C, theta.dtype)
+    data = _data(X, targets, drive, weights, C, theta.dtype)
     failed = _run(activation, theta, data, law, predictions, needed, len(noise))
     replica = int(failed.argmin())
     lost = int(failed[replica])
@@ -332,7 +339,7 @@ def forward(theta: np.ndarray, X: np.ndarray, activation: int, n_outputs: int) -
     for start in range(0, len(X), _FORWARD_ROWS):
         rows = X[start : start + _FORWARD_ROWS]
         part = np.empty((R, 1, len(rows), n_outputs))
-        data = _data(rows, np.zeros((len(rows), n_outputs)), None, C, theta.dtype)
+        data = _data(rows, np.zeros((len(rows), n_outputs)), None, None, C, theta.dtype)
         _run(activation, theta, data, law, part.reshape(R, 1, -1), 2, 0)
         out[:, start : start + _FORWARD_ROWS] = part[:, 0]
     return out
