@@ -64,13 +64,19 @@ def _atomic_add(typingctx, array, value):
 
 
 @intrinsic
-def _yield_core(typingctx):
-    """Let another thread have the core."""
-    name = "SwitchToThread" if os.name == "nt" else "sched_yield"
+def _rest(typingctx):
+    """Give the core away for the shortest time there is.
+
+    A sleep, not a yield: a thread that wakes up is placed on an idle core, one that yields stays
+    where it is, even on the core of the member it waits for.
+    """
+    name, microseconds = ("Sleep", 0) if os.name == "nt" else ("usleep", 1)
 
     def lower(context, builder, sig, args):
-        kind = ir.FunctionType(ir.IntType(32), [])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        number = ir.IntType(32)
+        kind = ir.FunctionType(number, [number])
+        call = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(call, [number(microseconds)])
 
     return types.int32(), lower
 
@@ -86,4 +92,4 @@ def wait(arrivals, size):
     while _atomic_add(arrivals, 0) < goal:
         spins += 1
         if spins > _SPINS:
-            _yield_core()
+            _rest()

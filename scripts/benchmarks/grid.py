@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 # Particle–datum–step triples per timed run, for narrow inputs; wide ones get fewer.
-_WORK = 5e7
+_WORK = 1e8
 _BYTES = 12e9  # of one (n, N) array per replica, several of which the peers hold
 
 
@@ -28,8 +28,8 @@ class Row:
 
     @property
     def n_steps(self) -> int:
-        """Steps per timed run: about a second for the slowest."""
-        return int(min(1000, max(2, _WORK / self.pairs / (1 + self.n_features / 16))))
+        """Steps per timed run: seconds for the slowest, and enough to outweigh the first."""
+        return int(min(1000, max(10, _WORK / self.pairs / (1 + self.n_features / 16))))
 
     def as_dict(self) -> dict:
         """The row as JSON."""

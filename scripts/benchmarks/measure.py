@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from scripts.benchmarks.grid import Row
 from scripts.benchmarks.libraries import LIBRARIES
 
 _ROOT = Path(__file__).parents[2]
+# The threads of some libraries go on spinning after a call, on cores that the next one needs.
+_PAUSE = 0.25
 _AGREEMENT = {"float64": 1e-10, "float32": 2e-4}
 
 
@@ -71,6 +74,7 @@ def measure_row(row: Row, *, repeats: int, threads: int, libraries: list[str]) -
     answers: dict[str, list[dict]] = {name: [] for name in libraries}
     for _ in range(repeats):
         for name in libraries:
+            time.sleep(_PAUSE)
             if ready[name] is not None and (answer := workers[name].run()) is not None:
                 answers[name].append(answer)
     for name in libraries:
