@@ -86,7 +86,7 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     with threadpool_limits(1):
         seconds = best(lambda: np.dot(matrix, matrix, out=product))
     result["gemm_gflops"] = 2 * 1024**3 / seconds / 1e9
-    data = kernels._data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, 6, dtype)
+    data = kernels._data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype)
     scratch = kernels._scratch(data, 6, 1, 0)
     for name in ("tanh", "relu", "silu", "gelu"):
         address, _ = sigma.pointers(get_activation(name).code, dtype)
