@@ -13,7 +13,13 @@ import numpy as np
 from meanfield import checks
 from meanfield.deep.descent import NotFiniteError, concatenate, descend
 from meanfield.deep.directions import GaussianDirections
-from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
+from meanfield.deep.low_rank import (
+    LowRankMatrix,
+    LowRankNetwork,
+    StagedMatrix,
+    input_coordinates,
+    stage_size,
+)
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.run import DeepRun, as_run
@@ -206,8 +212,8 @@ def infinite_width(
     X_test : array_like of shape (m_test, d), optional
         Inputs that are only predicted.
     tol : float
-        Directions shorter than `tol` relative to their vector are left out; the error in the
-        predictions is of the order of ``tol²``.
+        Directions shorter than `tol` relative to their vector are left out; the errors in the
+        predictions that were measured are below `tol`.
     max_rank : int
         Most directions kept per hidden matrix and side. With `n_samples` it fixes the memory.
     n_quasi : int
@@ -320,7 +326,8 @@ class _Sampling:
         """Bound the memory: one replica at work, and what is kept of all of them."""
         K, L, m = self.n_samples, task.depth, len(task.inputs)
         capacity = self.capacity(task)
-        matrices = (L - 1) * 4 * (capacity * K + capacity**2)
+        stage = min(K, 2 * stage_size(m))
+        matrices = (L - 1) * 4 * (capacity * K + capacity**2 + stage * K)
         work = (6 * L * m + task.inputs.shape[1] + 3 * self.n_quasi) * K
         kernels = 2 * task.saved.sum() * L * task.n_train**2
         kept = kernels + task.predicted.sum() * m + 2 * L * task.n_train * K
@@ -332,7 +339,7 @@ class _Sampling:
         root = LayerValues(*np.sqrt(self.weight_variance))
         directions = GaussianDirections(self.seed, REPLICATE_STREAM + replica, K, self.n_quasi)
 
-        def images(rows: np.ndarray) -> np.ndarray:
+        def images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
             return root.hidden * directions.take(len(rows))
 
         coordinates, basis = input_coordinates(task.inputs)
@@ -342,7 +349,10 @@ class _Sampling:
             coordinates,
             first=root.input * directions.take(len(basis)),
             hidden=[
-                LowRankMatrix(K, images, images, self.tol, capacity, kind)
+                StagedMatrix(
+                    LowRankMatrix(K, images, images, self.tol, capacity, kind),
+                    stage_size(len(task.inputs)),
+                )
                 for _ in range(1, task.depth)
             ],
             last=np.zeros(K),

@@ -11,7 +11,13 @@ import numpy as np
 from meanfield import checks
 from meanfield.deep.dense import DenseNetwork, draw_matrix, in_limit_units
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
-from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
+from meanfield.deep.low_rank import (
+    LowRankMatrix,
+    LowRankNetwork,
+    StagedMatrix,
+    input_coordinates,
+    stage_size,
+)
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.run import DeepRun, as_run
@@ -121,7 +127,7 @@ def train(
         training meets, which is much faster for wide networks and few inputs; ``"auto"`` chooses.
     tol : float
         Low-rank engine: directions shorter than `tol` relative to their vector are left out. The
-        error in the predictions is of the order of ``tol²``.
+        errors in the predictions that were measured are below `tol`.
     dtype : str
         ``"float64"`` or ``"float32"``; the initial weights are the same numbers, rounded.
     predict_every : int
@@ -201,7 +207,7 @@ def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> i
     if architecture.engine == "dense":
         work += together * max(n * task.inputs.shape[1], n**2 if L > 1 else 0)
     else:
-        work += 4 * (L - 1) * n * _capacity(task, n, typical=True)
+        work += 4 * (L - 1) * n * (_capacity(task, n, typical=True) + 2 * stage_size(m))
     kernels = 2 * task.saved.sum() * L * task.n_train**2
     record = n_networks * (kernels + task.predicted.sum() * m)
     features = n_networks * 2 * L * task.n_train * n
@@ -276,15 +282,16 @@ def _low_rank_network(task: Task, architecture: _Architecture, seeds: list[int])
     )
 
 
-def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> LowRankMatrix:
-    return LowRankMatrix(
+def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> StagedMatrix:
+    whole = LowRankMatrix(
         len(initial),
-        images=lambda u: u @ initial.T,
-        transposed_images=lambda e: e @ initial,
+        images=lambda u, shares: u @ initial.T,
+        transposed_images=lambda e, shares: e @ initial,
         tol=max(architecture.tol, 16 * float(np.finfo(initial.dtype).eps)),
         capacity=_capacity(task, len(initial)),
         dtype=initial.dtype,
     )
+    return StagedMatrix(whole, stage_size(len(task.inputs)))
 
 
 def _divergence(

@@ -54,7 +54,7 @@ class NetworkSection(Section):
     tol: Positive = Field(
         1e-3,
         description="Wide networks follow only the directions that training meets, up to this "
-        "relative size; errors in the outputs are of the order of its square.",
+        "relative size; the errors in the outputs that were measured are below it.",
     )
 
 

@@ -141,8 +141,8 @@ def test_without_projection_truncation_fails(monkeypatch):
     arguments |= {"n_steps": 40, "n_replicas": 1}
     projected = deep.infinite_width(X, y, **arguments).replicas.ranks[0, -1].sum()
 
-    def as_drawn(self, first, size):
-        self.far[first:size] = self.images(self.near[first:size])
+    def as_drawn(self, first, size, shares):
+        self.far[first:size] = self.images(self.near[first:size], shares)
 
     monkeypatch.setattr(low_rank._Side, "_take_images", as_drawn)
     drawn = deep.infinite_width(X, y, **arguments).replicas.ranks[0, -1].sum()
