@@ -43,6 +43,8 @@ _PUBLIC = {
     "extract_dictionary": "dictionary",
     "admissible_weight": "moments",
     "learning_cell": "cell",
+    "MeanFieldClassifier": "estimators",
+    "MeanFieldRegressor": "estimators",
 }
 _SUBPACKAGES = (
     "schedule",

@@ -1,0 +1,207 @@
+"""The estimators: scikit-learn's own checks, weights, batches, and their link to the flow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import meanfield as mf
+from meanfield import DivergenceError, MeanFieldClassifier, MeanFieldRegressor
+
+ESTIMATORS = [MeanFieldRegressor, MeanFieldClassifier]
+
+
+def test_all_checks_of_scikit_learn_pass_without_exception():
+    program = (
+        "import meanfield as mf\n"
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "for estimator in (mf.MeanFieldRegressor(), mf.MeanFieldClassifier()):\n"
+        "    checks = check_estimator(estimator, on_fail=None, on_skip=None)\n"
+        "    bad = [(c['check_name'], c['status'], c['exception']) for c in checks\n"
+        "           if c['status'] != 'passed']\n"
+        "    assert not bad and len(checks) > 50, bad\n"
+    )
+    # Without this variable scikit-learn skips one of its checks.
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def data(kind, n=40):
+    rng = np.random.default_rng(0)
+    X = rng.normal(3.0, 2.0, size=(n, 3))
+    score = X[:, 0] - X[:, 1] + rng.normal(size=n)
+    if kind is MeanFieldRegressor:
+        return X, 100 * score + 7
+    return X, np.array(["no", "maybe", "yes"])[np.digitize(score, [-1.0, 1.0])]
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_weight_is_repetition(kind):
+    X, y = data(kind)
+    times = np.random.default_rng(1).integers(0, 4, len(X))
+    settings = {"n_particles": 20, "n_steps": 50, "random_state": 3}
+    weighted = kind(**settings).fit(X, y, sample_weight=0.3 * times)
+    repeated = kind(**settings).fit(X.repeat(times, 0), y.repeat(times))
+    evaluate = "predict" if kind is MeanFieldRegressor else "predict_proba"
+    ours, theirs = (getattr(model, evaluate)(X) for model in (weighted, repeated))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    assert weighted.loss_ == pytest.approx(repeated.loss_, rel=1e-9)
+    plain = getattr(kind(**settings).fit(X, y), evaluate)(X)
+    assert abs(plain - ours).max() > 1e-3
+
+
+def test_fit_is_the_flow_on_standardized_data():
+    X, y = data(MeanFieldRegressor)
+    model = MeanFieldRegressor(30, n_steps=20, step_size=0.5, random_state=5).fit(X, y)
+    inputs = (X - X.mean(0)) / X.std(0) / np.sqrt(3)
+    labels = (y - y.mean()) / y.std()
+    problem = mf.Problem(inputs, labels, l2=1e-3, temperature=0.0)
+    seed = np.random.RandomState(5).randint(np.iinfo(np.int32).max)
+    run = mf.simulate(problem, 30, 0.5, 20, seed=int(seed))
+    np.testing.assert_allclose(model.particles_.w, run.particles.w, rtol=1e-9)
+    np.testing.assert_allclose(
+        model.predict(X), run.predict(inputs)[0] * y.std() + y.mean(), rtol=1e-9
+    )
+    assert model.loss_ == pytest.approx(run.loss[0, -1])
+
+
+def test_networks_are_averaged():
+    X, y = data(MeanFieldRegressor)
+    model = MeanFieldRegressor(10, n_steps=20, n_networks=3, random_state=0).fit(X, y)
+    assert model.particles_.n_replicas == 3
+    pooled = mf.Particles.from_arrays(
+        model.particles_.a.ravel(), model.particles_.w.reshape(-1, 3), model.particles_.b.ravel()
+    )
+    inputs = (X - X.mean(0)) / X.std(0) / np.sqrt(3)
+    one = mf.predict(mf.Problem(inputs, y), pooled, inputs)[0]
+    np.testing.assert_allclose(model.predict(X), one * y.std() + y.mean(), rtol=1e-9)
+
+
+def test_several_outputs_keep_their_own_units():
+    X, y = data(MeanFieldRegressor)
+    both = np.stack([y, 1e-3 * X[:, 2]], axis=1)
+    model = MeanFieldRegressor(n_steps=400, random_state=0).fit(X, both)
+    assert model.predict(X).shape == (40, 2)
+    for column in range(2):
+        error = both[:, column] - model.predict(X)[:, column]
+        assert error.var() < 0.3 * both[:, column].var()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_follow_the_outputs(classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < classes], np.array(["a", "b", "c"])[y[y < classes]]
+    model = MeanFieldClassifier(random_state=0).fit(X, y)
+    outputs, probabilities = model.decision_function(X), model.predict_proba(X)
+    assert model.score(X, y) > 0.95
+    if classes == 2:
+        np.testing.assert_allclose(probabilities[:, 1], special.expit(outputs))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(1)], model.predict(X))
+
+
+def test_batches_learn_and_need_not_hold_every_class():
+    X, y = load_iris(return_X_y=True)
+    first = np.random.default_rng(0).permutation(len(X))[:30]
+    model = MeanFieldClassifier(random_state=0)
+    model.partial_fit(X[first], y[first], classes=[0, 1, 2])
+    for step in range(300):
+        batch = y == step % 3 if step % 2 else y != step % 3
+        model.partial_fit(X[batch], y[batch])
+    assert model.n_iter_ == 301
+    assert model.score(X, y) > 0.9
+    with pytest.raises(ValueError, match="y holds 3, which is not among the classes"):
+        model.partial_fit(X, y + 1)
+    with pytest.raises(ValueError, match="classes must be given at the first call"):
+        clone(model).partial_fit(X, y)
+
+
+def test_batches_of_all_data_are_fit_and_see_fresh_noise():
+    X, y = data(MeanFieldRegressor)
+    still = MeanFieldRegressor(n_steps=3, random_state=0).fit(X, y)
+    stepwise = MeanFieldRegressor(random_state=0)
+    for _ in range(3):
+        stepwise.partial_fit(X, y)
+    np.testing.assert_array_equal(still.predict(X), stepwise.predict(X))
+    # Frozen but for the noise: equal increments would make the second step twice the first.
+    noisy = MeanFieldRegressor(200, random_state=0, temperature=1.0, l2=0.0, step_size=1e-8)
+    states = [noisy.partial_fit(X, y).particles_.w.copy() for _ in range(3)]
+    first, second = states[1] - states[0], states[2] - states[1]
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.2
+
+
+def test_data_frame_pipeline_and_search():
+    frame, y = load_diabetes(return_X_y=True, as_frame=True)
+    model = MeanFieldRegressor(30, n_steps=50, random_state=0).fit(frame, y)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    assert isinstance(frame, pd.DataFrame)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), MeanFieldRegressor(30, n_steps=50, random_state=0)),
+        {"meanfieldregressor__activation": ["tanh", "relu"]},
+        cv=2,
+    ).fit(frame, y)
+    assert search.best_score_ > 0.3
+
+
+def test_defaults_reach_a_good_score():
+    X, y = load_breast_cancer(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    assert MeanFieldClassifier(random_state=0).fit(X_train, y_train).score(X_test, y_test) > 0.95
+
+
+def test_dictionary_on_request():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    y = 3 * np.tanh(X[:, 0])
+    settings = {"n_steps": 2000, "l2": 1e-4, "random_state": 0}
+    assert not hasattr(MeanFieldRegressor(n_steps=1).fit(X, y), "dictionary_")
+    model = MeanFieldRegressor(dictionary=True, **settings).fit(X, y)
+    assert model.dictionary_.n_atoms == 1
+    direction = model.dictionary_.atoms[0, :2] / model._scale
+    assert abs(direction[0]) > 0.99 * np.linalg.norm(direction)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_particles": 0}, "n_particles must be an integer of at least 1"),
+        ({"n_steps": 1.5}, "n_steps must be an integer"),
+        ({"n_networks": 0}, "n_networks must be"),
+        ({"activation": "tahn"}, "Did you mean 'tanh'"),
+        ({"step_size": -1.0}, "step_size must be greater than 0"),
+        ({"l2": -1.0}, "l2 must be"),
+        ({"temperature": -1.0}, "temperature must be"),
+        ({"init": "gausian"}, "Did you mean 'gaussian'"),
+        ({"standardize": "yes"}, "standardize must be True or False"),
+        ({"random_state": "x"}, "cannot be used to seed"),
+    ],
+)
+def test_bad_parameters_are_named_at_fit(settings, message):
+    X, y = data(MeanFieldRegressor)
+    with pytest.raises((ValueError, TypeError), match=message):
+        MeanFieldRegressor(**settings).fit(X, y)
+
+
+def test_divergence_names_a_step_size():
+    X, y = data(MeanFieldRegressor)
+    with pytest.raises(DivergenceError, match="stayed finite"):
+        MeanFieldRegressor(step_size=500.0, activation="relu", random_state=0).fit(X, y)
+
+
+def test_no_weight_at_all_is_refused():
+    X, y = data(MeanFieldRegressor)
+    with pytest.raises(ValueError, match="[Ss]ample.weight"):
+        MeanFieldRegressor().fit(X, y, sample_weight=np.zeros(len(X)))
