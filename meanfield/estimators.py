@@ -415,7 +415,8 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
             classes = _at_least_two(np.unique(classes))
             if not first and not np.array_equal(classes, self.classes_):
                 raise ValueError(
-                    f"classes are {classes.tolist()}, but were {self.classes_.tolist()} at the first call."
+                    f"classes are {classes.tolist()}, but at the first call they were "
+                    f"{self.classes_.tolist()}."
                 )
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         check_classification_targets(y)

@@ -203,5 +203,5 @@ def test_divergence_names_a_step_size():
 
 def test_no_weight_at_all_is_refused():
     X, y = data(MeanFieldRegressor)
-    with pytest.raises(ValueError, match="[Ss]ample.weight"):
+    with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
         MeanFieldRegressor().fit(X, y, sample_weight=np.zeros(len(X)))
