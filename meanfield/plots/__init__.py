@@ -11,19 +11,26 @@ from meanfield.plots.chaos import (
     plot_chaos_loss,
     plot_constants,
     plot_law_bias,
+    plot_law_w2,
     plot_rates,
     plot_raw_w2,
 )
+from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
 from meanfield.plots.simulate import plot_loss, plot_particles
 from meanfield.plots.style import render
 
 __all__ = [
+    "plot_angles",
+    "plot_cells",
     "plot_chaos_loss",
     "plot_constants",
     "plot_law_bias",
+    "plot_law_w2",
     "plot_loss",
+    "plot_methods",
     "plot_particles",
     "plot_rates",
     "plot_raw_w2",
+    "plot_success",
     "render",
 ]

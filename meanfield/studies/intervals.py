@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
 
@@ -62,3 +62,24 @@ def mean_factor(
         return mean, np.full_like(mean, np.nan)
     error = values.std(axis=axis, ddof=1) / np.sqrt(n_replicas)
     return mean, np.exp(stdtrit(n_replicas - 1, (1 + level) / 2) * error / mean)
+
+
+def wilson_interval(hits: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return Wilson's interval for a proportion, after `hits` successes in `n` trials.
+
+    Parameters
+    ----------
+    hits, n : int
+        Successes and trials, ``n`` at least 1.
+    level : float, default: 0.95
+        Confidence level.
+
+    Returns
+    -------
+    low, high : float
+        Between 0 and 1.
+    """
+    z = ndtri((1 + level) / 2)
+    centre = (hits + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * np.sqrt(hits * (n - hits) / n + z * z / 4)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

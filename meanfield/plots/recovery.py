@@ -1,0 +1,207 @@
+"""Figures of the study `recovery`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, axes, legend_beside, log_scale
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+METHOD_LOOKS = {
+    "dictionary": ("dictionary", BLUE, "o"),
+    "frank_wolfe": ("Frank–Wolfe", ORANGE, "s"),
+    "hdbscan": ("HDBSCAN", GREEN, "^"),
+    "kmeans": ("k-means", VERMILION, "v"),
+}
+
+
+def plot_methods(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the share of exact sizes against the size, for every method and noise.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `recovery`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    sizes = dataset["atoms"].values
+    noises = dataset["noise"].values
+    looks = {m: look for m, look in METHOD_LOOKS.items() if f"exact_{m}" in dataset}
+    for j, noise in enumerate(noises):
+        for i, (method, (label, colour, marker)) in enumerate(looks.items()):
+            hits = dataset[f"exact_{method}"].sel(noise=noise)
+            hits = hits.stack(trial=[d for d in hits.dims if d != "atoms"]).values
+            offset = 0.08 * (i - (len(looks) - 1) / 2) + 0.02 * j
+            _share(
+                ax,
+                np.arange(len(sizes)) + offset,
+                hits,
+                label=label if noise == 0 else f"{label}, {100 * noise:g}% noise",
+                color=colour,
+                marker=marker,
+                linestyle="-" if j == 0 else "--",
+                markerfacecolor=colour if j == 0 else "white",
+            )
+    ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+    ax.set_xlabel("atoms of the teacher $S$")
+    _percent_axis(ax, "teachers with $S$ exact")
+    legend_beside(ax)
+    return ax
+
+
+def plot_success(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw how often a teacher comes back against the width of the network.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `recovery` for several widths.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    widths = dataset["particles"].values
+    exact = dataset["exact_dictionary"]
+    series = (
+        ("$S$ exact", exact, BLUE, "o"),
+        ("and directions within 1°", exact * (dataset["angle_dictionary"] <= 1), GREEN, "^"),
+        ("network within 10%", dataset["network_error"] <= 0.1, ORANGE, "s"),
+    )
+    for i, (label, values, colour, marker) in enumerate(series):
+        hits = values.stack(trial=[d for d in values.dims if d != "particles"]).values
+        _share(ax, widths * 1.03**i, hits, label=label, color=colour, marker=marker)
+    log_scale(ax, "x")
+    ax.set_xticks(widths, [str(width) for width in widths])
+    ax.minorticks_off()
+    ax.set_xlabel("width of the trained network $N$")
+    _percent_axis(ax, "teachers")
+    legend_beside(ax)
+    return ax
+
+
+def plot_cells(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Write the share of exact sizes into a table of cells.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `recovery`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    share = 100 * dataset["exact_dictionary"].mean(["teacher", "particles"])
+    share = share.transpose("activation", "d", "noise", "atoms")
+    n_activations, n_dims, n_noises, n_sizes = share.shape
+    table = share.values.reshape(n_activations * n_dims, n_noises * n_sizes)
+    ax.imshow(table, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    for (row, column), value in np.ndenumerate(table):
+        colour = "white" if value < 55 else "black"
+        ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=7)
+    rows = [f"{a}, d = {d}" for a in share["activation"].values for d in share["d"].values]
+    columns = [str(size) for _ in share["noise"].values for size in share["atoms"].values]
+    ax.set_yticks(range(len(rows)), rows, fontsize=7)
+    ax.set_xticks(range(len(columns)), columns)
+    for i in range(1, n_activations):
+        ax.axhline(i * n_dims - 0.5, color="white", linewidth=2)
+    for i in range(1, n_noises):
+        ax.axvline(i * n_sizes - 0.5, color="white", linewidth=3)
+    for i, noise in enumerate(share["noise"].values):
+        centre = (i + 0.5) * n_sizes - 0.5
+        label = "no noise" if noise == 0 else f"{100 * noise:g}% noise"
+        ax.text(centre, -0.7, label, ha="center", va="bottom", fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("atoms of the teacher $S$")
+    ax.set_ylabel("activation and input dimension")
+    return ax
+
+
+def plot_angles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the worst angle of the atoms that were found.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `recovery`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    names = dataset["activation"].values
+    dims = dataset["d"].values
+    looks = zip(dataset["noise"].values, (BLUE, ORANGE, GREEN, VERMILION), "os^v", strict=False)
+    for j, (noise, colour, marker) in enumerate(looks):
+        middle, low, high, place = [], [], [], []
+        for i, (name, d) in enumerate((name, d) for name in names for d in dims):
+            cell = dataset.sel(activation=name, d=d, noise=noise)
+            angle = cell["angle_dictionary"].values[cell["exact_dictionary"].values == 1]
+            if len(angle):
+                five, fifty, most = np.maximum(np.quantile(angle, [0.05, 0.5, 0.95]), 1e-9)
+                place.append(i + 0.2 * j)
+                middle.append(fifty)
+                low.append(fifty - five)
+                high.append(most - fifty)
+        ax.errorbar(
+            place,
+            middle,
+            [low, high],
+            fmt=marker,
+            color=colour,
+            label="no noise" if noise == 0 else f"{100 * noise:g}% noise",
+        )
+    ax.axhline(1, color="0.5", linewidth=0.8, linestyle="--", label="1°")
+    log_scale(ax, "y")
+    ax.set_xticks(
+        range(len(names) * len(dims)),
+        [f"{name} {d}" for name in names for d in dims],
+        rotation=90,
+        fontsize=7,
+    )
+    ax.set_xlabel("activation and input dimension")
+    ax.set_ylabel("worst angle (degrees)")
+    legend_beside(ax)
+    return ax
+
+
+def _share(ax: Axes, x: np.ndarray, hits: np.ndarray, **look) -> None:
+    """Draw shares of rows of 0 and 1 with Wilson's 95 % intervals."""
+    z, n = 1.959964, hits.shape[1]
+    total = hits.sum(axis=1)
+    centre = (total + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * np.sqrt(total * (n - total) / n + z * z / 4)
+    share = total / n
+    bars = 100 * np.array([share - centre + half, centre + half - share]).clip(0)
+    ax.errorbar(x, 100 * share, bars, **look)
+
+
+def _percent_axis(ax: Axes, label: str) -> None:
+    ax.set_ylim(-3, 103)
+    ax.set_ylabel(f"{label} (%)")
