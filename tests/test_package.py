@@ -31,7 +31,6 @@ LAYERS = [
     ("cell",),
     ("deep",),
     ("estimators",),
-    ("plots",),
     ("studies",),
     ("cli",),
 ]

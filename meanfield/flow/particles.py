@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from meanfield.flow import exchange
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Array = NDArray[np.floating]
 
@@ -91,6 +99,126 @@ class Particles:
         end = coordinates.shape[-1] - int(bias)
         a = coordinates[..., :k] if vector_output else coordinates[..., 0]
         return cls(a, coordinates[..., k:end], coordinates[..., -1] if bias else None)
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any], normalisation: str = "sum") -> Particles:
+        """Make particles from the weights of a two-layer network of another library.
+
+        Parameters
+        ----------
+        state : mapping of str to array or tensor
+            As ``torch.nn.Sequential(Linear(d, N), activation, Linear(N, k)).state_dict()`` gives
+            them: a matrix (N, d), its bias (N,) where there is one, and a matrix (k, N). PyTorch
+            itself is not needed.
+        normalisation : {"sum", "mean"}
+            Whether that network is ``Σ a_i σ``, as is usual there, or ``(1/N) Σ a_i σ``.
+
+        Returns
+        -------
+        Particles
+            With one replica; the same function.
+
+        Raises
+        ------
+        TypeError, ValueError
+            These are not the weights of a two-layer network, or it has a bias after its neurons.
+        """
+        a, w, b = exchange.from_state_dict(state, normalisation)
+        return cls.from_arrays(a, w, b)
+
+    def to_state_dict(
+        self, normalisation: str = "sum", names: tuple[str, str] = ("0", "2")
+    ) -> dict[str, Array]:
+        """Return the weights of one network by the names that PyTorch gives them.
+
+        ``module.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})`` loads them
+        into ``Sequential(Linear(d, N), activation, Linear(N, k, bias=False))``.
+
+        Parameters
+        ----------
+        normalisation : {"sum", "mean"}
+            Whether that network is ``Σ a_i σ`` or ``(1/N) Σ a_i σ``.
+        names : pair of str
+            Names of the two layers.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies.
+
+        Raises
+        ------
+        ValueError
+            There are several replicas; choose one.
+        """
+        return exchange.to_state_dict(self, normalisation, names)
+
+    @classmethod
+    def from_npz(cls, path: str | os.PathLike[str]) -> Particles:
+        """Read particles from an npz file with arrays `a`, `w` and, with a bias, `b`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; nothing in it is ever unpickled.
+
+        Returns
+        -------
+        Particles
+            Shapes as in `Particles`.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            It is no npz file, or its arrays are not particles.
+        """
+        return cls(*exchange.from_npz(path))
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the particles into an npz file, readable with ``numpy.load``.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        """
+        arrays = {"a": self.a, "w": self.w} | ({} if self.b is None else {"b": self.b})
+        with open(path, "wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def from_xarray(cls, dataset: xr.Dataset) -> Particles:
+        """Make particles from a dataset, such as a saved result at one of its steps.
+
+        Parameters
+        ----------
+        dataset : xarray.Dataset
+            Variables `a`, `w` and, with a bias, `b` over `particle`, `feature`, and where there
+            are several `replica` and `output`.
+
+        Returns
+        -------
+        Particles
+            Its particles.
+
+        Raises
+        ------
+        ValueError
+            A variable is missing, or has a dimension to choose from, such as `step`.
+        """
+        return cls(*exchange.from_xarray(dataset))
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the particles as a dataset over `replica`, `particle`, `feature` and `output`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Variables `a`, `w` and, with a bias, `b`.
+        """
+        return exchange.to_xarray(self)
 
     @property
     def n_replicas(self) -> int:

@@ -12,6 +12,7 @@ from meanfield.flow.particles import Particles
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
 
     from meanfield.problem import Problem
 
@@ -106,6 +107,23 @@ class Run:
         """
         particles = self.particles if step is None else self.at(step)
         return predict(self.problem, particles, X)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the loss over time, every replica and their mean.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes.
+        """
+        from meanfield.plots.simulate import plot_replicas
+
+        return plot_replicas(self.to_xarray(), ax)
 
     def to_xarray(self) -> xr.Dataset:
         """Return the run as a dataset with dimensions step, replica, particle, feature, datum.

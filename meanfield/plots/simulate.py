@@ -46,6 +46,37 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the loss of every replica over time, and their mean.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A run, as `Run.to_xarray` gives it.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    time, loss = dataset["time"].values, dataset["loss"].values
+    marker = "o" if len(time) < 20 else None
+    if len(loss) > 1:
+        for r, values in enumerate(loss):
+            label = f"{len(loss)} networks" if r == 0 else None
+            ax.plot(time, values, color=ORANGE, alpha=0.5, linewidth=0.8, label=label)
+    label = f"{'mean' if len(loss) > 1 else 'network'}, N = {dataset.sizes['particle']}"
+    ax.plot(time, loss.mean(axis=0), color=BLUE, marker=marker, markersize=3, label=label)
+    log_scale(ax, "y")
+    ax.set_xlabel("time (step × step size)")
+    ax.set_ylabel(r"loss $R(f_N)$")
+    ax.legend()
+    return ax
+
+
 def plot_particles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Draw every particle at the first and the last kept step.
 

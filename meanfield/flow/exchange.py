@@ -1,0 +1,145 @@
+"""Particles to and from what other software keeps: weights by name, npz files, datasets."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.errors import suggest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from meanfield.flow.particles import Particles
+
+Array = NDArray[np.floating]
+Parts = tuple[Array, Array, Array | None]
+
+_FACTORS = {"sum": lambda n: n, "mean": lambda n: 1}
+
+
+def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
+    """Read ``a, w, b`` of one network from weights by name; see `Particles.from_state_dict`."""
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"state must map names to arrays, such as module.state_dict(), got "
+            f"{type(state).__name__}."
+        )
+    arrays = {name: _plain(name, value) for name, value in state.items()}
+    matrices = [name for name, array in arrays.items() if array.ndim == 2]
+    if len(matrices) != 2:
+        raise ValueError(
+            f"state must hold the two weight matrices of a two-layer network, got {len(matrices)} "
+            f"({', '.join(matrices) or 'none'}); pass those of one hidden layer alone."
+        )
+    inner, outer = (arrays[name] for name in matrices)
+    if outer.shape[1] != inner.shape[0]:
+        raise ValueError(
+            f"{matrices[1]} of shape {outer.shape} does not take the {inner.shape[0]} neurons of "
+            f"{matrices[0]}; the first matrix must be (N, d) and the second (k, N)."
+        )
+    first, second = (name.removesuffix("weight") + "bias" for name in matrices)
+    unknown = set(arrays) - {*matrices, first, second}
+    if unknown:
+        raise ValueError(
+            f"state holds {min(unknown)!r}, which a two-layer network has not; leave it out."
+        )
+    if second in arrays and arrays[second].any():
+        raise ValueError(
+            f"{second} is not zero, and a mean-field network has no bias after its neurons; "
+            "subtract it from the labels, or train without it (bias=False)."
+        )
+    a = outer.T * _factor(normalisation, len(inner))
+    return (a[:, 0] if a.shape[1] == 1 else a), inner, arrays.get(first)
+
+
+def to_state_dict(
+    particles: Particles, normalisation: str, names: tuple[str, str]
+) -> dict[str, Array]:
+    """Return weights by name; see `Particles.to_state_dict`."""
+    if particles.n_replicas != 1:
+        raise ValueError(
+            f"A state_dict holds one network, and these are {particles.n_replicas}; choose one, "
+            "such as particles[0]."
+        )
+    first, second = names
+    outer = particles.a[0].reshape(particles.n_particles, -1)
+    state = {f"{first}.weight": particles.w[0].copy()}
+    if particles.b is not None:
+        state[f"{first}.bias"] = particles.b[0].copy()
+    factor = _factor(normalisation, particles.n_particles)
+    state[f"{second}.weight"] = np.ascontiguousarray(outer.T / factor, dtype=outer.dtype)
+    return state
+
+
+def from_npz(path: str | os.PathLike[str]) -> Parts:
+    """Read ``a, w, b`` from an npz file; see `Particles.from_npz`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    # TypeError: a single array (npy) opens, but is no archive.
+    except (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile):
+        raise ValueError(f"{os.fspath(path)} is not a readable npz file of arrays.") from None
+    return _named(arrays, os.fspath(path))
+
+
+def to_xarray(particles: Particles) -> xr.Dataset:
+    """Return a dataset; see `Particles.to_xarray`."""
+    import xarray as xr
+
+    points = ("replica", "particle")
+    outputs = ("output",) if particles.a.ndim == 3 else ()
+    variables = {"a": ((*points, *outputs), particles.a), "w": ((*points, "feature"), particles.w)}
+    if particles.b is not None:
+        variables["b"] = (points, particles.b)
+    return xr.Dataset(variables)
+
+
+def from_xarray(dataset: xr.Dataset) -> Parts:
+    """Read ``a, w, b`` from a dataset; see `Particles.from_xarray`."""
+    order = ("replica", "particle", "output", "feature")
+    arrays = {}
+    for name in {"a", "w", "b"} & set(dataset.data_vars):
+        array = dataset[name]
+        foreign = [name for name in array.dims if name not in order]
+        if foreign:
+            raise ValueError(
+                f"dataset has the dimension {foreign[0]!r}; choose one entry of it, such as "
+                f"dataset.isel({foreign[0]}=-1)."
+            )
+        if "replica" not in array.dims:
+            array = array.expand_dims("replica")
+        arrays[name] = array.transpose(*(name for name in order if name in array.dims)).values
+    return _named(arrays, "dataset")
+
+
+def _named(arrays: Mapping[str, Array], where: str) -> Parts:
+    missing = {"a", "w"} - set(arrays)
+    if missing:
+        raise ValueError(f"{where} has no array {min(missing)!r}; particles need a and w.")
+    return arrays["a"], arrays["w"], arrays.get("b")
+
+
+def _plain(name: object, value: Any) -> Array:
+    """Return an array, or a tensor of any library, as a float64 array of ours."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"state[{name!r}] is not an array of numbers.") from None
+
+
+def _factor(normalisation: str, n_particles: int) -> int:
+    if normalisation not in _FACTORS:
+        raise ValueError(
+            f"Unknown normalisation {normalisation!r}.{suggest(normalisation, _FACTORS)}"
+        )
+    return _FACTORS[normalisation](n_particles)
