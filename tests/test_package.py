@@ -20,6 +20,7 @@ HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", 
 LAYERS = [
     ("errors", "checks", "progress"),
     ("storage", "schedule"),
+    ("plots",),
     ("problem",),
     ("flow",),
     ("limit",),
