@@ -42,6 +42,7 @@ _PUBLIC = {
     "coefficient_threshold_number": "dictionary",
     "extract_dictionary": "dictionary",
     "admissible_weight": "moments",
+    "decompose_error": "decomposition",
     "learning_cell": "cell",
     "MeanFieldClassifier": "estimators",
     "MeanFieldRegressor": "estimators",

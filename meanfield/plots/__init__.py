@@ -15,12 +15,20 @@ from meanfield.plots.chaos import (
     plot_rates,
     plot_raw_w2,
 )
+from meanfield.plots.errors import (
+    plot_budget,
+    plot_optimisation,
+    plot_particle_number,
+    plot_sparse,
+    plot_statistical,
+)
 from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
 from meanfield.plots.simulate import plot_loss, plot_particles
 from meanfield.plots.style import render
 
 __all__ = [
     "plot_angles",
+    "plot_budget",
     "plot_cells",
     "plot_chaos_loss",
     "plot_constants",
@@ -28,9 +36,13 @@ __all__ = [
     "plot_law_w2",
     "plot_loss",
     "plot_methods",
+    "plot_optimisation",
+    "plot_particle_number",
     "plot_particles",
     "plot_rates",
     "plot_raw_w2",
+    "plot_sparse",
+    "plot_statistical",
     "plot_success",
     "render",
 ]

@@ -41,6 +41,9 @@ STUDIES: dict[str, Entry] = {
     "chaos": Entry(
         "meanfield.studies.chaos", "Measure how fast N particles approach the mean-field limit."
     ),
+    "errors": Entry(
+        "meanfield.studies.errors", "Split the error of a trained network into its causes."
+    ),
     "recovery": Entry(
         "meanfield.studies.recovery", "Count how often networks give their teacher's atoms back."
     ),

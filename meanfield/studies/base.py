@@ -180,6 +180,9 @@ class Study:
         ``prepare(config) -> Plan``: checks everything that can be checked before the work.
     story : callable
         ``story(summary, dataset) -> list of Block``: the report, from saved results alone.
+    late : tuple of str
+        Dotted keys of the configuration that a finished folder may be reopened with a change of:
+        those that no unit depends on, but the combination, or only units whose own key tells.
     """
 
     name: str
@@ -187,3 +190,4 @@ class Study:
     example: Mapping[str, Any]
     prepare: Callable[[Any], Plan]
     story: Callable[[Summary, xr.Dataset], list[Block]]
+    late: tuple[str, ...] = ()

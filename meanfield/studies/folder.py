@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,24 +38,30 @@ class Stamp:
         Fingerprint of the data.
     version : str
         Version of the package.
+    late : tuple of str
+        Dotted keys of the configuration that finished work does not depend on.
     """
 
     study: str
     config: dict[str, Any]
     data: str
     version: str = __version__
+    late: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """The stamp as it is written."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        fields = asdict(self)
+        late = fields.pop("late")
+        fields["config"] = _without(fields["config"], late)
+        return json.dumps(fields, indent=1, sort_keys=True) + "\n"
 
     def difference(self, begun: dict[str, Any]) -> str | None:
         """Say how this stamp differs from the one that a folder was begun with."""
         if begun["study"] != self.study:
             return f"by the study {begun['study']!r}, and this is {self.study!r}"
         before, now = _flat(begun["config"]), _flat(self.config)
-        for key in sorted(before | now):
+        for key in sorted((before | now).keys() - set(self.late)):
             if before.get(key) != now.get(key):
                 return f"with {key} = {before.get(key)!r}, and now it is {now.get(key)!r}"
         if begun.get("version", self.version) != self.version:
@@ -227,6 +233,15 @@ def _begun(path: Path) -> dict[str, Any] | None:
             f"{file} is truncated or was altered; give --out a new folder and run without --resume."
         ) from None
     return None
+
+
+def _without(table: dict[str, Any], keys: Iterable[str], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables without some dotted keys."""
+    return {
+        key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in table.items()
+        if prefix + key not in keys
+    }
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -59,7 +59,8 @@ def run_study(
         A simulation left the finite numbers.
     """
     plan = study.prepare(config)
-    stamp = Stamp(study.name, config.model_dump(mode="json", exclude={"title"}), plan.data)
+    settings = config.model_dump(mode="json", exclude={"title"})
+    stamp = Stamp(study.name, settings, plan.data, late=study.late)
     with claim(out, stamp, resume=resume) as folder:
         write_config(folder.path, config)
         results, seconds = _run_units(

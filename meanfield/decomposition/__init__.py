@@ -1,0 +1,9 @@
+"""Where the error of a trained network comes from: one component per cause, and what to do."""
+
+from __future__ import annotations
+
+from meanfield.decomposition.budget import COMPONENTS, Component, ErrorBudget
+from meanfield.decomposition.decompose import decompose_error
+from meanfield.decomposition.laws import Advice, Decay
+
+__all__ = ["COMPONENTS", "Advice", "Component", "Decay", "ErrorBudget", "decompose_error"]

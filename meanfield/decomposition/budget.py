@@ -1,0 +1,338 @@
+"""The error budget: components with intervals, laws, advice, and the dataset behind them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.chaos._resampling import Interval, draw_repeats, log_mean_interval
+from meanfield.chaos.rates import RateFit, fit_rate
+from meanfield.decomposition.laws import (
+    Advice,
+    Decay,
+    advise,
+    effective_counts,
+    expected_gains,
+    fit_decay,
+    fitted_counts,
+)
+from meanfield.decomposition.plan import Array, ErrorPlan
+from meanfield.decomposition.reference import Kept
+from meanfield.dictionary import ThresholdNumber
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COMPONENTS = ("tail", "regularisation", "statistical", "optimisation", "chaos", "sparse")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of the error, as an L² norm on held-out inputs.
+
+    Attributes
+    ----------
+    value : float
+        Root of the mean over replicas of the squared norm.
+    interval : tuple of float
+        95 % interval: over replicas, for ``tail`` and ``regularisation`` over held-out inputs.
+    norms : ndarray, shape (R,)
+        Norm in each replica.
+    resolution : float
+        Size that the error of the intermediates themselves gives the component.
+    meaning : str
+        From what to what.
+    """
+
+    value: float
+    interval: Interval
+    norms: Array
+    resolution: float
+    meaning: str
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.4g} [{low:.4g}, {high:.4g}]"
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorBudget:
+    """Where the error of a trained and compressed network comes from.
+
+    Attributes
+    ----------
+    components : dict of str to Component
+        ``tail``, ``regularisation``, ``statistical``, ``optimisation``, ``chaos``, ``sparse``.
+    total : Component
+        ``‖f* − f_S‖``.
+    closure : float
+        Largest ``‖Σ differences − (f* − f_S)‖ / ‖f* − f_S‖`` over replicas: rounding.
+    statistical_rate, chaos_rate : RateFit
+        Laws of the squared components in n and in N, of slope −1 in theory.
+    decay : Decay
+        Exponential law of the optimisation component in t.
+    advice : Advice
+        What to increase first.
+    bounds : tuple of ThresholdNumber
+        Hermite coefficients, Barron–Hermite norm and threshold number of the target, one per
+        output; empty for data.
+    moves : tuple of float
+        Relative move of the population network's time average, round by round: the stopping rule.
+    settled : bool
+        Whether the last move is below the tolerance.
+    notes : tuple of str
+        Cautions.
+    dataset : xarray.Dataset
+        All of it.
+    """
+
+    components: dict[str, Component]
+    total: Component
+    closure: float
+    statistical_rate: RateFit
+    chaos_rate: RateFit
+    decay: Decay
+    advice: Advice
+    bounds: tuple[ThresholdNumber, ...]
+    moves: tuple[float, ...]
+    settled: bool
+    notes: tuple[str, ...]
+    dataset: xr.Dataset
+
+    def __repr__(self) -> str:
+        rows = [f"  {name:<15}{part!r:<32}{part.meaning}" for name, part in self.components.items()]
+        rate = self.decay.rate
+        laws = [
+            f"statistical² in n: slope {_slope(self.statistical_rate)}",
+            f"chaos² in N: slope {_slope(self.chaos_rate)}",
+            "optimisation in t: " + ("not fitted" if math.isnan(rate) else f"rate {rate:.3g}"),
+        ]
+        lines = [
+            "ErrorBudget",
+            *rows,
+            f"  {'total':<15}{self.total!r:<32}closure {self.closure:.1e}",
+            f"  laws: {'; '.join(laws)}",
+            f"  advice: {self.advice.statement}",
+            *(f"  note: {note}" for note in self.notes),
+        ]
+        return "\n".join(lines)
+
+
+def assemble_budget(
+    plan: ErrorPlan,
+    kept: Kept,
+    population: Mapping[str, Array],
+    sets: Sequence[Mapping[str, Array]],
+    dynamics: Sequence[Mapping[str, Array]],
+    atoms: Sequence[Mapping[str, Array]],
+) -> ErrorBudget:
+    """Join the stages into the budget.
+
+    Parameters
+    ----------
+    plan : ErrorPlan
+        What was measured.
+    kept : Kept
+        The kept part of the target.
+    population : mapping
+        Result of `stages.population`.
+    sets, dynamics, atoms : sequence of mapping
+        Results of the stages of each replica.
+
+    Returns
+    -------
+    ErrorBudget
+        Components, laws and advice.
+    """
+    at_n = plan.data_counts.index(plan.n_data)
+    at_N = plan.particle_counts.index(plan.n_particles)
+    limits = _stack(sets, "predictions")  # (R, counts, m, k)
+    left = _stack(dynamics, "left")
+    networks = _stack(dynamics, "networks")
+    compressed = _stack(atoms, "predictions")
+    in_time = limits[:, at_n] - left[:, 0]
+    final = networks[:, at_N] if plan.n_atoms is None else _at_atoms(plan, compressed, networks)
+    chain = [plan.truth, kept.values, population["prediction"]]
+    stages = [np.broadcast_to(f, final.shape) for f in chain]
+    stages += [limits[:, at_n], in_time, networks[:, at_N], final]
+    differences = [f - g for f, g in itertools.pairwise(stages)]
+    total = plan.truth - final
+    closure = np.max(_norms(np.sum(differences, axis=0) - total) / _norms(total))
+
+    data_scan = (population["prediction"] - limits).swapaxes(0, 1)
+    particle_scan = (in_time[:, None] - networks).swapaxes(0, 1)
+    statistical, chaos = _squares(data_scan), _squares(particle_scan)
+    path, other = _stack(dynamics, "path").T, _stack(dynamics, "other").T
+    atom_totals = {s: plan.truth - compressed[:, i] for i, s in enumerate(plan.atom_counts)}
+    gains = expected_gains(
+        plan,
+        total,
+        {"statistical": differences[2], "chaos": differences[4]},
+        data_scan,
+        particle_scan,
+        left,
+        atom_totals,
+    )
+    fitted = fitted_counts(plan)
+    rate_n = fit_rate(
+        effective_counts(plan)[fitted], statistical[fitted], expected_slope=-1.0, seed=plan.seed
+    )
+    rate_N = fit_rate(plan.particle_counts, chaos, expected_slope=-1.0, seed=plan.seed)
+    decay = fit_decay(plan.times * plan.step_size, path, other, plan.seed)
+    advice = advise(plan, gains, float(_squares(total).mean()))
+    resolution = _resolution(plan, population, sets, at_n, rate_N)
+    meanings = _meanings(plan, kept)
+    components = {
+        name: _component(difference, resolution[name], meanings[name], plan.seed, i < 2)
+        for i, (name, difference) in enumerate(zip(COMPONENTS, differences, strict=True))
+    }
+    whole = _component(total, 0.0, "target to the network that is kept", plan.seed, False)
+    settled = bool(len(population["moves"]) and population["moves"][-1] <= plan.tolerance)
+    budget = {
+        "components": components,
+        "total": whole,
+        "closure": float(closure),
+        "statistical_rate": rate_n,
+        "chaos_rate": rate_N,
+        "decay": decay,
+        "advice": advice,
+        "bounds": kept.bounds,
+        "moves": tuple(float(move) for move in population["moves"]),
+        "settled": settled,
+        "notes": tuple(_notes(plan, components, settled, kept)),
+    }
+    from meanfield.decomposition.dataset import make_dataset
+
+    scans = {
+        "statistical": statistical,
+        "chaos": chaos,
+        "optimisation": path,
+        "other_start": other,
+        "sparse": _squares(networks[:, at_N, None] - compressed).T,
+        "total_by_atoms": _squares(plan.truth - compressed).T,
+        "refit_residual": _stack(atoms, "residuals").T,
+    }
+    return ErrorBudget(**budget, dataset=make_dataset(plan, kept, budget, scans))
+
+
+def _at_atoms(plan: ErrorPlan, compressed: Array, networks: Array) -> Array:
+    """Return the networks of S atoms; one with as many atoms as particles is the network."""
+    if plan.n_atoms >= plan.n_particles:
+        return networks[:, plan.particle_counts.index(plan.n_particles)]
+    return compressed[:, plan.atom_counts.index(plan.n_atoms)]
+
+
+def _component(
+    difference: Array, resolution: float, meaning: str, seed: int, over_inputs: bool
+) -> Component:
+    """Measure a component; the interval is over held-out inputs, or over replicas."""
+    per_input = (difference**2).sum(axis=-1)  # (R, m)
+    values = per_input[0] if over_inputs else per_input.mean(axis=1)
+    square, (low, high) = log_mean_interval(
+        values[None], np.ones(1), draw_repeats(len(values), seed)
+    )
+    return Component(
+        math.sqrt(square),
+        (math.sqrt(max(low, 0.0)), math.sqrt(high)),
+        np.sqrt(per_input.mean(axis=1)),
+        resolution,
+        meaning,
+    )
+
+
+def _resolution(
+    plan: ErrorPlan,
+    population: Mapping[str, Array],
+    sets: Sequence[Mapping[str, Array]],
+    at_n: int,
+    rate_N: RateFit,
+) -> dict[str, float]:
+    """Return the size that the error of the intermediates gives each component.
+
+    The population network on half the inputs, and of half the particles, is off by about as much
+    from the whole as the whole from the limit: twice the variance less once. Averages over the two
+    halves of the time differ by twice the error of the whole.
+    """
+    whole = population["prediction"]
+    inputs = float(_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
+    width = float(_norms(population["half_particles"] - whole))
+    first, second = population["halves"]
+    halves = _stack(sets, "halves")[:, at_n]
+    drift = (halves[:, 0] - first) - (halves[:, 1] - second)
+    time = float(np.sqrt(_squares(drift).mean())) / 2
+    finite = math.sqrt(max(rate_N.constant, 0.0) / plan.path_particles)
+    return {
+        "tail": 0.0,
+        "regularisation": math.hypot(inputs, width, float(_norms(first - second)) / 2),
+        "statistical": math.hypot(inputs, time),
+        "optimisation": finite,
+        "chaos": finite,
+        "sparse": 0.0,
+    }
+
+
+def _meanings(plan: ErrorPlan, kept: Kept) -> dict[str, str]:
+    n, N, t = plan.n_data, plan.n_particles, plan.n_steps * plan.step_size
+    whole = "population" if plan.closed_form else f"all {plan.n_population} rows"
+    return {
+        "tail": f"{'f*' if plan.closed_form else 'held-out labels'} to {kept.text}",
+        "regularisation": f"to the stationary mean-field network on {whole}",
+        "statistical": f"to that on n = {n} data",
+        "optimisation": f"to that at time {t:g}",
+        "chaos": f"to N = {N} particles",
+        "sparse": "to all particles" if plan.n_atoms is None else f"to S = {plan.n_atoms} atoms",
+    }
+
+
+def _notes(
+    plan: ErrorPlan, components: Mapping[str, Component], settled: bool, kept: Kept
+) -> list[str]:
+    notes = []
+    if not settled:
+        notes.append(
+            "The population network was still moving when the stopping rule gave up; raise "
+            "settle_steps, temperature or tolerance."
+        )
+    for name, part in components.items():
+        if part.resolution > 0.5 * part.value > 0:
+            notes.append(
+                f"The {name} component is not resolved: the intermediates themselves have an "
+                f"error of about {part.resolution:.2g}."
+            )
+    if not plan.closed_form:
+        notes.append(
+            f"Tail and regularisation are estimates: {kept.text}; the network on all "
+            f"{plan.n_population} rows stands for the population, so that the statistical "
+            f"component is 1/n − 1/{plan.n_population} times its constant, and what those rows "
+            "themselves lack is in the regularisation component."
+        )
+    if any(bound.missing_degrees for bound in kept.bounds):
+        missing = sorted({k for bound in kept.bounds for k in bound.missing_degrees})
+        notes.append(
+            f"The target has degrees {missing} that {plan.problem.activation.name} lacks at zero "
+            "bias: its Barron–Hermite norm is infinite."
+        )
+    return notes
+
+
+def _slope(fit: RateFit) -> str:
+    low, high = fit.slope_ci
+    return f"{fit.slope:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _stack(pieces: Sequence[Mapping[str, Array]], name: str) -> Array:
+    return np.stack([piece[name] for piece in pieces])
+
+
+def _squares(f: Array) -> Array:
+    """Mean over the inputs of the squared norm, from (..., m, k)."""
+    return (f**2).sum(axis=-1).mean(axis=-1)
+
+
+def _norms(f: Array) -> Array:
+    return np.sqrt(_squares(f))

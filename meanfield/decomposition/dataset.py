@@ -1,0 +1,159 @@
+"""The dataset of a decomposition: components, scans and fitted laws, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.chaos._resampling import draw_repeats, log_mean_interval
+from meanfield.decomposition.laws import effective_counts, fitted_counts
+from meanfield.decomposition.plan import Array, ErrorPlan
+from meanfield.decomposition.reference import Kept
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_DIMENSIONS = {
+    "statistical": "data_count",
+    "chaos": "particle_count",
+    "optimisation": "time",
+    "other_start": "time",
+    "sparse": "atom_count",
+    "total_by_atoms": "atom_count",
+    "refit_residual": "atom_count",
+}
+
+
+def make_dataset(
+    plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any], scans: Mapping[str, Array]
+) -> xr.Dataset:
+    """Return everything that the figures and the report show."""
+    import xarray as xr
+
+    parts = {**budget["components"], "total": budget["total"]}
+    rows = {
+        "value": [part.value for part in parts.values()],
+        "low": [part.interval[0] for part in parts.values()],
+        "high": [part.interval[1] for part in parts.values()],
+        "resolution": [part.resolution for part in parts.values()],
+    }
+    variables: dict[str, Any] = {
+        f"component_{key}": ("component", row) for key, row in rows.items()
+    }
+    norms = np.stack([part.norms for part in parts.values()])
+    variables["component_norm"] = (("component", "replica"), norms)
+    for name, values in scans.items():
+        dimension = _DIMENSIONS[name]
+        variables[f"{name}_squares"] = ((dimension, "replica"), values)
+        mean, low, high = _intervals(values, plan.seed)
+        for part, row in (("mean", mean), ("low", low), ("high", high)):
+            variables[f"{name}_{part}"] = (dimension, row)
+    counts, fitted = effective_counts(plan), fitted_counts(plan)
+    line = np.full(len(counts), math.nan)
+    line[fitted] = _power_law(
+        counts[fitted], variables["statistical_mean"][1][fitted], budget["statistical_rate"].slope
+    )
+    variables["statistical_fit"] = ("data_count", line)
+    particle_counts = np.array(plan.particle_counts, dtype=float)
+    variables["chaos_fit"] = (
+        "particle_count",
+        _power_law(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
+    )
+    times = plan.times * plan.step_size
+    variables["optimisation_fit"] = (
+        "time",
+        _exponential(times, variables["optimisation_mean"][1], budget["decay"]),
+    )
+    advice = budget["advice"]
+    options = list(advice.gain)
+    variables |= {
+        "gain": ("option", [advice.gain[option] for option in options]),
+        "gain_low": ("option", [advice.gain_ci[option][0] for option in options]),
+        "gain_high": ("option", [advice.gain_ci[option][1] for option in options]),
+        "cost": ("option", [advice.cost[option] for option in options]),
+        "move": ("round", list(budget["moves"])),
+    }
+    coordinates = {
+        "component": list(parts),
+        "data_count": list(plan.data_counts),
+        "particle_count": list(plan.particle_counts),
+        "time": times,
+        "atom_count": list(plan.atom_counts),
+        "option": options,
+    }
+    return xr.Dataset(variables, coords=coordinates, attrs=_attributes(plan, kept, budget))
+
+
+def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[str, Any]:
+    decay = budget["decay"]
+    attributes: dict[str, Any] = {
+        "problem": repr(plan.problem),
+        "closed_form": int(plan.closed_form),
+        "n_data": plan.n_data,
+        "n_particles": plan.n_particles,
+        "n_steps": plan.n_steps,
+        "n_atoms": 0 if plan.n_atoms is None else plan.n_atoms,
+        "step_size": plan.step_size,
+        "n_population": plan.n_population,
+        "long_particles": plan.long_particles,
+        "path_particles": plan.path_particles,
+        "tolerance": plan.tolerance,
+        "noise": plan.noise,
+        "threshold": plan.threshold,
+        "tail_exact": kept.exact,
+        "kept": kept.text,
+        "closure": budget["closure"],
+        "settled": int(budget["settled"]),
+        "advice": budget["advice"].statement,
+        "advised": budget["advice"].option or "",
+        "notes": "\n".join(budget["notes"]),
+        "span_low": decay.span[0],
+        "span_high": decay.span[1],
+    }
+    for name in ("rate", "other_rate"):
+        attributes[name] = getattr(decay, name)
+    for name, interval in (
+        ("rate", decay.rate_ci),
+        ("other_rate", decay.other_ci),
+        ("rate_difference", decay.difference_ci),
+    ):
+        attributes[f"{name}_low"], attributes[f"{name}_high"] = interval
+    for name in ("statistical", "chaos"):
+        fit = budget[f"{name}_rate"]
+        attributes[f"{name}_slope"] = fit.slope
+        attributes[f"{name}_slope_low"], attributes[f"{name}_slope_high"] = fit.slope_ci
+        attributes[f"{name}_constant"] = fit.constant
+        attributes[f"{name}_flags"] = "\n".join(fit.flags)
+    if kept.bounds:
+        attributes["barron_norm"] = sum(bound.barron_norm for bound in kept.bounds)
+        attributes["threshold_number"] = sum(bound.number for bound in kept.bounds)
+    return attributes
+
+
+def _intervals(values: Array, seed: int) -> tuple[Array, Array, Array]:
+    """Return means over replicas, from (K, R), with intervals."""
+    repeats = draw_repeats(values.shape[1], seed)
+    rows = []
+    for row in values:
+        mean, (low, high) = log_mean_interval(row[None], np.ones(1), repeats)
+        rows.append((mean, low, high))
+    mean, low, high = np.array(rows).reshape(-1, 3).T
+    return mean, low, high
+
+
+def _power_law(x: Array, means: Array, slope: float) -> Array:
+    """Return the fitted line: least squares in the logarithm passes through the centre."""
+    return np.exp(np.log(means).mean() + slope * (np.log(x) - np.log(x).mean()))
+
+
+def _exponential(times: Array, means: Array, decay: Any) -> Array:
+    """Return the fitted decay of the square, NaN outside the times of the fit."""
+    line = np.full(len(times), math.nan)
+    if not math.isnan(decay.rate):
+        chosen = (times >= decay.span[0]) & (times <= decay.span[1])
+        t, level = times[chosen], np.log(means[chosen]).mean()
+        line[chosen] = np.exp(level - 2 * decay.rate * (t - t.mean()))
+    return line

@@ -1,0 +1,186 @@
+"""The decomposition of the error, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from meanfield.decomposition import stages
+from meanfield.decomposition.budget import ErrorBudget, assemble_budget
+from meanfield.decomposition.plan import plan_errors
+from meanfield.decomposition.reference import kept_part
+from meanfield.flow.initial import InitialLaw
+from meanfield.problem import Problem
+from meanfield.problem.draws import InputLaw
+
+
+def decompose_error(
+    problem: Problem,
+    target: Any = None,
+    *,
+    n_data: int | None = None,
+    n_particles: int = 256,
+    n_steps: int = 200,
+    n_atoms: int | None = 8,
+    step_size: float = 0.2,
+    n_replicas: int = 12,
+    data_counts: Sequence[int] | None = None,
+    particle_counts: Sequence[int] | None = None,
+    atom_counts: Sequence[int] | None = None,
+    n_population: int = 4096,
+    long_particles: int = 1024,
+    path_particles: int | None = None,
+    settle_steps: int | None = None,
+    tolerance: float = 0.02,
+    threshold: float = 0.05,
+    degree: int | None = None,
+    inputs: InputLaw = "gaussian",
+    n_test: int = 1000,
+    seed: int = 0,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    dtype: str = "float32",
+    progress: Callable[[str, float, float], None] | None = None,
+) -> ErrorBudget:
+    r"""Split the error of a trained network into its causes.
+
+    From the target to the network that is kept there is one intermediate per cause, so that the
+    signed differences add up exactly:
+
+    .. math::
+
+        f^* \to f^*_ε \to f_∞ \to f_{n,∞} \to f_{n,t} \to f_{n,t,N} \to f_S
+
+    - ``tail``: the thresholded Hermite part :math:`f^*_ε`, terms with :math:`|c_α| > ε|σ_{|α|}|`;
+    - ``regularisation``: the stationary mean-field network of the population;
+    - ``statistical``: the same on n training data; squared norm of order 1/n;
+    - ``optimisation``: the same at time t; exponential;
+    - ``chaos``: N particles; squared norm of order 1/N;
+    - ``sparse``: S atoms, refit to the network's own outputs.
+
+    A replica has its own training set, drawn anew from the input law, and its own noise. Networks
+    are compared under synchronous coupling (same start, same noise). *Stationary* is the time
+    average of a long run; the run is long enough when the average over a round differs from that
+    over the round before, half as long, by less than `tolerance`. The budget reports what the
+    intermediates' own errors give each component, measured by halving inputs and particles.
+
+    Without a target the problem's data are a pool: training sets are subsamples, the network on
+    all rows stands for the population, a ridge regression for the kept part of the target, and
+    held-out labels for its values; the notes say so.
+
+    Parameters
+    ----------
+    problem : Problem
+        Network, λ and τ, with the squared loss. For a known target its data tell n and the noise
+        of the labels; for data they are the pool, with held-out data.
+    target : Target or callable, optional
+        ``f*``, from (n, d) to (n,) or (n, k).
+    n_data : int, optional
+        Training data n; by default as many as the problem has, or a quarter of the pool.
+    n_particles, n_steps, n_atoms : int
+        The budget: particles N, steps to time t, atoms S; ``n_atoms=None`` keeps all particles.
+    step_size : float
+        Step size η.
+    n_replicas : int
+        Training sets R, at least 4.
+    data_counts, particle_counts, atom_counts : sequence of int, optional
+        Sizes at which the laws are fitted; by default a factor 32 around the budget's, in which
+        its own and its double are included.
+    n_population : int
+        Inputs that stand for the population of a known target (rounded up to a power of two).
+    long_particles : int
+        Particles of the long-time networks, whose predictions are time averages.
+    path_particles : int, optional
+        Particles of the mean-field network at finite time; by default 16 times the largest N.
+    settle_steps : int, optional
+        First round of the stopping rule; by default two relaxation times ``1/λ``.
+    tolerance : float
+        Of the stopping rule.
+    threshold : float
+        ε.
+    degree : int, optional
+        Largest degree of the Hermite expansion.
+    inputs : {"gaussian", "uniform-cube", "sphere", "rademacher"}
+        Law of the inputs of a known target.
+    n_test : int
+        Held-out inputs, where the problem brings none.
+    seed : int
+        Seed of data and noise.
+    integrator, init, dtype
+        As in `simulate`; single precision by default.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    ErrorBudget
+        Components with intervals, closure, laws, advice and dataset.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used; the sentence names it.
+    DivergenceError
+        A run left the finite numbers.
+
+    Notes
+    -----
+    Operational definition, after the abstract of [ISD] ("Hermite/Barron tail, statistical,
+    optimisation, propagation-of-chaos and sparse-residual errors").
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> from meanfield.problem import Teacher
+    >>> target = Teacher.random(2, 2, seed=1)
+    >>> X = np.random.default_rng(0).normal(size=(64, 2))
+    >>> problem = mf.Problem(X, target(X), l2=0.05, temperature=0.01)
+    >>> budget = mf.decompose_error(problem, target, n_particles=64, n_replicas=4)  # doctest: +SKIP
+    >>> budget.components["chaos"].value, budget.closure                          # doctest: +SKIP
+    """
+    plan = plan_errors(
+        problem,
+        target,
+        n_data=n_data,
+        n_particles=n_particles,
+        n_steps=n_steps,
+        n_atoms=n_atoms,
+        step_size=step_size,
+        n_replicas=n_replicas,
+        data_counts=data_counts,
+        particle_counts=particle_counts,
+        atom_counts=atom_counts,
+        n_population=n_population,
+        long_particles=long_particles,
+        path_particles=path_particles,
+        settle_steps=settle_steps,
+        tolerance=tolerance,
+        threshold=threshold,
+        degree=degree,
+        inputs=inputs,
+        n_test=n_test,
+        seed=seed,
+        integrator=integrator,
+        init=init,
+        dtype=dtype,
+    )
+
+    def bar(stage: str, replica: int = 0, of: int = 1) -> Callable[[float, float], None] | None:
+        if progress is None:
+            return None
+        return lambda done, total: progress(stage, replica + done / max(total, 1e-300), of)
+
+    kept = kept_part(plan)
+    population = stages.population(plan, bar("population"))
+    replicas = range(plan.n_replicas)
+    sets = [
+        stages.training_sets(plan, r, population, bar("training sets", r, len(replicas)))
+        for r in replicas
+    ]
+    dynamics = [
+        stages.dynamics(plan, r, sets[r], bar("time and width", r, len(replicas))) for r in replicas
+    ]
+    atoms = [
+        stages.few_atoms(plan, r, dynamics[r], bar("few atoms", r, len(replicas))) for r in replicas
+    ]
+    return assemble_budget(plan, kept, population, sets, dynamics, atoms)

@@ -1,0 +1,285 @@
+"""Laws fitted to the components, and what they say about where compute is best spent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.chaos._resampling import (
+    UNKNOWN,
+    Interval,
+    bootstrap_t,
+    draw_repeats,
+    slope_weights,
+)
+from meanfield.decomposition.compress import STEPS
+from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan
+
+#: The decay is fitted below this share of its first value, where it has got there, and above the
+#: other: before, fast modes decay as well; after, single precision and metastability show.
+_TAIL, _END = 0.1, 1e-7
+_LEAST_POINTS = 4
+
+#: An option that takes less than this off the squared error is not worth advising.
+WORTHWHILE = 0.01
+
+#: What one multiplication of the refit costs in updates of one particle by one datum.
+_REFIT_SHARE = 1 / 3
+
+OPTIONS = ("n", "N", "t", "S")
+
+
+@dataclass(frozen=True)
+class Decay:
+    """Exponential decay ``‖f_∞ − f_t‖ ∝ exp(−rate · t)`` at late times.
+
+    Attributes
+    ----------
+    rate : float
+        Per unit of time; NaN where too little of the decay was seen.
+    rate_ci : tuple of float
+        95 % interval over replicas.
+    other_rate : float
+        The same from another start, over the same times: the relaxation.
+    other_ci : tuple of float
+        Its interval.
+    difference_ci : tuple of float
+        95 % interval of the difference of the two rates, replica by replica.
+    span : tuple of float
+        First and last time of the fit.
+    """
+
+    rate: float
+    rate_ci: Interval
+    other_rate: float
+    other_ci: Interval
+    difference_ci: Interval
+    span: tuple[float, float]
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the two rates agree within the interval; None when nothing was fitted."""
+        if math.isnan(self.rate):
+            return None
+        return self.difference_ci[0] <= 0 <= self.difference_ci[1]
+
+
+def fit_decay(times: Array, path: Array, other: Array, seed: int = 0) -> Decay:
+    """Fit the late decay of two squared distances, shape (T, R), over the same times."""
+    means = np.stack([path.mean(axis=1), other.mean(axis=1)])
+    seen = (means > _END * means[:, :1]).all(axis=0)
+    end = len(times) if seen.all() else int(np.argmin(seen))
+    for share in (_TAIL, 0.5, np.inf):
+        start = int(np.argmax((means < share * means[:, :1]).all(axis=0)))
+        late = (means[:, start] < share * means[:, 0]).all()
+        if late and end - start >= _LEAST_POINTS:
+            break
+    else:
+        return Decay(math.nan, UNKNOWN, math.nan, UNKNOWN, UNKNOWN, UNKNOWN)
+    chosen = slice(start, end)
+    t = times[chosen]
+    weights = -0.5 * slope_weights(t)  # of the norm, the square decays twice as fast
+    repeats = draw_repeats(path.shape[1], seed)
+
+    def rate(values: Array, weights: Array) -> tuple[float, Interval]:
+        return bootstrap_t(values, lambda m: np.log(m) @ weights, lambda m: weights / m, repeats)
+
+    own, own_ci = rate(path[chosen], weights)
+    reference, reference_ci = rate(other[chosen], weights)
+    both = np.concatenate([path[chosen], other[chosen]])
+    _, difference_ci = rate(both, np.concatenate([weights, -weights]))
+    return Decay(own, own_ci, reference, reference_ci, difference_ci, (float(t[0]), float(t[-1])))
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to increase first.
+
+    Attributes
+    ----------
+    option : str or None
+        ``"n"``, ``"N"``, ``"t"`` or ``"S"``: the one that takes most off the squared error per
+        unit of compute; None when no doubling takes off 1 %.
+    second : str or None
+        The runner-up.
+    gain : dict of str to float
+        What doubling each would take off the squared total error.
+    gain_ci : dict of str to (float, float)
+        95 % intervals over replicas.
+    cost : dict of str to float
+        What doubling each would cost in addition, in updates of one particle by one datum.
+    squared_error : float
+        The squared total error that the gains belong to.
+    statement : str
+        In words.
+    """
+
+    option: str | None
+    second: str | None
+    gain: dict[str, float]
+    gain_ci: dict[str, Interval]
+    cost: dict[str, float]
+    squared_error: float
+    statement: str
+
+
+def extra_cost(plan: ErrorPlan) -> dict[str, float]:
+    """Return what doubling n, N, t or S costs in addition.
+
+    Training costs ``n · N`` updates a step; a refit to S atoms takes some Gauss–Newton steps on
+    normal equations of its ``S (d + k + 1)`` parameters.
+    """
+    training = float(plan.n_data) * plan.n_particles * plan.n_steps
+    cost = dict.fromkeys(OPTIONS[:3], training)
+    if plan.n_atoms is not None:
+        size = plan.n_atoms * plan.problem.n_coordinates
+        cost["S"] = 3 * _REFIT_SHARE * STEPS * FITTING_INPUTS * float(size) ** 2
+    return cost
+
+
+def expected_gains(
+    plan: ErrorPlan,
+    total: Array,
+    parts: Mapping[str, Array],
+    data_scan: Array,
+    particle_scan: Array,
+    left: Array,
+    atom_totals: Mapping[int, Array],
+) -> dict[str, Array]:
+    r"""Return what doubling n, N, t or S takes off the squared total error, per replica.
+
+    The total ``T_r`` scatters over replicas because training sets and noise differ. Its variance
+    is shared out between n and N in proportion to its covariance with the statistical component
+    and with that of chaos; both parts fall like 1/n and 1/N. So do the means of these components,
+    whose product with the total is taken across replicas, ``⟨T̄_{−r}, d_r⟩``, where noise cancels,
+    and from all sizes of the scan. For t the path to twice the time is known, for S the larger
+    dictionary.
+
+    Parameters
+    ----------
+    plan : ErrorPlan
+        The budget.
+    total : ndarray, shape (R, m, k)
+        ``f* − f_S``.
+    parts : mapping
+        ``statistical`` and ``chaos`` at the budget, (R, m, k).
+    data_scan, particle_scan : ndarray, shape (counts, R, m, k)
+        The two components at every size.
+    left : ndarray, shape (R, 2, m, k)
+        Optimisation component at the budget's time and at twice it.
+    atom_totals : mapping of int to ndarray
+        Total (R, m, k) by number of atoms.
+
+    Returns
+    -------
+    dict of ndarray
+        Gains, (R,).
+    """
+    replicas = len(total)
+    others = (total.sum(axis=0) - total) / (replicas - 1)
+    centred = total - total.mean(axis=0)
+    variance = _inner(centred, centred) * replicas / (replicas - 1)
+    # The product with d_r itself, not with its deviation: its mean is that of the covariance.
+    shares = {name: _inner(total - others, part) for name, part in parts.items()}
+    means = {name: max(share.mean(), 0.0) for name, share in shares.items()}
+    spread = max(sum(means.values()), 1e-300)
+    gains = {}
+    for option, name, counts, scan, size, limit in (
+        ("n", "statistical", plan.data_counts, data_scan, plan.n_data, _pool(plan)),
+        ("N", "chaos", plan.particle_counts, particle_scan, plan.n_particles, math.inf),
+    ):
+        x = {count: 1 / count - 1 / limit for count in (*counts, size, 2 * size)}
+        falls = 1 - x[2 * size] / x[size] if x[size] > 0 else 0.0
+        bias = _scaled_bias(counts, scan, others, x, size)
+        gains[option] = falls * (variance * means[name] / spread + 2 * bias)
+    gains["t"] = _square(total) - _square(total - left[:, 0] + left[:, 1])
+    if plan.n_atoms is not None and 2 * plan.n_atoms in atom_totals:
+        gains["S"] = _square(total) - _square(atom_totals[2 * plan.n_atoms])
+    return gains
+
+
+def advise(plan: ErrorPlan, gains: Mapping[str, Array], squared_error: float) -> Advice:
+    """Choose the option of largest gain per unit of compute among those worth doing."""
+    repeats = draw_repeats(plan.n_replicas, plan.seed)
+    gain, interval = {}, {}
+    for option, values in gains.items():
+        gain[option], interval[option] = bootstrap_t(
+            values[None], lambda m: m[..., 0], np.ones_like, repeats
+        )
+    cost = {option: value for option, value in extra_cost(plan).items() if option in gain}
+    worth = [option for option in gain if gain[option] >= WORTHWHILE * squared_error]
+    ranked = sorted(worth, key=lambda option: -gain[option] / cost[option])
+    option, second = (*ranked, None, None)[:2]
+    return Advice(
+        option,
+        second,
+        gain,
+        interval,
+        cost,
+        squared_error,
+        _statement(plan, option, gain, squared_error),
+    )
+
+
+def _statement(
+    plan: ErrorPlan, option: str | None, gain: Mapping[str, float], squared_error: float
+) -> str:
+    if option is None:
+        return (
+            "No doubling of n, N, t or S takes 1% off the squared error: what is left is the "
+            "bias. Lower l2 or temperature, or keep more of the target."
+        )
+    names = {
+        "n": f"n, the training data ({plan.n_data})",
+        "N": f"N, the particles ({plan.n_particles})",
+        "t": f"t, the training time ({plan.n_steps} steps)",
+        "S": f"S, the atoms ({plan.n_atoms})",
+    }
+    before = math.sqrt(squared_error)
+    after = math.sqrt(max(squared_error - gain[option], 0.0))
+    return (
+        f"Increase first {names[option]}: doubling it is expected to take the total error from "
+        f"{before:.3g} to {after:.3g}, the most per unit of compute."
+    )
+
+
+def effective_counts(plan: ErrorPlan) -> Array:
+    """Return the numbers of data that the statistical component falls like the inverse of.
+
+    A subsample of n among P rows differs from all of them by ``1/n − 1/P``.
+    """
+    return 1 / (1 / np.array(plan.data_counts, dtype=float) - 1 / _pool(plan))
+
+
+def fitted_counts(plan: ErrorPlan) -> Array:
+    """Return which sizes a law in n is fitted to: all but the whole pool."""
+    return np.array(plan.data_counts) < _pool(plan)
+
+
+def _pool(plan: ErrorPlan) -> float:
+    """Return the number of rows that samples are drawn from; infinite for a known target."""
+    return math.inf if plan.closed_form else float(plan.n_population)
+
+
+def _scaled_bias(
+    counts: tuple[int, ...], scan: Array, others: Array, x: Mapping[int, float], size: int
+) -> Array:
+    """Estimate ``⟨T̄, E d⟩`` at `size` per replica, from every size with its precision."""
+    usable = [i for i, count in enumerate(counts) if x[count] > 0 and 4 * count >= size]
+    scaled = np.array([_inner(others, scan[i]) * x[size] / x[counts[i]] for i in usable])
+    if not len(scaled):
+        return np.zeros(len(others))
+    weights = 1 / np.maximum(scaled.var(axis=1), 1e-300)
+    return weights @ scaled / weights.sum()
+
+
+def _inner(f: Array, g: Array) -> Array:
+    """Mean over the inputs of ``⟨f, g⟩``, from (..., m, k)."""
+    return (f * g).sum(axis=-1).mean(axis=-1)
+
+
+def _square(f: Array) -> Array:
+    return _inner(f, f)

@@ -1,0 +1,111 @@
+"""The first steps away from the target: its thresholded Hermite part, or a held-out estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield.decomposition.plan import Array, ErrorPlan
+from meanfield.dictionary import ThresholdNumber, coefficient_threshold_number
+from meanfield.dictionary.hermite import evaluate_basis
+from meanfield.problem.draws import generator
+from meanfield.problem.targets import Teacher
+
+RANDOM_ATOMS = 500
+_ATOM_STREAM = 52
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The part of the target that is kept, on the held-out inputs, and how it was found.
+
+    `values` is (m, k); `exact` the L² norm of what is left out, from the coefficients, NaN where
+    there are none; `bounds` one `ThresholdNumber` per output; `text` says what was done.
+    """
+
+    values: Array
+    exact: float
+    bounds: tuple[ThresholdNumber, ...]
+    text: str
+
+
+def kept_part(plan: ErrorPlan) -> Kept:
+    """Return the thresholded Hermite part of a known target, or the held-out estimate."""
+    return thresholded(plan) if plan.closed_form else held_out_estimate(plan)
+
+
+def thresholded(plan: ErrorPlan) -> Kept:
+    """Keep the Hermite terms with ``|c_α| > ε |σ_{|α|}|``."""
+    bounds = tuple(
+        coefficient_threshold_number(
+            output,
+            plan.problem.activation,
+            plan.threshold,
+            d=plan.problem.n_features,
+            degree=plan.degree,
+            seed=plan.seed,
+        )
+        for output in _outputs(plan.target, plan.problem.n_outputs)
+    )
+    values = [
+        evaluate_basis(bound.expansion.indices[bound.kept], plan.X_test)
+        @ bound.expansion.coefficients[bound.kept]
+        for bound in bounds
+    ]
+    # The constant takes no atom and does not count for the tail of the bound.
+    squares = [_dropped_square(bound) for bound in bounds]
+    exact = float(np.sqrt(sum(squares))) if plan.inputs == "gaussian" else float("nan")
+    degree = max(bound.expansion.degree for bound in bounds)
+    text = f"Hermite terms up to degree {degree} above the threshold {plan.threshold:g}"
+    return Kept(np.stack(values, axis=1), exact, bounds, text)
+
+
+def _dropped_square(bound: ThresholdNumber) -> float:
+    """Return the squared L² norm of the terms that are not kept."""
+    expansion = bound.expansion
+    return expansion.tail**2 + float((expansion.coefficients[~bound.kept] ** 2).sum())
+
+
+def _outputs(target: Any, n_outputs: int) -> list[Any]:
+    """Return one scalar target per output."""
+    if n_outputs == 1:
+        return [target]
+    if isinstance(target, Teacher):
+        return [Teacher(a, target.w, target.b, target.activation) for a in target.a.T]
+    return [lambda X, j=j: target(X)[:, j] for j in range(n_outputs)]
+
+
+def held_out_estimate(plan: ErrorPlan) -> Kept:
+    """Estimate the regression function by ridge regression on random atoms of the activation.
+
+    Atoms ``σ(⟨w, x⟩ + b)`` with weights of the initial law, all training data, and the strength
+    of least leave-one-out error. What it leaves of the held-out labels stands for the tail: noise
+    in the labels, and whatever no smooth function of the inputs explains.
+    """
+    problem = plan.problem
+    rng = generator(plan.seed, _ATOM_STREAM)
+    w = rng.standard_normal((problem.n_features, RANDOM_ATOMS))
+    b = rng.standard_normal(RANDOM_ATOMS)
+
+    def features(X: Array) -> Array:
+        hidden = problem.activation.value(X @ w + b) / np.sqrt(RANDOM_ATOMS)
+        return np.hstack([np.ones((len(X), 1)), X, hidden])
+
+    u, s, vt = np.linalg.svd(features(problem.X), full_matrices=False)
+    inner = u.T @ problem.targets
+    best = None
+    for strength in s[0] ** 2 * np.logspace(-9, 0, 37):
+        shrink = s**2 / (s**2 + strength)
+        left = problem.targets - u @ (shrink[:, None] * inner)
+        leverage = (u**2) @ shrink
+        error = float((left**2 / (1 - np.minimum(leverage, 1 - 1e-6))[:, None] ** 2).mean())
+        if best is None or error < best[0]:
+            best = (error, strength)
+    coefficients = vt.T @ ((s / (s**2 + best[1]))[:, None] * inner)
+    text = (
+        f"held-out estimate: ridge regression on {RANDOM_ATOMS} random atoms and all "
+        f"{problem.n_data} training rows"
+    )
+    return Kept(features(plan.X_test) @ coefficients, float("nan"), (), text)

@@ -1,0 +1,281 @@
+"""The stages of a decomposition: population, training sets, finite time and width, few atoms.
+
+Each takes the plan and the arrays of the stages before it and returns arrays, so that finished
+ones can be kept. Networks are compared under *synchronous coupling*: the same start and the same
+noise, so that a difference between two of them is not drowned in the noise of each.
+
+- Every long-time network starts from the settled population network and runs with the noise of
+  `WINDOW`: the population's, those of the training sets, and the two that show the population's
+  own error. Its predictions are a time average.
+- At finite time two systems run with the noise of the replica: one from the initial law, one from
+  the long-time law. Their difference is what is left to learn at time t, without fluctuations.
+- A network of N particles shares the noise of the first N of that system.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from meanfield.decomposition.compress import compress
+from meanfield.decomposition.plan import Array, ErrorPlan, columns
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.particles import Particles
+from meanfield.flow.run import predict
+from meanfield.flow.simulate import simulate
+from meanfield.problem import Problem
+
+Arrays = dict[str, Array]
+Progress = Callable[[float, float], None]
+
+#: Noise indices of the long runs, away from those of the replicas.
+SETTLE, WINDOW = 2**30, 2**30 + 2**16
+#: Snapshots of a time average.
+SNAPSHOTS = 16
+#: Rounds, each twice as long as the last, before the stopping rule gives up.
+MAX_ROUNDS = 8
+#: The other start from which the relaxation is measured, relative to the initial law.
+OTHER_SCALE = 0.5
+
+
+class Stage:
+    """Progress over several runs whose costs are known."""
+
+    def __init__(self, progress: Progress | None, total: float):
+        self._progress, self._total, self._done = progress, total, 0.0
+
+    def part(self, cost: float) -> Progress | None:
+        """Return the progress callback of the next run."""
+        if self._progress is None:
+            return None
+        before, self._done = self._done, self._done + cost
+
+        def progress(done: float, total: float) -> None:
+            self._progress(min(before + cost * done / max(total, 1), self._total), self._total)
+
+        return progress
+
+
+def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
+    """Settle the population network and average it over time.
+
+    Stopping rule: rounds of doubling length; stop when the time average of the predictions over a
+    round differs from that over the round before, half as long, by less than `tolerance` of its
+    norm.
+
+    Returns
+    -------
+    dict of ndarray
+        ``prediction`` (m, k); ``halves`` (2, m, k), over the two halves of the time;
+        ``half_data`` and ``half_particles`` (m, k), the same networks with half as many; ``moves``
+        of the rounds; ``window`` (burn-in, averaged steps); ``settled`` (M, C), the particles.
+    """
+    problem = plan.with_data(*plan.population)
+    half = plan.with_data(*(part[: len(part) // 2] for part in plan.population))
+    # The rounds are not known beforehand: three of them in the estimate.
+    unit = plan.settle_steps * problem.n_data
+    stage = Stage(progress, 17 * unit)
+    run = simulate(
+        problem,
+        plan.long_particles,
+        n_steps=plan.settle_steps,
+        init=plan.init,
+        first_replica=SETTLE,
+        progress=stage.part(unit),
+        **plan.settings,
+    )
+    particles, length, moves, before = run.particles, plan.settle_steps, [], None
+    for k in range(1, MAX_ROUNDS + 1):
+        share = min(2.0 ** (k - 1), 4.0) * unit / 2 ** max(k - 3, 0)
+        outputs, snapshots = _average(
+            plan, problem, particles, 0, length, SETTLE + k, stage.part(share)
+        )
+        mean, particles = outputs.mean(axis=0), snapshots[-1]
+        if before is not None:
+            moves.append(_norm(mean - before) / max(_norm(mean), 1e-300))
+            if moves[-1] <= plan.tolerance:
+                break
+        before, length = mean, 2 * length
+    burn, window = length, max(SNAPSHOTS, length // 2)
+    full, _ = _average(plan, problem, particles, burn, window, WINDOW, stage.part(6 * unit))
+    fewer, _ = _average(plan, half, particles, burn, window, WINDOW, stage.part(2 * unit))
+    narrow = particles.first(max(1, particles.n_particles // 2))
+    narrower, _ = _average(plan, problem, narrow, burn, window, WINDOW, stage.part(2 * unit))
+    return {
+        "prediction": full.mean(axis=0),
+        "halves": _halves(full),
+        "half_data": fewer.mean(axis=0),
+        "half_particles": narrower.mean(axis=0),
+        "moves": np.array(moves),
+        "window": np.array([burn, window]),
+        "settled": particles.coordinates[0].astype(plan.dtype),
+    }
+
+
+def training_sets(
+    plan: ErrorPlan, replica: int, population: Mapping[str, Array], progress: Progress | None = None
+) -> Arrays:
+    """Average the long-time networks of one replica's training sets, coupled to the population's.
+
+    Returns
+    -------
+    dict of ndarray
+        ``predictions`` (counts, m, k); ``halves`` (counts, 2, m, k); ``start`` (M, C), particles
+        of the long-time law of the budget's training set.
+    """
+    burn, window = (int(steps) for steps in population["window"])
+    settled = _particles(plan.problem, population["settled"])
+    stage = Stage(progress, sum(plan.data_counts))
+    predictions, halves, start = [], [], None
+    for n_data in plan.data_counts:
+        problem = plan.training_set(replica, n_data)
+        outputs, snapshots = _average(
+            plan, problem, settled, burn, window, WINDOW, stage.part(n_data)
+        )
+        predictions.append(outputs.mean(axis=0))
+        halves.append(_halves(outputs))
+        if n_data == plan.n_data:
+            start = _pooled(snapshots, plan.path_particles)
+    return {
+        "predictions": np.stack(predictions),
+        "halves": np.stack(halves),
+        "start": start.astype(plan.dtype),
+    }
+
+
+def dynamics(
+    plan: ErrorPlan, replica: int, sets: Mapping[str, Array], progress: Progress | None = None
+) -> Arrays:
+    """Follow one replica's training at finite time, in the limit and with N particles.
+
+    Returns
+    -------
+    dict of ndarray
+        ``left`` (2, m, k): long-time network less that at the budget's time, and at twice it;
+        ``path`` (T,): its mean square at `plan.times`; ``other`` (T,): the same from another
+        start; ``networks`` (counts, m, k): N particles at the budget's time; ``particles`` (N, C),
+        those of the budget's number.
+    """
+    problem, times = plan.training_set(replica, plan.n_data), plan.times
+    horizon, wide = 2 * plan.n_steps, plan.path_particles
+    stage = Stage(progress, 3 * horizon * wide + plan.n_steps * sum(plan.particle_counts))
+
+    def run(init: InitialLaw | Particles, n_particles: int, save_at: Sequence[int]):
+        return simulate(
+            problem,
+            n_particles,
+            n_steps=int(save_at[-1]),
+            save_at=save_at,
+            init=init,
+            first_replica=replica,
+            progress=stage.part(int(save_at[-1]) * n_particles),
+            **plan.settings,
+        )
+
+    def along(init: InitialLaw | Particles) -> Array:
+        return _outputs(plan, problem, run(init, wide, times).trajectory)
+
+    settled = along(_particles(problem, sets["start"]))
+    left = settled - along(plan.init)
+    other = settled - along(_scaled(plan.init))
+    networks, particles = [], None
+    for n_particles in plan.particle_counts:
+        last = run(plan.init, n_particles, [plan.n_steps]).particles
+        networks.append(_outputs(plan, problem, [last])[0])
+        if n_particles == plan.n_particles:
+            particles = last.coordinates[0]
+    return {
+        "left": left[np.searchsorted(times, [plan.n_steps, horizon])],
+        "path": _mean_square(left),
+        "other": _mean_square(other),
+        "networks": np.stack(networks),
+        "particles": particles,
+    }
+
+
+def few_atoms(
+    plan: ErrorPlan, replica: int, network: Mapping[str, Array], progress: Progress | None = None
+) -> Arrays:
+    """Compress one replica's network to few atoms.
+
+    Returns
+    -------
+    dict of ndarray
+        ``predictions`` (counts, m, k), and ``residuals`` (counts,) relative to the network, on the
+        inputs of the fit.
+    """
+    problem = plan.with_data(plan.fitting_inputs, plan.population[1][: len(plan.fitting_inputs)])
+    particles = _particles(problem, network["particles"])
+    return compress(problem, particles, plan.atom_counts, plan.X_test, progress)
+
+
+def _average(
+    plan: ErrorPlan,
+    problem: Problem,
+    start: Particles,
+    burn: int,
+    window: int,
+    index: int,
+    progress: Progress | None,
+) -> tuple[Array, list[Particles]]:
+    """Run on from `start`; return predictions (snapshots, m, k) after the burn-in, and particles.
+
+    The noise of `index` is the same for every problem, start and number of particles.
+    """
+    steps = burn + np.ceil(np.linspace(0, window, SNAPSHOTS + 1)[1:]).astype(int)
+    run = simulate(
+        problem,
+        n_steps=int(steps[-1]),
+        save_at=steps,
+        init=start,
+        first_replica=index,
+        progress=progress,
+        **plan.settings,
+    )
+    return _outputs(plan, problem, run.trajectory), list(run.trajectory)
+
+
+def _outputs(plan: ErrorPlan, problem: Problem, trajectory: Sequence[Particles]) -> Array:
+    """Return the held-out predictions of one network at several times, (T, m, k)."""
+    m = len(plan.X_test)
+    return np.stack([columns(predict(problem, at, plan.X_test)[0], m) for at in trajectory])
+
+
+def _halves(outputs: Array) -> Array:
+    """Return the means over the two halves of the time, (2, m, k)."""
+    middle = len(outputs) // 2
+    return np.stack([outputs[:middle].mean(axis=0), outputs[middle:].mean(axis=0)])
+
+
+def _pooled(snapshots: list[Particles], n_particles: int) -> Array:
+    """Return the particles of as many late snapshots as it takes, (n_particles, C)."""
+    each = snapshots[0].n_particles
+    # Evenly spaced in time: the farther apart, the less alike.
+    taken = min(-(-n_particles // each), len(snapshots))
+    chosen = np.linspace(len(snapshots) - 1, 0, taken).round().astype(int)
+    points = np.concatenate([snapshots[i].coordinates[0] for i in chosen])
+    return np.resize(points, (n_particles, points.shape[1]))
+
+
+def _particles(problem: Problem, points: Array) -> Particles:
+    """Return points (N, C) as one network."""
+    return Particles.from_coordinates(
+        points[None], problem.n_outputs, problem.bias, problem.vector_output
+    )
+
+
+def _scaled(law: InitialLaw) -> InitialLaw:
+    """Return the initial law, shrunk: another start."""
+    return dataclasses.replace(law, scale=tuple(OTHER_SCALE * np.broadcast_to(law.scale, 3)))
+
+
+def _mean_square(values: Array) -> Array:
+    """Return the mean over the inputs of the squared norm of (..., m, k)."""
+    return (values**2).sum(axis=-1).mean(axis=-1)
+
+
+def _norm(values: Any) -> float:
+    return float(np.sqrt(_mean_square(values)))

@@ -1,0 +1,247 @@
+"""Figures of the study `errors`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    axes,
+    legend_below,
+    log_scale,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+_COLOURS = {
+    "tail": SKY,
+    "regularisation": PURPLE,
+    "statistical": BLUE,
+    "optimisation": ORANGE,
+    "chaos": GREEN,
+    "sparse": VERMILION,
+    "total": "0.35",
+}
+
+
+def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the components one after the other, and the total error below them.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `errors`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    estimated = () if dataset.attrs["closed_form"] else ("tail", "regularisation")
+    names = [str(name) for name in dataset["component"].values]
+    values = dataset["component_value"].values
+    low, high = dataset["component_low"].values, dataset["component_high"].values
+    ends = np.concatenate([np.cumsum(values[:-1]), [values[-1]]])
+    starts = np.concatenate([[0.0], ends[:-2], [0.0]])
+    labels = [f"{name} (estimate)" if name in estimated else name for name in names]
+    rows = np.arange(len(names))
+    for row, name in enumerate(names):
+        hatch = "//" if name in estimated else None
+        ax.barh(
+            row,
+            values[row],
+            left=starts[row],
+            color=_COLOURS[name],
+            hatch=hatch,
+            edgecolor="white" if hatch else "none",
+            height=0.7,
+        )
+    ax.errorbar(
+        ends, rows, xerr=[values - low, high - values], fmt="none", ecolor=BLACK, elinewidth=0.9
+    )
+    top = float(np.max(ends + high - values))
+    for row, value in enumerate(values):
+        ax.annotate(
+            f"{value:.2g}",
+            (ends[row] + high[row] - value, row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    for row in rows[:-2]:
+        ax.plot([ends[row]] * 2, [row - 0.35, row + 1.35], color="0.6", linewidth=0.6)
+    ax.set_yticks(rows, labels)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.12 * top)
+    ax.set_xlabel(r"$L^2$ norm on held-out inputs")
+    return ax
+
+
+def plot_statistical(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the squared statistical component against n, with its fit and the expected slope.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `errors`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = _law(dataset, ax, "statistical", "data_count", "n_data")
+    ax.set_xlabel("training data $n$")
+    ax.set_ylabel(r"$\| f_\infty - f_{n,\infty} \|^2$")
+    return ax
+
+
+def plot_particle_number(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the squared chaos component against N, with its fit and the expected slope.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `errors`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = _law(dataset, ax, "chaos", "particle_count", "n_particles")
+    ax.set_xlabel("particles $N$")
+    ax.set_ylabel(r"$\| f_{n,t} - f_{n,t,N} \|^2$")
+    return ax
+
+
+def plot_optimisation(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the squared distance to the long-time network over time, from two starts.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `errors`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    attrs, time = dataset.attrs, dataset["time"].values
+    for name, rate, label, colour, marker in (
+        ("optimisation", "rate", "from the initial law", ORANGE, "o"),
+        ("other_start", "other_rate", "from another start", BLUE, "s"),
+    ):
+        mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
+        if np.isfinite(attrs[rate]):
+            bounds = f"[{attrs[f'{rate}_low']:.3g}, {attrs[f'{rate}_high']:.3g}]"
+            label = f"{label}: rate {attrs[rate]:.3g} {bounds}"
+        ax.errorbar(
+            time, mean, yerr=[mean - low, high - mean], fmt=marker, color=colour, label=label
+        )
+    line = dataset["optimisation_fit"].values
+    ax.plot(time, line, color=ORANGE, linewidth=1.2)
+    budget = attrs["n_steps"] * attrs["step_size"]
+    ax.axvline(budget, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
+    ax.set_yscale("log")
+    ax.set_xlabel("time (step × step size)")
+    ax.set_ylabel(r"$\| f_{n,\infty} - f_{n,t} \|^2$")
+    legend_below(ax)
+    return ax
+
+
+def plot_sparse(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the squared sparse residual and the squared total error against S.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `errors`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    counts = dataset["atom_count"].values
+    for name, label, colour, marker in (
+        ("sparse", r"to the network, $\| f_{n,t,N} - f_S \|^2$", VERMILION, "o"),
+        ("total_by_atoms", r"to the target, $\| f^* - f_S \|^2$", "0.35", "s"),
+    ):
+        mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
+        bars = {"yerr": [mean - low, high - mean], "fmt": f"{marker}-", "color": colour}
+        ax.errorbar(counts, mean, label=label, **bars)
+    _mark(ax, dataset.attrs["n_atoms"])
+    _counts(ax, counts)
+    log_scale(ax, "y")
+    ax.set_xlabel("atoms $S$")
+    ax.set_ylabel("mean square on held-out inputs")
+    legend_below(ax)
+    return ax
+
+
+def _law(dataset: xr.Dataset, ax: Axes | None, name: str, dimension: str, budget: str) -> Axes:
+    """Draw one component with its fitted power law, the expected slope and the budget."""
+    ax = axes(ax)
+    counts, attrs = dataset[dimension].values, dataset.attrs
+    mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
+    shown = mean > 0
+    slope = (attrs[f"{name}_slope{part}"] for part in ("", "_low", "_high"))
+    label = "{:.2f} [{:.2f}, {:.2f}]".format(*slope).replace("-", "−")
+    colour = _COLOURS[name]
+    ax.errorbar(
+        counts[shown],
+        mean[shown],
+        yerr=[(mean - low)[shown], (high - mean)[shown]],
+        fmt="o",
+        color=colour,
+        label=f"measured, slope {label}",
+    )
+    ax.plot(counts, dataset[f"{name}_fit"].values, color=colour, linewidth=1.2, label="fit")
+    guide = 1.6 * np.max((mean * counts)[shown]) / counts
+    ax.plot(counts, guide, "--", color="0.45", linewidth=1.0, label="expected: slope $-1$")
+    _mark(ax, attrs[budget])
+    _counts(ax, counts)
+    log_scale(ax, "y")
+    legend_below(ax)
+    return ax
+
+
+def _mark(ax: Axes, value: float) -> None:
+    """Mark the budget's own size; 0 stands for all."""
+    if value:
+        ax.axvline(value, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
+
+
+def _counts(ax: Axes, counts: np.ndarray) -> None:
+    """Make a logarithmic axis with the counts as ticks."""
+    from matplotlib.ticker import NullLocator
+
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [str(count) for count in counts])
+    ax.xaxis.set_minor_locator(NullLocator())
