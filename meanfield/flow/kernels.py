@@ -44,7 +44,7 @@ from meanfield.flow.block import (
     update_block,
 )
 from meanfield.flow.gaussians import block_gaussians, block_words, philox
-from meanfield.flow.sigma import BLOCK, Stamp, keeps_slope, pointers
+from meanfield.flow.sigma import BLOCK, Stamp, is_polynomial, keeps_slope, pointers
 from meanfield.flow.simd import lanes, load_quarter, repeat, store, total
 from meanfield.flow.vector import group_lanes
 
@@ -179,9 +179,10 @@ def advance_team(
 
 _STAMP = Stamp()
 _NO_NOISE = np.empty((0, 0))
-_KEEP_BYTES = 1 << 21  # of kept activations per thread, about a second-level cache
+# Bytes of kept activations per thread: what memory gives back sooner than arithmetic.
+_KEEP_BYTES = 1 << 24
 _KEEP_BYTES_WIDE = 1 << 28  # with wide inputs even main memory is faster than computing them again
-_WIDE = 48  # input dimensions
+_WIDE, _NARROW = 48, 24  # input dimensions; below the second, piecewise polynomials are not kept
 _WORTH_A_THREAD = 200_000  # particle–datum pairs
 _FORWARD_ROWS = 4096  # data per call of `forward`, which bounds its memory
 
@@ -205,6 +206,13 @@ def _data(X: np.ndarray, targets: np.ndarray, drive, weights, C: int, dtype) -> 
     targets = np.ascontiguousarray(targets, np.float64).reshape(-1)
     weights = np.ones(n) if weights is None else np.ascontiguousarray(weights, np.float64)
     return Data(x.reshape(-1), targets, weights, drive.reshape(-1, n * k), n, k, C - k, columns)
+
+
+def _kept_per_pair(activation: int, inputs: int) -> int:
+    """Numbers to keep per pair: σ, and σ′ when σ does not determine it; none when not worth it."""
+    if inputs < _NARROW and is_polynomial(activation):
+        return 0
+    return 2 if keeps_slope(activation) else 1
 
 
 def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
@@ -236,7 +244,7 @@ def _run(activation, theta, data, law, predictions, forward, n_steps) -> np.ndar
     pairs = R * N * data.n * max(n_steps, 1)
     size = max(1, min(numba.get_num_threads(), pairs // _WORTH_A_THREAD, R * n_chunks))
     sigma = Sigma(*pointers(activation, theta.dtype), 2 if keeps_slope(activation) else 1)
-    kept_per_pair = sigma.kept_per_pair if forward == 1 else 0
+    kept_per_pair = _kept_per_pair(activation, data.inputs) if forward == 1 else 0
     failed = np.full((size, R), np.iinfo(np.int64).max)
 
     def work(rank: int, members: int, replicas: tuple[int, int], partial, arrivals) -> None:

@@ -200,6 +200,7 @@ _ACTIVATIONS = (
     functions.gelu, functions.softplus, _cosine, _absolute,
     _he1, _he2, _he3, _he4, _he5, _he6,
 )  # fmt: skip
+_POLYNOMIAL = {0, 5, 6, 11, 12, 13, 14, 15, 16, 17}  # no series: a few operations each
 _SLOPES = {0: one, 1: _tanh_slope, 4: _sigmoid_slope, 5: _relu_slope, 6: _leaky_relu_slope}
 
 
@@ -299,6 +300,11 @@ def _pull_rows(stamp, tile, theta, grad, residuals, values, slopes, k, rows, kep
 def keeps_slope(code: int) -> bool:
     """Whether σ does not determine σ′, which must then be kept too."""
     return code not in _SLOPES
+
+
+def is_polynomial(code: int) -> bool:
+    """Whether σ and σ′ are piecewise polynomials, cheaper to compute again than to keep."""
+    return code in _POLYNOMIAL
 
 
 @cache
