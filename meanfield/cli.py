@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from meanfield import __version__
 from meanfield.errors import CheckpointError, ConfigError, DivergenceError, suggest
 from meanfield.studies import STUDIES, get_study
+
+if TYPE_CHECKING:
+    from meanfield.studies.base import Plan, Study
+    from meanfield.studies.executors import Executor
 
 #: Exit statuses: the input cannot be used; the user stopped the run (128 + SIGINT).
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -35,7 +41,19 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Continue what DIR holds; finished work is not redone.")
 ]
 ExecutorName = Annotated[
-    str, typer.Option("--executor", metavar="NAME", help="Where to compute: local.")
+    str, typer.Option("--executor", metavar="NAME", help="Where to compute: local or dask.")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Address of the Dask scheduler; without one, --executor dask starts a cluster here.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Processes on this machine, one unit each."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
@@ -64,9 +82,14 @@ def _study_command(name: str) -> Callable[..., None]:
         out: Out,
         resume: Resume = False,
         executor: ExecutorName = "local",
+        scheduler: Scheduler = None,
+        workers: Workers = None,
         quiet: Quiet = False,
     ) -> None:
-        _run(name, config, out, resume=resume, executor=executor, quiet=quiet)
+        from meanfield.studies.executors import get_executor
+
+        place = get_executor(executor, scheduler=scheduler, workers=workers)
+        _run(name, config, out, resume=resume, place=place, quiet=quiet)
 
     command.__doc__ = (
         f"{STUDIES[name].purpose}\n\n"
@@ -116,19 +139,23 @@ def report(
 
 
 def _run(
-    name: str, config_path: Path, out: Path, *, resume: bool, executor: str, quiet: bool
+    name: str,
+    config_path: Path,
+    out: Path,
+    *,
+    resume: bool,
+    place: AbstractContextManager[Executor],
+    quiet: bool,
 ) -> None:
-    if executor != "local":
-        raise ConfigError(f"--executor {executor!r} is not known.{suggest(executor, ['local'])}")
     from meanfield.progress import progress_bar
     from meanfield.studies.config import load_config
     from meanfield.studies.runner import run_study
 
-    study = get_study(name)
+    study = _naming(get_study(name), config_path)
     config = load_config(study.config, name, config_path)
     try:
-        with progress_bar(name, quiet=quiet) as bar:
-            summary = run_study(study, config, out, resume=resume, progress=bar)
+        with place as executor, progress_bar(name, quiet=quiet) as bar:
+            summary = run_study(study, config, out, resume=resume, executor=executor, progress=bar)
     except KeyboardInterrupt:
         typer.echo(
             f"Stopped; nothing finished is lost. Go on with:  meanfield {name} {config_path} "
@@ -140,6 +167,18 @@ def _run(
         for number in summary["numbers"].values():
             typer.echo(_line(number))
         typer.echo(f"Report: {out / 'report.html'}")
+
+
+def _naming(study: Study, path: Path) -> Study:
+    """Return the study with the file named in what it finds wrong with the configuration."""
+
+    def prepare(config: Any) -> Plan:
+        try:
+            return study.prepare(config)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    return replace(study, prepare=prepare)
 
 
 def _line(number: dict) -> str:

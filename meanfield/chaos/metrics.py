@@ -18,6 +18,8 @@ EXPECTED_SLOPE: dict[str, float | None] = {
     "law_bias": -2.0,
     "raw_w2": None,
     "sampling_floor": None,
+    "law_w2": None,
+    "law_floor": None,
 }
 
 

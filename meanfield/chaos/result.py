@@ -32,8 +32,8 @@ Array = NDArray[np.floating]
 class ChaosRates:
     """Rates at which N particles approach their mean-field limit.
 
-    Metrics: ``coupling``, ``matched_w2`` (headline), ``function``, ``law_bias``, ``raw_w2`` and
-    ``sampling_floor``; see `chaos_rates`.
+    Metrics: ``coupling``, ``matched_w2`` (headline), ``function``, ``law_bias``, ``raw_w2`` with
+    ``sampling_floor``, ``law_w2`` with ``law_floor``; see `chaos_rates`.
 
     Attributes
     ----------
@@ -124,6 +124,10 @@ def assemble(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
         for metric in ("raw_w2", "sampling_floor"):
             measured = values[metric][:, -1, : plan.cloud_replicas]
             fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.seed)
+    if not np.isnan(values["law_w2"]).any():
+        for metric in ("law_w2", "law_floor"):
+            measured = values[metric][:, -1]
+            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.seed)
     trends = {
         metric: late_time_trend(plan.times, counts[-1] * values[metric][-1])
         for metric in ("coupling", "matched_w2", "function")
@@ -136,7 +140,9 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     import xarray as xr
 
     per_replica = ("particles", "time", "replica")
-    names = ("coupling", "matched_w2", "function", "raw_w2", "sampling_floor", "loss")
+    names = ("coupling", "matched_w2", "function", "loss", "raw_w2", "sampling_floor")
+    if not np.isnan(values["law_w2"]).any():
+        names += ("law_w2", "law_floor")
     variables = {name: (per_replica, values[name]) for name in names}
     deviation = values["deviation"]
     bias = np.stack(
@@ -176,5 +182,7 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
             "dtype": plan.dtype,
             "reference": path.method,
             "reference_particles": path.n_particles or 0,
+            "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
+            "temperature": plan.problem.temperature,
         },
     )

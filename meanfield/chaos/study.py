@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 
 from meanfield import checks
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
+from meanfield.chaos.reference import check_reference, laws_in_one_dimension, reference_path
 from meanfield.chaos.result import ChaosRates, assemble
 from meanfield.chaos.transport import matched_wasserstein2, wasserstein2
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
-from meanfield.limit.mean_field import MeanFieldPath, mean_field
+from meanfield.limit.mean_field import MeanFieldPath
 
 if TYPE_CHECKING:
+    from meanfield.flow.particles import Particles
+    from meanfield.limit.grid import GridLaw
     from meanfield.problem import Problem
 
 Array = NDArray[np.floating]
 
 #: Noise indices of the independent clouds of the raw distance, away from every replica's.
 CLOUD_REPLICA = 2**31
-
-#: A reference of M particles is silent when M is this many times the largest N.
-REFERENCE_RATIO = 100
 
 _BATCH_BYTES = 2**28
 _BATCHES = 16
@@ -49,6 +49,10 @@ class ChaosPlan:
     dtype: str
     cloud_size: int
     cloud_replicas: int
+
+    def shortened(self) -> ChaosPlan:
+        """Return the same study over one step: what it refuses, the whole refuses."""
+        return replace(self, times=(1,))
 
     def batches(self) -> list[range]:
         """Split the replicas: enough batches to show progress, each of bounded memory."""
@@ -120,47 +124,6 @@ def default_times(n_steps: int) -> list[int]:
     return np.unique(np.ceil(np.concatenate([early, late])).astype(int)).tolist()
 
 
-def reference_path(
-    plan: ChaosPlan, *, n_particles: int | None = None, **options: object
-) -> MeanFieldPath:
-    """Compute the default reference of a plan: exact where it can be, else a large system.
-
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    n_particles : int, optional
-        Size of the large system; 100 times the largest particle count by default.
-    **options
-        ``checkpoint`` and ``progress`` of `mean_field`.
-
-    Returns
-    -------
-    MeanFieldPath
-        Over the steps of the plan.
-    """
-    shared = {
-        "step_size": plan.step_size,
-        "n_steps": plan.times[-1],
-        "integrator": plan.integrator,
-        "init": plan.init,
-    }
-    if n_particles is None:
-        try:
-            return mean_field(plan.problem, "gaussian", **shared)
-        except ValueError:
-            n_particles = REFERENCE_RATIO * max(plan.particle_counts)
-    return mean_field(
-        plan.problem,
-        "particles",
-        n_particles=n_particles,
-        seed=plan.seed,
-        dtype=plan.dtype,
-        **shared,
-        **options,
-    )
-
-
 def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:
     """Measure every metric on some replicas.
 
@@ -176,8 +139,9 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
     Returns
     -------
     dict of ndarray
-        ``coupling``, ``matched_w2``, ``function``, ``raw_w2``, ``sampling_floor`` of shape
-        (counts, times, replicas), the last two NaN where they are not measured;
+        ``coupling``, ``matched_w2``, ``function``, ``raw_w2``, ``sampling_floor``, ``law_w2``,
+        ``law_floor`` of shape (counts, times, replicas), the last four NaN where they are not
+        measured;
         ``deviation`` of shape (counts, times, replicas, n * k); ``loss`` like ``coupling``.
     """
     check_reference(plan, path)
@@ -206,6 +170,7 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
         for replica in replicas
         if replica < plan.cloud_replicas
     ]
+    laws = list(laws_in_one_dimension(plan, path))
     pieces = []
     for n_particles in plan.particle_counts:
         run = simulate(plan.problem, n_particles, **batch, **common)
@@ -227,6 +192,8 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
                 "loss": run.loss.T,
                 "raw_w2": _distances(run.particles.coordinates, clouds, deviation.shape[:2]),
                 "sampling_floor": _distances(coupled[-1].coordinates, clouds, deviation.shape[:2]),
+                "law_w2": _to_laws(run.trajectory, laws, deviation.shape[:2]),
+                "law_floor": _to_laws(coupled, laws, deviation.shape[:2]),
             }
         )
     return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
@@ -241,31 +208,14 @@ def _distances(points: Array, clouds: list[Array], shape: tuple[int, ...]) -> Ar
     return values
 
 
-def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
-    """Refuse a reference that belongs to other dynamics than the plan's."""
-    if not isinstance(path, MeanFieldPath):
-        raise TypeError(
-            f"reference must be a MeanFieldPath, as mean_field returns it, got "
-            f"{type(path).__name__}."
-        )
-    problem = plan.problem
-    mismatch = None
-    if path.problem.fingerprint != problem.fingerprint:
-        mismatch = "another problem"
-    elif not math.isclose(path.step_size, plan.step_size, rel_tol=1e-12):
-        mismatch = f"step_size={path.step_size:g} instead of {plan.step_size:g}"
-    elif path.n_steps < plan.times[-1]:
-        mismatch = f"only {path.n_steps} steps of the {plan.times[-1]} that are needed"
-    elif path.settings["integrator"] != plan.integrator:
-        mismatch = f"integrator={path.settings['integrator']!r} instead of {plan.integrator!r}"
-    elif path.settings["init"] != plan.init:
-        mismatch = f"init={path.settings['init']} instead of {plan.init}"
-    elif not np.all(path.settings["temperatures"] == problem.temperature):
-        mismatch = "another temperature"
-    if mismatch:
-        raise ValueError(
-            f"reference was computed for {mismatch}; compute it with the settings of this study."
-        )
+def _to_laws(trajectory: Sequence[Particles], laws: list[GridLaw], shape: tuple[int, ...]) -> Array:
+    """Return W2² of the particles to the law of each time, NaN where it is not at hand."""
+    if not laws:
+        return np.full(shape, np.nan)
+    # One trained parameter on a grid is the input weight of a network without bias.
+    return np.stack(
+        [law.wasserstein2(at.w[..., 0]) for at, law in zip(trajectory, laws, strict=True)]
+    )
 
 
 def chaos_rates(
@@ -277,7 +227,7 @@ def chaos_rates(
     n_steps: int = 1000,
     times: Sequence[int] | None = None,
     seed: int = 0,
-    reference: MeanFieldPath | None = None,
+    reference: str | MeanFieldPath = "auto",
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
     dtype: str = "float64",
@@ -295,7 +245,9 @@ def chaos_rates(
     - ``function``: :math:`\frac1n \sum_j |f_N(x_j) − \bar f_t(x_j)|^2`, slope −1;
     - ``law_bias``: squared mean over replicas of :math:`f_N − \bar f_t`, slope −2;
     - ``raw_w2``: :math:`W_2^2` to an independent cloud of the limit law, which is *not* O(1/N),
-      and ``sampling_floor``, the same for the independent copies.
+      and ``sampling_floor``, the same for the independent copies;
+    - ``law_w2``, for one trained parameter and a reference without particles: :math:`W_2^2` to
+      the limit law itself, by the quantile coupling, and ``law_floor``, the same for the copies.
 
     Parameters
     ----------
@@ -314,9 +266,12 @@ def chaos_rates(
         particle is its own copy, is left out.
     seed : int, default: 0
         Seed of noise and initial law.
-    reference : MeanFieldPath, optional
-        The mean-field path with the same settings; by default the exact closure where it
-        applies, else a system of ``100 * max(particle_counts)`` particles.
+    reference : str or MeanFieldPath, default: "auto"
+        A method of `mean_field`, or a path with the same settings. ``"auto"`` takes the exact
+        Gaussian closure where it applies, else the exact law of the discrete chain for at most
+        two trained parameters, else a system of ``100 * max(particle_counts)`` particles.
+        ``"fokker-planck"`` is the law in continuous time: the particles of a discrete scheme
+        stay O(step_size) away from it.
     integrator : str, default: "euler"
         As in `simulate`.
     init : str or InitialLaw, default: "gaussian"
@@ -368,8 +323,8 @@ def chaos_rates(
         cloud_size=cloud_size,
         cloud_replicas=cloud_replicas,
     )
-    if reference is None:
-        reference = reference_path(plan)
+    if isinstance(reference, str):
+        reference = reference_path(plan, reference)
     check_reference(plan, reference)
     pieces = []
     batches = plan.batches()

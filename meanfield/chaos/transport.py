@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meanfield import checks
 from meanfield.chaos import _assignment
 
 _PAIRS_AT_ONCE = 64  # bounds the working copies of a large batch
@@ -49,9 +50,10 @@ def wasserstein2(x: ArrayLike, y: ArrayLike) -> float:
     .. math:: W_2^2(x, y) = \min_{\pi} \sum_{ij} \pi_{ij} |x_i - y_j|^2,
               \qquad \pi \ge 0, \; \pi 1 = 1/N, \; \pi^T 1 = 1/M
 
-    One dimension: the quantile coupling. Equal sizes: an optimal matching (see
-    `optimal_matching`), in O(N) memory; likewise when one size is a small multiple of the other.
-    Other sizes: the network simplex of POT on the dense (N, M) cost, which takes 8 N M bytes.
+    One dimension, besides coordinates that all points share: the quantile coupling. Equal sizes:
+    an optimal matching (see `optimal_matching`), in O(N) memory; likewise when one size is a small
+    multiple of the other. Other sizes: the network simplex of POT on the dense (N, M) cost, which
+    takes 8 N M bytes.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def wasserstein2(x: ArrayLike, y: ArrayLike) -> float:
     ----------
     Peyré & Cuturi, *Computational Optimal Transport* (2019), sections 2 and 3.
     """
-    x, y = _two_clouds(x, y)
+    x, y = _varying(*_two_clouds(x, y))
     if x.shape[1] == 1:
         return _wasserstein2_line(x[:, 0], y[:, 0])
     few, many = sorted((x, y), key=len)
@@ -118,6 +120,7 @@ def matched_wasserstein2(x: ArrayLike, y: ArrayLike) -> float | np.ndarray:
         )
     _check_finite(x, "x")
     _check_finite(y, "y")
+    x, y = _varying(x, y)
     value = np.empty(x.shape[:-2])
     pairs = zip(x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:]), strict=True)
     if x.shape[-1] == 1:
@@ -245,17 +248,17 @@ def sliced_wasserstein2(
 
     Raises
     ------
-    ValueError
-        A cloud is empty or not finite, the dimensions differ, or `n_projections` < 1.
+    ValueError, TypeError
+        A cloud is empty or not finite, the dimensions differ, or `n_projections` or `seed` is not
+        a whole number that can be used.
 
     References
     ----------
     N. Bonneel et al., *Sliced and Radon Wasserstein barycenters of measures* (2015).
     """
     x, y = _two_clouds(x, y)
-    if n_projections < 1:
-        raise ValueError(f"n_projections must be at least 1; got {n_projections}.")
-    rng = np.random.Generator(np.random.Philox(seed))
+    n_projections = checks.count("n_projections", n_projections)
+    rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
     directions = rng.standard_normal((x.shape[1], n_projections))
     return float(_projected(x, y, directions / np.linalg.norm(directions, axis=0)).mean())
 
@@ -310,6 +313,19 @@ def gaussian_wasserstein2(
 
 
 # ---------------------------------------------------------------------------- internals
+
+
+def _varying(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out coordinates that all points share, like frozen weights: they cost nothing."""
+    first = x.reshape(-1, x.shape[-1])[0]
+    varying = [
+        i
+        for i, value in enumerate(first)
+        if (x[..., i] != value).any() or (y[..., i] != value).any()
+    ]
+    return (
+        (x, y) if len(varying) == len(first) else (x[..., varying or [0]], y[..., varying or [0]])
+    )
 
 
 def _match(x: np.ndarray, y: np.ndarray) -> list[Matching]:

@@ -94,17 +94,11 @@ def chain_law(
     n_steps = checks.count("n_steps", n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)
-    if not (taus > 0).all():
-        raise ValueError(
-            "The law of the chain needs a positive temperature at every step: the noise keeps it "
-            "smooth on its lattice; use method='particles'."
-        )
+    _check_temperatures(taus)
     keep_all = save_at is None and p == 1
     steps = saved_steps(range(n_steps + 1) if keep_all else save_at, n_steps)
     spacing = _SPACING if spacing is None else checks.positive("spacing", spacing)
-    integrator = get_integrator(integrator)
-    checks.choice("integrator", integrator.name, _MARKOV)
-    scheme = step_coefficients(problem, integrator, step_size, taus)
+    scheme = step_coefficients(problem, _markov(integrator), step_size, taus)
     path, laws = _propagate(coordinates, law, scheme, spacing, steps)
     coarse, _ = _propagate(coordinates, law, scheme, _COARSER * spacing, steps[:0])
     return GridPath(
@@ -114,6 +108,60 @@ def chain_law(
         steps=steps,
         laws=tuple(laws),
     )
+
+
+def lattice_size(
+    problem: Problem,
+    *,
+    step_size: float,
+    init: str | InitialLaw = "gaussian",
+    integrator: str | Integrator = "euler",
+) -> int:
+    """Return the number of lattice points on which `chain_law` starts, which sets its cost.
+
+    Parameters
+    ----------
+    problem : Problem
+        As for `chain_law`.
+    step_size : float
+        Step size η.
+    init : str or InitialLaw, default: "gaussian"
+        Initial law.
+    integrator : str, default: "euler"
+        As in `simulate`.
+
+    Returns
+    -------
+    int
+        Number of points.
+
+    Raises
+    ------
+    ValueError
+        `chain_law` would refuse.
+    """
+    coordinates, law = InputCoordinates(problem), as_initial_law(init)
+    scales = coordinates.scales(law)
+    integrator = _markov(integrator)
+    taus = temperatures(problem, None, 1)
+    _check_temperatures(taus)
+    noise = step_coefficients(problem, integrator, step_size, taus).noise[0]
+    half = np.ceil(reach(law) * scales / (_SPACING * noise[-problem.n_parameters :]))
+    return int(np.prod(2 * half))
+
+
+def _markov(integrator: str | Integrator) -> Integrator:
+    integrator = get_integrator(integrator)
+    checks.choice("integrator", integrator.name, _MARKOV)
+    return integrator
+
+
+def _check_temperatures(taus: Array) -> None:
+    if not (taus > 0).all():
+        raise ValueError(
+            "The law of the chain needs a positive temperature at every step: the noise keeps it "
+            "smooth on its lattice; use method='particles'."
+        )
 
 
 def _propagate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,8 +84,9 @@ class GridLaw:
         zeroth, first, second = np.diff(self._quantile_moments(np.arange(1, n) / n), axis=-1)
         return (zeroth * x**2 - 2.0 * first * x).sum(-1) + second.sum()
 
-    def _quantile_moments(self, levels: Array) -> Array:
-        """Integrals ∫ (1, y, y²) dµ up to each quantile and, first and last, to the ends."""
+    @cached_property
+    def _fine(self) -> tuple[Array, Array, Array, Array, float]:
+        """Points, density, slope, integrals ∫ (1, y, y²) dµ up to the points, and their spacing."""
         axis = self.axes[0]
         x = np.linspace(axis[0], axis[-1], _REFINE * (len(axis) - 1) + 1)
         height = np.maximum(make_interp_spline(axis, self.density, k=5)(x), 0.0)
@@ -92,7 +94,11 @@ class GridLaw:
         height /= 0.5 * width * (height[1:] + height[:-1]).sum()
         slope = np.diff(height) / width
         whole = np.cumsum(_piece(x[:-1], height[:-1], slope, width), axis=1)
-        whole = np.concatenate([np.zeros((3, 1)), whole], axis=1)
+        return x, height, slope, np.concatenate([np.zeros((3, 1)), whole], axis=1), width
+
+    def _quantile_moments(self, levels: Array) -> Array:
+        """Integrals ∫ (1, y, y²) dµ up to each quantile and, first and last, to the ends."""
+        x, height, slope, whole, width = self._fine
         cell = np.clip(np.searchsorted(whole[0], levels, side="right") - 1, 0, len(slope) - 1)
         rise = levels - whole[0, cell]
         # Solve rise = h s + slope s²/2 in the form that does not cancel.

@@ -20,6 +20,7 @@ from meanfield.flow.simulate import as_particles, initial_state, temperatures
 from meanfield.limit.chain import chain_law
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.gaussian import gaussian_closure
+from meanfield.schedule import Schedule
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -95,7 +96,7 @@ def mean_field(
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
     dtype: DTypeLike = "float64",
-    temperature: ArrayLike | None = None,
+    temperature: ArrayLike | Schedule | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> MeanFieldPath:
@@ -111,7 +112,8 @@ def mean_field(
         squared loss.
         ``"chain"``: the law of the discrete scheme on a grid, for at most two trained parameters.
         ``"fokker-planck"``: the law in continuous time on a grid, for at most two trained
-        parameters; it differs from that of the scheme by the scheme's own O(step_size).
+        parameters, its predictions extrapolated to vanishing cells; it differs from that of the
+        scheme by the scheme's own O(step_size).
     step_size : float, default: 0.1
         Step size η.
     n_steps : int, default: 1000
@@ -121,13 +123,14 @@ def mean_field(
     seed : int, default: 0
         Seed; the large system is independent of every replica of the same seed.
     integrator : str, default: "euler"
-        As in `simulate`; the path is the limit of *that* discrete scheme.
+        As in `simulate`; the path is the limit of *that* discrete scheme (but for
+        ``"fokker-planck"``).
     init : str or InitialLaw, default: "gaussian"
         Initial law.
     dtype : {"float64", "float32"}, default: "float64"
         Precision of the large system.
-    temperature : float or array_like of shape (n_steps,), optional
-        Temperature of every step; the problem's by default.
+    temperature : float, array_like of shape (n_steps,) or Schedule, optional
+        Temperature of every step, as in `simulate`; the problem's by default.
     checkpoint : path-like, optional
         File in which progress is kept and from which it is continued.
     progress : callable, optional
@@ -210,7 +213,7 @@ def _on_grid(problem, method, step_size, law, temperatures, settings) -> MeanFie
     else:
         grid = fokker_planck(problem, **shared)
     return MeanFieldPath(
-        predictions=grid.predictions,
+        predictions=grid.extrapolated,
         problem=problem,
         step_size=step_size,
         method=method,

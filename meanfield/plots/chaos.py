@@ -154,23 +154,54 @@ def plot_raw_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     counts = dataset["particles"].values
-    for name, label, colour, marker, shift in (
-        ("raw_w2", "trained particles", VERMILION, "o", 1.02),
-        ("sampling_floor", "sampling floor", BLACK, "s", 0.98),
-    ):
-        fit = dataset[f"{name}_fit"]
-        _bars(ax, dataset, name, colour, marker, f"{label}: {_slope_text(fit)}", shift)
-        ax.plot(counts, fit.values, color=colour, linewidth=1.0)
+    _beside_floor(ax, dataset, "raw_w2", "sampling_floor")
     p = int(dataset.attrs["n_parameters"])
     start = dataset["sampling_floor_mean"].values[0]
     if p > 4:
         _guide(ax, counts, start, -2.0 / p, rf"independent: slope $-2/{p}$")
     _guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
-    _count_axis(ax, counts)
-    log_scale(ax, "y")
     ax.set_ylabel(r"raw $W_2^2$ at the last time")
     legend_below(ax)
     return ax
+
+
+def plot_law_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the exact squared distance to the limit law beside its sampling floor.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos` with one trained parameter.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    counts = dataset["particles"].values
+    _beside_floor(ax, dataset, "law_w2", "law_floor")
+    start = 1.5 * dataset["law_w2_mean"].values[0]
+    _guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
+    ax.set_ylabel(r"$W_2^2$ to the limit law, last time")
+    legend_below(ax)
+    return ax
+
+
+def _beside_floor(ax: Axes, dataset: xr.Dataset, metric: str, floor: str) -> None:
+    """Draw a distance and its sampling floor against N, with their fits."""
+    counts = dataset["particles"].values
+    for name, label, colour, marker, shift in (
+        (metric, "trained particles", VERMILION, "o", 1.02),
+        (floor, "sampling floor", BLACK, "s", 0.98),
+    ):
+        fit = dataset[f"{name}_fit"]
+        _bars(ax, dataset, name, colour, marker, f"{label}: {_slope_text(fit)}", shift)
+        ax.plot(counts, fit.values, color=colour, linewidth=1.0)
+    _count_axis(ax, counts)
+    log_scale(ax, "y")
 
 
 def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:

@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from meanfield.chaos.rates import RateFit, Trend, squared_mean
 from meanfield.chaos.result import ChaosRates
-from meanfield.chaos.study import (
-    REFERENCE_RATIO,
-    ChaosPlan,
-    assemble_rates,
-    measure,
-    plan_chaos,
-    reference_path,
-)
+from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
 from meanfield.errors import ConfigError
-from meanfield.limit.mean_field import MeanFieldPath, mean_field
 from meanfield.problem import Problem
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.chaos_story import LABELS, story
-from meanfield.studies.config import Count, Section, Step
+from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_factor
+from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-class ReferenceSection(Section):
-    """The mean-field path that the particles are compared with."""
-
-    method: Literal["auto", "particles", "gaussian"] = Field(
-        "auto",
-        description="particles: one large system. gaussian: exact, for the identity activation "
-        "with a frozen and squared loss. auto: gaussian where it applies, else particles.",
-    )
-    n_particles: Count | None = Field(
-        None,
-        description=f"Size of the large system; {REFERENCE_RATIO} times the largest particle "
-        "count by default, so that its own error does not show.",
-    )
 
 
 class ChaosSection(Section):
@@ -80,7 +58,7 @@ def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     problem = build_problem(config)
     section, run = config.chaos, config.run
-    try:
+    with named_keys(chaos=ChaosSection, run=RunSection):
         plan = plan_chaos(
             problem,
             section.particle_counts,
@@ -95,52 +73,23 @@ def prepare(config: ChaosConfig) -> Plan:
             cloud_size=section.cloud_size,
             cloud_replicas=section.cloud_replicas,
         )
-        if section.reference.method == "gaussian":
-            _gaussian_path(plan)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
-    reference = {"plan": plan, **section.reference.model_dump()}
-    size = section.reference.n_particles or REFERENCE_RATIO * max(plan.particle_counts)
-    units = [Unit("reference", compute_reference, reference, "mean-field path", weight=size)]
-    per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
-    for batch in plan.batches():
-        arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
-        label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
-        needs = {"reference": "reference"}
-        weight = per_replica * len(batch)
-        key = f"replicas-{batch.start:05d}"
-        units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
+        units = [reference_unit(plan, section.reference)]
+    units += replica_units(plan)
     return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
 
 
-def compute_reference(
-    plan: ChaosPlan,
-    method: str,
-    n_particles: int | None,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
-    """Compute the mean-field path; `n_particles` is 0 in the result when it is exact."""
-    if method == "gaussian":
-        path = _gaussian_path(plan)
-    else:
-        if method == "particles" and n_particles is None:
-            n_particles = REFERENCE_RATIO * max(plan.particle_counts)
-        path = reference_path(
-            plan, n_particles=n_particles, checkpoint=checkpoint, progress=progress
+def replica_units(plan: ChaosPlan, reference: str = "reference", prefix: str = "") -> list[Unit]:
+    """Return one unit for every batch of replicas, measured against the path of one unit."""
+    per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
+    units = []
+    for batch in plan.batches():
+        arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
+        label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
+        key, weight = f"{prefix}replicas-{batch.start:05d}", per_replica * len(batch)
+        units.append(
+            Unit(key, measure_replicas, arguments, label, {"reference": reference}, weight)
         )
-    return {"predictions": path.predictions, "n_particles": np.array(path.n_particles or 0)}
-
-
-def _gaussian_path(plan: ChaosPlan) -> MeanFieldPath:
-    return mean_field(
-        plan.problem,
-        "gaussian",
-        step_size=plan.step_size,
-        n_steps=plan.times[-1],
-        integrator=plan.integrator,
-        init=plan.init,
-    )
+    return units
 
 
 def measure_replicas(
@@ -152,31 +101,12 @@ def measure_replicas(
     progress: Any = None,
 ) -> Arrays:
     """Measure every metric on the replicas from `first` up to, not including, `last`."""
-    return measure(plan, _path(plan, reference), range(first, last))
-
-
-def _path(plan: ChaosPlan, reference: Arrays) -> MeanFieldPath:
-    """Return the saved reference as a path; an exact one is computed again, with its constants."""
-    n_particles = int(reference["n_particles"])
-    if not n_particles:
-        return _gaussian_path(plan)
-    return MeanFieldPath(
-        predictions=reference["predictions"],
-        problem=plan.problem,
-        step_size=plan.step_size,
-        method="particles",
-        n_particles=n_particles,
-        settings={
-            "integrator": plan.integrator,
-            "init": plan.init,
-            "temperatures": np.full(plan.times[-1], plan.problem.temperature),
-        },
-    )
+    return measure(plan, saved_path(plan, reference), range(first, last))
 
 
 def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
     """Fit the rates and put everything that the report shows into one dataset."""
-    path = _path(plan, results["reference"])
+    path = saved_path(plan, results["reference"])
     pieces = [results[key] for key in sorted(results) if key != "reference"]
     try:
         rates = assemble_rates(plan, path, pieces)
@@ -202,7 +132,7 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
             at_peak = dataset[f"{metric}_{part}"].isel(time=fit.time_index)
             dataset[f"{metric}_peak_{part}"] = at_peak.drop_vars(("time", "step"))
         _add_fit(dataset, metric, f"{metric}_peak_mean", fit, against)
-    for metric in ("raw_w2", "sampling_floor"):
+    for metric in ("raw_w2", "sampling_floor", "law_w2", "law_floor"):
         if metric in rates.fits:
             last = dataset[metric].values[:, -1]
             mean, factor = mean_factor(last[:, ~np.isnan(last[0])], axis=1)
@@ -241,10 +171,12 @@ def _add_fit(
 def _numbers(rates: ChaosRates) -> dict[str, Number]:
     """Return slopes, constants and late-time trends, the headline first."""
     numbers: dict[str, Number] = {}
-    order = ("matched_w2", "coupling", "function", "law_bias", "raw_w2", "sampling_floor")
-    fits = {metric: rates.fits[metric] for metric in order if metric in rates.fits}
+    noise = rates.dataset.attrs["temperature"] > 0
+    fits = {metric: rates.fits[metric] for metric in LABELS if metric in rates.fits}
     for metric, fit in fits.items():
-        numbers[f"{metric}_slope"] = _slope(LABELS[metric], fit)
+        # Without noise there is a theorem for the function alone.
+        expected = fit.expected_slope if noise or metric == "function" else None
+        numbers[f"{metric}_slope"] = _slope(LABELS[metric], fit, expected)
     for metric, fit in fits.items():
         if fit.expected_slope is not None:
             power = "N" if fit.expected_slope == -1 else "N²"
@@ -258,16 +190,19 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
             )
     for metric, trend in rates.trends.items():
         numbers[f"{metric}_trend"] = _trend(LABELS[metric], trend)
+    for metric, trend in rates.trends.items():
+        numbers[f"{metric}_supremum"] = Number(
+            f"Largest N × {LABELS[metric]} at any time",
+            trend.supremum,
+            _known(trend.supremum_ci),
+        )
     return numbers
 
 
-def _slope(label: str, fit: RateFit) -> Number:
+def _slope(label: str, fit: RateFit, expected: float | None) -> Number:
+    interval = _known(fit.slope_ci)
     return Number(
-        f"Slope of {label}",
-        fit.slope,
-        _known(fit.slope_ci),
-        expected=fit.expected_slope,
-        notes=list(fit.flags),
+        f"Slope of {label}", fit.slope, interval, expected=expected, notes=list(fit.flags)
     )
 
 

@@ -10,6 +10,7 @@ from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Tab
 from meanfield.studies.words import (
     format_estimate,
     format_interval,
+    format_number,
     format_value,
     heading_for_problem,
 )
@@ -24,6 +25,8 @@ LABELS = {
     "law_bias": "squared bias of the law",
     "raw_w2": "raw W₂²",
     "sampling_floor": "sampling floor of raw W₂²",
+    "law_w2": "W₂² to the limit law",
+    "law_floor": "sampling floor of W₂² to the limit law",
 }
 
 _MEANING = {
@@ -39,6 +42,9 @@ _MEANING = {
     "the limit.",
     "sampling_floor": "The same for N independent particles of the limit itself: what sampling "
     "alone costs.",
+    "law_w2": "Squared Wasserstein distance between the N particles and the limit law itself, "
+    "exactly, by the quantile coupling.",
+    "law_floor": "The same for N independent particles of the limit.",
 }
 
 
@@ -47,9 +53,10 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     numbers = summary["numbers"]
     metrics = [metric for metric in LABELS if f"{metric}_slope" in numbers]
     blocks: list[Block] = [
-        Finding(_finding(numbers)),
+        Finding(_finding(numbers, dataset.attrs["temperature"] > 0)),
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_reference(dataset)),
+        *([] if dataset.attrs["temperature"] > 0 else [Text(_NOISELESS)]),
         Heading("How fast"),
         Table(
             [
@@ -106,6 +113,17 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
                 "what independent particles of the limit have: the sampling floor.",
             ),
         ]
+    if "law_w2_slope" in numbers:
+        blocks += [
+            Heading("Distance to the limit law itself"),
+            Text(_law(numbers)),
+            Figure(
+                "law_w2",
+                plots.plot_law_w2,
+                "Exact squared Wasserstein distance between the particles and the limit law at "
+                "the last time, beside what independent particles of the limit have.",
+            ),
+        ]
     meanings = [[LABELS[metric], _MEANING[metric]] for metric in metrics]
     return [
         *blocks,
@@ -114,12 +132,22 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     ]
 
 
-def _finding(numbers: Mapping[str, Any]) -> str:
-    slope, constant = numbers["matched_w2_slope"], numbers["matched_w2_constant"]
-    rate = (
-        "The squared Wasserstein distance between N neurons and independent neurons of the limit "
-        f"falls like N to the power {format_estimate(slope)}"
+_NOISELESS = (
+    "There is no noise here (temperature 0). Then only the function distance has a theorem that "
+    "holds uniformly in time; the distances between particles may grow with time, and no slope is "
+    "expected of them."
+)
+
+
+def _finding(numbers: Mapping[str, Any], noise: bool) -> str:
+    metric = "matched_w2" if noise else "function"
+    slope, constant = numbers[f"{metric}_slope"], numbers[f"{metric}_constant"]
+    what = (
+        "The squared Wasserstein distance between N neurons and independent neurons of the limit"
+        if noise
+        else "The squared distance between the network of N neurons and the limit network"
     )
+    rate = f"{what} falls like N to the power {format_estimate(slope)}"
     if not agrees(slope):
         return f"{rate}, which is not the expected 1/N; see the notes below the table."
     low, high = slope["interval"]
@@ -149,10 +177,7 @@ def _row(label: str, number: Mapping[str, Any]) -> list[str]:
 
 def _reference(dataset: xr.Dataset) -> str:
     attrs = dataset.attrs
-    if attrs["reference_particles"]:
-        limit = f"a system of {attrs['reference_particles']} particles stands for the limit"
-    else:
-        limit = "the limit is known exactly (Gaussian closure)"
+    limit = describe_reference(attrs)
     counts = ", ".join(str(count) for count in dataset["particles"].values)
     return (
         f"Systems of {counts} particles were trained, {dataset.sizes['replica']} times each, by "
@@ -160,6 +185,26 @@ def _reference(dataset: xr.Dataset) -> str:
         f"time {float(dataset['time'][-1]):g}; {limit}. Beside every particle runs a partner with "
         "the same start and the same noise that feels the limit instead of the other particles."
     )
+
+
+def describe_reference(attrs: Mapping[str, Any]) -> str:
+    """Return what stands for the limit, and why, as the end of a sentence."""
+    method, error = attrs["reference"], format_number(attrs["reference_error"])
+    if method == "gaussian":
+        return "the limit is known exactly (Gaussian closure)"
+    if method == "chain":
+        return (
+            "the limit is the law of the same discrete scheme with infinitely many particles, "
+            f"computed on a lattice (error below {error}), so that neither other particles nor "
+            "the step size stand between the two"
+        )
+    if method == "fokker-planck":
+        return (
+            "the limit is the law in continuous time, from the Fokker–Planck equation (error of "
+            f"its grid about {error}); the discrete particles stay a multiple of the step size "
+            "away from it, which shows as a floor once they are many"
+        )
+    return f"a system of {attrs['reference_particles']} particles stands for the limit"
 
 
 def _uniform(numbers: Mapping[str, Any]) -> str:
@@ -182,7 +227,18 @@ def _uniform(numbers: Mapping[str, Any]) -> str:
         )
     return (
         "Over the second half of the run, N times the coupling distance of the largest systems "
-        f"changed by {change} (95% interval {low} to {high}). {verdict}"
+        f"changed by {change} (95% interval {low} to {high}). {verdict} Its largest value at any "
+        f"time is {format_estimate(numbers['coupling_supremum'])}."
+    )
+
+
+def _law(numbers: Mapping[str, Any]) -> str:
+    return (
+        "With one trained parameter the distance to the limit law can be computed exactly. Its "
+        f"slope is {format_estimate(numbers['law_w2_slope'])}, and that of independent particles "
+        f"of the limit is {format_estimate(numbers['law_floor_slope'])}. In one dimension even "
+        "independent sampling is of order 1/N, up to a logarithm in the tails; where the two "
+        "agree, the particles are as good as independent ones."
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -112,6 +113,33 @@ class StudyConfig(Section):
     ) -> tuple[type[StudyConfig], dict[str, Any]]:
         """Return the model that fits a file, and its content with paths taken from `folder`."""
         return cls, content
+
+
+@contextmanager
+def named_keys(**tables: type[Section]) -> Iterator[None]:
+    """Turn what a function says about its arguments into a `ConfigError` that names the key.
+
+    Parameters
+    ----------
+    **tables : type of Section
+        Tables by the name that they have in the file; the first that has a key of the argument's
+        name is taken.
+
+    Raises
+    ------
+    ConfigError
+        A ValueError or TypeError was raised inside.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        text = str(error)
+        argument = text.split(" ", 1)[0]
+        table = next((name for name, kind in tables.items() if argument in kind.model_fields), None)
+        key = f"key '{table}.{argument}': " if table else ""
+        raise ConfigError(f"{key}{text}") from None
 
 
 def number_or_list(value: Any, names: Sequence[str]) -> Any:

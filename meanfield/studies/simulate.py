@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.errors import ConfigError
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import saved_steps, simulate
@@ -29,7 +28,7 @@ from meanfield.studies.base import (
     Text,
     Unit,
 )
-from meanfield.studies.config import Count, Section, Step
+from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
@@ -71,7 +70,7 @@ def prepare(config: SimulateConfig) -> Plan:
     """Check the configuration and split the replicas into units."""
     problem = build_problem(config)
     section = config.simulate
-    try:
+    with named_keys(simulate=SimulateSection, run=RunSection):
         settings = {
             "step_size": config.run.step_size,
             "n_steps": config.run.n_steps,
@@ -81,8 +80,6 @@ def prepare(config: SimulateConfig) -> Plan:
             "dtype": config.run.dtype,
         }
         keep = saved_steps(section.save_at, config.run.n_steps)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
     curve = np.geomspace(1, config.run.n_steps, section.loss_points).round().astype(int)
     steps = np.unique([0, *curve, *keep])
     state_bytes = 8 * len(steps) * section.n_particles * problem.n_coordinates

@@ -5,6 +5,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.chaos import study
+from meanfield.chaos.reference import reference_path
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_dataset_holds_everything_with_named_dimensions(rates):
 
 def test_batches_of_replicas_do_not_matter(tanh):
     plan = study.plan_chaos(tanh, [8, 16, 32], 10, **SMALL)
-    path = study.reference_path(plan, n_particles=500)
+    path = reference_path(plan, n_particles=500)
     whole = study.assemble_rates(plan, path, [study.measure(plan, path, range(10))])
     parts = [range(0, 4), range(4, 5), range(5, 10)]
     split = study.assemble_rates(plan, path, [study.measure(plan, path, r) for r in parts])
@@ -83,7 +84,7 @@ def test_reference_error_is_flagged(tanh):
 
 def test_default_reference_is_large_enough(tanh):
     plan = study.plan_chaos(tanh, [8, 16, 32], 8, **SMALL)
-    assert study.reference_path(plan).n_particles == 3200
+    assert reference_path(plan).n_particles == 3200
 
 
 def test_step_zero_is_left_out(tanh):
@@ -110,7 +111,9 @@ def test_default_times_show_the_late_half():
         ({"times": []}, "times must be steps"),
         ({"cloud_size": 8}, "cloud_size must be at least the largest particle count 32"),
         ({"particle_counts": 32}, "particle_counts must be a sequence of integers"),
-        ({"reference": np.zeros((31, 16))}, "reference must be a MeanFieldPath"),
+        ({"reference": np.zeros((31, 16))}, "reference must be a method's name or a MeanFieldPath"),
+        ({"reference": "chian"}, "Did you mean 'chain'"),
+        ({"reference": "chain"}, "at most 2 trained coordinates"),
         ({"step_size": -1}, "step_size must be greater than 0"),
     ],
 )
@@ -141,6 +144,73 @@ def test_a_reference_of_another_problem_is_refused(tanh, linear):
     path = mf.mean_field(linear, "gaussian", step_size=0.3, n_steps=30)
     with pytest.raises(ValueError, match="another problem"):
         mf.chaos_rates(tanh, [8, 16, 32], 8, reference=path, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def one():
+    X = np.linspace(-1, 1, 8)[:, None]
+    y = np.sin(2 * X[:, 0])
+    return mf.Problem(X, y, bias=False, train=("w",), l2=0.1, temperature=0.05)
+
+
+@pytest.mark.parametrize(
+    ("changes", "method"),
+    [
+        ({}, "chain"),
+        ({"activation": "identity"}, "gaussian"),
+        ({"train": ("a", "w"), "temperature": 0.5}, "chain"),
+        ({"train": ("a", "w"), "temperature": 1e-4}, "particles"),  # too many lattice points
+        ({"temperature": 0.0}, "particles"),
+        ({"train": ("a",)}, "particles"),
+    ],
+)
+def test_automatic_reference_is_exact_where_that_is_cheap(one, changes, method):
+    plan = study.plan_chaos(one.replace(**changes), [4, 8, 64], 4, step_size=0.1, n_steps=4)
+    assert reference_path(plan).method == method
+
+
+def test_law_of_the_gaussian_closure_is_that_of_the_chain(one):
+    """W2² to the limit law by two references that share nothing but the law."""
+    settings = {"step_size": 0.3, "n_steps": 8, "times": [2, 8], "seed": 2, "cloud_replicas": 0}
+    problem = one.replace(activation="identity")
+    exact, chain = (
+        mf.chaos_rates(problem, [4, 8, 16], 6, reference=reference, **settings)
+        for reference in ("gaussian", "chain")
+    )
+    for name in ("law_w2", "law_floor", "coupling"):
+        np.testing.assert_allclose(exact.dataset[name], chain.dataset[name], rtol=1e-5)
+    assert exact.dataset["law_w2"].dims == ("particles", "time", "replica")
+
+
+def test_distance_of_independent_draws_to_their_law(one):
+    """For N = 1 the squared distance to the law is the second moment about the point."""
+    settings = {"step_size": 0.3, "n_steps": 6, "times": [6], "seed": 2, "cloud_replicas": 0}
+    rates = mf.chaos_rates(one, [1, 2, 4], 400, reference="chain", **settings)
+    law = mf.mean_field(one, "chain", step_size=0.3, n_steps=6).details.at(6)
+    floor = rates.dataset["law_floor"].sel(particles=1)[0].values
+    error = floor.std(ddof=1) / 20
+    assert abs(floor.mean() - 2 * law.covariance()[0, 0]) < 4 * error
+
+
+def test_step_size_keeps_particles_away_from_the_flow_in_continuous_time(one):
+    settings = {"step_size": 1.0, "n_steps": 20, "times": [10, 20], "cloud_replicas": 0}
+    chain, flow = (
+        mf.chaos_rates(one, [64, 512, 4096], 16, reference=reference, **settings)
+        for reference in ("chain", "fokker-planck")
+    )
+    assert chain.fits["function"].agrees
+    gap = mf.mean_field(one, "chain", step_size=1.0, n_steps=20).predictions
+    gap = gap - mf.mean_field(one, "fokker-planck", step_size=1.0, n_steps=20).predictions
+    excess = (flow.dataset["function"] - chain.dataset["function"]).mean("replica")
+    expected = np.square(gap[[10, 20]]).mean(1)
+    np.testing.assert_allclose(excess.sel(particles=4096), expected, rtol=0.5)
+    assert flow.slope["function"] > chain.slope["function"] + 0.1
+
+
+def test_supremum_is_the_largest_mean(rates):
+    for metric, trend in rates.trends.items():
+        means = 64 * rates.dataset[metric].sel(particles=64).mean("replica")
+        assert trend.supremum == pytest.approx(float(means.max()))
 
 
 @pytest.mark.slow

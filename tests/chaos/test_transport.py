@@ -229,6 +229,21 @@ class TestSliced:
         assert sliced_wasserstein2(x, y, seed=4) != sliced_wasserstein2(x, y, seed=5)
         with pytest.raises(ValueError, match="n_projections"):
             sliced_wasserstein2(x, y, 0)
+        with pytest.raises(TypeError, match="n_projections must be an integer"):
+            sliced_wasserstein2(x, y, 2.5)
+        with pytest.raises(ValueError, match="seed must be"):
+            sliced_wasserstein2(x, y, seed=-1)
+
+
+def test_coordinates_that_all_points_share_cost_nothing():
+    x, y = cloud(1, 3, 30, 2), cloud(2, 3, 30, 2)
+    padded = [np.insert(z, 1, 7.5, axis=-1) for z in (x, y)]
+    np.testing.assert_array_equal(matched_wasserstein2(*padded), matched_wasserstein2(x, y))
+    line = [np.insert(z[0, :, :1], 1, 1.0, axis=-1) for z in (x, y)]
+    assert wasserstein2(*line) == pytest.approx(wasserstein2(x[0, :, 0], y[0, :, 0]), rel=1e-14)
+    assert wasserstein2(np.ones((5, 2)), np.ones((5, 2))) == 0
+    # A coordinate that is constant in each cloud, but not the same, counts.
+    assert wasserstein2(np.ones((5, 2)), np.ones((5, 2)) + [0, 2]) == pytest.approx(4)
 
 
 class TestGaussian:

@@ -10,6 +10,7 @@ import pytest
 
 import meanfield as mf
 from meanfield import plots, storage
+from meanfield.chaos.reference import reference_path
 from meanfield.errors import ConfigError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.progress import Bar
@@ -150,7 +151,7 @@ def test_interrupted_within_the_reference(tmp_path, folder, monkeypatch):
     class Stop(Bar):
         def __call__(self, done, total):
             seen.append(done)
-            if self.label == "mean-field path" and len(seen) == 4:
+            if self.label == "mean-field path (particles)" and len(seen) == 4:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -184,8 +185,63 @@ def test_exact_reference_is_used_where_it_applies(tmp_path, monkeypatch):
     assert "the limit is known exactly" in page
     assert "raw W₂²" not in page
     arrays, _ = storage.load_arrays(tmp_path / "out/work/reference.mfs")
-    exact = chaos._gaussian_path(chaos.prepare(configuration(LINEAR)).units[0].arguments["plan"])
+    exact = reference_path(chaos.prepare(configuration(LINEAR)).units[0].arguments["plan"])
+    assert exact.method == "gaussian"
     np.testing.assert_array_equal(arrays["predictions"], exact.predictions)
+
+
+ONE = {
+    **SMALL,
+    "data": {**SMALL["data"], "n_features": 1},
+    "problem": {"bias": False, "train": ["w"], "l2": 0.1, "temperature": 0.05},
+    "chaos": {**SMALL["chaos"], "reference": {}, "cloud_replicas": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "used", "says"),
+    [
+        ("auto", "chain", "the law of the same discrete scheme"),
+        ("fokker-planck", "fokker-planck", "the law in continuous time"),
+    ],
+)
+def test_law_on_a_grid_as_the_reference(tmp_path, monkeypatch, method, used, says):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    config = configuration(ONE, reference={"method": method})
+    summary = run_study(get_study("chaos"), config, tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc")
+    assert saved.attrs["reference"] == used
+    assert 0 < saved.attrs["reference_error"] < 1e-2
+    page = (tmp_path / "out/report.html").read_text()
+    assert says in page
+    assert "Distance to the limit law itself" in page
+    problem = build_problem(config)
+    direct = mf.chaos_rates(
+        problem,
+        [8, 16, 32],
+        10,
+        step_size=0.2,
+        n_steps=40,
+        seed=5,
+        times=[1, 5, 20, 30, 40],
+        cloud_replicas=0,
+        reference=method,
+    )
+    for metric in ("law_w2", "law_floor", "matched_w2"):
+        slope = summary["numbers"][f"{metric}_slope"]
+        assert slope["value"] == pytest.approx(direct.slope[metric], rel=1e-9)
+    assert summary["numbers"]["law_w2_slope"]["expected"] is None
+
+
+def test_without_noise_only_the_function_is_expected_to_converge(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    content = {**SMALL, "problem": {"l2": 0.05, "temperature": 0.0}}
+    summary = run_study(get_study("chaos"), configuration(content), tmp_path / "out")
+    expected = {key: number["expected"] for key, number in summary["numbers"].items()}
+    assert expected["function_slope"] == -1
+    assert expected["coupling_slope"] is expected["matched_w2_slope"] is None
+    page = (tmp_path / "out/report.html").read_text()
+    assert "only the function distance has a theorem" in page
 
 
 @pytest.mark.parametrize(
@@ -195,7 +251,10 @@ def test_exact_reference_is_used_where_it_applies(tmp_path, monkeypatch):
         ({"times": [1, 41]}, "n_steps=40"),
         ({"n_replicas": 2}, "n_replicas"),
         ({"cloud_size": 16}, "cloud_size"),
+        ({"particle_counts": [8, 16]}, "^key 'chaos.particle_counts': particle_counts must hold"),
         ({"reference": {"method": "gaussian"}}, "Gaussian closure does not apply"),
+        ({"reference": {"method": "chain"}}, "at most 2 trained coordinates"),
+        ({"reference": {"method": "fokker-planck"}}, "at most 2 trained coordinates"),
     ],
 )
 def test_combinations_are_checked_before_the_work(keys, message):

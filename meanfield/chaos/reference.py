@@ -1,0 +1,148 @@
+"""The mean-field path that a rate study compares with: chosen, checked, and as a law."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.limit.chain import lattice_size
+from meanfield.limit.gaussian import GaussianClosure
+from meanfield.limit.grid import GridLaw, GridPath
+from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field
+
+if TYPE_CHECKING:
+    from meanfield.chaos.study import ChaosPlan
+
+#: A reference of M particles is silent when M is this many times the largest N.
+REFERENCE_RATIO = 100
+
+
+def reference_path(
+    plan: ChaosPlan, method: str = "auto", *, n_particles: int | None = None, **options: object
+) -> MeanFieldPath:
+    """Compute the reference of a plan.
+
+    ``"auto"`` takes the first that applies of the Gaussian closure, the law of the discrete chain
+    (exact for this very step size; at most two trained parameters, on no more lattice points than
+    the large system would have particles), and a large system. The Fokker–Planck equation is
+    never chosen by itself: it is the law in continuous time, from which the particles of a
+    discrete scheme stay O(step_size) away however many they are.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    method : str, default: "auto"
+        ``"auto"`` or a method of `mean_field`.
+    n_particles : int, optional
+        Size of the large system; 100 times the largest particle count by default. With
+        ``"auto"`` it asks for a large system.
+    **options
+        ``checkpoint`` and ``progress`` of `mean_field`.
+
+    Returns
+    -------
+    MeanFieldPath
+        Over the steps of the plan.
+
+    Raises
+    ------
+    ValueError
+        The method does not apply to the problem; the sentence says why.
+    """
+    checks.choice("reference", method, ("auto", *METHODS))
+    size = n_particles or REFERENCE_RATIO * max(plan.particle_counts)
+    if method == "auto":
+        method = "particles" if n_particles else automatic_method(plan, size)
+    shared = {
+        "step_size": plan.step_size,
+        "n_steps": plan.times[-1],
+        "integrator": plan.integrator,
+        "init": plan.init,
+    }
+    if method != "particles":
+        return mean_field(plan.problem, method, **shared)
+    return mean_field(
+        plan.problem,
+        method,
+        n_particles=size,
+        seed=plan.seed,
+        dtype=plan.dtype,
+        **shared,
+        **options,
+    )
+
+
+def automatic_method(plan: ChaosPlan, n_particles: int) -> str:
+    """Return the first method that applies and costs no more than `n_particles` particles."""
+    try:
+        mean_field(
+            plan.problem,
+            "gaussian",
+            step_size=plan.step_size,
+            n_steps=0,
+            integrator=plan.integrator,
+            init=plan.init,
+        )
+        return "gaussian"
+    except ValueError:
+        pass
+    try:
+        size = lattice_size(
+            plan.problem,
+            step_size=plan.step_size,
+            init=plan.init,
+            integrator=plan.integrator,
+        )
+        return "chain" if size <= n_particles else "particles"
+    except ValueError:
+        return "particles"
+
+
+def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
+    """Refuse a reference that belongs to other dynamics than the plan's."""
+    if not isinstance(path, MeanFieldPath):
+        raise TypeError(
+            "reference must be a method's name or a MeanFieldPath, as mean_field returns it, got "
+            f"{type(path).__name__}."
+        )
+    problem = plan.problem
+    mismatch = None
+    if path.problem.fingerprint != problem.fingerprint:
+        mismatch = "another problem"
+    elif not math.isclose(path.step_size, plan.step_size, rel_tol=1e-12):
+        mismatch = f"step_size={path.step_size:g} instead of {plan.step_size:g}"
+    elif path.n_steps < plan.times[-1]:
+        mismatch = f"only {path.n_steps} steps of the {plan.times[-1]} that are needed"
+    elif path.settings["integrator"] != plan.integrator:
+        mismatch = f"integrator={path.settings['integrator']!r} instead of {plan.integrator!r}"
+    elif path.settings["init"] != plan.init:
+        mismatch = f"init={path.settings['init']} instead of {plan.init}"
+    elif not np.all(path.settings["temperatures"] == problem.temperature):
+        mismatch = "another temperature"
+    if mismatch:
+        raise ValueError(
+            f"reference was computed for {mismatch}; compute it with the settings of this study."
+        )
+
+
+def laws_in_one_dimension(plan: ChaosPlan, path: MeanFieldPath) -> Iterator[GridLaw]:
+    """Yield the law of the path at every time of the plan; nothing where it is not at hand.
+
+    It is for one trained parameter and a path without particles.
+    """
+    if plan.problem.n_parameters != 1:
+        return
+    details = path.details
+    for step in plan.times:
+        if isinstance(details, GridPath):
+            yield details.at(step)
+        elif isinstance(details, GaussianClosure):
+            mean, variance = details.mean[step, 0], details.covariance(step)[0, 0]
+            z = np.linspace(-9.0, 9.0, 1801)
+            masses = np.exp(-0.5 * z**2)
+            yield GridLaw((mean + math.sqrt(variance) * z,), masses / masses.sum())
