@@ -15,6 +15,7 @@ from pydantic import Field, create_model
 
 from meanfield.errors import ConfigError, suggest
 from meanfield.problem import SOURCES, Problem
+from meanfield.problem.data import Data
 from meanfield.studies.config import ProblemSection, RunSection, Section, StudyConfig
 
 
@@ -72,13 +73,36 @@ def build_problem(config: LearningConfig) -> Problem:
     ConfigError
         The data cannot be loaded, or do not suit the problem.
     """
+    return build_data(config)[1]
+
+
+def build_data(config: LearningConfig) -> tuple[Data, Problem]:
+    """Load the data, with the record of where they come from, and make the problem.
+
+    Parameters
+    ----------
+    config : LearningConfig
+        The configuration.
+
+    Returns
+    -------
+    Data
+        The data.
+    Problem
+        Ready to simulate.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded, or do not suit the problem.
+    """
     options = config.data.model_dump(exclude={"source"})
     try:
         data = SOURCES[config.data.source](**options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise ConfigError(f"[data]: {error}") from error
     try:
-        return data.problem(**config.problem.options())
+        return data, data.problem(**config.problem.options())
     except (ValueError, TypeError) as error:
         raise ConfigError(f"[problem]: {error}") from error
 
