@@ -13,16 +13,11 @@ import numpy as np
 from meanfield import checks
 from meanfield.deep.descent import NotFiniteError, concatenate, descend
 from meanfield.deep.directions import GaussianDirections
-from meanfield.deep.low_rank import (
-    LowRankMatrix,
-    LowRankNetwork,
-    StagedMatrix,
-    input_coordinates,
-    stage_size,
-)
+from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.run import DeepRun, as_run
+from meanfield.deep.stages import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
 from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation

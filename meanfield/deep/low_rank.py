@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -80,11 +81,12 @@ class LowRankMatrix:
         """Take the gradient step: `a` from `backward`, `b` from `forward`."""
         self.add_learned(a, -chi.dtype.type(rate) * chi[:, None] * b)
 
-    def learned(self) -> np.ndarray:
-        """Return ``M``, error vectors × features, both in the order of their arrival."""
+    def learned(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return ``E``, ``M`` and ``U``, error vectors and features in the order of arrival."""
         errors = np.flatnonzero(self._backward.own[: self.size])
         features = np.flatnonzero(self._forward.own[: self.size])
-        return self._learned_part()[np.ix_(errors, features)]
+        M = self._learned_part()[np.ix_(errors, features)]
+        return self.p[errors], M, self.q[features]
 
     def add_learned(self, a: np.ndarray, b: np.ndarray) -> None:
         """Add ``Σ_i a_i b_iᵀ`` to ``M``, from coordinates in all terms."""
@@ -193,15 +195,6 @@ class _Side:
         self.far[first:size] = z - along @ self.far[:first]
 
 
-def stage_size(n_rows: int) -> int:
-    """Return how many terms a stage should hold.
-
-    Measured: 8 per input are two to three times faster over long runs than 16 or more, with errors
-    that are three times larger at the same tolerance.
-    """
-    return 8 * n_rows
-
-
 def _products(rows: np.ndarray, many: np.ndarray) -> np.ndarray:
     """Return ``⟨rows_i, many_j⟩``."""
     # Measured with OpenBLAS: the order of the factors decides up to a factor 1.6 either way.
@@ -214,86 +207,25 @@ def _norms(rows: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])
 
 
-class StagedMatrix:
-    """A `LowRankMatrix` that does most of its work on the few directions in use at present.
-
-    Over a stretch of training the present features and error vectors move within a small space, the
-    stage. On it the matrix is again a `LowRankMatrix`, whose initial matrix is the whole one at the
-    start of the stage; when the stage has filled up, what it learned is added to the whole, and the
-    next one starts.
-    """
-
-    def __init__(self, whole: LowRankMatrix, stage_size: int):
-        self.whole, self.stage_size = whole, stage_size
-        self._stage: LowRankMatrix | None = None
-        self._features: list[np.ndarray] = []
-        self._errors: list[np.ndarray] = []
+class HiddenMatrix(Protocol):
+    """A hidden matrix in training."""
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``W x`` for every row, and coordinates for `update`; begins a step."""
-        if self._stage is not None and self._stage.size > self.stage_size:
-            self._end_stage()
-        if self._stage is None and self.whole.size > 3 * self.stage_size:
-            self._begin_stage()
-        return (self._stage or self.whole).forward(x)
+        """Return ``W x`` for every row, and what `update` needs of it."""
 
     def backward(self, dh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``Wᵀ dh`` for every row, and coordinates for `update`."""
-        return (self._stage or self.whole).backward(dh)
+        """Return ``Wᵀ dh`` for every row, and what `update` needs of it."""
 
     def update(self, rate: float, chi: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
         """Take the gradient step: `a` from `backward`, `b` from `forward`."""
-        (self._stage or self.whole).update(rate, chi, a, b)
-
-    def _begin_stage(self) -> None:
-        whole, n_units = self.whole, self.whole.p.shape[1]
-
-        def images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
-            result, coordinates = whole.forward(rows, whole.tol / shares)
-            self._features.append(coordinates)
-            return result
-
-        def transposed_images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
-            result, coordinates = whole.backward(rows, whole.tol / shares)
-            self._errors.append(coordinates)
-            return result
-
-        self._stage = LowRankMatrix(
-            n_units,
-            images,
-            transposed_images,
-            whole.tol,
-            capacity=min(n_units, 2 * self.stage_size),  # what one step can add fits in
-            dtype=whole.p.dtype,
-        )
-
-    def _end_stage(self) -> None:
-        a, b = self._stacked(self._errors), self._stacked(self._features)
-        self.whole.add_learned(a, self._stage.learned() @ b)
-        self._stage, self._features, self._errors = None, [], []
-
-    def _stacked(self, pieces: list[np.ndarray]) -> np.ndarray:
-        """Return coordinates in all terms of the whole, one row per direction of the stage."""
-        rows = np.zeros((sum(map(len, pieces)), self.whole.size), dtype=self.whole.p.dtype)
-        first = 0
-        for piece in pieces:
-            rows[first : first + len(piece), : piece.shape[1]] = piece
-            first += len(piece)
-        return rows
 
     @property
     def ranks(self) -> tuple[int, int]:
         """Number of directions of features and of error vectors."""
-        return self.whole.ranks
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a direction was left out because the capacity was reached."""
-        return self.whole.is_full
 
 
 class LowRankNetwork:
-    """An MLP whose hidden matrices are `StagedMatrix`, in the units of the infinite-width limit.
+    """An MLP known by its action, in the units of the infinite-width limit.
 
     Parameters
     ----------
@@ -303,7 +235,7 @@ class LowRankNetwork:
         The inputs in an orthonormal basis of their span.
     first : ndarray of shape (r, n)
         Initial first-layer weights in that basis, one row per basis vector.
-    hidden : list of StagedMatrix
+    hidden : list of HiddenMatrix
         ``W^2 … W^L``.
     last : ndarray of shape (n,)
         ``a``, n times the output weights.
@@ -316,7 +248,7 @@ class LowRankNetwork:
         task: Task,
         coordinates: np.ndarray,
         first: np.ndarray,
-        hidden: list[StagedMatrix],
+        hidden: list[HiddenMatrix],
         last: np.ndarray,
         rates: LayerValues,
     ):

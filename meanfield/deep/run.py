@@ -46,7 +46,8 @@ class DeepRun:
         Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch; descent is
         unstable above 2.
     ranks : ndarray of int, shape (R, S, 2, L − 1)
-        Directions stored per hidden matrix, of features and of error vectors (low-rank engine).
+        Directions stored per hidden matrix, of features and of error vectors (low-rank engine);
+        the width once all entries are stored instead.
     initial_features, features : ndarray of shape (R, L, m, n)
         ``h`` at the first and at the last step.
     input_rank : int

@@ -11,16 +11,11 @@ import numpy as np
 from meanfield import checks
 from meanfield.deep.dense import DenseNetwork, draw_matrix, in_limit_units
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
-from meanfield.deep.low_rank import (
-    LowRankMatrix,
-    LowRankNetwork,
-    StagedMatrix,
-    input_coordinates,
-    stage_size,
-)
+from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.run import DeepRun, as_run
+from meanfield.deep.stages import StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation
@@ -291,7 +286,7 @@ def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture)
         capacity=_capacity(task, len(initial)),
         dtype=initial.dtype,
     )
-    return StagedMatrix(whole, stage_size(len(task.inputs)))
+    return StagedMatrix(whole, stage_size(len(task.inputs)), initial)
 
 
 def _divergence(
