@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from meanfield import __version__
-from meanfield.errors import CheckpointError, ConfigError, DivergenceError, suggest
+from meanfield.errors import CheckpointError, ConfigError, DivergenceError, WorkerError
 from meanfield.studies import STUDIES, get_study
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def main() -> None:
     """Run the command line; an expected error is one sentence and exit status 2."""
     try:
         app()
-    except (ConfigError, CheckpointError, DivergenceError) as error:
+    except (ConfigError, CheckpointError, DivergenceError, WorkerError) as error:
         message = str(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

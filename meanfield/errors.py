@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 
 
 class DivergenceError(ArithmeticError):
@@ -25,6 +26,9 @@ class DivergenceError(ArithmeticError):
         self.replica = replica
         self.stable_step_size = stable_step_size
 
+    def __reduce__(self) -> tuple:
+        return partial(type(self), **self.__dict__), self.args
+
 
 class CheckpointError(ValueError):
     """A saved state is truncated, altered, or belongs to another run."""
@@ -32,6 +36,10 @@ class CheckpointError(ValueError):
 
 class ConfigError(ValueError):
     """A study's configuration or output folder cannot be used as it stands."""
+
+
+class WorkerError(RuntimeError):
+    """The processes that a study ran on were lost; what they had finished is kept."""
 
 
 def suggest(name: object, options: Iterable[str]) -> str:

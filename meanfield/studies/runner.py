@@ -57,6 +57,8 @@ def run_study(
         A file of the folder is truncated, altered, or belongs to something else.
     DivergenceError
         A simulation left the finite numbers.
+    WorkerError
+        The processes of `executor` were lost.
     """
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
