@@ -10,40 +10,52 @@ from scipy.optimize import minimize
 
 from meanfield import checks
 from meanfield.dictionary.fitting import FLOOR, as_places, make_regression
+from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Regression
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 
 N_ASCENTS = 12
+DEEPER = 0.05
+"""A potential below that of the atoms by this part of their penalty is a missing atom."""
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
     r"""The potential of a dictionary, at its atoms and elsewhere.
 
-    ``V(θ) = −|(1/n) Σ_j r_j σ_θ(x_j)| / ‖σ_θ‖_n`` with ``r_j = ∂ℓ/∂f (f_S(x_j), y_j)``: the
-    potential of an atom of unit size and the better sign, without the penalty (a dictionary is
-    refit without it). ``‖·‖_n`` is the norm over the inputs, less the affine part where the
-    realisation symmetry leaves one free.
+    Of a dictionary that was refit to labels: ``V(θ) = −|(1/n) Σ_j r_j σ_θ(x_j)| / ‖σ_θ‖_n`` with
+    ``r_j = ∂ℓ/∂f (f_S(x_j), y_j)``, the potential of an atom of unit size and the better sign,
+    without the penalty (the refit has none). ``‖·‖_n`` is the norm over the inputs, less the
+    affine part where the realisation symmetry leaves one free.
+
+    Of a network with its penalty: ``V(w, b) = min_a (1/n) Σ_j ⟨r_j, a⟩ σ(⟨w, x_j⟩ + b) +
+    (λ_a/2)|a|² + (λ_w/2)|(w, b)|²``, the potential that particles descend, with the best output
+    weight. Its least values are where a stationary network at low temperature has its particles.
 
     Attributes
     ----------
     potential : ndarray of shape (S,)
-        ``V`` at each atom; 0 when coefficients are optimal.
+        ``V`` at each atom; without penalty 0 when coefficients are optimal.
     gradient : ndarray of shape (S,)
         Length of the gradient of ``(1/n) Σ_j r_j c σ(⟨w, x_j⟩ + b)`` in ``(w, b)`` at each atom,
-        relative to ``(1/n) Σ_j |r_j| |c σ′| |x_j|``; 0 when places are optimal.
+        relative to ``(1/n) Σ_j |r_j| |c σ′| |x_j|``; with the penalty that of ``V``, relative to
+        the gradients of its two terms. 0 when places are optimal.
     minimum : float
         The least ``V`` found.
     minimiser : ndarray of shape (d,) or (d + 1,)
         ``(w, b)`` there.
     gain : float
         ``m log(RSS / (RSS − g))``, ``g`` what an atom at the minimiser explains of the residual
-        and ``m`` the number of residuals: twice the gain in log likelihood.
+        and ``m`` the number of residuals: twice the gain in log likelihood. With the penalty: how
+        far the minimum lies below the potential of the atoms, relative to their mean penalty.
     threshold : float
-        ``p log m``, the price of an atom of ``p`` parameters: a gain above it is no noise.
+        ``p log m``, the price of an atom of ``p`` parameters: a gain above it is no noise. With
+        the penalty 0.05.
     missing : bool
-        Whether an atom is missing.
+        Whether an atom is missing: the gain is above the threshold.
+    penalised : bool
+        Whether this is the potential of the network with its penalty.
     """
 
     potential: Array
@@ -53,23 +65,52 @@ class Certificate:
     gain: float
     threshold: float
     missing: bool
+    penalised: bool = False
 
     def __str__(self) -> str:
         """Say what was found in one sentence."""
+        if self.penalised:
+            return self._of_the_network()
         if not self.missing:
             return (
                 f"No atom is missing: the best new one would gain {self.gain:.3g} where noise "
                 f"explains up to {self.threshold:.3g}."
             )
-        place = np.array2string(self.minimiser, precision=3)
         return (
-            f"An atom is missing near (w, b) = {place}: it would gain {self.gain:.3g}, more than "
-            f"the {self.threshold:.3g} that noise explains."
+            f"An atom is missing near (w, b) = {_short(self.minimiser)}: it would gain "
+            f"{self.gain:.3g}, more than the {self.threshold:.3g} that noise explains."
+        )
+
+    def _of_the_network(self) -> str:
+        lowest = f"{self.potential.min(initial=0.0):.3g}"
+        if not self.missing:
+            return (
+                "No atom is missing: the potential of the network is nowhere lower than at its "
+                f"atoms ({self.minimum:.3g} found, {lowest} there)."
+            )
+        return (
+            f"An atom is missing near (w, b) = {_short(self.minimiser)}: the potential of the "
+            f"network is {self.minimum:.3g} there and at best {lowest} at its atoms."
         )
 
 
+def _short(place: Array) -> str:
+    """Write a place, in many dimensions its length and its largest entries only."""
+    if len(place) <= 6:
+        return np.array2string(place, precision=3)
+    largest = np.argsort(-np.abs(place))[:3]
+    entries = ", ".join(f"{place[i]:.3g} in coordinate {i + 1}" for i in largest)
+    return f"a vector of length {np.linalg.norm(place):.3g} ({entries}, …)"
+
+
 def dual_certificate(
-    atoms: Any, problem: Problem, *, starts: Array | None = None, n_starts: int = 400, seed: int = 0
+    atoms: Any,
+    problem: Problem,
+    *,
+    penalised: bool = False,
+    starts: Array | None = None,
+    n_starts: int = 400,
+    seed: int = 0,
 ) -> Certificate:
     r"""Search the potential of a dictionary for atoms that it lacks.
 
@@ -82,6 +123,9 @@ def dual_certificate(
         The dictionary, or any network.
     problem : Problem
         Data, activation and loss.
+    penalised : bool
+        Whether to search the potential of the network with its penalty, for atoms that are the
+        network's own, instead of that of a dictionary refit to labels.
     starts : ndarray of shape (m, d) or (m, d + 1), optional
         More places ``(w, b)`` to start from, such as particles.
     n_starts : int
@@ -99,7 +143,7 @@ def dual_certificate(
     TypeError
         If `atoms` cannot be read.
     ValueError
-        If shapes disagree or an entry is not finite.
+        If shapes disagree, an entry is not finite, or a penalty is asked for and there is none.
 
     Notes
     -----
@@ -115,6 +159,9 @@ def dual_certificate(
         starts = np.zeros((0, places.shape[1]))
     rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
     pool = np.vstack([starts, moment_starts(regression), random_starts(regression, n_starts, rng)])
+    if penalised:
+        potential = PenalisedPotential.of(problem, residual)
+        return _of_network(potential, places, np.vstack([pool, places]))
     minimiser, explained = steepest(regression, pool)
 
     m = residual.size
@@ -132,6 +179,17 @@ def dual_certificate(
         float(gain),
         float(threshold),
         bool(gain > threshold),
+    )
+
+
+def _of_network(potential: PenalisedPotential, places: Array, pool: Array) -> Certificate:
+    """Compare the least potential anywhere with that of the atoms."""
+    minimiser, minimum = potential.lowest(pool, N_ASCENTS)
+    value, gradient, penalty = potential.at_atoms(places)
+    scale = float(penalty.mean()) if len(places) else max(-minimum, 1e-300)
+    gain = (value.min(initial=0.0) - minimum) / max(scale, 1e-300)
+    return Certificate(
+        value, gradient, minimum, minimiser, gain, DEEPER, bool(gain > DEEPER), penalised=True
     )
 
 

@@ -19,6 +19,8 @@ from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 
+NETWORK_FLOOR = 0.02
+"""What is left of a network below this part of it, in root mean square, counts as nothing."""
 SUPPORT = 0.2
 """Least part of an atom's coefficient that the network itself must have."""
 AGREEMENT = 0.3
@@ -39,10 +41,14 @@ def extract_dictionary(
     Particles that together carry all but a hundredth of the network are its active mass. Their
     crowds seed dictionaries of every size, from above by pruning and from below by adding the
     particle that explains most; atoms and coefficients are refit jointly by variable projection.
-    The number of atoms is the size of least BIC on the labels. It is believed when the network has
-    these atoms and its particles crowd around them. Atoms that the labels call for and the network
-    lacks are left out, the others are then refit to the network, and the certificate shows what is
-    missing.
+    The number of atoms is the size of least BIC. It is believed when the network has these atoms
+    and its particles crowd around them. Atoms that the labels call for and the network lacks are
+    left out, the others are then refit to the network, and the certificate shows what is missing.
+
+    Refit to labels, the BIC is that of the labels. Refit to the network, it is that of the
+    network's predictions, for which a residual of two percent counts as none: what the network
+    itself is made of, whatever the labels would pay for. The certificate is then that of the
+    potential which the particles descend, penalty included, where there is one.
 
     Parameters
     ----------
@@ -52,9 +58,10 @@ def extract_dictionary(
         What it was trained on.
     target : {"labels", "network"}, optional
         What atoms are refit to. Labels undo the bias of the penalty, and are the default for the
-        squared loss; the network's own predictions are the default otherwise.
+        squared loss where data are enough to determine four atoms; the network's own predictions
+        are the default otherwise.
     max_atoms : int, optional
-        Largest number of atoms; by default 24, or less where data are too few for so many.
+        Largest number of atoms; by default 24. Less where data are too few for so many.
     normalisation : {"mean", "sum"}
         Whether the network is ``(1/N) Σ a_i σ`` or, as is usual elsewhere, ``Σ a_i σ``.
     seed : int
@@ -78,21 +85,24 @@ def extract_dictionary(
     modulo the realisation symmetry.
     """
     network = _read(particles, problem, normalisation)
-    if target is None:
-        target = "labels" if problem.loss.name == "squared" else "network"
-    checks.choice("target", target, ("labels", "network"))
     predictions = network.predict(problem.X).reshape(problem.targets.shape)
-    to_network = make_regression(problem, predictions)
-    regression = make_regression(problem, problem.targets) if target == "labels" else to_network
+    to_network, to_labels = (make_regression(problem, y) for y in (predictions, problem.targets))
+    if target is None:
+        enough = problem.loss.name == "squared" and _limit(to_labels, None, 3) >= 4
+        target = "labels" if enough else "network"
+    own = checks.choice("target", target, ("labels", "network")) == "network"
+    regression = to_network if own else to_labels
     crowd = collect(regression, network, problem.bias)
+    floor = (NETWORK_FLOOR if own else FLOOR) ** 2 * regression.total
     path = SizePath(
         regression,
         crowd,
-        _score(problem, regression),
+        _own_score(floor, regression) if own else _score(problem, floor),
         noise=float(((regression.Y - predictions) ** 2).mean()),
-        floor=FLOOR**2 * regression.total,
+        floor=floor,
     )
-    limit = _limit(regression, max_atoms)
+    # Labels are noisy: at least three numbers for each parameter. Predictions are not.
+    limit = _limit(regression, max_atoms, 1 if own else 3)
     explore(path, limit)
 
     fit = path.fits[path.best()]
@@ -111,8 +121,12 @@ def extract_dictionary(
         for atoms in (function, compressed)
     )
     confidence = path.weight(path.best())
-    doubts = _doubts(crowd, path.best() == limit, confidence, absent, resolved, gap, found)
-    certificate = dual_certificate(function, problem, starts=crowd.places[:200], seed=seed)
+    cut_off = path.best() == limit and path.fits[limit].rss > floor
+    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found)
+    penalised = own and problem.l2_output > 0 and "a" in problem.train
+    certificate = dual_certificate(
+        function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
+    )
     sizes = np.array(sorted(path.fits))
     noun = "atom" if len(places) == 1 else "atoms"
     statement = f"{len(places)} {noun}, weight {confidence:.3f} among sizes"
@@ -157,17 +171,17 @@ def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
     return network
 
 
-def _limit(regression: Regression, max_atoms: int | None) -> int:
-    """Return the largest number of atoms, with at most a third as many parameters as numbers."""
+def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
+    """Return the largest number of atoms that leaves so many numbers for each parameter."""
     width = regression.X.shape[1] + regression.Y.shape[1]
-    most = max(1, regression.Y.size // (3 * width))
+    most = max(1, regression.Y.size // (numbers * width))
     return min(24 if max_atoms is None else checks.count("max_atoms", max_atoms), most)
 
 
-def _score(problem: Problem, regression: Regression) -> Callable[[Fit], float]:
+def _score(problem: Problem, floor: float) -> Callable[[Fit], float]:
     """Return −2 log likelihood of the labels, with the variance at its best if loss is squared."""
+    regression = make_regression(problem, problem.targets)
     m = problem.targets.size
-    floor = FLOOR**2 * make_regression(problem, problem.targets).total
 
     def squared(fit: Fit) -> float:
         rss = float(((problem.targets - regression.predict(fit)) ** 2).sum())
@@ -177,6 +191,12 @@ def _score(problem: Problem, regression: Regression) -> Callable[[Fit], float]:
         return 2 * float(problem.loss.value(regression.predict(fit), problem.targets).sum())
 
     return squared if problem.loss.name == "squared" else other
+
+
+def _own_score(floor: float, regression: Regression) -> Callable[[Fit], float]:
+    """Return −2 log likelihood of the network's predictions, rest up to `floor` being none."""
+    m = regression.Y.size
+    return lambda fit: m * np.log(max(fit.rss, floor, 1e-300) / m)
 
 
 def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:

@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.dictionary.refit import Array
 from meanfield.dictionary.result import Dictionary
-from meanfield.identify import symmetry_of
+from meanfield.identify import Atoms, symmetry_of
 from meanfield.identify.equivalence import match_atoms
 
 SAME_ATOM = 15.0
@@ -55,13 +55,14 @@ class Stability:
         )
 
 
-def compare_dictionaries(dictionaries: Sequence[Dictionary]) -> Stability:
+def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Stability:
     """Match the atoms of several dictionaries: over seeds, replicas, or times of one run.
 
     Parameters
     ----------
-    dictionaries : sequence of Dictionary
-        Of one problem, or of problems with the same shape and activation.
+    dictionaries : sequence of Dictionary or Atoms
+        Dictionaries, or their functions, of one problem, or of problems with the same shape
+        and activation.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary]) -> Stability:
     ValueError
         If there is none, or they have different activations.
     """
-    functions = [dictionary.function for dictionary in dictionaries]
+    functions = [d if isinstance(d, Atoms) else d.function for d in dictionaries]
     if not functions:
         raise ValueError("dictionaries is empty; give at least one.")
     if any(f.activation != functions[0].activation for f in functions):

@@ -1,0 +1,107 @@
+"""The potential that particles descend, penalty included, with the best output weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from meanfield.dictionary.refit import Array
+from meanfield.identify import symmetry_of
+from meanfield.problem import Activation, Problem
+
+REACH = 100.0
+"""Coordinates are searched up to here: without enough penalty there is no least value."""
+
+
+@dataclass(frozen=True, eq=False)
+class PenalisedPotential:
+    r"""``V(w, b) = min_a ⟨g, a⟩ + (λ_a/2)|a|² + (λ_w/2)|(w, b)|²``, ``g = (1/n) Σ_j r_j σ(z_j)``.
+
+    The minimum is at ``a = −g/λ_a``, so ``V = −|g|²/(2 λ_a) + (λ_w/2)|(w, b)|²``. `X` is (n, D),
+    with a last column of ones when atoms have a bias; `residual` is (n, k).
+    """
+
+    activation: Activation
+    X: Array
+    residual: Array
+    l2_output: float
+    l2_input: float
+
+    @classmethod
+    def of(cls, problem: Problem, residual: Array) -> PenalisedPotential:
+        """Take data and penalties of a problem."""
+        if problem.l2_output <= 0 or "a" not in problem.train:
+            raise ValueError(
+                "penalised needs a problem with l2 > 0 on trained output weights: without a "
+                "penalty the potential has no least value."
+            )
+        X = np.hstack([problem.X, np.ones((problem.n_data, 1))]) if problem.bias else problem.X
+        return cls(problem.activation, X, residual, problem.l2_output, problem.l2_input)
+
+    def _pull(self, places: Array) -> Array:
+        """Return ``g`` at each place, (S, k)."""
+        return self.activation.value(self.X @ places.T).T @ self.residual / len(self.X)
+
+    def __call__(self, places: Array) -> Array:
+        """Evaluate the potential at each place, (S,)."""
+        gain = (self._pull(places) ** 2).sum(axis=1) / (2 * self.l2_output)
+        return 0.5 * self.l2_input * (places**2).sum(axis=1) - gain
+
+    def gradients(self, places: Array) -> tuple[Array, Array]:
+        """Return the gradients of the two terms at each place, (S, D) each."""
+        slope = self.activation.derivative(self.X @ places.T)
+        weight = self.residual @ self._pull(places).T * slope
+        return self.l2_input * places, -weight.T @ self.X / (len(self.X) * self.l2_output)
+
+    def lowest(self, pool: Array, n_descents: int) -> tuple[Array, float]:
+        """Descend from the best of a pool; return the lowest place and its value.
+
+        For a homogeneous activation ``V`` has no scale along a ray, so length one is taken.
+        """
+        bounds = [(-REACH, REACH)] * self.X.shape[1]
+
+        def objective(place: Array) -> tuple[float, Array]:
+            unit, length = self._gauged(place[None])
+            slope = sum(self.gradients(unit))[0]
+            if self.activation.homogeneous:
+                slope = (slope - (slope @ unit[0]) * unit[0]) / length[0]
+            return float(self(unit)[0]), slope
+
+        pool = self._gauged(pool)[0]
+        values = np.concatenate([self(pool[i : i + 500]) for i in range(0, len(pool), 500)])
+        # The place 0, of a dead particle.
+        best, least = np.zeros(self.X.shape[1]), float(self(np.zeros((1, self.X.shape[1])))[0])
+        for i in np.argsort(values)[:n_descents]:
+            found = minimize(objective, pool[i], jac=True, method="L-BFGS-B", bounds=bounds)
+            if found.fun < least:
+                best, least = self._gauged(found.x[None])[0][0], float(found.fun)
+        return best, least
+
+    def _gauged(self, places: Array) -> tuple[Array, Array]:
+        """Return places, at length one for a homogeneous activation, and their lengths."""
+        length = np.linalg.norm(places, axis=1)
+        if not self.activation.homogeneous:
+            return places, length
+        return places / np.where(length > 0, length, 1)[:, None], length
+
+    def at_atoms(self, places: Array) -> tuple[Array, Array, Array]:
+        """Return value, relative gradient and penalty at each atom, (S,) each.
+
+        A flip may leave an affine function over, and particles then stand on one side only: the
+        lower side counts.
+        """
+        if symmetry_of(self.activation).has_remainder and len(places):
+            sides = np.stack([self(places), self(-places)])
+            places = np.where(sides.argmin(axis=0)[:, None] == 0, places, -places)
+        places = self._gauged(places)[0]
+        penalty, gain = self.gradients(places)
+        gross = np.linalg.norm(penalty, axis=1) + np.linalg.norm(gain, axis=1)
+        net = np.linalg.norm(penalty + gain, axis=1)
+        output = (self._pull(places) ** 2).sum(axis=1) / (2 * self.l2_output)
+        return (
+            self(places),
+            np.divide(net, gross, out=np.zeros(len(places)), where=gross > 0),
+            0.5 * self.l2_input * (places**2).sum(axis=1) + output,
+        )
