@@ -30,7 +30,7 @@ LAYERS = [
     ("dictionary",),
     ("decomposition",),
     ("cell",),
-    ("deep",),
+    ("deep", "bench"),
     ("estimators",),
     ("studies",),
     ("cli",),

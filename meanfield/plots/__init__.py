@@ -7,6 +7,7 @@ series also has its own marker or line style. Matplotlib is loaded with the firs
 
 from __future__ import annotations
 
+from meanfield.plots.bench import plot_roofline, plot_scaling, plot_times
 from meanfield.plots.chaos import (
     plot_chaos_loss,
     plot_constants,
@@ -15,6 +16,7 @@ from meanfield.plots.chaos import (
     plot_rates,
     plot_raw_w2,
 )
+from meanfield.plots.ensembles import plot_averaging, plot_bias_and_variance
 from meanfield.plots.errors import (
     plot_budget,
     plot_optimisation,
@@ -28,6 +30,8 @@ from meanfield.plots.style import render
 
 __all__ = [
     "plot_angles",
+    "plot_averaging",
+    "plot_bias_and_variance",
     "plot_budget",
     "plot_cells",
     "plot_chaos_loss",
@@ -41,8 +45,11 @@ __all__ = [
     "plot_particles",
     "plot_rates",
     "plot_raw_w2",
+    "plot_roofline",
+    "plot_scaling",
     "plot_sparse",
     "plot_statistical",
     "plot_success",
+    "plot_times",
     "render",
 ]

@@ -47,6 +47,10 @@ STUDIES: dict[str, Entry] = {
     "recovery": Entry(
         "meanfield.studies.recovery", "Count how often networks give their teacher's atoms back."
     ),
+    "bench": Entry("meanfield.studies.bench", "Time the particle step against other libraries."),
+    "ensembles": Entry(
+        "meanfield.studies.ensembles", "Measure the bias of small networks, and what averaging them can do."
+    ),
 }
 
 

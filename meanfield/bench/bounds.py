@@ -1,6 +1,6 @@
 """What this machine can do: the limits that the kernels are held against.
 
-    python -m scripts.benchmarks.bounds
+    python -m meanfield.bench.bounds
 
 prints them as JSON. Rates are of one thread running alone.
 """
@@ -8,6 +8,7 @@ prints them as JSON. Rates are of one thread running alone.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 
@@ -65,6 +66,14 @@ def best(function: Callable, *args: object) -> float:
     return min(times)
 
 
+def second_cache_bytes() -> int:
+    """Size of one core's second-level cache; a megabyte where the system does not tell."""
+    try:
+        return os.sysconf("SC_LEVEL2_CACHE_SIZE") or 2**20
+    except (AttributeError, OSError, ValueError):
+        return 2**20
+
+
 def measure() -> dict[str, dict[str, float]]:
     """The limits, per float type."""
     return {dtype: _of_type(np.dtype(dtype)) for dtype in ("float64", "float32")}
@@ -93,6 +102,7 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
         calls = 200
         per_pair = best(_activate, address, scratch, calls) / (calls * block.ROWS * block.BLOCK)
         result[f"{name}_ns"] = per_pair * 1e9
+    result["second_cache_bytes"] = second_cache_bytes()
     normals = np.empty((4, 2**16), dtype)
     rows = np.arange(4)
     result["gaussian_ns"] = (

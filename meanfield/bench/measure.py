@@ -1,0 +1,214 @@
+"""Rows measured in turns by all libraries, each in its own process; the limits beside them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from meanfield.bench.grid import Row
+from meanfield.bench.libraries import LIBRARIES
+from meanfield.errors import ConfigError
+
+# The threads of some libraries go on spinning after a call, on cores that the next one needs.
+_PAUSE = 0.25
+_AGREEMENT = {"float64": 1e-10, "float32": 2e-4}
+_ROOT = Path(__file__).parents[2]
+_NEEDS = {"jax": "jax", "torch": "torch", "torch compiled": "torch"}
+
+
+def installed_libraries() -> list[str]:
+    """Those of `LIBRARIES` that can be imported here."""
+    return [
+        name for name in LIBRARIES
+        if name not in _NEEDS or importlib.util.find_spec(_NEEDS[name]) is not None
+    ]  # fmt: skip
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _environment(threads: int) -> dict[str, str]:
+    names = ("NUMBA", "OPENBLAS", "OMP", "MKL")
+    path = os.pathsep.join(filter(None, [os.fspath(_ROOT), os.environ.get("PYTHONPATH")]))
+    return os.environ | {f"{name}_NUM_THREADS": str(threads) for name in names} | {
+        "PYTHONPATH": path
+    }  # fmt: skip
+
+
+class Worker:
+    """A running `meanfield.bench.worker`, confined to some cores.
+
+    Parameters
+    ----------
+    library : str
+        A key of `LIBRARIES`.
+    row : Row
+        What it computes.
+    threads : int
+        Cores that it gets.
+    """
+
+    def __init__(self, library: str, row: Row, threads: int):
+        # A pipe that nobody reads would fill.
+        self._words = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (closed in `close`)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "meanfield.bench.worker", library, json.dumps(row.as_dict())],
+            env=_environment(threads), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words,
+            preexec_fn=lambda: _confine(threads),
+        )  # fmt: skip
+
+    def answer(self) -> dict | None:
+        """The next line; None when the worker has died."""
+        line = self._process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def run(self) -> dict | None:
+        """One timed run."""
+        try:
+            self._process.stdin.write("run\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        return self.answer()
+
+    def close(self) -> str:
+        """End the worker; the last line of what it said on standard error."""
+        self._process.communicate()
+        self._words.seek(0)
+        lines = self._words.read().strip().splitlines()
+        self._words.close()
+        return lines[-1] if lines else ""
+
+
+def _confine(threads: int) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def measure_row(
+    row: Row, *, repeats: int, threads: int, libraries: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Time one row.
+
+    Parameters
+    ----------
+    row : Row
+        The system.
+    repeats : int
+        Timed runs per library; the libraries take turns.
+    threads : int
+        Cores for every library.
+    libraries : sequence of str
+        Keys of `LIBRARIES`, meanfield first: the results of the others are compared with its own.
+
+    Returns
+    -------
+    dict of ndarray
+        ``ns_per_pair`` (libraries, repeats): nanoseconds per particle, datum and step, NaN for a
+        library that failed; ``compile_seconds``, ``peak_bytes``, ``disagreement`` (libraries,),
+        the last being the largest difference of a short noiseless run from meanfield's;
+        ``failure`` (libraries,): what a library that failed said last.
+
+    Raises
+    ------
+    ArithmeticError
+        A library computes something else.
+    """
+    workers, ready = [], []
+    for name in libraries:  # one after the other: compiling in parallel would be unfair
+        workers.append(Worker(name, row, threads))
+        ready.append(workers[-1].answer())
+    answers: list[list[dict]] = [[] for _ in libraries]
+    for _ in range(repeats):
+        for i, worker in enumerate(workers):
+            if ready[i] is not None:
+                time.sleep(_PAUSE)
+                if (answer := worker.run()) is not None:
+                    answers[i].append(answer)
+    words = [worker.close() for worker in workers]
+    done = [len(some) == repeats for some in answers]
+    per_run = row.pairs * row.n_steps
+
+    def each(value, missing=np.nan) -> np.ndarray:
+        return np.array([value(i) if done[i] else missing for i in range(len(libraries))])
+
+    result = {
+        "ns_per_pair": each(
+            lambda i: [1e9 * a["seconds"] / per_run for a in answers[i]], [np.nan] * repeats
+        ),
+        "compile_seconds": each(lambda i: ready[i]["compile_seconds"]),
+        "peak_bytes": each(lambda i: max(a["peak_bytes"] for a in answers[i])),
+        "disagreement": each(lambda i: _difference(ready[i], ready[0])),
+        "failure": np.array(["" if done[i] else words[i] or "died" for i in range(len(done))]),
+    }
+    wrong = np.flatnonzero(result["disagreement"] > _AGREEMENT[row.dtype])
+    if wrong.size:
+        raise ArithmeticError(
+            f"{libraries[wrong[0]]} computes something else in {row.key}: a difference of "
+            f"{result['disagreement'][wrong[0]]:.1e} after a few noiseless steps."
+        )
+    return result
+
+
+def _difference(mine: dict, reference: dict | None) -> float:
+    if reference is None:
+        return np.nan
+    return float(np.abs(np.subtract(mine["check"], reference["check"])).max())
+
+
+def measure_bounds() -> dict[str, dict[str, float]]:
+    """Measure the machine's limits, per float type, in a fresh process."""
+    command = [sys.executable, "-m", "meanfield.bench.bounds"]
+    done = subprocess.run(command, env=_environment(1), capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ConfigError(f"The limits of this machine could not be measured: {reason}.")
+    return json.loads(done.stdout)
+
+
+def limit(row: Row, bounds: dict[str, float], threads: int) -> dict[str, float]:
+    """Nanoseconds per pair that the machine's own rates allow.
+
+    Parameters
+    ----------
+    row : Row
+        The system.
+    bounds : dict
+        Rates of one thread, as `measure_bounds` gives them for the row's float type.
+    threads : int
+        Number of threads.
+
+    Returns
+    -------
+    dict
+        ``arithmetic``: two products with the inputs, the activation once and the noise of d + 2
+        coordinates shared by n data, nothing computed twice and memory free. ``attainable``: the
+        gradient needs every activation again once all particles are summed; where they do not fit
+        the second-level caches, they are computed again or go to memory and back, whichever the
+        measured rates make cheaper.
+    """
+    n, d = row.n_data, row.n_features
+    product = 2 * (d + 1) / bounds["multiply_add_gflops"]
+    activation = bounds[f"{row.activation}_ns"]
+    noise = (d + 2) / n * bounds["gaussian_ns"]
+    once = 2 * product + activation + noise
+    numbers = 2 if row.activation in ("silu", "gelu") else 1  # σ, and σ′ when σ does not give it
+    width = numbers * np.dtype(row.dtype).itemsize
+    replicas_at_once = min(row.n_replicas, threads)
+    working_set = width * n * row.n_particles * replicas_at_once
+    traffic = width / bounds["read_gb_s"] + width / bounds["write_gb_s"]
+    kept = working_set <= threads * bounds["second_cache_bytes"]
+    attainable = once if kept else min(once + product + activation, max(once, traffic))
+    return {"arithmetic": once / threads, "attainable": attainable / threads}
