@@ -8,6 +8,13 @@ series also has its own marker or line style. Matplotlib is loaded with the firs
 from __future__ import annotations
 
 from meanfield.plots.bench import plot_roofline, plot_scaling, plot_times
+from meanfield.plots.atoms import (
+    plot_atoms,
+    plot_cooling,
+    plot_mass,
+    plot_residual,
+    plot_tiles,
+)
 from meanfield.plots.chaos import (
     plot_chaos_loss,
     plot_constants,
@@ -30,26 +37,31 @@ from meanfield.plots.style import render
 
 __all__ = [
     "plot_angles",
+    "plot_atoms",
     "plot_averaging",
     "plot_bias_and_variance",
     "plot_budget",
     "plot_cells",
     "plot_chaos_loss",
     "plot_constants",
+    "plot_cooling",
     "plot_law_bias",
     "plot_law_w2",
     "plot_loss",
+    "plot_mass",
     "plot_methods",
     "plot_optimisation",
     "plot_particle_number",
     "plot_particles",
     "plot_rates",
     "plot_raw_w2",
+    "plot_residual",
     "plot_roofline",
     "plot_scaling",
     "plot_sparse",
     "plot_statistical",
     "plot_success",
+    "plot_tiles",
     "plot_times",
     "render",
 ]

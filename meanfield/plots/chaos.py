@@ -51,13 +51,13 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     counts = dataset["particles"].values
     for metric, label, colour, marker, shift in _METRICS:
         fit = dataset[f"{metric}_fit"]
-        label = f"{label}: {_slope_text(fit)}"
+        label = f"{label}: {slope_text(fit)}"
         _bars(ax, dataset, f"{metric}_peak", colour, marker, label, shift)
         ax.plot(counts, fit.values, color=colour, linewidth=1.0)
     # Above every interval.
     start = 1.2 * np.max(dataset["coupling_peak_high"].values * counts / counts[0])
-    _guide(ax, counts, start, -1.0, "expected: slope $-1$")
-    _count_axis(ax, counts)
+    guide(ax, counts, start, -1.0, "expected: slope $-1$")
+    count_axis(ax, counts)
     log_scale(ax, "y")
     ax.set_ylabel("mean at the time of its peak")
     legend_below(ax)
@@ -88,11 +88,11 @@ def plot_law_bias(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         _bars(ax, shown, "law_bias", PURPLE, "D", r"$|\mathrm{E} f_N - \bar f|^2$")
         first = np.flatnonzero(seen)[0]
         start = 1.8 * dataset["law_bias_mean"].values[first]
-        _guide(ax, counts[first:], start, -2.0, "expected: slope $-2$")
+        guide(ax, counts[first:], start, -2.0, "expected: slope $-2$")
     if not seen.all():
         bound = {"color": PURPLE, "fillstyle": "none", "label": "upper bound"}
         ax.plot(counts[~seen], high[~seen], "v", **bound)
-    _count_axis(ax, counts)
+    count_axis(ax, counts)
     log_scale(ax, "y")
     ax.set_ylabel("squared bias of the law")
     legend_beside(ax)
@@ -117,7 +117,7 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     time, counts = dataset["time"].values, dataset["particles"].values
     for shift, (count, colour, marker) in zip(
-        np.linspace(-0.5, 0.5, len(counts)), _by_count(counts), strict=True
+        np.linspace(-0.5, 0.5, len(counts)), by_count(counts), strict=True
     ):
         at = dataset.sel(particles=count)
         mean, low, high = (
@@ -158,8 +158,8 @@ def plot_raw_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     p = int(dataset.attrs["n_parameters"])
     start = dataset["sampling_floor_mean"].values[0]
     if p > 4:
-        _guide(ax, counts, start, -2.0 / p, rf"independent: slope $-2/{p}$")
-    _guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
+        guide(ax, counts, start, -2.0 / p, rf"independent: slope $-2/{p}$")
+    guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
     ax.set_ylabel(r"raw $W_2^2$ at the last time")
     legend_below(ax)
     return ax
@@ -184,7 +184,7 @@ def plot_law_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     counts = dataset["particles"].values
     _beside_floor(ax, dataset, "law_w2", "law_floor")
     start = 1.5 * dataset["law_w2_mean"].values[0]
-    _guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
+    guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
     ax.set_ylabel(r"$W_2^2$ to the limit law, last time")
     legend_below(ax)
     return ax
@@ -198,9 +198,9 @@ def _beside_floor(ax: Axes, dataset: xr.Dataset, metric: str, floor: str) -> Non
         (floor, "sampling floor", BLACK, "s", 0.98),
     ):
         fit = dataset[f"{name}_fit"]
-        _bars(ax, dataset, name, colour, marker, f"{label}: {_slope_text(fit)}", shift)
+        _bars(ax, dataset, name, colour, marker, f"{label}: {slope_text(fit)}", shift)
         ax.plot(counts, fit.values, color=colour, linewidth=1.0)
-    _count_axis(ax, counts)
+    count_axis(ax, counts)
     log_scale(ax, "y")
 
 
@@ -221,7 +221,7 @@ def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     time, counts = dataset["time"].values, dataset["particles"].values
-    for count, colour, marker in _by_count(counts):
+    for count, colour, marker in by_count(counts):
         at = dataset.sel(particles=count)
         low, high = at["loss_low"].values, at["loss_high"].values
         ax.fill_between(time, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -235,7 +235,7 @@ def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _slope_text(fit: xr.DataArray) -> str:
+def slope_text(fit: xr.DataArray) -> str:
     """Return the slope of a fitted line with its interval."""
     slope, low, high = (fit.attrs[name] for name in ("slope", "slope_low", "slope_high"))
     return f"{slope:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
@@ -262,7 +262,7 @@ def _bars(
     )
 
 
-def _guide(
+def guide(
     ax: Axes, counts: np.ndarray, start: float, slope: float, label: str, style: str = "--"
 ) -> None:
     """Draw a line of a given slope from the smallest N on."""
@@ -270,7 +270,7 @@ def _guide(
     ax.plot(counts, line, style, color="0.45", linewidth=1.0, label=label)
 
 
-def _by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
+def by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
     """Give each N a colour, from light to dark, and a marker."""
     from matplotlib import colormaps
 
@@ -282,7 +282,7 @@ def _by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
     ]
 
 
-def _count_axis(ax: Axes, counts: np.ndarray) -> None:
+def count_axis(ax: Axes, counts: np.ndarray) -> None:
     """Make a logarithmic axis of particle counts with the counts as ticks."""
     from matplotlib.ticker import NullLocator
 

@@ -44,12 +44,16 @@ STUDIES: dict[str, Entry] = {
     "errors": Entry(
         "meanfield.studies.errors", "Split the error of a trained network into its causes."
     ),
+    "atoms": Entry(
+        "meanfield.studies.atoms", "Find the few atoms that carry trained networks, and certify."
+    ),
     "recovery": Entry(
         "meanfield.studies.recovery", "Count how often networks give their teacher's atoms back."
     ),
     "bench": Entry("meanfield.studies.bench", "Time the particle step against other libraries."),
     "ensembles": Entry(
-        "meanfield.studies.ensembles", "Measure the bias of small networks, and what averaging them can do."
+        "meanfield.studies.ensembles",
+        "Measure the bias of small networks, and what averaging them can do.",
     ),
 }
 

@@ -166,13 +166,17 @@ def agrees(number: Mapping[str, Any]) -> bool | None:
     return low <= number["expected"] <= high
 
 
+def verdict(number: Mapping[str, Any]) -> str:
+    """Return the comparison with what is expected in a word or two."""
+    return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
+
+
 def _row(label: str, number: Mapping[str, Any]) -> list[str]:
     expected = "–" if number["expected"] is None else f"{number['expected']:.0f}".replace("-", "−")
-    verdict = {True: "as expected", False: "differs", None: "–"}[agrees(number)]
     interval = format_interval(number)
     if not interval and number["value"] is not None:
         interval = "needs more replicas"
-    return [label, format_value(number), interval or "–", expected, verdict]
+    return [label, format_value(number), interval or "–", expected, verdict(number)]
 
 
 def _reference(dataset: xr.Dataset) -> str:
