@@ -7,7 +7,6 @@ series also has its own marker or line style. Matplotlib is loaded with the firs
 
 from __future__ import annotations
 
-from meanfield.plots.bench import plot_roofline, plot_scaling, plot_times
 from meanfield.plots.atoms import (
     plot_atoms,
     plot_cooling,
@@ -15,6 +14,7 @@ from meanfield.plots.atoms import (
     plot_residual,
     plot_tiles,
 )
+from meanfield.plots.bench import plot_roofline, plot_scaling, plot_times
 from meanfield.plots.chaos import (
     plot_chaos_loss,
     plot_constants,

@@ -1,0 +1,277 @@
+"""Figures of the study `atoms`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.style import BLUE, ORANGE, SKY, VERMILION, axes, legend_beside, log_scale
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+LEAST = 1e-8
+
+
+def plot_residual(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw what the best dictionary of each size leaves, and the size that is chosen.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `atoms`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    last = dataset.isel(look=-1)
+    sizes = dataset["size"].values
+    for i in range(dataset.sizes["replica"]):
+        residual = np.maximum(last["residual"].values[i], LEAST)
+        known = np.isfinite(residual)
+        label = "network" if i == 0 else None
+        ax.plot(sizes[known], residual[known], ".-", color=SKY, linewidth=0.8, label=label)
+        chosen = int(last["n_atoms"].values[i])
+        ax.plot(
+            chosen,
+            residual[chosen],
+            "o",
+            color=BLUE,
+            markerfacecolor="none",
+            markersize=8,
+            label="chosen" if i == 0 else None,
+        )
+    ax.axvline(
+        dataset.attrs["modal"], color=VERMILION, linestyle="--", linewidth=0.9, label="$S^*$"
+    )
+    log_scale(ax, "y")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("number of atoms $S$")
+    ax.set_ylabel("relative residual")
+    legend_beside(ax)
+    return ax
+
+
+def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw neurons and atoms modulo symmetry in a plane.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `atoms`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    d, basis = dataset.sizes["feature"], dataset["axes"].values
+    reference = int(dataset.attrs["reference"])
+    place = _in_plane(dataset["particle_w"].values[reference], basis)
+    if d == 1:
+        place = np.column_stack([place[:, 0], dataset["particle_b"].values[reference]])
+    size = dataset["particle_size"].values[reference]
+    shown = np.isfinite(place).all(axis=1)
+    scale = 40 / max(np.sort(size)[-max(1, len(size) // 20)], 1e-300)
+    ax.scatter(
+        *place[shown].T,
+        s=np.clip(scale * size[shown], 1.0, 60.0),
+        color="0.45",
+        alpha=0.5,
+        linewidths=0,
+        label="neuron",
+        zorder=2,
+    )
+    last = dataset.isel(look=-1)
+    atoms, signs = [], []
+    for i in range(dataset.sizes["replica"]):
+        w = last["w"].values[i]
+        kept = np.isfinite(w).all(axis=1)
+        at = _in_plane(w[kept], basis)
+        if d == 1:
+            at = np.column_stack([at[:, 0], last["b"].values[i][kept]])
+        atoms.append(at)
+        c = last["c"].values[i][kept]
+        signs.append(c[:, 0] > 0 if c.shape[1] == 1 else np.ones(len(c), dtype=bool))
+    at, sign = np.concatenate(atoms), np.concatenate(signs)
+    one = last["c"].shape[-1] == 1
+    for positive, colour, label in ((True, BLUE, "atom, $c > 0$"), (False, VERMILION, "$c < 0$")):
+        chosen = sign == positive
+        if chosen.any():
+            ax.plot(
+                *at[chosen].T,
+                "o",
+                color=colour,
+                markerfacecolor="none",
+                markersize=9,
+                label=label if one else "atom",
+                zorder=3,
+            )
+    if d == 1:
+        ax.set_xlabel("input weight $w$")
+        ax.set_ylabel("bias $b$")
+    else:
+        # A few neurons far out, which contribute nothing, must not shrink the rest.
+        carried = shown & (size > 0.02 * size.max())
+        reach = 1.15 * max(np.linalg.norm(np.vstack([at, place[carried]]), axis=1).max(), 1e-6)
+        _rays(ax, reach)
+        ax.set_xlim(-0.05 * reach, reach)
+        ax.set_ylim(-reach, reach)
+        ax.set_aspect("equal")
+        names = ("first", "second") if d > 2 else ("$w_1$", "$w_2$")
+        ax.set_xlabel(names[0] if d == 2 else "weight along the first direction")
+        ax.set_ylabel(names[1] if d == 2 else "weight along the second direction")
+    legend_beside(ax)
+    return ax
+
+
+def _in_plane(w: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Project weights (m, d) into the half plane where the first entry is positive."""
+    place = w @ basis.T
+    return np.where(place[:, :1] < 0, -place, place)
+
+
+def _rays(ax: Axes, reach: float) -> None:
+    """Draw the grid of a polar plot over the right half plane."""
+    for degrees in range(-90, 91, 30):
+        x, y = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        ax.plot([0, 2 * reach * x], [0, 2 * reach * y], color="0.85", linewidth=0.6, zorder=0)
+    turn = np.radians(np.linspace(-90, 90, 91))
+    for radius in np.arange(1, 5) * _round(reach / 4):
+        circle = radius * np.cos(turn), radius * np.sin(turn)
+        ax.plot(*circle, color="0.85", linewidth=0.6, zorder=0)
+
+
+def _round(value: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, near `value`."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return power * max((1, 2, 5), key=lambda m: m * (m * power <= 1.2 * value))
+
+
+def plot_tiles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the input weights of the reference network's atoms as images.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `atoms` on images.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    height, width = (int(n) for n in dataset.attrs["image"])
+    last = dataset.isel(look=-1, replica=int(dataset.attrs["reference"]))
+    n = int(last["n_atoms"])
+    columns = min(n, 6)
+    rows = -(-n // columns)
+    w, c, mass = (last[name].values for name in ("w", "c", "mass"))
+    largest = np.nanmax(np.abs(w))
+    gap, top = 1, 3
+    for i in range(n):
+        left, up = (i % columns) * (width + gap), -(i // columns) * (height + top)
+        picture = ax.imshow(
+            w[i].reshape(height, width),
+            cmap="PuOr_r",
+            vmin=-largest,
+            vmax=largest,
+            extent=(left, left + width, up - height, up),
+        )
+        value = f"c = {c[i, 0]:.2g}" if c.shape[1] == 1 else f"|c| = {np.linalg.norm(c[i]):.2g}"
+        text = f"{i + 1}: {value}, {100 * mass[i]:.0f}%"
+        ax.text(left + width / 2, up + 0.4, text, ha="center", va="bottom", fontsize=8)
+    ax.set_xlim(-0.5, columns * (width + gap) - gap + 0.5)
+    ax.set_ylim(-rows * (height + top) + top - 0.5, top)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("column of pixels")
+    ax.set_ylabel("row of pixels")
+    ax.figure.colorbar(picture, ax=ax, label="input weight", shrink=0.8)
+    return ax
+
+
+def plot_mass(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the share of neurons that belong to each atom.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `atoms`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    mass = 100 * dataset["matched_mass"].values
+    x = np.arange(1, mass.shape[1] + 1)
+    ax.bar(x, np.nanmean(mass, axis=0), width=0.6, color=SKY, label="mean")
+    spread = np.linspace(-0.2, 0.2, len(mass)) if len(mass) > 1 else np.zeros(1)
+    for i, row in enumerate(mass):
+        ax.plot(x + spread[i], row, "o", color=BLUE, markersize=3, label=None if i else "network")
+    ax.set_xticks(x)
+    ax.set_ylim(0, max(5.0, 1.1 * np.nanmax(mass)))
+    ax.set_xlabel("atom")
+    ax.set_ylabel("share of the neurons (%)")
+    legend_beside(ax)
+    return ax
+
+
+def plot_cooling(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the number of atoms against the temperature, which falls to the right.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `atoms`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    temperature = dataset["temperature"].values
+    number, sure = dataset["n_atoms"].values, dataset["confident"].values == 1
+    n = len(number)
+    shift = 0.5 * (np.arange(n) - (n - 1) / 2) / max(n, 4)
+    for i in range(n):
+        x = np.arange(len(temperature)) + shift[i]
+        ax.plot(x, number[i], "-", color="0.8", linewidth=0.7, zorder=0)
+        for chosen, face, label in ((sure[i], BLUE, "reliable"), (~sure[i], "white", "in doubt")):
+            ax.plot(
+                x[chosen],
+                number[i][chosen],
+                "o",
+                color=BLUE if face == BLUE else ORANGE,
+                markerfacecolor=face,
+                linestyle="none",
+                label=None if i else label,
+            )
+    ax.set_xticks(range(len(temperature)), [f"{value:.1e}" for value in temperature])
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.set_ylim(-0.3, number.max() + 0.7)
+    ax.set_xlabel("temperature $\\tau$")
+    ax.set_ylabel("number of atoms found")
+    legend_beside(ax)
+    return ax
