@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ class DaskExecutor:
             key = f"{call.unit.key}-{uuid4().hex}"
             futures[self._client.submit(_work, call, __version__, key=key)] = call
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self._client.loop):
                 arrays, seconds = future.result()
                 call = futures.pop(future)
                 advance(call, 1.0)
@@ -77,20 +77,11 @@ def _work(call: Call, version: str) -> tuple[dict[str, np.ndarray], float]:
             f"A worker has meanfield {__version__}, and the study runs under {version}; install "
             "the same version everywhere."
         )
-    unit = replace(call.unit, arguments=_own(call.unit.arguments))
-    inputs = {name: _own(arrays) for name, arrays in call.inputs.items()}
-    # Without a file system in common the unit keeps no progress of its own.
-    checkpoint = call.checkpoint if Path(call.checkpoint).parent.is_dir() else None
-    done = Call(unit, inputs, checkpoint)()
+    if not Path(call.checkpoint).parent.is_dir():
+        # Without a file system in common the unit keeps no progress of its own.
+        call = replace(call, checkpoint=None)
+    done = call()
     return done.arrays, done.seconds
-
-
-def _own(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy arrays: those that come over the network are read-only and may lie anywhere."""
-    return {
-        name: np.array(value) if isinstance(value, np.ndarray) else value
-        for name, value in values.items()
-    }
 
 
 @contextmanager
@@ -114,7 +105,9 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskEx
         else:
             address = scheduler
         try:
-            client = stack.enter_context(Client(address, timeout=_SECONDS_TO_CONNECT))
+            client = stack.enter_context(
+                Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
+            )
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"No Dask scheduler answers at {scheduler!r} ({error}); start one with "

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from meanfield.errors import ConfigError, suggest
 from meanfield.progress import Progress
@@ -34,10 +36,20 @@ class Call:
     def __call__(self, progress: Progress | None = None) -> Done:
         """Do the work here and now."""
         begin = time.perf_counter()
+        arguments = _own(self.unit.arguments)
+        inputs = {name: _own(arrays) for name, arrays in self.inputs.items()}
         arrays = self.unit.function(
-            **self.unit.arguments, **self.inputs, checkpoint=self.checkpoint, progress=progress
+            **arguments, **inputs, checkpoint=self.checkpoint, progress=progress
         )
         return Done(self, arrays, time.perf_counter() - begin)
+
+
+def _own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy arrays: other units share them, and those from a network are read-only."""
+    return {
+        name: np.array(value) if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }
 
 
 @dataclass(frozen=True)
