@@ -39,9 +39,13 @@ class Data(NamedTuple):
 class Law(NamedTuple):
     """The update's factors and the counters of its noise."""
 
-    decay: np.ndarray
-    gain: np.ndarray
-    noise: np.ndarray  # (n_steps, C)
+    decay: np.ndarray  # (n_steps, C)
+    gain: np.ndarray  # (n_steps, C)
+    noise: np.ndarray  # (n_steps, J, C)
+    drift: np.ndarray  # (n_steps, C), or empty without velocities
+    l2: np.ndarray  # (C,), for velocities
+    stride: int  # increment j of step t has number stride * t + shift + j
+    shift: int
     seed: np.uint64
     first_step: int
     first_replica: int
@@ -62,7 +66,7 @@ class Sigma(NamedTuple):
 class Scratch(NamedTuple):
     """Memory of one thread; everything holds whole blocks."""
 
-    theta: np.ndarray  # (C, 64) of the block at hand
+    theta: np.ndarray  # (rows, 64) of the block at hand
     grad: np.ndarray  # (k + columns, 64), its gradient
     tile: np.ndarray  # (ROWS, 64), pre-activations, activations, then pulls
     sums: np.ndarray  # (n k, lanes / 4), predictions of the chunk at hand
@@ -199,22 +203,33 @@ def update_block(scratch, law, t, block, replica):
     kind = theta.dtype.type
     step = lanes(theta)
     watch = zeros(theta)
-    for c in range(law.decay.size):
-        decay, gain, amplitude = law.decay[c], law.gain[c], law.noise[t, c]
-        if amplitude != 0.0:
-            amplitude /= math.sqrt(law.substeps)
-        fine = law.substeps * (law.first_step + t)
+    C = law.decay.shape[1]
+    kinetic = law.drift.size > 0
+    for c in range(C):
+        decay, gain = law.decay[t, c], law.gain[t, c]
+        at = (C + c if kinetic else c) * BLOCK  # velocities come after the positions
+        if kinetic and gain != 0.0:
+            for g in range(c * BLOCK, (c + 1) * BLOCK, step):
+                store(grad, g, fma(load(theta, g), kind(law.l2[c]), load(grad, g)))
         for g in range(0, BLOCK, step):
-            moved = kind(decay) * load(theta, c * BLOCK + g)
+            moved = kind(decay) * load(theta, at + g)
             if gain != 0.0:
                 moved = fma(load(grad, c * BLOCK + g), kind(-gain), moved)
-            store(theta, c * BLOCK + g, moved)
-        if amplitude != 0.0:
-            for m in range(law.substeps):
-                block_gaussians(normals, block, c, 0, fine + m, replica, law.seed)
-                for g in range(0, BLOCK, step):
-                    moved = fma(load(normals, g), kind(amplitude), load(theta, c * BLOCK + g))
-                    store(theta, c * BLOCK + g, moved)
+            store(theta, at + g, moved)
+        for j in range(law.noise.shape[1]):
+            amplitude = law.noise[t, j, c]
+            if amplitude != 0.0:
+                amplitude /= math.sqrt(law.substeps)
+                fine = law.substeps * (law.stride * (law.first_step + t) + law.shift + j)
+                for m in range(law.substeps):
+                    block_gaussians(normals, block, c, 0, fine + m, replica, law.seed)
+                    for g in range(0, BLOCK, step):
+                        moved = fma(load(normals, g), kind(amplitude), load(theta, at + g))
+                        store(theta, at + g, moved)
+        if kinetic:
+            for g in range(c * BLOCK, (c + 1) * BLOCK, step):
+                velocity = load(theta, C * BLOCK + g)
+                store(theta, g, fma(velocity, kind(law.drift[t, c]), load(theta, g)))
         for g in range(0, BLOCK, step):
             watch = fma(load(theta, c * BLOCK + g), 0.0, watch)
     return total(watch)

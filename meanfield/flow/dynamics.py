@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.flow import kernels
+from meanfield.flow import kernels, noise
+from meanfield.flow.batches import Minibatch, draw_batch
 from meanfield.flow.checkpoint import fingerprint
-from meanfield.flow.integrators import Coefficients, Integrator, step_coefficients
+from meanfield.flow.integrators import (
+    Coefficients,
+    Integrator,
+    coordinate_l2,
+    step_coefficients,
+    trained_coordinates,
+)
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -38,8 +45,8 @@ class Dynamics:
         Data, network, loss, regularisation.
     integrator : Integrator
         Time integrator.
-    step_size : float
-        Step size η.
+    step_size : float or ndarray, shape (n_steps,)
+        Step size η, or that of each step.
     temperatures : ndarray, shape (n_steps,)
         Temperature τ_t of each step.
     seed : int
@@ -54,11 +61,18 @@ class Dynamics:
         ``"float64"`` or ``"float32"``.
     weights : ndarray, shape (n,), or None
         Weight of each datum in the loss, of mean 1; None weighs all alike.
+    minibatch : Minibatch or None
+        How the gradient is estimated; None for all data.
+
+    Notes
+    -----
+    A *state* is an array (R, rows, N): C rows of positions, C of velocities if the integrator has
+    them, C of the anchor if the minibatches have one.
     """
 
     problem: Problem
     integrator: Integrator
-    step_size: float
+    step_size: float | NDArray[np.float64]
     temperatures: NDArray[np.float64]
     seed: int
     first_replica: int = 0
@@ -66,6 +80,7 @@ class Dynamics:
     drive: NDArray[np.float64] | None = None
     dtype: str = "float64"
     weights: NDArray[np.float64] | None = None
+    minibatch: Minibatch | None = None
 
     @property
     def n_steps(self) -> int:
@@ -76,9 +91,54 @@ class Dynamics:
     def _inputs(self) -> Array:
         return self.problem.X.astype(self.dtype)
 
+    @property
+    def step_sizes(self) -> NDArray[np.float64]:
+        """Step size η_t of each step, shape (n_steps,)."""
+        return np.broadcast_to(np.asarray(self.step_size, dtype=float), self.n_steps)
+
     @cached_property
-    def _coefficients(self) -> Coefficients:
-        return step_coefficients(self.problem, self.integrator, self.step_size, self.temperatures)
+    def _l2(self) -> Array:
+        return coordinate_l2(self.problem)
+
+    @property
+    def _has_anchor(self) -> bool:
+        return self.minibatch is not None and self.minibatch.anchor_period is not None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of a state."""
+        return self.problem.n_coordinates * (1 + self.integrator.has_velocity + self._has_anchor)
+
+    def start(self, positions: Array) -> Array:
+        """Return the state at step 0: velocities are drawn from their Gibbs law N(0, τ_0).
+
+        Parameters
+        ----------
+        positions : ndarray, shape (R, C, N)
+            The particles.
+
+        Returns
+        -------
+        ndarray, shape (R, rows, N)
+            The state.
+        """
+        C, parts = self.problem.n_coordinates, [positions]
+        if self.integrator.has_velocity:
+            spread = np.sqrt(self.temperatures[0]) if self.n_steps else 0.0
+            scale = (spread * trained_coordinates(self.problem))[:, None]
+            replicas = range(self.first_replica, self.first_replica + len(positions))
+            normals = [
+                noise.gaussian(self.seed, r, 1, positions.shape[2], C, stream=noise.INITIAL)
+                for r in replicas
+            ]
+            parts.append((scale * np.array(normals)).astype(self.dtype))
+        if self._has_anchor:
+            parts.append(positions)
+        return np.concatenate(parts, axis=1) if len(parts) > 1 else positions
+
+    def positions(self, state: Array) -> Array:
+        """Return the particles of a state, shape (R, C, N)."""
+        return np.ascontiguousarray(state[:, : self.problem.n_coordinates])
 
     def fingerprint(self, start: Array, save_at: NDArray[np.int64]) -> str:
         """Return a digest of everything that the saved states depend on."""
@@ -93,23 +153,26 @@ class Dynamics:
             self.first_replica,
             self.substeps,
             self.drive,
+            self.minibatch,
             start,
             save_at,
         )
 
-    def predictions(self, theta: Array) -> Array:
-        """Return f on the training inputs, float64 of shape (R, n, k), for a state (R, C, N)."""
+    def predictions(self, state: Array) -> Array:
+        """Return f on the training inputs, float64 of shape (R, n, k), for a state."""
         problem = self.problem
-        return kernels.forward(theta, self._inputs, problem.activation.code, problem.n_outputs)
+        return kernels.forward(
+            self.positions(state), self._inputs, problem.activation.code, problem.n_outputs
+        )
 
     def advance(
-        self, theta: Array, first_step: int, last_step: int, predictions: Array | None = None
+        self, state: Array, first_step: int, last_step: int, predictions: Array | None = None
     ) -> None:
-        """Advance `theta` in place from `first_step` to `last_step`.
+        """Advance `state` in place from `first_step` to `last_step`.
 
         Parameters
         ----------
-        theta : ndarray, shape (R, C, N)
+        state : ndarray, shape (R, rows, N)
             State at `first_step`; afterwards the state at `last_step`.
         first_step, last_step : int
             Step numbers.
@@ -121,24 +184,84 @@ class Dynamics:
         Diverged
             A prediction or a particle stopped being finite.
         """
-        steps = slice(first_step, last_step)
-        coefficients = self._coefficients
-        step, replica = kernels.advance(
-            theta,
-            self._inputs,
-            self.problem.targets,
+        step = step_coefficients(
+            self.problem, self.integrator, self.step_sizes, self.temperatures, first_step, last_step
+        )
+        if self.minibatch is None:
+            self._call(state, slice(None), first_step, step, predictions_out=predictions)
+            return
+        for r in range(len(state)):
+            self._advance_in_batches(
+                state[r : r + 1],
+                r,
+                first_step,
+                step,
+                None if predictions is None else predictions[r],
+            )
+
+    def _call(
+        self, state: Array, data: Any, first_step: int, step: Coefficients, r: int = 0, **more: Any
+    ) -> None:
+        """Make steps of some replicas, `r` the first of them, on some of the data."""
+        steps = slice(first_step, first_step + len(step.noise))
+        lost, replica = kernels.advance(
+            state,
+            self._inputs[data],
+            self.problem.targets[data],
             first_step=first_step,
             seed=self.seed,
-            replica0=self.first_replica,
-            decay=coefficients.decay,
-            gain=coefficients.gain,
-            noise=coefficients.noise[steps],
+            replica0=self.first_replica + r,
+            decay=step.decay,
+            gain=step.gain,
+            noise=step.noise,
+            drift=step.drift,
+            l2=self._l2,
+            stride=self.integrator.stride,
+            shift=self.integrator.shift,
             activation=self.problem.activation.code,
             loss=self.problem.loss.code,
-            drive=None if self.drive is None else self.drive[steps],
-            weights=self.weights,
-            predictions_out=predictions,
+            drive=None if self.drive is None else self.drive[steps, data],
+            weights=None if self.weights is None else self.weights[data],
             substeps=self.substeps,
+            **more,
         )
-        if step >= 0:
-            raise Diverged(step, replica - self.first_replica)
+        if lost >= 0:
+            raise Diverged(lost, replica - self.first_replica)
+
+    def _gradient(self, positions: Array, r: int, t: int, data: Any = slice(None)) -> Array:
+        """Return the gradient of the data part for one replica, shape (1, C, N)."""
+        C = self.problem.n_coordinates
+        gradient, zero = positions.copy(), np.zeros((1, C))
+        # A step of decay 0, gain −1 and no noise.
+        gain = np.where(trained_coordinates(self.problem), -1.0, 0.0)[None]
+        self._call(gradient, data, t, Coefficients(zero, gain, zero[:, None]), r)
+        return gradient
+
+    def _advance_in_batches(
+        self, state: Array, r: int, first_step: int, steps: Coefficients, predictions: Array | None
+    ) -> None:
+        """Advance one replica, a batch at a time."""
+        assert self.minibatch is not None
+        size, period = self.minibatch.size, self.minibatch.anchor_period
+        C, n = self.problem.n_coordinates, self.problem.n_data
+        anchor, full = state[:, -C:], None
+        for i in range(len(steps.noise)):
+            t, step = first_step + i, steps.at(i)
+            if predictions is not None:
+                predictions[i] = self.predictions(state)[0]
+            batch = draw_batch(self.seed, self.first_replica + r, t, n, size)
+            correction = None
+            if period is not None:
+                if t % period == 0:
+                    anchor[:] = state[:, :C]
+                if full is None or t % period == 0:
+                    full = self._gradient(anchor, r, t)
+                correction = full - self._gradient(anchor, r, t, batch)
+            self._call(state, batch, t, step, r)
+            if correction is not None:
+                kick = (step.gain[0][:, None] * correction).astype(state.dtype)
+                if step.drift is None:
+                    state[:, :C] -= kick
+                else:
+                    state[:, C : 2 * C] -= kick
+                    state[:, :C] -= (step.drift[0][:, None] * kick).astype(state.dtype)

@@ -6,10 +6,15 @@ next ``d`` the inner weights ``w``, and the last one the bias ``b`` when there i
 
 One step, with ``g_c`` the gradient of the data part ``(1/n) Σ_j ⟨r_j, a⟩ σ(⟨w, x_j⟩ + b)``::
 
-    θ_c ← decay_c θ_c − gain_c g_c + noise_{t,c} ξ_{t,c}
+    θ_c ← decay_{t,c} θ_c − gain_{t,c} g_c + Σ_j noise_{t,j,c} ζ_{t,j,c}
 
-so that one kernel serves Euler–Maruyama and exponential Euler alike. ``gain_c = 0`` and
-``noise_{:,c} = 0`` with ``decay_c = 1`` freeze a coordinate.
+or, with velocities in rows ``C .. 2C-1``::
+
+    v_c ← decay_{t,c} v_c − gain_{t,c} (g_c + λ_c θ_c) + Σ_j noise_{t,j,c} ζ_{t,j,c}
+    θ_c ← θ_c + drift_{t,c} v_c
+
+so that one kernel serves every integrator (`meanfield.flow.integrators`). ``gain_c = 0`` and
+``noise_c = 0`` with ``decay_c = 1`` freeze a coordinate.
 
 How it runs. Particles go in *blocks* of 64, blocks in *chunks* whose number depends on N alone.
 A thread passes over its chunks once per step: for each block the gradient at the residuals of the
@@ -178,7 +183,7 @@ def advance_team(
 # Shell --------------------------------------------------------------------------------------------
 
 _STAMP = Stamp()
-_NO_NOISE = np.empty((0, 0))
+_NONE = np.empty((0, 0))
 # Bytes of kept activations per thread: what memory gives back sooner than arithmetic.
 _KEEP_BYTES = 1 << 24
 _KEEP_BYTES_WIDE = 1 << 28  # with wide inputs even main memory is faster than computing them again
@@ -283,6 +288,10 @@ def advance(
     noise: np.ndarray,
     activation: int,
     loss: int,
+    drift: np.ndarray | None = None,
+    l2: np.ndarray | None = None,
+    stride: int = 1,
+    shift: int = 0,
     drive: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     predictions_out: np.ndarray | None = None,
@@ -293,14 +302,19 @@ def advance(
     Parameters
     ----------
     theta
-        (R, C, N), float32 or float64, C-contiguous: the particles, changed in place.
+        (R, C, N), float32 or float64, C-contiguous: the particles, changed in place. Rows after
+        the first C hold the velocities; rows that no integrator knows are left alone.
     X, targets
         (n, d) inputs and (n, k) targets.
     first_step, seed, replica0
         Absolute number of the first step, the seed, and the replica number of ``theta[0]``: with
         the particle and the coordinate they determine the noise.
     decay, gain, noise
-        (C,), (C,) and (n_steps, C): the update's factors, per coordinate.
+        (n_steps, C) or (C,), the same, and (n_steps, C) or (n_steps, J, C): the update's factors.
+    drift, l2
+        (n_steps, C) and (C,): factors of the kinetic update, or None.
+    stride, shift
+        Increment j of step t has number ``stride * t + shift + j``.
     activation, loss
         Codes, as in ``ACTIVATIONS`` and in ``meanfield.problem.losses``.
     drive
@@ -318,12 +332,18 @@ def advance(
         ``(step, replica)`` of the first state that is not finite (``step`` counts states: the
         state before step ``s`` has number ``s``), or ``(-1, -1)``.
     """
-    decay, gain, noise = (np.ascontiguousarray(a, np.float64) for a in (decay, gain, noise))
-    R, C, _ = theta.shape
-    k = targets.shape[1]
+    noise = np.ascontiguousarray(noise, np.float64)
+    noise = noise[:, None] if noise.ndim == 2 else noise
+    R, k, C = len(theta), targets.shape[1], noise.shape[2]
+    shape = (len(noise), C)
+    decay, gain = (
+        np.ascontiguousarray(np.broadcast_to(a, shape), np.float64) for a in (decay, gain)
+    )
+    drift = np.empty((0, 0)) if drift is None else np.ascontiguousarray(drift, np.float64)
+    l2 = np.zeros(C) if l2 is None else np.ascontiguousarray(l2, np.float64)
     law = Law(
-        decay, gain, noise, np.uint64(seed), first_step, replica0, substeps, loss,
-        bool(gain[:k].any()), bool(gain[k:].any()),
+        decay, gain, noise, drift, l2, stride, shift, np.uint64(seed), first_step, replica0,
+        substeps, loss, bool(gain[:, :k].any()), bool(gain[:, k:].any()),
     )  # fmt: skip
     predictions = np.empty((0, 0, 0))
     if predictions_out is not None:
@@ -341,8 +361,10 @@ def advance(
 def forward(theta: np.ndarray, X: np.ndarray, activation: int, n_outputs: int) -> np.ndarray:
     """Predictions (R, n, k), float64: the mean over particles of ``a σ(⟨w, x⟩ + b)``."""
     R, C, _ = theta.shape
-    none = np.zeros(C)
-    law = Law(none, none, _NO_NOISE, np.uint64(0), 0, 0, 1, 0, False, False)
+    law = Law(
+        _NONE, _NONE, _NONE[:, None], _NONE, _NONE[0:0].reshape(-1), 1, 0, np.uint64(0), 0, 0, 1,
+        0, False, False,
+    )  # fmt: skip
     out = np.empty((R, len(X), n_outputs))
     for start in range(0, len(X), _FORWARD_ROWS):
         rows = X[start : start + _FORWARD_ROWS]

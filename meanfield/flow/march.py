@@ -35,7 +35,7 @@ def march(
     dynamics : Dynamics
         The run.
     start : ndarray, shape (R, C, N)
-        State at step 0; left as it is.
+        Particles at step 0; left as they are.
     save_at : ndarray of int, shape (T,)
         Ascending steps in ``0..n_steps``.
     path : ndarray, shape (R, n_steps + 1, n, k), optional
@@ -48,7 +48,7 @@ def march(
     Returns
     -------
     list of ndarray, shape (R, C, N)
-        One state per saved step.
+        The particles at each saved step.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def march(
     CheckpointError
         The checkpoint is damaged or belongs to another run.
     """
-    theta, step, states = start.copy(), 0, []
+    theta, step, states = np.array(dynamics.start(start)), 0, []
     resumed = checkpoint.load()
     if resumed is not None:
         arrays, meta = resumed
@@ -66,14 +66,14 @@ def march(
             path[:, :step] = arrays["path"]
 
     def save(step: int) -> None:
-        arrays = {"theta": theta, "states": np.array(states).reshape(-1, *theta.shape)}
+        arrays = {"theta": theta, "states": np.array(states).reshape(-1, *start.shape)}
         if path is not None:
             arrays["path"] = path[:, :step]
         checkpoint.save(arrays, {"step": step})
 
     for first, last in _calls(step, dynamics.n_steps, save_at):
         if len(states) < len(save_at) and save_at[len(states)] == first:
-            states.append(theta.copy())
+            states.append(dynamics.positions(theta).copy())
         try:
             dynamics.advance(theta, first, last, None if path is None else path[:, first:last])
         except Diverged as diverged:
@@ -83,7 +83,7 @@ def march(
         if progress is not None:
             progress(last, dynamics.n_steps)
     if len(states) < len(save_at):
-        states.append(theta.copy())
+        states.append(dynamics.positions(theta).copy())
     if path is not None:
         path[:, -1] = dynamics.predictions(theta)
     save(dynamics.n_steps)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.flow.particles import Particles
+from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,8 +34,8 @@ class Run:
         The particles at each saved step.
     predictions : ndarray, shape (R, T, n) or (R, T, n, k)
         Network outputs on the training inputs at each saved step.
-    step_size : float
-        Step size η; step s is time ``s * step_size``.
+    step_size : float or ndarray, shape (n_steps,)
+        Step size η, or that of every step if it follows a schedule.
     seed : int
         Seed of the noise and of the initial law.
     info : dict
@@ -45,7 +46,7 @@ class Run:
     steps: NDArray[np.int64]
     trajectory: tuple[Particles, ...]
     predictions: Array
-    step_size: float
+    step_size: float | NDArray[np.float64]
     seed: int
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -56,8 +57,8 @@ class Run:
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """Time ``step * step_size`` of each saved step, shape (T,)."""
-        return self.steps * self.step_size
+        """Time of each saved step, the sum of the step sizes before it, shape (T,)."""
+        return elapsed(self.step_size, self.steps)
 
     @property
     def loss(self) -> NDArray[np.float64]:
@@ -153,7 +154,7 @@ class Run:
     def __repr__(self) -> str:
         return (
             f"Run({self.particles!r}, steps={self.steps[0]}..{self.steps[-1]} "
-            f"({len(self.steps)} saved), step_size={self.step_size:g}, "
+            f"({len(self.steps)} saved), time={self.times[-1]:g}, "
             f"loss={float(np.mean(self.loss[:, -1])):.4g})"
         )
 

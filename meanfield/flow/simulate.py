@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
+from meanfield.flow.batches import as_minibatch
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
@@ -17,7 +19,7 @@ from meanfield.flow.integrators import Integrator, get_integrator
 from meanfield.flow.march import Progress, march
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import Run
-from meanfield.schedule import Schedule, per_step
+from meanfield.schedule import Constant, Schedule, per_step
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -30,14 +32,14 @@ class Driver(Protocol):
     """A prediction path that knows what it was computed for."""
 
     problem: Problem
-    step_size: float
+    step_size: float | NDArray[np.float64]
     predictions: NDArray[np.float64]
 
 
 def simulate(
     problem: Problem,
     n_particles: int | None = None,
-    step_size: float = 0.1,
+    step_size: float | ArrayLike | Schedule = 0.1,
     n_steps: int = 1000,
     *,
     seed: int = 0,
@@ -48,6 +50,8 @@ def simulate(
     drive: ArrayLike | Driver | None = None,
     dtype: DTypeLike = "float64",
     temperature: ArrayLike | Schedule | None = None,
+    batch_size: int | None = None,
+    anchor_period: int | None = None,
     substeps: int = 1,
     first_replica: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -70,8 +74,9 @@ def simulate(
         Data, activation, loss, trained parameters, λ and τ.
     n_particles : int, optional
         Neurons per network N; 1024 by default, or as many as `init` has.
-    step_size : float, default: 0.1
-        Step size η in units of the mean-field time.
+    step_size : float, array_like of shape (n_steps,) or Schedule, default: 0.1
+        Step size η in units of the mean-field time, or that of every step, for example
+        ``mf.schedule.Geometric(0.5, 0.05)``.
     n_steps : int, default: 1000
         Number of steps.
     seed : int, default: 0
@@ -80,7 +85,10 @@ def simulate(
     n_replicas : int, optional
         Independent networks R, run together; 1 by default, or as many as `init` has.
     integrator : str, default: "euler"
-        ``"euler"`` or ``"exponential-euler"`` (exact in the λ part).
+        ``"euler"``; ``"exponential-euler"`` (exact in the λ part); ``"leimkuhler-matthews"``
+        (noise ½(ξ_t + ξ_{t+1}), stationary law of second order); ``"kinetic"`` (underdamped
+        Langevin dynamics by OBABO splitting, of second order too; ``"kinetic(0.5)"`` gives its
+        friction, else 1). Velocities start from their Gibbs law and are not shown.
     save_at : sequence of int, optional
         Steps whose particles are kept; the first and the last by default.
     init : str, InitialLaw or Particles, default: "gaussian"
@@ -94,6 +102,12 @@ def simulate(
     temperature : float, array_like of shape (n_steps,) or Schedule, optional
         Temperature τ_t of every step, for example ``mf.schedule.Geometric(0.1, 0.001)``; the
         problem's by default.
+    batch_size : int, optional
+        Number of data in each step's gradient, drawn without replacement; all by default. The
+        batch depends only on seed, replica and step.
+    anchor_period : int, optional
+        Reduce the variance of the batches by the full gradient at an anchor, renewed after this
+        many steps (SVRG).
     substeps : int, default: 1
         Each step takes the normalised sum of this many increments of the Brownian path: a run
         with ``(step_size=m*h, substeps=m)`` sees the same path as one with ``step_size=h``.
@@ -140,7 +154,7 @@ def simulate(
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
     n_replicas = checks.count("n_replicas", given[1] if n_replicas is None else n_replicas)
     steps = saved_steps(save_at, n_steps)
-    step_size = checks.positive("step_size", step_size)
+    step_size, _ = step_sizes(step_size, n_steps)
     dynamics = Dynamics(
         problem=problem,
         integrator=get_integrator(integrator),
@@ -150,12 +164,14 @@ def simulate(
         first_replica=checks.count("first_replica", first_replica, minimum=0),
         substeps=checks.count("substeps", substeps),
         drive=None if drive is None else _drive(problem, drive, step_size, n_steps),
+        minibatch=as_minibatch(batch_size, anchor_period, problem.n_data),
         dtype=checks.precision(dtype),
     )
     _check_counters(dynamics, n_particles, n_replicas)
-    # The state, its start, and every saved state.
-    size = n_replicas * problem.n_coordinates * n_particles * np.dtype(dynamics.dtype).itemsize
-    checks.memory((2 + len(steps)) * size, "lower n_particles, n_replicas or the saved steps")
+    # The state, its start, and the particles of every saved state.
+    size = n_replicas * n_particles * np.dtype(dynamics.dtype).itemsize
+    rows = 2 * dynamics.n_rows + len(steps) * problem.n_coordinates
+    checks.memory(rows * size, "lower n_particles, n_replicas or the saved steps")
     start = initial_state(dynamics, init, n_particles, n_replicas)
     states = march(
         dynamics,
@@ -165,12 +181,13 @@ def simulate(
         progress=progress,
     )
     predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)
+    minibatch = {} if dynamics.minibatch is None else asdict(dynamics.minibatch)
     return Run(
         problem=problem,
         steps=steps,
         trajectory=tuple(as_particles(problem, state) for state in states),
         predictions=predictions if problem.vector_output else predictions[..., 0],
-        step_size=dynamics.step_size,
+        step_size=step_size,
         seed=dynamics.seed,
         info={
             "integrator": dynamics.integrator.name,
@@ -178,6 +195,7 @@ def simulate(
             "first_replica": dynamics.first_replica,
             "substeps": dynamics.substeps,
             "driven": drive is not None,
+            **{f"minibatch_{key}": value for key, value in minibatch.items()},
             "init": "particles" if isinstance(init, Particles) else as_initial_law(init).info,
         },
     )
@@ -193,6 +211,34 @@ def saved_steps(save_at: Sequence[int] | None, n_steps: int) -> NDArray[np.int64
             f"save_at must hold steps between 0 and n_steps={n_steps}, got {list(save_at)}."
         )
     return steps
+
+
+def step_sizes(
+    step_size: ArrayLike | Schedule, n_steps: int
+) -> tuple[float | NDArray[np.float64], NDArray[np.float64]]:
+    """Return the step size as a run shows it, one number where it is constant, and of every step.
+
+    Parameters
+    ----------
+    step_size : float, array_like of shape (n_steps,) or Schedule
+        What the user gave.
+    n_steps : int
+        Length of the run.
+
+    Returns
+    -------
+    shown : float or ndarray, shape (n_steps,)
+        A number if one was given.
+    sizes : ndarray, shape (n_steps,)
+        The step size of every step.
+    """
+    if isinstance(step_size, Constant):
+        step_size = step_size.value
+    if isinstance(step_size, Schedule) or np.ndim(step_size) > 0:
+        sizes = per_step("step_size", step_size, n_steps, zero=False)
+        return sizes, sizes
+    number = checks.positive("step_size", step_size)
+    return number, np.full(n_steps, number)
 
 
 def temperatures(
@@ -238,8 +284,13 @@ def as_particles(problem: Problem, state: Array) -> Particles:
 
 def _check_counters(dynamics: Dynamics, n_particles: int, n_replicas: int) -> None:
     """Refuse runs whose noise would need counters beyond 32 bits and so repeat itself."""
-    if n_particles > 2**32 or dynamics.n_steps * dynamics.substeps > 2**32:
-        raise ValueError("n_particles and n_steps * substeps must not exceed 2**32.")
+    # Leimkuhler and Matthews' last step looks one increment ahead.
+    increments = dynamics.integrator.stride * (dynamics.n_steps + 1) * dynamics.substeps
+    if n_particles > 2**32 or increments > 2**32:
+        raise ValueError(
+            "n_particles and the increments of the Brownian path, "
+            f"{dynamics.integrator.stride} * (n_steps + 1) * substeps, must not exceed 2**32."
+        )
     if dynamics.first_replica + n_replicas > 2**32:
         raise ValueError("first_replica + n_replicas must not exceed 2**32.")
 
@@ -257,11 +308,15 @@ def _check_layout(problem: Problem, init: Particles) -> None:
 
 
 def _drive(
-    problem: Problem, drive: ArrayLike | Driver, step_size: float, n_steps: int
+    problem: Problem,
+    drive: ArrayLike | Driver,
+    step_size: float | NDArray[np.float64],
+    n_steps: int,
 ) -> NDArray[np.float64]:
     """Return the driving predictions of every step, shape (n_steps, n, k)."""
     if isinstance(drive, Driver):
-        if drive.problem.fingerprint != problem.fingerprint or drive.step_size != step_size:
+        other = drive.problem.fingerprint != problem.fingerprint
+        if other or not np.array_equal(drive.step_size, step_size):
             raise ValueError(
                 "drive was computed for another problem or step_size; compute the path with the "
                 "settings of this run, or pass its predictions as an array."

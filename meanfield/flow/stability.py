@@ -27,7 +27,7 @@ def divergence_error(
     dynamics : Dynamics
         The run.
     start : ndarray, shape (R, C, N)
-        Its state at step 0.
+        Its particles at step 0.
     diverged : Diverged
         Where it happened.
 
@@ -37,14 +37,17 @@ def divergence_error(
         With a step size for which the run, tried again, stayed finite.
     """
     stable, n_steps = _stable_step_size(dynamics, start)
+    largest = dynamics.step_sizes.max()
+    constant = np.all(dynamics.step_sizes == largest)
+    setting = "step_size=" if constant else "a schedule of step sizes up to "
     remedy = (
-        f"step_size={stable:.3g} stayed finite when tried for {n_steps} steps."
+        f"{setting}{stable:.3g} stayed finite when tried for {n_steps} steps."
         if stable is not None
-        else f"no step size down to {dynamics.step_size / 2**_HALVINGS:.1g} helped: scale the "
+        else f"no step size down to {largest / 2**_HALVINGS:.1g} helped: scale the "
         "inputs or the initial law down."
     )
     return DivergenceError(
-        f"The run with step_size={dynamics.step_size:g} diverged at step {diverged.step} of "
+        f"The run with {setting}{largest:g} diverged at step {diverged.step} of "
         f"replica {diverged.replica}; {remedy}",
         step=diverged.step,
         replica=diverged.replica,
@@ -63,14 +66,14 @@ def _stable_step_size(dynamics, start) -> tuple[float | None, int]:
         coarse = np.arange(n_steps) // refinement
         trial = replace(
             dynamics,
-            step_size=dynamics.step_size / refinement,
+            step_size=dynamics.step_sizes[coarse] / refinement,
             temperatures=dynamics.temperatures[coarse],
             drive=None if dynamics.drive is None else dynamics.drive[coarse],
             substeps=1,
         )
         try:
-            trial.advance(np.array(start, order="C"), 0, n_steps)
+            trial.advance(np.array(trial.start(start), order="C"), 0, n_steps)
         except Diverged:
             continue
-        return trial.step_size, n_steps
+        return float(dynamics.step_sizes.max()) / refinement, n_steps
     return None, 0

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Coefficients, Integrator, get_integrator, step_coefficients
-from meanfield.flow.simulate import saved_steps, temperatures
+from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_density, reach
+from meanfield.schedule import Schedule
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -36,7 +37,7 @@ _MAX_POINTS = 4_000_000
 def chain_law(
     problem: Problem,
     *,
-    step_size: float,
+    step_size: ArrayLike | Schedule,
     n_steps: int,
     init: str | InitialLaw = "gaussian",
     integrator: str | Integrator = "euler",
@@ -64,8 +65,8 @@ def chain_law(
     ----------
     problem : Problem
         At most two trained coordinates, all input parameters among them.
-    step_size : float
-        Step size η.
+    step_size : float, array_like of shape (n_steps,) or Schedule
+        Step size η, or that of every step.
     n_steps : int
         Number of steps.
     init : str or InitialLaw, default: "gaussian"
@@ -90,15 +91,15 @@ def chain_law(
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    step_size = checks.positive("step_size", step_size)
     n_steps = checks.count("n_steps", n_steps)
+    _, sizes = step_sizes(step_size, n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)
     _check_temperatures(taus)
     keep_all = save_at is None and p == 1
     steps = saved_steps(range(n_steps + 1) if keep_all else save_at, n_steps)
     spacing = _SPACING if spacing is None else checks.positive("spacing", spacing)
-    scheme = step_coefficients(problem, _markov(integrator), step_size, taus)
+    scheme = step_coefficients(problem, _markov(integrator), sizes, taus)
     path, laws = _propagate(coordinates, law, scheme, spacing, steps)
     coarse, _ = _propagate(coordinates, law, scheme, _COARSER * spacing, steps[:0])
     return GridPath(
@@ -145,14 +146,18 @@ def lattice_size(
     integrator = _markov(integrator)
     taus = temperatures(problem, None, 1)
     _check_temperatures(taus)
-    noise = step_coefficients(problem, integrator, step_size, taus).noise[0]
+    noise = step_coefficients(problem, integrator, np.array([step_size]), taus).noise[0, 0]
     half = np.ceil(reach(law) * scales / (_SPACING * noise[-problem.n_parameters :]))
     return int(np.prod(2 * half))
 
 
 def _markov(integrator: str | Integrator) -> Integrator:
     integrator = get_integrator(integrator)
-    checks.choice("integrator", integrator.name, _MARKOV)
+    if integrator.name not in _MARKOV:
+        raise ValueError(
+            f"The law of the chain needs an integrator whose next law depends on the present one "
+            f"alone ({' or '.join(_MARKOV)}), got {integrator.name!r}; use method='particles'."
+        )
     return integrator
 
 
@@ -178,7 +183,7 @@ def _propagate(
     from meanfield.limit.kernels import spread
 
     problem, p = coordinates.problem, coordinates.problem.n_parameters
-    decay, gain, noise = scheme.decay[-p:], scheme.gain[-p:], scheme.noise[:, -p:]
+    decay, gain, noise = scheme.decay[:, -p:], scheme.gain[:, -p:], scheme.noise[:, 0, -p:]
     h = spacing * noise.min(0)
     masses, corner = _start(coordinates, law, h)
     path, laws = np.empty((len(noise) + 1, problem.n_data)), []
@@ -196,7 +201,7 @@ def _propagate(
             return path, laws
         gradient = coordinates.gradient(z, features, outputs, coordinates.signals(path[t]))
         targets = np.zeros((len(points), 2))
-        targets[:, :p] = (decay * points - gain * gradient) / h - 0.5
+        targets[:, :p] = (decay[t] * points - gain[t] * gradient) / h - 0.5
         deviations, reaches = np.ones(2), np.zeros(2, dtype=np.int64)
         deviations[:p] = noise[t] / h
         reaches[:p] = np.ceil(_CUT * deviations[:p])

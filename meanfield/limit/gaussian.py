@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.errors import DivergenceError, suggest
+from meanfield.errors import DivergenceError
+from meanfield.flow.integrators import Integrator, get_integrator, some_steps
+from meanfield.flow.simulate import step_sizes
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -27,8 +29,9 @@ class GaussianClosure:
 
     .. math:: w_i ← α w_i − γ (Σ̂ m_N − c) + √{s_t}\, ξ_i, \qquad m_N = (1/N) Σ_i w_i,
 
-    where ``(α, γ, s_t) = (1 − ηλ, η, 2ητ_t)`` for Euler steps and
-    ``(e^{−ηλ}, (1 − e^{−ηλ})/λ, τ_t (1 − e^{−2ηλ})/λ)`` for exponential Euler.
+    where ``(α, γ, s_t) = (1 − ηλ, η, 2ητ_t)`` for Euler steps; the coefficients of the other
+    integrators are those of `meanfield.flow.integrators`. In Leimkuhler and Matthews' method the
+    noise of a step is correlated with that of the step before, which the recursions follow.
     The mean-field law at step ``t`` is ``N(mean[t], covariance(t))``.
 
     Attributes
@@ -45,9 +48,9 @@ class GaussianClosure:
         ``tr P_ee(t) = N E|m_N(t) − m̄_t|²`` for every ``N``.
     function_constant : ndarray, shape (n_steps + 1,)
         ``tr(Σ̂ P_ee(t)) = N E (1/n) Σ_j (f_N(x_j) − f̄_t(x_j))²`` for every ``N``.
-    step_size : float
+    step_size : float or ndarray, shape (n_steps,)
     integrator : str
-        ``"euler"`` or ``"exponential-euler"``.
+        Name of the scheme.
     """
 
     predictions: Array
@@ -55,7 +58,7 @@ class GaussianClosure:
     coupling_constant: Array
     mean_constant: Array
     function_constant: Array
-    step_size: float
+    step_size: float | Array
     integrator: str
     _initial_covariance: Array
     _axes: Array  # eigenvectors of Σ̂, as columns
@@ -102,9 +105,9 @@ class GaussianClosure:
 def gaussian_closure(
     problem: Problem,
     *,
-    step_size: float,
+    step_size: ArrayLike,
     n_steps: int,
-    integrator: str = "euler",
+    integrator: str | Integrator = "euler",
     temperatures: ArrayLike | None = None,
     initial_mean: ArrayLike | None = None,
     initial_covariance: ArrayLike | None = None,
@@ -116,11 +119,11 @@ def gaussian_closure(
     problem : Problem
         Activation ``identity``, squared loss, one output, output weights frozen (at 1), every
         other coordinate trained.
-    step_size : float
-        ``η > 0``.
+    step_size : float or array_like, shape (n_steps,)
+        ``η > 0``, or that of every step.
     n_steps : int
         Number of steps.
-    integrator : {"euler", "exponential-euler"}
+    integrator : {"euler", "exponential-euler", "leimkuhler-matthews"}
         The scheme whose discrete law is wanted.
     temperatures : array_like, shape (n_steps,), optional
         Temperature of each step; by default ``problem.temperature`` throughout.
@@ -139,25 +142,30 @@ def gaussian_closure(
         When the step size is beyond stability and the run leaves the finite numbers.
     """
     _check_closed(problem)
-    if not (np.isfinite(step_size) and step_size > 0):
-        raise ValueError(f"step_size must be a positive finite number, got {step_size!r}.")
     if n_steps < 0:
         raise ValueError(f"n_steps must not be negative, got {n_steps!r}.")
+    shown, sizes = step_sizes(step_size, n_steps)
+    scheme = get_integrator(integrator)
+    if scheme.has_velocity:
+        raise ValueError(
+            f"The Gaussian closure has no velocities, which integrator={scheme.name!r} needs; use "
+            "method='particles'."
+        )
     X = problem.X
     if problem.bias:
         X = np.hstack([X, np.ones((len(X), 1))])
     n, p = X.shape
     start_mean, start_covariance = _initial_moments(initial_mean, initial_covariance, p)
     tau = _temperatures(temperatures, problem.temperature, n_steps)
-    alpha, gamma, noise = _one_step(integrator, step_size, problem.l2_input, tau)
+    alpha, gamma, *noise = _coefficients(scheme, problem.l2_input, sizes, tau)
 
     gram = X.T @ X / n
     gains, axes = np.linalg.eigh(gram)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, law, initial, noisy = _propagate(
             alpha,
-            gamma * gains,
-            gamma * (axes.T @ (X.T @ problem.targets[:, 0] / n)),
+            np.outer(gamma, gains),
+            np.outer(gamma, axes.T @ (X.T @ problem.targets[:, 0] / n)),
             noise,
             axes.T @ start_mean,
         )
@@ -167,8 +175,8 @@ def gaussian_closure(
         step = int(np.argmax(~np.isfinite(predictions).all(1) | ~np.isfinite(noisy).all((1, 2))))
         stable = 1.0 / (problem.l2_input + max(gains[-1], 0.0))
         raise DivergenceError(
-            f"The mean-field law left the finite numbers at step {step} with step_size="
-            f"{step_size:g}; step_size={stable:.3g} is stable.",
+            f"The mean-field law left the finite numbers at step {step} with step sizes up to "
+            f"{sizes.max():g}; step_size={stable:.3g} is stable.",
             step=step,
             replica=0,
             stable_step_size=stable,
@@ -181,8 +189,8 @@ def gaussian_closure(
         coupling_constant=second[:, 0].sum(-1),
         mean_constant=second[:, 1].sum(-1),
         function_constant=second[:, 1] @ gains,
-        step_size=float(step_size),
-        integrator=integrator,
+        step_size=shown,
+        integrator=scheme.name,
         _initial_covariance=start_covariance,
         _axes=axes,
         _law=law,
@@ -239,37 +247,32 @@ def _temperatures(temperatures: ArrayLike | None, constant: float, n_steps: int)
     return tau
 
 
-def _one_step(
-    integrator: str, step_size: float, l2: float, tau: Array
-) -> tuple[float, float, Array]:
-    """Return the contraction, the gain on the data gradient and the noise variance per step."""
-    if integrator == "euler":
-        return 1.0 - step_size * l2, step_size, 2.0 * step_size * tau
-    if integrator == "exponential-euler":
-        if l2 == 0.0:
-            return 1.0, step_size, 2.0 * step_size * tau
-        gain = -np.expm1(-step_size * l2) / l2
-        return np.exp(-step_size * l2), gain, tau * -np.expm1(-2.0 * step_size * l2) / l2
-    raise ValueError(
-        f"The Gaussian closure has no integrator {integrator!r}."
-        + suggest(integrator, ["euler", "exponential-euler"])
+def _coefficients(
+    scheme: Integrator, l2: float, sizes: Array, tau: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Return contraction, gain on the data gradient and the amplitudes of ξ_t and ξ_{t+1}."""
+    decay, gain, amplitudes, _ = scheme.coefficients(
+        np.array([l2], dtype=float), some_steps(sizes, tau, 0, len(tau))
     )
+    now, after = (*amplitudes, np.zeros((len(tau), 1)))[:2]
+    columns = [np.broadcast_to(x, (len(tau), 1))[:, 0] for x in (decay, gain, now, after)]
+    return columns[0], columns[1], columns[2], columns[3]
 
 
 def _propagate(
-    alpha: float, gain: Array, push: Array, noise: Array, mean: Array
+    alpha: Array, gain: Array, push: Array, noise: list[Array], mean: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Run every recursion in the eigenbasis of Σ̂, where the modes do not mix.
 
-    For each mode, e ← β e + √s ξ̄ and δ ← α δ − g e, with β = α − g and ξ̄ of variance 1/N.
+    For each mode, e ← β e + p ξ̄_t + q ξ̄_{t+1} and δ ← α δ − g e, with β = α − g and ξ̄ of
+    variance 1/N. At step t only e is correlated with ξ̄_t, through the q of the step before.
     """
-    n_steps, p = len(noise), len(gain)
-    beta = alpha - gain
+    n_steps, p = gain.shape
     means = np.empty((n_steps + 1, p))
     law = np.empty((n_steps + 1, 2))
     initial = np.empty((n_steps + 1, 2, p))
     noisy = np.empty((n_steps + 1, 3, p))
-    u, v = 1.0, 0.0
+    u, v, before = 1.0, 0.0, 0.0
     delta, error = np.zeros(p), np.ones(p)
     dd, de, ee = np.zeros(p), np.zeros(p), np.zeros(p)
     for t in range(n_steps + 1):
@@ -277,11 +280,15 @@ def _propagate(
         initial[t], noisy[t] = (delta, error), (dd, de, ee)
         if t == n_steps:
             break
-        s = noise[t]
-        mean = beta * mean + push
-        u, v = alpha**2 * u, alpha**2 * v + s
-        delta, error = alpha * delta - gain * error, beta * error
-        dd = alpha**2 * dd - 2.0 * alpha * gain * de + gain**2 * ee
-        de = beta * (alpha * de - gain * ee)
-        ee = beta**2 * ee + s
+        a, g = alpha[t], gain[t]
+        beta = a - g
+        now, after = noise[0][t], noise[1][t]
+        s, shared = now**2 + after**2, now * before
+        mean = beta * mean + push[t]
+        u, v = a**2 * u, a**2 * v + 2.0 * a * shared + s
+        delta, error = a * delta - g * error, beta * error
+        dd = a**2 * dd - 2.0 * a * g * de + g**2 * ee
+        de = beta * (a * de - g * ee) - g * shared
+        ee = beta**2 * ee + 2.0 * beta * shared + s
+        before = after
     return means, law, initial, noisy

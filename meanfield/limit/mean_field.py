@@ -16,11 +16,11 @@ from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.march import Progress, march
 from meanfield.flow.particles import Particles
-from meanfield.flow.simulate import as_particles, initial_state, temperatures
+from meanfield.flow.simulate import as_particles, initial_state, step_sizes, temperatures
 from meanfield.limit.chain import chain_law
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.gaussian import gaussian_closure
-from meanfield.schedule import Schedule
+from meanfield.schedule import Schedule, elapsed
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -43,8 +43,8 @@ class MeanFieldPath:
         McKean–Vlasov copies.
     problem : Problem
         What was learned.
-    step_size : float
-        Step size η.
+    step_size : float or ndarray, shape (n_steps,)
+        Step size η, or that of every step if it follows a schedule.
     method : str
         How it was computed, see `mean_field`.
     n_particles : int or None
@@ -60,7 +60,7 @@ class MeanFieldPath:
 
     predictions: NDArray[np.float64]
     problem: Problem
-    step_size: float
+    step_size: float | NDArray[np.float64]
     method: str
     n_particles: int | None = None
     particles: Particles | None = None
@@ -73,6 +73,11 @@ class MeanFieldPath:
         return len(self.predictions) - 1
 
     @property
+    def times(self) -> NDArray[np.float64]:
+        """Time of every step, shape (n_steps + 1,)."""
+        return elapsed(self.step_size, np.arange(self.n_steps + 1))
+
+    @property
     def loss(self) -> NDArray[np.float64]:
         """Risk at every step, shape (n_steps + 1,)."""
         return self.problem.risk(self.predictions)
@@ -81,7 +86,7 @@ class MeanFieldPath:
         size = "" if self.n_particles is None else f", n_particles={self.n_particles}"
         return (
             f"MeanFieldPath(method={self.method!r}{size}, n_steps={self.n_steps}, "
-            f"step_size={self.step_size:g}, loss={float(self.loss[-1]):.4g})"
+            f"time={self.times[-1]:g}, loss={float(self.loss[-1]):.4g})"
         )
 
 
@@ -89,7 +94,7 @@ def mean_field(
     problem: Problem,
     method: str = "particles",
     *,
-    step_size: float = 0.1,
+    step_size: float | ArrayLike | Schedule = 0.1,
     n_steps: int = 1000,
     n_particles: int = 2**17,
     seed: int = 0,
@@ -114,8 +119,8 @@ def mean_field(
         ``"fokker-planck"``: the law in continuous time on a grid, for at most two trained
         parameters, its predictions extrapolated to vanishing cells; it differs from that of the
         scheme by the scheme's own O(step_size).
-    step_size : float, default: 0.1
-        Step size η.
+    step_size : float, array_like of shape (n_steps,) or Schedule, default: 0.1
+        Step size η, or that of every step.
     n_steps : int, default: 1000
         Number of steps.
     n_particles : int, default: 131072
@@ -156,7 +161,7 @@ def mean_field(
     """
     checks.choice("method", method, METHODS)
     n_steps = checks.count("n_steps", n_steps, minimum=0)
-    step_size = checks.positive("step_size", step_size)
+    step_size, _ = step_sizes(step_size, n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)
     seed = checks.seed(seed)
@@ -182,7 +187,7 @@ def mean_field(
     )
     predictions = (n_steps + 1) * problem.n_data * problem.n_outputs
     checks.memory(
-        8 * (predictions + 3 * problem.n_coordinates * n_particles),
+        8 * (predictions + 3 * dynamics.n_rows * n_particles),
         "lower n_particles or n_steps",
     )
     start = initial_state(dynamics, law, n_particles, 1)

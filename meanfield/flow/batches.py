@@ -1,0 +1,84 @@
+r"""Gradients from minibatches, plain and with reduced variance.
+
+Each step and replica draws its own set B of b data without replacement and replaces the mean over
+all data in the gradient of the data part U by that over B:
+
+.. math:: g_B(θ) = \frac1b \sum_{j \in B} r_j\, ∇_θ\, a σ(⟨w, x_j⟩ + b), \qquad E_B\, g_B = ∇U.
+
+The residuals r_j are those of all N particles at the data of B. With an anchor period P (SVRG),
+every P steps the particles are copied to an anchor θ̃ and the gradient is
+
+.. math:: g_B(θ) − g_B(θ̃) + ∇U(θ̃),
+
+still unbiased, with a variance that vanishes as the particles stay near their anchor.
+
+The batch is a function of (seed, replica, step): not of N, threads, chunks or restarts. Different
+replicas have different batches; all particles of a replica share one.
+
+References
+----------
+Johnson, Zhang, "Accelerating stochastic gradient descent using predictive variance reduction",
+NIPS 2013; Floyd's sampling: Bentley, Floyd, "A sample of brilliance", CACM 30 (1987).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield import checks
+from meanfield.flow import noise
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """How the gradient is estimated.
+
+    Parameters
+    ----------
+    size : int
+        Number of data b in a batch.
+    anchor_period : int or None
+        Steps between two anchors of SVRG; None for plain minibatches.
+    """
+
+    size: int
+    anchor_period: int | None = None
+
+    def cost(self, n_data: int) -> float:
+        """Gradient evaluations per step, in units of one over all data."""
+        if self.anchor_period is None:
+            return self.size / n_data
+        return 2 * self.size / n_data + 1 / self.anchor_period
+
+
+def as_minibatch(
+    batch_size: int | None, anchor_period: int | None, n_data: int
+) -> Minibatch | None:
+    """Return checked settings, or None for the gradient over all data."""
+    if batch_size is None:
+        if anchor_period is not None:
+            raise ValueError("anchor_period needs a batch_size: give one, or leave both out.")
+        return None
+    batch_size = checks.count("batch_size", batch_size)
+    if batch_size > n_data:
+        raise ValueError(f"batch_size must be at most the {n_data} data, got {batch_size}.")
+    if anchor_period is not None:
+        anchor_period = checks.count("anchor_period", anchor_period)
+    return Minibatch(batch_size, anchor_period)
+
+
+def draw_batch(seed: int, replica: int, step: int, n_data: int, size: int) -> NDArray[np.int64]:
+    """Return `size` of `n_data` numbers without replacement, ascending, every set equally likely.
+
+    Each draw multiplies a 32-bit word by the number of choices, so that probabilities are off by
+    a relative ``n_data / 2**32`` at most.
+    """
+    words = noise.words(seed, replica, step, size, 1, stream=noise.MINIBATCH)[0]
+    chosen: set[int] = set()
+    for last, word in zip(range(n_data - size, n_data), words.tolist(), strict=True):
+        pick = word * (last + 1) >> 32
+        chosen.add(last if pick in chosen else pick)
+    return np.array(sorted(chosen))
