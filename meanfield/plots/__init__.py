@@ -32,6 +32,11 @@ from meanfield.plots.errors import (
     plot_statistical,
 )
 from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
+from meanfield.plots.references import (
+    plot_reference_gaps,
+    plot_reference_laws,
+    plot_reference_rates,
+)
 from meanfield.plots.simulate import plot_loss, plot_particles
 from meanfield.plots.style import render
 
@@ -55,6 +60,9 @@ __all__ = [
     "plot_particles",
     "plot_rates",
     "plot_raw_w2",
+    "plot_reference_gaps",
+    "plot_reference_laws",
+    "plot_reference_rates",
     "plot_residual",
     "plot_roofline",
     "plot_scaling",

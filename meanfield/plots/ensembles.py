@@ -31,20 +31,21 @@ def plot_bias_and_variance(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     counts = dataset["particles"].values
-    for name, label, colour, marker, slope in (
-        ("variance", "variance", GREEN, "^", -1.0),
-        ("bias", r"squared bias of the law", PURPLE, "D", -2.0),
+    for name, label, colour, marker, slope, style in (
+        ("variance", "variance", GREEN, "^", -1.0, ":"),
+        ("bias", "squared bias of the law", PURPLE, "D", -2.0, "--"),
     ):
         mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
         seen = low > 0
         bars = [(mean - low)[seen], (high - mean)[seen]]
-        text = f"{label}: {slope_text(dataset[f'{name}_mean'])}"
+        fit = dataset[f"{name}_mean"]
+        text = f"{label}: {slope_text(fit)}" if np.isfinite(fit.attrs["slope"]) else label
         ax.errorbar(counts[seen], mean[seen], bars, fmt=marker, color=colour, label=text)
         if not seen.all():
             ax.plot(counts[~seen], high[~seen], "v", color=colour, fillstyle="none")
         if seen.any():
             first = np.flatnonzero(seen)[0]
-            guide(ax, counts[first:], 1.5 * mean[first], slope, f"slope ${slope:.0f}$")
+            guide(ax, counts[first:], 1.5 * mean[first], slope, f"slope ${slope:.0f}$", style)
     count_axis(ax, counts)
     log_scale(ax, "y")
     ax.set_ylabel("mean square over the data")

@@ -55,6 +55,9 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.ensembles",
         "Measure the bias of small networks, and what averaging them can do.",
     ),
+    "references": Entry(
+        "meanfield.studies.references", "Compare the same particles with every way to compute their limit."
+    ),
 }
 
 
