@@ -79,7 +79,7 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     reference = int(dataset.attrs["reference"])
     place = _in_plane(dataset["particle_w"].values[reference], basis)
     if d == 1:
-        place = np.column_stack([place[:, 0], dataset["particle_b"].values[reference]])
+        place[:, 1] = dataset["particle_b"].values[reference]
     size = dataset["particle_size"].values[reference]
     shown = np.isfinite(place).all(axis=1)
     scale = 40 / max(np.sort(size)[-max(1, len(size) // 20)], 1e-300)
@@ -99,13 +99,18 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         kept = np.isfinite(w).all(axis=1)
         at = _in_plane(w[kept], basis)
         if d == 1:
-            at = np.column_stack([at[:, 0], last["b"].values[i][kept]])
+            at[:, 1] = last["b"].values[i][kept]
         atoms.append(at)
         c = last["c"].values[i][kept]
+        flipped = (w[kept] @ basis[1] < 0) & (d > 1)
+        c = c * np.where(flipped, dataset.attrs["flip_sign"], 1)[:, None]
         signs.append(c[:, 0] > 0 if c.shape[1] == 1 else np.ones(len(c), dtype=bool))
     at, sign = np.concatenate(atoms), np.concatenate(signs)
     one = last["c"].shape[-1] == 1
-    for positive, colour, label in ((True, BLUE, "atom, $c > 0$"), (False, VERMILION, "$c < 0$")):
+    for positive, colour, label in (
+        (True, BLUE, "atom, $c > 0$"),
+        (False, VERMILION, "atom, $c < 0$"),
+    ):
         chosen = sign == positive
         if chosen.any():
             ax.plot(
@@ -125,29 +130,28 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         carried = shown & (size > 0.02 * size.max())
         reach = 1.15 * max(np.linalg.norm(np.vstack([at, place[carried]]), axis=1).max(), 1e-6)
         _rays(ax, reach)
-        ax.set_xlim(-0.05 * reach, reach)
-        ax.set_ylim(-reach, reach)
+        ax.set_xlim(-reach, reach)
+        ax.set_ylim(-0.03 * reach, reach)
         ax.set_aspect("equal")
-        names = ("first", "second") if d > 2 else ("$w_1$", "$w_2$")
-        ax.set_xlabel(names[0] if d == 2 else "weight along the first direction")
-        ax.set_ylabel(names[1] if d == 2 else "weight along the second direction")
+        ax.set_xlabel("$w_1$" if d == 2 else "weight along the first direction")
+        ax.set_ylabel("$w_2$" if d == 2 else "along the second")
     legend_beside(ax)
     return ax
 
 
 def _in_plane(w: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Project weights (m, d) into the half plane where the first entry is positive."""
+    """Project weights (m, d) into the upper half plane; in one dimension nothing is turned."""
     place = w @ basis.T
-    return np.where(place[:, :1] < 0, -place, place)
+    return np.where((place[:, 1:] < 0) & (w.shape[1] > 1), -place, place)
 
 
 def _rays(ax: Axes, reach: float) -> None:
-    """Draw the grid of a polar plot over the right half plane."""
-    for degrees in range(-90, 91, 30):
+    """Draw the grid of a polar plot over the upper half plane."""
+    for degrees in range(0, 181, 30):
         x, y = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         ax.plot([0, 2 * reach * x], [0, 2 * reach * y], color="0.85", linewidth=0.6, zorder=0)
-    turn = np.radians(np.linspace(-90, 90, 91))
-    for radius in np.arange(1, 5) * _round(reach / 4):
+    turn = np.radians(np.linspace(0, 180, 91))
+    for radius in np.arange(1, 6) * _round(reach / 4):
         circle = radius * np.cos(turn), radius * np.sin(turn)
         ax.plot(*circle, color="0.85", linewidth=0.6, zorder=0)
 
@@ -228,6 +232,7 @@ def plot_mass(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     for i, row in enumerate(mass):
         ax.plot(x + spread[i], row, "o", color=BLUE, markersize=3, label=None if i else "network")
     ax.set_xticks(x)
+    ax.set_xlim(0.4, max(len(x), 4) + 0.6)
     ax.set_ylim(0, max(5.0, 1.1 * np.nanmax(mass)))
     ax.set_xlabel("atom")
     ax.set_ylabel("share of the neurons (%)")

@@ -139,10 +139,7 @@ def combine(
         "image": image or [0, 0],
         "n_particles": config.atoms.n_particles,
         "problem": repr(problem),
-        "penalty": problem.l2_output,
-        "max_threshold": config.atoms.threshold,
-        "has_bias": int(problem.bias),
-        "data": config.data.source,
+        "flip_sign": symmetry_of(problem.activation).sign,
     }
     numbers = _numbers(pieces, stability.modal, problem)
     if "bound" in results:
@@ -213,7 +210,8 @@ def _axes(function: Atoms, piece: Arrays) -> np.ndarray:
     rows = [function.w * weight[:, None] / max(weight.sum(), 1e-300)]
     # Particles only break ties: with fewer than two atoms they choose what else is shown.
     rows.append(1e-3 * cloud * size[:, None])
-    return np.linalg.svd(np.vstack(rows), full_matrices=False)[2][:2]
+    # The strongest direction points up, away from the border of the upper half plane.
+    return np.linalg.svd(np.vstack(rows), full_matrices=False)[2][1::-1]
 
 
 def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Number]:

@@ -11,7 +11,6 @@ from meanfield import plots
 from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Table, Text
 from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
-    format_estimate,
     format_interval,
     format_number,
     format_value,
@@ -91,6 +90,13 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     return blocks
 
 
+def _value(number: Mapping[str, Any]) -> str:
+    """Return a value as text, a count without decimals."""
+    if number["interval"] is None and float(number["value"]).is_integer():
+        return f"{number['value']:.0f}"
+    return format_value(number)
+
+
 def _finding(numbers: Mapping[str, Any], dataset: xr.Dataset) -> str:
     size, modal = dataset.attrs["n_particles"], dataset.attrs["modal"]
     noun = "atom" if modal == 1 else "atoms"
@@ -148,10 +154,10 @@ def _bound(numbers: Mapping[str, Any], dataset: xr.Dataset) -> list[Block]:
     bound, modal = numbers["bound"], dataset.attrs["modal"]
     high = bound["value"] if bound["interval"] is None else bound["interval"][1]
     if modal <= high:
-        verdict = f"S* = {modal} keeps to the bound S̄ = {format_estimate(bound)}."
+        verdict = f"S* = {modal} keeps to the bound S̄ = {_value(bound)}."
     else:
         verdict = (
-            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {format_estimate(bound)}. Either the "
+            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {_value(bound)}. Either the "
             "threshold is too high for this target, the expansion stops too early, or the network "
             "has atoms that its target does not call for."
         )
@@ -197,7 +203,7 @@ def _table(dataset: xr.Dataset) -> Table:
 
 def _mean(values: np.ndarray) -> str:
     mean, low, high = (float(v) for v in mean_interval(values))
-    if np.isnan(low):
+    if np.isnan(low) or high - low < 1e-5 * abs(mean):
         return format_number(mean)
     mean_text, *ends = (format_number(value, high - low) for value in (mean, low, high))
     return f"{mean_text} ({' to '.join(ends)})"
@@ -213,7 +219,7 @@ def _atoms_caption(dataset: xr.Dataset) -> str:
     if d == 1:
         return text + "Weight against bias."
     if d == 2:
-        return text + "Rays are 30° apart: the angle is the direction, the radius the length of w."
+        return text + "Polar: rays are 30° apart, the radius is the length of w."
     return text + f"Projection from {d} dimensions onto the two directions that show atoms best."
 
 

@@ -82,4 +82,6 @@ def wilson_interval(hits: int, n: int, level: float = LEVEL) -> tuple[float, flo
     z = ndtri((1 + level) / 2)
     centre = (hits + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * np.sqrt(hits * (n - hits) / n + z * z / 4)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    # Exact at the ends, where rounding would leave 1e-17.
+    low = centre - half if hits else 0.0
+    return float(low), float(centre + half if hits < n else 1.0)
