@@ -31,6 +31,7 @@ from meanfield.plots.errors import (
     plot_sparse,
     plot_statistical,
 )
+from meanfield.plots.moments import plot_growth, plot_heavier_weight, plot_weights
 from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
 from meanfield.plots.references import (
     plot_reference_gaps,
@@ -50,6 +51,8 @@ __all__ = [
     "plot_chaos_loss",
     "plot_constants",
     "plot_cooling",
+    "plot_growth",
+    "plot_heavier_weight",
     "plot_law_bias",
     "plot_law_w2",
     "plot_loss",
@@ -71,5 +74,6 @@ __all__ = [
     "plot_success",
     "plot_tiles",
     "plot_times",
+    "plot_weights",
     "render",
 ]

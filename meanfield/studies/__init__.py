@@ -58,6 +58,9 @@ STUDIES: dict[str, Entry] = {
     "references": Entry(
         "meanfield.studies.references", "Compare the same particles with every way to compute their limit."
     ),
+    "moments": Entry(
+        "meanfield.studies.moments", "Follow the moments of the particles from initial laws of every kind."
+    ),
 }
 
 
