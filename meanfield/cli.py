@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -128,14 +128,33 @@ def report(
     """Draw the figures and write report.html again, from the saved results alone."""
     from meanfield.studies.outputs import refresh_report
 
-    try:
+    with _finished(folder):
         page = refresh_report(folder)
+    typer.echo(f"Wrote {page}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
+) -> None:
+    """Check every result of a finished study against its recorded SHA-256."""
+    from meanfield import storage
+
+    with _finished(folder):
+        names = storage.verify(folder)
+    typer.echo(f"All {len(names)} files of {folder} are whole.")
+
+
+@contextmanager
+def _finished(folder: Path) -> Iterator[None]:
+    """Say in words that a folder holds no finished study."""
+    try:
+        yield
     except FileNotFoundError:
         raise ConfigError(
             f"{folder} holds no finished study; give the --out folder of one, or finish it with "
             "--resume."
         ) from None
-    typer.echo(f"Wrote {page}")
 
 
 def _run(

@@ -203,8 +203,9 @@ def write_manifest(
     """
     folder = Path(folder)
     files = {name: file_digest(folder / name) for name in sorted(names)}
-    text = json.dumps({"format": 1, "about": dict(about or {}), "sha256": files}, indent=2) + "\n"
-    write_atomic(folder / MANIFEST, text.encode())
+    content = {"format": 2, "about": dict(about or {}), "sha256": files}
+    content["self"] = _own_digest(content)
+    write_atomic(folder / MANIFEST, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -232,9 +233,19 @@ def read_manifest(folder: str | os.PathLike[str]) -> tuple[dict[str, str], dict[
     path = Path(folder) / MANIFEST
     try:
         content = json.loads(path.read_bytes())
-        return dict(content["sha256"]), dict(content["about"])
-    except (ValueError, KeyError, TypeError) as error:
+        own = content.pop("self", None)
+        # Manifests of format 1 had no digest of themselves.
+        whole = own == _own_digest(content) if own or content["format"] != 1 else True
+        files, about = dict(content["sha256"]), dict(content["about"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(_refusal(path, "is not a readable manifest")) from error
+    if not whole:
+        raise CheckpointError(_refusal(path, "was altered"))
+    return files, about
+
+
+def _own_digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def verify(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[str]:

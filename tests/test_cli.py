@@ -103,6 +103,13 @@ def test_simulate_then_report(meanfield, tmp_path):
     assert (again / "summary.json").read_bytes() == (out / "summary.json").read_bytes()
     status, text, _ = meanfield("report", out)
     assert (status, text) == (0, f"Wrote {out / 'report.html'}\n")
+    status, text, _ = meanfield("verify", out)
+    assert status == 0
+    assert "files of" in text
+    (out / "loss.png").write_bytes(b"other")
+    status, _, err = meanfield("verify", out)
+    assert status == 2
+    assert "loss.png is truncated or was altered" in err
 
 
 def edit(old: str, new: str):

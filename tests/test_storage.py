@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -162,3 +163,23 @@ def test_unreadable_manifest_is_named(tmp_path, content):
     (tmp_path / "manifest.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"manifest\.json is not a readable manifest"):
         storage.verify(tmp_path)
+
+
+def test_any_changed_byte_of_the_manifest_is_noticed(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    storage.write_manifest(tmp_path, ["a.txt"], {"seconds": 3.5, "machine": "m"})
+    path = tmp_path / "manifest.json"
+    whole = path.read_bytes()
+    content = json.loads(whole)
+    for position in range(len(whole)):
+        altered = bytearray(whole)
+        altered[position] ^= 1
+        path.write_bytes(altered)
+        try:
+            storage.verify(tmp_path)
+        except CheckpointError:
+            continue
+        # Only blanks between its words may differ.
+        assert json.loads(altered) == content
+    path.write_text(json.dumps({"format": 1, "about": {}, "sha256": content["sha256"]}))
+    assert storage.verify(tmp_path) == ["a.txt"]
