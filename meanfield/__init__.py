@@ -24,6 +24,8 @@ _PUBLIC = {
     "Particles": "flow.particles",
     "Run": "flow.run",
     "predict": "flow.run",
+    "OrderFit": "flow.orders",
+    "fit_order": "flow.orders",
     "simulate": "flow.simulate",
     "MeanFieldPath": "limit.mean_field",
     "mean_field": "limit.mean_field",
