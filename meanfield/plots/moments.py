@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.plots.style import (
-    BLACK,
     BLUE,
     GREEN,
     ORANGE,
@@ -94,7 +93,7 @@ def plot_growth(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def plot_heavier_weight(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the terms of a heavier weight, which grow with the order of the moment.
+    """Draw the terms of the weight of the law's own order, and of a heavier one, which grow.
 
     Parameters
     ----------
@@ -111,16 +110,18 @@ def plot_heavier_weight(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     order = dataset["order"].values
     for name in dataset["law"].values:
-        label, colour, marker, style = _LAWS[str(name)]
-        values = dataset["heavier"].sel(law=name, end="last").values
-        known = np.isfinite(values)
-        shown = {"color": colour, "linestyle": style, "marker": marker, "markersize": 3}
-        ax.plot(order[known], values[known], label=label, **shown)
-    exact = order.astype(float) ** dataset.attrs["excess"]
-    ax.plot(order, exact, "--", color=BLACK, zorder=3, label="every law,\nat the start")
+        at = dataset.sel(law=name)
+        label, colour, marker, _ = _LAWS[str(name)]
+        if np.isnan(at["heavier"].values).all():
+            continue
+        ax.plot(order, at["admitted"].values, color=colour)
+        shown = {"color": colour, "marker": marker, "markersize": 3}
+        ax.plot(order, at["heavier"].values, "--", label=label, **shown)
+    ax.plot([], [], "-", color="0.5", label="own order")
+    ax.plot([], [], "--", color="0.5", label="heavier")
     log_scale(ax, "x")
     log_scale(ax, "y")
     ax.set_xlabel("order $k$ of the moment")
-    ax.set_ylabel(r"$(w_k m_k(\mu_t))^{1/k}$, heavier weight")
+    ax.set_ylabel(r"$(w_k m_k)^{1/k}$ at the start")
     legend_beside(ax)
     return ax

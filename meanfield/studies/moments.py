@@ -112,7 +112,6 @@ def prepare(config: MomentsConfig) -> Plan:
                 "law": law,
                 "n_particles": section.n_particles,
                 "max_order": section.max_order,
-                "excess": section.excess,
                 "steps": steps.tolist(),
                 "settings": settings,
             },
@@ -132,7 +131,6 @@ def follow(
     law: InitialLaw,
     n_particles: int,
     max_order: int,
-    excess: float,
     steps: list[int],
     settings: Mapping[str, Any],
     checkpoint: str | None = None,
@@ -149,14 +147,13 @@ def follow(
         progress=progress,
         **settings,
     )
-    found = moment_propagation(run, weight, excess=excess)
+    found = moment_propagation(run, weight)
     read = admissible_weight(run.at(0), problem=problem, max_order=max_order)
     inverse, error = read.evidence["inverse_order"]
     return {
         "growth": found.growth,
         "interval": found.interval,
         "max_orders": found.max_orders,
-        "heavier": found.heavier[[0, -1]],
         "inverse_order": np.array([inverse, error]),
         "tail_index": np.array([read.tail_index, *read.tail_index_interval]),
     }
@@ -182,16 +179,16 @@ def combine(
         "growth_low": (by_time, np.stack([found[name]["interval"][:, 0] for name in names])),
         "growth_high": (by_time, np.stack([found[name]["interval"][:, 1] for name in names])),
         "max_orders": (by_time, np.stack([found[name]["max_orders"] for name in names])),
+        "admitted": (by_order, np.stack([_terms(weights[name], 0.0) for name in names])),
         "heavier": (
-            ("law", "end", "order"),
-            np.stack([found[name]["heavier"] for name in names]),
+            by_order,
+            np.stack([_terms(weights[name], config.moments.excess) for name in names]),
         ),
     }
     coordinates = {
         "law": names,
         "time": steps * config.run.step_size,
         "order": np.arange(1, config.moments.max_order + 1),
-        "end": ["start", "last"],
     }
     attributes = {
         "problem": repr(problem),
@@ -206,6 +203,13 @@ def combine(
     for name in names:
         numbers |= _numbers(name, weights[name], found[name])
     return Outcome(xr.Dataset(variables, coordinates, attributes), numbers)
+
+
+def _terms(weight: AdmissibleWeight, excess: float) -> np.ndarray:
+    """``(w_k m_k)^{1/k}`` at the start, exact, for ``w_k = k^{−k/ρ} k^{k excess}``."""
+    if weight.order == 0.0:
+        return np.full(weight.max_order, np.nan)
+    return weight.growth(weight.order) * np.arange(1.0, weight.max_order + 1) ** excess
 
 
 def _numbers(name: str, weight: AdmissibleWeight, found: Arrays) -> dict[str, Number]:
@@ -287,15 +291,16 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Heading("Nothing heavier is admitted"),
         Text(
-            f"A weight that falls more slowly, by a factor k^({excess:g} k), is not admissible: "
-            "its terms grow with k for every law, at the start exactly like the dashed line."
+            "The weight k^(−k/ρ), with ρ the order of the initial law, is w* up to factors C^k: "
+            "its terms (w_k m_k)^(1/k) level off. A weight that is larger by the factor "
+            f"k^({excess:g} k) does not admit the law: its terms grow without bound."
         ),
         Figure(
             "heavier",
             plots.plot_heavier_weight,
-            "Terms of the heavier weight at the last time against k. The dashed line is their "
-            "exact value at the start; where a curve runs below it, the flow has shrunk the "
-            "particles by a constant factor, which leaves the growth in k.",
+            "Terms at the start, exact: solid lines for the weight of the law's own order, dashed "
+            "lines with markers for the heavier one. A law without an order is left out: with "
+            "infinite moments no positive weight admits it.",
         ),
     ]
 
