@@ -31,6 +31,7 @@ from meanfield.plots.errors import (
     plot_sparse,
     plot_statistical,
 )
+from meanfield.plots.identify import plot_depths
 from meanfield.plots.moments import plot_growth, plot_heavier_weight, plot_weights
 from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
 from meanfield.plots.references import (
@@ -51,6 +52,7 @@ __all__ = [
     "plot_chaos_loss",
     "plot_constants",
     "plot_cooling",
+    "plot_depths",
     "plot_growth",
     "plot_heavier_weight",
     "plot_law_bias",

@@ -47,6 +47,9 @@ STUDIES: dict[str, Entry] = {
     "atoms": Entry(
         "meanfield.studies.atoms", "Find the few atoms that carry trained networks, and certify."
     ),
+    "identify": Entry(
+        "meanfield.studies.identify", "Compute how many Hermite degrees determine the atoms."
+    ),
     "recovery": Entry(
         "meanfield.studies.recovery", "Count how often networks give their teacher's atoms back."
     ),
@@ -56,10 +59,12 @@ STUDIES: dict[str, Entry] = {
         "Measure the bias of small networks, and what averaging them can do.",
     ),
     "references": Entry(
-        "meanfield.studies.references", "Compare the same particles with every way to compute their limit."
+        "meanfield.studies.references",
+        "Compare the same particles with every way to compute their limit.",
     ),
     "moments": Entry(
-        "meanfield.studies.moments", "Follow the moments of the particles from initial laws of every kind."
+        "meanfield.studies.moments",
+        "Follow the moments of the particles from initial laws of every kind.",
     ),
 }
 

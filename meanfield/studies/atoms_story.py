@@ -90,21 +90,14 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     return blocks
 
 
-def _value(number: Mapping[str, Any]) -> str:
-    """Return a value as text, a count without decimals."""
-    if number["interval"] is None and float(number["value"]).is_integer():
-        return f"{number['value']:.0f}"
-    return format_value(number)
-
-
 def _finding(numbers: Mapping[str, Any], dataset: xr.Dataset) -> str:
     size, modal = dataset.attrs["n_particles"], dataset.attrs["modal"]
     noun = "atom" if modal == 1 else "atoms"
     gap = numbers["compression_gap"]
     text = (
         f"The networks of {size} neurons have S* = {modal} {noun}: {_of(dataset, 'same')} agree, "
-        f"{_of(dataset, 'sure')} with confidence, and {modal} {noun} leave out "
-        f"{100 * gap['value']:.2g}% of what the network computes."
+        f"{_of(dataset, 'sure')} with confidence. Fit to the network, {modal} {noun} miss "
+        f"{100 * gap['value']:.2g}% of it."
     )
     if numbers["missing"]["value"] > 0:
         text += " The certificate finds that an atom is missing; see below."
@@ -154,10 +147,10 @@ def _bound(numbers: Mapping[str, Any], dataset: xr.Dataset) -> list[Block]:
     bound, modal = numbers["bound"], dataset.attrs["modal"]
     high = bound["value"] if bound["interval"] is None else bound["interval"][1]
     if modal <= high:
-        verdict = f"S* = {modal} keeps to the bound S̄ = {_value(bound)}."
+        verdict = f"S* = {modal} keeps to the bound S̄ = {format_value(bound)}."
     else:
         verdict = (
-            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {_value(bound)}. Either the "
+            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {format_value(bound)}. Either the "
             "threshold is too high for this target, the expansion stops too early, or the network "
             "has atoms that its target does not call for."
         )
@@ -254,7 +247,7 @@ def _stability(dataset: xr.Dataset) -> str:
     angle = dataset["matched_angle"].values
     present = np.isfinite(angle).mean(axis=0).min()
     text = (
-        f"Over seeds: {_of(dataset, 'same')} networks have {modal} atoms, and every atom recurs in "
+        f"Over seeds: {_of(dataset, 'same')} networks have S* = {modal}, and every atom recurs in "
         f"{100 * present:.0f}% of the networks or more, within {np.nanmax(angle):.2g}°."
     )
     if n == 1:
@@ -264,7 +257,7 @@ def _stability(dataset: xr.Dataset) -> str:
         same = np.flatnonzero(np.isfinite(over_time))
         since = float(dataset["temperature"][same[0]])
         text += (
-            f" Over times: the reference network has {modal} atoms first at temperature "
+            f" Over times: the reference network has so many first at temperature "
             f"{format_number(since)}, and they turned by {over_time[same].max():.2g}° from then on."
         )
     return text

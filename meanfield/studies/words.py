@@ -45,7 +45,13 @@ def format_estimate(number: Mapping[str, Any]) -> str:
 
 
 def format_value(number: Mapping[str, Any]) -> str:
-    """Return the value of a number of a summary, with the digits that its interval justifies."""
+    """Return the value of a number of a summary, with the digits that its interval justifies.
+
+    A whole number without an interval is a count.
+    """
+    value = number["value"]
+    if value is not None and number["interval"] is None and value == round(value):
+        return f"{value:.0f}".replace("-", "−")
     return format_number(number["value"], _length(number))
 
 

@@ -1,0 +1,69 @@
+"""Figures of the study `identify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.style import VERMILION, axes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+
+def plot_depths(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Write both depths into a table of cells, coloured by the orbit depth.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `identify`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    order = ("activation", "bias", "d", "atoms")
+    variety, orbit = (dataset[name].transpose(*order).values for name in ("variety", "orbit"))
+    n_activations, n_bias, n_dims, n_sizes = orbit.shape
+    variety, orbit = variety.reshape(-1, n_sizes), orbit.reshape(-1, n_sizes)
+    colour = np.where(orbit >= 0, orbit, np.nan)
+    most = max(np.nanmax(colour), 1) if np.isfinite(colour).any() else 1
+    ax.imshow(colour, cmap="cividis", vmin=0, vmax=most, aspect="auto")
+    for (row, column), depth in np.ndenumerate(orbit):
+        first, second = (str(v) if v >= 0 else "–" for v in (variety[row, column], depth))
+        dark = 0 <= depth < 0.55 * most
+        ax.text(
+            column,
+            row,
+            f"{first} · {second}",
+            ha="center",
+            va="center",
+            color="white" if dark else "black",
+            fontsize=8,
+        )
+        if 0 <= variety[row, column] < depth:
+            corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * 0.46
+            ax.plot(*(np.array([column, row]) + corners).T, color=VERMILION, linewidth=2)
+    rows = [
+        f"{name}{' + bias' if bias else ''}, d = {d}"
+        for name in dataset["activation"].values
+        for bias in dataset["bias"].values
+        for d in dataset["d"].values
+    ]
+    ax.set_yticks(range(len(rows)), rows, fontsize=7)
+    ax.set_xticks(range(n_sizes), [str(size) for size in dataset["atoms"].values])
+    for i in range(1, n_activations * n_bias):
+        ax.axhline(i * n_dims - 0.5, color="white", linewidth=3)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title("$D^*_{var}$ · $D^*_{orb}$")
+    ax.set_xlabel("number of atoms $S$")
+    ax.set_ylabel("activation and input dimension")
+    return ax
