@@ -142,12 +142,13 @@ class _Side:
         known = coordinates * self.own[:size]
         # The residual that is left out, for every row.
         allowed = _norms(rows) * (self.tol if tol is None else tol)
-        # Pythagoras finds the rows worth a closer look. It is off by some eps, so below √eps every
-        # row gets one, and near √eps a residual a little above `tol` may be missed.
+        # Pythagoras finds the rows worth a closer look. It is off by some eps; where √eps decides,
+        # every row gets one.
         squares = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
         distance = squares - np.einsum("ij,ij->i", known, known)
         slack = 4 * np.finfo(rows.dtype).eps * squares
-        open_rows = np.flatnonzero(distance > np.square(allowed) - slack)
+        bound = np.square(allowed)
+        open_rows = np.flatnonzero((distance > bound - slack) | (bound < 2 * slack))
         if len(open_rows) == 0:
             return size, coordinates
         rest = rows[open_rows] - known[open_rows] @ self.near[:size]

@@ -15,7 +15,7 @@ from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordin
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.run import DeepRun, as_run
-from meanfield.deep.stages import StagedMatrix, stage_size
+from meanfield.deep.stages import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation
@@ -189,8 +189,8 @@ def train(
 
 def _faster_engine(task: Task, width: int) -> str:
     n_rows = len(task.inputs)
-    rank = min(n_rows * (task.n_steps + 1), _DIRECTIONS_PER_INPUT * n_rows)
-    return "low-rank" if task.depth > 1 and width >= max(512, 4 * rank) else "dense"
+    rank = min(n_rows * (task.n_steps + 1), stage_size(n_rows))
+    return "low-rank" if task.depth > 1 and width >= max(256, 4 * rank) else "dense"
 
 
 def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> int:
@@ -278,15 +278,16 @@ def _low_rank_network(task: Task, architecture: _Architecture, seeds: list[int])
 
 
 def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> StagedMatrix:
+    full = FullMatrix(initial)
     whole = LowRankMatrix(
         len(initial),
-        images=lambda u, shares: u @ initial.T,
-        transposed_images=lambda e, shares: e @ initial,
+        images=lambda u, shares: full.forward(u)[0],
+        transposed_images=lambda e, shares: full.backward(e)[0],
         tol=max(architecture.tol, 16 * float(np.finfo(initial.dtype).eps)),
         capacity=_capacity(task, len(initial)),
         dtype=initial.dtype,
     )
-    return StagedMatrix(whole, stage_size(len(task.inputs)), initial)
+    return StagedMatrix(whole, stage_size(len(task.inputs)), full)
 
 
 def _divergence(

@@ -66,6 +66,9 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.moments",
         "Follow the moments of the particles from initial laws of every kind.",
     ),
+    "widths": Entry(
+        "meanfield.studies.widths", "Compare four parametrizations of deep networks across widths."
+    ),
 }
 
 
