@@ -246,7 +246,7 @@ def stationary(
     """
     tolerance = checks.positive("tolerance", tolerance)
     n_starts = checks.count("n_starts", n_starts)
-    _check_supported(problem)
+    check_supported(problem)
     family = GibbsFamily(problem)
     starts = _starts(family, n_starts)
     solutions = [_solve(family, f, tolerance, max_iterations) for f in starts]
@@ -274,7 +274,7 @@ def stationary(
     )
 
 
-def _check_supported(problem: Problem) -> None:
+def check_supported(problem: Problem) -> None:
     """Refuse what has no stationary law or more dimensions than quadrature can do."""
     frozen = [name for name in ("w", "b")[: 1 + problem.bias] if name not in problem.train]
     if frozen:

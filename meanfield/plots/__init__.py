@@ -15,6 +15,7 @@ from meanfield.plots.atoms import (
     plot_tiles,
 )
 from meanfield.plots.bench import plot_roofline, plot_scaling, plot_times
+from meanfield.plots.cell import plot_cell_residual, plot_weight
 from meanfield.plots.chaos import (
     plot_chaos_loss,
     plot_constants,
@@ -40,6 +41,11 @@ from meanfield.plots.references import (
     plot_reference_rates,
 )
 from meanfield.plots.simulate import plot_loss, plot_particles
+from meanfield.plots.stationary import (
+    plot_stationary_bias,
+    plot_stationary_densities,
+    plot_stationary_predictions,
+)
 from meanfield.plots.style import render
 
 __all__ = [
@@ -48,6 +54,7 @@ __all__ = [
     "plot_averaging",
     "plot_bias_and_variance",
     "plot_budget",
+    "plot_cell_residual",
     "plot_cells",
     "plot_chaos_loss",
     "plot_constants",
@@ -72,10 +79,14 @@ __all__ = [
     "plot_roofline",
     "plot_scaling",
     "plot_sparse",
+    "plot_stationary_bias",
+    "plot_stationary_densities",
+    "plot_stationary_predictions",
     "plot_statistical",
     "plot_success",
     "plot_tiles",
     "plot_times",
+    "plot_weight",
     "plot_weights",
     "render",
 ]

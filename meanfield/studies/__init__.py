@@ -50,6 +50,9 @@ STUDIES: dict[str, Entry] = {
     "identify": Entry(
         "meanfield.studies.identify", "Compute how many Hermite degrees determine the atoms."
     ),
+    "cell": Entry(
+        "meanfield.studies.cell", "Compute the learning cell of an architecture and a target."
+    ),
     "recovery": Entry(
         "meanfield.studies.recovery", "Count how often networks give their teacher's atoms back."
     ),
@@ -68,6 +71,9 @@ STUDIES: dict[str, Entry] = {
     ),
     "widths": Entry(
         "meanfield.studies.widths", "Compare four parametrizations of deep networks across widths."
+    ),
+    "stationary": Entry(
+        "meanfield.studies.stationary", "Compare long runs with the Gibbs law that they end in."
     ),
 }
 
