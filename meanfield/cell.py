@@ -44,12 +44,13 @@ class LearningCell:
         Evidence for the depth; None when there are no atoms.
     dictionary : Dictionary
         Evidence for the atoms.
-    threshold : ThresholdNumber
-        ``S̄``, which bounds S* in theory, and the Barron–Hermite norm.
+    threshold : ThresholdNumber or None
+        ``S̄``, which bounds S* in theory, and the Barron–Hermite norm; None for data that do not
+        determine a Hermite expansion.
     particles : Particles
         The trained network.
-    within_bound : bool
-        Whether ``S* ≤ S̄``, at the upper end of what sampling errors allow.
+    within_bound : bool or None
+        Whether ``S* ≤ S̄``, at the upper end of what sampling errors allow; None without ``S̄``.
     statement : str
         All of it in a few sentences.
     """
@@ -59,9 +60,9 @@ class LearningCell:
     n_atoms: int
     depth: OrbitDepth | None
     dictionary: Dictionary
-    threshold: ThresholdNumber
+    threshold: ThresholdNumber | None
     particles: Particles
-    within_bound: bool
+    within_bound: bool | None
     statement: str
 
 
@@ -72,6 +73,7 @@ def learning_cell(
     d: int | None = None,
     bias: bool | None = None,
     init: str | InitialLaw = "gaussian",
+    problem: Problem | None = None,
     particles: Particles | None = None,
     threshold: float = 0.05,
     degree: int | None = None,
@@ -95,14 +97,17 @@ def learning_cell(
     activation : str or Activation
         σ.
     target : Target, callable, or Problem
-        ``f*`` on standard normal inputs; or a problem with its own data, of which loss, bias, l2
-        and temperature are then used.
+        ``f*`` on standard normal inputs; or a problem with its own data, when the target is not
+        known. Its data are then taken to be standard normal inputs with their values.
     d : int, optional
         Input dimension; needed for a callable that does not record it.
     bias : bool, optional
         Whether atoms have a bias; by default as the target's own atoms, or yes.
     init : str or InitialLaw
         Initial law.
+    problem : Problem, optional
+        Data, loss, bias, l2 and temperature to train with; by default `n_data` standard normal
+        inputs with the values of the target, and squared loss.
     particles : Particles, optional
         A network that is trained already; then there is no training.
     threshold : float
@@ -143,21 +148,22 @@ def learning_cell(
     (2.0, 3, 1)
     """
     activation = get_activation(activation)
-    problem = _problem(activation, target, d, bias, n_data, l2, temperature, seed)
+    if isinstance(target, Problem):
+        problem = target
+    if problem is None:
+        problem = _problem(activation, target, d, bias, n_data, l2, temperature, seed)
+    elif problem.activation != activation:
+        raise ValueError(
+            f"activation is {activation.name!r} but the problem has {problem.activation.name!r}; "
+            "give the same."
+        )
     w_star = admissible_weight(init, problem=problem)
     if particles is None:
         particles = _train(problem, init, n_particles, step_size, n_steps, seed)
     dictionary = extract_dictionary(particles, problem, seed=seed)
     depth = _depth(problem, dictionary.n_atoms, max_degree, seed)
-    source = target
-    if isinstance(target, Problem):
-        if problem.targets.shape[1] > 1:
-            raise ValueError("The coefficient-threshold number needs a problem with one output.")
-        source = (problem.X, problem.targets[:, 0])
-    bound = coefficient_threshold_number(
-        source, activation, threshold, d=d, degree=degree, seed=seed
-    )
-    within = dictionary.n_atoms <= bound.high
+    bound, why_not = _bound(activation, target, threshold, d, degree, seed)
+    within = None if bound is None else dictionary.n_atoms <= bound.high
     return LearningCell(
         w_star,
         None if depth is None else depth.depth,
@@ -167,7 +173,7 @@ def learning_cell(
         bound,
         particles,
         within,
-        _statement(w_star, depth, dictionary, bound, within),
+        _statement(w_star, depth, dictionary, bound, within, why_not),
     )
 
 
@@ -181,14 +187,7 @@ def _problem(
     temperature: float,
     seed: int,
 ) -> Problem:
-    """Return the problem itself, or draw standard normal inputs and label them by the target."""
-    if isinstance(target, Problem):
-        if target.activation != activation:
-            raise ValueError(
-                f"activation is {activation.name!r} but the problem has "
-                f"{target.activation.name!r}; give the same."
-            )
-        return target
+    """Draw standard normal inputs and label them by the target."""
     if not callable(target):
         raise TypeError(f"target must be callable or a Problem, got {type(target).__name__}.")
     d = getattr(target, "n_features", d)
@@ -243,12 +242,34 @@ def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) ->
     )
 
 
+def _bound(
+    activation: Activation,
+    target: Any,
+    threshold: float,
+    d: int | None,
+    degree: int | None,
+    seed: int,
+) -> tuple[ThresholdNumber | None, str]:
+    """Return ``S̄``, or None and why there is none."""
+    options = {"d": d, "degree": degree, "seed": seed}
+    if not isinstance(target, Problem):
+        return coefficient_threshold_number(target, activation, threshold, **options), ""
+    if target.targets.shape[1] > 1:
+        return None, "the problem has several outputs"
+    source = (target.X, target.targets[:, 0])
+    try:
+        return coefficient_threshold_number(source, activation, threshold, **options), ""
+    except ValueError as error:
+        return None, str(error).rstrip(".")
+
+
 def _statement(
     w_star: AdmissibleWeight,
     depth: OrbitDepth | None,
     dictionary: Dictionary,
-    bound: ThresholdNumber,
-    within: bool,
+    bound: ThresholdNumber | None,
+    within: bool | None,
+    why_not: str,
 ) -> str:
     """Say what the triple is, and loudly where theory and measurement part."""
     degree = "none" if depth is None else depth.depth if depth.depth is not None else "not reached"
@@ -256,11 +277,11 @@ def _statement(
         f"Learning cell: w* of order {w_star.order:.3g}, D*_orb = {degree}, "
         f"S* = {dictionary.n_atoms}.",
         f"S*: {dictionary.statement}",
-        f"Bound: {bound.explanation}",
+        f"Bound: none, since {why_not}." if bound is None else f"Bound: {bound.explanation}",
     ]
     if depth is not None:
         parts.insert(1, f"Depth: {depth.explanation}")
-    if not within:
+    if within is False:
         parts.append(
             f"ATTENTION: S* = {dictionary.n_atoms} exceeds S̄ = {bound.number}: lower the threshold "
             "or raise the degree, or the dictionary has atoms that the target does not call for."

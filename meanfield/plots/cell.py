@@ -1,0 +1,71 @@
+"""Figures of the study `cell`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.style import BLUE, SKY, VERMILION, axes, legend_beside, log_scale
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+
+def plot_weight(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the growth of the moments, whose reciprocals are the weight.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `cell`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    k = dataset["k"].values
+    root = np.exp(dataset["log_moments"].values / k)
+    low, high = np.exp(dataset["log_moments_interval"].values.T / k)
+    finite = np.isfinite(root)
+    ax.fill_between(k[finite], low[finite], high[finite], color=SKY, alpha=0.4, linewidth=0)
+    ax.plot(k[finite], root[finite], "o-", color=BLUE, label="initial law")
+    log_scale(ax, "x")
+    log_scale(ax, "y")
+    ax.set_xlabel("order of the moment $k$")
+    ax.set_ylabel(r"$m_k^{1/k} = (w^*_k)^{-1/k}$")
+    legend_beside(ax)
+    return ax
+
+
+def plot_cell_residual(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw what the best dictionary of each size leaves.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `cell`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    residual = np.maximum(dataset["residual"].values, 1e-8)
+    ax.plot(dataset["size"].values, residual, "o-", color=BLUE, label="best of its size")
+    size = int(dataset.attrs["n_atoms"])
+    ax.axvline(size, color=VERMILION, linestyle="--", label=f"$S^* = {size}$")
+    log_scale(ax, "y")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("number of atoms $S$")
+    ax.set_ylabel("relative residual")
+    legend_beside(ax)
+    return ax
