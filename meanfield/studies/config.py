@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from meanfield import schedule
 from meanfield.errors import ConfigError
 from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS
@@ -86,7 +87,10 @@ class RunSection(Section):
 
     step_size: Positive = Field(0.1, description="Step size; time is step_size times the step.")
     n_steps: Count = Field(1000, description="Number of steps.")
-    integrator: str = Field("euler", description=f"Time integrator: {', '.join(INTEGRATORS)}.")
+    integrator: str = Field(
+        "euler",
+        description=f"Time integrator: {', '.join(INTEGRATORS)}; kinetic(0.5) sets the friction.",
+    )
     dtype: Literal["float64", "float32"] = Field(
         "float64", description="Precision of the particles."
     )
@@ -96,6 +100,40 @@ class RunSection(Section):
     @classmethod
     def _accept_name(cls, value: Any) -> Any:
         return {"law": value} if isinstance(value, str) else value
+
+
+class ScheduledRunSection(RunSection):
+    """How the particles move."""
+
+    step_size: Any = Field(
+        0.1,
+        description="Step size; time is the sum of the step sizes. A number, or a schedule: "
+        '{ kind = "geometric", start = 0.5, stop = 0.05 }; kinds are '
+        f"{', '.join(schedule.KINDS)}.",
+    )
+    temperature: Any = Field(
+        None,
+        description="Temperature of the noise over the run: a number or a schedule like that of "
+        "step_size; that of the problem by default.",
+    )
+
+    @field_validator("step_size")
+    @classmethod
+    def _check_step_size(cls, value: Any) -> Any:
+        return number_or_schedule(value, zero=False)
+
+    @field_validator("temperature")
+    @classmethod
+    def _check_temperature(cls, value: Any) -> Any:
+        return None if value is None else number_or_schedule(value, zero=True)
+
+    def scheduled(self) -> dict[str, Any]:
+        """Return `step_size` and `temperature` as `simulate` takes them."""
+        values = {"step_size": self.step_size, "temperature": self.temperature}
+        return {
+            name: schedule.from_table(value) if isinstance(value, dict) else value
+            for name, value in values.items()
+        }
 
 
 class StudyConfig(Section):
@@ -140,6 +178,21 @@ def named_keys(**tables: type[Section]) -> Iterator[None]:
         table = next((name for name, kind in tables.items() if argument in kind.model_fields), None)
         key = f"key '{table}.{argument}': " if table else ""
         raise ConfigError(f"{key}{text}") from None
+
+
+def number_or_schedule(value: Any, *, zero: bool) -> Any:
+    """Return a key that takes a number, or the table of a schedule."""
+    if isinstance(value, dict):
+        try:
+            schedule.from_table(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"cannot be used ({str(error).rstrip('.')})") from None
+        return value
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("must be a number or a schedule in braces")
+    if not (0 <= value < float("inf")) or (value == 0 and not zero):
+        raise ValueError(f"must be finite and {'at least' if zero else 'greater than'} 0")
+    return float(value)
 
 
 def number_or_list(value: Any, names: Sequence[str]) -> Any:

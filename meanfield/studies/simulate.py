@@ -10,10 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
+from meanfield.flow.batches import as_minibatch
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.run import predict
-from meanfield.flow.simulate import saved_steps, simulate
+from meanfield.flow.simulate import saved_steps, simulate, step_sizes, temperatures
 from meanfield.problem import Problem
+from meanfield.schedule import elapsed
 from meanfield.studies.base import (
     Arrays,
     Block,
@@ -28,7 +30,7 @@ from meanfield.studies.base import (
     Text,
     Unit,
 )
-from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
+from meanfield.studies.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
@@ -60,9 +62,23 @@ class SimulateSection(Section):
     )
 
 
+class SimulateRunSection(ScheduledRunSection):
+    """How the particles move."""
+
+    batch_size: Count | None = Field(
+        None, description="Data in the gradient of each step, drawn anew; all by default."
+    )
+    anchor_period: Count | None = Field(
+        None,
+        description="Steps between two full gradients that reduce the variance of the batches "
+        "(SVRG); not at all by default.",
+    )
+
+
 class SimulateConfig(LearningConfig):
     """Configuration of the study `simulate`."""
 
+    run: SimulateRunSection = Field(default_factory=SimulateRunSection)
     simulate: SimulateSection = Field(default_factory=SimulateSection)
 
 
@@ -70,9 +86,11 @@ def prepare(config: SimulateConfig) -> Plan:
     """Check the configuration and split the replicas into units."""
     problem = build_problem(config)
     section = config.simulate
-    with named_keys(simulate=SimulateSection, run=RunSection):
+    with named_keys(simulate=SimulateSection, run=SimulateRunSection):
         settings = {
-            "step_size": config.run.step_size,
+            **config.run.scheduled(),
+            "batch_size": config.run.batch_size,
+            "anchor_period": config.run.anchor_period,
             "n_steps": config.run.n_steps,
             "seed": config.seed,
             "integrator": get_integrator(config.run.integrator).name,
@@ -80,6 +98,9 @@ def prepare(config: SimulateConfig) -> Plan:
             "dtype": config.run.dtype,
         }
         keep = saved_steps(section.save_at, config.run.n_steps)
+        shown, _ = step_sizes(settings["step_size"], config.run.n_steps)
+        temperatures(problem, settings["temperature"], config.run.n_steps)
+        as_minibatch(config.run.batch_size, config.run.anchor_period, problem.n_data)
     curve = np.geomspace(1, config.run.n_steps, section.loss_points).round().astype(int)
     steps = np.unique([0, *curve, *keep])
     state_bytes = 8 * len(steps) * section.n_particles * problem.n_coordinates
@@ -100,7 +121,7 @@ def prepare(config: SimulateConfig) -> Plan:
         units.append(Unit(f"replicas-{first:05d}", train, arguments, label, weight=last - first))
     return Plan(
         units=units,
-        combine=lambda results: combine(config, problem, steps, keep, results),
+        combine=lambda results: combine(config, problem, shown, steps, keep, results),
         data=data_fingerprint(problem),
     )
 
@@ -155,6 +176,7 @@ def _accuracy(problem: Problem, outputs: np.ndarray) -> np.ndarray:
 def combine(
     config: SimulateConfig,
     problem: Problem,
+    step_size: float | np.ndarray,
     steps: np.ndarray,
     keep: np.ndarray,
     results: Mapping[str, Arrays],
@@ -184,15 +206,14 @@ def combine(
             }
             interval = None if math.isnan(low[-1]) else (float(low[-1]), float(high[-1]))
             numbers[name] = Number(label, float(mean[-1]), interval)
-    step_size = config.run.step_size
     coordinates = {
         "step": keep,
-        "time": ("step", keep * step_size),
+        "time": ("step", elapsed(step_size, keep)),
         "loss_step": steps,
-        "loss_time": ("loss_step", steps * step_size),
+        "loss_time": ("loss_step", elapsed(step_size, steps)),
     }
     attributes = {
-        "step_size": step_size,
+        "step_size": step_size if np.ndim(step_size) == 0 else str(config.run.step_size),
         "seed": str(config.seed),
         "n_particles": config.simulate.n_particles,
         "problem": repr(problem),
@@ -236,7 +257,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "loss",
             plots.plot_loss,
             "Loss over time, mean over replicas; the band is the 95% interval of the mean. Time "
-            "is the step times the step size.",
+            "is the sum of the step sizes.",
         ),
         Figure(
             "particles",

@@ -9,6 +9,7 @@ import pytest
 
 import meanfield as mf
 from meanfield import plots, storage
+from meanfield.errors import ConfigError
 from meanfield.studies import get_study, simulate
 from meanfield.studies.config import parse
 from meanfield.studies.data import build_problem
@@ -23,7 +24,7 @@ PROBLEMS = {
 }
 
 
-def configuration(data=None, problem=None, **keys):
+def configuration(data=None, problem=None, run=None, **keys):
     return parse(
         simulate.SimulateConfig,
         {
@@ -38,7 +39,7 @@ def configuration(data=None, problem=None, **keys):
                 **(data or {}),
             },
             "problem": problem or {},
-            "run": {"n_steps": 12, "step_size": 0.2},
+            "run": run or {"n_steps": 12, "step_size": 0.2},
             "simulate": {
                 "n_particles": 10,
                 "n_replicas": 5,
@@ -99,3 +100,45 @@ def test_one_replica_has_no_interval_and_no_test_data_no_test_loss(tmp_path):
     assert "needs 2 replicas" in (tmp_path / "out/report.html").read_text()
     saved = storage.read_dataset(tmp_path / "out/result.nc")
     assert saved["step"].values.tolist() == [0, 12]
+
+
+def test_schedules_and_batches_reach_the_run(tmp_path):
+    run = {
+        "n_steps": 12,
+        "step_size": {"kind": "geometric", "start": 0.4, "stop": 0.1},
+        "temperature": {"kind": "piecewise", "numbers": [0.01, 0.0], "changes": [6]},
+        "batch_size": 5,
+        "anchor_period": 4,
+        "integrator": "leimkuhler_matthews",
+    }
+    config = configuration(run=run)
+    run_study(get_study("simulate"), config, tmp_path / "out")
+    dataset = storage.read_dataset(tmp_path / "out/result.nc")
+    sizes = mf.schedule.Geometric(0.4, 0.1).values(12)
+    np.testing.assert_allclose(dataset["time"], [0, sizes[:7].sum(), sizes.sum()])
+    direct = mf.simulate(
+        build_problem(config), 10, sizes, 12, seed=3, n_replicas=5, batch_size=5, anchor_period=4,
+        integrator="leimkuhler-matthews", temperature=[0.01] * 6 + [0.0] * 6,
+    )  # fmt: skip
+    np.testing.assert_array_equal(dataset["w"][:, -1], direct.particles.w)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"step_size": {"kind": "geometrc"}}, "no kind 'geometrc'. Did you mean 'geometric'"),
+        ({"step_size": {"kind": "constant", "value": 0.0}}, "step_size must be greater than 0, got 0.0"),
+        ({"step_size": 0.0}, "key 'run.step_size' must be finite and greater than 0, got 0.0"),
+        ({"temperature": "hot"}, "key 'run.temperature' must be a number or a schedule in braces"),
+        ({"temperature": {"kind": "geometric", "start": 1.0, "ratio": 1.1}}, "without bound"),
+        (
+            {"temperature": {"kind": "piecewise", "numbers": [1.0, 0.1], "changes": [90]}},
+            "changes at step 90, which a run of 12 steps does not reach",
+        ),
+        ({"batch_size": 500}, "key 'run.batch_size': batch_size must be at most the 15 data"),
+        ({"anchor_period": 5}, "anchor_period needs a batch_size"),
+    ],
+)
+def test_wrong_schedules_and_batches_are_told_before_the_run(run, message):
+    with pytest.raises(ConfigError, match=message):
+        simulate.prepare(configuration(run={"n_steps": 12, **run}))
