@@ -12,7 +12,7 @@ import io
 import json
 import os
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +31,14 @@ _LENGTH = struct.Struct("<Q")
 _TEMPORARY = ".partial"
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write `data` to `path` so that any reader sees the old file or the new one, never a part.
 
     Parameters
     ----------
     path : path-like
         The file; its folder must exist.
-    data : bytes
+    data : bytes or memoryview
         The whole content.
 
     Raises
@@ -46,11 +46,16 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     OSError
         The folder is missing, not writable or full; the old file is untouched.
     """
-
-    def write(temporary: Path) -> None:
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    try:
         temporary.write_bytes(data)
-
-    _write_beside(Path(path), write)
+        _flush(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
 
 
 def save_arrays(
@@ -148,11 +153,8 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     OSError
         The file cannot be written; an older file of that name is untouched.
     """
-
-    def write(temporary: Path) -> None:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
-
-    _write_beside(Path(path), write)
+    # By way of memory: HDF5 crashes the process when the disk fills up under one of its files.
+    write_atomic(path, dataset.to_netcdf(engine="h5netcdf"))
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -292,19 +294,6 @@ def remove_partial(folder: str | os.PathLike[str]) -> None:
     """Delete what a killed process left half-written in `folder`; whole files are never touched."""
     for leftover in Path(folder).glob(f".*{_TEMPORARY}"):
         leftover.unlink(missing_ok=True)
-
-
-def _write_beside(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, flush it to the disk, and rename it over `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
-    try:
-        write(temporary)
-        _flush(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush(path.parent)
 
 
 def _flush(path: Path) -> None:

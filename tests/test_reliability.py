@@ -1,0 +1,53 @@
+"""Reduced trials of what a study survives; the full ones are in results/reliability."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.studies import stub_study
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_kills_flips_full_disks_and_rivals(tmp_path):
+    command = [sys.executable, "-m", "scripts.reliability", "--out", str(tmp_path), "--seed", "1"]
+    counts = ["--kills", "6", "--flips", "20", "--limits", "4", "--rivals", "2"]
+    subprocess.run([*command, *counts], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    found = json.loads((tmp_path / "trials.json").read_text())
+    assert sum(found["kill"]["kills"].values()) >= 6
+    assert found["kill"]["same bits"] == found["kill"]["finished"] >= 2
+    assert found["flip"]["noticed"] == found["flip"]["flips"]
+    for disk in (found["limit"], found["disk"]):
+        if disk is not None:
+            assert disk["said in one sentence"] == disk["previous state kept"] == disk["trials"]
+            assert disk["same bits afterwards"]
+    assert found["rival"]["refused"] == 2
+    assert found["flip"]["same bits afterwards"]
+    assert found["rival"]["same bits afterwards"]
+
+
+def test_no_room_for_a_file_loses_nothing(tmp_path):
+    config, out = tmp_path / "stub.toml", tmp_path / "out"
+    config.write_text('study = "stub"\n')
+    program = [sys.executable, stub_study.__file__, str(config), str(out), "0"]
+    held = {}
+    # A unit of this study takes 400 bytes or so, the results a few thousand.
+    for limit in (100, 350, 3000):
+        cap = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+        done = subprocess.run(program, preexec_fn=cap, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 1
+        assert "File too large" in done.stderr
+        files = {path: path.read_bytes() for path in out.rglob("*") if path.suffix != ".running"
+                 and path.is_file()}  # fmt: skip
+        assert not [path for path in files if ".partial" in path.name]
+        assert held.items() <= files.items()
+        held = files
+    assert len(held) > 4
