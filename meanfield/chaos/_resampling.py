@@ -78,7 +78,8 @@ def log_mean_interval(values: Array, weights: Array, repeats: Array) -> tuple[fl
         lambda m: weights / (m @ weights)[..., None],
         repeats,
     )
-    return math.exp(log_value), (math.exp(low), math.exp(high))
+    with np.errstate(over="ignore"):  # few replicas may leave the upper end open
+        return math.exp(log_value), (float(np.exp(low)), float(np.exp(high)))
 
 
 def jackknife_error(left_out: Array) -> Array:

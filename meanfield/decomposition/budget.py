@@ -183,9 +183,10 @@ def assemble_budget(
         effective_counts(plan)[fitted], statistical[fitted], expected_slope=-1.0, seed=plan.seed
     )
     rate_N = fit_rate(plan.particle_counts, chaos, expected_slope=-1.0, seed=plan.seed)
-    decay = fit_decay(plan.times * plan.step_size, path, other, plan.seed)
+    noise = max(rate_N.constant, 0.0) / plan.path_particles
+    decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
     advice = advise(plan, gains, float(_squares(total).mean()))
-    resolution = _resolution(plan, population, sets, at_n, rate_N)
+    resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise))
     meanings = _meanings(plan, kept)
     components = {
         name: _component(difference, resolution[name], meanings[name], plan.seed, i < 2)
@@ -250,13 +251,14 @@ def _resolution(
     population: Mapping[str, Array],
     sets: Sequence[Mapping[str, Array]],
     at_n: int,
-    rate_N: RateFit,
+    noise: float,
 ) -> dict[str, float]:
     """Return the size that the error of the intermediates gives each component.
 
     The population network on half the inputs, and of half the particles, is off by about as much
     from the whole as the whole from the limit: twice the variance less once. Averages over the two
-    halves of the time differ by twice the error of the whole.
+    halves of the time differ by twice the error of the whole. `noise` is that of the particles of
+    the path, which the coupling takes away only where it brings particles together.
     """
     whole = population["prediction"]
     inputs = float(_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
@@ -265,13 +267,12 @@ def _resolution(
     halves = _stack(sets, "halves")[:, at_n]
     drift = (halves[:, 0] - first) - (halves[:, 1] - second)
     time = float(np.sqrt(_squares(drift).mean())) / 2
-    finite = math.sqrt(max(rate_N.constant, 0.0) / plan.path_particles)
     return {
         "tail": 0.0,
         "regularisation": math.hypot(inputs, width, float(_norms(first - second)) / 2),
         "statistical": math.hypot(inputs, time),
-        "optimisation": finite,
-        "chaos": finite,
+        "optimisation": noise,
+        "chaos": noise,
         "sparse": 0.0,
     }
 

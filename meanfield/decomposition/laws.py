@@ -18,9 +18,10 @@ from meanfield.chaos._resampling import (
 from meanfield.decomposition.compress import STEPS
 from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan
 
-#: The decay is fitted below this share of its first value, where it has got there, and above the
-#: other: before, fast modes decay as well; after, single precision and metastability show.
-_TAIL, _END = 0.1, 1e-7
+#: The decay is fitted where it is above this share of its first value, for rounding, and above
+#: this many times the noise of the particles; and from this many times its last fitted value on,
+#: when fast modes are over.
+_END, _NOISE, _SPAN = 1e-7, 5.0, 10.0
 _LEAST_POINTS = 4
 
 #: An option that takes less than this off the squared error is not worth advising.
@@ -67,17 +68,17 @@ class Decay:
         return self.difference_ci[0] <= 0 <= self.difference_ci[1]
 
 
-def fit_decay(times: Array, path: Array, other: Array, seed: int = 0) -> Decay:
-    """Fit the late decay of two squared distances, shape (T, R), over the same times."""
+def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed: int = 0) -> Decay:
+    """Fit the late decay of two squared distances, shape (T, R), over the same times.
+
+    `noise` is the square of what the particles' own noise gives a distance.
+    """
     means = np.stack([path.mean(axis=1), other.mean(axis=1)])
-    seen = (means > _END * means[:, :1]).all(axis=0)
+    seen = (means > np.maximum(_END * means[:, :1], _NOISE * noise)).all(axis=0)
     end = len(times) if seen.all() else int(np.argmin(seen))
-    for share in (_TAIL, 0.5, np.inf):
-        start = int(np.argmax((means < share * means[:, :1]).all(axis=0)))
-        late = (means[:, start] < share * means[:, 0]).all()
-        if late and end - start >= _LEAST_POINTS:
-            break
-    else:
+    late = (means <= _SPAN * means[:, [max(end - 1, 0)]]).all(axis=0)
+    start = int(np.argmax(late))
+    if end - start < _LEAST_POINTS or (means[:, start] > 0.5 * means[:, 0]).any():
         return Decay(math.nan, UNKNOWN, math.nan, UNKNOWN, UNKNOWN, UNKNOWN)
     chosen = slice(start, end)
     t = times[chosen]
@@ -251,7 +252,8 @@ def effective_counts(plan: ErrorPlan) -> Array:
 
     A subsample of n among P rows differs from all of them by ``1/n − 1/P``.
     """
-    return 1 / (1 / np.array(plan.data_counts, dtype=float) - 1 / _pool(plan))
+    with np.errstate(divide="ignore"):
+        return 1 / (1 / np.array(plan.data_counts, dtype=float) - 1 / _pool(plan))
 
 
 def fitted_counts(plan: ErrorPlan) -> Array:

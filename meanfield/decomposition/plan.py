@@ -67,9 +67,13 @@ class ErrorPlan:
 
     @property
     def times(self) -> Array:
-        """Steps at which the path to stationarity is followed, up to twice the budget's."""
-        grid = np.linspace(0, 2 * self.n_steps, 25)[1:]
-        return np.unique([1, self.n_steps, *np.ceil(grid).astype(int)])
+        """Steps at which the path to stationarity is followed.
+
+        Up to twice the budget's, and at least twice the first round of the stopping rule.
+        """
+        horizon = 2 * max(self.n_steps, self.settle_steps)
+        grids = [np.linspace(0, end, 21)[1:] for end in (self.n_steps, 2 * self.n_steps, horizon)]
+        return np.unique([1, *np.ceil(np.concatenate(grids)).astype(int)])
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -272,5 +272,7 @@ STUDY = Study(
     EXAMPLE,
     prepare,
     story,
-    late=("errors.n_atoms", "errors.atom_counts", "errors.threshold", "errors.degree"),
+    late=tuple(
+        f"errors.{key}" for key in ("n_atoms", "atom_counts", "threshold", "degree", "n_replicas")
+    ),
 )

@@ -1,0 +1,181 @@
+"""Checking the advice by doing it: networks trained with each of n, N, t, S doubled in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.chaos._resampling import Interval, bootstrap_t, draw_repeats
+from meanfield.decomposition.compress import compress
+from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost
+from meanfield.decomposition.plan import Array, ErrorPlan, columns
+from meanfield.flow.particles import Particles
+from meanfield.flow.run import predict
+from meanfield.flow.simulate import simulate
+
+#: Training sets and noise of the check, away from those that the advice was made from.
+FIRST_REPLICA = 2**20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What doubling each of n, N, t and S did.
+
+    Attributes
+    ----------
+    squared_error : float
+        Squared total error of the budget as it is.
+    gain : dict of str to float
+        What doubling each took off.
+    gain_ci : dict of str to (float, float)
+        95 % intervals over replicas.
+    cost : dict of str to float
+        What it cost in addition.
+    gains : dict of str to ndarray
+        Per replica.
+    """
+
+    squared_error: float
+    gain: dict[str, float]
+    gain_ci: dict[str, Interval]
+    cost: dict[str, float]
+    gains: dict[str, Array]
+
+    def better(self, first: str, second: str) -> tuple[float, Interval]:
+        """Return how much more per unit of compute one option gained than another.
+
+        Parameters
+        ----------
+        first, second : str
+            Options.
+
+        Returns
+        -------
+        value : float
+            Difference of the gains per unit of compute.
+        interval : tuple of float
+            95 % interval over replicas, which share their data and noise.
+        """
+        difference = self.gains[first] / self.cost[first] - self.gains[second] / self.cost[second]
+        return _mean(difference)
+
+    def confirms(self, advice: Advice) -> bool | None:
+        """Tell whether the advised option did gain most per unit of compute.
+
+        Parameters
+        ----------
+        advice : Advice
+            What was advised for this budget.
+
+        Returns
+        -------
+        bool or None
+            Compared with the runner-up, or with every other option where none was named; None
+            where nothing was advised.
+        """
+        if advice.option is None:
+            return None
+        rivals = [advice.second] if advice.second else [o for o in self.gain if o != advice.option]
+        own = self.gain[advice.option] / self.cost[advice.option]
+        return all(own >= self.gain[rival] / self.cost[rival] for rival in rivals)
+
+
+def try_options(plan: ErrorPlan, n_replicas: int) -> Trial:
+    """Train and compress the budget and its doublings on fresh training sets.
+
+    All of them share data and noise as far as they go: the smaller training set is part of the
+    larger, the particles of the smaller network are among those of the larger.
+
+    Parameters
+    ----------
+    plan : ErrorPlan
+        The budget.
+    n_replicas : int
+        Training sets.
+
+    Returns
+    -------
+    Trial
+        Gains with intervals.
+    """
+    names = [option for option in OPTIONS if option != "S" or plan.n_atoms is not None]
+    errors = np.array([_errors(plan, FIRST_REPLICA + r, names) for r in range(n_replicas)])
+    gains = {name: errors[:, 0] - errors[:, 1 + i] for i, name in enumerate(names)}
+    estimates = {name: _mean(values) for name, values in gains.items()}
+    return Trial(
+        float(errors[:, 0].mean()),
+        {name: value for name, (value, _) in estimates.items()},
+        {name: interval for name, (_, interval) in estimates.items()},
+        extra_cost(plan),
+        gains,
+    )
+
+
+def _errors(plan: ErrorPlan, replica: int, names: list[str]) -> list[float]:
+    """Return the squared error of the budget, then with each option doubled."""
+    n, N, t, S = plan.n_data, plan.n_particles, plan.n_steps, plan.n_atoms
+    doubled = {
+        "n": (2 * n, N, t, S),
+        "N": (n, 2 * N, t, S),
+        "t": (n, N, 2 * t, S),
+        "S": (n, N, t, None if S is None else 2 * S),
+    }
+    networks: dict[tuple[int, int, int], Particles] = {}
+    errors = []
+    for budget in [(n, N, t, S), *(doubled[name] for name in names)]:
+        size, atoms = budget[:3], budget[3]
+        if size not in networks:
+            networks[size] = _train(plan, replica, *size)
+        errors.append(_error(plan, networks[size], atoms))
+    return errors
+
+
+def _train(plan: ErrorPlan, replica: int, n: int, N: int, t: int) -> Particles:
+    problem = plan.training_set(replica, n)
+    run = simulate(problem, N, n_steps=t, init=plan.init, first_replica=replica, **plan.settings)
+    return run.particles
+
+
+def _error(plan: ErrorPlan, network: Particles, n_atoms: int | None) -> float:
+    """Return the squared error of a network compressed to some atoms."""
+    inputs = plan.fitting_inputs
+    problem = plan.with_data(inputs, plan.population[1][: len(inputs)])
+    if n_atoms is None or n_atoms >= network.n_particles:
+        outputs = columns(predict(problem, network, plan.X_test)[0], len(plan.X_test))
+    else:
+        # The same sizes as in the decomposition, so that the dictionaries are found alike.
+        sizes = sorted({s for s in plan.atom_counts if s <= n_atoms} | {n_atoms})
+        outputs = compress(problem, network, sizes, plan.X_test)["predictions"][-1]
+    return float(((plan.truth - outputs) ** 2).sum(axis=-1).mean())
+
+
+def _mean(values: Array) -> tuple[float, Interval]:
+    repeats = draw_repeats(len(values), 0)
+    return bootstrap_t(values[None], lambda m: m[..., 0], np.ones_like, repeats)
+
+
+def random_budgets(
+    count: int, ranges: dict[str, tuple[int, int]], seed: int = 0
+) -> list[dict[str, int]]:
+    """Draw budgets, log-uniform in n, N, t and S, each rounded to a whole number.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    ranges : dict
+        Lowest and highest n, N, t, S.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    list of dict
+        ``n_data``, ``n_particles``, ``n_steps``, ``n_atoms`` of each.
+    """
+    rng = np.random.Generator(np.random.Philox(seed))
+    names = ("n_data", "n_particles", "n_steps", "n_atoms")
+    low, high = (np.log([ranges[o][i] for o in OPTIONS]) for i in (0, 1))
+    draws = np.exp(rng.uniform(low, high, size=(count, 4))).round().astype(int)
+    return [dict(zip(names, map(int, draw), strict=True)) for draw in draws]

@@ -1,0 +1,174 @@
+"""The budget as a whole: it adds up, its laws have their slopes, and it reads well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.decomposition import COMPONENTS
+from meanfield.problem import Teacher
+
+TARGET = Teacher.random(2, 2, bias=False, min_angle=60, weight_norm=1.5, seed=3)
+
+
+def problem(n, noise=0.0):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2))
+    y = TARGET(X) + noise * rng.normal(size=n)
+    return mf.Problem(X, y, bias=False, l2=0.1, temperature=0.02)
+
+
+@pytest.fixture(scope="module")
+def budget():
+    stages = []
+
+    def progress(stage, done, total):
+        assert 0 <= done <= total
+        if stage not in stages:
+            stages.append(stage)
+
+    budget = mf.decompose_error(
+        problem(64, noise=0.2),
+        TARGET,
+        n_particles=32,
+        n_steps=30,
+        n_atoms=2,
+        n_replicas=16,
+        data_counts=[32, 64, 128, 256, 512, 1024],
+        particle_counts=[8, 16, 32, 64, 128, 256],
+        n_population=2048,
+        long_particles=64,
+        path_particles=2048,
+        n_test=100,
+        progress=progress,
+    )
+    assert stages == ["population", "training sets", "time and width", "few atoms"]
+    return budget
+
+
+def test_signed_components_add_up(budget):
+    assert budget.closure < 1e-12
+    norms = np.array([budget.components[name].norms for name in COMPONENTS])
+    assert (budget.total.norms <= norms.sum(axis=0) * (1 + 1e-12)).all()
+    assert (budget.total.norms > 0).all()
+
+
+def test_every_component_has_an_interval_around_it(budget):
+    for part in (*budget.components.values(), budget.total):
+        low, high = part.interval
+        assert 0 < low < part.value < high
+        assert part.value == pytest.approx(np.sqrt((part.norms**2).mean()), rel=1e-12)
+
+
+def test_slopes_are_minus_one_over_a_factor_32(budget):
+    dataset = budget.dataset
+    assert dataset["data_count"][-1] == 32 * dataset["data_count"][0]
+    assert dataset["particle_count"][-1] == 32 * dataset["particle_count"][0]
+    for fit in (budget.statistical_rate, budget.chaos_rate):
+        assert fit.slope_ci[0] <= -1 <= fit.slope_ci[1]
+        assert fit.slope_ci[1] - fit.slope_ci[0] < 0.6
+        assert fit.flags == ()
+
+
+def test_optimisation_decays(budget):
+    decay = budget.decay
+    assert decay.rate_ci[0] > 0.05
+    assert decay.other_ci[0] > 0.05
+    time, mean = (budget.dataset[name].values for name in ("time", "optimisation_mean"))
+    fitted = (time >= decay.span[0]) & (time <= decay.span[1])
+    assert mean[fitted][-1] < 0.3 * mean[fitted][0]
+
+
+def test_sparse_residual_falls_to_little_at_the_number_of_the_teacher(budget):
+    counts = budget.dataset["atom_count"].values.tolist()
+    mean = budget.dataset["sparse_mean"].values
+    assert (np.diff(mean) < 0).all()
+    # At two atoms the network of 32 noisy particles is met; one atom misses half of it.
+    assert mean[counts.index(2)] < 0.1 * mean[counts.index(1)]
+
+
+def test_stopping_rule_and_own_errors_are_reported(budget):
+    assert budget.settled
+    assert budget.moves[-1] <= 0.02
+    for name in ("regularisation", "statistical"):
+        part = budget.components[name]
+        assert 0 < part.resolution < 0.5 * part.value
+    assert not any("not resolved" in note for note in budget.notes)
+
+
+def test_it_reads_well(budget):
+    text = repr(budget)
+    for word in (*COMPONENTS, "total", "closure", "slope", "advice", "N = 32 particles"):
+        assert word in text
+    assert max(map(len, text.splitlines())) < 250
+    assert budget.advice.option in ("n", "N", "t", "S")
+    assert budget.advice.statement in text
+    assert budget.bounds[0].barron_norm > 0
+
+
+def test_the_same_seed_gives_the_same_budget():
+    options = {
+        "n_particles": 8,
+        "n_steps": 5,
+        "n_atoms": None,
+        "n_replicas": 4,
+        "n_population": 64,
+        "long_particles": 16,
+        "path_particles": 32,
+        "settle_steps": 16,
+        "n_test": 20,
+        "data_counts": [8, 32],
+    }
+    first, second = (mf.decompose_error(problem(16), TARGET, **options) for _ in range(2))
+    assert repr(first) == repr(second)
+    # All particles are kept: nothing is lost in the last step.
+    assert first.components["sparse"].value == 0
+    assert "S" not in first.advice.gain
+
+
+def test_data_have_held_out_estimates_and_say_so():
+    rng = np.random.default_rng(0)
+    X, held = rng.normal(size=(64, 3)), rng.normal(size=(30, 3))
+    data = mf.Problem(
+        X, np.sign(X[:, 0]), l2=0.1, temperature=0.02, X_test=held, y_test=np.sign(held[:, 0])
+    )
+    budget = mf.decompose_error(
+        data,
+        n_data=16,
+        n_particles=8,
+        n_steps=10,
+        n_atoms=2,
+        n_replicas=4,
+        data_counts=[8, 16, 32, 64],
+        long_particles=64,
+        path_particles=64,
+    )
+    assert budget.closure < 1e-12
+    assert budget.bounds == ()
+    assert any("estimates" in note and "64 rows" in note for note in budget.notes)
+    assert "held-out estimate" in budget.components["tail"].meaning
+    statistical = budget.dataset["statistical_mean"]
+    assert statistical.sel(data_count=64) == 0
+    assert np.isfinite(budget.statistical_rate.slope)
+
+
+def test_several_outputs():
+    teacher = Teacher([[1.0, 0.5], [-0.5, 1.0]], [[1.5, 0.0], [0.0, 1.5]])
+    X = np.random.default_rng(0).normal(size=(16, 2))
+    problem = mf.Problem(X, teacher(X), bias=False, l2=0.1, temperature=0.02)
+    budget = mf.decompose_error(
+        problem,
+        teacher,
+        n_particles=8,
+        n_steps=10,
+        n_atoms=2,
+        n_replicas=4,
+        data_counts=[8, 32],
+        n_population=64,
+        long_particles=32,
+        path_particles=32,
+        n_test=50,
+    )
+    assert budget.closure < 1e-12
+    assert len(budget.bounds) == 2

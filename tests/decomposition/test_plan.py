@@ -1,0 +1,112 @@
+"""Budgets are checked, and their data are what they are said to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.decomposition.plan import plan_errors, sobol_inputs
+from meanfield.problem import HermiteTarget
+
+TARGET = HermiteTarget(2, {"1": 1.0, "1,2": 0.5})
+X = np.random.default_rng(0).normal(size=(16, 2))
+
+
+def problem(noise=0.0, **options):
+    y = TARGET(X) + noise * np.random.default_rng(1).normal(size=len(X))
+    return mf.Problem(X, y, bias=False, **options)
+
+
+def pool(n=40):
+    rng = np.random.default_rng(2)
+    inputs, labels = rng.normal(size=(n, 2)), rng.normal(size=n)
+    return mf.Problem(inputs, labels, X_test=inputs[:5] + 1, y_test=labels[:5])
+
+
+@pytest.mark.parametrize("law", ["gaussian", "uniform-cube", "sphere", "rademacher"])
+def test_population_inputs_have_the_moments_of_their_law(law):
+    points = sobol_inputs(law, 4096, 3, seed=0)
+    for part in (points, points[:2048]):
+        # Chance would give errors of 1/√4096 = 0.016; even coverage gives less.
+        np.testing.assert_allclose(part.mean(axis=0), 0, atol=0.004)
+        np.testing.assert_allclose(part.T @ part / len(part), np.eye(3), atol=0.012)
+    fourth = {"gaussian": 3.0, "uniform-cube": 1.8, "sphere": 1.8, "rademacher": 1.0}[law]
+    np.testing.assert_allclose((points**4).mean(axis=0), fourth, rtol=0.03)
+
+
+def test_training_sets_are_nested_and_differ_between_replicas():
+    plan = plan_errors(problem(), TARGET)
+    small, large = plan.training_set(0, 8), plan.training_set(0, 32)
+    np.testing.assert_array_equal(small.X, large.X[:8])
+    np.testing.assert_array_equal(large.y, TARGET(large.X))
+    assert not np.isin(plan.training_set(1, 32).X, large.X).any()
+
+
+def test_noise_of_the_labels_is_found_and_drawn_again():
+    labels = problem(noise=0.3)
+    plan = plan_errors(labels, TARGET)
+    assert plan.noise == pytest.approx(np.std(labels.y - TARGET(X)), rel=1e-12)
+    drawn = plan.training_set(0, 2000)
+    left = drawn.y - TARGET(drawn.X)
+    assert left.std() == pytest.approx(plan.noise, rel=0.1)
+    assert abs(np.corrcoef(left, drawn.X[:, 0])[0, 1]) < 0.1
+    assert plan_errors(problem(), TARGET).noise == 0.0
+    np.testing.assert_array_equal(plan.population[1][:, 0], TARGET(plan.population[0]))
+
+
+def test_a_pool_is_subsampled_without_replacement():
+    data = pool()
+    plan = plan_errors(data)
+    assert plan.n_data == 10
+    assert plan.data_counts[-1] <= 40
+    drawn = plan.training_set(3, 25)
+    rows = [np.flatnonzero((x == data.X).all(axis=1)).item() for x in drawn.X]
+    assert len(set(rows)) == 25
+    np.testing.assert_array_equal(drawn.y, data.y[rows])
+    whole = plan.training_set(5, 40)
+    np.testing.assert_array_equal(whole.X, data.X)
+
+
+def test_laws_span_a_factor_32_and_hold_the_budget_and_its_double():
+    plan = plan_errors(problem(), TARGET, n_data=64, n_particles=96, n_atoms=6)
+    assert plan.data_counts == (16, 32, 64, 128, 256, 512)
+    assert plan.particle_counts == (6, 12, 24, 48, 96, 192)
+    assert {6, 12} <= set(plan.atom_counts)
+    plan = plan_errors(problem(), TARGET, n_data=64, data_counts=[8, 100])
+    assert plan.data_counts == (8, 64, 100, 128)
+
+
+def test_population_is_rounded_up_to_a_power_of_two():
+    assert len(plan_errors(problem(), TARGET, n_population=1000).population[0]) == 1024
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (lambda: problem().replace(loss="logistic", y=np.sign(X[:, 0])), {}, "'squared'"),
+        (lambda: problem(temperature=0.0), {}, "temperature > 0"),
+        (problem, {"n_replicas": 3}, "at least 4"),
+        (problem, {"n_data": 10_000}, "n_population"),
+        (problem, {"data_counts": [10_000]}, "data_counts must not exceed 2048"),
+        (problem, {"path_particles": 20, "long_particles": 10}, "largest particle count"),
+        (problem, {"inputs": "normal"}, "inputs"),
+        (problem, {"n_atoms": 0}, "n_atoms"),
+    ],
+)
+def test_bad_budgets_are_refused(make, options, message):
+    with pytest.raises(ValueError, match=message):
+        plan_errors(make(), TARGET, **options)
+
+
+def test_data_need_a_held_out_part_and_targets_must_be_functions():
+    with pytest.raises(ValueError, match="X_test"):
+        plan_errors(problem())
+    with pytest.raises(ValueError, match="rows of the data"):
+        plan_errors(pool(), n_data=41)
+    with pytest.raises(TypeError, match="function of the inputs"):
+        plan_errors(problem(), 3.0)
+    with pytest.raises(TypeError, match="must be a Problem"):
+        plan_errors(X, TARGET)
+    with pytest.raises(ValueError, match="2 values per input"):
+        plan_errors(problem(), lambda inputs: inputs)

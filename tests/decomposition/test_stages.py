@@ -1,0 +1,264 @@
+"""The intermediates: held against exact results, and each component gone with its cause."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.decomposition import stages
+from meanfield.decomposition.compress import compress
+from meanfield.decomposition.options import FIRST_REPLICA, random_budgets, try_options
+from meanfield.decomposition.plan import plan_errors
+from meanfield.decomposition.reference import held_out_estimate, kept_part
+from meanfield.flow.particles import Particles
+from meanfield.problem import HermiteTarget, Teacher
+
+TEACHER = Teacher([1.0], [[1.5]])
+LINE = np.linspace(-2, 2, 16)[:, None]
+
+
+def line_plan(l2=0.1, temperature=0.02, **options):
+    """A plan on the line, where the stationary law is known by quadrature."""
+    problem = mf.Problem(LINE, TEACHER(LINE), bias=False, l2=l2, temperature=temperature)
+    options = {
+        "n_particles": 32,
+        "n_steps": 40,
+        "n_atoms": 2,
+        "n_replicas": 4,
+        "n_population": 256,
+        "data_counts": [8, 128],
+        "long_particles": 512,
+        "path_particles": 512,
+        "n_test": 50,
+        **options,
+    }
+    return plan_errors(problem, TEACHER, **options)
+
+
+def rms(f):
+    return float(np.sqrt((f**2).sum(axis=-1).mean()))
+
+
+@pytest.fixture(scope="module")
+def run():
+    plan = line_plan()
+    population = stages.population(plan)
+    sets = stages.training_sets(plan, 0, population)
+    return plan, population, sets, stages.dynamics(plan, 0, sets)
+
+
+def test_population_network_is_the_stationary_law(run):
+    plan, population, _, _ = run
+    law = mf.stationary(plan.with_data(*plan.population))
+    exact = law.predict(plan.X_test)[:, None]
+    # What is left is the noise that halving shows, and the bias of the step size.
+    own = rms(population["half_particles"] - population["prediction"])
+    assert rms(population["prediction"] - exact) < 3 * own + 0.02 * rms(exact)
+
+
+def test_long_time_network_of_a_training_set_is_its_stationary_law(run):
+    plan, population, sets, _ = run
+    at = plan.data_counts.index(16)
+    law = mf.stationary(plan.training_set(0, 16))
+    whole = mf.stationary(plan.with_data(*plan.population))
+    exact = (whole.predict(plan.X_test) - law.predict(plan.X_test))[:, None]
+    found = population["prediction"] - sets["predictions"][at]
+    # The difference is far sharper than either network: the noise is common.
+    assert rms(found - exact) < 0.15 * rms(exact)
+    assert rms(found - exact) < 0.5 * rms(
+        population["prediction"] - whole.predict(plan.X_test)[:, None]
+    ) + 0.1 * rms(exact)
+
+
+def test_statistical_component_is_gone_when_the_sample_is_the_population():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(24, 2))
+    data = mf.Problem(
+        X, np.sign(X[:, 0]), l2=0.1, temperature=0.02, X_test=X + 0.1, y_test=np.sign(X[:, 0])
+    )
+    plan = plan_errors(
+        data,
+        n_data=8,
+        n_particles=8,
+        n_steps=10,
+        data_counts=[8, 16, 24],
+        long_particles=64,
+        path_particles=64,
+    )
+    population = stages.population(plan)
+    sets = stages.training_sets(plan, 0, population)
+    np.testing.assert_array_equal(sets["predictions"][-1], population["prediction"])
+    assert rms(sets["predictions"][0] - population["prediction"]) > 0.01
+
+
+def test_statistical_component_falls_with_n(run):
+    _, population, sets, _ = run
+    errors = [rms(f - population["prediction"]) for f in sets["predictions"]]
+    assert errors[-1] < 0.4 * errors[0]
+
+
+def test_optimisation_and_chaos_are_gone_after_long_training_of_many_particles(run):
+    sets = run[2]
+    plan = line_plan(particle_counts=[16, 512], n_steps=400)
+    dynamics = stages.dynamics(plan, 0, sets)
+    limit = sets["predictions"][plan.data_counts.index(16)] - dynamics["left"][0]
+    errors = [rms(limit - network) for network in dynamics["networks"]]
+    assert errors[-1] < 0.35 * errors[0]  # √(16/512) = 0.18
+    # What is left of the path is the noise of its 512 particles.
+    assert dynamics["path"][-1] < 0.5 * errors[0] ** 2 * 16 / 512
+    assert dynamics["path"][-1] < 1e-3 * dynamics["path"][0]
+
+
+def test_coupled_paths_meet_where_the_potential_is_convex():
+    """With the output weights frozen, the same noise brings particles together for good."""
+    target = HermiteTarget(1, {"1": 0.3})
+    problem = mf.Problem(
+        LINE,
+        target(LINE),
+        activation="identity",
+        bias=False,
+        train=("w",),
+        l2=0.1,
+        temperature=0.05,
+    )
+    plan = plan_errors(
+        problem,
+        target,
+        n_particles=16,
+        n_steps=40,
+        n_population=128,
+        data_counts=[16, 64],
+        long_particles=64,
+        path_particles=64,
+        n_test=20,
+    )
+    sets = stages.training_sets(plan, 0, stages.population(plan))
+    dynamics = stages.dynamics(plan, 0, sets)
+    # Linear in the one weight: the mean is drawn back by the penalty and by the data.
+    rate = 0.1 + (plan.training_set(0, 16).X ** 2).mean()
+    steps = np.diff(plan.times)
+    seen = dynamics["path"][1:] > 1e-8 * dynamics["path"][0]
+    np.testing.assert_allclose(
+        np.diff(np.log(dynamics["path"]))[seen] / steps[seen],
+        2 * np.log(1 - 0.2 * rate),
+        rtol=1e-3,
+    )
+    assert seen.sum() > 5
+
+
+def test_networks_are_what_training_gives(run):
+    sets = run[2]
+    same = line_plan(particle_counts=[32, 64], n_particles=256)
+    dynamics = stages.dynamics(same, 0, sets)
+    direct = mf.simulate(
+        same.training_set(0, 16),
+        256,
+        step_size=same.step_size,
+        n_steps=same.n_steps,
+        dtype="float32",
+    )
+    np.testing.assert_allclose(
+        dynamics["networks"][2][:, 0], direct.predict(same.X_test)[0], atol=1e-6
+    )
+
+
+def test_regularisation_is_gone_without_penalty_and_noise():
+    found = []
+    for l2, temperature in ((0.1, 0.02), (0.005, 2e-4)):
+        plan = line_plan(l2, temperature, step_size=0.5, long_particles=128)
+        truth = kept_part(dataclasses.replace(plan, threshold=1e-9, degree=25)).values
+        found.append(rms(truth - stages.population(plan)["prediction"]))
+    assert found[1] < 0.15 * found[0]
+
+
+def test_tail_is_what_the_coefficients_say():
+    coefficients = {"1": 1.0, "1,2": 0.5, "0,3": 0.05, "3": 0.02}
+    target = HermiteTarget(2, coefficients)
+    X = np.random.default_rng(0).normal(size=(16, 2))
+    plan = plan_errors(mf.Problem(X, target(X), bias=False), target, n_test=4000, threshold=0.5)
+    kept = kept_part(plan)
+    # σ_1 = 0.6057 and σ_3 = −0.1461 for tanh: the level of the third degree is 0.073.
+    assert kept.exact == pytest.approx(np.hypot(0.05, 0.02), rel=1e-12)
+    x, y = plan.X_test.T
+    direct = x + 0.5 * x * (y**2 - 1) / np.sqrt(2)
+    np.testing.assert_allclose(kept.values[:, 0], direct, rtol=1e-9, atol=1e-9)
+    assert rms(plan.truth - kept.values) == pytest.approx(kept.exact, rel=0.1)
+    whole = kept_part(dataclasses.replace(plan, threshold=1e-6))
+    assert whole.exact == 0
+    np.testing.assert_allclose(whole.values, plan.truth, rtol=1e-9, atol=1e-9)
+
+
+def test_held_out_estimate_finds_a_smooth_function_under_noise():
+    rng = np.random.default_rng(0)
+    X, held = rng.normal(size=(300, 2)), rng.normal(size=(400, 2))
+
+    def function(inputs):
+        return np.tanh(inputs[:, 0]) - 0.5 * inputs[:, 1]
+
+    y = function(X) + 0.3 * rng.normal(size=300)
+    data = mf.Problem(X, y, X_test=held, y_test=function(held))
+    found = held_out_estimate(plan_errors(data)).values[:, 0]
+    assert np.sqrt(((found - function(held)) ** 2).mean()) < 0.1
+
+
+def test_a_network_of_two_atoms_is_compressed_to_two():
+    rng = np.random.default_rng(0)
+    atoms = np.array([[3.0, 1.0, 0.5], [-2.0, -0.4, 1.2]])  # a, w
+    points = atoms[rng.integers(2, size=64)]
+    X = rng.normal(size=(200, 2))
+    problem = mf.Problem(X, np.zeros(200), bias=False)
+    particles = Particles.from_arrays(points[:, 0], points[:, 1:])
+    held = rng.normal(size=(50, 2))
+    found = compress(problem, particles, [1, 2, 4], held)
+    assert found["residuals"][0] > 0.05
+    assert found["residuals"][1] < 1e-5
+    exact = mf.predict(problem, particles, held)[0]
+    np.testing.assert_allclose(found["predictions"][1, :, 0], exact, atol=1e-5)
+
+
+def test_residual_falls_with_the_number_of_atoms():
+    rng = np.random.default_rng(1)
+    problem = mf.Problem(rng.normal(size=(200, 2)), np.zeros(200))
+    particles = Particles.from_arrays(
+        rng.normal(size=64), 2 * rng.normal(size=(64, 2)), rng.normal(size=64)
+    )
+    residuals = compress(problem, particles, [1, 2, 4, 8, 16], problem.X)["residuals"]
+    assert (np.diff(residuals) < 0).all()
+    assert residuals[-1] < 0.1 * residuals[0]
+
+
+def test_trials_are_what_training_gives():
+    plan = line_plan(n_atoms=None)
+    trial = try_options(plan, 4)
+    assert list(trial.gain) == ["n", "N", "t"]
+    errors = []
+    for n, N, t in ((16, 32, 40), (32, 32, 40), (16, 64, 40), (16, 32, 80)):
+        run = mf.simulate(
+            plan.training_set(FIRST_REPLICA + 2, n),
+            N,
+            step_size=0.2,
+            n_steps=t,
+            first_replica=FIRST_REPLICA + 2,
+            dtype="float32",
+        )
+        errors.append(((TEACHER(plan.X_test) - run.predict(plan.X_test)[0]) ** 2).mean())
+    for option, error in zip(("n", "N", "t"), errors[1:], strict=True):
+        assert trial.gains[option][2] == pytest.approx(errors[0] - error, rel=1e-5)
+    value, (low, high) = trial.better("t", "N")
+    per_unit = [trial.gain[option] / trial.cost[option] for option in ("t", "N")]
+    assert value == pytest.approx(per_unit[0] - per_unit[1])
+    assert low < value < high
+
+
+def test_random_budgets_stay_in_their_ranges():
+    ranges = {"n": (16, 64), "N": (8, 8), "t": (5, 500), "S": (1, 4)}
+    budgets = random_budgets(50, ranges, seed=3)
+    steps = np.array([budget["n_steps"] for budget in budgets])
+    assert steps.min() >= 5
+    assert steps.max() <= 500
+    assert 25 < np.median(steps) < 100  # log-uniform: the middle is 50
+    assert {budget["n_particles"] for budget in budgets} == {8}
+    assert budgets == random_budgets(50, ranges, seed=3)
