@@ -40,6 +40,7 @@ from meanfield.plots.references import (
     plot_reference_laws,
     plot_reference_rates,
 )
+from meanfield.plots.relaxation import plot_free_energy, plot_relaxation
 from meanfield.plots.simulate import plot_loss, plot_particles
 from meanfield.plots.stationary import (
     plot_stationary_bias,
@@ -60,6 +61,7 @@ __all__ = [
     "plot_constants",
     "plot_cooling",
     "plot_depths",
+    "plot_free_energy",
     "plot_growth",
     "plot_heavier_weight",
     "plot_law_bias",
@@ -75,6 +77,7 @@ __all__ = [
     "plot_reference_gaps",
     "plot_reference_laws",
     "plot_reference_rates",
+    "plot_relaxation",
     "plot_residual",
     "plot_roofline",
     "plot_scaling",
