@@ -34,6 +34,11 @@ figcaption { margin-top: .4rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
+th { font-weight: 600; }
+th button { all: unset; cursor: pointer; }
+th button:focus-visible { outline: 2px solid var(--accent); }
+th[aria-sort] button::after { content: " \\2191"; }
+th[aria-sort=descending] button::after { content: " \\2193"; }
 pre { background: var(--tint); padding: .8rem; overflow-x: auto; font-size: .8rem;
   line-height: 1.45; border-radius: 6px; }
 summary { cursor: pointer; font-weight: 600; margin: .6rem 0; }
@@ -59,6 +64,34 @@ $versions
 <p class="caption">$machine; the computation took $duration.</p>
 </details>
 </main>
+<script>
+"use strict";
+function key(cell) {
+  const text = cell.textContent.trim();
+  const number = text.replace(/\u2212/g, "-").match(/^[-+]?[0-9.]+(?: × 10\\^(-?[0-9]+))?/);
+  return number ? parseFloat(number[0]) * 10 ** (number[1] || 0) : text;
+}
+function order(a, b) {
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+}
+for (const table of document.querySelectorAll("table")) {
+  if (table.tBodies[0].rows.length < 2) continue;
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    const button = document.createElement("button");
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const rows = [...table.tBodies[0].rows];
+      rows.sort((a, b) => order(key(a.cells[column]), key(b.cells[column])) * (down ? -1 : 1));
+      table.tBodies[0].append(...rows);
+    });
+  });
+}
+</script>
 </body>
 </html>
 """)
