@@ -76,7 +76,12 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.stationary", "Compare long runs with the Gibbs law that they end in."
     ),
     "relaxation": Entry(
-        "meanfield.studies.relaxation", "Measure how fast the network settles, beside the rate that is guaranteed."
+        "meanfield.studies.relaxation",
+        "Measure how fast the network settles, beside the rate that is guaranteed.",
+    ),
+    "limit": Entry(
+        "meanfield.studies.limit",
+        "Simulate infinitely wide networks and how finite ones approach them.",
     ),
 }
 
