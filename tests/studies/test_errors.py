@@ -1,0 +1,150 @@
+"""The study `errors` gives what `decompose_error` gives, and redoes no more than it must."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield import plots, storage
+from meanfield.errors import ConfigError
+from meanfield.studies import errors, get_study
+from meanfield.studies.config import parse
+from meanfield.studies.runner import run_study
+
+SMALL = {
+    "study": "errors",
+    "seed": 2,
+    "data": {
+        "source": "teacher",
+        "n_features": 2,
+        "n_atoms": 2,
+        "bias": False,
+        "n_train": 16,
+        "n_test": 30,
+        "noise": 0.1,
+    },
+    "problem": {"bias": False, "l2": 0.1, "temperature": 0.02},
+    "run": {"step_size": 0.2, "n_steps": 20, "dtype": "float32"},
+    "errors": {
+        "n_particles": 16,
+        "n_atoms": 2,
+        "n_replicas": 6,
+        "data_counts": [8, 64],
+        "n_population": 128,
+        "long_particles": 64,
+        "path_particles": 256,
+        "settle_steps": 50,
+    },
+}
+
+
+def configuration(**keys):
+    return parse(errors.ErrorsConfig, {**SMALL, "errors": {**SMALL["errors"], **keys}})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("errors") / "out"
+    run_study(get_study("errors"), configuration(), out)
+    return out
+
+
+def numbers(out):
+    return json.loads((out / "summary.json").read_text())["numbers"]
+
+
+def test_numbers_are_those_of_the_library(folder):
+    plan = errors.make_plan(configuration())
+    budget = mf.decompose_error(
+        plan.problem,
+        plan.target,
+        n_steps=20,
+        seed=2,
+        step_size=0.2,
+        **SMALL["errors"],
+    )
+    found = numbers(folder)
+    for name, part in {**budget.components, "total": budget.total}.items():
+        assert found[name]["value"] == pytest.approx(part.value, rel=1e-6)
+        assert found[name]["interval"] == pytest.approx(part.interval, rel=1e-5)
+    assert found["closure"]["value"] < 1e-12
+    assert found["chaos_slope"]["expected"] == -1
+    assert found["gain_S"]["value"] == pytest.approx(budget.advice.gain["S"], rel=1e-5)
+    saved = storage.read_dataset(folder / "result.nc")
+    assert saved.attrs["advice"] == budget.advice.statement
+
+
+def test_folder_has_the_figures_and_says_what_to_do(folder):
+    for name in ("budget", "statistical", "chaos", "optimisation", "sparse"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "What to increase first" in page
+    assert "128 evenly spread inputs" in page
+
+
+@pytest.mark.parametrize(
+    ("keys", "redone"),
+    [
+        ({"n_atoms": 3}, ["atoms"] * 6),
+        ({"threshold": 0.5}, []),
+        ({"n_replicas": 7}, ["sets", "dynamics", "atoms"]),
+    ],
+)
+def test_only_what_depends_on_a_change_is_redone(tmp_path, folder, monkeypatch, keys, redone):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    out, done = tmp_path / "out", []
+    for file in folder.rglob("*"):
+        if file.is_file():
+            (out / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+            (out / file.relative_to(folder)).write_bytes(file.read_bytes())
+    for name, stage in (
+        ("population", "population"),
+        ("training_sets", "sets"),
+        ("dynamics", "dynamics"),
+        ("few_atoms", "atoms"),
+    ):
+        function = getattr(errors.stages, name)
+
+        def counted(*args, stage=stage, function=function):
+            done.append(stage)
+            return function(*args)
+
+        monkeypatch.setattr(errors.stages, name, counted)
+    run_study(get_study("errors"), configuration(**keys), out, resume=True)
+    assert done == redone
+    before, after = numbers(folder), numbers(out)
+    if redone != ["sets", "dynamics", "atoms"]:
+        assert after["chaos"] == before["chaos"]
+    assert after["total"] != before["total"] or keys == {"threshold": 0.5}
+
+
+def test_other_changes_are_refused(folder):
+    with pytest.raises(ConfigError, match=r"errors\.n_particles"):
+        run_study(get_study("errors"), configuration(n_particles=8), folder, resume=True)
+
+
+def test_all_particles_are_kept_with_zero_atoms():
+    assert errors.make_plan(configuration(n_atoms=0)).n_atoms is None
+
+
+def test_labels_that_are_signs_are_data():
+    data = {**SMALL["data"], "labels": "sign", "n_train": 64}
+    config = parse(
+        errors.ErrorsConfig, {**SMALL, "data": data, "errors": {"n_data": 16, "n_replicas": 4}}
+    )
+    plan = errors.make_plan(config)
+    assert not plan.closed_form
+    np.testing.assert_array_equal(np.unique(plan.truth), [-1, 1])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [({"n_population": 16}, "must not exceed 8"), ({"path_particles": 3, "long_particles": 3}, "largest")],
+)
+def test_combinations_are_checked_before_the_work(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        get_study("errors").prepare(configuration(**keys))
