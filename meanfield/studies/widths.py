@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +11,16 @@ from pydantic import Field
 from meanfield import deep
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.errors import ConfigError, DivergenceError
-from meanfield.problem import ACTIVATIONS, SOURCES, get_activation
+from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
-from meanfield.studies.config import Count, Positive, Section, Step, StudyConfig
-from meanfield.studies.data import DataSection, LearningConfig
+from meanfield.studies.config import Count, Positive, Section, Step
+from meanfield.studies.deep_data import (
+    DeepConfig,
+    fingerprint,
+    load_inputs,
+    scale_inputs,
+    simulate_limit,
+)
 from meanfield.studies.intervals import mean_factor
 from meanfield.studies.widths_story import story
 
@@ -74,43 +78,20 @@ class VerdictSection(Section):
     )
 
 
-class WidthsConfig(StudyConfig):
+class WidthsConfig(DeepConfig):
     """Configuration of the study `widths`."""
 
-    data: DataSection
     network: NetworkSection = Field(default_factory=NetworkSection)
     limit: LimitSection = Field(default_factory=LimitSection)
     verdict: VerdictSection = Field(default_factory=VerdictSection)
-
-    @classmethod
-    def specialize(
-        cls, content: dict[str, Any], folder: Path
-    ) -> tuple[type[WidthsConfig], dict[str, Any]]:
-        """Give [data] the options of its source."""
-        return LearningConfig.specialize.__func__(cls, content, folder)
-
-
-def load_inputs(data: DataSection, unit_pixels: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Load training inputs and targets, scaled."""
-    try:
-        loaded = SOURCES[data.source](**data.model_dump(exclude={"source"}))
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        raise ConfigError(f"[data]: {error}") from error
-    X = loaded.X
-    if unit_pixels:
-        lengths = np.linalg.norm(X, axis=1, keepdims=True)
-        if not lengths.all():
-            raise ConfigError("[data]: an input is zero; leave it out, or set unit_pixels = false.")
-        X = X * np.sqrt(X.shape[1]) / lengths
-    if loaded.y.ndim != 1:
-        raise ConfigError("[data]: the networks have one output; choose data with one target.")
-    return X, loaded.y.astype(float)
 
 
 def prepare(config: WidthsConfig) -> Plan:
     """Check the configuration; a unit is one network, or the limit for one activation."""
     network = config.network
-    X, y = load_inputs(config.data, network.unit_pixels)
+    X, y, _ = load_inputs(config.data)
+    if network.unit_pixels:
+        X = scale_inputs(X, np.sqrt(X.shape[1]))
     try:
         activations = [get_activation(name).name for name in network.activations]
         schemes = [deep.get_parametrization(name).name for name in network.parametrizations]
@@ -147,9 +128,8 @@ def prepare(config: WidthsConfig) -> Plan:
                     key = f"{activation}-{scheme}-{width:06d}-{seed:03d}"
                     label = f"{activation}, {scheme}, width {width}"
                     units.append(Unit(key, train_network, arguments, label, weight=100 + width))
-    digest = hashlib.sha256(X.astype("<f8").tobytes() + y.astype("<f8").tobytes()).hexdigest()
     facts = {"input_check": deep.check_inputs(X).summary, "shape": X.shape}
-    return Plan(units, lambda results: combine(config, facts, results), digest)
+    return Plan(units, lambda results: combine(config, facts, results), fingerprint(X, y))
 
 
 def train_network(
@@ -193,7 +173,7 @@ def train_limit(
 ) -> Arrays:
     """Simulate the infinite-width limit of µP; the leading axis counts replicas."""
     weight_variance, rate_scale = deep.experiment_scales("mup", common["X"].shape[1])
-    limit = deep.infinite_width(
+    limit = simulate_limit(
         **common,
         n_samples=n_samples,
         n_replicas=n_replicas,

@@ -1,0 +1,253 @@
+"""Figures of the study `limit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.plots.deep import _width_axis
+from meanfield.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    axes,
+    legend_beside,
+    log_scale,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+_MARKERS = "os^Dvp<>"
+
+
+def plot_outputs(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
+    """Draw the outputs of the limit over training.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `limit`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    case : str
+        Which network, activation and depth.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    at, steps = dataset.sel(case=case), dataset["step"].values
+    for key, style, label in (("predictions", "-", "input"), ("predictions_test", "--", "test")):
+        if f"{key}_mean" not in at or not at[f"{key}_mean"].size:
+            continue
+        mean, low, high = (at[f"{key}_{part}"].values for part in ("mean", "low", "high"))
+        for i in range(mean.shape[1]):
+            colour = _COLOURS[i % len(_COLOURS)]
+            name = f"{label} {i + 1}" if i < len(_COLOURS) else None
+            ax.plot(steps, mean[:, i], style, color=colour, linewidth=1.1, label=name)
+            ax.fill_between(steps, low[:, i], high[:, i], color=colour, alpha=0.25, linewidth=0)
+    for target in np.unique(at["target"].values):
+        ax.axhline(target, color=BLACK, linewidth=0.6, linestyle=":")
+    ax.set_xlabel("step")
+    ax.set_ylabel(r"output $f$")
+    legend_beside(ax)
+    return ax
+
+
+def plot_independence(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
+    """Draw the least eigenvalues of the feature kernels over training.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `limit`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    case : str
+        Which network, activation and depth.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    at, steps = dataset.sel(case=case), dataset["saved_step"].values
+    deficient = dataset.attrs["input_rank"] < dataset.attrs["n_inputs"]
+    for layer in range(int(at["depth"])):
+        for feature, style in (("h", "-"), ("x", "--")):
+            if feature == "h" and layer == 0 and deficient:
+                continue
+            mean, low, high = (
+                at[f"least_{feature}_{part}"].values[:, layer] for part in ("mean", "low", "high")
+            )
+            colour = _COLOURS[layer % len(_COLOURS)]
+            ax.plot(
+                steps,
+                mean,
+                style,
+                color=colour,
+                marker=_MARKERS[layer % len(_MARKERS)],
+                markersize=3,
+                label=rf"${feature}_{layer + 1}$",
+            )
+            shown = low > 0
+            ax.fill_between(
+                steps[shown], low[shown], high[shown], color=colour, alpha=0.2, linewidth=0
+            )
+    log_scale(ax, "y")
+    ax.set_xlabel("step")
+    ax.set_ylabel("least eigenvalue of the kernel")
+    legend_beside(ax)
+    return ax
+
+
+def plot_standstill(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
+    """Draw the error signals and the size of the steps over training.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `limit`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    case : str
+        Which network, activation and depth.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    at = dataset.sel(case=case)
+    depth = int(at["depth"])
+    signals = np.abs(at["error_signals_mean"].values).max(axis=1)
+    steps = dataset["step"].values
+    ax.plot(steps[signals > 0], signals[signals > 0], color=BLACK, label=r"$\max_i |\chi_i|$")
+    moves, steps = at["weight_change_mean"].values, dataset["saved_step"].values
+    for layer in range(depth + 1):
+        drawn = moves[:, layer] > 0
+        ax.plot(
+            steps[drawn],
+            moves[drawn, layer],
+            "--",
+            color=_COLOURS[layer % len(_COLOURS)],
+            marker=_MARKERS[layer % len(_MARKERS)],
+            markersize=3,
+            label=rf"step of $W^{layer + 1}$",
+        )
+    log_scale(ax, "y")
+    ax.set_xlabel("step")
+    ax.set_ylabel("error signal, size of the next step")
+    legend_beside(ax)
+    return ax
+
+
+def plot_features(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
+    """Draw the relative change of the features over training.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `limit`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+    case : str
+        Which network, activation and depth.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    at, steps = dataset.sel(case=case), dataset["saved_step"].values
+    for layer in range(int(at["depth"])):
+        mean, low, high = (
+            at[f"feature_change_{part}"].values[:, layer] for part in ("mean", "low", "high")
+        )
+        colour = _COLOURS[layer % len(_COLOURS)]
+        ax.plot(
+            steps,
+            mean,
+            color=colour,
+            marker=_MARKERS[layer % len(_MARKERS)],
+            markersize=3,
+            label=f"layer {layer + 1}",
+        )
+        ax.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("step")
+    ax.set_ylabel(r"feature change $\|h - h_0\| / \|h_0\|$")
+    legend_beside(ax)
+    return ax
+
+
+def plot_bias(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the bias of finite networks against the width.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `limit`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    return _approach(dataset, ax, "bias", -1.0, r"bias $|\mathrm{E} f_n - f_\infty|$")
+
+
+def plot_spread(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the spread of finite networks against the width.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `limit`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    return _approach(dataset, ax, "spread", -0.5, r"spread of $f_n$")
+
+
+def _approach(dataset: xr.Dataset, ax: Axes | None, name: str, power: float, label: str) -> Axes:
+    ax = axes(ax)
+    widths = dataset["width"].values
+    for i, case in enumerate(dataset["case"].values):
+        activation, depth = str(case).rsplit("-", 1)
+        ax.errorbar(
+            widths,
+            dataset[name].sel(case=case).values,
+            1.96 * dataset[f"{name}_error"].sel(case=case).values,
+            color=_COLOURS[i % len(_COLOURS)],
+            marker=_MARKERS[i % len(_MARKERS)],
+            label=f"{activation}, {depth} layers",
+        )
+    first = dataset[name].values[:, 0]
+    guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
+    ax.plot(widths, guide, ":", color=BLACK, label=rf"slope {power:g}".replace("-", "−"))
+    _width_axis(ax, widths)
+    log_scale(ax, "y")
+    ax.set_ylabel(label)
+    legend_beside(ax)
+    return ax

@@ -1,0 +1,109 @@
+"""What the studies of deep networks share: inputs, and the notes of a limit."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meanfield import deep
+from meanfield.errors import ConfigError
+from meanfield.problem import SOURCES
+from meanfield.studies.config import StudyConfig
+from meanfield.studies.data import DataSection, LearningConfig
+
+
+class DeepConfig(StudyConfig):
+    """Configuration of a study of deep networks."""
+
+    data: DataSection
+
+    @classmethod
+    def specialize(
+        cls, content: dict[str, Any], folder: Path
+    ) -> tuple[type[DeepConfig], dict[str, Any]]:
+        """Give [data] the options of its source."""
+        return LearningConfig.specialize.__func__(cls, content, folder)
+
+
+def load_inputs(data: DataSection) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Load training inputs, targets and test inputs.
+
+    Parameters
+    ----------
+    data : DataSection
+        The source.
+
+    Returns
+    -------
+    X, y, X_test : ndarray
+        `X_test` is None without held-out data.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded or do not suit a network with one output.
+    """
+    try:
+        loaded = SOURCES[data.source](**data.model_dump(exclude={"source"}))
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise ConfigError(f"[data]: {error}") from error
+    if loaded.y.ndim != 1:
+        raise ConfigError("[data]: the networks have one output; choose data with one target.")
+    return loaded.X, loaded.y.astype(float), loaded.X_test
+
+
+def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
+    """Scale every input to a length.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (m, d)
+        The inputs.
+    length : float
+        The length.
+
+    Returns
+    -------
+    ndarray of shape (m, d)
+        Scaled.
+
+    Raises
+    ------
+    ConfigError
+        An input is zero.
+    """
+    lengths = np.linalg.norm(inputs, axis=1, keepdims=True)
+    if not lengths.all():
+        raise ConfigError(
+            "[data]: an input is zero and cannot be scaled; leave it out, or do not scale."
+        )
+    return inputs * length / lengths
+
+
+def fingerprint(*arrays: np.ndarray | None) -> str:
+    """Return the SHA-256 of arrays, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is not None:
+            digest.update(array.astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
+    """Call `deep.infinite_width`; its notes are for the report, not for the terminal.
+
+    Raises
+    ------
+    ConfigError
+        The simulation does not fit into memory, or an argument is not usable.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return deep.infinite_width(**arguments)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"[limit]: {error}") from None
