@@ -7,7 +7,7 @@ from typing import Any
 
 from meanfield.decomposition import stages
 from meanfield.decomposition.budget import ErrorBudget, assemble_budget
-from meanfield.decomposition.plan import plan_errors
+from meanfield.decomposition.plan import ErrorPlan, plan_errors
 from meanfield.decomposition.reference import kept_part
 from meanfield.flow.initial import InitialLaw
 from meanfield.problem import Problem
@@ -164,6 +164,13 @@ def decompose_error(
         init=init,
         dtype=dtype,
     )
+    return decompose(plan, progress)
+
+
+def decompose(
+    plan: ErrorPlan, progress: Callable[[str, float, float], None] | None = None
+) -> ErrorBudget:
+    """Carry out a plan, stage by stage; see `decompose_error`."""
 
     def bar(stage: str, replica: int = 0, of: int = 1) -> Callable[[float, float], None] | None:
         if progress is None:

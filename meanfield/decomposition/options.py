@@ -114,20 +114,15 @@ def try_options(plan: ErrorPlan, n_replicas: int) -> Trial:
 
 def _errors(plan: ErrorPlan, replica: int, names: list[str]) -> list[float]:
     """Return the squared error of the budget, then with each option doubled."""
-    n, N, t, S = plan.n_data, plan.n_particles, plan.n_steps, plan.n_atoms
-    doubled = {
-        "n": (2 * n, N, t, S),
-        "N": (n, 2 * N, t, S),
-        "t": (n, N, 2 * t, S),
-        "S": (n, N, t, None if S is None else 2 * S),
-    }
-    networks: dict[tuple[int, int, int], Particles] = {}
-    errors = []
-    for budget in [(n, N, t, S), *(doubled[name] for name in names)]:
-        size, atoms = budget[:3], budget[3]
-        if size not in networks:
-            networks[size] = _train(plan, replica, *size)
-        errors.append(_error(plan, networks[size], atoms))
+    n, N, t = plan.n_data, plan.n_particles, plan.n_steps
+    sizes = {"n": (2 * n, N, t), "N": (n, 2 * N, t), "t": (n, N, 2 * t)}
+    base = _compressed(plan, _train(plan, replica, n, N, t))
+    errors = [base[0]]
+    for name in names:
+        if name == "S":
+            errors.append(base[1])
+        else:
+            errors.append(_compressed(plan, _train(plan, replica, *sizes[name]))[0])
     return errors
 
 
@@ -137,17 +132,17 @@ def _train(plan: ErrorPlan, replica: int, n: int, N: int, t: int) -> Particles:
     return run.particles
 
 
-def _error(plan: ErrorPlan, network: Particles, n_atoms: int | None) -> float:
-    """Return the squared error of a network compressed to some atoms."""
+def _compressed(plan: ErrorPlan, network: Particles) -> list[float]:
+    """Return the squared errors of a network compressed to S and to 2 S atoms."""
     inputs = plan.fitting_inputs
     problem = plan.with_data(inputs, plan.population[1][: len(inputs)])
-    if n_atoms is None or n_atoms >= network.n_particles:
-        outputs = columns(predict(problem, network, plan.X_test)[0], len(plan.X_test))
-    else:
-        # The same sizes as in the decomposition, so that the dictionaries are found alike.
-        sizes = sorted({s for s in plan.atom_counts if s <= n_atoms} | {n_atoms})
-        outputs = compress(problem, network, sizes, plan.X_test)["predictions"][-1]
-    return float(((plan.truth - outputs) ** 2).sum(axis=-1).mean())
+    whole = columns(predict(problem, network, plan.X_test)[0], len(plan.X_test))
+    sizes = [] if plan.n_atoms is None else [plan.n_atoms, 2 * plan.n_atoms]
+    fitted = [size for size in sizes if size < network.n_particles]
+    outputs = list(compress(problem, network, fitted, plan.X_test)["predictions"])
+    # As many atoms as particles: the network itself.
+    outputs += [whole] * max(2 - len(fitted), 1)
+    return [float(((plan.truth - f) ** 2).sum(axis=-1).mean()) for f in outputs]
 
 
 def _mean(values: Array) -> tuple[float, Interval]:
