@@ -118,8 +118,12 @@ def _approach(numbers: Mapping[str, Any], cases: list[str]) -> list[Block]:
             f"when its 95% interval lies within {MARGIN:g} of the expected value."
         ),
         Table(rows, "Exponents with 95% intervals; constants at the largest width."),
-        Figure("bias", plots.plot_bias, "Bias of finite networks, with fitted powers."),
-        Figure("spread", plots.plot_spread, "Spread of finite networks, with fitted powers."),
+        Figure(
+            "bias",
+            plots.plot_bias,
+            "Bias of finite networks against the width, with 95% intervals; dotted, the expected slope.",
+        ),
+        Figure("spread", plots.plot_spread, "Spread of finite networks, likewise."),
     ]
 
 
