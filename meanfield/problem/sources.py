@@ -9,7 +9,7 @@ from typing import Any
 
 from meanfield import checks
 from meanfield.errors import suggest
-from meanfield.problem import bundled, files, synthetic
+from meanfield.problem import bundled, cifar10, files, synthetic
 from meanfield.problem.data import Data
 
 SOURCES: Mapping[str, Callable[..., Data]] = MappingProxyType(
@@ -18,6 +18,7 @@ SOURCES: Mapping[str, Callable[..., Data]] = MappingProxyType(
         "csv": files.csv,
         "digits": bundled.digits,
         "diabetes": bundled.diabetes,
+        "cifar10": cifar10.cifar10,
         "teacher": synthetic.teacher,
         "single-index": synthetic.single_index,
         "multi-index": synthetic.multi_index,

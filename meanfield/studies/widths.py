@@ -343,11 +343,16 @@ _LABELS = {
 def _exponents(
     values: np.ndarray, design: np.ndarray, draws: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return least-squares exponents per layer, and the same for resampled seeds."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fits = design @ np.log(values.mean(axis=1))
-        resampled = values[np.arange(len(values))[:, None], draws].mean(axis=2)
-        return fits, np.einsum("w,bwl->bl", design, np.log(resampled))
+    """Return least-squares exponents per layer, and the same for resampled seeds.
+
+    NaN where a mean is zero, as least eigenvalues are with fewer units than vectors.
+    """
+    resampled = values[np.arange(len(values))[:, None], draws].mean(axis=2)
+    logarithms = [
+        np.log(mean, out=np.full_like(mean, np.nan), where=mean > 0)
+        for mean in (values.mean(axis=1), resampled)
+    ]
+    return design @ logarithms[0], np.einsum("w,bwl->bl", design, logarithms[1])
 
 
 EXAMPLE: dict[str, Any] = {
