@@ -1,0 +1,186 @@
+"""Pages that write themselves: one per study, and the public names."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from sphinx.application import Sphinx
+
+import meanfield
+from meanfield.studies import STUDIES, get_study
+from meanfield.studies.config import parse
+from meanfield.studies.toml import to_toml
+
+ROOT = Path(__file__).parents[1]
+
+# Where each public name is explained, in the order of the story.
+_PARTS = (
+    ("Problems and particles", ("problem", "flow")),
+    ("The limit", ("limit",)),
+    ("Propagation of chaos", ("chaos",)),
+    ("Moments and identifiability", ("moments", "identify")),
+    ("Atoms and errors", ("dictionary", "decomposition", "cell")),
+    ("Estimators", ("estimators",)),
+    ("Errors", ("errors",)),
+)
+
+
+def study_page(name: str) -> str:
+    """Return the page of a study: what it does, how to run it, every key, a figure."""
+    study = get_study(name)
+    module = inspect.getmodule(study.prepare)
+    config = parse(study.config, dict(study.example))
+    lines = [name, "=" * len(name), "", STUDIES[name].purpose, ""]
+    lines += [_first_paragraphs(module), ""]
+    lines += [".. code-block:: console", ""]
+    lines += [f"   meanfield new {name} > {name}.toml"]
+    lines += [f"   meanfield {name} {name}.toml --out results/mine", ""]
+    lines += _shown(name)
+    lines += ["Configuration", "-------------", ""]
+    lines += ["What `meanfield new` prints; it runs as it stands.", ""]
+    lines += [".. code-block:: toml", ""]
+    lines += [f"   {line}".rstrip() for line in to_toml(config).splitlines()]
+    lines += ["", "Keys", "----", "", *_keys(type(config))]
+    return "\n".join(lines) + "\n"
+
+
+def _first_paragraphs(module: Any) -> str:
+    """Return the description of a module after its first line."""
+    text = inspect.getdoc(module) or ""
+    return text.partition("\n")[2].strip()
+
+
+def _shown(name: str) -> list[str]:
+    """Return the first figure of a committed result of that study, with its command."""
+    for config in sorted((ROOT / "results").rglob("config.toml")):
+        folder = config.parent
+        report = folder / "report.html"
+        if f'study = "{name}"' not in config.read_text() or not report.exists():
+            continue
+        # The first figure of the report is the one that matters.
+        alt = re.search(r'<img alt="([^"]*)"', report.read_text())
+        figure = _first_figure(folder)
+        if figure is None or alt is None:
+            continue
+        source = ROOT / "docs" / "studies" / f"{name}.png"
+        shutil.copy(figure, source)
+        where = folder.relative_to(ROOT)
+        caption = [f"   {alt[1]} (``{where}``)", ""]
+        return [f".. figure:: {name}.png", f"   :alt: {alt[1]}", "", *caption]
+    return []
+
+
+def _first_figure(folder: Path) -> Path | None:
+    """Find the file of the first figure of a report, by its bytes."""
+    import base64
+
+    page = (folder / "report.html").read_text()
+    found = re.search(r'src="data:image/png;base64,([^"]*)"', page)
+    if found is None:
+        return None
+    content = base64.b64decode(found[1])
+    return next(
+        (path for path in sorted(folder.glob("*.png")) if path.read_bytes() == content), None
+    )
+
+
+def _keys(model: type[BaseModel], path: str = "") -> list[str]:
+    """Return every key with its description as a definition list."""
+    lines: list[str] = []
+    for key, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            lines += _keys(kind, f"{path}{key}.")
+            continue
+        default = (
+            ""
+            if field.is_required()
+            else f" = ``{field.get_default(call_default_factory=True)!r}``"
+        )
+        lines += [f"``{path}{key}``{default}", f"    {_escaped(field.description or '')}", ""]
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("*", "\\*").replace("|", "\\|")
+
+
+def api_page() -> str:
+    """Return the page of public names."""
+    lines = ["Public names", "============", "", ".. code-block:: python", ""]
+    lines += ["   import meanfield as mf", ""]
+    shown: set[str] = set()
+    for title, modules in _PARTS:
+        names = [
+            name for name, module in meanfield._PUBLIC.items() if module.split(".")[0] in modules
+        ]
+        shown.update(names)
+        lines += [title, "-" * len(title), ""]
+        for name in names:
+            directive = "autoclass" if inspect.isclass(getattr(meanfield, name)) else "autofunction"
+            lines += [f".. {directive}:: meanfield.{name}"]
+            if directive == "autoclass":
+                # What scikit-learn adds refers to pages of its own.
+                lines += ["   :members:", "   :exclude-members: set_fit_request,"]
+                lines[-1] += " set_partial_fit_request, set_score_request"
+            lines += [""]
+    missing = set(meanfield._PUBLIC) - shown
+    if missing:
+        raise ValueError(f"No part of the page of public names holds {sorted(missing)}.")
+    lines += ["Deep networks", "-------------", "", ".. automodule:: meanfield.deep", ""]
+    lines += [f".. autofunction:: meanfield.deep.{name}\n" for name in _functions("meanfield.deep")]
+    return "\n".join(lines) + "\n"
+
+
+def _functions(module: str) -> list[str]:
+    import importlib
+
+    package = importlib.import_module(module)
+    return [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
+
+
+def table(path: Path) -> str:
+    """Return a committed result in Markdown, one paragraph and one table, for these pages."""
+    lines = path.read_text().splitlines()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"
+    ]
+    words = [line.replace("`", "``") for line in lines if line[:1] != "|"]
+    out = ["\n".join(words).strip(), "", ".. list-table::", "   :header-rows: 1", ""]
+    for row in [rows[0], *rows[2:]]:
+        first, *others = (_escaped(cell).replace("`", "``") for cell in row)
+        out += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+    return "\n".join(out) + "\n"
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write the pages before they are read."""
+    folder = Path(app.srcdir) / "studies"
+    folder.mkdir(exist_ok=True)
+    for name in STUDIES:
+        _write(folder / f"{name}.rst", study_page(name))
+    tables = Path(app.srcdir) / "tables"
+    tables.mkdir(exist_ok=True)
+    for name in ("estimators", "cluster", "reliability"):
+        _write(tables / f"{name}.inc", table(ROOT / "results" / name / "README.md"))
+    toc = "".join(f"   {name}\n" for name in STUDIES)
+    head = "Studies\n=======\n\nEach is one command and one configuration.\n\n"
+    _write(folder / "index.rst", f"{head}.. toctree::\n   :maxdepth: 1\n\n{toc}")
+    _write(Path(app.srcdir) / "api.rst", api_page())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write what has changed, so that the rest is not built again."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages at the start of a build."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True}

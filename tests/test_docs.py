@@ -1,0 +1,72 @@
+"""The pages: every study has its own, every formula can be shown, every result its table."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from docutils.utils.math import MathError
+
+import meanfield as mf
+from meanfield.studies import STUDIES, get_study
+
+ROOT = Path(__file__).parents[1]
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generate, mathml = load("generate"), load("mathml")
+
+
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_every_study_has_a_page_with_all_its_keys(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate.shutil, "copy", lambda source, target: None)
+    page = generate.study_page(study)
+    assert f"meanfield {study} {study}.toml --out" in page
+    for key in get_study(study).config.model_fields:
+        assert re.search(rf"``{key}[`.]", page), key
+
+
+def test_every_public_name_has_its_place():
+    page = generate.api_page()
+    for name in mf.__all__:
+        assert f"meanfield.{name}\n" in page
+
+
+def formulas():
+    texts = [path.read_text() for path in (ROOT / "docs").glob("*.rst") if path.stem != "api"]
+    for name in mf.__all__:
+        value = getattr(mf, name)
+        members = vars(value).values() if inspect.isclass(value) else ()
+        texts += [inspect.getdoc(part) or "" for part in (value, *members) if callable(part)]
+    for text in texts:
+        yield from re.findall(r":math:`([^`]+)`", text)
+        for block in re.findall(r"\.\. math::((?:.*\n)(?:(?: +.*)?\n)*)", text + "\n"):
+            yield block.strip()
+
+
+@pytest.mark.parametrize("formula", sorted(set(formulas())))
+def test_formula_can_be_shown(formula):
+    for part in formula.split("\n\n"):
+        try:
+            shown = mathml._mathml(part, "\n" in formula, None)
+        except MathError as error:
+            pytest.fail(str(error))
+        assert shown.startswith("<math")
+
+
+@pytest.mark.parametrize("name", ["estimators", "cluster", "reliability"])
+def test_tables_of_results_are_taken_over(name):
+    text = (ROOT / "results" / name / "README.md").read_text()
+    page = generate.table(ROOT / "results" / name / "README.md")
+    assert page.count("   * -") == text.count("\n|") - 1
+    command = re.search(r"`(python -m .*|scripts/.*)`", text)[1]
+    assert f"``{command}``" in page
