@@ -157,7 +157,6 @@ def analyse_networks(
     squared, left_out = squared_mean(sharper, n_data)
     scatter = np.square(deviation - deviation.mean(1, keepdims=True)).sum(-1) / n_data
     left = np.square(sharper - sharper.mean(1, keepdims=True)).sum(-1) / n_data
-    scatter *= deviation.shape[1] / (deviation.shape[1] - 1)
     sizes = 2 ** np.arange(int(np.log2(max(1, deviation.shape[1] // _GROUPS))) + 1)
     return Ensembles(
         fit_law_bias(counts, sharper, n_data),

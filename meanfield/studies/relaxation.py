@@ -11,6 +11,7 @@ from pydantic import Field
 from meanfield import plots
 from meanfield.chaos._resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.chaos.study import ChaosPlan, plan_chaos
+from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
@@ -225,7 +226,7 @@ def _window(distance: np.ndarray) -> np.ndarray:
     below = np.flatnonzero(root <= _TO)
     stop = int(below[0]) if len(below) else len(root)
     if not len(below) or root[start] > _FROM or stop - start < 4:
-        raise ValueError(
+        raise ConfigError(
             "The run does not show the relaxation: between half and one fiftieth of the first "
             f"distance lie {max(stop - start, 0)} measured times; change run.n_steps or "
             "run.step_size."

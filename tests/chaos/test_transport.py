@@ -243,7 +243,7 @@ def test_coordinates_that_all_points_share_cost_nothing():
     assert wasserstein2(*line) == pytest.approx(wasserstein2(x[0, :, 0], y[0, :, 0]), rel=1e-14)
     assert wasserstein2(np.ones((5, 2)), np.ones((5, 2))) == 0
     # A coordinate that is constant in each cloud, but not the same, counts.
-    assert wasserstein2(np.ones((5, 2)), np.ones((5, 2)) + [0, 2]) == pytest.approx(4)
+    assert wasserstein2(np.ones((5, 2)), np.array([[1.0, 3.0]] * 5)) == pytest.approx(4)
 
 
 class TestGaussian:

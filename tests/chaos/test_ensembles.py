@@ -1,0 +1,114 @@
+"""Bias and variance of many small networks, on deviations whose mean and scatter are known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.chaos import ensembles
+from meanfield.chaos.reference import reference_path
+from meanfield.chaos.study import plan_chaos
+
+COUNTS = (8, 16, 32, 64)
+
+
+def made_up(n_networks, *, correlation=0.9, seed=0):
+    """Deviations with mean 0.3/N and scatter 1/√N, and copies of mean 0 that share the scatter."""
+    rng = np.random.default_rng(seed)
+    n = np.array(COUNTS)[:, None, None]
+    scatter = rng.normal(size=(4, n_networks, 5)) / np.sqrt(n)
+    other = rng.normal(size=(4, n_networks, 5)) / np.sqrt(n)
+    pattern = np.array([1.0, -1.0, 0.5, 2.0, 0.0])
+    own = correlation * scatter + np.sqrt(1 - correlation**2) * other
+    return {
+        "deviation": own + 0.3 * pattern / n,
+        "copies": 2.0 * scatter,
+        "moments": other[..., :2] + 0.2 / n,
+    }, np.square(0.3 * pattern).mean()
+
+
+def analysed(pieces, method="chain", n_networks=4000):
+    plan = SimpleNamespace(
+        particle_counts=COUNTS, problem=SimpleNamespace(n_data=5), seed=0, n_replicas=n_networks
+    )
+    return ensembles.analyse_networks(plan, SimpleNamespace(method=method), pieces)
+
+
+def test_slopes_bias_and_variance_of_known_deviations():
+    values, constant = made_up(8000)
+    found = analysed([values])
+    for fit, expected, excluded in ((found.bias, -2, -1), (found.variance, -1, -2)):
+        assert fit.slope_ci[0] < expected < fit.slope_ci[1]
+        assert not fit.slope_ci[0] < excluded < fit.slope_ci[1]
+    exact = constant / np.square(COUNTS)
+    assert (np.abs(found.squared_bias - exact) < 4 * found.squared_bias_error).all()
+    np.testing.assert_allclose(found.reduction, 1 - 0.9**2, rtol=0.1)
+
+
+def test_control_variates_need_a_limit_that_is_exact():
+    values, _ = made_up(2000)
+    with_control, without = (analysed([values], method) for method in ("chain", "particles"))
+    np.testing.assert_allclose(without.reduction, 1.0, rtol=1e-2)
+    ratio = with_control.squared_bias_error[-1] / without.squared_bias_error[-1]
+    assert ratio < 0.7
+
+
+def test_control_variates_leave_the_estimate_unbiased():
+    """Averaged over studies of few networks, where a coefficient fitted to itself would show."""
+    estimates, exact = [], None
+    for seed in range(300):
+        values, constant = made_up(24, seed=seed)
+        estimates.append(analysed([values], n_networks=24).squared_bias)
+        exact = constant / np.square(COUNTS)
+    error = np.std(estimates, axis=0) / np.sqrt(300)
+    assert (np.abs(np.mean(estimates, axis=0) - exact) < 4 * error).all()
+
+
+def test_averages_lose_variance_and_keep_their_bias():
+    values, constant = made_up(8192)
+    found = analysed([values], n_networks=8192)
+    n = np.array(COUNTS)[:, None]
+    expected = constant / n**2 + 1.0 / (n * found.sizes)
+    assert found.sizes[-1] == 512
+    assert (found.error_low < found.error).all()
+    # 95 % intervals of 40 numbers that partly share their networks.
+    held = (found.error_low <= expected) & (expected <= found.error_high)
+    assert held.mean() > 0.85
+
+
+def test_batches_join_in_order():
+    values, _ = made_up(64)
+    halves = [{k: v[:, half] for k, v in values.items()} for half in (slice(32), slice(32, None))]
+    whole, parts = analysed([values], n_networks=64), analysed(halves, n_networks=64)
+    np.testing.assert_array_equal(whole.squared_bias, parts.squared_bias)
+    np.testing.assert_array_equal(whole.error, parts.error)
+
+
+def test_measured_deviations_of_a_linear_network_have_no_bias():
+    """Linear dynamics: E f_N = f̄ for every N, and N Var f_N is the closed form."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(6, 2))
+    problem = mf.Problem(
+        X, X @ [1.0, -0.5], "identity", bias=False, train=("w",), l2=0.2, temperature=0.1
+    )
+    plan = plan_chaos(problem, [4, 8, 16], 600, step_size=0.3, n_steps=12, times=[12], seed=1)
+    path = reference_path(plan)
+    assert path.method == "gaussian"
+    values = ensembles.measure_networks(plan, path, range(600))
+    mean = values["deviation"].mean(1)
+    error = values["deviation"].std(1) / np.sqrt(600)
+    assert (np.abs(mean) < 4.5 * error).all()
+    found = ensembles.analyse_networks(plan, path, [values])
+    exact = path.details.function_constant[12] / np.array([4, 8, 16])
+    np.testing.assert_allclose(found.error[:, 0], exact, rtol=0.25)
+    assert np.isnan(found.bias.slope)
+    assert values["moments"].shape == (3, 600, 4)
+
+
+def test_refuses_a_path_of_another_step_size():
+    problem = mf.Problem([[0.5], [1.0]], [0.1, 0.2], bias=False, train=("w",), temperature=0.1)
+    plan = plan_chaos(problem, [2, 4, 8], 4, step_size=0.3, n_steps=2, times=[2])
+    path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=2)
+    with pytest.raises(ValueError, match=r"step_size=0\.2 instead of 0\.3"):
+        ensembles.measure_networks(plan, path, range(4))

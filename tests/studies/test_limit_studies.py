@@ -1,0 +1,223 @@
+"""The studies around the limit: each runs, tells its numbers, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield import plots, storage
+from meanfield.errors import ConfigError
+from meanfield.studies import get_study
+from meanfield.studies.config import parse
+from meanfield.studies.data import build_problem
+from meanfield.studies.runner import run_study
+
+DATA = {"source": "single-index", "n_features": 1, "link": "tanh", "n_train": 6, "n_test": 0}
+ONE = {"bias": False, "train": ["w"], "l2": 0.2, "temperature": 0.1}
+LINEAR = {**ONE, "activation": "identity"}
+
+
+def configuration(name, keys, problem=ONE, run=None):
+    content = {
+        "study": name,
+        "seed": 3,
+        "data": DATA,
+        "problem": problem,
+        "run": {"step_size": 0.25, "n_steps": 40, **(run or {})},
+        name: keys,
+    }
+    return parse(get_study(name).config, content)
+
+
+def finished(tmp_path, config):
+    """Run a study; return its numbers, its dataset and its page."""
+    out = tmp_path / "out"
+    run_study(get_study(config.study), config, out)
+    numbers = json.loads((out / "summary.json").read_text())["numbers"]
+    return numbers, storage.read_dataset(out / "result.nc"), (out / "report.html").read_text()
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+
+
+def test_ensembles(tmp_path):
+    keys = {"particle_counts": [2, 4, 8], "n_replicas": 512}
+    numbers, saved, page = finished(tmp_path, configuration("ensembles", keys))
+    assert numbers["bias_slope"]["expected"] == -2
+    assert numbers["variance_slope"]["interval"][0] < -1 < numbers["variance_slope"]["interval"][1]
+    assert saved.attrs["reference"] == "chain"
+    assert (saved["variance_left"] < 0.8).all()
+    assert "serve as control variates" in page
+    # A single network has its bias and its variance as its error.
+    total = saved["bias_mean"] + saved["variance_mean"]
+    np.testing.assert_allclose(total, saved["error_mean"].isel(networks=0))
+
+
+def test_ensembles_warn_of_a_reference_that_is_too_small(tmp_path, no_figures):
+    reference = {"method": "particles", "n_particles": 300}
+    keys = {"particle_counts": [2, 4, 8], "n_replicas": 256, "reference": reference}
+    numbers, saved, page = finished(tmp_path, configuration("ensembles", keys))
+    assert any("squared error of its own" in note for note in numbers["bias_slope"]["notes"])
+    assert "control variates" not in page
+    assert (saved["variance_left"] == 1).all()
+
+
+def test_references(tmp_path):
+    keys = {"particle_counts": [4, 8, 16], "n_replicas": 24, "n_particles": 2000}
+    config = configuration("references", keys)
+    numbers, saved, page = finished(tmp_path, config)
+    assert list(saved["reference"].values) == ["particles", "chain", "fokker-planck"]
+    assert saved.attrs["base"] == "chain"
+    problem = build_problem(config)
+    rates = mf.chaos_rates(
+        problem, [4, 8, 16], 24, step_size=0.25, n_steps=40, seed=3, cloud_replicas=0
+    )
+    slope = numbers["coupling_chain"]
+    assert slope["value"] == pytest.approx(rates.slope["coupling"], rel=1e-9)
+    # All three stand for the same limit.
+    for method in ("particles", "fokker-planck"):
+        assert numbers[f"coupling_{method}"]["value"] == pytest.approx(slope["value"], abs=0.05)
+        assert 0 < numbers[f"gap_{method}"]["value"] < 0.05
+    assert "law_w2_particles" not in numbers
+    assert "Every interval holds −1" in page or "Not −1" in page
+
+
+def test_moments(tmp_path):
+    keys = {"n_particles": 4000, "max_order": 12, "n_times": 4, "nu": 4.0}
+    problem = {"l2": 0.2, "temperature": 0.1}
+    numbers, saved, page = finished(tmp_path, configuration("moments", keys, problem))
+    assert saved.sizes["law"] == 5
+    expected = {name: numbers[f"order_{name}"]["expected"] for name in saved["law"].values}
+    assert expected == {
+        "gaussian": 0.5,
+        "laplace": 1.0,
+        "uniform-ball": 0.0,
+        "stretched-exponential": pytest.approx(1 / 0.7),
+        "student-t": 4.0,
+    }
+    np.testing.assert_array_equal(
+        np.isfinite(saved["log_w_star"].sel(law="student-t")), np.arange(1, 13) < 4
+    )
+    assert "there w*_k = 0" in page
+    # At the start G is 1 up to sampling, and the heavier weight grows.
+    np.testing.assert_allclose(saved["growth"].isel(time=0), 1.0, atol=0.1)
+    ratio = saved["heavier"] / saved["admitted"]
+    np.testing.assert_allclose(ratio.sel(law="gaussian"), np.arange(1, 13) ** 0.5)
+    exact = mf.admissible_weight("gaussian", dimension=3, max_order=12)
+    np.testing.assert_allclose(saved["log_w_star"].sel(law="gaussian"), exact.log_w_star)
+
+
+def test_stationary(tmp_path):
+    keys = {"temperatures": [0.1, 0.4], "n_particles": 256, "n_replicas": 16}
+    numbers, saved, page = finished(tmp_path, configuration("stationary", keys, LINEAR))
+    assert list(saved["temperature"].values) == [0.1, 0.4]
+    for i in range(2):
+        amplitude = numbers[f"amplitude_{i}"]
+        assert amplitude["expected"] == pytest.approx(1.0, abs=1e-3)
+        assert amplitude["value"] == pytest.approx(1.0, abs=0.1)
+        assert numbers[f"certificate_{i}"]["value"] < 1e-8
+        # Both are samples of about the same law.
+        assert numbers[f"w2_{i}"]["value"] < 4 * numbers[f"floor_{i}"]["value"]
+        mass = np.trapezoid(saved["density"][i], saved["points"][i])
+        assert mass == pytest.approx(1.0, abs=1e-3)
+    assert "Where the particles end" in page
+
+
+def test_stationary_bias_of_euler_is_of_order_one(tmp_path, no_figures):
+    keys = {"temperatures": [0.1], "n_particles": 64, "n_replicas": 4}
+    run = {"step_size": 0.5, "n_steps": 100}
+    numbers, saved, _ = finished(tmp_path, configuration("stationary", keys, run=run))
+    assert numbers["order_0"]["value"] == pytest.approx(1.0, abs=0.1)
+    assert numbers["order_0"]["expected"] == 1.0
+    assert saved.sizes["step_size"] == 3
+
+
+def test_relaxation_of_a_linear_network_has_the_rate_of_its_closed_form(tmp_path):
+    run = {"step_size": 0.05, "n_steps": 400, "init": {"scale": 0.3}}
+    keys = {"n_particles": 512, "n_replicas": 24}
+    config = configuration("relaxation", keys, LINEAR, run)
+    numbers, saved, page = finished(tmp_path, config)
+    problem = build_problem(config)
+    contraction = 1 - 0.05 * (np.mean(problem.X**2) + 0.2)
+    rate = numbers["rate"]
+    assert rate["expected"] == pytest.approx(-2 * np.log(contraction) / 0.05, rel=1e-6)
+    assert rate["interval"][0] < rate["value"] < rate["interval"][1]
+    assert abs(rate["value"] / rate["expected"] - 1) < 0.2
+    assert numbers["bound"]["value"] == pytest.approx(2 * 0.2)
+    assert "the rate is at least 0.400" in page
+    assert "gap" not in saved
+
+
+def test_relaxation_follows_the_free_energy(tmp_path):
+    run = {"step_size": 0.1, "n_steps": 120, "init": {"scale": 0.3}}
+    keys = {"n_particles": 256, "n_replicas": 8}
+    problem = {**ONE, "l2": 0.4, "temperature": 0.4}
+    numbers, saved, page = finished(tmp_path, configuration("relaxation", keys, problem, run))
+    assert numbers["energy_rate"]["value"] > numbers["bound"]["value"] > 0
+    assert "never below the bound" in page
+    assert float(saved["gap"][0]) > 0
+
+
+def test_richardson(tmp_path):
+    run = {"step_size": 0.5, "n_steps": 4}
+    keys = {"particle_counts": [16, 64, 256], "n_replicas": 24, "levels": 3}
+    config = configuration("richardson", keys, LINEAR, run)
+    numbers, saved, page = finished(tmp_path, config)
+    assert saved.attrs["reference_particles"] == 0
+    for key, expected in (("step_slope", 2), ("own_slope", -1), ("richardson_slope", -1)):
+        assert numbers[key]["expected"] == expected
+        low, high = numbers[key]["interval"]
+        assert low - 0.3 < expected < high + 0.3
+    # The floor is that of the closed form at each step size.
+    problem = build_problem(config)
+    rate = np.mean(problem.X**2) + 0.2
+    target = np.mean(problem.X[:, 0] * problem.y) / rate
+    size = np.mean(problem.X**2)
+    ends = np.array([target * (1 - (1 - rate * 0.5 / m) ** (4 * m)) for m in (1, 2, 4)])
+    limit = 2 * ends[2] - ends[1]
+    np.testing.assert_allclose(saved["floor"], size * (ends - limit) ** 2, rtol=1e-9)
+    assert "on the same Brownian paths" in page
+
+
+def test_richardson_with_a_large_system_shares_its_noise(tmp_path, no_figures):
+    """The limits at two step sizes differ by their bias, not by their scatter."""
+    run = {"step_size": 0.5, "n_steps": 4}
+    keys = {"particle_counts": [4, 8, 16], "n_replicas": 8, "levels": 3, "n_particles": 400}
+    problem = {"l2": 0.2, "temperature": 0.1}
+    _, saved, _ = finished(tmp_path, configuration("richardson", keys, problem, run))
+    assert saved.attrs["reference_particles"] == 400
+    assert saved.attrs["limit_error"] ** 2 < 0.1 * float(saved["own_mean"][-1, 0]) * 16 / 400
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "problem", "message"),
+    [
+        ("ensembles", {"particle_counts": [2, 4]}, ONE, "key 'ensembles.particle_counts'"),
+        ("ensembles", {"reference": {"method": "gaussian"}}, ONE, "does not apply"),
+        ("references", {"methods": []}, ONE, "key 'references.methods'"),
+        ("references", {"methods": ["gaussian"]}, ONE, "does not apply"),
+        ("references", {}, {"l2": 0.1}, "at most 2 trained coordinates"),
+        ("moments", {"laws": []}, ONE, "key 'moments.laws'"),
+        ("stationary", {"temperatures": []}, ONE, "key 'stationary.temperatures'"),
+        ("stationary", {"n_replicas": 1}, ONE, "key 'stationary.n_replicas'"),
+        ("stationary", {}, {**ONE, "l2": 0.0}, "No normalisable stationary law"),
+        ("stationary", {}, {**ONE, "activation": "he3"}, "he3 makes −V grow"),
+        ("richardson", {"particle_counts": [4, 8]}, ONE, "key 'richardson.particle_counts'"),
+        ("relaxation", {}, {**ONE, "temperature": 0.0}, "temperature must be positive"),
+    ],
+)
+def test_what_cannot_work_is_told_before_the_work(name, keys, problem, message):
+    with pytest.raises(ConfigError, match=message):
+        get_study(name).prepare(configuration(name, keys, problem))
+
+
+def test_a_run_that_is_too_short_to_relax_is_told(tmp_path):
+    keys = {"n_particles": 32, "n_replicas": 4}
+    config = configuration("relaxation", keys, run={"step_size": 0.01, "n_steps": 3})
+    with pytest.raises(ConfigError, match="does not show the relaxation"):
+        run_study(get_study("relaxation"), config, tmp_path / "out")
