@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 N_HELD_OUT = 1000
+FITTED = 0.1
+"""A network with at most this relative error on held-out inputs has learned its teacher."""
 BASELINE_LIMIT = 12
 """Largest number of atoms that a baseline may find."""
 AXES = ("activation", "d", "atoms", "noise", "particles")
@@ -263,7 +265,9 @@ def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) 
 
 
 def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Number]:
-    """Count over all cells of one noise, for every method."""
+    """Count over all cells of one noise, for every method; or for each of several widths."""
+    if dataset.sizes["particles"] > 1:
+        return _by_width(dataset)
     numbers = {}
     for noise in dataset["noise"].values:
         part = dataset.sel(noise=noise)
@@ -282,6 +286,23 @@ def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Number]
             numbers[f"sure_{noise:g}"] = _share(
                 f"S exact where the dictionary is confident {label}", exact[sure]
             )
+    return numbers
+
+
+def _by_width(dataset: xr.Dataset) -> dict[str, Number]:
+    """Count what counts as success at each width."""
+    sure = (dataset["exact_dictionary"] == 1) & (dataset["confident"] == 1)
+    dataset["success"] = (sure & (dataset["angle_dictionary"] <= 1)).astype(float)
+    dataset["fitted"] = (dataset["network_error"] <= FITTED).astype(float)
+    numbers = {}
+    for width in dataset["particles"].values:
+        at = dataset.sel(particles=width)
+        for key, label in (
+            ("success", "Teacher found with confidence, every direction within 1°"),
+            ("fitted", "Network right to 10%"),
+        ):
+            hits = at[key].values.ravel()
+            numbers[f"{key}_{width}"] = _share(f"{label}, width {width}", hits)
     return numbers
 
 

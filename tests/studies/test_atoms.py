@@ -1,0 +1,370 @@
+"""The studies `atoms`, `identify`, `cell` and `recovery`: their numbers, words and figures."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+import meanfield as mf
+from meanfield import plots, storage
+from meanfield.dictionary import extract_dictionary
+from meanfield.errors import ConfigError
+from meanfield.identify import equivalent
+from meanfield.plots import style
+from meanfield.problem import get_activation
+from meanfield.studies import atoms, get_study, recovery
+from meanfield.studies.atoms_result import unpack
+from meanfield.studies.config import parse
+from meanfield.studies.data import build_problem
+from meanfield.studies.runner import run_study
+
+TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
+CONFIGS = {
+    "atoms": {
+        "data": {**TEACHER, "bias": False, "min_angle": 50.0, "weight_norm": 2.0},
+        "problem": {"bias": False, "l2": 0.001, "temperature": 0.001},
+        "run": {"step_size": 0.5, "n_steps": 300},
+        "atoms": {"n_particles": 60, "n_replicas": 3, "cool_steps": 700, "looks": 3},
+    },
+    "atoms on images": {
+        "data": {"source": "digits", "classes": [3, 8], "n_samples": 80},
+        "problem": {"l2": 0.2, "temperature": 0.03},
+        "run": {"step_size": 0.5, "n_steps": 100},
+        "atoms": {"n_particles": 40, "n_replicas": 2, "cool_steps": 300, "cool_to": 1e-6},
+    },
+    "atoms in one dimension": {
+        "data": {**TEACHER, "n_features": 1, "n_atoms": 1},
+        "problem": {"l2": 0.001, "temperature": 1e-5},
+        "run": {"step_size": 0.5, "n_steps": 300},
+        "atoms": {"n_particles": 30, "n_replicas": 1, "cool_steps": 0},
+    },
+    "identify": {
+        "identify": {
+            "activations": ["silu", "he2"],
+            "dims": [1],
+            "sizes": [1, 2],
+            "max_degree": 6,
+            "n_points": 2,
+            "n_starts": 6,
+            "n_paths": 0,
+        },
+    },
+    "cell": {
+        "data": {**TEACHER, "n_atoms": 1, "bias": False, "weight_norm": 2.0},
+        "problem": {"bias": False, "l2": 0.001, "temperature": 1e-5},
+        "run": {"step_size": 0.5, "n_steps": 500},
+        "cell": {"n_particles": 60},
+    },
+    "recovery": {
+        "recovery": {
+            "activations": ["tanh", "relu"],
+            "step_sizes": [0.5, 0.2],
+            "dims": [2, 3],
+            "sizes": [1, 2],
+            "n_particles": [30],
+            "n_teachers": 2,
+            "n_data": 120,
+            "n_steps": 300,
+        },
+    },
+    "recovery by width": {
+        "recovery": {
+            "activations": ["tanh"],
+            "step_sizes": [0.5],
+            "dims": [2],
+            "sizes": [2],
+            "noise": [0.0],
+            "n_particles": [1, 20],
+            "n_teachers": 2,
+            "n_data": 120,
+            "n_steps": 300,
+            "baselines": False,
+        },
+    },
+}
+
+
+def configuration(name):
+    study = get_study(name.split()[0])
+    return study, parse(study.config, {"study": study.name, "seed": 3, **CONFIGS[name]})
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Run each study once, without drawing; return dataset, numbers and folder by name."""
+    done = {}
+
+    def result(name):
+        if name not in done:
+            out = tmp_path_factory.mktemp("out") / "study"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+                summary = run_study(*configuration(name), out)
+            done[name] = (storage.read_dataset(out / "result.nc"), summary["numbers"], out)
+        return done[name]
+
+    return result
+
+
+def page(folder):
+    return (folder / "report.html").read_text()
+
+
+def test_atoms_are_those_of_the_library(results):
+    dataset, numbers, folder = results("atoms")
+    config = configuration("atoms")[1]
+    problem = build_problem(config)
+    temperature = np.concatenate(
+        [np.full(300, 0.001), mf.schedule.Geometric(0.001, 1e-5).values(700)]
+    )
+    run = mf.simulate(
+        problem,
+        60,
+        step_size=0.5,
+        n_steps=1000,
+        seed=3,
+        temperature=temperature,
+        first_replica=1,
+        save_at=[300, 650, 1000],
+    )
+    assert dataset["step"].values.tolist() == [300, 650, 1000]
+    np.testing.assert_allclose(dataset["temperature"][[0, -1]], [0.001, 1e-5])
+    np.testing.assert_array_equal(dataset["loss"][1], run.loss[0])
+    found = extract_dictionary(run.particles, problem, seed=1)
+    arrays = {name: dataset[name].values[1] for name in dataset if "replica" in dataset[name].dims}
+    saved = unpack(arrays, -1, problem)
+    assert equivalent(saved, found.function, "tanh", tolerance=1e-12)
+    assert numbers["n_atoms"]["value"] == found.n_atoms == 2
+    assert numbers["agreement"]["value"] == 1.0
+    assert numbers["missing"]["value"] == 0.0
+    assert str(dataset["statement"].values[1, -1]) == found.statement
+    assert "S* = 2 atoms: 3 of 3 agree" in page(folder)
+
+
+def test_cooling_continues_the_networks_of_the_hot_phase(results):
+    # The first look is at the networks that a study at constant temperature would train.
+    dataset = results("atoms")[0]
+    problem = build_problem(configuration("atoms")[1])
+    run = mf.simulate(problem, 60, step_size=0.5, n_steps=300, seed=3, n_replicas=3)
+    np.testing.assert_array_equal(dataset["loss"].isel(look=0), run.loss[:, -1])
+
+
+def test_matched_atoms_are_the_teacher(results):
+    dataset, _, _ = results("atoms")
+    assert dataset["matched_angle"].shape == (3, 2)
+    assert dataset["matched_angle"].max() < 1e-3
+    np.testing.assert_allclose(np.abs(dataset["matched_c"]), 1.0, atol=1e-5)
+    np.testing.assert_allclose(dataset["matched_length"], 2.0, atol=1e-5)
+    assert (dataset["matched_mass"].sum("modal") <= 1).all()
+
+
+def test_bound_stands_beside_the_number_of_atoms(results):
+    _, numbers, folder = results("atoms")
+    target = mf.problem.load(**CONFIGS["atoms"]["data"]).target
+    expected = mf.coefficient_threshold_number(target, "tanh", 0.05).number
+    assert numbers["bound"]["value"] == expected
+    assert "keeps to the bound" in page(folder)
+
+
+def test_excess_over_the_bound_is_said_loudly(results):
+    dataset, numbers, _ = results("atoms")
+    numbers = json.loads(json.dumps(numbers))
+    numbers["bound"] |= {"value": 1.0, "interval": None}
+    blocks = get_study("atoms").story({"numbers": numbers}, dataset)
+    texts = [block.text for block in blocks if hasattr(block, "text")]
+    assert sum("ATTENTION" in text for text in texts) == 2
+
+
+def test_image_atoms_have_tiles_and_no_bound(results):
+    dataset, numbers, folder = results("atoms on images")
+    assert "bound" not in numbers
+    assert "There is no bound" in page(folder)
+    assert dataset.attrs["image"].tolist() == [8, 8]
+    assert (folder / "tiles.png").exists()
+    assert bool(dataset["penalised"].values.all())
+    assert "training objective, penalty included" in page(folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"atoms": {"image": [3, 3]}}, "atoms.image"),
+        ({"atoms": {"cool_to": 1.0}}, "atoms.cool_to"),
+        ({"problem": {"activation": "identity"}}, "affine networks have no atoms"),
+    ],
+)
+def test_atoms_refuses_in_words(keys, words):
+    with pytest.raises(ConfigError, match=words):
+        atoms.prepare(parse(atoms.AtomsConfig, {"study": "atoms", "data": TEACHER, **keys}))
+
+
+def test_depths_are_those_of_the_library(results):
+    dataset, numbers, folder = results("identify")
+    silu = dataset.sel(activation="silu", bias=0, d=1)
+    assert silu["variety"].values.tolist() == [1, 4]
+    assert silu["orbit"].values.tolist() == [1, 6]
+    assert silu["orbits"].sel(atoms=2, degree=6) == 1
+    assert silu["orbits"].sel(atoms=2, degree=5) > 1
+    assert (dataset.sel(activation="he2", atoms=2)["orbit"] == -1).all()
+    name = "orbit-he2-plain-d1-S2"
+    assert numbers[name]["value"] is None
+    assert "not reached up to 6" in numbers[name]["label"]
+    assert "silu, d = 1, S = 2 (4 and 6)" in page(folder)
+
+
+def test_cell_is_that_of_the_library(results):
+    dataset, numbers, folder = results("cell")
+    assert numbers["order"]["value"] == 2.0
+    assert (numbers["orbit_depth"]["value"], numbers["n_atoms"]["value"]) == (3, 1)
+    assert numbers["bound"]["value"] >= 1
+    assert "S* = 1." in page(folder)
+    root = np.exp(dataset["log_moments"].values / dataset["k"].values)
+    assert (np.diff(root) > 0).all()
+
+
+def test_cell_without_a_bound():
+    data = {"source": "digits", "classes": [3, 8], "n_samples": 30, "test_fraction": 0.0}
+    study = get_study("cell")
+    config = parse(
+        study.config,
+        {
+            "study": "cell",
+            "data": data,
+            "problem": {"l2": 0.2, "temperature": 1e-6},
+            "run": {"n_steps": 200, "step_size": 0.5},
+            "cell": {"n_particles": 20, "max_degree": 1},
+        },
+    )
+    plan = study.prepare(config)
+    (unit,) = plan.units
+    numbers = plan.combine({"cell": unit.function(**unit.arguments)}).numbers
+    assert "bound" not in numbers
+
+
+def test_recovery_counts_what_is_saved(results):
+    dataset, numbers, folder = results("recovery")
+    assert dict(dataset.sizes) == {
+        "activation": 2,
+        "d": 2,
+        "atoms": 2,
+        "noise": 2,
+        "particles": 1,
+        "teacher": 2,
+    }
+    exact = (dataset["found_dictionary"] == dataset["atoms"]).sel(noise=0.0)
+    assert numbers["exact_dictionary_0"]["value"] == pytest.approx(float(exact.mean()))
+    assert numbers["exact_dictionary_0"]["value"] > 0.9
+    assert numbers["close_0"]["value"] > 0.9
+    low, high = numbers["exact_kmeans_0"]["interval"]
+    assert low <= numbers["exact_kmeans_0"]["value"] <= high
+    assert "Without noise the dictionary" in page(folder)
+
+
+def test_wide_networks_succeed_where_one_neuron_cannot(results):
+    # Refit to labels finds the teacher from any start; that the network has it is another matter.
+    dataset, numbers, folder = results("recovery by width")
+    assert (dataset["exact_dictionary"] == 1).all()
+    assert (numbers["success_1"]["value"], numbers["success_20"]["value"]) == (0.0, 1.0)
+    assert "0% at width 1, 100% at width 20" in page(folder)
+    assert (folder / "width.png").exists()
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_teachers_keep_their_distance(d):
+    for index in range(5):
+        w = recovery.draw_teacher("relu", d, 4, 20.0, True, 1, index).w
+        assert recovery.worst_angle(w, w) < 1e-5
+        unit = w / np.linalg.norm(w, axis=1)[:, None]
+        cosine = np.abs(unit @ unit.T)[~np.eye(4, dtype=bool)]
+        assert cosine.max() <= np.cos(np.radians(20)) + 1e-12
+
+
+def test_worst_angle():
+    true = np.array([[1.0, 0.0], [0.0, 2.0]])
+    turned = np.array([[np.cos(0.1), np.sin(0.1)], [0.0, -1.0]])
+    assert recovery.worst_angle(true, turned) == pytest.approx(np.degrees(0.1))
+    assert recovery.worst_angle(true, np.zeros((0, 2))) == 90.0
+    tiny = np.array([[1.0, 1e-10], [0.0, 1.0]])
+    assert recovery.worst_angle(true, tiny) == pytest.approx(np.degrees(1e-10))
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"step_sizes": [0.1]}, "step_sizes"),
+        ({"activations": ["tang"], "step_sizes": [0.1]}, "Did you mean 'tanh'"),
+        ({"sizes": [10]}, "cannot be that far apart"),
+        ({"noise": [-1.0]}, "noise"),
+    ],
+)
+def test_recovery_refuses_in_words(keys, words):
+    with pytest.raises(ConfigError, match=words):
+        recovery.prepare(
+            parse(recovery.RecoveryConfig, {"study": "recovery", "recovery": {"dims": [2], **keys}})
+        )
+
+
+FIGURES = [
+    ("atoms", plots.plot_residual),
+    ("atoms", plots.plot_atoms),
+    ("atoms", plots.plot_mass),
+    ("atoms", plots.plot_cooling),
+    ("atoms on images", plots.plot_atoms),
+    ("atoms on images", plots.plot_tiles),
+    ("atoms in one dimension", plots.plot_atoms),
+    ("identify", plots.plot_depths),
+    ("cell", plots.plot_weight),
+    ("cell", plots.plot_cell_residual),
+    ("recovery", plots.plot_methods),
+    ("recovery", plots.plot_cells),
+    ("recovery", plots.plot_angles),
+    ("recovery by width", plots.plot_success),
+]
+
+
+@pytest.mark.parametrize(("name", "plot"), FIGURES)
+def test_figures(results, name, plot):
+    dataset = results(name)[0]
+    before = dataset.copy(deep=True)
+    with mpl.rc_context(style.STYLE):
+        figure = Figure(figsize=style.SIZE, layout="constrained")
+        axes = figure.subplots()
+        assert plot(dataset, axes) is axes
+        xr.testing.assert_identical(dataset, before)
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        figure.draw_without_rendering()
+        inside = figure.bbox.padded(1.0)
+        parts = [axes.get_tightbbox()]
+        if axes.get_legend():
+            parts.append(axes.get_legend().get_window_extent())
+            assert not parts[-1].overlaps(axes.get_window_extent())
+        for part in parts:
+            assert inside.x0 <= part.x0
+            assert inside.y0 <= part.y0
+            assert part.x1 <= inside.x1
+            assert part.y1 <= inside.y1
+
+
+def test_drawn_sign_goes_with_the_drawn_half_plane(results):
+    # Of an odd activation a flip changes the sign: drawn atoms are (w, c) or (−w, −c) of one atom.
+    dataset = results("atoms")[0].isel(replica=[0])
+    axes = plots.plot_atoms(dataset.assign_attrs(reference=0), Figure().subplots())
+    drawn = [
+        (x, y, 1 if "> 0" in line.get_label() else -1)
+        for line in axes.get_lines()
+        if line.get_label().startswith("atom")
+        for x, y in zip(*line.get_data(), strict=True)
+    ]
+    tanh = get_activation("tanh")
+    X = np.random.default_rng(0).standard_normal((50, 2))
+    f = sum(
+        sign * tanh.value(X @ np.array([x, y])) for x, y, sign in drawn
+    )  # |c| = 1 for this teacher
+    w, c = dataset["w"].values[0, -1, :2], dataset["c"].values[0, -1, :2, 0]
+    np.testing.assert_allclose(f, tanh.value(X @ w.T) @ c, atol=1e-4)
