@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from meanfield import plots
 from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Table, Text
 from meanfield.studies.words import (
+    agrees,
     format_estimate,
     format_interval,
     format_number,
     format_value,
     heading_for_problem,
+    verdict,
 )
 
 if TYPE_CHECKING:
@@ -156,19 +158,6 @@ def _finding(numbers: Mapping[str, Any], noise: bool) -> str:
         f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
         f"{format_value(constant)}/N.{caution}"
     )
-
-
-def agrees(number: Mapping[str, Any]) -> bool | None:
-    """Return whether the interval holds what is expected; None when there is nothing to compare."""
-    if number["expected"] is None or number["interval"] is None:
-        return None
-    low, high = number["interval"]
-    return low <= number["expected"] <= high
-
-
-def verdict(number: Mapping[str, Any]) -> str:
-    """Return the comparison with what is expected in a word or two."""
-    return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
 
 
 def _row(label: str, number: Mapping[str, Any]) -> list[str]:

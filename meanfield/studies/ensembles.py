@@ -28,16 +28,18 @@ from meanfield.studies.base import (
     Text,
     Unit,
 )
-from meanfield.studies.chaos_story import agrees, describe_reference, verdict
+from meanfield.studies.chaos_story import describe_reference
 from meanfield.studies.config import Count, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
 from meanfield.studies.words import (
+    agrees,
     format_estimate,
     format_interval,
     format_number,
     format_value,
     heading_for_problem,
+    verdict,
 )
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from meanfield.studies.base import (
     Text,
     Unit,
 )
-from meanfield.studies.chaos_story import agrees
 from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.words import (
+    agrees,
     format_estimate,
     format_interval,
     format_number,
@@ -290,8 +290,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             f"G(t) is the largest (w*_k m_k)^(1/k) over the moments that "
             f"{dataset.attrs['n_particles']} particles can tell, with 95% intervals; it starts at "
             "1, up to sampling. The orders have 99% intervals, so that those of five laws hold at "
-            "once 19 times in 20; the laws share their random numbers. With noise and a "
-            "law of order above 2 the weight is that of order 2, for noise makes the tails Gaussian at once.",
+            "once 19 times in 20; the laws share their random numbers. With noise and a law of "
+            "order above 2 the weight is that of order 2: noise makes the tails Gaussian at once.",
         ),
         Figure(
             "growth",

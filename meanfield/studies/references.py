@@ -27,16 +27,18 @@ from meanfield.studies.base import (
     Text,
 )
 from meanfield.studies.chaos import replica_units
-from meanfield.studies.chaos_story import LABELS, agrees, verdict
+from meanfield.studies.chaos_story import LABELS
 from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_factor
 from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
 from meanfield.studies.words import (
+    agrees,
     format_estimate,
     format_interval,
     format_value,
     heading_for_problem,
+    verdict,
 )
 
 if TYPE_CHECKING:

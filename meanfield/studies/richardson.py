@@ -31,16 +31,17 @@ from meanfield.studies.base import (
     Text,
     Unit,
 )
-from meanfield.studies.chaos_story import agrees, verdict
 from meanfield.studies.config import Count, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_factor
 from meanfield.studies.words import (
+    agrees,
     format_estimate,
     format_interval,
     format_number,
     format_value,
     heading_for_problem,
+    verdict,
 )
 
 if TYPE_CHECKING:

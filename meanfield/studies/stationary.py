@@ -31,11 +31,11 @@ from meanfield.studies.base import (
     Text,
     Unit,
 )
-from meanfield.studies.chaos_story import agrees
 from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
+    agrees,
     format_estimate,
     format_interval,
     format_number,

@@ -62,6 +62,19 @@ def format_interval(number: Mapping[str, Any]) -> str:
     return " to ".join(format_number(bound, _length(number)) for bound in number["interval"])
 
 
+def agrees(number: Mapping[str, Any]) -> bool | None:
+    """Return whether the interval holds what is expected; None when there is nothing to compare."""
+    if number["expected"] is None or number["interval"] is None:
+        return None
+    low, high = number["interval"]
+    return low <= number["expected"] <= high
+
+
+def verdict(number: Mapping[str, Any]) -> str:
+    """Return the comparison with what is expected in a word or two."""
+    return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
+
+
 def _length(number: Mapping[str, Any]) -> float | None:
     return None if number["interval"] is None else number["interval"][1] - number["interval"][0]
 
