@@ -22,15 +22,34 @@ if TYPE_CHECKING:
 #: Exit statuses: the input cannot be used; the user stopped the run (128 + SIGINT).
 BAD_INPUT, INTERRUPTED = 2, 130
 
+_HELP = """Mean-field theory of two-layer neural networks under µP.
+
+A study is one configuration in, and one folder of results out:
+
+\b
+  meanfield new chaos > study.toml                complete, commented, runs as it stands
+  meanfield chaos study.toml --out results        report.html, figures, summary.json, result.nc
+  meanfield chaos study.toml --out results --resume     go on after any stop: the same bits
+
+Your own table goes into [data] of the configuration:
+
+\b
+  [data]
+  source = "csv"          # or npz, digits, diabetes, teacher, ...
+  path = "mine.csv"
+  target = "price"        # a column
+  standardize = "unit"
+
+The first three studies for data of your own: chaos (the rate at which N neurons approach their
+limit), atoms (how many features the network really has), errors (where its error comes from).
+"""
+
 app = typer.Typer(
-    help="Mean-field theory of two-layer neural networks under µP.\n\n"
-    "Start with:  meanfield new chaos > study.toml\n\n"
-    "             meanfield chaos study.toml --out results",
+    help=_HELP,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 Config = Annotated[
@@ -41,7 +60,13 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Continue what DIR holds; finished work is not redone.")
 ]
 ExecutorName = Annotated[
-    str, typer.Option("--executor", metavar="NAME", help="Where to compute: local or dask.")
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where to compute: local or dask.",
+        autocompletion=lambda: ["local", "dask"],
+    ),
 ]
 Scheduler = Annotated[
     str | None,
@@ -107,7 +132,12 @@ for _name in STUDIES:
 
 @app.command()
 def new(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help=", ".join(STUDIES))],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY", help=", ".join(STUDIES), autocompletion=lambda: list(STUDIES)
+        ),
+    ],
 ) -> None:
     """Print a complete, commented configuration that runs as it stands.
 

@@ -61,6 +61,43 @@ def test_version_and_help(meanfield):
         assert "Usage" in text_of_command
 
 
+def test_help_teaches_the_first_steps(meanfield):
+    text = meanfield("--help")[1]
+    for step in ("new chaos > study.toml", "--out results --resume", 'source = "csv"'):
+        assert step in text
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("meanfield ch", ["chaos"]),
+        ("meanfield new ide", ["identify"]),
+        ("meanfield chaos x.toml --executor da", ["dask"]),
+    ],
+)
+def test_shell_completes_studies_and_executors(words, expected):
+    environment = {
+        **os.environ,
+        "_MEANFIELD_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    program = "from meanfield.cli import app; app(prog_name='meanfield')"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(["choas"], "Did you mean 'chaos'"), (["chaos", "x.toml", "--ot", "y"], "--out")],
+)
+def test_nearest_command_and_option_are_named(meanfield, arguments, hint):
+    status, _, err = meanfield(*arguments)
+    assert status == 2
+    assert hint in err
+
+
 def test_help_loads_nothing_heavy():
     program = (
         "import sys; sys.argv = ['meanfield', '--help']\n"

@@ -77,7 +77,7 @@ def _work(call: Call, version: str) -> tuple[dict[str, np.ndarray], float]:
             f"A worker has meanfield {__version__}, and the study runs under {version}; install "
             "the same version everywhere."
         )
-    if not Path(call.checkpoint).parent.is_dir():
+    if call.checkpoint and not Path(call.checkpoint).parent.is_dir():
         # Without a file system in common the unit keeps no progress of its own.
         call = replace(call, checkpoint=None)
     done = call()
@@ -99,7 +99,7 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskEx
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=None,
-                    silence_logs=logging.ERROR,
+                    silence_logs=logging.CRITICAL,
                 )
             )
         else:
