@@ -293,7 +293,7 @@ def test_teacher_seed_and_sample_seed_are_separate():
 
 def test_sources_are_keyword_only_and_annotated_with_simple_types():
     assert list(SOURCES) == [
-        "npz", "csv", "digits", "diabetes",
+        "npz", "csv", "digits", "diabetes", "cifar10",
         "teacher", "single-index", "multi-index", "parity", "hermite",
     ]  # fmt: skip
     for loader in SOURCES.values():

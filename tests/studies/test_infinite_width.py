@@ -1,0 +1,196 @@
+"""The study `limit`: its numbers are those of the library, and what it says follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from meanfield import deep, plots, storage
+from meanfield.deep.metrics import nondegeneracy
+from meanfield.errors import ConfigError
+from meanfield.studies import get_study, limit
+from meanfield.studies.config import parse
+from meanfield.studies.deep_data import load_inputs, scale_inputs, simulate_limit
+from meanfield.studies.intervals import mean_interval
+from meanfield.studies.limit_story import STILL, confirmed, story
+from meanfield.studies.outputs import _finite_or_null
+from meanfield.studies.runner import run_study
+
+
+def configuration(data=None, network=None, convergence=None, **sampling):
+    return parse(
+        limit.LimitConfig,
+        {
+            "study": "limit",
+            "seed": 5,
+            "data": {
+                "source": "single-index",
+                "n_features": 8,
+                "n_train": 4,
+                "n_test": 3,
+                "labels": "sign",
+                **(data or {}),
+            },
+            "network": {"activations": ["tanh"], "depths": [1, 2], "n_steps": 40}
+            | {"step_size": 0.1, **(network or {})},
+            "limit": {"n_samples": 256, "n_replicas": 3, **sampling},
+            "convergence": {"widths": [4, 8], "n_steps": 5, "n_samples": 256, "n_replicas": 2}
+            | (convergence or {}),
+        },
+    )
+
+
+@pytest.fixture
+def plain_figures(monkeypatch):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+
+
+def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
+    config = configuration()
+    summary = run_study(get_study("limit"), config, tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc")
+    X, y, X_test = load_inputs(config.data)
+    X, X_test = scale_inputs(X, 1.0), scale_inputs(X_test, 1.0)
+    arguments = {"activation": "tanh", "depth": 2, "step_size": 0.1, "seed": 5}
+    run = deep.infinite_width(
+        X, y, X_test=X_test, n_steps=40, n_samples=256, n_replicas=3, max_rank=512, **arguments
+    )
+    at = saved.sel(case="tanh-2")
+    for key, values in (
+        ("predictions", run.replicas.predictions),
+        ("predictions_test", run.replicas.predictions_test),
+        ("feature_change", run.replicas.feature_change.mean(axis=-1)),
+        ("least_h", run.replicas.least_eigenvalue_h),
+        ("least_x", run.replicas.least_eigenvalue_x),
+        ("kernel_x", run.replicas.kernel_x[:, -1]),
+        ("weight_change", run.replicas.weight_change),
+    ):
+        mean, low, high = mean_interval(values)
+        np.testing.assert_allclose(at[f"{key}_mean"], mean, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(at[f"{key}_low"], low, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(at[f"{key}_high"], high, rtol=1e-9, atol=1e-12)
+    assert np.isnan(saved["least_h_mean"].sel(case="tanh-1", layer=2)).all()
+    least = min(report.least for report in nondegeneracy(run))
+    number = summary["numbers"]["tanh-2_least_eigenvalue"]
+    assert number["value"] == pytest.approx(least, rel=1e-9)
+    assert number["interval"][0] < least < number["interval"][1]
+    signal = np.abs(run.error_signals[-1]).max()
+    assert summary["numbers"]["tanh-2_error_signal"]["value"] == pytest.approx(signal)
+
+
+def test_finite_networks_are_compared_with_their_limit(tmp_path, plain_figures):
+    config = configuration(network={"depths": [2]})
+    run_study(get_study("limit"), config, tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc").sel(case="tanh-2")
+    X, y, _ = load_inputs(config.data)
+    X = scale_inputs(X, 1.0)
+    arguments = {"activation": "tanh", "depth": 2, "step_size": 0.1, "n_steps": 5}
+    reference = simulate_limit(X=X, y=y, n_samples=256, n_replicas=2, seed=5, **arguments)
+    networks = {
+        n: deep.train(X, y, width=n, n_replicas=20 * n, seed=5, **arguments).predictions
+        for n in (4, 8)
+    }
+    expected = deep.width_convergence(reference.predictions, networks, reference.predictions_error)
+    np.testing.assert_allclose(saved["spread"], expected.spread, rtol=1e-5)
+    np.testing.assert_allclose(saved["bias"], expected.bias, rtol=1e-4)
+
+
+def test_groups_hold_every_network_once():
+    assert limit.group_sizes(64, 30) == [1024, 896]
+    assert limit.group_sizes(4, 0.1) == [1]
+    assert sum(limit.group_sizes(96, 40)) == 3840
+    units = limit.prepare(configuration(convergence={"widths": [512, 4]})).units
+    firsts = {
+        unit.key: (unit.arguments["first_seed"], unit.arguments["n_networks"])
+        for unit in units
+        if "first_seed" in unit.arguments
+    }
+    seeds = [
+        seed
+        for key, (first, count) in firsts.items()
+        if key.startswith("tanh-2-000512")
+        for seed in range(first, first + count)
+    ]
+    assert seeds == list(range(5, 5 + 20 * 512))
+
+
+def test_standstill_without_error_signals_is_found(tmp_path, plain_figures):
+    config = configuration(network={"depths": [2], "n_steps": 400}, convergence={"widths": []})
+    summary = run_study(get_study("limit"), config, tmp_path / "out")
+    numbers = summary["numbers"]
+    assert numbers["tanh-2_last_move"]["value"] < STILL
+    assert numbers["tanh-2_error_signal"]["value"] < 1e-3
+    report = (tmp_path / "out/report.html").read_text()
+    assert "Training stands still at the end in 1 of 1" in report
+    assert "tanh-2_bias_exponent" not in numbers
+
+
+def test_more_inputs_than_dimensions_are_explained_not_failed(tmp_path, plain_figures):
+    config = configuration(
+        data={"n_features": 2}, network={"depths": [2], "n_steps": 5}, convergence={"widths": []}
+    )
+    summary = run_study(get_study("limit"), config, tmp_path / "out")
+    assert summary["numbers"]["tanh-2_least_eigenvalue"]["value"] > 1e-6
+    report = (tmp_path / "out/report.html").read_text()
+    assert "0: 4 inputs span 2 dimensions" in report
+    assert "Theorem 4.5(1) cannot hold" in report
+
+
+def test_edge_of_stability_is_a_caution_of_the_report(tmp_path, plain_figures, recwarn):
+    config = configuration(
+        network={"depths": [2], "n_steps": 5, "step_size": 1.0}, convergence={"widths": []}
+    )
+    run_study(get_study("limit"), config, tmp_path / "out")
+    assert "edge of stability" in (tmp_path / "out/report.html").read_text()
+    assert not any("edge of stability" in str(warning.message) for warning in recwarn)
+
+
+def test_exponents_are_confirmed_by_their_interval():
+    number = {"value": -1.0, "interval": (-1.2, -0.8), "expected": -1.0}
+    assert confirmed(number)
+    assert not confirmed(number | {"interval": (-1.3, -0.8)})
+    assert not confirmed(number | {"interval": (-1.2, -0.7)})
+    assert not confirmed(number | {"interval": None})
+
+
+def test_every_figure_can_be_drawn():
+    config = configuration(network={"n_steps": 12})
+    plan = limit.prepare(config)
+    results = {unit.key: unit.function(**unit.arguments) for unit in plan.units}
+    outcome = plan.combine(results)
+    summary = _finite_or_null(
+        {"numbers": {key: asdict(number) for key, number in outcome.numbers.items()}}
+    )
+    figures = [b for b in story(summary, outcome.dataset) if hasattr(b, "plot")]
+    names = [figure.name for figure in figures]
+    assert len(set(names)) == len(names) == 2 + 3 + 4
+    for figure in (figures[0], *figures[-4:]):
+        png, _ = plots.render(figure.plot, outcome.dataset)
+        assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"network": {"activations": ["tanhh"]}}, "Did you mean 'tanh'"),
+        ({"convergence": {"widths": [8]}}, "two widths or more"),
+    ],
+)
+def test_configuration_is_checked(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        limit.prepare(configuration(**arguments))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "message"),
+    [
+        ({"n_samples": 1000}, "power of two"),
+        ({"n_samples": 2**30, "n_replicas": 1}, "GB of memory and"),
+    ],
+)
+def test_a_limit_that_cannot_run_is_refused_before_it_starts(sampling, message):
+    unit = limit.prepare(configuration(**sampling)).units[0]
+    with pytest.raises(ConfigError, match=message):
+        unit.function(**unit.arguments)
