@@ -185,7 +185,8 @@ def assemble_budget(
     rate_N = fit_rate(plan.particle_counts, chaos, expected_slope=-1.0, seed=plan.seed)
     noise = max(rate_N.constant, 0.0) / plan.path_particles
     decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
-    advice = advise(plan, gains, float(_squares(total).mean()))
+    squared_bias = float(_squares(plan.truth - population["prediction"]))
+    advice = advise(plan, gains, float(_squares(total).mean()), squared_bias)
     resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise))
     meanings = _meanings(plan, kept)
     components = {

@@ -21,7 +21,7 @@ from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan
 #: The decay is fitted where it is above this share of its first value, for rounding, and above
 #: this many times the noise of the particles; and from this many times its last fitted value on,
 #: when fast modes are over.
-_END, _NOISE, _SPAN = 1e-7, 5.0, 10.0
+_END, _NOISE, _SPAN = 1e-7, 2.0, 5.0
 _LEAST_POINTS = 4
 
 #: An option that takes less than this off the squared error is not worth advising.
@@ -71,12 +71,15 @@ class Decay:
 def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed: int = 0) -> Decay:
     """Fit the late decay of two squared distances, shape (T, R), over the same times.
 
-    `noise` is the square of what the particles' own noise gives a distance.
+    `noise` is the square of what the particles' own noise gives a distance; it is taken off, or
+    what is left at the end, where the noise of the two systems has been coupled away.
     """
     means = np.stack([path.mean(axis=1), other.mean(axis=1)])
+    floors = np.minimum(noise, means[:, -max(len(times) // 8, 1) :].mean(axis=1))
     seen = (means > np.maximum(_END * means[:, :1], _NOISE * noise)).all(axis=0)
     end = len(times) if seen.all() else int(np.argmin(seen))
-    late = (means <= _SPAN * means[:, [max(end - 1, 0)]]).all(axis=0)
+    rest = means - floors[:, None]
+    late = (rest <= _SPAN * rest[:, [max(end - 1, 0)]]).all(axis=0)
     start = int(np.argmax(late))
     if end - start < _LEAST_POINTS or (means[:, start] > 0.5 * means[:, 0]).any():
         return Decay(math.nan, UNKNOWN, math.nan, UNKNOWN, UNKNOWN, UNKNOWN)
@@ -85,13 +88,19 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     weights = -0.5 * slope_weights(t)  # of the norm, the square decays twice as fast
     repeats = draw_repeats(path.shape[1], seed)
 
-    def rate(values: Array, weights: Array) -> tuple[float, Interval]:
-        return bootstrap_t(values, lambda m: np.log(m) @ weights, lambda m: weights / m, repeats)
+    def rate(values: Array, weights: Array, floor: Array) -> tuple[float, Interval]:
+        def rest(m: Array) -> Array:
+            return np.maximum(m - floor, 1e-3 * m)
 
-    own, own_ci = rate(path[chosen], weights)
-    reference, reference_ci = rate(other[chosen], weights)
+        return bootstrap_t(
+            values, lambda m: np.log(rest(m)) @ weights, lambda m: weights / rest(m), repeats
+        )
+
+    floor = np.repeat(floors, len(t))
     both = np.concatenate([path[chosen], other[chosen]])
-    _, difference_ci = rate(both, np.concatenate([weights, -weights]))
+    own, own_ci = rate(path[chosen], weights, floor[: len(t)])
+    reference, reference_ci = rate(other[chosen], weights, floor[len(t) :])
+    _, difference_ci = rate(both, np.concatenate([weights, -weights]), floor)
     return Decay(own, own_ci, reference, reference_ci, difference_ci, (float(t[0]), float(t[-1])))
 
 
@@ -202,8 +211,13 @@ def expected_gains(
     return gains
 
 
-def advise(plan: ErrorPlan, gains: Mapping[str, Array], squared_error: float) -> Advice:
-    """Choose the option of largest gain per unit of compute among those worth doing."""
+def advise(
+    plan: ErrorPlan, gains: Mapping[str, Array], squared_error: float, squared_bias: float = 0.0
+) -> Advice:
+    """Choose the option of largest gain per unit of compute among those worth doing.
+
+    `squared_bias` is what the limit itself has: no n, N, t or S takes it away.
+    """
     repeats = draw_repeats(plan.n_replicas, plan.seed)
     gain, interval = {}, {}
     for option, values in gains.items():
@@ -221,18 +235,20 @@ def advise(plan: ErrorPlan, gains: Mapping[str, Array], squared_error: float) ->
         interval,
         cost,
         squared_error,
-        _statement(plan, option, gain, squared_error),
+        _statement(plan, option, gain, interval, squared_error)
+        + _on_bias(squared_bias, squared_error),
     )
 
 
 def _statement(
-    plan: ErrorPlan, option: str | None, gain: Mapping[str, float], squared_error: float
+    plan: ErrorPlan,
+    option: str | None,
+    gain: Mapping[str, float],
+    interval: Mapping[str, Interval],
+    squared_error: float,
 ) -> str:
     if option is None:
-        return (
-            "No doubling of n, N, t or S takes 1% off the squared error: what is left is the "
-            "bias. Lower l2 or temperature, or keep more of the target."
-        )
+        return "No doubling of n, N, t or S takes 1% off the squared error."
     names = {
         "n": f"n, the training data ({plan.n_data})",
         "N": f"N, the particles ({plan.n_particles})",
@@ -241,9 +257,22 @@ def _statement(
     }
     before = math.sqrt(squared_error)
     after = math.sqrt(max(squared_error - gain[option], 0.0))
-    return (
+    text = (
         f"Increase first {names[option]}: doubling it is expected to take the total error from "
         f"{before:.3g} to {after:.3g}, the most per unit of compute."
+    )
+    if interval[option][0] <= 0:
+        text += " The replicas are too few to be sure that it gains anything."
+    return text
+
+
+def _on_bias(squared_bias: float, squared_error: float) -> str:
+    """Say so where most of the error is out of reach of n, N, t and S."""
+    if squared_bias <= 0.5 * squared_error:
+        return ""
+    return (
+        f" The limit itself is {math.sqrt(squared_bias):.3g} off the target: only a smaller l2 or "
+        "temperature takes that away."
     )
 
 

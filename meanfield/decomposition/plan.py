@@ -72,8 +72,9 @@ class ErrorPlan:
         Up to twice the budget's, and at least twice the first round of the stopping rule.
         """
         horizon = 2 * max(self.n_steps, self.settle_steps)
-        grids = [np.linspace(0, end, 21)[1:] for end in (self.n_steps, 2 * self.n_steps, horizon)]
-        return np.unique([1, *np.ceil(np.concatenate(grids)).astype(int)])
+        early = np.linspace(0, 2 * self.n_steps, 21)[1:]
+        whole = np.linspace(0, horizon, 41)[1:]
+        return np.unique([1, self.n_steps, *np.ceil([*early, *whole]).astype(int)])
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -22,18 +22,24 @@ def make_plan(**options):
 
 
 def test_exponential_decay_is_recovered_exactly():
-    times = np.linspace(0.5, 30, 25)
+    times = np.linspace(0.5, 30, 60)
     level = np.random.default_rng(0).uniform(1, 2, size=12)
     path, other = (c * np.exp(-2 * 0.3 * times[:, None]) * level for c in (1, 3))
     decay = fit_decay(times, path, other)
     assert decay.rate == pytest.approx(0.3, rel=1e-10)
     assert decay.other_rate == pytest.approx(0.3, rel=1e-10)
     # Beyond a ten-millionth of the start nothing is fitted.
-    assert decay.span[1] == pytest.approx(26.3, abs=1.3)
-    # Nor where it drowns in the noise of the particles.
-    noisy = fit_decay(times, path, other, noise=1e-5)
-    assert noisy.span[1] < np.log(1 / 5e-5 * 3) / 0.6
-    assert noisy.rate == pytest.approx(0.3, rel=1e-10)
+    assert decay.span[1] == pytest.approx(27.1, abs=0.5)
+
+
+def test_noise_of_the_particles_is_taken_off():
+    times = np.linspace(0.5, 60, 120)
+    level = np.random.default_rng(0).uniform(1, 2, size=12)
+    path, other = (c * np.exp(-2 * 0.3 * times[:, None]) * level + 1e-5 for c in (1, 3))
+    decay = fit_decay(times, path, other, noise=1.2e-5)
+    assert decay.span[1] < 25
+    assert decay.rate == pytest.approx(0.3, rel=1e-3)
+    assert decay.agrees
 
 
 def test_decay_is_that_of_the_slowest_mode():
@@ -43,7 +49,7 @@ def test_decay_is_that_of_the_slowest_mode():
     path = (0.1 * slow + fast) * rng.uniform(0.9, 1.1, size=(40, 12))
     other = (0.3 * slow + 0.1 * fast) * rng.uniform(0.9, 1.1, size=(40, 12))
     decay = fit_decay(times, path, other)
-    assert decay.rate == pytest.approx(0.1, rel=0.01)
+    assert decay.rate == pytest.approx(0.1, rel=0.03)
     assert decay.rate_ci[0] < decay.rate < decay.rate_ci[1]
     assert decay.agrees
     faster = fit_decay(times, path, other * np.exp(-2 * 0.02 * times[:, None]))
@@ -117,4 +123,6 @@ def test_advice_is_the_largest_gain_per_unit_of_compute():
     assert low < advice.gain["N"] < high
     nothing = advise(plan, gains, 1000.0)
     assert nothing.option is None
-    assert "bias" in nothing.statement
+    assert "No doubling" in nothing.statement
+    assert "too few to be sure" in advise(plan, {"n": np.linspace(-1, 1.1, R)}, 1.0).statement
+    assert "only a smaller l2" in advise(plan, gains, 1.0, squared_bias=0.6).statement
