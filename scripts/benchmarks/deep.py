@@ -1,18 +1,23 @@
 """Time the training of wide networks against PyTorch doing the same work.
 
-    python scripts/benchmarks/deep.py [--width 4096] [--steps 1000] [--out FILE.json]
+    python scripts/benchmarks/deep.py [--widths 1024 4096 16384] [--torch-up-to 4096] [--out DIR]
 
-Three hidden layers under µP, SiLU, squared loss, 10 inputs of dimension 64, full batch, float32
-and all cores. Both sides start from the same weights. PyTorch's time is its training loop alone;
-ours is the whole call, drawing the weights included. Needs the extra `bench`.
+Three hidden layers under µP, SiLU, squared loss, 10 inputs of dimension 64, full batch, float32,
+1000 steps. Both sides start from the same weights and use the same number of threads, that of
+OMP_NUM_THREADS. PyTorch's time is its training loop alone; ours is the whole call, drawing the
+weights included. Every width runs in a process of its own, so that the peak of memory is its own.
+Needs the extra `bench`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -35,7 +40,7 @@ def inputs_and_targets(n_inputs: int = 10, n_features: int = 64) -> tuple[np.nda
 def ours(X: np.ndarray, y: np.ndarray, width: int, n_steps: int, dtype: str) -> tuple:
     """Train with the low-rank engine; return the seconds, the predictions and the ranks."""
     weight_variance, rate_scale = deep.experiment_scales("mup", X.shape[1])
-    start = time.perf_counter()
+    start = clock()
     run = deep.train(
         X,
         y,
@@ -51,7 +56,18 @@ def ours(X: np.ndarray, y: np.ndarray, width: int, n_steps: int, dtype: str) -> 
         dtype=dtype,
         save_at=[],
     )
-    return time.perf_counter() - start, run.predictions[0], run.ranks[0, -1].tolist()
+    return elapsed(start), run.predictions[0], run.ranks[0, -1].tolist()
+
+
+def clock() -> tuple[float, float]:
+    """Return the time on the wall and the time of the processors."""
+    return time.perf_counter(), time.process_time()
+
+
+def elapsed(start: tuple[float, float]) -> tuple[float, float]:
+    """Return what has passed on both clocks."""
+    now = clock()
+    return now[0] - start[0], now[1] - start[1]
 
 
 def with_torch(X: np.ndarray, y: np.ndarray, width: int, n_steps: int) -> tuple:
@@ -74,7 +90,7 @@ def with_torch(X: np.ndarray, y: np.ndarray, width: int, n_steps: int) -> tuple:
     net, descent = torch.nn.Sequential(*layers), torch.optim.SGD(groups, lr=0.0)
     inputs, targets = torch.tensor(X, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
     predictions = []
-    start = time.perf_counter()
+    start = clock()
     for _ in range(n_steps):
         f = net(inputs)[:, 0]
         predictions.append(f.detach().numpy().copy())
@@ -83,43 +99,95 @@ def with_torch(X: np.ndarray, y: np.ndarray, width: int, n_steps: int) -> tuple:
         descent.step()
     with torch.no_grad():
         predictions.append(net(inputs)[:, 0].numpy())
-    return time.perf_counter() - start, np.array(predictions), torch.__version__
+    return elapsed(start), np.array(predictions), torch.__version__
 
 
-def main() -> None:
-    """Run both and print what they took."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=int, default=4096)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    parser.add_argument("--no-torch", action="store_true")
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+def measure(width: int, n_steps: int, dtype: str, torch_too: bool) -> dict:
+    """Run one width, ours first, and return what it took."""
     X, y = inputs_and_targets()
-    seconds, predictions, ranks = ours(X, y, arguments.width, arguments.steps, arguments.dtype)
+    (seconds, cpu), predictions, ranks = ours(X, y, width, n_steps, dtype)
     result = {
-        "width": arguments.width,
-        "steps": arguments.steps,
-        "dtype": arguments.dtype,
-        "machine": platform.processor() or platform.machine(),
+        "width": width,
+        "steps": n_steps,
+        "dtype": dtype,
+        "threads": os.environ.get("OMP_NUM_THREADS", f"all {os.cpu_count()}"),
+        "machine": f"{platform.system()} {platform.machine()}",
         "meanfield_seconds": seconds,
+        "meanfield_cpu_seconds": cpu,
         "ranks": ranks,
-        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        "meanfield_peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
     }
-    if not arguments.no_torch:
-        torch_seconds, expected, version = with_torch(X, y, arguments.width, arguments.steps)
+    if torch_too:
+        (seconds, cpu), expected, version = with_torch(X, y, width, n_steps)
         result |= {
             "torch": version,
-            "torch_seconds": torch_seconds,
-            "ratio": torch_seconds / seconds,
+            "torch_seconds": seconds,
+            "torch_cpu_seconds": cpu,
+            "ratio": seconds / result["meanfield_seconds"],
+            "cpu_ratio": cpu / result["meanfield_cpu_seconds"],
             "relative_difference": float(
                 np.abs(predictions - expected).max() / np.abs(expected).max()
             ),
         }
-    text = json.dumps(result, indent=2)
-    print(text)
+    return result
+
+
+def table(results: list[dict]) -> str:
+    """Return the results as a Markdown table."""
+    lines = [
+        "| width | meanfield, s (CPU s) | PyTorch, s (CPU s) | ratio (CPU) "
+        "| peak memory | difference |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for r in results:
+        cells = [
+            f"{r['width']}",
+            f"{r['meanfield_seconds']:.1f} ({r['meanfield_cpu_seconds']:.1f})",
+        ]
+        if "torch" in r:
+            cells += [
+                f"{r['torch_seconds']:.1f} ({r['torch_cpu_seconds']:.1f})",
+                f"{r['ratio']:.1f} ({r['cpu_ratio']:.1f})",
+            ]
+        else:
+            cells += ["–", "–"]
+        cells.append(f"{r['meanfield_peak_gb']:.1f} GB")
+        cells.append(f"{r['relative_difference']:.1e}" if "torch" in r else "–")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure every width in a process of its own; print and keep the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--widths", type=int, nargs="+", default=[1024, 4096, 16384])
+    parser.add_argument("--torch-up-to", type=int, default=4096)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        torch_too = arguments.one <= arguments.torch_up_to
+        print(json.dumps(measure(arguments.one, arguments.steps, arguments.dtype, torch_too)))
+        return
+    results = []
+    for width in arguments.widths:
+        command = [sys.executable, __file__, "--one", str(width), "--steps", str(arguments.steps)]
+        command += ["--dtype", arguments.dtype, "--torch-up-to", str(arguments.torch_up_to)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        results.append(json.loads(done.stdout))
+        print(table(results[-1:]).splitlines()[-1], flush=True)
     if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(results, indent=1) + "\n"
+        (arguments.out / "timing.json").write_text(text, encoding="utf-8")
+        title = "# Training three hidden layers, 10 inputs, 1000 steps\n\nMade by "
+        command = (
+            "`OMP_NUM_THREADS=1 python scripts/benchmarks/deep.py --out results/wide-networks`"
+        )
+        page = f"{title}{command}.\n\n{table(results)}\n"
+        (arguments.out / "timing.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
