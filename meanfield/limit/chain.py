@@ -53,8 +53,8 @@ def chain_law(
     .. math:: µ_{t+1} = (T_t)_\# µ_t * N(0, s_t^2), \qquad
         T_t(θ) = θ − η ∇V[µ_t](θ), \quad s_t^2 = 2ητ_t
 
-    (Euler; other integrators with their own coefficients). The law sits on a lattice finer than
-    the noise of one step, where the trapezoidal rule is accurate to rounding for smooth laws and
+    (Euler; other integrators with their own coefficients). The law sits on a lattice that resolves
+    the noise of one step and the features, where the trapezoidal rule is accurate to rounding for smooth laws and
     activations, and of second order in the spacing where the activation or the initial law has a
     kink. Masses stay positive and sum to 1.
 
@@ -76,7 +76,9 @@ def chain_law(
     temperature : float or array_like, shape (n_steps,), optional
         Temperature of every step, above 0; the problem's by default.
     spacing : float, optional
-        Lattice spacing in standard deviations of the smallest step's noise; 0.8 by default.
+        Lattice spacing, 0.8 by default, in units of what it must resolve: the standard deviation
+        of the smallest step's noise, the scale of the initial law, or half the inverse of the
+        largest input.
     save_at : sequence of int, optional
         Steps whose law is kept; all for one coordinate, the first and the last for two.
 
@@ -147,8 +149,22 @@ def lattice_size(
     taus = temperatures(problem, None, 1)
     _check_temperatures(taus)
     noise = step_coefficients(problem, integrator, np.array([step_size]), taus).noise[0, 0]
-    half = np.ceil(reach(law) * scales / (_SPACING * noise[-problem.n_parameters :]))
-    return int(np.prod(2 * half))
+    h = _SPACING * _finest_scale(coordinates, scales, noise[-problem.n_parameters :])
+    return int(np.prod(2 * np.ceil(reach(law) * scales / h)))
+
+
+def _finest_scale(coordinates: InputCoordinates, scales: Array, noise: Array) -> Array:
+    """Scale of each coordinate that the lattice must resolve: noise, initial law, activation.
+
+    The poles of tanh lie at a distance π/2 from the real line, for the trapezoidal rule as good
+    as a standard deviation of 0.5; a weight is multiplied by its largest input. The features
+    are linear in the output weight.
+    """
+    sizes = np.abs(coordinates.inputs).max(0)
+    features = 0.5 / np.maximum(sizes, 1e-300)
+    if coordinates.trained_output:
+        features = np.concatenate([[np.inf], features])
+    return np.minimum(np.minimum(noise, scales), features)
 
 
 def _markov(integrator: str | Integrator) -> Integrator:
@@ -184,7 +200,7 @@ def _propagate(
 
     problem, p = coordinates.problem, coordinates.problem.n_parameters
     decay, gain, noise = scheme.decay[:, -p:], scheme.gain[:, -p:], scheme.noise[:, 0, -p:]
-    h = spacing * noise.min(0)
+    h = spacing * _finest_scale(coordinates, coordinates.scales(law), noise.min(0))
     masses, corner = _start(coordinates, law, h)
     path, laws = np.empty((len(noise) + 1, problem.n_data)), []
     for t in range(len(noise) + 1):

@@ -220,17 +220,18 @@ class InputCoordinates:
         """``⟨w, x_j⟩ + b`` (Q, n) and the output weights (Q, 1) at points (Q, p)."""
         outputs = points[:, :1] if self.trained_output else np.ones((len(points), 1))
         theta = points[:, 1:] if self.trained_output else points
-        return theta @ self._inputs.T, outputs
+        return theta @ self.inputs.T, outputs
 
     def gradient(self, z: Array, features: Array, outputs: Array, signals: Array) -> Array:
         """``∇ (a Σ_j s_j σ(z_j))`` in the trained coordinates, shape (Q, p)."""
         problem = self.problem
         weighted = problem.activation.derivative(z) * signals
-        inner = outputs * (weighted @ self._inputs)
+        inner = outputs * (weighted @ self.inputs)
         return np.hstack([(features @ signals)[:, None], inner]) if self.trained_output else inner
 
     @property
-    def _inputs(self) -> Array:
+    def inputs(self) -> Array:
+        """Inputs, with a column of ones for the bias, shape (n, d + bias)."""
         X = self.problem.X
         return np.hstack([X, np.ones((len(X), 1))]) if self.problem.bias else X
 

@@ -87,6 +87,22 @@ def test_kink_costs_order_two_in_the_spacing_and_the_error_knows(one):
         assert error < path.error.max()
 
 
+@pytest.mark.parametrize("changes", [{"temperature": 1.0}, {"temperature": 4.0, "l2": 0.3}])
+def test_lattice_resolves_the_features_however_large_the_noise(one, changes):
+    """A step of noise far wider than the features must not set the spacing alone."""
+    problem = mf.Problem(4 * X, Y, bias=False, train=("w",), **({"l2": 0.1} | changes))
+    settings = {"step_size": 0.8, "n_steps": 6}
+    path, fine = (chain_law(problem, spacing=s, **settings) for s in (0.8, 0.3))
+    np.testing.assert_allclose(path.predictions, fine.predictions, atol=1e-8)
+    assert path.error.max() < 1e-5
+
+
+def test_lattice_resolves_a_narrow_start(one):
+    init = mf.InitialLaw("gaussian", scale=0.02)
+    path = chain_law(one, step_size=1.0, n_steps=2, init=init)
+    assert path.laws[0].covariance()[0, 0] == pytest.approx(0.02**2, rel=1e-9)
+
+
 def test_laplace_start_and_several_outputs(one):
     laplace = mf.InitialLaw("laplace", scale=0.5)
     path = chain_law(one, step_size=0.5, n_steps=2, init=laplace, spacing=0.2)
