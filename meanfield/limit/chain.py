@@ -54,9 +54,9 @@ def chain_law(
         T_t(θ) = θ − η ∇V[µ_t](θ), \quad s_t^2 = 2ητ_t
 
     (Euler; other integrators with their own coefficients). The law sits on a lattice that resolves
-    the noise of one step and the features, where the trapezoidal rule is accurate to rounding for smooth laws and
-    activations, and of second order in the spacing where the activation or the initial law has a
-    kink. Masses stay positive and sum to 1.
+    the noise of one step and the features, where the trapezoidal rule is accurate to rounding for
+    smooth laws and activations, and of second order in the spacing where the activation or the
+    initial law has a kink. Masses stay positive and sum to 1.
 
     This is the limit ``N → ∞`` of `simulate` at this very step size: as a drive it leaves no
     time-discretisation error in a study of the rate in ``N``.
