@@ -24,3 +24,22 @@ def test_run_draws_its_loss(n_replicas):
     np.testing.assert_allclose(mean.get_ydata(), run.loss.mean(axis=0))
     assert len(ax.get_lines()) == (1 if n_replicas == 1 else 1 + n_replicas)
     assert "N = 8" in ax.get_legend().get_texts()[-1].get_text()
+
+
+def test_rates_draw_what_was_fitted():
+    rates = mf.chaos_rates(problem(), [8, 16, 32], n_replicas=6, step_size=0.2, n_steps=10)
+    ax = Figure().subplots()
+    assert rates.plot(ax=ax) is ax
+    fit = rates.fits["matched_w2"]
+    label = next(
+        text.get_text() for text in ax.get_legend().get_texts() if "W_2" in text.get_text()
+    )
+    assert f"{fit.slope:.2f}".replace("-", "−") in label
+    curves = rates.curves()
+    measured = rates.dataset["matched_w2"].isel(time=fit.time_index).values
+    np.testing.assert_allclose(curves["matched_w2_peak_mean"], measured.mean(axis=1))
+    # Against 1/N + 1/M, the reference's own error included.
+    counts, reference = np.array([8, 16, 32]), rates.dataset.attrs["reference_particles"]
+    against = np.log(1 / (1 / counts + 1 / reference) if reference else counts)
+    slope = np.polyfit(against, np.log(curves["matched_w2_fit"]), 1)[0]
+    assert slope == pytest.approx(fit.slope)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from meanfield.chaos.metrics import EXPECTED_SLOPE
 from meanfield.chaos.rates import (
@@ -21,6 +22,7 @@ from meanfield.limit.gaussian import GaussianClosure
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
 
     from meanfield.chaos.study import ChaosPlan
     from meanfield.limit.mean_field import MeanFieldPath
@@ -81,6 +83,57 @@ class ChaosRates:
     def flags(self) -> dict[str, tuple[str, ...]]:
         """Plain warnings about each fit; empty when nothing is wrong."""
         return {metric: fit.flags for metric, fit in self.fits.items()}
+
+    def curves(self) -> xr.Dataset:
+        """Return what a figure of the rates shows, for the metrics that fall like 1/N.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over `particles`: the mean over replicas at the time that was fitted with Student's
+            95 % interval for its logarithm (``*_peak_mean``, ``*_peak_low``, ``*_peak_high``), and
+            the fitted line (``*_fit``) with its slope as attributes.
+        """
+        import xarray as xr
+
+        counts = self.dataset["particles"].values
+        reference = self.dataset.attrs["reference_particles"]
+        # What was fitted against: the particle counts, less the reference's own error.
+        against = np.log(1 / (1 / counts + 1 / reference) if reference else counts)
+        variables = {}
+        for metric in ("coupling", "matched_w2", "function"):
+            fit = self.fits[metric]
+            values = self.dataset[metric].values[:, fit.time_index]
+            n_replicas = values.shape[1]
+            mean = values.mean(axis=1)
+            error = values.std(axis=1, ddof=1) / np.sqrt(n_replicas)
+            factor = np.exp(stdtrit(n_replicas - 1, 0.975) * error / mean)
+            bounds = {"mean": mean, "low": mean / factor, "high": mean * factor}
+            for part, drawn in bounds.items():
+                variables[f"{metric}_peak_{part}"] = ("particles", drawn)
+            # Least squares in the logarithm passes through the centre.
+            line = np.exp(np.log(mean).mean() + fit.slope * (against - against.mean()))
+            low, high = fit.slope_ci
+            slope = {"slope": fit.slope, "slope_low": low, "slope_high": high}
+            variables[f"{metric}_fit"] = ("particles", line, slope)
+        return xr.Dataset(variables, coords={"particles": counts})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the distances to the limit against N, with their fits and the expected slope.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes.
+        """
+        from meanfield.plots.chaos import plot_rates
+
+        return plot_rates(self.curves(), ax)
 
     def __repr__(self) -> str:
         lines = []

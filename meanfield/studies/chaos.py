@@ -124,14 +124,8 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
     for metric in ("coupling", "matched_w2", "function", "loss"):
         mean, factor = mean_factor(dataset[metric].values, axis=2)
         _add_interval(dataset, metric, ("particles", "time"), mean, mean / factor, mean * factor)
-    reference = dataset.attrs["reference_particles"]
-    against = 1 / (1 / counts + 1 / reference) if reference else counts
-    for metric in ("coupling", "matched_w2", "function"):
-        fit = rates.fits[metric]
-        for part in ("mean", "low", "high"):
-            at_peak = dataset[f"{metric}_{part}"].isel(time=fit.time_index)
-            dataset[f"{metric}_peak_{part}"] = at_peak.drop_vars(("time", "step"))
-        _add_fit(dataset, metric, f"{metric}_peak_mean", fit, against)
+    for name, curve in rates.curves().data_vars.items():
+        dataset[name] = curve
     for metric in ("raw_w2", "sampling_floor", "law_w2", "law_floor"):
         if metric in rates.fits:
             last = dataset[metric].values[:, -1]
@@ -157,10 +151,7 @@ def _add_interval(
 def _add_fit(
     dataset: xr.Dataset, metric: str, fitted: str, fit: RateFit, counts: np.ndarray
 ) -> None:
-    """Add the fitted line: least squares in the logarithm passes through the centre.
-
-    `counts` are what was fitted against: the particle counts, less the reference's own error.
-    """
+    """Add the fitted line: least squares in the logarithm passes through the centre."""
     log_mean = np.log(dataset[fitted].values).mean()
     centered = np.log(counts) - np.log(counts).mean()
     slope = {"slope": fit.slope, "slope_low": fit.slope_ci[0], "slope_high": fit.slope_ci[1]}
