@@ -305,8 +305,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
                     for key in keys
                 ),
             ],
-            "Step size and number of particles act separately: the first costs the same for every "
-            "N, the second the same at every step size.",
+            "Step size and number of particles act separately: the first costs nearly the same for "
+            "every large N, the second nearly the same at every step size.",
         ),
         *(Text(f"Note: {note}") for key in keys for note in numbers[key]["notes"]),
         Heading("What the step size costs"),
