@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import meanfield as mf
 from meanfield import DivergenceError, deep
 from meanfield.deep import stages
 from meanfield.problem.activations import ACTIVATIONS, get_activation
@@ -160,6 +161,39 @@ def test_one_hidden_layer_under_mup_is_the_particle_system():
         expected = particle_predictions(
             width * last[0], first, X, y, get_activation(activation), 2 * len(X) * eta, 300
         )
+        np.testing.assert_allclose(run.predictions[0], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("loss", "factor"), [("squared", 2), ("logistic", 1)])
+def test_one_hidden_layer_under_mup_is_what_the_particle_solver_computes(loss, factor):
+    X, y = _data(m=6, d=3)
+    eta, width = 0.02, 100
+    first, last = initial_weights("mup", width, 1, 3, seed=4)
+    particles = mf.Particles.from_arrays(width * last[0], first)
+    for activation in ("tanh", "silu", "relu"):
+        run = deep.train(
+            X,
+            y,
+            width=width,
+            depth=1,
+            activation=activation,
+            loss=loss,
+            step_size=eta,
+            n_steps=200,
+            seed=4,
+        )
+        problem = mf.Problem(
+            X, y, activation=activation, loss=loss, bias=False, l2=0.0, temperature=0.0
+        )
+        solver = mf.simulate(
+            problem,
+            step_size=factor * len(X) * eta,
+            n_steps=200,
+            init=particles,
+            save_at=range(201),
+        )
+        expected = solver.predictions[0]
+        assert np.abs(expected[-1] - expected[0]).max() > 0.1
         np.testing.assert_allclose(run.predictions[0], expected, rtol=0, atol=1e-12)
 
 
