@@ -24,6 +24,14 @@ from meanfield.plots.chaos import (
     plot_rates,
     plot_raw_w2,
 )
+from meanfield.plots.deep import (
+    plot_activations,
+    plot_coordinate_check,
+    plot_feature_change,
+    plot_feature_diversity,
+    plot_joint_diversity,
+    plot_slopes,
+)
 from meanfield.plots.ensembles import plot_averaging, plot_bias_and_variance
 from meanfield.plots.errors import (
     plot_budget,
@@ -33,6 +41,14 @@ from meanfield.plots.errors import (
     plot_statistical,
 )
 from meanfield.plots.identify import plot_depths
+from meanfield.plots.limit import (
+    plot_bias,
+    plot_features,
+    plot_independence,
+    plot_outputs,
+    plot_spread,
+    plot_standstill,
+)
 from meanfield.plots.moments import plot_growth, plot_heavier_weight, plot_weights
 from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
 from meanfield.plots.references import (
@@ -51,9 +67,11 @@ from meanfield.plots.stationary import (
 from meanfield.plots.style import render
 
 __all__ = [
+    "plot_activations",
     "plot_angles",
     "plot_atoms",
     "plot_averaging",
+    "plot_bias",
     "plot_bias_and_variance",
     "plot_budget",
     "plot_cell_residual",
@@ -61,16 +79,23 @@ __all__ = [
     "plot_chaos_loss",
     "plot_constants",
     "plot_cooling",
+    "plot_coordinate_check",
     "plot_depths",
+    "plot_feature_change",
+    "plot_feature_diversity",
+    "plot_features",
     "plot_free_energy",
     "plot_growth",
     "plot_heavier_weight",
+    "plot_independence",
+    "plot_joint_diversity",
     "plot_law_bias",
     "plot_law_w2",
     "plot_loss",
     "plot_mass",
     "plot_methods",
     "plot_optimisation",
+    "plot_outputs",
     "plot_particle_number",
     "plot_particles",
     "plot_rates",
@@ -82,7 +107,10 @@ __all__ = [
     "plot_residual",
     "plot_roofline",
     "plot_scaling",
+    "plot_slopes",
     "plot_sparse",
+    "plot_spread",
+    "plot_standstill",
     "plot_stationary_bias",
     "plot_stationary_densities",
     "plot_stationary_predictions",
