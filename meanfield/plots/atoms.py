@@ -75,9 +75,9 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         The axes.
     """
     ax = axes(ax)
-    d, basis = dataset.sizes["feature"], dataset["axes"].values
+    d = dataset.sizes["feature"]
     reference = int(dataset.attrs["reference"])
-    place = _in_plane(dataset["particle_w"].values[reference], basis)
+    place = _in_plane(dataset["particle_w"].values[reference], dataset)[0]
     if d == 1:
         place[:, 1] = dataset["particle_b"].values[reference]
     size = dataset["particle_size"].values[reference]
@@ -97,13 +97,12 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     for i in range(dataset.sizes["replica"]):
         w = last["w"].values[i]
         kept = np.isfinite(w).all(axis=1)
-        at = _in_plane(w[kept], basis)
+        at, turned = _in_plane(w[kept], dataset)
         if d == 1:
             at[:, 1] = last["b"].values[i][kept]
         atoms.append(at)
         c = last["c"].values[i][kept]
-        flipped = (w[kept] @ basis[1] < 0) & (d > 1)
-        c = c * np.where(flipped, dataset.attrs["flip_sign"], 1)[:, None]
+        c = c * np.where(turned, dataset.attrs["flip_sign"], 1)[:, None]
         signs.append(c[:, 0] > 0 if c.shape[1] == 1 else np.ones(len(c), dtype=bool))
     at, sign = np.concatenate(atoms), np.concatenate(signs)
     one = last["c"].shape[-1] == 1
@@ -129,9 +128,11 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         # A few neurons far out, which contribute nothing, must not shrink the rest.
         carried = shown & (size > 0.02 * size.max())
         reach = 1.15 * max(np.linalg.norm(np.vstack([at, place[carried]]), axis=1).max(), 1e-6)
-        _rays(ax, reach)
+        cut = float(dataset.attrs["cut"])
+        _rays(ax, reach, cut)
+        lowest, highest = min(place[carried, 1].min(), at[:, 1].min(), 0), reach
         ax.set_xlim(-reach, reach)
-        ax.set_ylim(-0.03 * reach, reach)
+        ax.set_ylim(lowest - 0.05 * reach, highest)
         ax.set_aspect("equal")
         ax.set_xlabel("$w_1$" if d == 2 else "weight along the first direction")
         ax.set_ylabel("$w_2$" if d == 2 else "along the second")
@@ -139,18 +140,30 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _in_plane(w: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Project weights (m, d) into the upper half plane; in one dimension nothing is turned."""
-    place = w @ basis.T
-    return np.where((place[:, 1:] < 0) & (w.shape[1] > 1), -place, place)
+def _in_plane(w: np.ndarray, dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Project weights (m, d) into the half plane beyond the cut; also tell which are turned."""
+    place = w @ dataset["axes"].values.T
+    if w.shape[1] == 1:
+        return place, np.zeros(len(w), dtype=bool)
+    beyond = np.degrees(np.arctan2(place[:, 1], place[:, 0])) - dataset.attrs["cut"]
+    turned = np.floor(beyond / 180) % 2 == 1
+    return np.where(turned[:, None], -place, place), turned
 
 
-def _rays(ax: Axes, reach: float) -> None:
-    """Draw the grid of a polar plot over the upper half plane."""
-    for degrees in range(0, 181, 30):
+def _rays(ax: Axes, reach: float, cut: float) -> None:
+    """Draw the grid of a polar plot over the half plane beyond the cut, dashed."""
+    for degrees in (cut, *range(30 * int(np.ceil(cut / 30)), int(cut) + 180, 30), cut + 180):
         x, y = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-        ax.plot([0, 2 * reach * x], [0, 2 * reach * y], color="0.85", linewidth=0.6, zorder=0)
-    turn = np.radians(np.linspace(0, 180, 91))
+        look = ("0.6", "--") if degrees in (cut, cut + 180) else ("0.85", "-")
+        ax.plot(
+            [0, 2 * reach * x],
+            [0, 2 * reach * y],
+            color=look[0],
+            linestyle=look[1],
+            linewidth=0.6,
+            zorder=0,
+        )
+    turn = np.radians(cut + np.linspace(0, 180, 91))
     for radius in np.arange(1, 6) * _round(reach / 4):
         circle = radius * np.cos(turn), radius * np.sin(turn)
         ax.plot(*circle, color="0.85", linewidth=0.6, zorder=0)

@@ -132,13 +132,15 @@ def combine(
         f"matched_{name}": (("replica", "modal"), values) for name, values in matched.items()
     }
     variables["over_time"] = ("look", over_time)
-    variables["axes"] = (("axis", "feature"), _axes(last[reference], pieces[reference]))
+    axes = _axes(last[reference], pieces[reference])
+    variables["axes"] = (("axis", "feature"), axes)
     attributes = {
         "reference": reference,
         "modal": stability.modal,
         "image": image or [0, 0],
         "n_particles": config.atoms.n_particles,
         "problem": repr(problem),
+        "cut": _cut(last[reference].w @ axes.T),
         "flip_sign": symmetry_of(problem.activation).sign,
     }
     numbers = _numbers(pieces, stability.modal, problem)
@@ -212,6 +214,17 @@ def _axes(function: Atoms, piece: Arrays) -> np.ndarray:
     rows.append(1e-3 * cloud * size[:, None])
     # The strongest direction points up, away from the border of the upper half plane.
     return np.linalg.svd(np.vstack(rows), full_matrices=False)[2][1::-1]
+
+
+def _cut(place: np.ndarray) -> float:
+    """Return an angle from −90° to 90° at which no line of an atom is near, to cut the plane."""
+    angle = np.sort(np.degrees(np.arctan2(place[:, 1], place[:, 0])) % 180)
+    if not len(angle):
+        return 0.0
+    gap = np.diff(angle, append=angle[0] + 180)
+    middle = (angle + gap / 2 + 90) % 180 - 90
+    wide = np.flatnonzero(gap > 0.7 * gap.max())
+    return float(middle[wide[np.abs(middle[wide]).argmin()]])
 
 
 def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Number]:

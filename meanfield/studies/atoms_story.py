@@ -211,6 +211,7 @@ def _atoms_caption(dataset: xr.Dataset) -> str:
     )
     if d == 1:
         return text + "Weight against bias."
+    text += "Dashed: where the plane is cut, w and −w being the same. "
     if d == 2:
         return text + "Polar: rays are 30° apart, the radius is the length of w."
     return text + f"Projection from {d} dimensions onto the two directions that show atoms best."
