@@ -63,10 +63,10 @@ def make_dataset(
         _power_law(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
     )
     times = plan.times * plan.step_size
-    variables["optimisation_fit"] = (
-        "time",
-        _exponential(times, variables["optimisation_mean"][1], budget["decay"]),
-    )
+    decay = budget["decay"]
+    for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
+        line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span)
+        variables[f"{name}_fit"] = ("time", line)
     advice = budget["advice"]
     options = list(advice.gain)
     variables |= {
@@ -149,11 +149,11 @@ def _power_law(x: Array, means: Array, slope: float) -> Array:
     return np.exp(np.log(means).mean() + slope * (np.log(x) - np.log(x).mean()))
 
 
-def _exponential(times: Array, means: Array, decay: Any) -> Array:
+def _exponential(times: Array, means: Array, rate: float, span: tuple[float, float]) -> Array:
     """Return the fitted decay of the square, NaN outside the times of the fit."""
     line = np.full(len(times), math.nan)
-    if not math.isnan(decay.rate):
-        chosen = (times >= decay.span[0]) & (times <= decay.span[1])
+    if not math.isnan(rate):
+        chosen = (times >= span[0]) & (times <= span[1])
         t, level = times[chosen], np.log(means[chosen]).mean()
-        line[chosen] = np.exp(level - 2 * decay.rate * (t - t.mean()))
+        line[chosen] = np.exp(level - 2 * rate * (t - t.mean()))
     return line

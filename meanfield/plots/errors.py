@@ -150,21 +150,22 @@ def plot_optimisation(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     attrs, time = dataset.attrs, dataset["time"].values
-    for name, rate, label, colour, marker in (
-        ("optimisation", "rate", "from the initial law", ORANGE, "o"),
-        ("other_start", "other_rate", "from another start", BLUE, "s"),
+    for name, rate, label, colour, style in (
+        ("optimisation", "rate", "from the initial law", ORANGE, "-"),
+        ("other_start", "other_rate", "from a wider start", BLUE, "--"),
     ):
         mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
         if np.isfinite(attrs[rate]):
             bounds = f"[{attrs[f'{rate}_low']:.3g}, {attrs[f'{rate}_high']:.3g}]"
-            label = f"{label}: rate {attrs[rate]:.3g} {bounds}"
-        ax.errorbar(
-            time, mean, yerr=[mean - low, high - mean], fmt=marker, color=colour, label=label
-        )
-    line = dataset["optimisation_fit"].values
-    ax.plot(time, line, color=ORANGE, linewidth=1.2)
+            label = f"{label}: rate {attrs[rate]:.3g} {bounds}".replace("-", "−")
+        ax.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0)
+        ax.plot(time, mean, style, color=colour, label=label)
+        ax.plot(time, dataset[f"{name}_fit"].values, style, color=BLACK, linewidth=2.0)
+    noise = float(dataset["component_resolution"].sel(component="optimisation")) ** 2
+    ax.axhline(noise, color="0.45", linestyle="-.", linewidth=1.0, label="noise of the particles")
     budget = attrs["n_steps"] * attrs["step_size"]
     ax.axvline(budget, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
+    ax.set_ylim(bottom=0.1 * dataset["optimisation_mean"].values.min())
     ax.set_yscale("log")
     ax.set_xlabel("time (step × step size)")
     ax.set_ylabel(r"$\| f_{n,\infty} - f_{n,t} \|^2$")

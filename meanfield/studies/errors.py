@@ -232,7 +232,7 @@ def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Number]:
     if decay.agrees is not None:
         label = "Rate at which the optimisation error decays"
         numbers["rate"] = Number(label, decay.rate, decay.rate_ci, expected=decay.other_rate)
-        label = "Rate less that from another start"
+        label = "Rate less that from a wider start"
         difference = decay.rate - decay.other_rate
         numbers["rate_difference"] = Number(label, difference, decay.difference_ci, expected=0.0)
     for option, gain in budget.advice.gain.items():

@@ -96,8 +96,9 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "optimisation",
             plots.plot_optimisation,
             "Squared distance to the long-time network over time, from the initial law and from "
-            "another start. Both networks feel the same noise, so that the distance falls as far "
-            "as training forgets its start.",
+            "a wider start, with 95% bands; black lines are the fitted decays. Both networks feel "
+            "the same noise, so that the distance falls as far as training forgets its start; "
+            "particles that end up in different places keep some noise.",
         ),
         Figure(
             "sparse",
@@ -167,5 +168,5 @@ def _laws(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
     verdict = "agree" if low <= 0 <= high else "do not agree"
     return text + (
         f"The optimisation error decays at rate {format_estimate(rate)} per unit of time; from "
-        f"another start at {format_number(rate['expected'])}: the two {verdict}."
+        f"a wider start at {format_number(rate['expected'])}: the two {verdict}."
     )
