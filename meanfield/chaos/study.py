@@ -22,6 +22,7 @@ from meanfield.limit.mean_field import MeanFieldPath
 
 if TYPE_CHECKING:
     from meanfield.flow.particles import Particles
+    from meanfield.flow.run import Run
     from meanfield.limit.grid import GridLaw
     from meanfield.problem import Problem
 
@@ -144,9 +145,43 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
         measured;
         ``deviation`` of shape (counts, times, replicas, n * k); ``loss`` like ``coupling``.
     """
-    check_reference(plan, path)
-    steps = np.array(plan.times)
-    common = {
+    return measure_against(plan, [path], replicas)[0]
+
+
+def measure_against(
+    plan: ChaosPlan, paths: Sequence[MeanFieldPath], replicas: range
+) -> list[dict[str, Array]]:
+    """Measure every metric on the same particles against each of several references.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    paths : sequence of MeanFieldPath
+        The references.
+    replicas : range
+        Contiguous replica indices.
+
+    Returns
+    -------
+    list of dict of ndarray
+        One for each reference, as `measure` returns it.
+    """
+    limits = [_Limit.of(plan, path, replicas) for path in paths]
+    found: list[list[dict[str, Array]]] = [[] for _ in paths]
+    for n_particles in plan.particle_counts:
+        run = simulate(plan.problem, n_particles, **_batch(plan, replicas))
+        for limit, pieces in zip(limits, found, strict=True):
+            pieces.append(limit.compare(plan, run))
+    return [
+        {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+        for pieces in found
+    ]
+
+
+def _batch(plan: ChaosPlan, replicas: range) -> dict[str, object]:
+    """Return the arguments of `simulate` for some replicas."""
+    return {
         "step_size": plan.step_size,
         "n_steps": plan.times[-1],
         "seed": plan.seed,
@@ -154,49 +189,59 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
         "init": plan.init,
         "save_at": plan.times,
         "dtype": plan.dtype,
+        "n_replicas": len(replicas),
+        "first_replica": replicas.start,
     }
-    batch = {"n_replicas": len(replicas), "first_replica": replicas.start}
-    copies = simulate(
-        plan.problem, max(plan.particle_counts), drive=path, **batch, **common
-    ).trajectory
-    clouds = [
-        simulate(
-            plan.problem,
-            plan.cloud_size,
-            drive=path,
-            first_replica=CLOUD_REPLICA + replica,
-            **{**common, "save_at": plan.times[-1:]},
-        ).particles.coordinates[0]
-        for replica in replicas
-        if replica < plan.cloud_replicas
-    ]
-    laws = list(laws_in_one_dimension(plan, path))
-    pieces = []
-    for n_particles in plan.particle_counts:
-        run = simulate(plan.problem, n_particles, **batch, **common)
-        coupled = [copy.first(n_particles) for copy in copies]
-        deviation = function_deviation(run.predictions, path.predictions[steps])
-        pieces.append(
-            {
-                "coupling": np.stack(
-                    [coupling(p, q) for p, q in zip(run.trajectory, coupled, strict=True)]
-                ),
-                "matched_w2": np.stack(
-                    [
-                        matched_wasserstein2(p.coordinates, q.coordinates)
-                        for p, q in zip(run.trajectory, coupled, strict=True)
-                    ]
-                ),
-                "function": function_error(deviation, plan.problem.n_data),
-                "deviation": deviation,
-                "loss": run.loss.T,
-                "raw_w2": _distances(run.particles.coordinates, clouds, deviation.shape[:2]),
-                "sampling_floor": _distances(coupled[-1].coordinates, clouds, deviation.shape[:2]),
-                "law_w2": _to_laws(run.trajectory, laws, deviation.shape[:2]),
-                "law_floor": _to_laws(coupled, laws, deviation.shape[:2]),
-            }
-        )
-    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+@dataclass(frozen=True, eq=False)
+class _Limit:
+    """What the particles of some replicas are compared with."""
+
+    predictions: Array
+    copies: tuple[Particles, ...]
+    clouds: list[Array]
+    laws: list[GridLaw]
+
+    @classmethod
+    def of(cls, plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> _Limit:
+        """Run the copies and the clouds of a reference."""
+        check_reference(plan, path)
+        batch = _batch(plan, replicas)
+        copies = simulate(plan.problem, max(plan.particle_counts), drive=path, **batch)
+        alone = {**batch, "n_replicas": 1, "save_at": plan.times[-1:]}
+        clouds = [
+            simulate(
+                plan.problem,
+                plan.cloud_size,
+                drive=path,
+                **{**alone, "first_replica": CLOUD_REPLICA + replica},
+            ).particles.coordinates[0]
+            for replica in replicas
+            if replica < plan.cloud_replicas
+        ]
+        laws = list(laws_in_one_dimension(plan, path))
+        return cls(path.predictions[np.array(plan.times)], copies.trajectory, clouds, laws)
+
+    def compare(self, plan: ChaosPlan, run: Run) -> dict[str, Array]:
+        """Measure one particle count."""
+        coupled = [copy.first(run.particles.n_particles) for copy in self.copies]
+        deviation = function_deviation(run.predictions, self.predictions)
+        shape = deviation.shape[:2]
+        pairs = list(zip(run.trajectory, coupled, strict=True))
+        return {
+            "coupling": np.stack([coupling(p, q) for p, q in pairs]),
+            "matched_w2": np.stack(
+                [matched_wasserstein2(p.coordinates, q.coordinates) for p, q in pairs]
+            ),
+            "function": function_error(deviation, plan.problem.n_data),
+            "deviation": deviation,
+            "loss": run.loss.T,
+            "raw_w2": _distances(run.particles.coordinates, self.clouds, shape),
+            "sampling_floor": _distances(coupled[-1].coordinates, self.clouds, shape),
+            "law_w2": _to_laws(run.trajectory, self.laws, shape),
+            "law_floor": _to_laws(coupled, self.laws, shape),
+        }
 
 
 def _distances(points: Array, clouds: list[Array], shape: tuple[int, ...]) -> Array:

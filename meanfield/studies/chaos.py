@@ -74,20 +74,20 @@ def prepare(config: ChaosConfig) -> Plan:
             cloud_replicas=section.cloud_replicas,
         )
         units = [reference_unit(plan, section.reference)]
-    units += replica_units(plan)
+    units += _replica_units(plan)
     return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
 
 
-def replica_units(plan: ChaosPlan, reference: str = "reference", prefix: str = "") -> list[Unit]:
-    """Return one unit for every batch of replicas, measured against the path of one unit."""
+def _replica_units(plan: ChaosPlan) -> list[Unit]:
+    """Return one unit for every batch of replicas."""
     per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
     units = []
     for batch in plan.batches():
         arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
-        key, weight = f"{prefix}replicas-{batch.start:05d}", per_replica * len(batch)
+        key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
         units.append(
-            Unit(key, measure_replicas, arguments, label, {"reference": reference}, weight)
+            Unit(key, measure_replicas, arguments, label, {"reference": "reference"}, weight)
         )
     return units
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from meanfield import plots
 from meanfield.chaos.result import ChaosRates
-from meanfield.chaos.study import ChaosPlan, assemble_rates, plan_chaos
+from meanfield.chaos.study import ChaosPlan, assemble_rates, measure_against, plan_chaos
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.studies.base import (
     Arrays,
@@ -25,8 +25,8 @@ from meanfield.studies.base import (
     Summary,
     Table,
     Text,
+    Unit,
 )
-from meanfield.studies.chaos import replica_units
 from meanfield.studies.chaos_story import LABELS
 from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
@@ -107,8 +107,38 @@ def prepare(config: ReferencesConfig) -> Plan:
             size = section.n_particles if method == "particles" else None
             reference = ReferenceSection(method=method, n_particles=size)
             units.append(reference_unit(plan, reference, f"reference-{method}"))
-            units += replica_units(plan, f"reference-{method}", f"{method}-")
+    per_replica = sum(plan.particle_counts) + len(methods) * max(plan.particle_counts)
+    for batch in plan.batches():
+        units.append(
+            Unit(
+                f"replicas-{batch.start:05d}",
+                measure_replicas,
+                {"plan": plan, "first": batch.start, "last": batch.stop},
+                f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}",
+                # A Python name for every argument.
+                {method.replace("-", "_"): f"reference-{method}" for method in methods},
+                per_replica * len(batch),
+            )
+        )
     return Plan(units, lambda results: combine(plan, methods, results), data_fingerprint(problem))
+
+
+def measure_replicas(
+    plan: ChaosPlan,
+    first: int,
+    last: int,
+    checkpoint: str | None = None,
+    progress: Any = None,
+    **references: Arrays,
+) -> Arrays:
+    """Measure the replicas from `first` up to, not including, `last` against every reference."""
+    paths = [saved_path(plan, arrays) for arrays in references.values()]
+    found = measure_against(plan, paths, range(first, last))
+    return {
+        f"{name}-{metric}": values
+        for name, metrics in zip(references, found, strict=True)
+        for metric, values in metrics.items()
+    }
 
 
 def combine(plan: ChaosPlan, methods: tuple[str, ...], results: Mapping[str, Arrays]) -> Outcome:
@@ -118,8 +148,17 @@ def combine(plan: ChaosPlan, methods: tuple[str, ...], results: Mapping[str, Arr
     paths = {method: saved_path(plan, results[f"reference-{method}"]) for method in methods}
     rates = {}
     for method, path in paths.items():
-        keys = sorted(key for key in results if key.startswith(f"{method}-replicas"))
-        rates[method] = assemble_rates(plan, path, [results[key] for key in keys])
+        prefix = f"{method.replace('-', '_')}-"
+        pieces = [
+            {
+                name.removeprefix(prefix): values
+                for name, values in results[key].items()
+                if name.startswith(prefix)
+            }
+            for key in sorted(results)
+            if key.startswith("replicas-")
+        ]
+        rates[method] = assemble_rates(plan, path, pieces)
     base = next((m for m in ("gaussian", "chain") if m in methods), methods[0])
     steps = np.unique(np.linspace(0, plan.times[-1], _CURVE).round().astype(int))
     gaps = np.stack([_gap(paths[method], paths[base], steps) for method in methods])
