@@ -64,8 +64,9 @@ def make_dataset(
     )
     times = plan.times * plan.step_size
     decay = budget["decay"]
-    for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
-        line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span)
+    rates = (decay.rate, decay.other_rate)
+    for name, rate, floor in zip(("optimisation", "other_start"), rates, decay.floors, strict=True):
+        line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span, floor)
         variables[f"{name}_fit"] = ("time", line)
     advice = budget["advice"]
     options = list(advice.gain)
@@ -149,11 +150,13 @@ def _power_law(x: Array, means: Array, slope: float) -> Array:
     return np.exp(np.log(means).mean() + slope * (np.log(x) - np.log(x).mean()))
 
 
-def _exponential(times: Array, means: Array, rate: float, span: tuple[float, float]) -> Array:
-    """Return the fitted decay of the square, NaN outside the times of the fit."""
+def _exponential(
+    times: Array, means: Array, rate: float, span: tuple[float, float], floor: float
+) -> Array:
+    """Return the fitted decay of the square and its floor, NaN outside the times of the fit."""
     line = np.full(len(times), math.nan)
     if not math.isnan(rate):
         chosen = (times >= span[0]) & (times <= span[1])
-        t, level = times[chosen], np.log(means[chosen]).mean()
-        line[chosen] = np.exp(level - 2 * rate * (t - t.mean()))
+        t, level = times[chosen], np.log(means[chosen] - floor).mean()
+        line[chosen] = floor + np.exp(level - 2 * rate * (t - t.mean()))
     return line

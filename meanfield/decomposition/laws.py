@@ -21,7 +21,7 @@ from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan
 #: The decay is fitted where it is above this share of its first value, for rounding, and above
 #: this many times the noise of the particles; and from this many times its last fitted value on,
 #: when fast modes are over.
-_END, _NOISE, _SPAN = 1e-7, 2.0, 5.0
+_END, _NOISE, _SPAN = 1e-7, 4.0, 5.0
 _LEAST_POINTS = 4
 
 #: An option that takes less than this off the squared error is not worth advising.
@@ -51,6 +51,8 @@ class Decay:
         95 % interval of the difference of the two rates, replica by replica.
     span : tuple of float
         First and last time of the fit.
+    floors : tuple of float
+        Squared noise of the particles that was taken off the squares of the two paths.
     """
 
     rate: float
@@ -59,6 +61,7 @@ class Decay:
     other_ci: Interval
     difference_ci: Interval
     span: tuple[float, float]
+    floors: tuple[float, float] = (0.0, 0.0)
 
     @property
     def agrees(self) -> bool | None:
@@ -101,7 +104,9 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     own, own_ci = rate(path[chosen], weights, floor[: len(t)])
     reference, reference_ci = rate(other[chosen], weights, floor[len(t) :])
     _, difference_ci = rate(both, np.concatenate([weights, -weights]), floor)
-    return Decay(own, own_ci, reference, reference_ci, difference_ci, (float(t[0]), float(t[-1])))
+    span = (float(t[0]), float(t[-1]))
+    taken_off = (float(floors[0]), float(floors[1]))
+    return Decay(own, own_ci, reference, reference_ci, difference_ci, span, taken_off)
 
 
 @dataclass(frozen=True)
