@@ -30,14 +30,17 @@ def plot_depths(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     order = ("activation", "bias", "d", "atoms")
-    variety, orbit = (dataset[name].transpose(*order).values for name in ("variety", "orbit"))
+    names = ("variety", "orbit", "at_least")
+    variety, orbit, least = (dataset[name].transpose(*order).values for name in names)
     n_activations, n_bias, n_dims, n_sizes = orbit.shape
-    variety, orbit = variety.reshape(-1, n_sizes), orbit.reshape(-1, n_sizes)
+    variety, orbit, least = (table.reshape(-1, n_sizes) for table in (variety, orbit, least))
     colour = np.where(orbit >= 0, orbit, np.nan)
     most = max(np.nanmax(colour), 1) if np.isfinite(colour).any() else 1
     ax.imshow(colour, cmap="cividis", vmin=0, vmax=most, aspect="auto")
     for (row, column), depth in np.ndenumerate(orbit):
         first, second = (str(v) if v >= 0 else "–" for v in (variety[row, column], depth))
+        if least[row, column] >= 0:
+            second = f"≥ {least[row, column]}"
         dark = 0 <= depth < 0.55 * most
         ax.text(
             column,
@@ -50,7 +53,7 @@ def plot_depths(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         )
         if 0 <= variety[row, column] < depth:
             corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * 0.46
-            ax.plot(*(np.array([column, row]) + corners).T, color=VERMILION, linewidth=2)
+            ax.plot(*(np.array([column, row]) + corners).T, color=VERMILION, linewidth=2, zorder=3)
     rows = [
         f"{name}{' + bias' if bias else ''}, d = {d}"
         for name in dataset["activation"].values

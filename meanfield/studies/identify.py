@@ -160,18 +160,31 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
         "atoms": atoms,
         "degree": np.arange(longest),
     }
+    at_least = np.array([_undecided_from(piece) for piece in pieces]).reshape(sizes)
+    variables["at_least"] = (AXES, at_least)
     numbers = {}
     for cell, piece in zip(itertools.product(*shape), pieces, strict=True):
         for key, label in (("variety", "D*_var"), ("orbit", "D*_orb")):
             depth, tried = int(piece[key]), int(piece["max_degree"])
             notes = [str(piece["words"])] if key == "orbit" else []
             text = f"{label}, {_cell(*cell)}"
-            if depth < 0:
+            if key == "orbit" and _undecided_from(piece) >= 0:
+                text += f" (undecided, at least {_undecided_from(piece)})"
+            elif depth < 0:
                 text += f" (not reached up to {tried})"
             numbers[f"{key}-{_key(*cell)}"] = Number(
                 text, float("nan") if depth < 0 else depth, notes=notes
             )
     return Outcome(xr.Dataset(variables, coordinates), numbers)
+
+
+def _undecided_from(piece: Mapping[str, np.ndarray]) -> int:
+    """Return the degree at which one orbit is known and no search had power; −1 elsewhere."""
+    degrees = np.flatnonzero(piece["orbits"] >= 0)
+    if piece["orbit"] >= 0 or not len(degrees):
+        return -1
+    last = degrees[-1]
+    return int(last) if piece["orbits"][last] == 1 and piece["solved"][last] <= 0 else -1
 
 
 def _cell(activation: str, bias: bool, d: int, size: int) -> str:
@@ -192,7 +205,9 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         if 0 <= variety < orbit:
             apart.append(f"{text} ({variety} and {orbit})")
         words = str(at["words"].values)
-        rows.append([text, _depth(at, variety), _depth(at, orbit), str(int(at["wanted"])), words])
+        least = int(at["at_least"])
+        shown = f"undecided, at least {least}" if least >= 0 else _depth(at, orbit)
+        rows.append([text, _depth(at, variety), shown, str(int(at["wanted"])), words])
     finding = f"Depths of {cells.sizes['cell']} cells. "
     finding += (
         f"The two depths separate for {'; '.join(apart)}."
@@ -200,7 +215,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         else "The two depths agree wherever both were reached."
     )
     if open_cells:
-        finding += f" In {open_cells} of them D*_orb was not reached or stayed undecided."
+        finding += f" In {open_cells} of them D*_orb was not reached or is undecided."
     return [
         Finding(finding),
         Heading("What was computed"),
@@ -216,7 +231,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "depths",
             plots.plot_depths,
             "D*_var and D*_orb for every cell. Framed: the two separate. A dash: not reached up to "
-            "the largest degree tried, or undecided.",
+            "the largest degree tried. ≥: one orbit is known from there on, but no search came "
+            "back to it, so that others may have been missed.",
         ),
         Heading("Cell by cell"),
         Table(
