@@ -183,7 +183,7 @@ def train_limit(
         save_at=_saved(common["n_steps"]),
         progress=progress,
     )
-    return _measure(limit.replicas)
+    return _measure(limit.replicas) | {"notes": np.array("\n".join(limit.notes))}
 
 
 def _early(n_steps: int) -> int:
@@ -233,6 +233,12 @@ def combine(
         if f"{axes['activation'][0]}-limit" in results:
             limit = [results[f"{a}-limit"][name] for a in axes["activation"]]
             variables[f"limit_{name}"] = (("activation", "replica", *dims), np.array(limit))
+    notes = [
+        f"{name}, infinite width: {line}"
+        for name in axes["activation"]
+        if f"{name}-limit" in results
+        for line in str(results[f"{name}-limit"]["notes"]).splitlines()
+    ]
     dataset = xr.Dataset(
         variables,
         coords=axes | {"layer": np.arange(1, network.depth + 1)},
@@ -243,6 +249,7 @@ def combine(
             "reduction": network.reduction,
             "from_width": config.verdict.from_width,
             "input_check": facts["input_check"],
+            "notes": "\n".join(notes),
             "n_inputs": facts["shape"][0],
             "n_features": facts["shape"][1],
             "source": config.data.source,

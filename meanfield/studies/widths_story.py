@@ -43,6 +43,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
         *_divergence(dataset),
+        *(Text(line) for line in dataset.attrs["notes"].splitlines()),
         Heading("Verdicts"),
         Text(
             "A network learns features when the change of its features during training does not "
@@ -89,11 +90,11 @@ def _finding(numbers: Mapping[str, Any], activations: list[str], schemes: list[s
 
 
 def _setting(dataset: xr.Dataset) -> str:
-    attrs, widths = dataset.attrs, dataset["width"].values
+    attrs, widths, seeds = (dataset.attrs, dataset["width"].values, dataset["seed"].values)
     loss = {"mean": "mean", "sum": "sum of the"}[attrs["reduction"]]
     return (
         f"Networks with {attrs['depth']} hidden layers of {widths[0]} to {widths[-1]} units, "
-        f"{dataset.sizes['seed']} seeds each, trained on {attrs['n_inputs']} inputs of dimension "
+        f"seeds {seeds[0]} to {seeds[-1]}, trained on {attrs['n_inputs']} inputs of dimension "
         f"{attrs['n_features']} ({attrs['source']}) by {attrs['n_steps']} full-batch gradient "
         f"steps of rate {attrs['step_size']:g} on the {loss} squared error, with the initial "
         "variances and learning rates of the paper's experiments ([RFL] Appendix A)."

@@ -153,11 +153,11 @@ def test_without_projection_truncation_fails(monkeypatch):
 @pytest.mark.parametrize("depth", [2, 3])
 @pytest.mark.parametrize(
     ("activation", "eta", "widths", "per_width"),
-    [("tanh", 0.1, (16, 32, 64, 128), 30), ("silu", 0.03, (64, 128, 256), 8)],
+    [("tanh", 0.1, (24, 48, 96, 192), 30), ("silu", 0.03, (64, 128, 256), 8)],
 )
 def test_bias_falls_like_one_over_the_width(depth, activation, eta, widths, per_width):
     X, y = _data()
-    arguments = {"depth": depth, "activation": activation, "step_size": eta, "n_steps": 20}
+    arguments = {"depth": depth, "activation": activation, "step_size": eta, "n_steps": 30}
     limit = deep.infinite_width(X, y, n_samples=2**14, n_replicas=8, save_at=[], **arguments)
     networks = {
         width: deep.train(
@@ -166,6 +166,7 @@ def test_bias_falls_like_one_over_the_width(depth, activation, eta, widths, per_
             width=width,
             n_replicas=per_width * width,
             engine="dense",
+            dtype="float32",
             save_at=[],
             **arguments,
         ).predictions

@@ -90,6 +90,16 @@ def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
     assert saved["limit_feature_change"].shape == (1, 2, 3)
 
 
+def test_cautions_about_the_limit_reach_the_report(tmp_path, plain_figures):
+    config = configuration(
+        limit={"max_rank": 4}, parametrizations=["mup"], widths=[8, 16], n_steps=3, n_seeds=2
+    )
+    run_study(get_study("widths"), config, tmp_path / "out")
+    report = (tmp_path / "out/report.html").read_text()
+    assert "tanh, infinite width: max_rank=4 directions did not suffice" in report
+    assert "seeds 42 to 43" in report
+
+
 def test_one_network_is_one_unit_and_finished_ones_are_not_trained_again(
     tmp_path, plain_figures, monkeypatch
 ):
