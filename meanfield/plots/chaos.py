@@ -160,6 +160,8 @@ def plot_raw_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     if p > 4:
         guide(ax, counts, start, -2.0 / p, rf"independent: slope $-2/{p}$")
     guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
+    count_axis(ax, counts)
+    log_scale(ax, "y")
     ax.set_ylabel(r"raw $W_2^2$ at the last time")
     legend_below(ax)
     return ax
@@ -185,6 +187,8 @@ def plot_law_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     _beside_floor(ax, dataset, "law_w2", "law_floor")
     start = 1.5 * dataset["law_w2_mean"].values[0]
     guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
+    count_axis(ax, counts)
+    log_scale(ax, "y")
     ax.set_ylabel(r"$W_2^2$ to the limit law, last time")
     legend_below(ax)
     return ax
@@ -200,8 +204,6 @@ def _beside_floor(ax: Axes, dataset: xr.Dataset, metric: str, floor: str) -> Non
         fit = dataset[f"{name}_fit"]
         _bars(ax, dataset, name, colour, marker, f"{label}: {slope_text(fit)}", shift)
         ax.plot(counts, fit.values, color=colour, linewidth=1.0)
-    count_axis(ax, counts)
-    log_scale(ax, "y")
 
 
 def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:

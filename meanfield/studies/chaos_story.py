@@ -53,12 +53,13 @@ _MEANING = {
 def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell at which rate the particles approach their limit, and whether it lasts."""
     numbers = summary["numbers"]
+    noise = numbers["coupling_slope"]["expected"] is not None
     metrics = [metric for metric in LABELS if f"{metric}_slope" in numbers]
     blocks: list[Block] = [
-        Finding(_finding(numbers, dataset.attrs["temperature"] > 0)),
+        Finding(_finding(numbers, noise)),
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_reference(dataset)),
-        *([] if dataset.attrs["temperature"] > 0 else [Text(_NOISELESS)]),
+        *([] if noise else [Text(_NOISELESS)]),
         Heading("How fast"),
         Table(
             [
@@ -182,20 +183,21 @@ def _reference(dataset: xr.Dataset) -> str:
 
 def describe_reference(attrs: Mapping[str, Any]) -> str:
     """Return what stands for the limit, and why, as the end of a sentence."""
-    method, error = attrs["reference"], format_number(attrs["reference_error"])
+    method = attrs["reference"]
     if method == "gaussian":
         return "the limit is known exactly (Gaussian closure)"
     if method == "chain":
         return (
             "the limit is the law of the same discrete scheme with infinitely many particles, "
-            f"computed on a lattice (error below {error}), so that neither other particles nor "
-            "the step size stand between the two"
+            f"computed on a lattice (error below {format_number(attrs['reference_error'])}), so "
+            "that neither other particles nor the step size stand between the two"
         )
     if method == "fokker-planck":
         return (
             "the limit is the law in continuous time, from the Fokker–Planck equation (error of "
-            f"its grid about {error}); the discrete particles stay a multiple of the step size "
-            "away from it, which shows as a floor once they are many"
+            f"its grid about {format_number(attrs['reference_error'])}); the discrete particles "
+            "stay a multiple of the step size away from it, which shows as a floor once they are "
+            "many"
         )
     return f"a system of {attrs['reference_particles']} particles stands for the limit"
 
@@ -220,8 +222,7 @@ def _uniform(numbers: Mapping[str, Any]) -> str:
         )
     return (
         "Over the second half of the run, N times the coupling distance of the largest systems "
-        f"changed by {change} (95% interval {low} to {high}). {verdict} Its largest value at any "
-        f"time is {format_estimate(numbers['coupling_supremum'])}."
+        f"changed by {change} (95% interval {low} to {high}). {verdict}"
     )
 
 
