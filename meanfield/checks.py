@@ -71,7 +71,7 @@ def choice(name: str, value: object, options: Iterable[str]) -> str:
 def precision(value: DTypeLike) -> str:
     """Return a dtype as ``"float64"`` or ``"float32"``."""
     try:
-        name = np.dtype(value).name
+        name: object = np.dtype(value).name
     except TypeError:
         name = value
     return choice("dtype", name, _PRECISIONS)

@@ -230,7 +230,7 @@ def _naming(study: Study, path: Path) -> Study:
     return replace(study, prepare=prepare)
 
 
-def _line(number: dict) -> str:
+def _line(number: dict[str, Any]) -> str:
     """Return a headline number as a line of text."""
     from meanfield.studies.words import format_estimate
 

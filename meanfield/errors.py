@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 
 class DivergenceError(ArithmeticError):
@@ -26,7 +27,7 @@ class DivergenceError(ArithmeticError):
         self.replica = replica
         self.stable_step_size = stable_step_size
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **self.__dict__), self.args
 
 

@@ -5,7 +5,7 @@ Needs scikit-learn, the extra ``sklearn``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,7 +78,7 @@ _PARAMETERS = """
 """
 
 
-class _MeanFieldNetwork(BaseEstimator):
+class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
     """What both estimators share: standardization, weights, and the march of the particles."""
 
     def _fit(self, X: Array, y: Array, weights: Array, layout: Array | None = None) -> Any:
@@ -96,7 +96,8 @@ class _MeanFieldNetwork(BaseEstimator):
         if not isinstance(self.standardize, bool | np.bool_):
             raise TypeError(f"standardize must be True or False, got {self.standardize!r}.")
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        self._centre, self._scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        self._centre: Array = np.zeros(X.shape[1])
+        self._scale: Array = np.ones(X.shape[1])
         if self.standardize:
             self._centre, deviation = _moments(X, weights)
             self._scale = deviation * np.sqrt(X.shape[1])
@@ -154,7 +155,9 @@ class _MeanFieldNetwork(BaseEstimator):
             temperature=self.temperature,
         )
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple:
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[Array, NDArray[Any], Array]:
         """Check training data; weights default to one."""
         X, y = validate_data(
             self, X, y, reset=reset, dtype=np.float64, **self._label_checks
@@ -173,7 +176,7 @@ class _MeanFieldNetwork(BaseEstimator):
         return predict(network, self.particles_, (X - self._centre) / self._scale).mean(axis=0)
 
 
-class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):
+class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):  # type: ignore[misc]
     def __init__(
         self,
         n_particles: int = 100,
@@ -223,9 +226,9 @@ class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):
     """
     )  # fmt: skip
 
-    _label_checks = {"multi_output": True, "y_numeric": True}  # noqa: RUF012
+    _label_checks: ClassVar[dict[str, bool]] = {"multi_output": True, "y_numeric": True}
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
         """Train networks from their initial law.
 
         Parameters
@@ -244,9 +247,7 @@ class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):
         """
         return self._fit(*self._checked(X, y, sample_weight, reset=True))
 
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> Any:
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
         """Make one step on a batch; the first batch fixes the standardization.
 
         Parameters
@@ -275,7 +276,7 @@ class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):
         self._advance(X, y, weights, 1, None)
         return self
 
-    def predict(self, X: ArrayLike) -> Array:
+    def predict(self, X: Any) -> Array:
         """Predict labels.
 
         Parameters
@@ -295,9 +296,8 @@ class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):
 
     def _begin_output(self, y: Array, weights: Array) -> None:
         columns = y.reshape(len(y), -1)
-        centre, scale = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
-        if self.standardize:
-            centre, scale = _moments(columns, weights)
+        still = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
+        centre, scale = _moments(columns, weights) if self.standardize else still
         self._y_centre, self._y_scale = centre.reshape(y.shape[1:]), scale.reshape(y.shape[1:])
 
     def _encode(self, y: Array) -> Array:
@@ -310,7 +310,7 @@ class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):
         return tags
 
 
-class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
+class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):  # type: ignore[misc]
     def __init__(
         self,
         n_particles: int = 100,
@@ -359,9 +359,9 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
     """
     )
 
-    _label_checks = {}  # noqa: RUF012
+    _label_checks: ClassVar[dict[str, bool]] = {}
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
         """Train networks from their initial law.
 
         Parameters
@@ -385,9 +385,9 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
 
     def partial_fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
-        classes: ArrayLike | None = None,
+        X: Any,
+        y: Any,
+        classes: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> Any:
         """Make one step on a batch; the first batch fixes the standardization.
@@ -430,7 +430,7 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
         self._advance(X, y, weights, 1, self.classes_)
         return self
 
-    def decision_function(self, X: ArrayLike) -> Array:
+    def decision_function(self, X: Any) -> Array:
         """Return the outputs of the network.
 
         Parameters
@@ -445,7 +445,7 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
         """
         return self._outputs(X)
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(self, X: Any) -> Array:
         """Return the probability of every class.
 
         Parameters
@@ -463,7 +463,7 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
             return np.stack([special.expit(-outputs), special.expit(outputs)], axis=1)
         return special.softmax(outputs, axis=1)
 
-    def predict(self, X: ArrayLike) -> NDArray:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class.
 
         Parameters
@@ -480,10 +480,10 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):
         best = (outputs > 0).astype(int) if outputs.ndim == 1 else outputs.argmax(axis=1)
         return self.classes_[best]
 
-    def _loss(self, y: NDArray) -> str:
+    def _loss(self, y: NDArray[Any]) -> str:
         return "logistic" if len(self.classes_) == 2 else "cross-entropy"
 
-    def _encode(self, y: NDArray) -> NDArray:
+    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
         places = np.searchsorted(self.classes_, y)
         return 2.0 * places - 1 if len(self.classes_) == 2 else places
 
@@ -496,7 +496,7 @@ def _moments(columns: Array, weights: Array) -> tuple[Array, Array]:
     return mean, np.where(constant, 1.0, deviation)
 
 
-def _at_least_two(classes: NDArray) -> NDArray:
+def _at_least_two(classes: NDArray[Any]) -> NDArray[Any]:
     if len(classes) < 2:
         raise ValueError(
             f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs two."

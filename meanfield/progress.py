@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
@@ -63,13 +63,13 @@ class _TerminalBar(Bar):
             speed_estimate_period=300.0,
             transient=True,
         )
-        self._task = None
+        self._task: Any = None
         self._display.start()
 
     def __call__(self, done: float, total: float) -> None:
         if self._task is None:
             # What a resumed run finds done is the start, not a burst of speed.
-            self._task = self._display.add_task(self.label, total=total, completed=done)
+            self._task = self._display.add_task(self.label, total=total, completed=done)  # type: ignore[arg-type]
         self._display.update(self._task, description=self.label, total=total, completed=done)
 
     def stop(self) -> None:

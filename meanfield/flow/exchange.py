@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating]
 Parts = tuple[Array, Array, Array | None]
 
-_FACTORS = {"sum": lambda n: n, "mean": lambda n: 1}
+NORMALISATIONS = ("sum", "mean")
 
 
 def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
@@ -138,8 +138,8 @@ def _plain(name: object, value: Any) -> Array:
 
 
 def _factor(normalisation: str, n_particles: int) -> int:
-    if normalisation not in _FACTORS:
+    if normalisation not in NORMALISATIONS:
         raise ValueError(
-            f"Unknown normalisation {normalisation!r}.{suggest(normalisation, _FACTORS)}"
+            f"Unknown normalisation {normalisation!r}.{suggest(normalisation, NORMALISATIONS)}"
         )
-    return _FACTORS[normalisation](n_particles)
+    return n_particles if normalisation == "sum" else 1

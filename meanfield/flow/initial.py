@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from meanfield.flow import noise
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
 
 #: Name of each law and, where it has one, the name of its shape parameter.
 LAWS: dict[str, str | None] = {
@@ -146,33 +149,33 @@ def as_initial_law(
     raise TypeError(f"init must be {accepted}, got {type(init).__name__}.")
 
 
-def _gaussian(points, radial, law):
+def _gaussian(points: Array, radial: Array, law: InitialLaw) -> Array:
     return points
 
 
-def _laplace(points, radial, law):
+def _laplace(points: Array, radial: Array, law: InitialLaw) -> Array:
     # Quantile transform; each half uses its own tail, which loses no digits.
     return -np.sign(points) * np.log(2 * special.ndtr(-np.abs(points)))
 
 
-def _radial_quantile(points, radial, quantile):
+def _radial_quantile(points: Array, radial: Array, quantile: Callable[[Array], Array]) -> Array:
     direction = points / np.linalg.norm(points, axis=0)
     return direction * quantile(special.ndtr(radial))
 
 
-def _uniform_ball(points, radial, law):
+def _uniform_ball(points: Array, radial: Array, law: InitialLaw) -> Array:
     return _radial_quantile(points, radial, lambda u: u ** (1 / points.shape[0]))
 
 
-def _stretched_exponential(points, radial, law):
+def _stretched_exponential(points: Array, radial: Array, law: InitialLaw) -> Array:
     # |θ|^ρ is Gamma(C/ρ) under the density exp(−|θ|^ρ).
-    shape = points.shape[0] / law.rho
-    return _radial_quantile(
-        points, radial, lambda u: special.gammaincinv(shape, u) ** (1 / law.rho)
-    )
+    assert law.rho is not None  # InitialLaw saw to that
+    shape, rho = points.shape[0] / law.rho, law.rho
+    return _radial_quantile(points, radial, lambda u: special.gammaincinv(shape, u) ** (1 / rho))
 
 
-def _student_t(points, radial, law):
+def _student_t(points: Array, radial: Array, law: InitialLaw) -> Array:
+    assert law.nu is not None
     chi_squared = 2 * special.gammainccinv(law.nu / 2, special.ndtr(radial))
     return points * np.sqrt(law.nu / chi_squared)
 

@@ -184,7 +184,9 @@ class Particles:
         path : path-like
             The file.
         """
-        arrays = {"a": self.a, "w": self.w} | ({} if self.b is None else {"b": self.b})
+        arrays: dict[str, Any] = {"a": self.a, "w": self.w}
+        if self.b is not None:
+            arrays["b"] = self.b
         with open(path, "wb") as file:
             np.savez(file, **arrays)
 

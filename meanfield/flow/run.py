@@ -145,7 +145,7 @@ class Run:
             "loss": (("replica", "step"), self.loss),
         }
         if self.problem.bias:
-            variables["b"] = (points, np.stack([p.b for p in self.trajectory]))
+            variables["b"] = (points, np.stack([np.asarray(p.b) for p in self.trajectory]))
         coordinates = {"step": self.steps, "time": ("step", self.times)}
         attributes = {"step_size": self.step_size, "seed": str(self.seed)}
         attributes.update({key: str(value) for key, value in self.info.items()})

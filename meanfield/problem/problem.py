@@ -205,7 +205,7 @@ class Problem:
         shapes = (self.X.shape, self.targets.shape)
         digest = hashlib.sha256(repr(("problem", network, numbers, shapes)).encode())
         for array in (self.X, self.targets):
-            digest.update(array.astype("<f8", copy=False))
+            digest.update(array.astype("<f8", copy=False).data)
         return digest.hexdigest()
 
     def risk(self, predictions: np.ndarray, *, held_out: bool = False) -> np.ndarray:
@@ -272,7 +272,7 @@ class Problem:
         arguments = {name: getattr(self, name) for name in (*same, "name")}
         return arguments | {"l2": (self.l2_output, self.l2_input)}
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return partial(Problem, **self._arguments()), ()
 
     def __eq__(self, other: object) -> bool:
