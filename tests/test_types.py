@@ -1,4 +1,4 @@
-"""Types: every public function says what it takes and gives; type checkers see every public name."""
+"""Types: public functions say what they take and give; type checkers see every public name."""
 
 from __future__ import annotations
 
