@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.chaos._resampling import draw_repeats, log_mean_interval
-from meanfield.decomposition.laws import effective_counts, fitted_counts
+from meanfield.decomposition.laws import (
+    effective_counts,
+    fitted_counts,
+    mean_over_replicas,
+)
 from meanfield.decomposition.plan import Array, ErrorPlan
 from meanfield.decomposition.reference import Kept
 
@@ -48,7 +52,8 @@ def make_dataset(
     for name, values in scans.items():
         dimension = _DIMENSIONS[name]
         variables[f"{name}_squares"] = ((dimension, "replica"), values)
-        mean, low, high = _intervals(values, plan.seed)
+        averaged = _geometric if dimension == "time" else _intervals
+        mean, low, high = averaged(values, plan.seed)
         for part, row in (("mean", mean), ("low", low), ("high", high)):
             variables[f"{name}_{part}"] = (dimension, row)
     counts, fitted = effective_counts(plan), fitted_counts(plan)
@@ -64,9 +69,8 @@ def make_dataset(
     )
     times = plan.times * plan.step_size
     decay = budget["decay"]
-    rates = (decay.rate, decay.other_rate)
-    for name, rate, floor in zip(("optimisation", "other_start"), rates, decay.floors, strict=True):
-        line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span, floor)
+    for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
+        line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span)
         variables[f"{name}_fit"] = ("time", line)
     advice = budget["advice"]
     options = list(advice.gain)
@@ -145,18 +149,26 @@ def _intervals(values: Array, seed: int) -> tuple[Array, Array, Array]:
     return mean, low, high
 
 
+def _geometric(values: Array, seed: int) -> tuple[Array, Array, Array]:
+    """Return geometric means over replicas, from (K, R), with intervals."""
+    repeats = draw_repeats(values.shape[1], seed)
+    rows = [mean_over_replicas(np.log(row), repeats) for row in values]
+    rows = [(mean, low, high) for mean, (low, high) in rows]
+    with np.errstate(over="ignore"):
+        mean, low, high = np.exp(rows).T
+    return mean, low, high
+
+
 def _power_law(x: Array, means: Array, slope: float) -> Array:
     """Return the fitted line: least squares in the logarithm passes through the centre."""
     return np.exp(np.log(means).mean() + slope * (np.log(x) - np.log(x).mean()))
 
 
-def _exponential(
-    times: Array, means: Array, rate: float, span: tuple[float, float], floor: float
-) -> Array:
-    """Return the fitted decay of the square and its floor, NaN outside the times of the fit."""
+def _exponential(times: Array, means: Array, rate: float, span: tuple[float, float]) -> Array:
+    """Return the fitted decay of the square, NaN outside the times of the fit."""
     line = np.full(len(times), math.nan)
     if not math.isnan(rate):
         chosen = (times >= span[0]) & (times <= span[1])
-        t, level = times[chosen], np.log(means[chosen] - floor).mean()
-        line[chosen] = floor + np.exp(level - 2 * rate * (t - t.mean()))
+        t, level = times[chosen], np.log(means[chosen]).mean()
+        line[chosen] = np.exp(level - 2 * rate * (t - t.mean()))
     return line

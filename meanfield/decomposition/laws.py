@@ -18,10 +18,9 @@ from meanfield.chaos._resampling import (
 from meanfield.decomposition.compress import STEPS
 from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan
 
-#: The decay is fitted where it is above this share of its first value, for rounding, and above
-#: this many times the noise of the particles; and from this many times its last fitted value on,
-#: when fast modes are over.
-_END, _NOISE, _SPAN = 1e-7, 4.0, 5.0
+#: The decay is fitted between these shares of its first square: fast modes are over, and particles
+#: that are caught in different places do not show yet. And above this many times their noise.
+_FROM, _TO, _NOISE = 1e-2, 1e-4, 4.0
 _LEAST_POINTS = 4
 
 #: An option that takes less than this off the squared error is not worth advising.
@@ -35,12 +34,12 @@ OPTIONS = ("n", "N", "t", "S")
 
 @dataclass(frozen=True)
 class Decay:
-    """Exponential decay ``‖f_∞ − f_t‖ ∝ exp(−rate · t)`` at late times.
+    """Exponential decay ``‖f_∞ − f_t‖ ∝ exp(−rate · t)`` after the first transient.
 
     Attributes
     ----------
     rate : float
-        Per unit of time; NaN where too little of the decay was seen.
+        Per unit of time, mean over replicas; NaN where too little of the decay was seen.
     rate_ci : tuple of float
         95 % interval over replicas.
     other_rate : float
@@ -51,8 +50,6 @@ class Decay:
         95 % interval of the difference of the two rates, replica by replica.
     span : tuple of float
         First and last time of the fit.
-    floors : tuple of float
-        Squared noise of the particles that was taken off the squares of the two paths.
     """
 
     rate: float
@@ -61,7 +58,6 @@ class Decay:
     other_ci: Interval
     difference_ci: Interval
     span: tuple[float, float]
-    floors: tuple[float, float] = (0.0, 0.0)
 
     @property
     def agrees(self) -> bool | None:
@@ -72,41 +68,38 @@ class Decay:
 
 
 def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed: int = 0) -> Decay:
-    """Fit the late decay of two squared distances, shape (T, R), over the same times.
+    """Fit the decay of two squared distances, shape (T, R), over the same times.
 
-    `noise` is the square of what the particles' own noise gives a distance; it is taken off, or
-    what is left at the end, where the noise of the two systems has been coupled away.
+    Every replica has its own training set and so its own rate; the estimate is their mean, and
+    levels are geometric means. `noise` is the square of what the particles' own noise gives a
+    distance; it is taken off, or what is left at the end, if the coupling leaves less of it.
     """
-    means = np.stack([path.mean(axis=1), other.mean(axis=1)])
-    floors = np.minimum(noise, means[:, -max(len(times) // 8, 1) :].mean(axis=1))
-    seen = (means > np.maximum(_END * means[:, :1], _NOISE * noise)).all(axis=0)
+    paths = np.stack([path, other])
+    floors = np.minimum(noise, paths[:, -max(len(times) // 8, 1) :].mean(axis=1))[:, None]
+    logs = np.log(np.maximum(paths - floors, 0.1 * paths))
+    levels = np.log(paths).mean(axis=2)
+    first = levels[:, :1]
+    low = np.maximum(first + math.log(_TO), math.log(max(_NOISE * noise, 1e-300)))
+    seen = (levels > low).all(axis=0)
     end = len(times) if seen.all() else int(np.argmin(seen))
-    rest = means - floors[:, None]
-    late = (rest <= _SPAN * rest[:, [max(end - 1, 0)]]).all(axis=0)
-    start = int(np.argmax(late))
-    if end - start < _LEAST_POINTS or (means[:, start] > 0.5 * means[:, 0]).any():
+    late = (levels <= first + math.log(_FROM)).all(axis=0)
+    start = int(np.argmax(late)) if late.any() else len(times)
+    if end - start < _LEAST_POINTS:
         return Decay(math.nan, UNKNOWN, math.nan, UNKNOWN, UNKNOWN, UNKNOWN)
-    chosen = slice(start, end)
-    t = times[chosen]
-    weights = -0.5 * slope_weights(t)  # of the norm, the square decays twice as fast
+    t = times[start:end]
+    # Of the norm: the square decays twice as fast.
+    own, reference = (-0.5 * slope_weights(t) @ log for log in logs[:, start:end])
     repeats = draw_repeats(path.shape[1], seed)
-
-    def rate(values: Array, weights: Array, floor: Array) -> tuple[float, Interval]:
-        def rest(m: Array) -> Array:
-            return np.maximum(m - floor, 1e-3 * m)
-
-        return bootstrap_t(
-            values, lambda m: np.log(rest(m)) @ weights, lambda m: weights / rest(m), repeats
-        )
-
-    floor = np.repeat(floors, len(t))
-    both = np.concatenate([path[chosen], other[chosen]])
-    own, own_ci = rate(path[chosen], weights, floor[: len(t)])
-    reference, reference_ci = rate(other[chosen], weights, floor[len(t) :])
-    _, difference_ci = rate(both, np.concatenate([weights, -weights]), floor)
+    (rate, interval), (other_rate, other_interval), (_, difference) = (
+        mean_over_replicas(rates, repeats) for rates in (own, reference, own - reference)
+    )
     span = (float(t[0]), float(t[-1]))
-    taken_off = (float(floors[0]), float(floors[1]))
-    return Decay(own, own_ci, reference, reference_ci, difference_ci, span, taken_off)
+    return Decay(rate, interval, other_rate, other_interval, difference, span)
+
+
+def mean_over_replicas(values: Array, repeats: Array) -> tuple[float, Interval]:
+    """Return the mean of values (R,) with its interval."""
+    return bootstrap_t(values[None], lambda m: m[..., 0], np.ones_like, repeats)
 
 
 @dataclass(frozen=True)
@@ -226,9 +219,7 @@ def advise(
     repeats = draw_repeats(plan.n_replicas, plan.seed)
     gain, interval = {}, {}
     for option, values in gains.items():
-        gain[option], interval[option] = bootstrap_t(
-            values[None], lambda m: m[..., 0], np.ones_like, repeats
-        )
+        gain[option], interval[option] = mean_over_replicas(values, repeats)
     cost = {option: value for option, value in extra_cost(plan).items() if option in gain}
     worth = [option for option in gain if gain[option] >= WORTHWHILE * squared_error]
     ranked = sorted(worth, key=lambda option: -gain[option] / cost[option])

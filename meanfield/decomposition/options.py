@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.chaos._resampling import Interval, bootstrap_t, draw_repeats
+from meanfield.chaos._resampling import Interval, draw_repeats
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost
+from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost, mean_over_replicas
 from meanfield.decomposition.plan import Array, ErrorPlan, columns
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
@@ -58,7 +58,7 @@ class Trial:
             95 % interval over replicas, which share their data and noise.
         """
         difference = self.gains[first] / self.cost[first] - self.gains[second] / self.cost[second]
-        return _mean(difference)
+        return mean_over_replicas(difference, draw_repeats(len(difference), 0))
 
     def confirms(self, advice: Advice) -> bool | None:
         """Tell whether the advised option did gain most per unit of compute.
@@ -102,7 +102,8 @@ def try_options(plan: ErrorPlan, n_replicas: int) -> Trial:
     names = [option for option in OPTIONS if option != "S" or plan.n_atoms is not None]
     errors = np.array([_errors(plan, FIRST_REPLICA + r, names) for r in range(n_replicas)])
     gains = {name: errors[:, 0] - errors[:, 1 + i] for i, name in enumerate(names)}
-    estimates = {name: _mean(values) for name, values in gains.items()}
+    repeats = draw_repeats(n_replicas, 0)
+    estimates = {name: mean_over_replicas(values, repeats) for name, values in gains.items()}
     return Trial(
         float(errors[:, 0].mean()),
         {name: value for name, (value, _) in estimates.items()},
@@ -143,11 +144,6 @@ def _compressed(plan: ErrorPlan, network: Particles) -> list[float]:
     # As many atoms as particles: the network itself.
     outputs += [whole] * max(2 - len(fitted), 1)
     return [float(((plan.truth - f) ** 2).sum(axis=-1).mean()) for f in outputs]
-
-
-def _mean(values: Array) -> tuple[float, Interval]:
-    repeats = draw_repeats(len(values), 0)
-    return bootstrap_t(values[None], lambda m: m[..., 0], np.ones_like, repeats)
 
 
 def random_budgets(

@@ -28,8 +28,8 @@ def test_exponential_decay_is_recovered_exactly():
     decay = fit_decay(times, path, other)
     assert decay.rate == pytest.approx(0.3, rel=1e-10)
     assert decay.other_rate == pytest.approx(0.3, rel=1e-10)
-    # Beyond a ten-millionth of the start nothing is fitted.
-    assert decay.span[1] == pytest.approx(27.1, abs=0.5)
+    # From a hundredth to a ten-thousandth of the first square.
+    assert decay.span == pytest.approx((0.5 + np.log(1e2) / 0.6, 0.5 + np.log(1e4) / 0.6), abs=0.51)
 
 
 def test_noise_of_the_particles_is_taken_off():
