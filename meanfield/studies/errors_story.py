@@ -97,7 +97,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             plots.plot_optimisation,
             "Squared distance to the long-time network over time, from the initial law and from "
             "a wider start, geometric means over training sets with 95% bands; black lines are "
-            "the fitted decays. Both networks feel the same noise, so that the distance falls as far as training forgets its start; "
+            "the fitted decays. Both networks feel the same noise, so that the distance falls as "
+            "far as training forgets its start; "
             "particles that end up in different places keep some noise.",
         ),
         Figure(
