@@ -302,7 +302,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "exp(−V/τ) and determines V itself. That fixed point was solved by quadrature "
             f"(residual, grid error and spread of the starting points below {format_number(worst)})"
             f" and compared with {attrs['n_replicas']} runs of {attrs['n_particles']} particles up "
-            f"to time {attrs['time']:g} ({attrs['integrator']}, step size {attrs['step_size']:g})."
+            f"to time {attrs['time']:g} ({attrs['integrator']}, step size {attrs['step_size']:g}). "
+            "The temperatures below stand in the place of the one above."
         ),
         Heading("Where the particles end"),
         Table(
@@ -310,7 +311,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "Amplitude: length of the trained network along the stationary one; it would be 1 "
             "without step size. The column “Chain” is the exact amplitude for infinitely many "
             "particles at this step size. The last columns compare the distance of the particles "
-            "from the law with that of independent draws from it.",
+            "from the law with that of independent draws from it; what it has more is the cost of "
+            "the step size.",
         ),
         Figure(
             "densities",

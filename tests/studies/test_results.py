@@ -1,0 +1,101 @@
+"""What the committed reference studies must say: the claims of the README rest on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure as Canvas
+
+from meanfield import storage
+from meanfield.plots import style
+from meanfield.studies import get_study
+from meanfield.studies.base import Figure
+
+STUDIES = ("references", "richardson", "ensembles", "stationary", "relaxation", "moments")
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def numbers(study):
+    return json.loads((RESULTS / study / "summary.json").read_text())["numbers"]
+
+
+def holds(number):
+    low, high = number["interval"]
+    return low <= number["expected"] <= high
+
+
+@pytest.mark.parametrize("reference", ["particles", "chain", "fokker-planck"])
+def test_rate_is_one_over_n_against_every_reference(reference):
+    found = numbers("references")
+    for metric in ("coupling", "matched_w2", "function"):
+        slope = found[f"{metric}_{reference}"]
+        assert abs(slope["value"] + 1) <= 0.03
+        assert slope["interval"][1] - slope["interval"][0] < 0.08
+
+
+def test_squared_bias_falls_like_n_to_the_minus_two_and_not_like_the_variance():
+    found = numbers("ensembles")
+    for key in ("bias_slope", "moment_bias_slope"):
+        low, high = found[key]["interval"]
+        assert low < -2 < high < -1
+    assert holds(found["variance_slope"])
+
+
+def test_long_runs_end_in_the_stationary_law():
+    found = numbers("stationary")
+    for i in range(3):
+        assert holds(found[f"amplitude_{i}"])
+        assert found[f"certificate_{i}"]["value"] < 1e-8
+        assert abs(found[f"order_{i}"]["value"] - 1) < 0.05
+
+
+def test_moments_are_recovered_and_kept():
+    found = numbers("moments")
+    laws = [key.removeprefix("order_") for key in found if key.startswith("order_")]
+    assert len(laws) == 5
+    for law in laws:
+        assert holds(found[f"order_{law}"])
+        assert found[f"largest_{law}"]["interval"][1] < 2.5
+
+
+def test_step_size_and_particle_number_act_separately():
+    found = numbers("richardson")
+    for key in ("step_slope", "own_slope", "richardson_slope"):
+        assert holds(found[key])
+    # At a fixed step size there is a floor, and extrapolation removes it.
+    assert found["total_slope"]["interval"][0] > -0.85
+
+
+def test_relaxation_is_faster_than_its_bound():
+    found = numbers("relaxation")
+    assert holds(found["rate"])
+    assert 0 < found["bound"]["value"] <= found["energy_rate"]["value"]
+    assert found["bound"]["value"] <= found["rate"]["interval"][0]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_figures_hide_nothing_and_leave_the_data_alone(study):
+    summary = json.loads((RESULTS / study / "summary.json").read_text())
+    dataset = storage.read_dataset(RESULTS / study / "result.nc")
+    before = dataset.copy(deep=True)
+    figures = [b for b in get_study(study).story(summary, dataset) if isinstance(b, Figure)]
+    assert len(figures) >= 2
+    for block in figures:
+        with mpl.rc_context(style.STYLE):
+            canvas = Canvas(figsize=style.SIZE, layout="constrained")
+            axes = block.plot(dataset, canvas.subplots())
+            canvas.draw_without_rendering()
+            assert axes.get_xlabel()
+            assert axes.get_ylabel()
+            legend = axes.get_legend().get_window_extent()
+            assert not legend.overlaps(axes.get_window_extent())
+            inside = canvas.bbox.padded(1.0)
+            for part in (legend, axes.get_tightbbox()):
+                assert inside.x0 <= part.x0
+                assert inside.y0 <= part.y0
+                assert part.x1 <= inside.x1
+                assert part.y1 <= inside.y1
+    assert dataset.identical(before)
