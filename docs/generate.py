@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -56,37 +58,38 @@ def _first_paragraphs(module: Any) -> str:
 
 
 def _shown(name: str) -> list[str]:
-    """Return the first figure of a committed result of that study, with its command."""
-    for config in sorted((ROOT / "results").rglob("config.toml")):
-        folder = config.parent
-        report = folder / "report.html"
-        if f'study = "{name}"' not in config.read_text() or not report.exists():
-            continue
-        # The first figure of the report is the one that matters.
-        alt = re.search(r'<img alt="([^"]*)"', report.read_text())
-        figure = _first_figure(folder)
-        if figure is None or alt is None:
-            continue
-        source = ROOT / "docs" / "studies" / f"{name}.png"
-        shutil.copy(figure, source)
-        where = folder.relative_to(ROOT)
-        caption = [f"   {alt[1]} (``{where}``)", ""]
-        return [f".. figure:: {name}.png", f"   :alt: {alt[1]}", "", *caption]
-    return []
-
-
-def _first_figure(folder: Path) -> Path | None:
-    """Find the file of the first figure of a report, by its bytes."""
-    import base64
-
-    page = (folder / "report.html").read_text()
-    found = re.search(r'src="data:image/png;base64,([^"]*)"', page)
+    """Return the first figure of a committed result of that study, with its caption."""
+    found = committed_result(name)
     if found is None:
-        return None
-    content = base64.b64decode(found[1])
-    return next(
-        (path for path in sorted(folder.glob("*.png")) if path.read_bytes() == content), None
-    )
+        return []
+    figure, caption = found
+    shutil.copy(figure, ROOT / "docs" / "studies" / f"{name}.png")
+    where = figure.parent.relative_to(ROOT)
+    lines = [f".. figure:: {name}.png", f"   :alt: {caption}", ""]
+    return [*lines, f"   {_escaped(caption)} (``{where}``)", ""]
+
+
+def committed_result(name: str) -> tuple[Path, str] | None:
+    """Return the file and the caption of the first figure of a committed result of a study.
+
+    The first figure of a report is the one that matters; a folder of the study's own name is
+    taken before others.
+    """
+    configs = sorted((ROOT / "results").rglob("config.toml"), key=lambda c: c.parent.name != name)
+    for config in configs:
+        page = config.with_name("report.html")
+        if f'study = "{name}"' not in config.read_text() or not page.exists():
+            continue
+        found = re.search(
+            r'<img alt="([^"]*)" src="data:image/png;base64,([^"]*)"', page.read_text()
+        )
+        if found is None:
+            continue
+        content = base64.b64decode(found[2])
+        for figure in sorted(config.parent.glob("*.png")):
+            if figure.read_bytes() == content:
+                return figure, unescape(found[1])
+    return None
 
 
 def _keys(model: type[BaseModel], path: str = "") -> list[str]:

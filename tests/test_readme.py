@@ -1,0 +1,65 @@
+"""The README: its gallery is what the results give, its Python runs, its files are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from meanfield.studies import STUDIES, get_study
+from meanfield.studies.config import parse
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_gallery_names_studies_and_files_that_exist():
+    gallery = README.split("<!-- gallery")[1].split("<!-- end of gallery")[0]
+    shown = re.findall(r"<b>([a-z-]+)</b>.*?<img src=\"([^\"]+)\".*?<code>([^<]+)</code>", gallery)
+    assert len(shown) >= 5
+    for name, picture, command in shown:
+        assert name in STUDIES
+        assert (ROOT / picture).is_file()
+        program, *arguments = command.split()
+        assert (ROOT / program).is_file()
+        for argument in arguments:
+            assert (ROOT / f"scripts/studies/{argument}.toml").is_file()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_python_runs(monkeypatch):
+    mpl.use("Agg")
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    # The same calls on a smaller scale.
+    smaller = {
+        "1024": "64",
+        "n_steps=500": "n_steps=20",
+        "n_replicas=64": "n_replicas=6",
+        "[32, 64, 128, 256]": "[8, 16, 32]",
+        "n_steps=200": "n_steps=10",
+    }
+    for large, small in smaller.items():
+        assert large in program
+        program = program.replace(large, small)
+    names = {}
+    exec(compile(program, "README.md", "exec"), names)
+    assert names["run"].loss.shape == (8, 2)
+
+
+@pytest.mark.parametrize("study", ["chaos", "atoms", "errors"])
+def test_own_table_fits_every_study_that_is_named_for_it(study, tmp_path):
+    import tomllib
+
+    (table,) = [t for t in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "mine.csv" in t]
+    rows = "\n".join(f"{i % 7},{i % 5},{i % 3}" for i in range(40))
+    (tmp_path / "mine.csv").write_text(f"size,age,price\n{rows}\n")
+    kind = get_study(study)
+    content = {**kind.example, **tomllib.loads(table)}
+    config = parse(kind.config, content, folder=tmp_path)
+    assert kind.prepare(config).units
