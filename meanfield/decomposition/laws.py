@@ -61,10 +61,10 @@ class Decay:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the two rates agree within the interval; None when nothing was fitted."""
+        """Whether the interval holds the other rate; None when nothing was fitted."""
         if math.isnan(self.rate):
             return None
-        return self.difference_ci[0] <= 0 <= self.difference_ci[1]
+        return self.rate_ci[0] <= self.other_rate <= self.rate_ci[1]
 
 
 def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed: int = 0) -> Decay:

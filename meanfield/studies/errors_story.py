@@ -165,9 +165,10 @@ def _laws(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
     if "rate" not in numbers:
         return text + "Too little of the decay in time was seen to fit a rate."
     rate, difference = numbers["rate"], numbers["rate_difference"]
-    low, high = difference["interval"]
-    verdict = "agree" if low <= 0 <= high else "do not agree"
+    low, high = rate["interval"]
+    verdict = "within" if low <= rate["expected"] <= high else "outside"
     return text + (
-        f"The optimisation error decays at rate {format_estimate(rate)} per unit of time; from "
-        f"a wider start at {format_number(rate['expected'])}: the two {verdict}."
+        f"The optimisation error decays at rate {format_estimate(rate)} per unit of time; from a "
+        f"wider start at {format_number(rate['expected'])}, which is {verdict} the interval. "
+        f"Replica by replica the two differ by {format_estimate(difference)}."
     )
