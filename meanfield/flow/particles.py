@@ -41,8 +41,12 @@ class Particles:
     def __post_init__(self) -> None:
         for name in ("a", "w", "b"):
             value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, np.asarray(value))
+            if value is None and name == "b":
+                continue
+            value = np.asarray(value)
+            if value.dtype.kind not in "fiub":
+                raise TypeError(f"{name} must hold real numbers, got dtype {value.dtype}.")
+            object.__setattr__(self, name, value)
         if self.w.ndim != 3 or self.a.shape[:2] != self.w.shape[:2] or self.a.ndim not in (2, 3):
             raise ValueError(
                 f"a and w must have shapes (R, N[, k]) and (R, N, d), got {self.a.shape} and "

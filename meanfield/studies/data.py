@@ -41,7 +41,7 @@ class LearningConfig(StudyConfig):
         if not isinstance(table, Mapping) or "source" not in table:
             raise ConfigError(f"key 'data.source' is missing; add it, one of {', '.join(SOURCES)}.")
         source = table["source"]
-        if source not in SOURCES:
+        if not isinstance(source, str) or source not in SOURCES:
             raise ConfigError(
                 f"key 'data.source' is {source!r}, which is not known.{suggest(source, SOURCES)}"
             )

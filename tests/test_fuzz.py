@@ -1,0 +1,154 @@
+"""Whatever comes in: it works, or one of the documented errors says in words why not."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import meanfield as mf
+from meanfield.errors import ConfigError
+from meanfield.studies import STUDIES, get_study
+from meanfield.studies.config import parse
+
+SETTINGS = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+DOCUMENTED = (ValueError, TypeError, ArithmeticError, MemoryError)
+
+AWKWARD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 5),
+    st.sampled_from([10**18, -(10**18), 2**64]),
+    st.floats(),
+    st.text(max_size=6),
+    st.binary(max_size=3),
+    st.lists(st.one_of(st.integers(-2, 4), st.floats(), st.text(max_size=2)), max_size=4),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    st.just(np.array([1.0, np.nan])),
+    st.just(np.zeros((2, 0))),
+    st.just(1j),
+    st.just(object()),
+)
+# What a TOML file can hold.
+WRITTEN = st.recursive(
+    st.one_of(st.booleans(), st.integers(-3, 5), st.floats(), st.text(max_size=6), st.just(10**18)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+def places(table, path=()):
+    """Every key of nested tables, as a path."""
+    for key, value in table.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+@SETTINGS
+@given(data=st.data())
+def test_configurations(name, data):
+    study = get_study(name)
+    complete = parse(study.config, dict(study.example)).model_dump(mode="json", exclude_none=True)
+    content = copy.deepcopy(complete)
+    for _ in range(data.draw(st.integers(1, 2))):
+        path = data.draw(st.sampled_from(sorted(places(content))))
+        table = content
+        for key in path[:-1]:
+            table = table[key]
+        what = data.draw(st.sampled_from(["set", "drop", "add", "misspell"]))
+        if what == "set":
+            table[path[-1]] = data.draw(WRITTEN)
+        elif what == "add":
+            table[data.draw(st.text(max_size=5))] = data.draw(WRITTEN)
+        else:
+            value = table.pop(path[-1])
+            if what == "misspell":
+                table[path[-1] + "x"] = value
+    said = refused(lambda: parse(study.config, content), ConfigError)
+    assert said is None or len(said) > 10
+
+
+def refused(call, documented=DOCUMENTED):
+    """What a call says when it refuses with a documented error; None when it works."""
+    try:
+        with np.errstate(all="ignore"):
+            call()
+    except documented as error:
+        return str(error)
+    return None
+
+
+X = np.random.default_rng(0).normal(size=(6, 2))
+Y = np.tanh(X[:, 0])
+PROBLEM = mf.Problem(X, Y, l2=0.1, temperature=0.01)
+CLOUD = mf.simulate(PROBLEM, 4, n_steps=2).particles
+
+CALLS = {
+    "Problem": (
+        lambda **changes: mf.Problem(**{"X": X, "y": Y, **changes}),
+        "X y activation loss bias train l2 temperature X_test y_test name",
+    ),
+    "simulate": (
+        lambda **changes: mf.simulate(
+            **{"problem": PROBLEM, "n_particles": 4, "n_steps": 3, **changes}
+        ),
+        "n_particles step_size n_steps seed n_replicas integrator save_at init drive dtype "
+        "temperature substeps first_replica",
+    ),
+    "InitialLaw": (mf.InitialLaw, "law scale rho nu"),
+    "Particles": (
+        lambda **changes: mf.Particles(**{"a": CLOUD.a, "w": CLOUD.w, "b": CLOUD.b, **changes}),
+        "a w b",
+    ),
+    "from_state_dict": (
+        lambda **changes: mf.Particles.from_state_dict(
+            **{"state": CLOUD.to_state_dict(), **changes}
+        ),
+        "state normalisation",
+    ),
+    "predict": (
+        lambda **changes: mf.predict(**{"problem": PROBLEM, "particles": CLOUD, "X": X, **changes}),
+        "X",
+    ),
+    "wasserstein2": (lambda **changes: mf.wasserstein2(**{"x": X, "y": X, **changes}), "x y"),
+    "canonical": (
+        lambda **changes: mf.canonical(**{"particles": CLOUD, "activation": "tanh", **changes}),
+        "particles activation",
+    ),
+    "regressor": (
+        lambda **changes: mf.MeanFieldRegressor(
+            **{"n_particles": 4, "n_steps": 3, "random_state": 0, **changes}
+        ).fit(X, Y),
+        "n_particles activation l2 temperature step_size n_steps init n_networks standardize "
+        "random_state",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@SETTINGS
+@given(data=st.data())
+def test_arguments(name, data):
+    call, names = CALLS[name]
+    chosen = data.draw(st.sets(st.sampled_from(names.split()), min_size=1, max_size=2))
+    changes = {argument: data.draw(AWKWARD) for argument in sorted(chosen)}
+    said = refused(lambda: call(**changes))
+    assert said is None or len(said) > 10
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_calls_work_as_they_stand(name):
+    call, names = CALLS[name]
+    assert refused(lambda: call(**({"law": "laplace"} if name == "InitialLaw" else {}))) is None
+    assert refused(lambda: call(**{names.split()[0]: object()}))
