@@ -41,6 +41,7 @@ from meanfield.plots.errors import (
     plot_statistical,
 )
 from meanfield.plots.identify import plot_depths
+from meanfield.plots.integrators import plot_cost, plot_path_errors, plot_scheme_bias
 from meanfield.plots.limit import (
     plot_bias,
     plot_features,
@@ -80,6 +81,7 @@ __all__ = [
     "plot_constants",
     "plot_cooling",
     "plot_coordinate_check",
+    "plot_cost",
     "plot_depths",
     "plot_feature_change",
     "plot_feature_diversity",
@@ -98,6 +100,7 @@ __all__ = [
     "plot_outputs",
     "plot_particle_number",
     "plot_particles",
+    "plot_path_errors",
     "plot_rates",
     "plot_raw_w2",
     "plot_reference_gaps",
@@ -107,6 +110,7 @@ __all__ = [
     "plot_residual",
     "plot_roofline",
     "plot_scaling",
+    "plot_scheme_bias",
     "plot_slopes",
     "plot_sparse",
     "plot_spread",
