@@ -197,6 +197,9 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     columns = min(n, 6)
     rows = -(-n // columns)
     w, c, mass = (last[name].values for name in ("w", "c", "mass"))
+    if dataset.attrs["flip_sign"] < 0 and c.shape[1] == 1:
+        # Of an odd activation: the side on which a neuron pushes up.
+        w, c = w * np.where(c < 0, -1, 1), np.abs(c)
     largest = np.nanmax(np.abs(w))
     gap, top = 1, 3
     for i in range(n):

@@ -69,7 +69,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
                     "tiles",
                     plots.plot_tiles,
                     "Input weights of each atom, pixel by pixel; above it its coefficient and the "
-                    "share of the neurons. Where colour and ink agree the neuron is pushed up.",
+                    "share of the neurons. Orange pixels push the neuron up, purple ones down.",
                 ),
             )
     blocks += [

@@ -32,34 +32,42 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
                 ["Quantity", "Share", f"{100 * dataset.attrs['level']:.0f}% interval"],
                 *([n["label"], format_value(n), format_interval(n)] for n in numbers.values()),
             ],
-            "Share of all teachers, with Wilson's interval. k-means takes the number of clusters "
-            "with the best silhouette, which cannot be one.",
+            "Share of all teachers, with Wilson's interval."
+            + (
+                ""
+                if len(widths) > 1
+                else " k-means takes the number of clusters with the best "
+                "silhouette, which cannot be one."
+            ),
         ),
     ]
     if len(widths) > 1:
-        blocks += [
+        return [
+            *blocks,
             Heading("Width"),
+            Text(
+                "The refit to labels is a good optimiser of its own and may find the teacher from "
+                "a network that has not learned it. So only teachers count whose atoms the network "
+                "itself has, which is what makes a dictionary confident."
+            ),
             Figure(
                 "width",
                 plots.plot_success,
                 "Share of teachers against the width of the trained network, with 95% intervals. "
                 "Found: the dictionary has exactly their atoms, every direction within 1°, and "
-                "says that it can be relied on, since the network has these atoms. Right: the "
-                "network's root mean square error on held-out inputs is at most 10%.",
-            ),
-        ]
-    else:
-        blocks += [
-            Heading("Method by method"),
-            Figure(
-                "methods",
-                plots.plot_methods,
-                "Share of teachers whose number of atoms is found exactly, against that number, "
-                "over all activations and dimensions, with 95% intervals.",
+                "says that it can be relied on. Right: the network's root mean square error on "
+                "held-out inputs is at most 10%.",
             ),
         ]
     return [
         *blocks,
+        Heading("Method by method"),
+        Figure(
+            "methods",
+            plots.plot_methods,
+            "Share of teachers whose number of atoms is found exactly, against that number, "
+            "over all activations and dimensions, with 95% intervals.",
+        ),
         Heading("Cell by cell"),
         Figure(
             "cells",
@@ -72,7 +80,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             plots.plot_angles,
             "Largest angle between the line of a teacher's atom and the nearest atom found, for "
             "the teachers whose number of atoms is found: median (marker), and the range from the "
-            "5th to the 95th percentile.",
+            "5th to the 95th percentile. Angles below 10⁻⁹ are drawn there.",
         ),
     ]
 
