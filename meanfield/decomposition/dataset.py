@@ -63,6 +63,8 @@ def make_dataset(
     )
     variables["statistical_fit"] = ("data_count", line)
     particle_counts = np.array(plan.particle_counts, dtype=float)
+    variables["statistical_expected"] = ("data_count", 1 / counts)
+    variables["chaos_expected"] = ("particle_count", 1 / particle_counts)
     variables["chaos_fit"] = (
         "particle_count",
         _power_law(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),

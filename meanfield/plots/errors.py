@@ -224,8 +224,11 @@ def _law(dataset: xr.Dataset, ax: Axes | None, name: str, dimension: str, budget
         label=f"measured, slope {label}",
     )
     ax.plot(counts, dataset[f"{name}_fit"].values, color=colour, linewidth=1.2, label="fit")
-    guide = 1.6 * np.max((mean * counts)[shown]) / counts
-    ax.plot(counts, guide, "--", color="0.45", linewidth=1.0, label="expected: slope $-1$")
+    expected = dataset[f"{name}_expected"].values
+    guide = 1.6 * np.max(mean / np.where(shown, expected, np.inf)) * expected
+    pool = name == "statistical" and not attrs["closed_form"]
+    label = f"expected: $1/n - 1/{attrs['n_population']}$" if pool else "expected: slope $-1$"
+    ax.plot(counts[shown], guide[shown], "--", color="0.45", linewidth=1.0, label=label)
     _mark(ax, attrs[budget])
     _counts(ax, counts)
     log_scale(ax, "y")
