@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,16 @@ from meanfield.limit.chain import lattice_size
 from meanfield.limit.gaussian import GaussianClosure
 from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field
+from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
     from meanfield.chaos.study import ChaosPlan
 
 #: A reference of M particles is silent when M is this many times the largest N.
 REFERENCE_RATIO = 100
+
+# The law of the chain holds the features of every lattice point at every datum.
+_FEATURE_VALUES = 2**24
 
 
 def reference_path(
@@ -58,21 +61,15 @@ def reference_path(
     size = n_particles or REFERENCE_RATIO * max(plan.particle_counts)
     if method == "auto":
         method = "particles" if n_particles else automatic_method(plan, size)
-    shared = {
-        "step_size": plan.step_size,
-        "n_steps": plan.times[-1],
-        "integrator": plan.integrator,
-        "init": plan.init,
-    }
     if method != "particles":
-        return mean_field(plan.problem, method, **shared)
+        return mean_field(plan.problem, method, **plan.scheme)
     return mean_field(
         plan.problem,
         method,
         n_particles=size,
         seed=plan.seed,
         dtype=plan.dtype,
-        **shared,
+        **plan.scheme,
         **options,
     )
 
@@ -80,25 +77,23 @@ def reference_path(
 def automatic_method(plan: ChaosPlan, n_particles: int) -> str:
     """Return the first method that applies and costs no more than `n_particles` particles."""
     try:
-        mean_field(
-            plan.problem,
-            "gaussian",
-            step_size=plan.step_size,
-            n_steps=0,
-            integrator=plan.integrator,
-            init=plan.init,
-        )
+        mean_field(plan.problem, "gaussian", **plan.shortened().scheme)
         return "gaussian"
     except ValueError:
         pass
     try:
+        # The lattice is as fine as the smallest noise of all steps demands.
+        coldest = plan.problem
+        if plan.temperatures is not None:
+            coldest = coldest.replace(temperature=float(plan.temperatures.min()))
         size = lattice_size(
-            plan.problem,
-            step_size=plan.step_size,
+            coldest,
+            step_size=float(np.min(plan.step_size)),
             init=plan.init,
             integrator=plan.integrator,
         )
-        return "chain" if size <= n_particles else "particles"
+        cheap = size <= n_particles and size * plan.problem.n_data <= _FEATURE_VALUES
+        return "chain" if cheap else "particles"
     except ValueError:
         return "particles"
 
@@ -110,19 +105,23 @@ def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
             "reference must be a method's name or a MeanFieldPath, as mean_field returns it, got "
             f"{type(path).__name__}."
         )
-    problem = plan.problem
+    problem, last = plan.problem, plan.times[-1]
+    taus = problem.temperature if plan.temperatures is None else plan.temperatures[:last]
     mismatch = None
     if path.problem.fingerprint != problem.fingerprint:
         mismatch = "another problem"
-    elif not math.isclose(path.step_size, plan.step_size, rel_tol=1e-12):
-        mismatch = f"step_size={path.step_size:g} instead of {plan.step_size:g}"
-    elif path.n_steps < plan.times[-1]:
-        mismatch = f"only {path.n_steps} steps of the {plan.times[-1]} that are needed"
+    elif path.n_steps < last:
+        mismatch = f"only {path.n_steps} steps of the {last} that are needed"
+    elif not np.allclose(path.times[: last + 1], elapsed(plan.step_size, range(last + 1)), 1e-12):
+        sizes = (np.diff(path.times[:2])[0], float(np.ravel(plan.step_size)[0]))
+        mismatch = "step_size={:g} instead of {:g}".format(*sizes)
+        if sizes[0] == sizes[1]:
+            mismatch = "another schedule of the step size"
     elif path.settings["integrator"] != plan.integrator:
         mismatch = f"integrator={path.settings['integrator']!r} instead of {plan.integrator!r}"
     elif path.settings["init"] != plan.init:
         mismatch = f"init={path.settings['init']} instead of {plan.init}"
-    elif not np.all(path.settings["temperatures"] == problem.temperature):
+    elif not np.all(path.settings["temperatures"][:last] == taus):
         mismatch = "another temperature"
     if mismatch:
         raise ValueError(

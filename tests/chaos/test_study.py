@@ -5,7 +5,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.chaos import study
-from meanfield.chaos.reference import reference_path
+from meanfield.chaos.reference import automatic_method, reference_path
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,13 @@ def one():
 def test_automatic_reference_is_exact_where_that_is_cheap(one, changes, method):
     plan = study.plan_chaos(one.replace(**changes), [4, 8, 64], 4, step_size=0.1, n_steps=4)
     assert reference_path(plan).method == method
+
+
+def test_automatic_reference_stays_within_memory():
+    X = np.linspace(-1, 1, 3000)[:, None]
+    problem = mf.Problem(X, X[:, 0], bias=False, train=("a", "w"), temperature=0.5)
+    plan = study.plan_chaos(problem, [4, 8, 1024], 4, step_size=0.1, n_steps=1)
+    assert automatic_method(plan, 10**6) == "particles"
 
 
 def test_law_of_the_gaussian_closure_is_that_of_the_chain(one):
