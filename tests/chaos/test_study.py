@@ -170,7 +170,7 @@ def test_automatic_reference_is_exact_where_that_is_cheap(one, changes, method):
 
 
 def test_automatic_reference_stays_within_memory():
-    X = np.linspace(-1, 1, 3000)[:, None]
+    X = np.linspace(-1, 1, 6000)[:, None]
     problem = mf.Problem(X, X[:, 0], bias=False, train=("a", "w"), temperature=0.5)
     plan = study.plan_chaos(problem, [4, 8, 1024], 4, step_size=0.1, n_steps=1)
     assert automatic_method(plan, 10**6) == "particles"
@@ -233,3 +233,45 @@ def test_intervals_are_honest_on_the_oracle(linear):
             held[metric] += rates.fits[metric].agrees
     print(held)
     assert all(180 <= count <= 196 for count in held.values()), held
+
+
+def test_schedules_keep_the_rate_exact(linear):
+    """Cooling with shrinking steps: N E D_N stays on the closure, at times that are sums."""
+    settings = {
+        "step_size": mf.schedule.Geometric(0.6, 0.2),
+        "temperature": mf.schedule.Logarithmic(0.3),
+        "n_steps": 20,
+        "integrator": "leimkuhler-matthews",
+    }
+    rates = mf.chaos_rates(linear, [8, 16, 32], 64, times=[5, 20], cloud_replicas=0, **settings)
+    sizes = mf.schedule.Geometric(0.6, 0.2).values(20)
+    np.testing.assert_allclose(rates.dataset["time"], [sizes[:5].sum(), sizes.sum()])
+    exact = mf.mean_field(linear, "gaussian", **settings).details.coupling_constant[[5, 20]]
+    np.testing.assert_array_equal(rates.dataset["coupling_exact"], exact)
+    measured = 32 * rates.dataset["coupling"].sel(particles=32)
+    error = measured.std("replica", ddof=1) / np.sqrt(64)
+    assert (abs(measured.mean("replica") - exact) < 4 * error).all()
+    other = mf.mean_field(linear, "gaussian", **{**settings, "temperature": 0.3})
+    with pytest.raises(ValueError, match="another temperature"):
+        mf.chaos_rates(linear, [8, 16, 32], 4, times=[5, 20], reference=other, **settings)
+    other = mf.mean_field(
+        linear, "gaussian", **{**settings, "step_size": mf.schedule.Geometric(0.6, 0.3)}
+    )
+    with pytest.raises(ValueError, match="another schedule of the step size"):
+        mf.chaos_rates(linear, [8, 16, 32], 4, times=[5, 20], reference=other, **settings)
+
+
+def test_kinetic_particles_have_kinetic_copies(tanh):
+    settings = {"step_size": 0.2, "n_steps": 10, "integrator": "kinetic(2)", "cloud_replicas": 0}
+    path = mf.mean_field(tanh, n_particles=2000, step_size=0.2, n_steps=10, integrator="kinetic(2)")
+    rates = mf.chaos_rates(tanh, [16, 32, 64], 8, times=[10], reference=path, **settings)
+    assert -1.5 < rates.slope["coupling"] < -0.5
+    with pytest.raises(ValueError, match=r"integrator='kinetic\(2\)' instead of 'kinetic'"):
+        mf.chaos_rates(
+            tanh,
+            [16, 32, 64],
+            8,
+            times=[10],
+            reference=path,
+            **{**settings, "integrator": "kinetic"},
+        )
