@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.plots import deep as plots
 from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Table, Text
-from meanfield.studies.words import format_interval, format_value
+from meanfield.studies.words import format_interval, format_number, format_value
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,8 +50,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "vanish as it gets wider, and keeps them rich when the least eigenvalue of their Gram "
             "matrix, per unit, does not. The rule: fit the exponent of the width from width "
             f"{dataset.attrs['from_width']} on, in every layer; the least exponent decides. Its "
-            f"95% interval (resampled seeds) above {RULE} means yes, below {RULE} no; otherwise "
-            "the data do not decide."
+            f"95% interval (resampled seeds) above {format_number(RULE)} means yes, below it no; "
+            "otherwise the data do not decide."
         ),
         _verdicts(numbers, activations, schemes),
         _exponent_table(numbers, activations, schemes),
