@@ -132,8 +132,9 @@ class StagedMatrix:
         )
 
     def _end_stage(self) -> None:
-        _, learned, _ = self._stage.learned()
-        self.whole.add_learned(_stacked(self._errors), learned @ _stacked(self._features))
+        if self._errors and self._features:
+            _, learned, _ = self._stage.learned()
+            self.whole.add_learned(_stacked(self._errors), learned @ _stacked(self._features))
         self._stage, self._features, self._errors = None, [], []
 
     @property
