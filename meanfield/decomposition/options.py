@@ -135,8 +135,7 @@ def _train(plan: ErrorPlan, replica: int, n: int, N: int, t: int) -> Particles:
 
 def _compressed(plan: ErrorPlan, network: Particles) -> list[float]:
     """Return the squared errors of a network compressed to S and to 2 S atoms."""
-    inputs = plan.fitting_inputs
-    problem = plan.with_data(inputs, plan.population[1][: len(inputs)])
+    problem = plan.fitting_problem
     whole = columns(predict(problem, network, plan.X_test)[0], len(plan.X_test))
     sizes = [] if plan.n_atoms is None else [plan.n_atoms, 2 * plan.n_atoms]
     fitted = [size for size in sizes if size < network.n_particles]

@@ -20,8 +20,9 @@ from meanfield.problem.draws import InputLaw, draw_inputs, generator
 
 Array = np.ndarray
 
-#: Streams of the seed: held-out inputs, the population's inputs, training sets from FIRST_SET on.
-HELD_OUT, POPULATION, FIRST_SET = 50, 51, 1000
+#: Streams of the seed: held-out inputs, the population's inputs, random atoms, inputs of the
+#: compression, and training sets from FIRST_SET on.
+HELD_OUT, POPULATION, ATOMS, FITTING, FIRST_SET = 50, 51, 52, 53, 1000
 
 #: Inputs on which the sparse dictionary is fit to the network.
 FITTING_INPUTS = 512
@@ -113,10 +114,21 @@ class ErrorPlan:
         X = sobol_inputs(self.inputs, self.n_population, self.problem.n_features, self.seed)
         return X, columns(self.target(X), len(X))
 
-    @property
-    def fitting_inputs(self) -> Array:
-        """Inputs without labels on which a network is compressed."""
-        return self.population[0][:FITTING_INPUTS]
+    @cached_property
+    def fitting_problem(self) -> Problem:
+        """Inputs on which a network is compressed; a network can be evaluated anywhere.
+
+        Those of the population. Data alone may leave directions of the input space open, so half
+        of the inputs are then Gaussian with the mean and covariance of the data.
+        """
+        X = self.population[0][:FITTING_INPUTS]
+        if not self.closed_form:
+            rng = generator(self.seed, FITTING)
+            draws = rng.standard_normal((len(X), len(self.problem.X)))
+            centred = self.problem.X - self.problem.X.mean(axis=0)
+            around = draws @ centred / math.sqrt(len(centred))
+            X = np.vstack([X, self.problem.X.mean(axis=0) + around])
+        return self.with_data(X, np.zeros((len(X), self.problem.n_outputs)))
 
     def training_set(self, replica: int, n_data: int) -> Problem:
         """Return the problem of one replica's training set of `n_data` points.

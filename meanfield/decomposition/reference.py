@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.decomposition.plan import Array, ErrorPlan
+from meanfield.decomposition.plan import ATOMS, Array, ErrorPlan
 from meanfield.dictionary import ThresholdNumber, coefficient_threshold_number
 from meanfield.dictionary.hermite import evaluate_basis
 from meanfield.problem.draws import generator
 from meanfield.problem.targets import Teacher
 
 RANDOM_ATOMS = 500
-_ATOM_STREAM = 52
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ def held_out_estimate(plan: ErrorPlan) -> Kept:
     in the labels, and whatever no smooth function of the inputs explains.
     """
     problem = plan.problem
-    rng = generator(plan.seed, _ATOM_STREAM)
+    rng = generator(plan.seed, ATOMS)
     w = rng.standard_normal((problem.n_features, RANDOM_ATOMS))
     b = rng.standard_normal(RANDOM_ATOMS)
 

@@ -208,9 +208,8 @@ def few_atoms(
         ``predictions`` (counts, m, k), and ``residuals`` (counts,) relative to the network, on the
         inputs of the fit.
     """
-    problem = plan.with_data(plan.fitting_inputs, plan.population[1][: len(plan.fitting_inputs)])
-    particles = _particles(problem, network["particles"])
-    return compress(problem, particles, plan.atom_counts, plan.X_test, progress)
+    particles = _particles(plan.problem, network["particles"])
+    return compress(plan.fitting_problem, particles, plan.atom_counts, plan.X_test, progress)
 
 
 def _average(
