@@ -14,7 +14,7 @@ from meanfield.studies import get_study, limit
 from meanfield.studies.config import parse
 from meanfield.studies.deep_data import load_inputs, scale_inputs, simulate_limit
 from meanfield.studies.intervals import mean_interval
-from meanfield.studies.limit_story import STILL, confirmed, story
+from meanfield.studies.limit_story import STILL, story, verdict
 from meanfield.studies.outputs import _finite_or_null
 from meanfield.studies.runner import run_study
 
@@ -149,10 +149,11 @@ def test_edge_of_stability_is_a_caution_of_the_report(tmp_path, plain_figures, r
 
 def test_exponents_are_confirmed_by_their_interval():
     number = {"value": -1.0, "interval": (-1.2, -0.8), "expected": -1.0}
-    assert confirmed(number)
-    assert not confirmed(number | {"interval": (-1.3, -0.8)})
-    assert not confirmed(number | {"interval": (-1.2, -0.7)})
-    assert not confirmed(number | {"interval": None})
+    assert verdict(number) == "yes"
+    assert verdict(number | {"interval": (-1.3, -0.8)}) == "too wide"
+    assert verdict(number | {"interval": (-0.9, -0.8)}) == "yes"
+    assert verdict(number | {"interval": (-0.9, -0.7)}) == "no"
+    assert verdict(number | {"interval": None}) == "not measurable"
 
 
 def test_every_figure_can_be_drawn():
