@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def measure(rounds: int) -> dict:
         if unit.needs
     ]
     seconds: dict[int, list[float]] = {workers: [] for workers in WORKERS}
+    others = os.getloadavg()[0]
     for _ in range(rounds):
         for workers in WORKERS:
             with get_executor("dask", workers=workers) as executor:
@@ -47,7 +49,7 @@ def measure(rounds: int) -> dict:
                 begin = time.perf_counter()
                 list(executor.run(calls, silent))
                 seconds[workers].append(time.perf_counter() - begin)
-    return {"units": len(calls), "seconds": seconds}
+    return {"units": len(calls), "load before": others, "seconds": seconds}
 
 
 def table(found: dict) -> str:
@@ -56,7 +58,9 @@ def table(found: dict) -> str:
     rounds = len(seconds[1])
     lines = [
         f"Time of the {found['units']} units of a chaos study over Dask workers of one thread each "
-        f"on a machine of two cores: median of {rounds} rounds, and the range of the speed-up.",
+        f"on a machine of two cores: median of {rounds} rounds, and the range of the speed-up. "
+        f"Other work on the machine at the start: a load of {found['load before']:.1f} processes; "
+        "above 0, two workers also get a larger share of the cores than one.",
         "",
         "`python -m scripts.scaling --out results/cluster`",
         "",
