@@ -102,8 +102,11 @@ def with_torch(X: np.ndarray, y: np.ndarray, width: int, n_steps: int) -> tuple:
     return elapsed(start), np.array(predictions), torch.__version__
 
 
-def measure(width: int, n_steps: int, dtype: str, torch_too: bool) -> dict:
-    """Run one width, ours first, and return what it took."""
+def measure(width: int, n_steps: int, dtype: str, torch_steps: int) -> dict:
+    """Run one width, ours first, and return what it took.
+
+    PyTorch's steps all cost the same: its time is scaled from `torch_steps` to `n_steps`.
+    """
     X, y = inputs_and_targets()
     (seconds, cpu), predictions, ranks = ours(X, y, width, n_steps, dtype)
     result = {
@@ -117,9 +120,12 @@ def measure(width: int, n_steps: int, dtype: str, torch_too: bool) -> dict:
         "ranks": ranks,
         "meanfield_peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
     }
-    if torch_too:
-        (seconds, cpu), expected, version = with_torch(X, y, width, n_steps)
+    if torch_steps:
+        (seconds, cpu), expected, version = with_torch(X, y, width, torch_steps)
+        seconds, cpu = seconds * n_steps / torch_steps, cpu * n_steps / torch_steps
+        predictions = predictions[: torch_steps + 1]
         result |= {
+            "torch_steps": torch_steps,
             "torch": version,
             "torch_seconds": seconds,
             "torch_cpu_seconds": cpu,
@@ -163,18 +169,24 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[1024, 4096, 16384])
     parser.add_argument("--torch-up-to", type=int, default=4096)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument(
+        "--torch-steps", type=int, help="steps that PyTorch is timed on, scaled to all; all"
+    )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.torch_steps is None:
+        arguments.torch_steps = arguments.steps
     if arguments.one:
-        torch_too = arguments.one <= arguments.torch_up_to
-        print(json.dumps(measure(arguments.one, arguments.steps, arguments.dtype, torch_too)))
+        torch_steps = arguments.torch_steps if arguments.one <= arguments.torch_up_to else 0
+        print(json.dumps(measure(arguments.one, arguments.steps, arguments.dtype, torch_steps)))
         return
     results = []
     for width in arguments.widths:
         command = [sys.executable, __file__, "--one", str(width), "--steps", str(arguments.steps)]
         command += ["--dtype", arguments.dtype, "--torch-up-to", str(arguments.torch_up_to)]
+        command += ["--torch-steps", str(arguments.torch_steps)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         results.append(json.loads(done.stdout))
         print(table(results[-1:]).splitlines()[-1], flush=True)
@@ -182,11 +194,14 @@ def main() -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(results, indent=1) + "\n"
         (arguments.out / "timing.json").write_text(text, encoding="utf-8")
-        title = "# Training three hidden layers, 10 inputs, 1000 steps\n\nMade by "
-        command = (
-            "`OMP_NUM_THREADS=1 python scripts/benchmarks/deep.py --out results/wide-networks`"
+        threads = os.environ.get("OMP_NUM_THREADS")
+        command = " ".join([f"OMP_NUM_THREADS={threads}"] * bool(threads) + ["python", *sys.argv])
+        page = (
+            f"# Training three hidden layers on 10 inputs, {arguments.steps} steps\n\n"
+            f"Made by `{command}`. PyTorch was timed on {arguments.torch_steps} steps; the "
+            "difference is the largest between the predictions over these steps, relative to the "
+            f"largest prediction.\n\n{table(results)}\n"
         )
-        page = f"{title}{command}.\n\n{table(results)}\n"
         (arguments.out / "timing.md").write_text(page, encoding="utf-8")
 
 
