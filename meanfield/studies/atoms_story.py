@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell how many atoms the network has, which, and whether one is missing."""
     numbers = summary["numbers"]
+    picture, mass = _pictures(dataset)
     blocks: list[Block] = [
         Finding(_finding(numbers, dataset)),
+        *picture,
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_course(dataset)),
         Table(
@@ -48,30 +50,8 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "relative), for every network at the end; circles mark the size that is chosen. "
             "Values below 10⁻⁸ are drawn there.",
         ),
+        *mass,
     ]
-    if dataset.attrs["modal"]:
-        blocks += [
-            Heading("Which"),
-            _table(dataset),
-            Figure("atoms", plots.plot_atoms, _atoms_caption(dataset)),
-            Figure(
-                "mass",
-                plots.plot_mass,
-                "Share of the neurons that belong to each atom: one mark per network, the bar is "
-                "their mean. What is missing to 100% are neurons that contribute next to nothing "
-                "or belong to no atom.",
-            ),
-        ]
-        if dataset.attrs["image"][0]:
-            blocks.insert(
-                -1,
-                Figure(
-                    "tiles",
-                    plots.plot_tiles,
-                    "Input weights of each atom, pixel by pixel; above it its coefficient and the "
-                    "share of the neurons. Orange pixels push the neuron up, purple ones down.",
-                ),
-            )
     blocks += [
         Heading("Is one missing?"),
         *(Text(sentence) for sentence in _certificates(dataset)),
@@ -88,6 +68,33 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             )
         )
     return blocks
+
+
+def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
+    """Return the picture of the atoms, which comes first, and what belongs to each of them."""
+    if not dataset.attrs["modal"]:
+        return [], []
+    plane = Figure("atoms", plots.plot_atoms, _atoms_caption(dataset))
+    rest: list[Block] = [
+        Heading("Which"),
+        _table(dataset),
+        Figure(
+            "mass",
+            plots.plot_mass,
+            "Share of the neurons that belong to each atom: one mark per network, the bar is "
+            "their mean. What is missing to 100% are neurons that contribute next to nothing "
+            "or belong to no atom.",
+        ),
+    ]
+    if not dataset.attrs["image"][0]:
+        return [plane], rest
+    tiles = Figure(
+        "tiles",
+        plots.plot_tiles,
+        "Input weights of each atom, pixel by pixel; above it its coefficient and the share of "
+        "the neurons. Orange pixels push the neuron up, purple ones down.",
+    )
+    return [tiles], [*rest, plane]
 
 
 def _finding(numbers: Mapping[str, Any], dataset: xr.Dataset) -> str:
