@@ -1,4 +1,4 @@
-"""python -m scripts.reliability --out DIR [--kills 100] [--flips 200] [--limits 20] [--rivals 20].
+"""python -m scripts.reliability --out DIR [--only TRIAL ...] [--kills 100] [--flips 200] ...
 
 What a study survives: SIGKILL at random moments, flipped bits at random places, a disk that fills
 up, and a second run into the same folder. Every trial is a run of the command line in a process of
@@ -47,6 +47,7 @@ n_replicas = 24
 [chaos.reference]
 n_particles = 3200
 """
+TRIALS = ("kill", "flip", "limit", "disk", "rival")
 # What must come out the same to the last byte. The others hold the time that a run took.
 RESULTS = ("result.nc", "summary.json", "config.toml", "rates.png")
 
@@ -93,8 +94,13 @@ def content(folder: Path) -> dict[str, str]:
     return {name: storage.file_digest(folder / name) for name in RESULTS}
 
 
-def kill_and_resume(root: Path, reference: Path, kills: int, seed: int) -> dict:
-    """Kill runs at random moments, each study about three times, and resume them to the end."""
+def kill_and_resume(
+    root: Path, reference: Path, kills: int, seed: int, save: Callable[[dict], None]
+) -> None:
+    """Kill runs at random moments, each study about six times, and resume them to the end.
+
+    What was found is saved after every study.
+    """
     rng = np.random.default_rng(seed)
     n_units = len(_units(reference))
     computing, writing = _durations(root / "timed", n_units)
@@ -102,7 +108,7 @@ def kill_and_resume(root: Path, reference: Path, kills: int, seed: int) -> dict:
     finished = same = 0
     while sum(phases.values()) < kills:
         folder = root / f"killed-{finished}"
-        for _ in range(3):
+        for _ in range(6):
             # Drawing the figures takes longest: let three kills in four come before it.
             last = computing + (rng.random() < 0.25) * writing
             process = start(folder)
@@ -115,7 +121,7 @@ def kill_and_resume(root: Path, reference: Path, kills: int, seed: int) -> dict:
         same += content(folder) == content(reference)
         storage.verify(folder)
         shutil.rmtree(folder)
-    return {"kills": dict(sorted(phases.items())), "finished": finished, "same bits": same}
+        save({"kills": dict(sorted(phases.items())), "finished": finished, "same bits": same})
 
 
 def _units(folder: Path) -> list[Path]:
@@ -147,10 +153,8 @@ def flip_bits(root: Path, reference: Path, flips: int, seed: int) -> dict:
     rng = np.random.default_rng(seed)
     folder = root / "flipped"
     complete(folder)
-    unit = next(folder.glob("work/replicas*.mfs"))
-    state = folder / "work" / f"{unit.stem}.running"
     interrupted = root / "interrupted"
-    _interrupt(interrupted, state.name)
+    _interrupt(interrupted)
     results = [*sorted(storage.read_manifest(folder)[0]), storage.MANIFEST]
     kept = [f"work/{path.name}" for path in sorted(folder.glob("work/*.mfs"))]
     kept.append("work/stamp.json")
@@ -180,7 +184,7 @@ def flip_bits(root: Path, reference: Path, flips: int, seed: int) -> dict:
     }
 
 
-def _interrupt(folder: Path, state: str) -> None:
+def _interrupt(folder: Path) -> None:
     """Leave a study in the middle of a unit, with the state of its flow on the disk."""
     process = start(folder)
     while not any(folder.glob("work/*.running")):
@@ -307,56 +311,71 @@ def rival_runs(root: Path, reference: Path, rivals: int) -> dict:
 def table(results: dict) -> str:
     """Return what was found as Markdown."""
     rows: list[tuple] = [("trial", "times", "outcome")]
-    kills, flips, rivals = results["kill"], results["flip"], results["rival"]
-    rows += [(f"SIGKILL {phase}", count, "resumed") for phase, count in kills["kills"].items()]
-    same = f"{kills['same bits']} with the bits of an undisturbed run"
-    rows.append(("… studies that then finished", kills["finished"], same))
-    for kind, count in flips["flips"].items():
-        rows.append((f"bit flipped: {kind}", count, f"{flips['noticed'].get(kind, 0)} noticed"))
+    if "kill" in results:
+        kills = results["kill"]
+        rows += [(f"SIGKILL {phase}", n, "resumed") for phase, n in kills["kills"].items()]
+        same = f"{kills['same bits']} with the bits of an undisturbed run"
+        total = f"… {sum(kills['kills'].values())} kills; studies that then finished"
+        rows.append((total, kills["finished"], same))
+    if "flip" in results:
+        flips = results["flip"]
+        for kind, count in flips["flips"].items():
+            rows.append((f"bit flipped: {kind}", count, f"{flips['noticed'].get(kind, 0)} noticed"))
     for name, label in (("limit", "file-size limit"), ("disk", "full disk (tmpfs)")):
-        if results[name] is None:
-            rows.append((label, 0, "no tmpfs could be mounted"))
-            continue
-        said, kept = (results[name][key] for key in ("said in one sentence", "previous state kept"))
-        outcome = f"{said} refused in one sentence, {kept} with every earlier file unchanged"
-        rows.append((label, results[name]["trials"], outcome))
-    refused = f"{rivals['refused']} refused"
-    rows.append(("second run into a folder in use", rivals["rival runs"], refused))
+        if name in results:
+            said, kept = (results[name][k] for k in ("said in one sentence", "previous state kept"))
+            outcome = f"{said} refused in one sentence, {kept} with every earlier file unchanged"
+            rows.append((label, results[name]["trials"], outcome))
+    if "rival" in results:
+        rivals = results["rival"]
+        refused = f"{rivals['refused']} refused"
+        rows.append(("second run into a folder in use", rivals["rival runs"], refused))
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "| --- | --- | --- |")
-    later = [
-        r["same bits afterwards"] for r in results.values() if r and "same bits afterwards" in r
-    ]
+    later = [r["same bits afterwards"] for r in results.values() if "same bits afterwards" in r]
     lines += ["", f"Resumed after all this, the same bits: {'yes' if all(later) else 'NO'}."]
     return "\n".join(lines) + "\n"
+
+
+def write(out: Path, name: str, found: dict | None) -> None:
+    """Save the outcome of one trial, and the table of all that are there."""
+    if found is None:
+        return
+    (out / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    paths = (out / f"{trial}.json" for trial in TRIALS)
+    results = {path.stem: json.loads(path.read_text()) for path in paths if path.exists()}
+    head = "What a study survives.\n\n`python -m scripts.reliability --out results/reliability`\n\n"
+    (out / "README.md").write_text(head + table(results))
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m scripts.reliability")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=TRIALS, default=TRIALS)
     for name, default in (("kills", 100), ("flips", 200), ("limits", 20), ("rivals", 20)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         (root / "study.toml").write_text(STUDY)
         complete(root / "warm")  # compiles
         reference = root / "reference"
         complete(reference)
-        results = {
-            "kill": kill_and_resume(root, reference, options.kills, options.seed),
-            "flip": flip_bits(root, reference, options.flips, options.seed),
-            "limit": limit_files(root, reference, options.limits),
-            "disk": fill_disk(root, reference, options.limits),
-            "rival": rival_runs(root, reference, options.rivals),
-        }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "trials.json").write_text(json.dumps(results, indent=1) + "\n")
-    head = "What a study survives.\n\n`python -m scripts.reliability --out results/reliability`\n\n"
-    (options.out / "README.md").write_text(head + table(results))
-    print(table(results))
+        save = partial(write, options.out)
+        if "rival" in options.only:
+            save("rival", rival_runs(root, reference, options.rivals))
+        if "disk" in options.only:
+            save("disk", fill_disk(root, reference, options.limits))
+        if "limit" in options.only:
+            save("limit", limit_files(root, reference, options.limits))
+        if "flip" in options.only:
+            save("flip", flip_bits(root, reference, options.flips, options.seed))
+        if "kill" in options.only:
+            kill_and_resume(root, reference, options.kills, options.seed, partial(save, "kill"))
+    print((options.out / "README.md").read_text())
 
 
 if __name__ == "__main__":

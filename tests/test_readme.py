@@ -35,7 +35,7 @@ def test_links_lead_somewhere():
 
 def test_python_runs(monkeypatch):
     mpl.use("Agg")
-    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    program = README.split("## In Python\n\n```python\n")[1].split("```")[0]
     # The same calls on a smaller scale.
     smaller = {
         "1024": "64",
