@@ -206,7 +206,7 @@ def assemble_budget(
         "bounds": kept.bounds,
         "moves": tuple(float(move) for move in population["moves"]),
         "settled": settled,
-        "notes": tuple(_notes(plan, components, settled, kept)),
+        "notes": tuple(_notes(plan, components, settled, kept, decay)),
     }
     from meanfield.decomposition.dataset import make_dataset
 
@@ -292,9 +292,18 @@ def _meanings(plan: ErrorPlan, kept: Kept) -> dict[str, str]:
 
 
 def _notes(
-    plan: ErrorPlan, components: Mapping[str, Component], settled: bool, kept: Kept
+    plan: ErrorPlan,
+    components: Mapping[str, Component],
+    settled: bool,
+    kept: Kept,
+    decay: Decay,
 ) -> list[str]:
     notes = []
+    if decay.bends:
+        notes.append(
+            "The optimisation component does not decay at one rate over the fitted times; the "
+            "rate given is an average."
+        )
     if not settled:
         notes.append(
             "The population network was still moving when the stopping rule gave up; raise "

@@ -50,6 +50,8 @@ class Decay:
         95 % interval of the difference of the two rates, replica by replica.
     span : tuple of float
         First and last time of the fit.
+    change_ci : tuple of float
+        95 % interval of the rate over the second half of the span less that over the first.
     """
 
     rate: float
@@ -58,6 +60,12 @@ class Decay:
     other_ci: Interval
     difference_ci: Interval
     span: tuple[float, float]
+    change_ci: Interval = UNKNOWN
+
+    @property
+    def bends(self) -> bool:
+        """Whether the rate changes over the span, so that it is only an average."""
+        return self.change_ci[0] > 0 or self.change_ci[1] < 0
 
     @property
     def agrees(self) -> bool | None:
@@ -93,8 +101,14 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     (rate, interval), (other_rate, other_interval), (_, difference) = (
         mean_over_replicas(rates, repeats) for rates in (own, reference, own - reference)
     )
+    middle = (start + end) // 2
+    before, after = (
+        -0.5 * slope_weights(times[part]) @ logs[0][part]
+        for part in (slice(start, middle), slice(middle, end))
+    )
+    _, change = mean_over_replicas(after - before, repeats)
     span = (float(t[0]), float(t[-1]))
-    return Decay(rate, interval, other_rate, other_interval, difference, span)
+    return Decay(rate, interval, other_rate, other_interval, difference, span, change)
 
 
 def mean_over_replicas(values: Array, repeats: Array) -> tuple[float, Interval]:

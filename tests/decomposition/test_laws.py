@@ -56,6 +56,15 @@ def test_decay_is_that_of_the_slowest_mode():
     assert not faster.agrees
 
 
+def test_a_decay_that_slows_down_is_told():
+    times = np.linspace(0.5, 60, 120)
+    level = np.random.default_rng(0).uniform(1, 2, size=12)
+    straight = np.exp(-2 * 0.15 * times[:, None]) * level
+    bent = (np.exp(-2 * 0.4 * times[:, None]) + 0.004 * np.exp(-0.1 * times[:, None])) * level
+    assert not fit_decay(times, straight, straight).bends
+    assert fit_decay(times, bent, bent).bends
+
+
 def test_no_rate_without_decay():
     times = np.linspace(1, 10, 10)
     flat = np.random.default_rng(0).uniform(0.9, 1.1, size=(10, 6))
