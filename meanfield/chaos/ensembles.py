@@ -50,11 +50,8 @@ def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> d
     check_reference(plan, path)
     last = plan.times[-1]
     settings = {
-        "step_size": plan.step_size,
-        "n_steps": last,
+        **plan.scheme,
         "seed": plan.seed,
-        "integrator": plan.integrator,
-        "init": plan.init,
         "save_at": [last],
         "dtype": plan.dtype,
         "n_replicas": len(replicas),

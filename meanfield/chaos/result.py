@@ -19,6 +19,7 @@ from meanfield.chaos.rates import (
     squared_mean,
 )
 from meanfield.limit.gaussian import GaussianClosure
+from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -225,17 +226,27 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
         coords={
             "particles": list(plan.particle_counts),
             "step": ("time", list(plan.times)),
-            "time": np.array(plan.times) * plan.step_size,
+            "time": elapsed(plan.step_size, plan.times),
             "metric": rate_metrics,
         },
         attrs={
-            "step_size": plan.step_size,
+            "step_size": (
+                plan.step_size
+                if np.ndim(plan.step_size) == 0
+                else f"{np.min(plan.step_size):g} to {np.max(plan.step_size):g}"
+            ),
             "seed": str(plan.seed),
             "integrator": plan.integrator,
             "dtype": plan.dtype,
             "reference": path.method,
             "reference_particles": path.n_particles or 0,
             "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
-            "temperature": plan.problem.temperature,
+            "temperature": _hottest(plan),
         },
     )
+
+
+def _hottest(plan: ChaosPlan) -> float:
+    """Return the highest temperature of any step."""
+    taus = plan.scheme["temperature"]
+    return plan.problem.temperature if taus is None else float(taus.max())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
@@ -17,8 +17,9 @@ from meanfield.chaos.result import ChaosRates, assemble
 from meanfield.chaos.transport import matched_wasserstein2, wasserstein2
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
-from meanfield.flow.simulate import simulate
+from meanfield.flow.simulate import simulate, step_sizes, temperatures
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.schedule import Schedule
 
 if TYPE_CHECKING:
     from meanfield.flow.particles import Particles
@@ -42,7 +43,7 @@ class ChaosPlan:
     problem: Problem
     particle_counts: tuple[int, ...]
     n_replicas: int
-    step_size: float
+    step_size: float | Array
     times: tuple[int, ...]
     seed: int
     integrator: str
@@ -50,6 +51,19 @@ class ChaosPlan:
     dtype: str
     cloud_size: int
     cloud_replicas: int
+    temperatures: Array | None = None  # of every step, where they are not the problem's
+
+    @property
+    def scheme(self) -> dict[str, Any]:
+        """Return what determines the steps, up to the last time, as `simulate` takes it."""
+        last = self.times[-1]
+        return {
+            "step_size": self.step_size if np.ndim(self.step_size) == 0 else self.step_size[:last],
+            "temperature": None if self.temperatures is None else self.temperatures[:last],
+            "n_steps": last,
+            "integrator": self.integrator,
+            "init": self.init,
+        }
 
     def shortened(self) -> ChaosPlan:
         """Return the same study over one step: what it refuses, the whole refuses."""
@@ -71,13 +85,14 @@ def plan_chaos(
     particle_counts: Sequence[int],
     n_replicas: int,
     *,
-    step_size: float,
+    step_size: float | ArrayLike | Schedule,
     n_steps: int,
     times: Sequence[int] | None = None,
     seed: int = 0,
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
     dtype: str = "float64",
+    temperature: ArrayLike | Schedule | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
 ) -> ChaosPlan:
@@ -103,11 +118,12 @@ def plan_chaos(
     n_replicas = checks.count("n_replicas", n_replicas)
     if n_replicas < 4:
         raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
+    shown, _ = step_sizes(step_size, n_steps)
     return ChaosPlan(
         problem=problem,
         particle_counts=tuple(counts),
         n_replicas=n_replicas,
-        step_size=checks.positive("step_size", step_size),
+        step_size=shown,
         times=tuple(steps),
         seed=checks.seed(seed),
         integrator=get_integrator(integrator).name,
@@ -115,6 +131,7 @@ def plan_chaos(
         dtype=checks.precision(dtype),
         cloud_size=cloud_size,
         cloud_replicas=min(checks.count("cloud_replicas", cloud_replicas, 0), n_replicas),
+        temperatures=(None if temperature is None else temperatures(problem, temperature, n_steps)),
     )
 
 
@@ -182,11 +199,8 @@ def measure_against(
 def _batch(plan: ChaosPlan, replicas: range) -> dict[str, object]:
     """Return the arguments of `simulate` for some replicas."""
     return {
-        "step_size": plan.step_size,
-        "n_steps": plan.times[-1],
+        **plan.scheme,
         "seed": plan.seed,
-        "integrator": plan.integrator,
-        "init": plan.init,
         "save_at": plan.times,
         "dtype": plan.dtype,
         "n_replicas": len(replicas),
@@ -268,7 +282,7 @@ def chaos_rates(
     particle_counts: Sequence[int] = (32, 64, 128, 256, 512, 1024),
     n_replicas: int = 64,
     *,
-    step_size: float = 0.1,
+    step_size: float | ArrayLike | Schedule = 0.1,
     n_steps: int = 1000,
     times: Sequence[int] | None = None,
     seed: int = 0,
@@ -276,6 +290,7 @@ def chaos_rates(
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
     dtype: str = "float64",
+    temperature: ArrayLike | Schedule | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
     progress: Callable[[int, int], None] | None = None,
@@ -302,8 +317,8 @@ def chaos_rates(
         Sizes N of the systems, at least three.
     n_replicas : int, default: 64
         Independent repetitions R; intervals are over them.
-    step_size : float, default: 0.1
-        Step size η.
+    step_size : float, array_like of shape (n_steps,) or Schedule, default: 0.1
+        Step size η, or that of every step.
     n_steps : int, default: 1000
         Horizon; take five relaxation times or more for a uniform-in-time statement.
     times : sequence of int, optional
@@ -323,6 +338,8 @@ def chaos_rates(
         Initial law.
     dtype : {"float64", "float32"}, default: "float64"
         Precision.
+    temperature : float, array_like of shape (n_steps,) or Schedule, optional
+        Temperature of every step, as in `simulate`; the problem's by default.
     cloud_size : int, optional
         Size of the independent clouds of ``raw_w2``; the largest particle count by default.
     cloud_replicas : int, default: 8
@@ -365,6 +382,7 @@ def chaos_rates(
         integrator=integrator,
         init=init,
         dtype=dtype,
+        temperature=temperature,
         cloud_size=cloud_size,
         cloud_replicas=cloud_replicas,
     )

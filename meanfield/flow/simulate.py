@@ -315,8 +315,10 @@ def _drive(
 ) -> NDArray[np.float64]:
     """Return the driving predictions of every step, shape (n_steps, n, k)."""
     if isinstance(drive, Driver):
+        sizes = np.asarray(drive.step_size)
+        sizes = sizes[:n_steps] if sizes.ndim else sizes
         other = drive.problem.fingerprint != problem.fingerprint
-        if other or not np.array_equal(drive.step_size, step_size):
+        if other or not np.array_equal(sizes, step_size):
             raise ValueError(
                 "drive was computed for another problem or step_size; compute the path with the "
                 "settings of this run, or pass its predictions as an array."

@@ -11,8 +11,9 @@ from scipy.linalg import solve_banded
 
 from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.simulate import saved_steps, temperatures
+from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_cdf, reach
+from meanfield.schedule import Schedule
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -27,7 +28,7 @@ _EDGE_MASS = 1e-9
 def fokker_planck(
     problem: Problem,
     *,
-    step_size: float,
+    step_size: float | ArrayLike | Schedule,
     n_steps: int,
     init: str | InitialLaw = "gaussian",
     temperature: ArrayLike | None = None,
@@ -57,8 +58,8 @@ def fokker_planck(
     ----------
     problem : Problem
         At most two trained coordinates, all input parameters among them.
-    step_size : float
-        Time between two entries of the path; ``f̄`` at entry t is at time ``t · step_size``.
+    step_size : float, array_like of shape (n_steps,) or Schedule
+        Time between two entries of the path, or that after every entry.
     n_steps : int
         Number of entries after the first.
     init : str or InitialLaw, default: "gaussian"
@@ -91,8 +92,8 @@ def fokker_planck(
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    step_size = checks.positive("step_size", step_size)
     n_steps = checks.count("n_steps", n_steps, minimum=0)
+    _, sizes = step_sizes(step_size, n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)
     n_cells = _even("n_cells", _CELLS[p] if n_cells is None else n_cells, minimum=8)
@@ -103,7 +104,7 @@ def fokker_planck(
     width = _first_width(coordinates, law) if grows else checks.positive("half_width", half_width)
     for _ in range(8):
         fine = _Solver(coordinates, law, n_cells, width)
-        path, laws, edge = fine.run(taus, step_size, substeps, steps)
+        path, laws, edge = fine.run(taus, sizes, substeps, steps)
         if edge < _EDGE_MASS or not grows:
             break
         width *= 2.0
@@ -113,9 +114,9 @@ def fokker_planck(
             "use a larger half_width."
         )
     none = steps[:0]
-    in_time = path - fine.run(taus, step_size, substeps // 2, none)[0]
+    in_time = path - fine.run(taus, sizes, substeps // 2, none)[0]
     coarse = _Solver(coordinates, law, n_cells // 2, width)
-    in_space = path - coarse.run(taus, step_size, substeps, none)[0]
+    in_space = path - coarse.run(taus, sizes, substeps, none)[0]
     return GridPath(
         predictions=coordinates.shaped(path),
         extrapolated=coordinates.shaped(path + in_time + in_space / 3.0),
@@ -158,10 +159,10 @@ class _Solver:
         self.penalty = 0.5 * np.square(points) @ coordinates.l2
 
     def run(
-        self, taus: Array, step_size: float, substeps: int, steps: NDArray[np.int64]
+        self, taus: Array, sizes: Array, substeps: int, steps: NDArray[np.int64]
     ) -> tuple[Array, list[GridLaw], float]:
         """Path (n_steps + 1, n), the laws at ``steps``, and the most mass seen at the sides."""
-        masses, time_step = self.start, step_size / substeps
+        masses = self.start
         path = np.empty((len(taus) + 1, self.features.shape[1]))
         laws, edge = [], 0.0
         for t in range(len(taus) + 1):
@@ -175,7 +176,9 @@ class _Solver:
                 signals = self.coordinates.signals(masses.reshape(-1) @ self.features)
                 potential = (self.features @ signals + self.penalty).reshape(self.shape)
                 for axis in range(len(self.shape)):
-                    masses = implicit_step(masses, potential, taus[t], self.cell, time_step, axis)
+                    masses = implicit_step(
+                        masses, potential, taus[t], self.cell, sizes[t] / substeps, axis
+                    )
         raise AssertionError
 
     def _side_mass(self, masses: Array) -> float:

@@ -15,7 +15,7 @@ from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.chaos_story import LABELS, story
-from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
+from meanfield.studies.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.intervals import mean_factor
 from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
@@ -51,6 +51,7 @@ class ChaosSection(Section):
 class ChaosConfig(LearningConfig):
     """Configuration of the study `chaos`."""
 
+    run: ScheduledRunSection = Field(default_factory=ScheduledRunSection)
     chaos: ChaosSection = Field(default_factory=ChaosSection)
 
 
@@ -58,12 +59,12 @@ def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     problem = build_problem(config)
     section, run = config.chaos, config.run
-    with named_keys(chaos=ChaosSection, run=RunSection):
+    with named_keys(chaos=ChaosSection, run=ScheduledRunSection):
         plan = plan_chaos(
             problem,
             section.particle_counts,
             section.n_replicas,
-            step_size=run.step_size,
+            **run.scheduled(),
             n_steps=run.n_steps,
             times=section.times,
             seed=config.seed,

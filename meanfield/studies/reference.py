@@ -9,6 +9,7 @@ from pydantic import Field
 
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.chaos.study import ChaosPlan
+from meanfield.flow.simulate import temperatures
 from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
 from meanfield.studies.base import Arrays, Unit
@@ -108,13 +109,13 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
     return MeanFieldPath(
         predictions=arrays["predictions"],
         problem=plan.problem,
-        step_size=plan.step_size,
+        step_size=plan.scheme["step_size"],
         method=method,
         n_particles=int(arrays["n_particles"]) or None,
         details=details,
         settings={
             "integrator": plan.integrator,
             "init": plan.init,
-            "temperatures": np.full(plan.times[-1], plan.problem.temperature),
+            "temperatures": temperatures(plan.problem, plan.scheme["temperature"], plan.times[-1]),
         },
     )

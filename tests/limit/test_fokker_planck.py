@@ -212,3 +212,15 @@ class TestWasserstein:
         with pytest.raises(ValueError, match="law of one coordinate"):
             law.wasserstein2([0.0])
         assert law.marginal(1).masses == pytest.approx(np.full(4, 1 / 4))
+
+
+def test_step_sizes_of_a_schedule_are_times_on_one_path():
+    """Entries at other times lie on the same path in continuous time."""
+    x = np.linspace(-1, 1, 6)[:, None]
+    problem = mf.Problem(x, np.sin(x[:, 0]), bias=False, train=("w",), l2=0.2, temperature=0.1)
+    sizes = np.array([0.05, 0.05, 0.1, 0.2, 0.4])
+    even = mf.mean_field(problem, "fokker-planck", step_size=0.05, n_steps=16)
+    uneven = mf.mean_field(problem, "fokker-planck", step_size=sizes, n_steps=5)
+    at = np.rint(uneven.times / 0.05).astype(int)
+    np.testing.assert_allclose(uneven.predictions, even.predictions[at], atol=1e-3)
+    assert np.abs(even.predictions[-1] - even.predictions[0]).max() > 0.05
