@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
+from matplotlib.figure import Figure
 
 import meanfield as mf
 from meanfield import plots, storage
@@ -129,3 +131,24 @@ def test_the_price_of_an_accuracy_is_interpolated():
 def test_wrong_settings_are_told_before_the_work(section, tables, message):
     with pytest.raises(ConfigError, match=message):
         integrators.prepare(configuration(section, **tables))
+
+
+@pytest.mark.parametrize("name", ["plot_path_errors", "plot_scheme_bias", "plot_cost"])
+def test_figures_show_every_scheme_that_has_the_error(name):
+    h, names = np.array([0.1, 0.2, 0.4]), ["euler", "leimkuhler-matthews", "euler, SVRG"]
+    error = np.array([0.1 * h, -0.01 * h**2, 0.2 * h])
+    path = np.array([h, np.sqrt(h), np.nan * h])
+    variables = {"cost": (("variant", "step_size"), np.outer([1, 1, 0.7], 1 / h))}
+    for part, values, axis in (("bias", error, "step_size"), ("path", path, "path_step_size")):
+        for end, factor in (("mean", 1.0), ("low", 0.8), ("high", 1.2)):
+            variables[f"{part}_{end}"] = (("variant", axis), factor * values)
+    coordinates = {"variant": names, "step_size": h, "path_step_size": h}
+    dataset = xr.Dataset(variables, coordinates)
+    ax = Figure().subplots()
+    assert getattr(plots, name)(dataset, ax) is ax
+    labels = [label for label in ax.get_legend_handles_labels()[1] if "order" not in label]
+    assert labels == (names[:2] if name == "plot_path_errors" else names)
+    bottom, top = ax.get_ylim()
+    drawn = path if name == "plot_path_errors" else error
+    assert bottom < np.nanmin(np.abs(drawn))
+    assert top > np.nanmax(np.abs(drawn))
