@@ -259,8 +259,9 @@ def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) 
     )
     methods = METHODS if section.baselines else ("dictionary",)
     for method in methods:
-        exact = dataset[f"found_{method}"] == dataset["atoms"]
-        dataset[f"exact_{method}"] = exact.astype(float)
+        exact = (dataset[f"found_{method}"] == dataset["atoms"]).astype(float)
+        # Comparing with a coordinate moves its axis to the front.
+        dataset[f"exact_{method}"] = exact.transpose(*AXES, "teacher")
     return Outcome(dataset, _numbers(dataset, methods))
 
 

@@ -100,8 +100,8 @@ def _finding(summary: Summary, dataset: xr.Dataset) -> str:
         label = "Without noise" if noise == 0 else f"With {100 * noise:g}% label noise"
         text = (
             f"{label} the dictionary has exactly as many atoms as the teacher in "
-            f"{_percent(exact)} of the teachers, and then every direction is within 1° in all "
-            f"but {100 * (exact['value'] - close['value']):.1f} percentage points of them"
+            f"{_percent(exact)} of the teachers; in {100 * close['value']:.0f}% it has them with "
+            "every direction within 1°"
         )
         others = {
             METHODS[m]: numbers[f"exact_{m}_{noise:g}"]["value"]

@@ -265,6 +265,40 @@ def test_recovery_counts_what_is_saved(results):
     assert "Without noise the dictionary" in page(folder)
 
 
+def test_counts_keep_teachers_together():
+    # Two dimensions, two sizes: only (d = 2, S = 2) and one teacher of (d = 3, S = 1) come back.
+    config = parse(
+        recovery.RecoveryConfig,
+        {
+            "study": "recovery",
+            "recovery": {
+                **CONFIGS["recovery"]["recovery"],
+                "noise": [0.0],
+                "n_teachers": 2,
+                "baselines": False,
+            },
+        },
+    )
+    plan = recovery.prepare(config)
+    found = {(2, 1): [3, 3], (2, 2): [2, 2], (3, 1): [1, 2], (3, 2): [0, 3]}
+    results = {}
+    for unit in plan.units:
+        sizes = np.array(found[unit.arguments["d"], unit.arguments["n_atoms"]], dtype=float)
+        right = (sizes == unit.arguments["n_atoms"]).astype(float)
+        results[unit.key] = {
+            "found_dictionary": sizes,
+            "angle_dictionary": 90.0 * (1 - right),
+            "confident": right,
+            "missing": 1 - right,
+            "compression_gap": np.zeros(2),
+            "network_error": np.zeros(2),
+        }
+    numbers = plan.combine(results).numbers
+    assert numbers["exact_dictionary_0"].value == 3 / 8
+    assert numbers["close_0"].value == 3 / 8
+    assert numbers["sure_0"].value == 1.0
+
+
 def test_wide_networks_succeed_where_one_neuron_cannot(results):
     # Refit to labels finds the teacher from any start; that the network has it is another matter.
     dataset, numbers, folder = results("recovery by width")
