@@ -129,7 +129,8 @@ def mean_field(
         Seed; the large system is independent of every replica of the same seed.
     integrator : str, default: "euler"
         As in `simulate`; the path is the limit of *that* discrete scheme (but for
-        ``"fokker-planck"``).
+        ``"fokker-planck"``). Only ``"particles"`` knows ``"kinetic"``, and ``"chain"`` takes Euler
+        and exponential Euler alone.
     init : str or InitialLaw, default: "gaussian"
         Initial law.
     dtype : {"float64", "float32"}, default: "float64"
@@ -216,6 +217,11 @@ def _on_grid(problem, method, step_size, law, temperatures, settings) -> MeanFie
     if method == "chain":
         grid = chain_law(problem, integrator=settings["integrator"], **shared)
     else:
+        if get_integrator(settings["integrator"]).has_velocity:
+            raise ValueError(
+                "method='fokker-planck' solves the overdamped equation, not that of "
+                f"integrator={settings['integrator']!r}; use method='particles'."
+            )
         grid = fokker_planck(problem, **shared)
     return MeanFieldPath(
         predictions=grid.extrapolated,

@@ -218,6 +218,8 @@ def test_limits_refuse_schemes_they_do_not_have():
     )
     with pytest.raises(ValueError, match="closure has no velocities, which integrator='kinetic'"):
         mf.mean_field(linear, "gaussian", integrator="kinetic")
+    with pytest.raises(ValueError, match="solves the overdamped equation"):
+        mf.mean_field(linear, "fokker-planck", integrator="kinetic", step_size=0.1, n_steps=2)
     for name in ("kinetic(2)", "leimkuhler-matthews"):
         with pytest.raises(ValueError, match="chain needs an integrator whose next law depends"):
             mf.mean_field(linear, "chain", integrator=name, step_size=0.1, n_steps=2)
