@@ -86,7 +86,8 @@ class Certificate:
         if not self.missing:
             return (
                 "No atom is missing: the potential of the network is nowhere lower than at its "
-                f"atoms ({self.minimum:.3g} found, {lowest} there)."
+                f"atoms by more than {self.threshold:.0%} of their penalty ({self.minimum:.3g} "
+                f"found, {lowest} there)."
             )
         return (
             f"An atom is missing near (w, b) = {_short(self.minimiser)}: the potential of the "
