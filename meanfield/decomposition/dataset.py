@@ -74,6 +74,9 @@ def make_dataset(
     for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
         line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span)
         variables[f"{name}_fit"] = ("time", line)
+    thresholds, tails, numbers = _tails(plan, kept)
+    variables["tail_by_threshold"] = ("threshold", tails)
+    variables["atoms_by_threshold"] = ("threshold", numbers)
     advice = budget["advice"]
     options = list(advice.gain)
     variables |= {
@@ -90,8 +93,26 @@ def make_dataset(
         "time": times,
         "atom_count": list(plan.atom_counts),
         "option": options,
+        "threshold": thresholds,
     }
     return xr.Dataset(variables, coords=coordinates, attrs=_attributes(plan, kept, budget))
+
+
+def _tails(plan: ErrorPlan, kept: Kept) -> tuple[Array, Array, Array]:
+    """Return the L² tail and the threshold number over thresholds around the budget's.
+
+    Empty for data. From the coefficients: under Gaussian inputs the terms are orthonormal.
+    """
+    thresholds = plan.threshold * np.logspace(-2, 2, 33) if kept.bounds else np.zeros(0)
+    squares, numbers = np.zeros(len(thresholds)), np.zeros(len(thresholds), dtype=int)
+    for bound in kept.bounds:
+        expansion = bound.expansion
+        level = np.abs(bound.activation_coefficients)[expansion.degrees]
+        size = np.abs(expansion.coefficients)
+        keep = size > thresholds[:, None] * level
+        squares += expansion.tail**2 + (~keep * size**2).sum(axis=1)
+        numbers += (keep * bound.ranks).sum(axis=1)
+    return thresholds, np.sqrt(squares), numbers
 
 
 def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from meanfield.plots.errors import (
     plot_particle_number,
     plot_sparse,
     plot_statistical,
+    plot_tail,
 )
 from meanfield.plots.identify import plot_depths
 from meanfield.plots.integrators import plot_cost, plot_path_errors, plot_scheme_bias
@@ -121,6 +122,7 @@ __all__ = [
     "plot_statistical",
     "plot_step_error",
     "plot_success",
+    "plot_tail",
     "plot_tiles",
     "plot_times",
     "plot_total_error",

@@ -91,6 +91,54 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_tail(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the Hermite tail of a known target against the number of atoms that its terms take.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `errors` for a known target.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    threshold = dataset["threshold"].values
+    tail = dataset["tail_by_threshold"].values
+    ax.step(threshold, tail, where="post", color=_COLOURS["tail"], label=r"$L^2$ tail (left)")
+    ax.axvline(
+        dataset.attrs["threshold"], color="0.45", linestyle=":", linewidth=1.0, label="the budget"
+    )
+    other = ax.twinx()
+    other.step(
+        threshold,
+        dataset["atoms_by_threshold"].values,
+        "--",
+        where="post",
+        color=BLACK,
+        label=r"$\bar S(\varepsilon)$ (right)",
+    )
+    other.set_ylabel(r"coefficient-threshold number $\bar S(\varepsilon)$")
+    other.set_ylim(bottom=0)
+    other.spines["right"].set_visible(True)
+    ax.set_xscale("log")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(r"threshold $\varepsilon$")
+    ax.set_ylabel(r"$\| f^* - f^*_\varepsilon \|$")
+    handles, labels = (
+        first + second
+        for first, second in zip(
+            ax.get_legend_handles_labels(), other.get_legend_handles_labels(), strict=True
+        )
+    )
+    ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
+    return ax
+
+
 def plot_statistical(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Draw the squared statistical component against n, with its fit and the expected slope.
 

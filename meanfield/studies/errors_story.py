@@ -80,6 +80,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Table(_gain_rows(dataset, numbers), "Doubling one of them and leaving the others."),
         Heading("The laws behind it"),
         Text(_laws(numbers, attrs)),
+        *_tail(attrs),
         Figure(
             "statistical",
             plots.plot_statistical,
@@ -107,6 +108,20 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "Squared distance of the dictionary of S atoms from the network it stands for, and "
             "from the target.",
         ),
+    ]
+
+
+def _tail(attrs: Mapping[str, Any]) -> list[Block]:
+    """Show the tail over thresholds; data have no coefficients."""
+    if not attrs["closed_form"]:
+        return []
+    return [
+        Figure(
+            "tail",
+            plots.plot_tail,
+            "What is cut off the Hermite series of the target at each threshold, from its "
+            "coefficients, and the number of atoms that bound what is kept.",
+        )
     ]
 
 

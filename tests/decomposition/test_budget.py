@@ -88,6 +88,16 @@ def test_sparse_residual_falls_to_little_at_the_number_of_the_teacher(budget):
     assert mean[counts.index(2)] < 0.1 * mean[counts.index(1)]
 
 
+def test_tail_over_thresholds_holds_that_of_the_budget(budget):
+    dataset = budget.dataset
+    tail = dataset["tail_by_threshold"].values
+    assert (np.diff(tail) >= 0).all()
+    assert (np.diff(dataset["atoms_by_threshold"].values) <= 0).all()
+    at = int(np.argmin(np.abs(np.log(dataset["threshold"].values / dataset.attrs["threshold"]))))
+    assert tail[at] == pytest.approx(dataset.attrs["tail_exact"], rel=1e-12)
+    assert dataset["atoms_by_threshold"][at] == budget.bounds[0].number
+
+
 def test_stopping_rule_and_own_errors_are_reported(budget):
     assert budget.settled
     assert budget.moves[-1] <= 0.02

@@ -78,10 +78,10 @@ def test_numbers_are_those_of_the_library(folder):
 
 
 def test_folder_has_the_figures_and_says_what_to_do(folder):
-    for name in ("budget", "statistical", "chaos", "optimisation", "sparse"):
+    for name in ("budget", "tail", "statistical", "chaos", "optimisation", "sparse"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert "What to increase first" in page
     assert "128 evenly spread inputs" in page
 
@@ -143,7 +143,10 @@ def test_labels_that_are_signs_are_data():
 
 @pytest.mark.parametrize(
     ("keys", "message"),
-    [({"n_population": 16}, "must not exceed 8"), ({"path_particles": 3, "long_particles": 3}, "largest")],
+    [
+        ({"n_population": 16}, "must not exceed 8"),
+        ({"path_particles": 3, "long_particles": 3}, "largest"),
+    ],
 )
 def test_combinations_are_checked_before_the_work(keys, message):
     with pytest.raises(ConfigError, match=message):
