@@ -202,7 +202,8 @@ def get_integrator(name: str | Integrator) -> Integrator:
     ----------
     name : str or Integrator
         A key of `INTEGRATORS`, underscores and capitals allowed; ``"kinetic(0.5)"`` gives the
-        friction. An integrator is returned as it is.
+        friction, and ``"obabo"``, the name of its splitting, means ``"kinetic"``. An integrator is
+        returned as it is.
 
     Returns
     -------
@@ -218,6 +219,7 @@ def get_integrator(name: str | Integrator) -> Integrator:
         return name
     if isinstance(name, str):
         name = name.strip().lower().replace("_", "-")
+        name = re.sub(r"^obabo\b", "kinetic", name)
         given = re.fullmatch(r"kinetic\((?:friction=)?([^()]*)\)", name)
         if given:
             try:

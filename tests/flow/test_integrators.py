@@ -110,6 +110,8 @@ def test_friction_is_a_parameter_of_the_name(problem):
     assert_array_equal(run(problem, kinetic(2.5)), run(problem, "Kinetic(friction=2.5)"))
     assert get_integrator("kinetic").name == kinetic(1.0).name == "kinetic"
     assert get_integrator(kinetic(1 / 3).name).name == kinetic(1 / 3).name
+    assert get_integrator("OBABO") is INTEGRATORS["kinetic"]
+    assert get_integrator("obabo(0.5)").name == kinetic(0.5).name
 
 
 def test_names_are_read_generously():
