@@ -27,6 +27,7 @@ from meanfield.dictionary import ThresholdNumber
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
 
 COMPONENTS = ("tail", "regularisation", "statistical", "optimisation", "chaos", "sparse")
 
@@ -103,6 +104,23 @@ class ErrorBudget:
     settled: bool
     notes: tuple[str, ...]
     dataset: xr.Dataset
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the components one after the other, and the total error below them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes.
+        """
+        from meanfield.plots.errors import plot_budget
+
+        return plot_budget(self.dataset, ax)
 
     def __repr__(self) -> str:
         rows = [f"  {name:<15}{part!r:<32}{part.meaning}" for name, part in self.components.items()]

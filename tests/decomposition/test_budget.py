@@ -117,6 +117,17 @@ def test_it_reads_well(budget):
     assert budget.bounds[0].barron_norm > 0
 
 
+def test_it_draws_itself(budget):
+    from matplotlib.figure import Figure
+
+    ax = budget.plot(Figure().subplots())
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == [*COMPONENTS, "total"]
+    ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
+    values = [budget.components[name].value for name in COMPONENTS]
+    np.testing.assert_allclose(ends, [*np.cumsum(values), budget.total.value])
+
+
 def test_the_same_seed_gives_the_same_budget():
     options = {
         "n_particles": 8,
