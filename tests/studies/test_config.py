@@ -76,6 +76,7 @@ def test_example_of_every_study_round_trips(study):
 REQUIRED = {
     "npz": {"path": "x.npz"},
     "csv": {"path": "x.csv"},
+    "cifar10": {"folder": "cifar-10-batches-bin"},
     "teacher": {"n_features": 2, "n_atoms": 1},
     "single-index": {"n_features": 2},
     "multi-index": {"n_features": 3, "n_directions": 2, "link": {"1": 1.0, "1,1": 0.5}},

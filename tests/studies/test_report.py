@@ -127,9 +127,20 @@ def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
         "matched_w2_slope": slope((low + high) / 2, low, high),
         "matched_w2_constant": slope(2.0, 1.5, 2.5, None),
     }
-    text = chaos_story._finding(numbers)
+    text = chaos_story._finding(numbers, noise=True)
     assert said in text
     assert unsaid not in text
+
+
+def test_finding_without_noise_is_about_the_function():
+    numbers = {
+        "matched_w2_slope": slope(-0.5, -0.6, -0.4),
+        "function_slope": slope(-1.0, -1.1, -0.9),
+        "function_constant": slope(2.0, 1.5, 2.5, None),
+    }
+    text = chaos_story._finding(numbers, noise=False)
+    assert "between the network of N neurons and the limit network" in text
+    assert "in agreement with the expected 1/N" in text
 
 
 @pytest.mark.parametrize(

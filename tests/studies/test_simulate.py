@@ -127,7 +127,10 @@ def test_schedules_and_batches_reach_the_run(tmp_path):
     ("run", "message"),
     [
         ({"step_size": {"kind": "geometrc"}}, "no kind 'geometrc'. Did you mean 'geometric'"),
-        ({"step_size": {"kind": "constant", "value": 0.0}}, "step_size must be greater than 0, got 0.0"),
+        (
+            {"step_size": {"kind": "constant", "value": 0.0}},
+            "step_size must be greater than 0, got 0.0",
+        ),
         ({"step_size": 0.0}, "key 'run.step_size' must be finite and greater than 0, got 0.0"),
         ({"temperature": "hot"}, "key 'run.temperature' must be a number or a schedule in braces"),
         ({"temperature": {"kind": "geometric", "start": 1.0, "ratio": 1.1}}, "without bound"),
