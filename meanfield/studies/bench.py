@@ -45,7 +45,7 @@ class BenchSection(Section):
 
     grid: Literal[tuple(GRIDS)] = Field(
         "small",
-        description="small (two minutes), standard (an hour) or complete (a day).",
+        description="small (two minutes), standard (half an hour) or complete (a day).",
     )
     rows: list[RowSection] = Field([], description="Further systems, as tables [[bench.rows]].")
     libraries: list[str] = Field(
@@ -88,11 +88,10 @@ def prepare(config: BenchConfig) -> Plan:
         units.append(_unit("alone", row, _SCALING_REPEATS, threads, ["meanfield"]))
     versions = {name: _version(name) for name in _VERSIONS}
     machine = f"{_processor()}, {threads} threads"
+    found = {"threads": threads, "libraries": libraries, "versions": versions, "machine": machine}
     return Plan(
         units=units,
-        combine=lambda results: combine(
-            rows, lines, threads, libraries, versions, machine, results
-        ),
+        combine=lambda results: combine(rows, lines, results, **found),
         data=hashlib.sha256(f"{machine} {versions}".encode()).hexdigest(),
     )
 

@@ -8,9 +8,10 @@ import pytest
 from meanfield import ConfigError
 from meanfield.bench.grid import GRIDS, Row, scaling
 from meanfield.bench.measure import limit, measure_row
-from meanfield.studies.bench import BenchConfig, combine, prepare
+from meanfield.studies.bench import STUDY, BenchConfig, combine, prepare
 from meanfield.studies.bench_story import best_peers, ratios, story
 from meanfield.studies.config import parse
+from meanfield.studies.outputs import write_config, write_outputs
 
 RATES = {
     "multiply_add_gflops": 100.0, "read_gb_s": 10.0, "write_gb_s": 5.0, "gemm_gflops": 80.0,
@@ -96,6 +97,27 @@ def test_the_report_tells_a_row_without_peers():
     assert not any(key.startswith("ratio") for key in outcome.numbers)
     numbers = {key: asdict(number) for key, number in outcome.numbers.items()}
     assert "without peers" in story({"numbers": numbers}, outcome.dataset)[0].text
+
+
+def test_a_study_from_end_to_end(tmp_path):
+    table = {"grid": "small", "libraries": ["numpy"], "repeats": 2, "threads": 1}
+    config = parse(BenchConfig, {"study": "bench", "bench": table})
+    plan = prepare(config)
+    # One row stands for all: what is timed does not matter here.
+    bounds, row = plan.units[:2]
+    timed = measure_row(
+        Row(64, 1, 16, 2, "float64", "tanh"), repeats=2, threads=1, libraries=["meanfield", "numpy"]
+    )
+    results = {unit.key: timed for unit in plan.units[1:]}
+    results["bounds"] = {f"{t}.{k}": np.array(v) for t in ("float64", "float32")
+                         for k, v in RATES.items()}  # fmt: skip
+    assert bounds.key == "bounds"
+    assert row.arguments["libraries"] == ["meanfield", "numpy"]
+    outcome = plan.combine(results)
+    write_config(tmp_path, config)
+    write_outputs(tmp_path, STUDY, config, outcome, 1.0)
+    assert (tmp_path / "roofline.png").stat().st_size > 1000
+    assert "Every row" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
