@@ -19,7 +19,7 @@ HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", 
 # Each layer may import those before it.
 LAYERS = [
     ("errors", "checks", "progress"),
-    ("storage", "schedule"),
+    ("storage", "schedule", "intervals"),
     ("plots",),
     ("problem",),
     ("flow",),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from meanfield.chaos.metrics import EXPECTED_SLOPE
 from meanfield.chaos.rates import (
@@ -18,6 +17,7 @@ from meanfield.chaos.rates import (
     late_time_trend,
     squared_mean,
 )
+from meanfield.intervals import mean_factor
 from meanfield.limit.gaussian import GaussianClosure
 from meanfield.schedule import elapsed
 
@@ -105,10 +105,7 @@ class ChaosRates:
         for metric in ("coupling", "matched_w2", "function"):
             fit = self.fits[metric]
             values = self.dataset[metric].values[:, fit.time_index]
-            n_replicas = values.shape[1]
-            mean = values.mean(axis=1)
-            error = values.std(axis=1, ddof=1) / np.sqrt(n_replicas)
-            factor = np.exp(stdtrit(n_replicas - 1, 0.975) * error / mean)
+            mean, factor = mean_factor(values, axis=1)
             bounds = {"mean": mean, "low": mean / factor, "high": mean * factor}
             for part, drawn in bounds.items():
                 variables[f"{metric}_peak_{part}"] = ("particles", drawn)

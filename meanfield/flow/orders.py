@@ -11,8 +11,6 @@ from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 
-LEVEL = 0.95
-#: An error below this many of its standard errors is noise.
 _VISIBLE = 3.0
 #: A power has one order; over the step sizes it may drift by this much.
 _DRIFT = 0.5

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.intervals import wilson_interval
 from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, axes, legend_beside, log_scale
 
 if TYPE_CHECKING:
@@ -191,13 +192,10 @@ def plot_angles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 def _share(ax: Axes, x: np.ndarray, hits: np.ndarray, **look) -> None:
     """Draw shares of rows of 0 and 1 with Wilson's 95 % intervals."""
-    z, n = 1.959964, hits.shape[1]
-    total = hits.sum(axis=1)
-    centre = (total + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * np.sqrt(total * (n - total) / n + z * z / 4)
+    total, n = hits.sum(axis=1), hits.shape[1]
     share = total / n
-    bars = 100 * np.array([share - centre + half, centre + half - share]).clip(0)
-    ax.errorbar(x, 100 * share, bars, **look)
+    low, high = wilson_interval(total, n)
+    ax.errorbar(x, 100 * share, 100 * np.array([share - low, high - share]), **look)
 
 
 def _percent_axis(ax: Axes, label: str) -> None:

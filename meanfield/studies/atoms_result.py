@@ -11,9 +11,9 @@ from meanfield.dictionary import Certificate, Dictionary, Stability, compare_dic
 from meanfield.identify import Atoms, symmetry_of
 from meanfield.identify.atoms import make_atoms
 from meanfield.identify.equivalence import match_atoms
+from meanfield.intervals import mean_interval, wilson_interval
 from meanfield.problem import Problem
 from meanfield.studies.base import Arrays, Number, Outcome
-from meanfield.studies.intervals import mean_interval, wilson_interval
 
 if TYPE_CHECKING:
     from meanfield.studies.atoms import AtomsConfig

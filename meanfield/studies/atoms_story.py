@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield import plots
+from meanfield.intervals import mean_interval
 from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Table, Text
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
     format_interval,
     format_number,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield import plots
+from meanfield.intervals import mean_interval
 from meanfield.studies.base import Block, Figure, Finding, Heading, Number, Summary, Table, Text
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import format_estimate, format_number
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from meanfield.chaos.rates import RateFit, Trend, squared_mean
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
 from meanfield.errors import ConfigError
+from meanfield.intervals import mean_factor
 from meanfield.problem import Problem
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.chaos_story import LABELS, story
 from meanfield.studies.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.intervals import mean_factor
 from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
 
 if TYPE_CHECKING:

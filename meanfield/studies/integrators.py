@@ -16,13 +16,13 @@ from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.integrators import INTEGRATORS, Integrator, get_integrator
 from meanfield.flow.march import march
 from meanfield.flow.orders import OrderFit, fit_order
+from meanfield.intervals import mean_interval
 from meanfield.limit.stationary import check_supported, stationary
 from meanfield.problem import Problem
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.studies.integrators_story import story
-from meanfield.studies.intervals import mean_interval
 
 Array = np.ndarray
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from meanfield import deep
 from meanfield.errors import ConfigError
+from meanfield.intervals import mean_interval
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, Step
@@ -20,7 +21,6 @@ from meanfield.studies.deep_data import (
     scale_inputs,
     simulate_limit,
 )
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.limit_story import story
 
 # Networks of a unit have about this many units per layer in all.

@@ -19,13 +19,13 @@ from meanfield.dictionary import (
 from meanfield.errors import ConfigError
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
+from meanfield.intervals import LEVEL, wilson_interval
 from meanfield.problem import Problem, get_activation
 from meanfield.problem.draws import directions_apart, generator
 from meanfield.problem.targets import Teacher
 from meanfield.schedule import Geometric
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, StudyConfig
-from meanfield.studies.intervals import LEVEL, wilson_interval
 from meanfield.studies.recovery_story import METHODS, story
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from pydantic import Field
 from meanfield import plots
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import ChaosPlan, assemble_rates, measure_against, plan_chaos
+from meanfield.intervals import mean_factor
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.studies.base import (
     Arrays,
@@ -30,7 +31,6 @@ from meanfield.studies.base import (
 from meanfield.studies.chaos_story import LABELS
 from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.intervals import mean_factor
 from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
 from meanfield.studies.words import (
     agrees,

@@ -13,6 +13,7 @@ from meanfield.chaos._resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
+from meanfield.intervals import mean_interval
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
 from meanfield.studies.base import (
@@ -32,7 +33,6 @@ from meanfield.studies.base import (
 from meanfield.studies.chaos_story import describe_reference
 from meanfield.studies.config import Count, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
 from meanfield.studies.words import (
     format_estimate,

@@ -15,6 +15,7 @@ from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, referen
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
+from meanfield.intervals import mean_factor
 from meanfield.limit.mean_field import REFERENCE_REPLICA
 from meanfield.studies.base import (
     Arrays,
@@ -33,7 +34,6 @@ from meanfield.studies.base import (
 )
 from meanfield.studies.config import Count, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.intervals import mean_factor
 from meanfield.studies.words import (
     agrees,
     format_estimate,

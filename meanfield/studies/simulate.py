@@ -14,6 +14,7 @@ from meanfield.flow.batches import as_minibatch
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import saved_steps, simulate, step_sizes, temperatures
+from meanfield.intervals import mean_interval
 from meanfield.problem import Problem
 from meanfield.schedule import elapsed
 from meanfield.studies.base import (
@@ -32,7 +33,6 @@ from meanfield.studies.base import (
 )
 from meanfield.studies.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
     format_estimate,
     format_interval,

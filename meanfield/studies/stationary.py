@@ -12,6 +12,7 @@ from meanfield import plots
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
+from meanfield.intervals import mean_interval
 from meanfield.limit.chain import chain_law
 from meanfield.limit.grid import GridLaw
 from meanfield.limit.stationary import StationaryLaw, check_supported, stationary
@@ -33,7 +34,6 @@ from meanfield.studies.base import (
 )
 from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.words import (
     agrees,
     format_estimate,

@@ -11,6 +11,7 @@ from pydantic import Field
 from meanfield import deep
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.errors import ConfigError, DivergenceError
+from meanfield.intervals import mean_factor
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, Step
@@ -21,7 +22,6 @@ from meanfield.studies.deep_data import (
     scale_inputs,
     simulate_limit,
 )
-from meanfield.studies.intervals import mean_factor
 from meanfield.studies.widths_story import story
 
 EARLY_STEPS = 6

@@ -10,10 +10,10 @@ import pytest
 from meanfield import deep, plots, storage
 from meanfield.deep.metrics import nondegeneracy
 from meanfield.errors import ConfigError
+from meanfield.intervals import mean_interval
 from meanfield.studies import get_study, limit
 from meanfield.studies.config import parse
 from meanfield.studies.deep_data import load_inputs, scale_inputs, simulate_limit
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.limit_story import STILL, story, verdict
 from meanfield.studies.outputs import _finite_or_null
 from meanfield.studies.runner import run_study

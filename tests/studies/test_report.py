@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pytest
 
+from meanfield.intervals import mean_factor, mean_interval
 from meanfield.studies import chaos_story, words
 from meanfield.studies.base import Figure, Finding, Heading, Table, Text
-from meanfield.studies.intervals import mean_factor, mean_interval
 from meanfield.studies.report import Provenance, duration, render_report
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)

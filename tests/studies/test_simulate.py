@@ -10,10 +10,10 @@ import pytest
 import meanfield as mf
 from meanfield import plots, storage
 from meanfield.errors import ConfigError
+from meanfield.intervals import mean_interval
 from meanfield.studies import get_study, simulate
 from meanfield.studies.config import parse
 from meanfield.studies.data import build_problem
-from meanfield.studies.intervals import mean_interval
 from meanfield.studies.runner import run_study
 
 PROBLEMS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 LEVEL = 0.95
@@ -64,24 +64,29 @@ def mean_factor(
     return mean, np.exp(stdtrit(n_replicas - 1, (1 + level) / 2) * error / mean)
 
 
-def wilson_interval(hits: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+def wilson_interval(
+    hits: ArrayLike, n: int, level: float = LEVEL
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Return Wilson's interval for a proportion, after `hits` successes in `n` trials.
 
     Parameters
     ----------
-    hits, n : int
-        Successes and trials, ``n`` at least 1.
+    hits : int or array_like of int
+        Successes.
+    n : int
+        Trials, at least 1.
     level : float, default: 0.95
         Confidence level.
 
     Returns
     -------
-    low, high : float
-        Between 0 and 1.
+    low, high : float or ndarray
+        Between 0 and 1, of the shape of `hits`.
     """
+    hits = np.asarray(hits)
     z = ndtri((1 + level) / 2)
     centre = (hits + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * np.sqrt(hits * (n - hits) / n + z * z / 4)
     # Exact at the ends, where rounding would leave 1e-17.
-    low = centre - half if hits else 0.0
-    return float(low), float(centre + half if hits < n else 1.0)
+    low, high = np.where(hits > 0, centre - half, 0.0), np.where(hits < n, centre + half, 1.0)
+    return low[()], high[()]
