@@ -18,7 +18,7 @@ HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", 
 
 # Each layer may import those before it.
 LAYERS = [
-    ("errors", "checks", "progress"),
+    ("errors", "checks", "progress", "cores"),
     ("storage", "schedule", "intervals"),
     ("plots",),
     ("problem",),

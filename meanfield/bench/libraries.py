@@ -11,10 +11,11 @@ library's own generator::
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 
 import numpy as np
+
+from meanfield.cores import available_cores
 
 Run = Callable[[int], np.ndarray]
 
@@ -87,7 +88,7 @@ def jax(row, start, X, y, step_size, l2, noise) -> Run:
 def _torch(row, start, X, y, step_size, l2, noise, *, compiled: bool) -> Run:
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(available_cores())
     X, y, theta0 = torch.from_numpy(X), torch.from_numpy(y), torch.from_numpy(start)
     n, d = X.shape
     transposed = X.T.contiguous()

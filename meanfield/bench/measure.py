@@ -17,6 +17,8 @@ import numpy as np
 from meanfield.bench.grid import Row
 from meanfield.bench.libraries import LIBRARIES
 from meanfield.errors import ConfigError
+from meanfield.flow.sigma import keeps_slope
+from meanfield.problem import get_activation
 
 # The threads of some libraries go on spinning after a call, on cores that the next one needs.
 _PAUSE = 0.25
@@ -31,11 +33,6 @@ def installed_libraries() -> list[str]:
         name for name in LIBRARIES
         if name not in _NEEDS or importlib.util.find_spec(_NEEDS[name]) is not None
     ]  # fmt: skip
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -204,7 +201,7 @@ def limit(row: Row, bounds: dict[str, float], threads: int) -> dict[str, float]:
     activation = bounds[f"{row.activation}_ns"]
     noise = (d + 2) / n * bounds["gaussian_ns"]
     once = 2 * product + activation + noise
-    numbers = 2 if row.activation in ("silu", "gelu") else 1  # σ, and σ′ when σ does not give it
+    numbers = 2 if keeps_slope(get_activation(row.activation).code) else 1
     width = numbers * np.dtype(row.dtype).itemsize
     replicas_at_once = min(row.n_replicas, threads)
     working_set = width * n * row.n_particles * replicas_at_once

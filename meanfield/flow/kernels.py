@@ -248,8 +248,8 @@ def _run(activation, theta, data, law, predictions, forward, n_steps) -> np.ndar
     n_chunks = max(1, min(_CHUNKS, n_blocks // _CHUNK_BLOCKS))
     pairs = R * N * data.n * max(n_steps, 1)
     size = max(1, min(numba.get_num_threads(), pairs // _WORTH_A_THREAD, R * n_chunks))
-    sigma = Sigma(*pointers(activation, theta.dtype), 2 if keeps_slope(activation) else 1)
     kept_per_pair = _kept_per_pair(activation, data.inputs) if forward == 1 else 0
+    sigma = Sigma(*pointers(activation, theta.dtype), kept_per_pair)
     failed = np.full((size, R), np.iinfo(np.int64).max)
 
     def work(rank: int, members: int, replicas: tuple[int, int], partial, arrivals) -> None:

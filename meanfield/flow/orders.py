@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from meanfield.intervals import LEVEL
+
 Array = NDArray[np.float64]
 
 _VISIBLE = 3.0

@@ -14,12 +14,12 @@ from pydantic import Field
 from meanfield.bench.grid import ACTIVATIONS, GRIDS, Row, largest, scaling
 from meanfield.bench.libraries import LIBRARIES
 from meanfield.bench.measure import (
-    available_cores,
     installed_libraries,
     limit,
     measure_bounds,
     measure_row,
 )
+from meanfield.cores import available_cores
 from meanfield.errors import ConfigError, suggest
 from meanfield.studies.base import Arrays, Outcome, Plan, Study, Unit
 from meanfield.studies.bench_story import headline, story

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from meanfield import __version__
+from meanfield.cores import available_cores
 from meanfield.errors import ConfigError, WorkerError
 from meanfield.studies.executors import Call, Done
 from meanfield.studies.processes import threads_each
@@ -89,7 +89,7 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskEx
     """Connect to a scheduler, or start a cluster on this machine; leave it with the block."""
     with ExitStack() as stack:
         if scheduler is None:
-            workers = workers or len(os.sched_getaffinity(0))
+            workers = workers or available_cores()
             names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
             threads = threads_each(workers)
             environment = {f"distributed.nanny.environ.{name}": threads for name in names}

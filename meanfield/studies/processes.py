@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from meanfield.cores import available_cores
 from meanfield.errors import WorkerError
 from meanfield.studies.executors import Call, Done
 
@@ -49,7 +49,7 @@ class ProcessExecutor:
 
 def threads_each(workers: int) -> int:
     """Return the threads of each worker when they share the cores of this machine."""
-    return max(1, len(os.sched_getaffinity(0)) // workers)
+    return max(1, available_cores() // workers)
 
 
 def _work(call: Call) -> tuple[dict[str, np.ndarray], float]:
