@@ -99,6 +99,11 @@ class RateFit:
             return None
         return self.slope_ci[0] <= self.expected_slope <= self.slope_ci[1]
 
+    @property
+    def slope_attributes(self) -> dict[str, float]:
+        """The slope with its interval, as attributes of a fitted line."""
+        return {"slope": self.slope, "slope_low": self.slope_ci[0], "slope_high": self.slope_ci[1]}
+
     def summary(self) -> dict[str, Any]:
         """Return the fit as plain values, with None for what is not known.
 

@@ -111,9 +111,7 @@ class ChaosRates:
                 variables[f"{metric}_peak_{part}"] = ("particles", drawn)
             # Least squares in the logarithm passes through the centre.
             line = np.exp(np.log(mean).mean() + fit.slope * (against - against.mean()))
-            low, high = fit.slope_ci
-            slope = {"slope": fit.slope, "slope_low": low, "slope_high": high}
-            variables[f"{metric}_fit"] = ("particles", line, slope)
+            variables[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
         return xr.Dataset(variables, coords={"particles": counts})
 
     def plot(self, ax: Axes | None = None) -> Axes:

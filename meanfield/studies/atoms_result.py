@@ -257,6 +257,5 @@ def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Nu
         values = np.array([piece[key][-1] for piece in pieces])
         if np.isfinite(values).all():
             mean, low, high = mean_interval(values)
-            interval = None if np.isnan(low) else (float(low), float(high))
-            numbers[key] = Number(label, float(mean), interval)
+            numbers[key] = Number(label, float(mean), (low, high))
     return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -60,8 +61,8 @@ class Number:
     value : float
         The estimate.
     interval : pair of float, or None
-        Confidence interval; None for a number without uncertainty, or when there was only one
-        replica to judge from.
+        Confidence interval; None for a number without uncertainty. One with a bound that is not
+        finite, as when there was only one replica to judge from, becomes None.
     level : float, default: 0.95
         Confidence level of the interval.
     expected : float or None
@@ -76,6 +77,12 @@ class Number:
     level: float = 0.95
     expected: float | None = None
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.interval is not None:
+            low, high = float(self.interval[0]), float(self.interval[1])
+            known = math.isfinite(low) and math.isfinite(high)
+            object.__setattr__(self, "interval", (low, high) if known else None)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def headline(dataset: xr.Dataset) -> dict[str, Number]:
         _, dtype, name = key.split("_")
         mean, low, high = (np.exp(float(x)) for x in mean_interval(logs.mean(axis=0)))
         label = f"Geometric mean of best peer's time over meanfield's, {dtype}, {words[name]}"
-        numbers[key] = Number(label, mean, None if np.isnan(low) else (low, high))
+        numbers[key] = Number(label, mean, (low, high))
     if not np.isnan(ratio).all():
         medians = np.nanmedian(ratio, axis=1)
         numbers["smallest_ratio"] = Number(

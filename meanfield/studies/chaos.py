@@ -18,7 +18,7 @@ from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.chaos_story import LABELS, story
 from meanfield.studies.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
+from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path, slope_number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,9 +155,8 @@ def _add_fit(
     """Add the fitted line: least squares in the logarithm passes through the centre."""
     log_mean = np.log(dataset[fitted].values).mean()
     centered = np.log(counts) - np.log(counts).mean()
-    slope = {"slope": fit.slope, "slope_low": fit.slope_ci[0], "slope_high": fit.slope_ci[1]}
     line = np.exp(log_mean + fit.slope * centered)
-    dataset[f"{metric}_fit"] = ("particles", line, slope)
+    dataset[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
 
 
 def _numbers(rates: ChaosRates) -> dict[str, Number]:
@@ -168,7 +167,7 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
     for metric, fit in fits.items():
         # Without noise there is a theorem for the function alone.
         expected = fit.expected_slope if noise or metric == "function" else None
-        numbers[f"{metric}_slope"] = _slope(LABELS[metric], fit, expected)
+        numbers[f"{metric}_slope"] = slope_number(LABELS[metric], fit, expected)
     for metric, fit in fits.items():
         if fit.expected_slope is not None:
             power = "N" if fit.expected_slope == -1 else "N²"
@@ -177,7 +176,7 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
             numbers[f"{metric}_constant"] = Number(
                 label,
                 fit.constant,
-                _known(fit.constant_ci),
+                fit.constant_ci,
                 expected=None if exact is None else float(exact[fit.time_index]),
             )
     for metric, trend in rates.trends.items():
@@ -186,26 +185,13 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
         numbers[f"{metric}_supremum"] = Number(
             f"Largest N × {LABELS[metric]} at any time",
             trend.supremum,
-            _known(trend.supremum_ci),
+            trend.supremum_ci,
         )
     return numbers
 
 
-def _slope(label: str, fit: RateFit, expected: float | None) -> Number:
-    interval = _known(fit.slope_ci)
-    return Number(
-        f"Slope of {label}", fit.slope, interval, expected=expected, notes=list(fit.flags)
-    )
-
-
 def _trend(label: str, trend: Trend) -> Number:
-    interval = _known(trend.change_ci)
-    return Number(f"Late relative growth of {label}", trend.change, interval, expected=0.0)
-
-
-def _known(interval: tuple[float, float]) -> tuple[float, float] | None:
-    """Return an interval, or None where nothing could be fitted."""
-    return interval if np.isfinite(interval).all() else None
+    return Number(f"Late relative growth of {label}", trend.change, trend.change_ci, expected=0.0)
 
 
 EXAMPLE: dict[str, Any] = {

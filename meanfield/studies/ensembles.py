@@ -10,7 +10,6 @@ from pydantic import Field
 
 from meanfield import plots
 from meanfield.chaos.ensembles import Ensembles, analyse_networks, measure_networks
-from meanfield.chaos.rates import RateFit
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.studies.base import (
@@ -31,7 +30,7 @@ from meanfield.studies.base import (
 from meanfield.studies.chaos_story import describe_reference
 from meanfield.studies.config import Count, RunSection, Section, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
+from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path, slope_number
 from meanfield.studies.words import (
     agrees,
     format_estimate,
@@ -127,10 +126,10 @@ def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
     variance = found.error[:, 0] - found.squared_bias
     spread = found.error_high[:, 0] / found.error[:, 0]
     variables = {
-        "bias_mean": ("particles", found.squared_bias, _slope_attributes(found.bias)),
+        "bias_mean": ("particles", found.squared_bias, found.bias.slope_attributes),
         "bias_low": ("particles", found.squared_bias - two_errors),
         "bias_high": ("particles", np.maximum(found.squared_bias, 0) + two_errors),
-        "variance_mean": ("particles", variance, _slope_attributes(found.variance)),
+        "variance_mean": ("particles", variance, found.variance.slope_attributes),
         "variance_low": ("particles", variance / spread),
         "variance_high": ("particles", variance * spread),
         "variance_left": ("particles", found.reduction),
@@ -153,10 +152,6 @@ def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
     return Outcome(dataset, _numbers(found, variance, path, counts[-1]))
 
 
-def _slope_attributes(fit: RateFit) -> dict[str, float]:
-    return {"slope": fit.slope, "slope_low": fit.slope_ci[0], "slope_high": fit.slope_ci[1]}
-
-
 def _numbers(
     found: Ensembles, variance: np.ndarray, path: MeanFieldPath, largest: int
 ) -> dict[str, Number]:
@@ -167,10 +162,7 @@ def _numbers(
     }
     numbers = {}
     for key, (label, fit, expected) in fits.items():
-        interval = fit.slope_ci if np.isfinite(fit.slope_ci).all() else None
-        numbers[f"{key}_slope"] = Number(
-            f"Slope of {label}", fit.slope, interval, expected=expected, notes=list(fit.flags)
-        )
+        numbers[f"{key}_slope"] = slope_number(label, fit, expected)
     if path.n_particles:
         own = variance[-1] * largest / path.n_particles
         if own > _REFERENCE_SHARE * max(found.squared_bias.min(), 0.0):

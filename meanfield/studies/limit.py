@@ -322,7 +322,7 @@ def _end_numbers(dataset: Any) -> dict[str, Number]:
             number = Number(
                 f"Least eigenvalue of the features over layers and steps, {case}",
                 value,
-                bounds if np.isfinite(bounds).all() else None,
+                bounds,
                 notes=[where],
             )
             if least is None or value < least[0]:
@@ -375,7 +375,7 @@ def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Numb
         rows[f"{case}_{name}_exponent"] = Number(
             f"Exponent of the {title} in the width, {case}",
             fit.slope,
-            fit.interval if np.isfinite(fit.slope) else None,
+            fit.interval,
             expected=-power,
         )
         scale = n**power

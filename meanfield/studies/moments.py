@@ -225,7 +225,7 @@ def _numbers(name: str, weight: AdmissibleWeight, found: Arrays) -> dict[str, Nu
         numbers[f"order_{name}"] = Number(
             f"Tail index of the {NAMES[name]} start, from its particles",
             float(index),
-            (float(low), float(high)) if np.isfinite([low, high]).all() else None,
+            (low, high),
             expected=weight.tail_index,
         )
     else:
@@ -236,7 +236,7 @@ def _numbers(name: str, weight: AdmissibleWeight, found: Arrays) -> dict[str, Nu
         numbers[f"order_{name}"] = Number(
             f"Inverse order 1/ρ of the {NAMES[name]} start, from its particles",
             float(inverse),
-            (float(low), float(high)),
+            (low, high),
             level=0.99,
             expected=0.0 if np.isinf(weight.order) else 1.0 / weight.order,
         )
@@ -246,7 +246,7 @@ def _numbers(name: str, weight: AdmissibleWeight, found: Arrays) -> dict[str, Nu
         numbers[f"{key}_{name}"] = Number(
             f"{label} G(t) from the {NAMES[name]} law",
             float(found["growth"][at]),
-            (float(low), float(high)),
+            (low, high),
         )
     return numbers
 

@@ -1,4 +1,7 @@
-"""The mean-field path as a unit of a study: configured, computed once, read back as a path."""
+"""What studies of rates share: the mean-field path as a unit, and slopes as headline numbers.
+
+The path is configured, computed once, and read back as a path.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from meanfield.chaos.rates import RateFit
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.chaos.study import ChaosPlan
 from meanfield.flow.simulate import temperatures
 from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
-from meanfield.studies.base import Arrays, Unit
+from meanfield.studies.base import Arrays, Number, Unit
 from meanfield.studies.config import Count, Section
 
 
@@ -118,4 +122,11 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
             "init": plan.init,
             "temperatures": temperatures(plan.problem, plan.scheme["temperature"], plan.times[-1]),
         },
+    )
+
+
+def slope_number(label: str, fit: RateFit, expected: float | None) -> Number:
+    """Return the slope of a fit with its interval and cautions, beside what is expected."""
+    return Number(
+        f"Slope of {label}", fit.slope, fit.slope_ci, expected=expected, notes=list(fit.flags)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -204,8 +203,7 @@ def combine(
                 f"{name}_low": ("loss_step", low),
                 f"{name}_high": ("loss_step", high),
             }
-            interval = None if math.isnan(low[-1]) else (float(low[-1]), float(high[-1]))
-            numbers[name] = Number(label, float(mean[-1]), interval)
+            numbers[name] = Number(label, float(mean[-1]), (low[-1], high[-1]))
     coordinates = {
         "step": keep,
         "time": ("step", elapsed(step_size, keep)),

@@ -251,7 +251,7 @@ def _numbers(
         f"amplitude_{i}": Number(
             f"Amplitude of the networks along the stationary one {at}",
             float(mean),
-            (float(low), float(high)),
+            (low, high),
             expected=float(chain) if np.isfinite(chain) else None,
         ),
         f"certificate_{i}": Number(
@@ -269,7 +269,7 @@ def _numbers(
         if key in arrays:
             mean, low, high = mean_interval(arrays[key])
             numbers[f"{key}_{i}"] = Number(
-                f"W₂² between the law and {label} {at}", float(mean), (float(low), float(high))
+                f"W₂² between the law and {label} {at}", float(mean), (low, high)
             )
     return numbers
 

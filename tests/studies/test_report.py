@@ -8,9 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from meanfield.intervals import mean_factor, mean_interval
 from meanfield.studies import chaos_story, words
-from meanfield.studies.base import Figure, Finding, Heading, Table, Text
+from meanfield.studies.base import Figure, Finding, Heading, Number, Table, Text
 from meanfield.studies.report import Provenance, duration, render_report
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)
@@ -156,13 +155,7 @@ def test_uniformity_in_time_is_not_overclaimed(trend, said):
     assert said in chaos_story._uniform({"coupling_trend": trend})
 
 
-def test_student_interval_has_its_coverage_and_one_replica_none():
-    rng = np.random.default_rng(0)
-    values = rng.exponential(size=(4000, 16)).T
-    _, low, high = mean_interval(values)
-    assert 0.90 < np.mean((low < 1) & (high > 1)) < 0.96
-    mean, factor = mean_factor(values, axis=0)
-    assert 0.92 < np.mean((mean / factor < 1) & (mean * factor > 1)) < 0.97
-    _, low, high = mean_interval(values[:1])
-    assert np.isnan([low, high]).all()
-    assert np.isnan(mean_factor(values[:1], axis=0)[1]).all()
+def test_number_drops_an_interval_that_says_nothing():
+    assert Number("x", 1.0, (np.nan, 2.0)).interval is None
+    assert Number("x", 1.0, (0.0, np.inf)).interval is None
+    assert Number("x", 1.0, (np.float64(0), 2)).interval == (0.0, 2.0)
