@@ -27,5 +27,6 @@ def test_wilson_interval(n):
     expected = [binomtest(int(k), n).proportion_ci(method="wilson") for k in hits]
     np.testing.assert_allclose(low, [ci.low for ci in expected], rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(high, [ci.high for ci in expected], rtol=1e-12, atol=1e-15)
-    assert low[0] == 0 and high[-1] == 1
+    assert low[0] == 0
+    assert high[-1] == 1
     assert wilson_interval(0, n) == (low[0], high[0])
