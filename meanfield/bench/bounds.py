@@ -2,7 +2,7 @@
 
     python -m meanfield.bench.bounds
 
-prints them as JSON. Rates are of one thread running alone.
+prints them as JSON. Rates are of one thread; for what cores do side by side, run it on each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from meanfield.flow import block, kernels, sigma
 from meanfield.flow.simd import fma, lanes, load, store, zeros
 from meanfield.problem import get_activation
 
-_REPEATS = 9
+_WARM, _MEASURED = 0.2, 0.3  # seconds
 
 
 @numba.njit
@@ -55,15 +55,19 @@ def _activate(address, scratch, n):
         )  # fmt: skip
 
 
-def best(function: Callable, *args: object) -> float:
-    """Shortest of several timed calls, after one that compiles."""
+def sustained(function: Callable, *args: object) -> float:
+    """Median of timed calls over a while, after others that compile and warm the core.
+
+    The shortest would show the clock that a core holds for milliseconds after a rest.
+    """
     function(*args)
     times = []
-    for _ in range(_REPEATS):
-        begin = time.perf_counter()
+    begin = time.perf_counter()
+    while (now := time.perf_counter()) < begin + _WARM + _MEASURED or len(times) < 3:
         function(*args)
-        times.append(time.perf_counter() - begin)
-    return min(times)
+        if now > begin + _WARM:
+            times.append(time.perf_counter() - now)
+    return float(np.median(times))
 
 
 def second_cache_bytes() -> int:
@@ -88,25 +92,27 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     n = 20000
     group = 2048 // dtype.itemsize // 8
     result = {
-        "multiply_add_gflops": 2 * 4 * group * n / best(_multiply_add, x, out, n) / 1e9,
-        "read_gb_s": x.nbytes / best(_read, x, out) / 1e9,
-        "write_gb_s": x.nbytes / best(_write, x, out) / 1e9,
+        "multiply_add_gflops": 2 * 4 * group * n / sustained(_multiply_add, x, out, n) / 1e9,
+        "read_gb_s": x.nbytes / sustained(_read, x, out) / 1e9,
+        "write_gb_s": x.nbytes / sustained(_write, x, out) / 1e9,
     }
     with threadpool_limits(1):
-        seconds = best(lambda: np.dot(matrix, matrix, out=product))
+        seconds = sustained(lambda: np.dot(matrix, matrix, out=product))
     result["gemm_gflops"] = 2 * 1024**3 / seconds / 1e9
     data = kernels._data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype)
     scratch = kernels._scratch(data, 6, 1, 0)
     for name in ("tanh", "relu", "silu", "gelu"):
         address, _ = sigma.pointers(get_activation(name).code, dtype)
         calls = 200
-        per_pair = best(_activate, address, scratch, calls) / (calls * block.ROWS * block.BLOCK)
+        per_pair = sustained(_activate, address, scratch, calls) / (
+            calls * block.ROWS * block.BLOCK
+        )
         result[f"{name}_ns"] = per_pair * 1e9
     result["second_cache_bytes"] = second_cache_bytes()
     normals = np.empty((4, 2**16), dtype)
     rows = np.arange(4)
     result["gaussian_ns"] = (
-        best(kernels.fill_gaussians, normals, rows, 0, 0, 0, 0) / normals.size * 1e9
+        sustained(kernels.fill_gaussians, normals, rows, 0, 0, 0, 0) / normals.size * 1e9
     )
     return result
 

@@ -63,7 +63,7 @@ class Worker:
             [sys.executable, "-m", "meanfield.bench.worker", library, json.dumps(row.as_dict())],
             env=_environment(threads), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words,
-            preexec_fn=lambda: _confine(threads),
+            preexec_fn=lambda: _confine(0, threads),
         )  # fmt: skip
 
     def answer(self) -> dict | None:
@@ -89,9 +89,9 @@ class Worker:
         return lines[-1] if lines else ""
 
 
-def _confine(threads: int) -> None:
+def _confine(first: int, last: int) -> None:
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[first:last])
 
 
 def measure_row(
@@ -165,14 +165,45 @@ def _difference(mine: dict, reference: dict | None) -> float:
     return float(np.abs(np.subtract(mine["check"], reference["check"])).max())
 
 
-def measure_bounds() -> dict[str, dict[str, float]]:
-    """Measure the machine's limits, per float type, in a fresh process."""
-    command = [sys.executable, "-m", "meanfield.bench.bounds"]
-    done = subprocess.run(command, env=_environment(1), capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ConfigError(f"The limits of this machine could not be measured: {reason}.")
-    return json.loads(done.stdout)
+def measure_bounds(threads: int) -> dict[str, dict[str, float]]:
+    """Measure the machine's limits, per float type, on several cores at once.
+
+    Cores slow each other down, by the heat and by the memory they share: what one of them does
+    alone is no limit for all.
+
+    Parameters
+    ----------
+    threads : int
+        Number of cores, each with a process of its own.
+
+    Returns
+    -------
+    dict of dict
+        Rates of one core, averaged.
+
+    Raises
+    ------
+    ConfigError
+        A process failed.
+    """
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "meanfield.bench.bounds"],
+            env=_environment(1), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda core=core: _confine(core, core + 1),
+        )
+        for core in range(threads)
+    ]  # fmt: skip
+    answers = [process.communicate() for process in processes]
+    for process, (_, words) in zip(processes, answers, strict=True):
+        if process.returncode:
+            reason = (words.strip().splitlines() or ["it said nothing"])[-1]
+            raise ConfigError(f"The limits of this machine could not be measured: {reason}.")
+    each = [json.loads(answer) for answer, _ in answers]
+    return {
+        dtype: {name: float(np.mean([one[dtype][name] for one in each])) for name in rates}
+        for dtype, rates in each[0].items()
+    }
 
 
 def limit(row: Row, bounds: dict[str, float], threads: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ from numba import njit
 
 from meanfield.flow.gaussians import block_gaussians
 from meanfield.flow.sigma import BLOCK, predict_rows, pull_rows
-from meanfield.flow.simd import fma, lanes, load, splat, store, total, zeros
+from meanfield.flow.simd import fma, lanes, load, prefetch, splat, store, total, zeros
 
 ROWS = 64  # data per tile
 _DEPTH = 64  # coordinates per pass of the pre-activations, so that the weights stay in cache
@@ -161,11 +161,17 @@ def forward_block(sigma, data, scratch, slot):
 
 
 @_inline
-def _inner_gradient(data, scratch, first, rows):
-    """grad[k + c] += Σ_j tile[j] x_{j,c}, four coordinates at a time."""
+def _inner_gradient(data, scratch, first, rows, soon, parts):
+    """grad[k + c] += Σ_j tile[j] x_{j,c}, four coordinates at a time.
+
+    Meanwhile the next tile's kept σ, and σ′ if ``parts`` is 2, are fetched from ``soon`` on.
+    """
     x, tile, grad, width = data.x, scratch.tile, scratch.grad, data.columns
     for c in range(0, width, 4):
         for g in range(0, BLOCK, lanes(tile)):
+            for part in range(parts):
+                for q in range(ROWS * c // width, ROWS * (c + 4) // width):
+                    prefetch(scratch.kept, soon + (part * data.n + q) * BLOCK + g)
             to, at = (data.k + c) * BLOCK + g, first * width + c
             sums = _load4(grad, to)
             for row in range(0, rows - 1, 2):
@@ -193,7 +199,8 @@ def gradient_block(sigma, data, scratch, slot, train_inner):
             kept, at, kept, at + n * BLOCK, k, rows, slot >= 0,
         )  # fmt: skip
         if train_inner:
-            _inner_gradient(data, scratch, first, rows)
+            parts = sigma.kept_per_pair if slot >= 0 else 0
+            _inner_gradient(data, scratch, first, rows, at + rows * BLOCK, parts)
 
 
 @_inline

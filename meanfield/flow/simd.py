@@ -320,6 +320,8 @@ def total(typingctx, x):
 
 # Memory -----------------------------------------------------------------------------------------
 
+_LINE = 64  # bytes
+
 
 def address(context, builder, kind: types.Array | types.CPointer, array, index):
     """Where array[index] lies, for a contiguous 1-D array or a pointer."""
@@ -362,6 +364,22 @@ def store(typingctx, array, index, x):
         return context.get_dummy_value()
 
     return types.void(array, index, x), lower
+
+
+@intrinsic
+def prefetch(typingctx, array, index):
+    """Ask for the group at array[index] in the second-level cache; it may lie beyond the end."""
+
+    def lower(context, builder, sig, args):
+        index = context.cast(builder, args[1], sig.args[1], types.intp)
+        pointer = _pointer(context, builder, array, args[0], index, ir.IntType(8))
+        how = [ir.Constant(ir.IntType(32), value) for value in (0, 2, 1)]
+        for line in range(0, group_lanes(array.dtype) * array.dtype.bitwidth // 8, _LINE):
+            at = builder.gep(pointer, [ir.Constant(ir.IntType(64), line)])
+            call(builder, "llvm.prefetch.p0i8", ir.VoidType(), at, *how)
+        return context.get_dummy_value()
+
+    return types.void(array, index), lower
 
 
 @intrinsic

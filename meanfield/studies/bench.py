@@ -77,7 +77,7 @@ def prepare(config: BenchConfig) -> Plan:
     rows = list(
         dict.fromkeys([*GRIDS[section.grid](), *(Row(**r.model_dump()) for r in section.rows)])
     )
-    units = [Unit("bounds", bounds_unit, {}, "limits of the machine")]
+    units = [Unit("bounds", bounds_unit, {"threads": threads}, "limits of the machine")]
     for row in rows:
         units.append(_unit("row", row, section.repeats, threads, libraries))
     lines = scaling() if section.scaling else {}
@@ -138,11 +138,11 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def bounds_unit(checkpoint: str | None = None, progress: Any = None) -> Arrays:
+def bounds_unit(threads: int, checkpoint: str | None = None, progress: Any = None) -> Arrays:
     """The machine's limits as arrays, per float type."""
     return {
         f"{dtype}.{name}": np.array(value)
-        for dtype, rates in measure_bounds().items()
+        for dtype, rates in measure_bounds(threads).items()
         for name, value in rates.items()
     }
 

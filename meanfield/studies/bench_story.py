@@ -142,7 +142,10 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "memory is free. Wide inputs: the two products, at the rate of the multiply–add "
             "units. Few data: the noise, one Gaussian per coordinate and step."
         ),
-        Table(_bounds_rows(dataset), "Limits of one core, measured in the same run."),
+        Table(
+            _bounds_rows(dataset),
+            "Limits of one core while all are busy, measured in the same run.",
+        ),
         Text(
             "The peers do the same steps: JAX as one jitted scan (vmap over replicas), PyTorch "
             "eagerly and compiled, NumPy with SciPy, each with its own generator, on the same "
