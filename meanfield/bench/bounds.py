@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from meanfield.flow import block, kernels, sigma
+from meanfield.flow.gaussians import block_gaussians
 from meanfield.flow.simd import fma, lanes, load, store, zeros
 from meanfield.problem import get_activation
 
@@ -53,6 +54,14 @@ def _activate(address, scratch, n):
             address, scratch.tile, 0, scratch.theta, 0, scratch.sums, 0,
             scratch.kept, 0, scratch.kept, 0, 1, block.ROWS, False,
         )  # fmt: skip
+
+
+@numba.njit
+def _draw(normals, total, n):
+    for i in range(n):
+        block_gaussians(normals, i, 0, 0, 0, 0, np.uint64(0))
+        for g in range(0, block.BLOCK, lanes(normals)):
+            store(total, g, load(total, g) + load(normals, g))
 
 
 def sustained(function: Callable, *args: object) -> float:
@@ -109,11 +118,8 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
         )
         result[f"{name}_ns"] = per_pair * 1e9
     result["second_cache_bytes"] = second_cache_bytes()
-    normals = np.empty((4, 2**16), dtype)
-    rows = np.arange(4)
-    result["gaussian_ns"] = (
-        sustained(kernels.fill_gaussians, normals, rows, 0, 0, 0, 0) / normals.size * 1e9
-    )
+    per_draw = sustained(_draw, scratch.normals, scratch.theta, 2000) / (2000 * block.BLOCK)
+    result["gaussian_ns"] = per_draw * 1e9
     return result
 
 
