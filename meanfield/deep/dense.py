@@ -82,7 +82,7 @@ class DenseNetwork:
         kind = self.last.dtype.type
         self.first -= kind(rates.input) * np.matmul(weighted[0], self.inputs[rows])
         for matrix, g, x in zip(self.hidden, weighted[1:], batch.x[:-1], strict=True):
-            matrix -= kind(rates.hidden) * np.matmul(g, x)
+            matrix -= np.matmul(kind(rates.hidden) * g, x)
         self.last -= kind(rates.output) * np.matmul(chi[:, None, :], batch.x[-1])[:, 0]
 
     def ranks(self) -> np.ndarray:

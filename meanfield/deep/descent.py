@@ -84,6 +84,8 @@ class Record:
     ranks: np.ndarray  # (R, S, 2, L − 1)
     initial_features: np.ndarray  # (R, L, m, n)  h at step 0
     features: np.ndarray  # (R, L, m, n)  h at the last step
+    peak_sharpness: np.ndarray  # (R,)  over the saved steps and those of `_is_watched`
+    edge_step: np.ndarray  # (R,)  the first of them with a sharpness of 2, or −1
 
 
 def concatenate(records: list[Record]) -> Record:
@@ -106,6 +108,7 @@ def descend(network: Network, task: Task) -> Record:
     """
     predictions, saved = [], []
     start: list[np.ndarray] = []
+    watched: list[tuple[int, np.ndarray]] = []
     train = slice(0, task.n_train)
     for step in range(task.n_steps + 1):
         last = step == task.n_steps
@@ -121,24 +124,35 @@ def descend(network: Network, task: Task) -> Record:
             raise NotFiniteError(step, int(np.argmin(finite)))
         chi = task.error_signal(batch.f, rows)
         dh = network.backward(batch)
+        if task.saved[step] or _is_watched(step, task.n_steps):
+            motion = _motion(network.rates, task, rows, batch, dh, chi)
+            watched.append((step, motion["sharpness"]))
         if task.saved[step]:
             present = everything.take(train)
             start = start or present.h
             observed = _features(present, start)
-            observed |= _motion(network.rates, task, rows, batch, dh, chi)
-            saved.append(observed | {"ranks": network.ranks()})
+            saved.append(observed | motion | {"ranks": network.ranks()})
             if task.is_still(chi):
                 predictions += predictions[-1:] * int(task.predicted[step + 1 :].sum())
                 saved += saved[-1:] * int(task.saved[step + 1 :].sum())
                 break
         if not last:
             network.update(rows, batch, dh, chi)
+    steps, sharpness = zip(*watched, strict=True)
+    unstable = np.stack(sharpness, axis=1) >= 2
     return Record(
         predictions=np.stack(predictions, axis=1),
         initial_features=np.stack(start, axis=1),
         features=np.stack(present.h, axis=1),
+        peak_sharpness=np.max(sharpness, axis=0),
+        edge_step=np.where(unstable.any(axis=1), np.array(steps)[unstable.argmax(axis=1)], -1),
         **{name: np.stack([s[name] for s in saved], axis=1) for name in saved[0]},
     )
+
+
+def _is_watched(step: int, n_steps: int) -> bool:
+    """Whether the sharpness is looked at even where nothing is saved: early, then now and then."""
+    return step < 10 or step % max(1, n_steps // 100) == 0
 
 
 def gram(u: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.deep.descent import NotFiniteError, concatenate, descend
+from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
 from meanfield.deep.directions import GaussianDirections
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
@@ -270,23 +270,14 @@ def infinite_width(
     )
     records, full = [], False
     for replica in range(n_replicas):
-        network = sampling.network(task, replica)
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                records.append(descend(network, task))
-        except NotFiniteError as error:
-            raise DivergenceError(
-                f"The limit diverged at step {error.step} with step_size={task.step_size:g}; "
-                "lower step_size.",
-                step=error.step,
-                replica=replica,
-                stable_step_size=None,
-            ) from None
-        full = full or any(matrix.is_full for matrix in network.hidden)
+        record, lacking = _descend(sampling, task, replica)
+        records.append(record)
+        full = full or lacking
         if progress is not None:
             progress(replica + 1, n_replicas)
-    run = as_run(task, concatenate(records), "low-rank", range(n_replicas))
-    notes = _notes(task, run, sampling.max_rank if full else None)
+    record = concatenate(records)
+    run = as_run(task, record, "low-rank", range(n_replicas))
+    notes = _notes(task, run, record, sampling.max_rank if full else None)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return InfiniteWidth(run, notes)
@@ -358,6 +349,23 @@ class _Sampling:
         return network
 
 
+def _descend(sampling: _Sampling, task: Task, replica: int) -> tuple[Record, bool]:
+    """Train one replica, which is gone afterwards; whether it ran out of directions."""
+    network = sampling.network(task, replica)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            record = descend(network, task)
+    except NotFiniteError as error:
+        raise DivergenceError(
+            f"The limit diverged at step {error.step} with step_size={task.step_size:g}; "
+            "lower step_size.",
+            step=error.step,
+            replica=replica,
+            stable_step_size=None,
+        ) from None
+    return record, any(matrix.is_full for matrix in network.hidden)
+
+
 def _standard_error(values: np.ndarray) -> np.ndarray:
     """Return the standard error of the mean over the first axis; NaN for a single replica."""
     if len(values) == 1:
@@ -365,15 +373,15 @@ def _standard_error(values: np.ndarray) -> np.ndarray:
     return values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 
-def _notes(task: Task, run: DeepRun, full_at: int | None) -> tuple[str, ...]:
+def _notes(task: Task, run: DeepRun, record: Record, full_at: int | None) -> tuple[str, ...]:
     notes = []
-    unstable = run.sharpness.max(axis=0) >= 2
-    if unstable.any():
-        step = run.saved_steps[np.argmax(unstable)]
+    edge = record.edge_step[record.edge_step >= 0]
+    if edge.size:
         notes.append(
             f"The step size reaches the edge of stability: its product with the curvature is "
-            f"{run.sharpness.max():.2f} (2 is the edge), first at step {step}. Replicas may "
-            "separate; lower step_size, or raise n_samples and look at predictions_error."
+            f"{record.peak_sharpness.max():.2f} (2 is the edge), first at step {edge.min()}. "
+            "Replicas may separate; lower step_size, or raise n_samples and look at "
+            "predictions_error."
         )
     if full_at is not None:
         notes.append(

@@ -91,7 +91,8 @@ class DeepRun:
 def as_run(task: Task, record: Record, engine: str, seeds: Iterable[int]) -> DeepRun:
     """Split a record into what the user sees."""
     m = task.n_train
-    kept = {field.name: getattr(record, field.name) for field in fields(Record)}
+    shown = {field.name for field in fields(DeepRun)} | {"predictions"}
+    kept = {f.name: getattr(record, f.name) for f in fields(Record) if f.name in shown}
     everything = kept.pop("predictions")
     predictions = everything[..., :m]
     return DeepRun(

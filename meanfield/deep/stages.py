@@ -111,15 +111,17 @@ class StagedMatrix:
             self.whole = self._initial
             self.whole.add_learned(errors, learned @ features)
         whole, tol = self.whole, self._tol
+        # Not `self`, which would make a cycle that keeps the matrix until garbage is collected.
+        features, errors = self._features, self._errors
 
         def images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
             result, coordinates = whole.forward(rows, tol / shares)
-            self._features.append(coordinates)
+            features.append(coordinates)
             return result
 
         def transposed_images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
             result, coordinates = whole.backward(rows, tol / shares)
-            self._errors.append(coordinates)
+            errors.append(coordinates)
             return result
 
         self._stage = LowRankMatrix(

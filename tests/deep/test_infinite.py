@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from meanfield import deep
 from meanfield.deep import low_rank
+from meanfield.deep.dense import DenseNetwork
+from meanfield.deep.low_rank import LowRankMatrix
+from meanfield.deep.stages import StagedMatrix
 from tests.deep.naive_deep import (
     arc_cosine_kernels,
     arc_sine_kernels,
@@ -257,6 +262,40 @@ def test_progress_is_reported():
         progress=lambda done, total: calls.append((done, total)),
     )
     assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_edge_of_stability_is_seen_without_saved_steps():
+    X, y = _data()
+    arguments = {"n_samples": 256, "n_replicas": 2, "activation": "tanh", "step_size": 0.6}
+    notes = []
+    for save_at in ([], range(11)):
+        with pytest.warns(UserWarning, match="edge of stability"):
+            limit = deep.infinite_width(X, y, n_steps=10, save_at=save_at, **arguments)
+        notes.append(limit.notes)
+    assert notes[0] == notes[1]
+
+
+@pytest.mark.parametrize("engine", ["dense", "low-rank", "limit"])
+def test_networks_go_with_their_runs(engine):
+    """By reference counts alone: what waits for a garbage collection adds up over replicas."""
+    X, y = _data()
+    arguments = {"depth": 3, "activation": "tanh", "step_size": 0.05, "n_steps": 60}
+    kinds = (LowRankMatrix, StagedMatrix, DenseNetwork)
+
+    def networks():
+        return sum(isinstance(x, kinds) for x in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = networks()
+        if engine == "limit":
+            deep.infinite_width(X, y, n_samples=256, n_replicas=2, **arguments)
+        else:
+            deep.train(X, y, width=128, n_replicas=2, engine=engine, **arguments)
+        assert networks() == before
+    finally:
+        gc.enable()
 
 
 def test_warnings_name_the_edge_of_stability_and_truncation():
