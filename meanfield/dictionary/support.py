@@ -15,6 +15,12 @@ MEMBER = 0.8
 """Cosine between features above which a particle belongs to an atom."""
 PARTICLE_LIMIT = 20_000
 NULL_PARTICLES, NULL_TURNS = 400, 5
+BY_WEIGHT, BY_COUNT = 0.5, 0.75
+"""Largest spread relative to that without structure, averaged by contribution and by count."""
+TIGHT = 0.2
+"""Spread by contribution, relative to that without structure, which needs no count."""
+ALIKE = 1e-9
+"""Spread without structure below which there is only one feature."""
 
 
 def collect(regression: Regression, network: Atoms, bias: bool) -> Crowd:
@@ -65,30 +71,62 @@ class Structure:
 
 
 def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed: int) -> Structure:
-    """Compare how near particles are to atoms with particles of uniformly random directions.
+    """Compare how near particles are to atoms with particles that have no structure.
 
-    In one dimension there are no directions to turn, and the null spread is NaN.
+    Spread is ``sin²`` of the angle between features of a particle and of its nearest atom. Output
+    weights fitted to random features are largest near the atoms too, so that a small mean by
+    contribution is not enough: by count the particles must be nearer as well, the nearest to each
+    atom aside, where the atom may have come from.
     """
     if not len(places) or not len(crowd.places):
         return Structure(0.0, float("nan"), True)
     unit = unit_features(regression, places)[0]
+    nearest, cosine = crowd.nearest(unit)
+    sine = 1 - cosine**2
     weight = crowd.contributions / crowd.contributions.sum()
-    spread = float(weight @ (1 - crowd.nearest(unit)[1] ** 2))
-    if d == 1:
-        return Structure(spread, float("nan"), spread < 0.05)
+    spread = float(weight @ sine)
     rng = np.random.Generator(np.random.Philox(key=[seed, 2]))
     few, weight = crowd.places[:NULL_PARTICLES], weight[:NULL_PARTICLES]
     weight = weight / weight.sum()
     terms = []
     for _ in range(NULL_TURNS):
-        turned = few.copy()
-        w = rng.standard_normal((len(few), d))
-        size = np.linalg.norm(few[:, :d], axis=1) / np.linalg.norm(w, axis=1)
-        turned[:, :d] = w * size[:, None]
-        cosine = unit_features(regression, turned)[0].T @ unit
+        cosine = unit_features(regression, _without_structure(few, d, rng))[0].T @ unit
         terms.append(1 - np.abs(cosine).max(axis=1) ** 2)
     terms = np.array(terms)
     null = float(terms.mean(axis=0) @ weight)
+    if null < ALIKE:  # every particle has the same feature, as for relu in one dimension
+        return Structure(spread, null, True)
+    if spread < TIGHT * null:
+        return Structure(spread, null, True)
+    others = np.ones(len(sine), dtype=bool)
+    for atom in np.unique(nearest):
+        members = np.flatnonzero(nearest == atom)
+        others[members[sine[members].argmin()]] = False
+    crowded = _upper_bound(sine[others]) < BY_COUNT * float(terms.mean())
     error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
-    beyond_chance = null - spread > 3 * error or spread < 1e-3 * null
-    return Structure(spread, null, bool(spread < 0.5 * null and beyond_chance))
+    beyond_chance = null - spread > 3 * error
+    return Structure(spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance))
+
+
+def _upper_bound(values: Array) -> float:
+    """Mean and two standard errors."""
+    if len(values) < 2:
+        return float("inf")
+    return float(values.mean() + 2 * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _without_structure(places: Array, d: int, rng: np.random.Generator) -> Array:
+    """Turn the input weights of every particle at random; in one dimension draw them anew.
+
+    In one dimension it is the bias that turns with them, or, without one, their sizes that are
+    drawn, as normal numbers of the same mean square.
+    """
+    out = places.copy()
+    if places.shape[1] == 1:
+        out[:, 0] = rng.standard_normal(len(places)) * np.sqrt((places**2).mean())
+        return out
+    turning = places[:, : max(d, 2)]
+    w = rng.standard_normal(turning.shape)
+    size = np.linalg.norm(turning, axis=1) / np.linalg.norm(w, axis=1)
+    out[:, : max(d, 2)] = w * size[:, None]
+    return out
