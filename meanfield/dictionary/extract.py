@@ -77,13 +77,18 @@ def extract_dictionary(
     TypeError
         If `particles` cannot be read.
     ValueError
-        If shapes disagree, an entry is not finite, or the activation has no atoms.
+        If shapes disagree, an entry is not finite, the activation has no atoms, or labels are the
+        target where the loss is not squared.
 
     Notes
     -----
     Operational definition, after the abstract of [ISD]: the active support of the long-time limit,
-    modulo the realisation symmetry.
+    modulo the realisation symmetry. Atoms of polynomial activations are linearly dependent, so that
+    other atoms may make the same function: see `meanfield.identify.equivalent`.
     """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}.")
+    seed = checks.seed(seed)
     network = _read(particles, problem, normalisation)
     predictions = network.predict(problem.X).reshape(problem.targets.shape)
     to_network, to_labels = (make_regression(problem, y) for y in (predictions, problem.targets))
@@ -91,6 +96,11 @@ def extract_dictionary(
         enough = problem.loss.name == "squared" and _limit(to_labels, None, 3) >= 4
         target = "labels" if enough else "network"
     own = checks.choice("target", target, ("labels", "network")) == "network"
+    if not own and problem.loss.name != "squared":
+        raise ValueError(
+            f"target='labels' fits by least squares, which is not the {problem.loss.name} loss of "
+            "the problem; use target='network'."
+        )
     regression = to_network if own else to_labels
     crowd = collect(regression, network, problem.bias)
     floor = (NETWORK_FLOOR if own else FLOOR) ** 2 * regression.total
@@ -122,11 +132,11 @@ def extract_dictionary(
     )
     confidence = path.weight(path.best())
     cut_off = path.best() == limit and path.fits[limit].rss > floor
-    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found)
     penalised = own and problem.l2_output > 0 and "a" in problem.train
     certificate = dual_certificate(
         function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
     )
+    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found, certificate.missing)
     sizes = np.array(sorted(path.fits))
     noun = "atom" if len(places) == 1 else "atoms"
     statement = f"{len(places)} {noun}, weight {confidence:.3f} among sizes"
@@ -179,18 +189,15 @@ def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
 
 
 def _score(problem: Problem, floor: float) -> Callable[[Fit], float]:
-    """Return −2 log likelihood of the labels, with the variance at its best if loss is squared."""
+    """Return −2 log likelihood of the labels, with the variance at its best."""
     regression = make_regression(problem, problem.targets)
     m = problem.targets.size
 
-    def squared(fit: Fit) -> float:
+    def score(fit: Fit) -> float:
         rss = float(((problem.targets - regression.predict(fit)) ** 2).sum())
         return m * np.log(max(rss, floor, 1e-300) / m)
 
-    def other(fit: Fit) -> float:
-        return 2 * float(problem.loss.value(regression.predict(fit), problem.targets).sum())
-
-    return squared if problem.loss.name == "squared" else other
+    return score
 
 
 def _own_score(floor: float, regression: Regression) -> Callable[[Fit], float]:
@@ -226,6 +233,7 @@ def _doubts(
     resolved: Array,
     gap: float,
     found: Structure,
+    missing: bool,
 ) -> list[str]:
     """List the reasons not to rely on S."""
     if not len(crowd.places):
@@ -238,5 +246,6 @@ def _doubts(
         f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
         f"particles do not crowd around the atoms (spread {found.spread:.2g}, "
         f"{found.null_spread:.2g} without structure)": not found.certain,
+        "the certificate finds an atom missing": missing,
     }
     return [text for text, holds in doubts.items() if holds]

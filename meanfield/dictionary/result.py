@@ -50,14 +50,16 @@ class Dictionary:
         Mean ``sin²`` of the angle between the features of particles and of their nearest atom,
         weighted by contribution.
     null_spread : float
-        The same for particles turned in uniformly random directions: no structure.
+        The same without structure: particles turned in uniformly random directions; in one
+        dimension input weight and bias turned, or, without bias, sizes drawn anew.
     certificate : Certificate
         Whether the labels call for one more atom.
     confidence : float
         Weight of S among `sizes` under the criterion.
     confident : bool
-        Whether S can be relied on: weight at least 0.9, every atom present in the network,
-        particles that crowd around them, and a search that was not cut off.
+        Whether S can be relied on: weight at least 0.9; every atom present in the network and
+        resolved by it; dictionary and network within 30 %; particles that crowd around the atoms,
+        by contribution and by count; no atom missing; and a search that was not cut off.
     statement : str
         The same in words.
     """

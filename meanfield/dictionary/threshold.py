@@ -27,7 +27,9 @@ class ThresholdNumber:
     number : int
         ``S̄(ε)``.
     low, high : int
-        The number when coefficients move by three standard errors against it, or for it.
+        The number when coefficients move by three standard errors against it, or for it. Where the
+        activation lacks the degree, and any coefficient at all would count, only those that are
+        more than three standard errors from zero do.
     threshold : float
         ``ε``.
     expansion : HermiteExpansion
@@ -37,7 +39,7 @@ class ThresholdNumber:
     ranks : ndarray of int, shape (m,)
         Upper bound on the real Waring rank of each ``x^α``; 0 for the constant.
     kept : ndarray of bool, shape (m,)
-        Terms above the threshold.
+        Terms above the threshold, and more than three standard errors from zero.
     barron_norm : float
         ``Σ_α |c_α| / |σ_{|α|}|`` over the expansion; infinite when a degree is missing.
     barron_tail : float
@@ -166,15 +168,20 @@ def coefficient_threshold_number(
     level = np.abs(sigma)[k]
     ranks = np.array([waring_rank_bound(index) for index in expansion.indices], dtype=int)
     error = 3 * expansion.errors
-    kept = size > threshold * level
+    seen = size > error
+    kept = (size > threshold * level) & seen
     number, low, high = (
         int(ranks[chosen].sum())
-        for chosen in (kept, size - error > threshold * level, size + error > threshold * level)
+        for chosen in (
+            kept,
+            size - error > threshold * level,
+            (size + error > threshold * level) & (seen | (level > 0)),
+        )
     )
-    present = (size > error) & (ranks > 0)
+    present = seen & (ranks > 0)
     missing = tuple(int(j) for j in np.unique(k[present & (level == 0)]))
     ratio = np.divide(size, level, out=np.full(len(size), np.inf), where=level > 0)
-    counted = (ranks > 0) & (size > error)
+    counted = (ranks > 0) & seen
     norm = math.inf if missing else float(ratio[counted].sum())
     tail = math.hypot(expansion.tail, float(np.linalg.norm(size[~kept & (k > 0)])))
     return ThresholdNumber(
@@ -190,12 +197,12 @@ def coefficient_threshold_number(
         float(ratio[counted & ~kept].sum()),
         tail,
         missing,
-        _explain(number, threshold, norm, missing, tail, activation),
+        _explain((number, low, high), threshold, norm, missing, tail, activation),
     )
 
 
 def _explain(
-    number: int,
+    numbers: tuple[int, int, int],
     threshold: float,
     norm: float,
     missing: tuple[int, ...],
@@ -203,7 +210,11 @@ def _explain(
     activation: Activation,
 ) -> str:
     """Summarise, and say loudly when the activation lacks a degree."""
-    text = f"S̄({threshold:g}) = {number}; L² norm of what is not kept {tail:.3g}; "
+    number, low, high = numbers
+    text = f"S̄({threshold:g}) = {number}"
+    if low < high:
+        text += f", {low} to {high} within the errors of the coefficients"
+    text += f"; L² norm of what is not kept {tail:.3g}; "
     if not missing:
         return text + f"Barron–Hermite norm {norm:.4g}."
     return text + (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,23 @@ def make_atoms(
     return Atoms(activation, c, w, b, constant, linear, mass, float(inactive_mass))
 
 
+def unit_of(*networks: Atoms) -> float:
+    """Return the power of two below the largest coefficient, so that squares stay finite."""
+    parts = [part for f in networks for part in (f.columns, *f.affine)]
+    largest = max(float(np.abs(part).max(initial=0.0)) for part in parts)
+    return 2.0 ** math.floor(math.log2(largest)) if largest > 0 else 1.0
+
+
+def scaled(network: Atoms, factor: float) -> Atoms:
+    """Multiply a network by a number."""
+    return replace(
+        network,
+        coefficients=network.coefficients * factor,
+        constant=network.constant * factor,
+        linear=network.linear * factor,
+    )
+
+
 def as_atoms(
     particles: Any, activation: Activation, *, normalisation: str = "mean", name: str = "particles"
 ) -> Atoms:
@@ -196,7 +214,10 @@ def _arrays(particles: Any, name: str) -> tuple[Array, Array, Array]:
         )
     lead = w.shape[:-1]
     if a.shape[: len(lead)] != lead or a.ndim not in (len(lead), w.ndim) or 0 in a.shape:
-        raise ValueError(f"{name}.a must have shape {lead} or {(*lead, 'k')}, got {a.shape}.")
+        raise ValueError(
+            f"{name}.a must have shape {lead}, or one axis more for outputs, got {a.shape}; "
+            "of a layer in PyTorch it is weight[0], or weight.T for several outputs."
+        )
     b = np.zeros(lead) if b is None else _finite(b, f"{name}.b")
     if b.shape != lead:
         raise ValueError(f"{name}.b must have shape {lead}, got {b.shape}.")

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from meanfield.identify.atoms import Array, Atoms, as_atoms, make_atoms
+from meanfield.identify.atoms import Array, Atoms, as_atoms, make_atoms, scaled, unit_of
 from meanfield.identify.symmetry import Symmetry, symmetry_of
 from meanfield.problem import Activation, get_activation
 
@@ -72,12 +72,14 @@ def canonical(
     activation = get_activation(activation)
     symmetry = symmetry_of(activation)
     atoms = as_atoms(particles, activation, normalisation=normalisation)
+    unit = unit_of(atoms)
+    atoms = scaled(atoms, 1 / unit)
     c, w, b, mass = atoms.columns, atoms.w, atoms.b, atoms.mass
     constant, linear = atoms.affine
     if symmetry.homogeneous:
         size = np.hypot(np.linalg.norm(w, axis=1), b)
-        unit = np.where(size > 0, size, 1)
-        c, w, b = c * unit[:, None], w / unit[:, None], b / unit
+        length = np.where(size > 0, size, 1)
+        c, w, b = c * length[:, None], w / length[:, None], b / length
 
     # An affine activation is affine for every w; the others when w vanishes.
     flat = np.linalg.norm(w, axis=1) <= tolerance
@@ -110,7 +112,7 @@ def canonical(
             b = b - np.pi * half_turns
             c = c * np.where(half_turns % 2 == 0, 1, -1)[:, None]
     order = np.lexsort((*w.T, -np.linalg.norm(c, axis=1)))
-    return make_atoms(
+    found = make_atoms(
         activation,
         c[order],
         w[order],
@@ -121,6 +123,7 @@ def canonical(
         vector=atoms.vector_output,
         inactive_mass=inactive_mass,
     )
+    return scaled(found, unit)
 
 
 def symmetric_affine(atoms: Atoms) -> tuple[Array, Array]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield import checks
 from meanfield.identify.atoms import Array
 from meanfield.identify.fibre import Fibre
 from meanfield.identify.moments import MomentMap
@@ -126,6 +127,8 @@ def variety_depth(
 
     Raises
     ------
+    TypeError
+        If a number is not an integer.
     ValueError
         If a number is out of range.
 
@@ -140,7 +143,7 @@ def variety_depth(
     >>> variety_depth("tanh", d=1, n_atoms=2).depth
     7
     """
-    activation, max_degree = _checked(activation, d, n_atoms, max_degree, n_points)
+    activation, max_degree = _checked(activation, d, n_atoms, max_degree, n_points, seed)
     points = _points(activation, d, n_atoms, bias, n_points, seed)
     evidence: list[RankEvidence] = []
     for degree in range(max_degree + 1):
@@ -210,6 +213,8 @@ def orbit_depth(
 
     Raises
     ------
+    TypeError
+        If a number is not an integer.
     ValueError
         If a number is out of range.
 
@@ -226,7 +231,9 @@ def orbit_depth(
     >>> orbit_depth("tanh", d=2, n_atoms=2, n_points=2, n_starts=5).depth
     3
     """
-    activation, max_degree = _checked(activation, d, n_atoms, max_degree, n_points)
+    activation, max_degree = _checked(activation, d, n_atoms, max_degree, n_points, seed)
+    n_starts = checks.count("n_starts", n_starts, minimum=0)
+    n_paths = checks.count("n_paths", n_paths, minimum=0)
     variety = variety_depth(
         activation, d, n_atoms, bias=bias, max_degree=max_degree, n_points=n_points, seed=seed
     )
@@ -297,17 +304,20 @@ def _explore(
 
 
 def _checked(
-    activation: str | Activation, d: int, n_atoms: int, max_degree: int | None, n_points: int
+    activation: str | Activation,
+    d: int,
+    n_atoms: int,
+    max_degree: int | None,
+    n_points: int,
+    seed: int,
 ) -> tuple[Activation, int]:
     """Check the numbers and fill in the largest degree."""
     for name, value in (("d", d), ("n_atoms", n_atoms), ("n_points", n_points)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} must be an integer at least 1, got {value!r}.")
+        checks.count(name, value)
+    checks.seed(seed)
     if max_degree is None:
         max_degree = max(8, 4 * n_atoms + 4)
-    if not isinstance(max_degree, int | np.integer) or max_degree < 0:
-        raise ValueError(f"max_degree must be an integer at least 0, got {max_degree!r}.")
-    return get_activation(activation), int(max_degree)
+    return get_activation(activation), checks.count("max_degree", max_degree, minimum=0)
 
 
 def _draw(

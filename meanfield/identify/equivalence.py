@@ -9,11 +9,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from meanfield.identify.atoms import Array, Atoms, as_atoms
+from meanfield import checks
+from meanfield.identify.atoms import Array, Atoms, as_atoms, scaled, unit_of
 from meanfield.identify.canonical import canonical, symmetric_affine
 from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation, get_activation
+from meanfield.problem.checks import as_inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +121,13 @@ def equivalent(
     True
     """
     activation = get_activation(activation)
+    tolerance = checks.nonnegative("tolerance", tolerance)
     raw = [
         as_atoms(network, activation, normalisation=normalisation, name=name)
         for network, name in ((p, "p"), (q, "q"))
     ]
+    unit = unit_of(*raw)
+    raw = [scaled(atoms, 1 / unit) for atoms in raw]
     first, second = (canonical(atoms, activation) for atoms in raw)
     if first.linear.shape != second.linear.shape:
         raise ValueError(
@@ -130,7 +135,7 @@ def equivalent(
             f"{second.linear.shape[::-1]}; only networks of one shape can be compared."
         )
     if inputs is not None:
-        inputs = np.asarray(inputs, dtype=float)
+        inputs = as_inputs(inputs, "inputs", first.w.shape[1])
     matching, distance, close = match_atoms(first, second, tolerance)
     gap, gap_error, method = l2_norm(canonical(_difference(*raw), activation), inputs)
     norm = float(np.hypot(l2_norm(first, inputs)[0], l2_norm(second, inputs)[0]))
@@ -142,13 +147,13 @@ def equivalent(
         bool(same_function),
         matching,
         distance,
-        gap,
-        gap_error,
-        norm,
+        gap * unit,
+        gap_error * unit,
+        norm * unit,
         method,
         _explain(close, same_function, no_gap, counts, activation.degree, inputs),
-        first,
-        second,
+        scaled(first, unit),
+        scaled(second, unit),
     )
 
 

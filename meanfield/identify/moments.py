@@ -41,7 +41,9 @@ class MomentMap:
         """Degrees whose tensor does not vanish identically, by parity for instance."""
         scale = np.array([0.6, 1.1, 1.7])
         shift = np.array([0.3, -0.8, 0.5]) * self.bias
-        size = np.abs(coefficient_table(self.activation, self.degree, scale, shift)).max(axis=0)
+        # A degree beyond may carry the scale: at low ones there may be nothing but rounding.
+        table = coefficient_table(self.activation, self.degree + 8, scale, shift)
+        size = np.abs(table).max(axis=0)
         return [k for k in range(self.degree + 1) if size[k] > 1e-14 * size.max()]
 
     @cached_property
@@ -86,7 +88,8 @@ class MomentMap:
         """Degree of each entry of the map."""
         unit = np.ones((1, self.d))
         sizes = [power.shape[1] for power, _ in self._powers(unit)]
-        return np.repeat(self.live_degrees, [sizes[k] for k in self.live_degrees])
+        live = np.array(self.live_degrees, dtype=int)
+        return np.repeat(live, [sizes[k] for k in live]).astype(int)
 
     def _powers(self, unit: Array) -> list[tuple[Array, Array]]:
         """Return the entries of ``u^{⊗k}``, (S, m), and their gradients in u, (S, m, d)."""
@@ -120,7 +123,8 @@ class MomentMap:
         # z He_k = He_{k+1} + k He_{k−1}, in normalised form.
         in_scale = in_shift[:, 1:] * k[1:]
         in_scale[:, 1:] += in_shift[:, :-2] * k[1:-1]
-        values, rows = [], []
+        values = [np.zeros(0, dtype=theta.dtype)]
+        rows = [np.zeros((0, self.n_parameters), dtype=theta.dtype)]
         powers = self._powers(unit)
         for degree in self.live_degrees:
             power, gradient = powers[degree]

@@ -78,6 +78,11 @@ def prepare(config: AtomsConfig) -> Plan:
             f"key 'problem.activation' is {problem.activation.name!r}: affine networks have no "
             "atoms; choose another."
         )
+    if section.target == "labels" and problem.loss.name != "squared":
+        raise ConfigError(
+            f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
+            "labels are fitted by least squares; choose 'network' or 'auto'."
+        )
     try:
         settings = {
             "step_size": config.run.step_size,

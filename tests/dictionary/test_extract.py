@@ -11,6 +11,7 @@ import meanfield as mf
 from meanfield.dictionary import dual_certificate, extract_dictionary
 from meanfield.identify import Atoms, canonical, equivalent, symmetry_of
 from meanfield.problem import ACTIVATIONS, Problem, get_activation
+from meanfield.problem.targets import Teacher
 from tests.dictionary.dictionary_cases import cloud, has_remainder, problem_of, teacher, worst_angle
 
 NAMES = [name for name in ACTIVATIONS if ACTIVATIONS[name].degree is None]
@@ -192,6 +193,53 @@ def test_particles_without_structure_yield_no_confident_size(name, d, labels):
     own = ACTIVATIONS[name].value(X @ w.T) @ a / 200
     y = {"teacher": target(X), "own": own, "noise": rng.standard_normal(600)}[labels]
     assert not extract_dictionary((a, w), Problem(X, y, name, bias=False)).confident
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("name", ["tanh", "silu", "sigmoid"])
+def test_particles_without_structure_in_one_dimension(name, bias):
+    """Features are nearly parallel there, so that any particle is near an atom."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((300, 1)), np.sign(rng.standard_normal(300))
+        a, w, b = rng.standard_normal(200), rng.standard_normal((200, 1)), rng.standard_normal(200)
+        problem = Problem(X, y, name, bias=bias, loss="logistic")
+        found = extract_dictionary((a, w, b) if bias else (a, w), problem)
+        assert not found.confident, found.statement
+
+
+@pytest.mark.parametrize("name", ["tanh", "silu"])
+def test_crowds_in_one_dimension_are_believed(name):
+    target = Teacher(np.array([1.0, -1.5]), np.array([[0.7], [2.2]]), np.array([0.5, -1.0]), name)
+    problem = problem_of(target)
+    found = extract_dictionary(cloud(target), problem)
+    assert found.n_atoms == 2
+    assert found.confident, found.statement
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "relu"])
+@pytest.mark.parametrize("d", [2, 3])
+def test_random_features_are_no_atoms(name, d):
+    """Output weights fitted to random features are largest near the atoms of the target."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed + 50)
+        X, v, w = (rng.standard_normal(shape) for shape in ((300, d), (2, d), (150, d)))
+        value = ACTIVATIONS[name].value
+        y, features = value(X @ v.T) @ [1.0, -1.0], value(X @ w.T)
+        a = np.linalg.solve(features.T @ features + 3 * np.eye(150), features.T @ y)
+        found = extract_dictionary((a, w), Problem(X, y, name, bias=False), normalisation="sum")
+        assert not found.confident, found.statement
+
+
+def test_an_atom_that_is_missing_is_a_doubt():
+    """Particles of one of the two atoms only, and a network refit to itself."""
+    target = teacher("tanh", 3, 2, seed=1, bias=True, angle=35)
+    problem = problem_of(target)
+    a, w, b = cloud(target, without=(1,))
+    found = extract_dictionary((a, w, b), problem, target="network")
+    assert found.certificate.missing
+    assert not found.confident
+    assert "finds an atom missing" in found.statement
 
 
 def test_no_active_particles():

@@ -130,3 +130,17 @@ def test_data_with_noise_has_honest_errors():
 def test_bad_input_is_refused_in_words(target, keywords, error, words):
     with pytest.raises(error, match=words):
         hermite_expansion(target, **keywords)
+
+
+def test_quadrature_errors_hold_for_a_kink():
+    """E|z| = √(2/π), E|z| h_2 = 1/√π, E|z| h_4 = −1/√(12 π)."""
+    found = hermite_expansion(lambda X: np.abs(X[:, 0]), d=1, degree=4)
+    exact = {0: np.sqrt(2 / np.pi), 2: 1 / np.sqrt(np.pi), 4: -1 / np.sqrt(12 * np.pi)}
+    for k, value in exact.items():
+        (i,) = np.flatnonzero(found.degrees == k)
+        assert abs(found.coefficients[i] - value) <= found.errors[i]
+
+
+def test_inputs_must_be_finite():
+    with pytest.raises(ValueError, match="inputs of the target have NaN"):
+        hermite_expansion((np.full((50, 2), np.nan), np.ones(50)), degree=1)

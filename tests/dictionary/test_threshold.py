@@ -78,3 +78,24 @@ def test_sampling_error_gives_a_range():
 def test_bad_threshold(threshold):
     with pytest.raises(ValueError, match="threshold"):
         coefficient_threshold_number(Parity(2, [0]), "tanh", threshold=threshold)
+
+
+def test_noise_at_a_missing_degree_does_not_count():
+    """tanh is odd, so that any even coefficient would count if noise could not be told from it."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 2))
+    found = coefficient_threshold_number((X, np.tanh(X[:, 0])), "tanh")
+    assert found.number == 1
+    assert found.low <= 1
+    assert found.missing_degrees == ()
+    X, y = rng.standard_normal((400, 10)), rng.standard_normal(400)
+    found = coefficient_threshold_number((X, y), "tanh", degree=2)
+    assert found.low == found.number == 0
+    assert f"0 to {found.high} within the errors" in found.explanation
+
+
+def test_an_even_target_still_counts_where_it_is_seen():
+    X = np.random.default_rng(0).standard_normal((2000, 2))
+    found = coefficient_threshold_number((X, X[:, 0] * X[:, 1]), "tanh", degree=2)
+    assert found.missing_degrees == (2,)
+    assert found.low == found.number == 2

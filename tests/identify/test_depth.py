@@ -165,8 +165,34 @@ def test_extended_singular_values():
     np.testing.assert_allclose(found.astype(float), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("bad", [{"d": 0}, {"n_atoms": 1.5}, {"max_degree": -1}, {"n_points": 0}])
-def test_bad_arguments(bad):
-    arguments = {"d": 1, "n_atoms": 1, **bad}
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        variety_depth("tanh", **arguments)
+@pytest.mark.parametrize("name", ["identity", "he1"])
+def test_affine_atoms(name):
+    """At degree 0 there is no entry at all; at any degree Σ a w is all that is determined."""
+    one, two = (variety_depth(name, 2, n_atoms) for n_atoms in (1, 2))
+    assert one.depth == 1  # up to the scale that a and w share
+    assert two.depth is None
+    for found in (one, two):
+        assert [e.rank for e in found.evidence[:2]] == [0, 2]
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "sin", "he3"])
+def test_vanishing_tensors_have_rank_zero(name):
+    """Odd activations have no T_0 without bias; its rounding is not a direction."""
+    assert variety_depth(name, 1, 1).evidence[0].rank == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"d": 0}, "d must be an integer of at least 1"),
+        ({"n_atoms": 1.5}, "n_atoms must be an integer"),
+        ({"n_points": 0}, "n_points must be an integer of at least 1"),
+        ({"n_starts": -3}, "n_starts must be an integer of at least 0"),
+        ({"n_paths": "a"}, "n_paths must be an integer"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"max_degree": -1}, "max_degree must be"),
+    ],
+)
+def test_numbers_are_checked(options, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        orbit_depth("tanh", **({"d": 1, "n_atoms": 1} | options))

@@ -154,3 +154,31 @@ def test_sobol_norm_agrees_with_pairs():
     expected = np.sqrt(atoms.coefficients @ gram @ atoms.coefficients)
     assert abs(norm - expected) < 5 * error
     assert error < 0.01 * norm
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200])
+def test_units_of_the_output_do_not_matter(factor):
+    a, w, b = network(7)
+    same = equivalent((factor * a, w, b), (factor * a, w, b), "tanh")
+    assert same
+    assert same.first.n_atoms == canonical((a, w, b), "tanh").n_atoms
+    other = equivalent((factor * a, w, b), (factor * a, w + 0.5, b), "tanh")
+    assert not other
+    assert not other.same_function
+    assert other.distance == pytest.approx(equivalent((a, w, b), (a, w + 0.5, b), "tanh").distance)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"inputs": np.full((4, 3), np.nan)}, "inputs"),
+        ({"inputs": np.ones((0, 3))}, "inputs"),
+        ({"inputs": np.ones((4, 2))}, "inputs"),
+        ({"tolerance": -1.0}, "tolerance"),
+        ({"tolerance": np.nan}, "tolerance"),
+    ],
+)
+def test_options_are_checked(options, words):
+    a, w, b = np.ones(2), np.ones((2, 3)), np.zeros(2)
+    with pytest.raises(ValueError, match=words):
+        equivalent((a, w, b), (a, w, b), "tanh", **options)
