@@ -136,11 +136,17 @@ def extract_dictionary(
     certificate = dual_certificate(
         function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
     )
-    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found, certificate.missing)
+    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found)
     sizes = np.array(sorted(path.fits))
     noun = "atom" if len(places) == 1 else "atoms"
     statement = f"{len(places)} {noun}, weight {confidence:.3f} among sizes"
     statement += f", not to be relied on: {'; '.join(doubts)}" if doubts else ""
+    statement += f". {certificate}"
+    if own and certificate.missing:
+        statement += (
+            " S counts the atoms that the network has; it is not at rest in this potential, and "
+            "may find more."
+        )
     return Dictionary(
         n_atoms=len(places),
         atoms=places,
@@ -161,7 +167,7 @@ def extract_dictionary(
         certificate=certificate,
         confidence=confidence,
         confident=not doubts,
-        statement=f"{statement}. {certificate}",
+        statement=statement,
     )
 
 
@@ -233,7 +239,6 @@ def _doubts(
     resolved: Array,
     gap: float,
     found: Structure,
-    missing: bool,
 ) -> list[str]:
     """List the reasons not to rely on S."""
     if not len(crowd.places):
@@ -246,6 +251,5 @@ def _doubts(
         f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
         f"particles do not crowd around the atoms (spread {found.spread:.2g}, "
         f"{found.null_spread:.2g} without structure)": not found.certain,
-        "the certificate finds an atom missing": missing,
     }
     return [text for text, holds in doubts.items() if holds]

@@ -231,15 +231,22 @@ def test_random_features_are_no_atoms(name, d):
         assert not found.confident, found.statement
 
 
-def test_an_atom_that_is_missing_is_a_doubt():
+def test_a_network_that_lacks_an_atom_is_counted_as_it_is():
     """Particles of one of the two atoms only, and a network refit to itself."""
     target = teacher("tanh", 3, 2, seed=1, bias=True, angle=35)
-    problem = problem_of(target)
-    a, w, b = cloud(target, without=(1,))
-    found = extract_dictionary((a, w, b), problem, target="network")
+    particles = cloud(target, without=(1,))
+    found = extract_dictionary(particles, problem_of(target), target="network")
+    assert found.n_atoms == 1
     assert found.certificate.missing
-    assert not found.confident
-    assert "finds an atom missing" in found.statement
+    assert "S counts the atoms that the network has" in found.statement
+
+
+def test_labels_need_the_squared_loss():
+    target = teacher("tanh", 3, 1, seed=0)
+    X = np.random.default_rng(0).standard_normal((100, 3))
+    problem = Problem(X, np.sign(target(X)), "tanh", bias=False, loss="logistic")
+    with pytest.raises(ValueError, match="use target='network'"):
+        extract_dictionary(cloud(target)[:2], problem, target="labels")
 
 
 def test_no_active_particles():
