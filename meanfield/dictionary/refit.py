@@ -157,6 +157,8 @@ class Regression:
         size = np.linalg.norm(places, axis=1, keepdims=True)
         return places / np.where(size > 0, size, 1)
 
+    # An atom whose feature all but vanishes has a coefficient that may overflow: no step is taken.
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def refit(self, places: Array, max_steps: int = 60, tolerance: float = 1e-9) -> Fit:
         """Move atoms to a local minimum of the residual.
 
@@ -197,5 +199,8 @@ def _damped(hessian: Array, pull: Array, damping: float) -> Array:
     diagonal = np.diag(hessian)
     diagonal = np.maximum(diagonal, 1e-14 * diagonal.max(initial=1e-300))
     scale = np.sqrt(diagonal)
-    scaled = hessian / np.outer(scale, scale) + damping * np.eye(len(scale))
+    # One division after the other: the product of two scales may underflow.
+    scaled = hessian / scale[:, None] / scale + damping * np.eye(len(scale))
+    if not np.isfinite(scaled).all():
+        raise LinAlgError("the scales of the places are too far apart")
     return cho_solve(cho_factor(scaled), pull / scale) / scale

@@ -51,7 +51,7 @@ class Dictionary:
         weighted by contribution.
     null_spread : float
         The same without structure: particles turned in uniformly random directions; in one
-        dimension input weight and bias turned, or, without bias, sizes drawn anew.
+        dimension input weight and bias turned, or, without bias, sizes blurred.
     certificate : Certificate
         Whether the labels call for one more atom.
     confidence : float

@@ -18,7 +18,10 @@ NULL_PARTICLES, NULL_TURNS = 400, 5
 BY_WEIGHT, BY_COUNT = 0.5, 0.75
 """Largest spread relative to that without structure, averaged by contribution and by count."""
 TIGHT = 0.2
-"""Spread by contribution, relative to that without structure, which needs no count."""
+"""Spread by contribution, relative to that without structure, which needs no count; the only one
+that counts for places on a line, where features differ little."""
+BLUR = 0.7
+"""Standard deviation of the logarithm of the factors that blur sizes in one dimension."""
 ALIKE = 1e-9
 """Spread without structure below which there is only one feature."""
 
@@ -96,8 +99,8 @@ def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed:
     null = float(terms.mean(axis=0) @ weight)
     if null < ALIKE:  # every particle has the same feature, as for relu in one dimension
         return Structure(spread, null, True)
-    if spread < TIGHT * null:
-        return Structure(spread, null, True)
+    if spread < TIGHT * null or few.shape[1] == 1:
+        return Structure(spread, null, bool(spread < TIGHT * null))
     others = np.ones(len(sine), dtype=bool)
     for atom in np.unique(nearest):
         members = np.flatnonzero(nearest == atom)
@@ -116,15 +119,14 @@ def _upper_bound(values: Array) -> float:
 
 
 def _without_structure(places: Array, d: int, rng: np.random.Generator) -> Array:
-    """Turn the input weights of every particle at random; in one dimension draw them anew.
+    """Turn the input weights of every particle at random.
 
-    In one dimension it is the bias that turns with them, or, without one, their sizes that are
-    drawn, as normal numbers of the same mean square.
+    In one dimension the bias turns with them; without one, sizes are multiplied by random factors,
+    which blurs crowds and leaves the range.
     """
-    out = places.copy()
     if places.shape[1] == 1:
-        out[:, 0] = rng.standard_normal(len(places)) * np.sqrt((places**2).mean())
-        return out
+        return places * np.exp(BLUR * rng.standard_normal(places.shape))
+    out = places.copy()
     turning = places[:, : max(d, 2)]
     w = rng.standard_normal(turning.shape)
     size = np.linalg.norm(turning, axis=1) / np.linalg.norm(w, axis=1)
