@@ -75,6 +75,11 @@ _PROOFS = {
 }
 
 
+_WINDOW = 6.0
+_SCALES = 1 + np.arange(8) / 2
+_VANISHES = 1e-12
+
+
 def is_good(
     activation: str | Activation | _Function, derivative: _Function | None = None
 ) -> Goodness:
@@ -95,8 +100,9 @@ def is_good(
     -------
     Goodness
         For the activations of the project a proof or a counter-example; for a callable, a
-        counter-example if one is found among combinations of up to eight scales, else numerical
-        evidence.
+        counter-example if one is found, else numerical evidence. Tried are combinations of up to
+        eight scales without shifts, and, for a function that is constant, then linear, then
+        constant, three ramps with shifts.
 
     Raises
     ------
@@ -162,26 +168,32 @@ def _central_differences(function: _Function) -> _Function:
 
 def _search(function: _Function, derivative: _Function) -> Goodness:
     """Look for a counter-example among scaled copies; report what was tried if there is none."""
-    x = np.linspace(-6, 6, 2001) + 1e-3  # off zero, where kinks sit
-    terms, closest = None, np.inf
-    largest = 4.5 * x[-1]
+    largest = _SCALES[-1] * _WINDOW
     if not np.isfinite(function(np.linspace(-largest, largest, 101))).all():
         raise ValueError(f"activation must be finite on [-{largest:.0f}, {largest:.0f}].")
-    for count in range(1, 9):
-        scales = 1 + np.arange(count) / 2
+    # A function may be steep: look near zero too, but not at it, where kinks sit.
+    near = np.geomspace(1e-5, _WINDOW, 500)
+    x = np.concatenate([np.linspace(-_WINDOW, _WINDOW, 2001) + 1e-3, near, -near])
+    terms, closest = _ramp_terms(function), np.inf
+    for count in range(1, len(_SCALES) + 1):
+        if terms:
+            break
+        scales = _SCALES[:count]
         columns = np.stack([function(b * x) for b in scales], axis=1)
         columns = columns - columns.mean(axis=0)
         sizes = np.linalg.norm(columns, axis=0)
         if not np.all(sizes > 0):
-            terms, closest = ((1.0, float(scales[np.argmin(sizes)]), 0.0),), 0.0
-            break
-        _, singular, directions = np.linalg.svd(columns / sizes, full_matrices=False)
-        closest = min(closest, singular[-1])
-        if singular[-1] < 1e-12:
+            weights = (sizes == 0).astype(float)
+        else:
+            _, singular, directions = np.linalg.svd(columns / sizes, full_matrices=False)
+            closest = min(closest, singular[-1])
+            if singular[-1] >= _VANISHES:
+                continue
             weights = directions[-1] / sizes
-            weights = weights / np.abs(weights).max()
-            terms = tuple((float(a), float(b), 0.0) for a, b in zip(weights, scales, strict=True))
-            break
+        weights = weights / np.abs(weights).max()
+        found = tuple((float(a), float(b), 0.0) for a, b in zip(weights, scales, strict=True) if a)
+        if _is_constant(function, found):
+            terms = found
     factors = _constant_product(function(x), derivative(x))
     if terms or factors:
         return Goodness(
@@ -189,13 +201,51 @@ def _search(function: _Function, derivative: _Function) -> Goodness:
         )
     return Goodness(
         True,
-        "No counter-example among combinations of up to eight scales: the nearest to a constant "
-        f"leaves {closest:.1e} of its terms. This is evidence, not a proof.",
+        "No counter-example among combinations of up to eight scales without shifts: the nearest "
+        f"to a constant leaves {closest:.1e} of its terms. This is evidence, not a proof.",
         False,
         None,
         None,
         regular=None,
     )
+
+
+def _is_constant(function: _Function, terms: tuple[tuple[float, float, float], ...]) -> bool:
+    """Whether a combination that is constant on the window is so on all scales.
+
+    A slow function is nearly a polynomial on any window, and a steep one nearly a sign.
+    """
+    distances = np.geomspace(1e-6, 1e6, 5000)
+    x = np.concatenate([-distances[::-1], distances])
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = np.stack([a * function(b * x + c) for a, b, c in terms])
+    usable = np.isfinite(parts).all(axis=0)
+    x, parts = x[usable], parts[:, usable]
+    total, size = parts.sum(axis=0), np.abs(parts).max(axis=0)
+    typical = size[np.abs(x) < _SCALES[-1] * _WINDOW].max()
+    return bool((np.abs(total - np.median(total)) <= 1e-9 * (size + typical)).all())
+
+
+def _ramp_terms(function: _Function) -> tuple[tuple[float, float, float], ...] | None:
+    """Return a counter-example if the function is constant, then linear, then constant.
+
+    Such a ramp h from −1 to 1 has ½ h(2x − 1) + h(x − 2) − (3/2) h((2/3) x − 1) constant: two
+    ramps that follow each other make a longer one.
+    """
+    x = np.linspace(-_SCALES[-1] * _WINDOW, _SCALES[-1] * _WINDOW, 20_001)
+    value = function(x)
+    low, high = value[0], value[-1]
+    middle = int(np.argmin(np.abs(value - (low + high) / 2)))
+    slope = (value[middle + 1] - value[middle - 1]) / (x[middle + 1] - x[middle - 1])
+    if low == high or slope == 0:
+        return None
+    start, end = x[middle] + (np.array([low, high]) - value[middle]) / slope
+    if np.abs(np.interp(x, [start, end], [low, high]) - value).max() > 1e-12 * abs(high - low):
+        return None
+    radius, centre = (end - start) / 2, (start + end) / 2
+    clip = ((0.5, 2.0, -1.0), (1.0, 1.0, -2.0), (-1.5, 2 / 3, -1.0))
+    terms = tuple((a, b, float(radius * c + centre)) for a, b, c in clip)
+    return terms if _is_constant(function, terms) else None
 
 
 def _constant_product(value: np.ndarray, slope: np.ndarray) -> tuple[float, float] | None:

@@ -71,3 +71,35 @@ def test_functions_with_gaps_are_refused():
 def test_unknown_names_get_a_suggestion():
     with pytest.raises(ValueError, match="Did you mean 'tanh'"):
         deep.is_good("tanhh")
+
+
+@pytest.mark.parametrize(
+    "ramp",
+    [lambda z: np.clip(z, -1, 1), lambda z: np.clip(z, 0, 6), lambda z: np.clip(z / 6 + 0.5, 0, 1)],
+)
+def test_ramps_are_refuted_with_shifts(ramp):
+    verdict = deep.is_good(ramp)
+    assert not verdict
+    x = np.linspace(-60, 60, 999)
+    total = sum(a * ramp(b * x + c) for a, b, c in verdict.terms)
+    np.testing.assert_allclose(total, total[0], atol=1e-12)
+    assert len({abs(b) for _, b, _ in verdict.terms}) == 3
+
+
+@pytest.mark.parametrize("scale", [1 / 20, 1 / 3, 1.0, 30.0, 300.0])
+@pytest.mark.parametrize("function", [np.tanh, np.sin])
+def test_the_unit_of_the_input_does_not_matter(function, scale):
+    """A slow function is nearly a polynomial on any window, a steep one nearly a sign."""
+    assert deep.is_good(lambda z: function(scale * z))
+
+
+@pytest.mark.parametrize("scale", [1 / 20, 30.0])
+@pytest.mark.parametrize(
+    "function", [np.abs, lambda z: z**2, lambda z: z**3 - z, lambda z: np.maximum(z, 0.1 * z)]
+)
+def test_counter_examples_hold_far_away(function, scale):
+    verdict = deep.is_good(lambda z: function(scale * z))
+    assert not verdict
+    x = np.linspace(-1e3, 1e3, 777)
+    parts = np.stack([a * function(scale * (b * x + c)) for a, b, c in verdict.terms])
+    assert np.ptp(parts.sum(axis=0)) <= 1e-9 * np.abs(parts).max()
