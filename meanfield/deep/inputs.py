@@ -87,9 +87,12 @@ def check_inputs(X: Any, *, tol: float = 1e-12, seed: int = 0) -> InputCheck:
     """
     X = as_inputs(X)
     tol = checks.nonnegative("tol", tol)
-    zero, equal, margin = _offenders(X, tol)
+    unit = np.abs(X).max() or 1.0  # products of very large or small entries leave the numbers
+    zero, equal, margin = _offenders(X / unit, tol)
     holds = not (len(zero) or len(equal))
-    perturbation, perturbed = (None, None) if holds else _perturb(X, tol, checks.seed(seed))
+    perturbation, perturbed = (None, None) if holds else _perturb(X / unit, tol, checks.seed(seed))
+    if perturbed is not None:
+        perturbed *= unit
     return InputCheck(
         holds=holds,
         zero_pairs=tuple(tuple(map(int, pair)) for pair in zero[:_LISTED]),
@@ -141,6 +144,8 @@ def _perturb(X: np.ndarray, tol: float, seed: int) -> tuple[float | None, np.nda
 
 def _summary(zero: np.ndarray, equal: np.ndarray, margin: float, perturbation: float | None) -> str:
     if not (len(zero) or len(equal)):
+        if not np.isfinite(margin):
+            return "Assumption 4.1 holds: there are no two inputs to compare."
         return f"Assumption 4.1 holds; inner products differ by at least {margin:.2g}, relatively."
     causes = []
     if len(zero):

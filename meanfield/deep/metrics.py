@@ -107,8 +107,8 @@ class LayerReport:
     trend : float
         Change of its logarithm per 100 steps over the second half of training.
     rank_deficient : bool
-        Whether the inputs alone force it to zero: ``h_1 = W_1 ξ`` and more inputs than they span
-        dimensions.
+        Whether sizes alone force it to zero: two inputs are equal, there are fewer units than
+        inputs, or, as ``h_1 = W_1 ξ``, more inputs than they span dimensions.
     summary : str
         One sentence.
     """
@@ -147,40 +147,67 @@ def nondegeneracy(run: DeepRun | InfiniteWidth) -> tuple[LayerReport, ...]:
     """
     networks = getattr(run, "replicas", run)
     *_, n_layers, n_inputs, _ = networks.kernel_h.shape
+    common = _why_deficient(networks, finite=networks is run)
     reports = []
     for layer in range(n_layers):
         for feature in ("h", "x"):
             values = getattr(networks, f"least_eigenvalue_{feature}")[:, :, layer]
-            deficient = feature == "h" and layer == 0 and networks.input_rank < n_inputs
-            reports.append(_report(layer + 1, feature, values, networks.saved_steps, deficient))
+            kernel = getattr(networks, f"kernel_{feature}")[:, :, layer]
+            # What the entries of a kernel are known to, from sums over units in their precision.
+            rounding = 8 * n_inputs * np.finfo(networks.features.dtype).eps * np.abs(kernel).max()
+            why = common
+            if not why and feature == "h" and layer == 0 and networks.input_rank < n_inputs:
+                why = (
+                    "because there are more inputs than they span dimensions and h_1 = W_1 ξ; "
+                    "Theorem 4.5(1) cannot hold here"
+                )
+            reports.append(_report(layer + 1, feature, values, networks.saved_steps, why, rounding))
     return tuple(reports)
 
 
+def _why_deficient(networks: DeepRun, finite: bool) -> str:
+    """Say why the features of every layer must be linearly dependent; nothing if they need not."""
+    *_, n_inputs, n_units = networks.features.shape
+    first = networks.initial_features[0, 0]
+    for i in range(n_inputs):
+        for j in range(i):
+            if np.array_equal(first[i], first[j]):
+                return f"because inputs {j} and {i} are equal"
+    if finite and n_units < n_inputs:
+        return f"because there are {n_inputs} inputs and only {n_units} units"
+    return ""
+
+
 def _report(
-    layer: int, feature: str, values: np.ndarray, steps: np.ndarray, deficient: bool
+    layer: int, feature: str, values: np.ndarray, steps: np.ndarray, why: str, rounding: float
 ) -> LayerReport:
     mean = np.maximum(values.mean(axis=0), 0.0)
+    positive = mean > rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(mean.shape, np.nan)
         error = np.max(spread / np.sqrt(len(values)) / mean)
-        late = steps >= steps[-1] / 2
-        usable = late & (mean > 0)
-        trend = np.nan
-        if usable.sum() > 1:
-            trend = 100 * np.polyfit(steps[usable], np.log(mean[usable]), 1)[0]
+    usable = (steps >= steps[-1] / 2) & positive
+    trend = np.nan
+    if usable.sum() > 1:
+        trend = 100 * np.polyfit(steps[usable], np.log(mean[usable]), 1)[0]
     name = f"{feature}_{layer}"
-    if deficient:
+    if why:
+        summary = f"{name}: zero at all times, {why}."
+    elif not positive.any():
         summary = (
-            f"{name}: zero at all times, because there are more inputs than they span dimensions "
-            "and h_1 = W_1 ξ; Theorem 4.5(1) cannot hold here."
+            f"{name}: zero up to rounding at all times ({mean.max():.1g}); features are linearly "
+            "dependent, as for an affine activation and more inputs than they span dimensions."
         )
     else:
-        direction = "falling" if trend < 0 else "rising"
         summary = (
             f"{name}: least eigenvalue {mean[0]:.3g} at the start, {mean.min():.3g} at its lowest, "
-            f"{mean[-1]:.3g} at the end, {direction} by {abs(np.expm1(trend)):.2g} per 100 steps "
-            "over the second half."
+            f"{mean[-1]:.3g} at the end"
         )
+        if np.isfinite(trend):
+            direction = "falling" if trend < 0 else "rising"
+            change = abs(np.expm1(trend))
+            summary += f", {direction} by {change:.2g} per 100 steps over the second half"
+        summary += "."
     return LayerReport(
-        layer, feature, mean[0], mean.min(), mean[-1], float(error), trend, deficient, summary
+        layer, feature, mean[0], mean.min(), mean[-1], float(error), trend, bool(why), summary
     )

@@ -25,6 +25,7 @@ CLASSES = (
 
 _PIXELS = 3 * 32 * 32
 _RECORD = 1 + _PIXELS
+_UNPACKED = "cifar-10-batches-bin"
 _FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 _HELP = (
     'download "CIFAR-10 binary version (suitable for C programs)" from '
@@ -47,7 +48,8 @@ def cifar10(
     Parameters
     ----------
     folder : str or Path
-        Folder of the binary version, with ``data_batch_1.bin`` to ``data_batch_5.bin``.
+        Folder of the binary version, with ``data_batch_1.bin`` to ``data_batch_5.bin``, or the one
+        where its archive was unpacked.
     classes : list of str, optional
         Names of the classes to keep; all ten by default. Two give labels −1 (the first) and +1,
         for the squared and the logistic loss; more give 0..K−1 in this order, for cross-entropy.
@@ -73,7 +75,10 @@ def cifar10(
     by row. Only the rows that are asked for are converted to numbers.
     """
     chosen = _check_classes(classes)
-    batches = [_read_batch(Path(folder), name) for name in _FILES]
+    folder = Path(folder).expanduser()
+    if (folder / _UNPACKED / _FILES[0]).exists():  # where the archive was unpacked
+        folder /= _UNPACKED
+    batches = [_read_batch(folder, name) for name in _FILES]
     labels = np.concatenate([batch[:, 0] for batch in batches]).astype(np.int64)
     images = np.concatenate([batch[:, 1:] for batch in batches])
     rows = np.flatnonzero(np.isin(labels, chosen))

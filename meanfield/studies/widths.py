@@ -93,8 +93,7 @@ def prepare(config: WidthsConfig) -> Plan:
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
     try:
-        activations = [get_activation(name).name for name in network.activations]
-        schemes = [deep.get_parametrization(name).name for name in network.parametrizations]
+        activations, schemes = _names(network)
     except (ValueError, TypeError) as error:
         raise ConfigError(str(error)) from None
     common = {
@@ -206,6 +205,15 @@ def _measure(run: deep.DeepRun) -> Arrays:
     }
 
 
+def _names(network: NetworkSection) -> tuple[list[str], list[str]]:
+    """Return activations and parametrisations by their names, each once."""
+    activations = dict.fromkeys(get_activation(name).name for name in network.activations)
+    schemes = dict.fromkeys(
+        deep.get_parametrization(name).name for name in network.parametrizations
+    )
+    return list(activations), list(schemes)
+
+
 def combine(
     config: WidthsConfig, facts: Mapping[str, Any], results: Mapping[str, Arrays]
 ) -> Outcome:
@@ -213,9 +221,10 @@ def combine(
     import xarray as xr
 
     network = config.network
+    activations, schemes = _names(network)
     axes = {
-        "activation": [get_activation(name).name for name in network.activations],
-        "scheme": [deep.get_parametrization(name).name for name in network.parametrizations],
+        "activation": activations,
+        "scheme": schemes,
         "width": sorted(set(network.widths)),
         "seed": list(range(config.seed, config.seed + network.n_seeds)),
     }

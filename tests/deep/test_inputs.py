@@ -80,3 +80,20 @@ def test_arguments_are_checked():
         deep.check_inputs([1.0, 2.0])
     with pytest.raises(ValueError, match="tol must be"):
         deep.check_inputs(np.eye(2), tol=-1)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-170])
+def test_the_unit_of_inputs_does_not_matter(factor):
+    X = np.random.default_rng(3).standard_normal((6, 8))
+    plain, other = deep.check_inputs(X), deep.check_inputs(factor * X)
+    assert plain
+    assert other
+    assert other.margin == pytest.approx(plain.margin)
+    X[3] = X[2]
+    moved = deep.check_inputs(factor * X)
+    assert moved.equal_triples == deep.check_inputs(X).equal_triples
+    assert np.abs(moved.perturbed / factor - X).max() < 0.1
+
+
+def test_one_input_has_nothing_to_compare():
+    assert "no two inputs" in deep.check_inputs([[1.0, 2.0]]).summary

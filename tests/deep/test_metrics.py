@@ -64,3 +64,37 @@ def test_report_explains_more_inputs_than_dimensions():
     assert "cannot hold" in first.summary
     assert not any(report.rank_deficient for report in others)
     assert all(report.least > 1e-8 for report in others)
+
+
+def test_report_without_training_has_no_trend():
+    X, y = np.random.default_rng(1).standard_normal((3, 5)), np.array([1.0, -1, 1])
+    run = deep.train(X, y, width=32, depth=2, activation="tanh", step_size=0.01, n_steps=0)
+    for report in deep.nondegeneracy(run):
+        assert np.isnan(report.trend)
+        assert "nan" not in report.summary
+        assert "per 100 steps" not in report.summary
+
+
+@pytest.mark.parametrize(
+    ("X", "width", "words"),
+    [
+        (np.random.default_rng(1).standard_normal((6, 8)), 4, "6 inputs and only 4 units"),
+        (np.random.default_rng(1).standard_normal((3, 8))[[0, 1, 2, 1]], 32, "inputs 1 and 3"),
+    ],
+)
+def test_report_explains_what_must_degenerate(X, width, words):
+    y = np.resize([1.0, -1.0], len(X))
+    run = deep.train(X, y, width=width, depth=2, activation="tanh", step_size=0.01, n_steps=4)
+    for report in deep.nondegeneracy(run):
+        assert report.rank_deficient
+        assert words in report.summary
+        assert report.least < 1e-12
+
+
+def test_rounding_is_called_zero():
+    """Affine networks keep more inputs than dimensions dependent in every layer."""
+    X, y = np.random.default_rng(1).standard_normal((4, 2)), np.array([1.0, -1, 1, -1])
+    run = deep.train(X, y, width=64, depth=2, activation="identity", step_size=0.01, n_steps=9)
+    for report in deep.nondegeneracy(run)[1:]:
+        assert np.isnan(report.trend)
+        assert "zero up to rounding" in report.summary
