@@ -88,11 +88,11 @@ def test_classes_are_checked(folder):
 
 
 def test_home_and_the_folder_around_are_understood(folder, monkeypatch):
-    direct = cifar10(folder).X
+    direct = cifar10(folder=folder).X
     unpacked = folder / "downloads" / "cifar-10-batches-bin"
     unpacked.mkdir(parents=True)
     for file in folder.glob("*.bin"):
         file.rename(unpacked / file.name)
     monkeypatch.setenv("HOME", str(folder))
     for other in (unpacked.parent, "~/downloads", "~/downloads/cifar-10-batches-bin"):
-        np.testing.assert_array_equal(cifar10(other).X, direct)
+        np.testing.assert_array_equal(cifar10(folder=other).X, direct)
