@@ -26,6 +26,7 @@ from meanfield.deep.parametrizations import (
 )
 from meanfield.deep.run import DeepRun
 from meanfield.deep.train import train
+from meanfield.deep.weights import initial_weights
 
 __all__ = [
     "PARAMETRIZATIONS",
@@ -44,6 +45,7 @@ __all__ = [
     "fit_power_law",
     "get_parametrization",
     "infinite_width",
+    "initial_weights",
     "is_good",
     "joint_diversity",
     "nondegeneracy",

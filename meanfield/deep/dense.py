@@ -6,23 +6,8 @@ import numpy as np
 
 from meanfield.deep.descent import Activity
 from meanfield.deep.parametrizations import LayerValues, Parametrization
-from meanfield.deep.task import Task, generator
-
-
-def draw_matrix(
-    seed: int, layer: int, shape: tuple[int, int], variance: float, dtype: np.dtype
-) -> np.ndarray:
-    """Draw a matrix with entries ``N(0, variance)``, the same numbers for every dtype.
-
-    Drawn in blocks of rows: a float32 matrix never exists in float64.
-    """
-    random = generator(seed, layer)
-    matrix = np.empty(shape, dtype=dtype)
-    block = max(1, 2**20 // shape[1])
-    for first in range(0, shape[0], block):
-        rows = matrix[first : first + block]
-        rows[:] = np.sqrt(variance) * random.standard_normal(rows.shape)
-    return matrix
+from meanfield.deep.task import Task
+from meanfield.deep.weights import draw_matrix
 
 
 class DenseNetwork:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.deep.dense import DenseNetwork, draw_matrix, in_limit_units
+from meanfield.deep.dense import DenseNetwork, in_limit_units
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
@@ -17,6 +17,7 @@ from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.stages import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
+from meanfield.deep.weights import draw_matrix
 from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
@@ -119,10 +120,12 @@ def train(
         Inputs that are only predicted.
     engine : str
         ``"dense"`` multiplies the weight matrices; ``"low-rank"`` follows only the directions that
-        training meets, which is much faster for wide networks and few inputs; ``"auto"`` chooses.
+        training meets, which is much faster for wide networks and few inputs. ``"auto"`` takes the
+        latter, and with it the tolerance `tol`, from a width of 256 on where inputs are few.
     tol : float
         Low-rank engine: directions shorter than `tol` relative to their vector are left out. The
-        errors in the predictions that were measured are below `tol`.
+        errors in the predictions that were measured are below `tol` times the size of the targets;
+        with 0 it agrees with the dense engine to rounding.
     dtype : str
         ``"float64"`` or ``"float32"``; the initial weights are the same numbers, rounded.
     predict_every : int
@@ -149,7 +152,7 @@ def train(
     [RFL] §3, Table 2, Appendices A and B. The low-rank engine draws the same initial matrices; it
     agrees with the dense one to rounding as `tol` goes to zero. Once all error signals of
     full-batch training are within rounding errors, nothing moves any more, and the rest of the run
-    is filled in.
+    is filled in. `initial_weights` returns the weights that a seed stands for.
     """
     task = make_task(
         X,

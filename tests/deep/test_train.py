@@ -198,6 +198,22 @@ def test_one_hidden_layer_under_mup_is_what_the_particle_solver_computes(loss, f
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_initial_weights_are_those_of_training(scheme):
+    X, y = _data()
+    arguments = {"width": 32, "depth": 3, "parametrization": scheme, "seed": 5,
+                 "weight_variance": (1.5, 0.7, 2.0)}  # fmt: skip
+    run = deep.train(X, y, activation="tanh", step_size=0.01, n_steps=0, **arguments)
+    *inner, last = deep.initial_weights(n_features=X.shape[1], **arguments)
+    x = X
+    for matrix in inner:
+        x = np.tanh(x @ matrix.T)
+    np.testing.assert_allclose(run.predictions[0, 0], x @ last, atol=1e-13)
+    single = deep.initial_weights(n_features=X.shape[1], dtype="float32", **arguments)
+    for rounded, exact in zip(single, [*inner, last], strict=True):
+        np.testing.assert_array_equal(rounded, exact.astype(np.float32))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_engines_agree(scheme, activation):
     X, y = _data()
