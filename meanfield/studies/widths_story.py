@@ -207,7 +207,9 @@ def _coordinate_checks(activation: str, schemes: list[str]) -> list[Block]:
         Heading("Coordinate check"),
         Text(
             "Mean size of the entries of each layer's features, and of the output, over the first "
-            "steps. Under µP the curves are flat: neither vanish nor explode as networks get wider."
+            "steps. What is flat in the width neither vanishes nor explodes. Under µP that is what "
+            "theory says of all features, and of the output from the first step on: before it the "
+            "output is noise of size n^-1/2."
         ),
     ]
     return blocks + [
