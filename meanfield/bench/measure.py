@@ -225,12 +225,14 @@ def limit(row: Row, bounds: dict[str, float], threads: int) -> dict[str, float]:
         coordinates shared by n data, nothing computed twice and memory free. ``attainable``: the
         gradient needs every activation again once all particles are summed; where they do not fit
         the second-level caches, they are computed again or go to memory and back, whichever the
-        measured rates make cheaper.
+        measured rates make cheaper. ``blas``: as the first, the products at the rate of the
+        machine's own matrix product.
     """
     n, d = row.n_data, row.n_features
     product = 2 * (d + 1) / bounds["multiply_add_gflops"]
     activation = bounds[f"{row.activation}_ns"]
     noise = (d + 2) / n * bounds["gaussian_ns"]
+    blas = 4 * (d + 1) / bounds["gemm_gflops"] + activation + noise
     once = 2 * product + activation + noise
     numbers = 2 if keeps_slope(get_activation(row.activation).code) else 1
     width = numbers * np.dtype(row.dtype).itemsize
@@ -239,4 +241,5 @@ def limit(row: Row, bounds: dict[str, float], threads: int) -> dict[str, float]:
     traffic = width / bounds["read_gb_s"] + width / bounds["write_gb_s"]
     kept = working_set <= threads * bounds["second_cache_bytes"]
     attainable = once if kept else min(once + product + activation, max(once, traffic))
-    return {"arithmetic": once / threads, "attainable": attainable / threads}
+    limits = {"arithmetic": once, "attainable": attainable, "blas": blas}
+    return {name: value / threads for name, value in limits.items()}

@@ -36,6 +36,7 @@ def test_limits_by_hand():
     found = limit(row, RATES, 2)
     assert found["arithmetic"] == pytest.approx(once / 2)
     assert found["attainable"] == found["arithmetic"]
+    assert found["blas"] == pytest.approx((once + 4 * 10 / 80 - 4 * 10 / 100) / 2)
     row = Row(2**20, 1, 128, 9, "float64", "tanh")
     again, memory = once + 0.2 + 0.7, 8 / 10 + 8 / 5
     assert limit(row, RATES, 2)["attainable"] == pytest.approx(min(again, memory) / 2)
