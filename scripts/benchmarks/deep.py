@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 
 from meanfield import deep
-from meanfield.deep.dense import draw_matrix
 
 DEPTH = 3
 
@@ -76,13 +75,14 @@ def with_torch(X: np.ndarray, y: np.ndarray, width: int, n_steps: int) -> tuple:
 
     mup = deep.get_parametrization("mup")
     weight_variance, rate_scale = deep.experiment_scales("mup", X.shape[1])
-    variance, rates = mup.variances(width, weight_variance), mup.rates(width, 0.1, rate_scale)
-    sizes = [X.shape[1]] + [width] * DEPTH + [1]
-    variances = [variance.input] + [variance.hidden] * (DEPTH - 1) + [variance.output]
+    rates = mup.rates(width, 0.1, rate_scale)
+    *inner, last = deep.initial_weights(
+        width, DEPTH, X.shape[1], weight_variance=weight_variance, dtype="float32"
+    )
     layers, groups = [], []
-    for l in range(DEPTH + 1):
-        linear = torch.nn.utils.skip_init(torch.nn.Linear, sizes[l], sizes[l + 1], bias=False)
-        weights = draw_matrix(0, l, (sizes[l + 1], sizes[l]), variances[l], np.dtype(np.float32))
+    for l, weights in enumerate([*inner, last[None]]):
+        n_out, n_in = weights.shape
+        linear = torch.nn.utils.skip_init(torch.nn.Linear, n_in, n_out, bias=False)
         linear.weight.data = torch.from_numpy(weights)
         rate = rates.input if l == 0 else rates.output if l == DEPTH else rates.hidden
         groups.append({"params": [linear.weight], "lr": rate})
