@@ -59,8 +59,8 @@ class Dictionary:
     confident : bool
         Whether S can be relied on: weight at least 0.9; every atom present in the network and
         resolved by it; dictionary and network within 30 %; particles that crowd around the atoms,
-        by contribution and by count; and a search that was not cut off. Whether an atom is missing
-        is for `certificate` to say.
+        by contribution and, in up to three dimensions, by count; and a search that was not cut
+        off. Whether an atom is missing is for `certificate` to say.
     statement : str
         The same in words.
     """

@@ -17,6 +17,9 @@ PARTICLE_LIMIT = 20_000
 NULL_PARTICLES, NULL_TURNS = 400, 5
 BY_WEIGHT, BY_COUNT = 0.5, 0.75
 """Largest spread relative to that without structure, averaged by contribution and by count."""
+FEW_DIMENSIONS = 3
+"""Input dimensions in which random features fitted to a target come that near by contribution: in
+four none of 72 networks did, the nearest at 0.57 of the spread without structure."""
 TIGHT = 0.2
 """Spread by contribution, relative to that without structure, which needs no count; the only one
 that counts for places on a line, where features differ little."""
@@ -77,9 +80,9 @@ def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed:
     """Compare how near particles are to atoms with particles that have no structure.
 
     Spread is ``sin²`` of the angle between features of a particle and of its nearest atom. Output
-    weights fitted to random features are largest near the atoms too, so that a small mean by
-    contribution is not enough: by count the particles must be nearer as well, the nearest to each
-    atom aside, where the atom may have come from.
+    weights fitted to random features are largest near the atoms too, so that in few dimensions a
+    small mean by contribution is not enough: by count the particles must be nearer as well, the
+    nearest to each atom aside, where the atom may have come from.
     """
     if not len(places) or not len(crowd.places):
         return Structure(0.0, float("nan"), True)
@@ -105,7 +108,7 @@ def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed:
     for atom in np.unique(nearest):
         members = np.flatnonzero(nearest == atom)
         others[members[sine[members].argmin()]] = False
-    crowded = _upper_bound(sine[others]) < BY_COUNT * float(terms.mean())
+    crowded = d > FEW_DIMENSIONS or _upper_bound(sine[others]) < BY_COUNT * float(terms.mean())
     error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
     beyond_chance = null - spread > 3 * error
     return Structure(spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance))

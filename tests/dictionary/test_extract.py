@@ -231,6 +231,23 @@ def test_random_features_are_no_atoms(name, d):
         assert not found.confident, found.statement
 
 
+@pytest.mark.parametrize(("name", "d", "step_size"), [("relu", 5, 0.2), ("tanh", 10, 0.5)])
+def test_trained_networks_are_believed(name, d, step_size):
+    """Particles on their way to the one atom, most of them still far from it."""
+    target = teacher(name, d, 1, seed=3)
+    problem = problem_of(target, l2=1e-3, temperature=1e-5)
+    run = mf.simulate(
+        problem,
+        n_particles=200,
+        step_size=step_size,
+        n_steps=1500,
+        temperature=mf.schedule.Geometric(1e-3, 1e-5),
+    )
+    found = extract_dictionary(run.particles, problem)
+    assert found.n_atoms == 1
+    assert found.confident, found.statement
+
+
 def test_a_network_that_lacks_an_atom_is_counted_as_it_is():
     """Particles of one of the two atoms only, and a network refit to itself."""
     target = teacher("tanh", 3, 2, seed=1, bias=True, angle=35)
