@@ -353,7 +353,11 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
         "from meanfield.cli import main\nmain()"
     )
     command = [sys.executable, "-c", program, "simulate", str(config), "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A shell starts what it runs in the background with this signal ignored.
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     while len(list(out.glob("work/*.mfs"))) < 2 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(stop)
