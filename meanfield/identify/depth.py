@@ -143,7 +143,8 @@ def variety_depth(
     >>> variety_depth("tanh", d=1, n_atoms=2).depth
     7
     """
-    activation, max_degree = _checked(activation, d, n_atoms, max_degree, n_points, seed)
+    activation = get_activation(activation)
+    d, n_atoms, max_degree, n_points, seed = _checked(d, n_atoms, max_degree, n_points, seed)
     points = _points(activation, d, n_atoms, bias, n_points, seed)
     evidence: list[RankEvidence] = []
     for degree in range(max_degree + 1):
@@ -231,7 +232,8 @@ def orbit_depth(
     >>> orbit_depth("tanh", d=2, n_atoms=2, n_points=2, n_starts=5).depth
     3
     """
-    activation, max_degree = _checked(activation, d, n_atoms, max_degree, n_points, seed)
+    activation = get_activation(activation)
+    d, n_atoms, max_degree, n_points, seed = _checked(d, n_atoms, max_degree, n_points, seed)
     n_starts = checks.count("n_starts", n_starts, minimum=0)
     n_paths = checks.count("n_paths", n_paths, minimum=0)
     variety = variety_depth(
@@ -304,20 +306,19 @@ def _explore(
 
 
 def _checked(
-    activation: str | Activation,
-    d: int,
-    n_atoms: int,
-    max_degree: int | None,
-    n_points: int,
-    seed: int,
-) -> tuple[Activation, int]:
+    d: int, n_atoms: int, max_degree: int | None, n_points: int, seed: int
+) -> tuple[int, int, int, int, int]:
     """Check the numbers and fill in the largest degree."""
-    for name, value in (("d", d), ("n_atoms", n_atoms), ("n_points", n_points)):
-        checks.count(name, value)
-    checks.seed(seed)
+    n_atoms = checks.count("n_atoms", n_atoms)
     if max_degree is None:
         max_degree = max(8, 4 * n_atoms + 4)
-    return get_activation(activation), checks.count("max_degree", max_degree, minimum=0)
+    return (
+        checks.count("d", d),
+        n_atoms,
+        checks.count("max_degree", max_degree, minimum=0),
+        checks.count("n_points", n_points),
+        checks.seed(seed),
+    )
 
 
 def _draw(

@@ -181,18 +181,33 @@ def test_vanishing_tensors_have_rank_zero(name):
     assert variety_depth(name, 1, 1).evidence[0].rank == 0
 
 
+@pytest.mark.parametrize("depth", [variety_depth, orbit_depth])
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "error", "words"),
     [
-        ({"d": 0}, "d must be an integer of at least 1"),
-        ({"n_atoms": 1.5}, "n_atoms must be an integer"),
-        ({"n_points": 0}, "n_points must be an integer of at least 1"),
-        ({"n_starts": -3}, "n_starts must be an integer of at least 0"),
-        ({"n_paths": "a"}, "n_paths must be an integer"),
-        ({"seed": -1}, "seed must be an integer of at least 0"),
-        ({"max_degree": -1}, "max_degree must be"),
+        ({"d": 0}, ValueError, "d must be an integer of at least 1"),
+        ({"n_atoms": 1.5}, TypeError, "n_atoms must be an integer"),
+        ({"n_points": 0}, ValueError, "n_points must be an integer of at least 1"),
+        ({"seed": -1}, ValueError, "seed must be an integer of at least 0"),
+        ({"max_degree": -1}, ValueError, "max_degree must be an integer of at least 0"),
     ],
 )
-def test_numbers_are_checked(options, words):
-    with pytest.raises((ValueError, TypeError), match=words):
-        orbit_depth("tanh", **({"d": 1, "n_atoms": 1} | options))
+def test_bad_arguments(depth, options, error, words):
+    with pytest.raises(error, match=words):
+        depth("tanh", **({"d": 1, "n_atoms": 1} | options))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"n_starts": -3}, ValueError, "n_starts must be an integer of at least 0"),
+        ({"n_paths": "a"}, TypeError, "n_paths must be an integer"),
+    ],
+)
+def test_bad_numbers_of_a_search(options, error, words):
+    with pytest.raises(error, match=words):
+        orbit_depth("tanh", 1, 1, **options)
+
+
+def test_whole_numbers_may_be_floats():
+    assert variety_depth("tanh", 1.0, 1.0, n_points=2.0).depth == variety_depth("tanh", 1, 1).depth
