@@ -26,12 +26,7 @@ def mean_interval(
     mean, low, high : ndarray, shape (...)
         The bounds are NaN for a single replica, which says nothing about its own spread.
     """
-    n_replicas = len(values)
-    mean = values.mean(axis=0)
-    if n_replicas == 1:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    error = values.std(axis=0, ddof=1) / np.sqrt(n_replicas)
-    half = stdtrit(n_replicas - 1, (1 + level) / 2) * error
+    mean, half = _student(values, 0, level)
     return mean, mean - half, mean + half
 
 
@@ -56,12 +51,20 @@ def mean_factor(
     mean, factor : ndarray
         The interval is from ``mean / factor`` to ``mean * factor``; NaN for a single replica.
     """
+    mean, half = _student(values, axis, level)
+    return mean, np.exp(half / mean)
+
+
+def _student(
+    values: NDArray[np.floating], axis: int, level: float
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the mean and half the length of Student's interval, NaN for a single replica."""
     n_replicas = values.shape[axis]
     mean = values.mean(axis=axis)
     if n_replicas == 1:
         return mean, np.full_like(mean, np.nan)
     error = values.std(axis=axis, ddof=1) / np.sqrt(n_replicas)
-    return mean, np.exp(stdtrit(n_replicas - 1, (1 + level) / 2) * error / mean)
+    return mean, stdtrit(n_replicas - 1, (1 + level) / 2) * error
 
 
 def wilson_interval(

@@ -218,7 +218,7 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
     kind = options.pop("kind", None)
     if kind not in KINDS:
         raise ValueError(f"a schedule has no kind {kind!r}.{suggest(kind, KINDS)}")
-    fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}  # type: ignore
+    fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}  # type: ignore[arg-type]
     for name in options:
         if name not in fields:
             raise ValueError(f"a {kind} schedule has no {name!r}.{suggest(name, fields)}")

@@ -342,9 +342,7 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
 ):
     config, out, whole = tmp_path / "long.toml", tmp_path / "out", tmp_path / "whole"
     config.write_text(
-        SMALL.replace("n_replicas = 2", "n_replicas = 12").replace(
-            "n_steps = 20", "n_steps = 10000"
-        )
+        SMALL.replace("n_replicas = 2", "n_replicas = 12").replace("n_steps = 20", "n_steps = 2000")
     )
     # One replica per unit.
     monkeypatch.setattr(simulate, "_UNIT_BYTES", 1)

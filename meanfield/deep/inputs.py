@@ -88,9 +88,10 @@ def check_inputs(X: Any, *, tol: float = 1e-12, seed: int = 0) -> InputCheck:
     X = as_inputs(X)
     tol = checks.nonnegative("tol", tol)
     unit = np.abs(X).max() or 1.0  # products of very large or small entries leave the numbers
-    zero, equal, margin = _offenders(X / unit, tol)
+    X = X / unit
+    zero, equal, margin = _offenders(X, tol)
     holds = not (len(zero) or len(equal))
-    perturbation, perturbed = (None, None) if holds else _perturb(X / unit, tol, checks.seed(seed))
+    perturbation, perturbed = (None, None) if holds else _perturb(X, tol, checks.seed(seed))
     if perturbed is not None:
         perturbed *= unit
     return InputCheck(

@@ -132,11 +132,11 @@ def extract_dictionary(
     )
     confidence = path.weight(path.best())
     cut_off = path.best() == limit and path.fits[limit].rss > floor
+    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found)
     penalised = own and problem.l2_output > 0 and "a" in problem.train
     certificate = dual_certificate(
         function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
     )
-    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found)
     sizes = np.array(sorted(path.fits))
     noun = "atom" if len(places) == 1 else "atoms"
     statement = f"{len(places)} {noun}, weight {confidence:.3f} among sizes"

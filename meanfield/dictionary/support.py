@@ -100,18 +100,25 @@ def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed:
         terms.append(1 - np.abs(cosine).max(axis=1) ** 2)
     terms = np.array(terms)
     null = float(terms.mean(axis=0) @ weight)
-    if null < ALIKE:  # every particle has the same feature, as for relu in one dimension
-        return Structure(spread, null, True)
-    if spread < TIGHT * null or few.shape[1] == 1:
-        return Structure(spread, null, bool(spread < TIGHT * null))
+    # Without any spread every particle has the same feature, as for relu in one dimension.
+    tight = null < ALIKE or spread < TIGHT * null
+    if tight or few.shape[1] == 1:
+        return Structure(spread, null, tight)
+    crowded = d > FEW_DIMENSIONS or (
+        _upper_bound(_without_nearest(sine, nearest)) < BY_COUNT * float(terms.mean())
+    )
+    error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
+    beyond_chance = null - spread > 3 * error
+    return Structure(spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance))
+
+
+def _without_nearest(sine: Array, nearest: Array) -> Array:
+    """Leave out the nearest particle of each atom."""
     others = np.ones(len(sine), dtype=bool)
     for atom in np.unique(nearest):
         members = np.flatnonzero(nearest == atom)
         others[members[sine[members].argmin()]] = False
-    crowded = d > FEW_DIMENSIONS or _upper_bound(sine[others]) < BY_COUNT * float(terms.mean())
-    error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
-    beyond_chance = null - spread > 3 * error
-    return Structure(spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance))
+    return sine[others]
 
 
 def _upper_bound(values: Array) -> float:

@@ -67,9 +67,9 @@ class InitialLaw:
     def __post_init__(self) -> None:
         checks.choice("init", self.law, LAWS)
         if np.ndim(self.scale) == 0:
-            scale = checks.nonnegative("scale", self.scale)
+            scale: float | tuple[float, ...] = checks.nonnegative("scale", self.scale)
         elif len(self.scale) == 3:  # type: ignore[arg-type]
-            scale = tuple(checks.nonnegative("scale", s) for s in self.scale)  # type: ignore
+            scale = tuple(checks.nonnegative("scale", s) for s in self.scale)  # type: ignore[union-attr]
         else:
             raise ValueError(f"scale must be one number or three (a, w, b), got {self.scale!r}.")
         object.__setattr__(self, "scale", scale)

@@ -13,6 +13,7 @@ from meanfield.intervals import LEVEL
 
 Array = NDArray[np.float64]
 
+#: An error below this many of its standard errors is noise.
 _VISIBLE = 3.0
 #: A power has one order; over the step sizes it may drift by this much.
 _DRIFT = 0.5

@@ -89,7 +89,7 @@ class MomentMap:
         unit = np.ones((1, self.d))
         sizes = [power.shape[1] for power, _ in self._powers(unit)]
         live = np.array(self.live_degrees, dtype=int)
-        return np.repeat(live, [sizes[k] for k in live]).astype(int)
+        return np.repeat(live, np.array([sizes[k] for k in live], dtype=int))
 
     def _powers(self, unit: Array) -> list[tuple[Array, Array]]:
         """Return the entries of ``u^{⊗k}``, (S, m), and their gradients in u, (S, m, d)."""
