@@ -346,16 +346,14 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
     )
     # One replica per unit.
     monkeypatch.setattr(simulate, "_UNIT_BYTES", 1)
+    # A shell starts what it runs in the background with this signal ignored.
     program = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from meanfield.studies import simulate\nsimulate._UNIT_BYTES = 1\n"
         "from meanfield.cli import main\nmain()"
     )
     command = [sys.executable, "-c", program, "simulate", str(config), "--out", str(out)]
-    # A shell starts what it runs in the background with this signal ignored.
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while len(list(out.glob("work/*.mfs"))) < 2 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(stop)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,13 @@ import pytest
 from tests.studies import stub_study
 
 ROOT = Path(__file__).parents[1]
+# Runs the program that follows, and lets no file grow beyond a limit.
+CAPPED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @pytest.mark.slow
@@ -37,12 +42,12 @@ def test_kills_flips_full_disks_and_rivals(tmp_path):
 def test_no_room_for_a_file_loses_nothing(tmp_path):
     config, out = tmp_path / "stub.toml", tmp_path / "out"
     config.write_text('study = "stub"\n')
-    program = [sys.executable, stub_study.__file__, str(config), str(out), "0"]
+    study = [stub_study.__file__, str(config), str(out), "0"]
     held = {}
     # A unit of this study takes 400 bytes or so, the results a few thousand.
     for limit in (100, 350, 3000):
-        cap = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
-        done = subprocess.run(program, preexec_fn=cap, capture_output=True, text=True, cwd=ROOT)
+        program = [sys.executable, "-c", CAPPED.format(limit), *study]
+        done = subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 1
         assert "File too large" in done.stderr
         files = {path: path.read_bytes() for path in out.rglob("*") if path.suffix != ".running"

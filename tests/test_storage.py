@@ -126,6 +126,7 @@ def test_kill_while_writing_leaves_a_whole_file(tmp_path):
         process = subprocess.Popen([sys.executable, "-c", writer, str(path)])
         path.unlink(missing_ok=True)
         while not path.exists():
+            assert process.poll() is None
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.wait()

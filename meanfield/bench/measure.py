@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,13 @@ class Worker:
     def __init__(self, library: str, row: Row, threads: int):
         # A pipe that nobody reads would fill.
         self._words = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (closed in `close`)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "meanfield.bench.worker", library, json.dumps(row.as_dict())],
-            env=_environment(threads), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words,
-            preexec_fn=lambda: _confine(0, threads),
-        )  # fmt: skip
+        command = [sys.executable, "-m", "meanfield.bench.worker", library]
+        with _confined(0, threads):
+            self._process = subprocess.Popen(
+                [*command, json.dumps(row.as_dict())],
+                env=_environment(threads), text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words,
+            )  # fmt: skip
 
     def answer(self) -> dict | None:
         """The next line; None when the worker has died."""
@@ -89,9 +91,18 @@ class Worker:
         return lines[-1] if lines else ""
 
 
-def _confine(first: int, last: int) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[first:last])
+@contextmanager
+def _confined(first: int, last: int) -> Iterator[None]:
+    """Give some of the cores to the processes that are started meanwhile."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[first:last])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def measure_row(
@@ -186,14 +197,14 @@ def measure_bounds(threads: int) -> dict[str, dict[str, float]]:
     ConfigError
         A process failed.
     """
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "meanfield.bench.bounds"],
-            env=_environment(1), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            preexec_fn=lambda core=core: _confine(core, core + 1),
-        )
-        for core in range(threads)
-    ]  # fmt: skip
+    processes = []
+    for core in range(threads):
+        with _confined(core, core + 1):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "meanfield.bench.bounds"],
+                env=_environment(1), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+        processes.append(process)
     answers = [process.communicate() for process in processes]
     for process, (_, words) in zip(processes, answers, strict=True):
         if process.returncode:

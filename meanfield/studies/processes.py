@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 
 import numpy as np
+from loky import ProcessPoolExecutor
+from loky.process_executor import BrokenProcessPool
 
 from meanfield.cores import available_cores
 from meanfield.errors import WorkerError
@@ -20,8 +24,8 @@ class ProcessExecutor:
 
     Parameters
     ----------
-    pool : ProcessPoolExecutor
-        The processes.
+    pool : loky.ProcessPoolExecutor
+        The processes. (The standard library's pool can wait for ever when a process dies.)
     """
 
     def __init__(self, pool: ProcessPoolExecutor):
@@ -31,8 +35,8 @@ class ProcessExecutor:
         """Run `calls` in any order; see `Executor`."""
         if calls:
             advance(calls[0], 0.0)
-        futures = {self._pool.submit(_work, call): call for call in calls}
         try:
+            futures = {self._pool.submit(_work, call): call for call in calls}
             for future in as_completed(futures):
                 arrays, seconds = future.result()
                 advance(futures[future], 1.0)
@@ -42,9 +46,6 @@ class ProcessExecutor:
                 "A worker process was killed, perhaps for lack of memory; run again with --resume "
                 "and fewer --workers."
             ) from None
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 def threads_each(workers: int) -> int:
@@ -58,26 +59,37 @@ def _work(call: Call) -> tuple[dict[str, np.ndarray], float]:
     return done.arrays, done.seconds
 
 
-def _limit_threads(threads: int) -> None:
-    """Keep a new process to its share of the cores."""
+def _begin(threads: int, parent: int) -> None:
+    """Keep a new process to its share of the cores, and to the life of its parent."""
     import numba
     from threadpoolctl import threadpool_limits
 
     numba.set_num_threads(min(threads, numba.get_num_threads()))
     threadpool_limits(threads)
+    # Ctrl-C reaches every process of a terminal; the parent answers for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process, at once, when it has lost its parent."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 @contextmanager
 def process_executor(workers: int) -> Iterator[ProcessExecutor]:
-    """Start `workers` processes that share the cores; end them with the block."""
+    """Start `workers` processes that share the cores; end them with the block.
+
+    When the block ends in an exception, what they are doing is broken off.
+    """
     pool = ProcessPoolExecutor(
-        workers,
-        # A fresh interpreter each: a fork would inherit threads of compiled code in mid-flight.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_limit_threads,
-        initargs=(threads_each(workers),),
+        workers, initializer=_begin, initargs=(threads_each(workers), os.getpid())
     )
     try:
         yield ProcessExecutor(pool)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+    pool.shutdown()

@@ -1,11 +1,13 @@
 """A study for the tests of executors: units that take time and leave a mark when they start.
 
-Run as a program it is a driver: ``marked_study.py CONFIG OUT ADDRESS``, resuming what OUT holds.
+Run as a program it is a driver: ``marked_study.py CONFIG OUT ADDRESS``, resuming what OUT holds;
+ADDRESS is that of a Dask scheduler, or the number of processes on this machine.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -78,5 +80,11 @@ if __name__ == "__main__":
     from tests.studies import marked_study
 
     loaded = load_config(marked_study.MarkedConfig, "marked", sys.argv[1])
-    with get_executor("dask", scheduler=sys.argv[3]) as dask:
-        run_study(marked_study.STUDY, loaded, Path(sys.argv[2]), resume=True, executor=dask)
+    if sys.argv[3].isdigit():
+        place = get_executor(workers=int(sys.argv[3]))
+    else:
+        place = get_executor("dask", scheduler=sys.argv[3])
+    # A shell starts what it runs in the background with this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with place as executor:
+        run_study(marked_study.STUDY, loaded, Path(sys.argv[2]), resume=True, executor=executor)

@@ -47,6 +47,14 @@ def marks(path):
     return [tuple(map(int, line.split())) for line in lines]
 
 
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def wait_until(condition, process=None, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
@@ -106,7 +114,7 @@ def test_killed_worker_costs_only_its_unit(cluster, tmp_path, reference):
     file, out = tmp_path / "marks", tmp_path / "out"
     config = tmp_path / "marked.toml"
     config.write_text(f'study = "marked"\npause = 0.3\nmarks = "{file}"\n')
-    driver = start_driver(config, out, cluster)
+    driver = start_driver(config, out, cluster.address)
     # In the middle of the fourth unit or later, when others have finished.
     wait_until(lambda: len(marks(file)) >= 4, driver)
     time.sleep(0.1)
@@ -127,7 +135,7 @@ def test_killed_driver_resumes_without_doing_anything_twice(cluster, tmp_path, r
     file, out = tmp_path / "marks", tmp_path / "out"
     config = tmp_path / "marked.toml"
     config.write_text(f'study = "marked"\npause = 0.2\nmarks = "{file}"\n')
-    driver = start_driver(config, out, cluster)
+    driver = start_driver(config, out, cluster.address)
     wait_until(lambda: len(list((out / "work").glob("*.mfs"))) >= 3, driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
@@ -142,9 +150,9 @@ def test_killed_driver_resumes_without_doing_anything_twice(cluster, tmp_path, r
     assert not again & finished
 
 
-def start_driver(config, out, cluster):
+def start_driver(config, out, address, **options):
     command = [sys.executable, "-m", "tests.studies.marked_study"]
-    return subprocess.Popen([*command, str(config), str(out), cluster.address], cwd=ROOT)
+    return subprocess.Popen([*command, str(config), str(out), address], cwd=ROOT, **options)
 
 
 def test_error_of_a_unit_comes_through_whole(cluster, tmp_path):
@@ -166,6 +174,21 @@ def test_lost_process_is_said_in_words_and_its_study_resumes(tmp_path, reference
         run(tmp_path / "out", get_executor(workers=2), fail=-5)
     finished = list((tmp_path / "out/work").glob("*.mfs"))
     assert tmp_path / "out/work/base.mfs" in finished
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_processes_end_with_the_one_that_started_them(tmp_path, stop):
+    file, config = tmp_path / "marks", tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\nsize = 3\npause = 10.0\nmarks = "{file}"\n')
+    (tmp_path / "out").mkdir()
+    driver = start_driver(config, tmp_path / "out", "2", stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(marks(file)) == 1, driver)
+    begin = time.monotonic()
+    driver.send_signal(stop)
+    assert driver.wait(timeout=60) != 0
+    (worker, _) = marks(file)[0]
+    wait_until(lambda: not alive(worker))
+    assert time.monotonic() - begin < 9
 
 
 def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
