@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.sparse.linalg import eigsh
 
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.task import Task
+from meanfield.errors import DivergenceError
 
 
 class NotFiniteError(ArithmeticError):
@@ -18,6 +20,27 @@ class NotFiniteError(ArithmeticError):
     def __init__(self, step: int, member: int):
         super().__init__(f"not finite at step {step}")
         self.step, self.member = step, member
+
+
+def divergence(
+    where: str, task: Task, replica: int, step: int, attempt: Callable[[Task], object]
+) -> DivergenceError:
+    """Describe a divergence, with a smaller step size for which `attempt` stays finite."""
+    remedy, stable = "lower step_size", None
+    for factor in (2, 8, 32):
+        candidate = task.step_size / factor
+        try:
+            attempt(replace(task, step_size=candidate))
+        except NotFiniteError:
+            continue
+        remedy, stable = f"step_size={candidate:.3g} stays finite", candidate
+        break
+    return DivergenceError(
+        f"{where} diverged at step {step} with step_size={task.step_size:g}; {remedy}.",
+        step=step,
+        replica=replica,
+        stable_step_size=stable,
+    )
 
 
 @dataclass

@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.stats import qmc
 
 from meanfield import checks
-from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
+from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.directions import GaussianDirections
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
@@ -19,7 +20,6 @@ from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.stages import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
-from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 
@@ -296,7 +296,9 @@ class _Sampling:
     rate_scale: tuple[float, float, float]
 
     def check(self) -> None:
-        """Refuse a number of samples for which a Sobol sequence is not balanced."""
+        """Refuse numbers for which there is no Sobol sequence, or none that is balanced."""
+        if self.n_quasi > qmc.Sobol.MAXDIM:
+            raise ValueError(f"n_quasi must be at most {qmc.Sobol.MAXDIM}, got {self.n_quasi}.")
         if self.n_quasi and self.n_samples & (self.n_samples - 1):
             below = 1 << (self.n_samples.bit_length() - 1)
             raise ValueError(
@@ -351,19 +353,18 @@ class _Sampling:
 
 def _descend(sampling: _Sampling, task: Task, replica: int) -> tuple[Record, bool]:
     """Train one replica, which is gone afterwards; whether it ran out of directions."""
-    network = sampling.network(task, replica)
-    try:
+
+    def attempt(task: Task) -> tuple[Record, bool]:
+        network = sampling.network(task, replica)
         with np.errstate(over="ignore", invalid="ignore"):
             record = descend(network, task)
+        return record, any(matrix.is_full for matrix in network.hidden)
+
+    try:
+        return attempt(task)
     except NotFiniteError as error:
-        raise DivergenceError(
-            f"The limit diverged at step {error.step} with step_size={task.step_size:g}; "
-            "lower step_size.",
-            step=error.step,
-            replica=replica,
-            stable_step_size=None,
-        ) from None
-    return record, any(matrix.is_full for matrix in network.hidden)
+        where = f"The limit (replica {replica})"
+        raise divergence(where, task, replica, error.step, attempt) from None
 
 
 def _standard_error(values: np.ndarray) -> np.ndarray:

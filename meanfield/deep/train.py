@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.deep.dense import DenseNetwork, in_limit_units
-from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend
+from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
@@ -18,7 +18,6 @@ from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.stages import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.deep.weights import draw_matrix
-from meanfield.errors import DivergenceError
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 
@@ -238,7 +237,12 @@ def _train_all(task: Task, architecture: _Architecture, seeds: list[int]) -> Rec
         except NotFiniteError as error:
             diverged = group[error.member]
             replica = seeds.index(diverged)
-            raise _divergence(task, architecture, diverged, replica, error.step) from None
+            where = f"Training (replica {replica}, seed {diverged})"
+
+            def attempt(smaller: Task, seed: int = diverged) -> Record:
+                return _train_group(smaller, architecture, [seed])
+
+            raise divergence(where, task, replica, error.step, attempt) from None
     return concatenate(records)
 
 
@@ -291,30 +295,3 @@ def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture)
         dtype=initial.dtype,
     )
     return StagedMatrix(whole, stage_size(len(task.inputs)), full)
-
-
-def _divergence(
-    task: Task, architecture: _Architecture, seed: int, replica: int, step: int
-) -> DivergenceError:
-    """Describe a divergence, with a smaller step size for which the same network stays finite."""
-    stable = None
-    for factor in (2, 8, 32):
-        candidate = task.step_size / factor
-        try:
-            _train_group(replace(task, step_size=candidate), architecture, [seed])
-        except NotFiniteError:
-            continue
-        stable = candidate
-        break
-    remedy = (
-        "lower step_size"
-        if stable is None
-        else f"step_size={stable:.3g} stays finite for this network"
-    )
-    return DivergenceError(
-        f"Training diverged at step {step} (replica {replica}, seed {seed}) with "
-        f"step_size={task.step_size:g}; {remedy}.",
-        step=step,
-        replica=replica,
-        stable_step_size=stable,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from meanfield.deep import low_rank
 from meanfield.deep.dense import DenseNetwork
 from meanfield.deep.low_rank import LowRankMatrix
 from meanfield.deep.stages import StagedMatrix
+from meanfield.errors import DivergenceError
 from tests.deep.naive_deep import (
     arc_cosine_kernels,
     arc_sine_kernels,
@@ -314,6 +316,8 @@ def test_warnings_name_the_edge_of_stability_and_truncation():
     [
         ({"n_samples": 1000}, "power of two, such as 512 or 1024"),
         ({"n_samples": 2**26}, "GB of memory and"),
+        ({"n_steps": 10**15}, "GB of memory and .* lower n_steps"),
+        ({"n_quasi": 30_000}, "n_quasi must be at most 21201"),
         ({"n_replicas": 0}, "n_replicas must be"),
         ({"max_rank": 0}, "max_rank must be"),
         ({"tol": -1.0}, "tol must be"),
@@ -323,3 +327,16 @@ def test_arguments_are_checked(arguments, message):
     X, y = _data()
     with pytest.raises(ValueError, match=message):
         deep.infinite_width(X, y, **{"n_steps": 10, **arguments})
+
+
+def test_divergence_is_named_and_a_stable_step_size_found():
+    X, y = _data()
+    arguments = {"activation": "relu", "n_steps": 60, "n_samples": 256, "n_quasi": 0}
+    with pytest.raises(DivergenceError, match=r"The limit \(replica \d\) diverged at") as caught:
+        deep.infinite_width(X, y, step_size=5.0, **arguments)
+    stable = caught.value.stable_step_size
+    assert 0 < stable < 5.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit = deep.infinite_width(X, y, step_size=stable, n_replicas=1, **arguments)
+    assert np.isfinite(limit.predictions).all()

@@ -393,6 +393,8 @@ def test_divergence_is_named_and_a_stable_step_size_found():
         ({"dtype": "float16"}, "Unknown dtype 'float16'"),
         ({"step_size": -0.1}, "step_size must be"),
         ({"width": 10**6}, "GB of memory"),
+        ({"n_steps": 10**15}, "GB of memory.* lower n_steps"),
+        ({"n_steps": 10**11, "batch_size": 2}, "GB of memory.* lower n_steps"),
         ({"X_test": np.ones((2, 3))}, "X_test must have 4 columns"),
     ],
 )
