@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -206,11 +207,8 @@ def _run(
         with place as executor, progress_bar(name, quiet=quiet) as bar:
             summary = run_study(study, config, out, resume=resume, executor=executor, progress=bar)
     except KeyboardInterrupt:
-        typer.echo(
-            f"Stopped; nothing finished is lost. Go on with:  meanfield {name} {config_path} "
-            f"--out {out} --resume",
-            err=True,
-        )
+        again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
+        typer.echo(f"Stopped; nothing finished is lost. Go on with:  {again}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         for number in summary["numbers"].values():

@@ -340,7 +340,7 @@ def test_usage_mistakes_exit_with_2(meanfield, tmp_path):
 def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
     meanfield, monkeypatch, tmp_path, stop
 ):
-    config, out, whole = tmp_path / "long.toml", tmp_path / "out", tmp_path / "whole"
+    config, out, whole = tmp_path / "my long.toml", tmp_path / "out", tmp_path / "whole"
     config.write_text(
         SMALL.replace("n_replicas = 2", "n_replicas = 12").replace("n_steps = 20", "n_steps = 2000")
     )
@@ -353,6 +353,7 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
         "from meanfield.cli import main\nmain()"
     )
     command = [sys.executable, "-c", program, "simulate", str(config), "--out", str(out)]
+    command += ["--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while len(list(out.glob("work/*.mfs"))) < 2 and process.poll() is None:
         time.sleep(0.01)
@@ -362,7 +363,8 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
     if stop == signal.SIGINT:
         assert process.returncode == 130
         assert err.startswith("Stopped; nothing finished is lost.")
-        assert f"meanfield simulate {config} --out {out} --resume" in err
+        # A line for the shell, with all that was asked for.
+        assert f"meanfield simulate '{config}' --out {out} --workers 1 --resume\n" in err
     assert not (out / "result.nc").exists()
     assert meanfield("simulate", config, "--out", out, "--resume", "-q")[0] == 0
     assert meanfield("simulate", config, "--out", whole, "-q")[0] == 0
