@@ -10,7 +10,8 @@ every P steps the particles are copied to an anchor θ̃ and the gradient is
 
 .. math:: g_B(θ) − g_B(θ̃) + ∇U(θ̃),
 
-still unbiased, with a variance that vanishes as the particles stay near their anchor.
+still unbiased, with a variance that vanishes as the particles stay near their anchor. Of a drive
+(McKean–Vlasov copies) the two terms at θ̃ take the predictions of the step that set the anchor.
 
 The batch is a function of (seed, replica, step): not of N, threads, chunks or restarts. Different
 replicas have different batches; all particles of a replica share one.

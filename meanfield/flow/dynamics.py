@@ -252,11 +252,12 @@ class Dynamics:
             batch = draw_batch(self.seed, self.first_replica + r, t, n, size)
             correction = None
             if period is not None:
-                if t % period == 0:
+                set_at = t - t % period  # a drive, too, is taken where the anchor was set
+                if t == set_at:
                     anchor[:] = state[:, :C]
-                if full is None or t % period == 0:
-                    full = self._gradient(anchor, r, t)
-                correction = full - self._gradient(anchor, r, t, batch)
+                if full is None or t == set_at:
+                    full = self._gradient(anchor, r, set_at)
+                correction = full - self._gradient(anchor, r, set_at, batch)
             self._call(state, batch, t, step, r)
             if correction is not None:
                 kick = (step.gain[0][:, None] * correction).astype(state.dtype)

@@ -58,7 +58,7 @@ def twin(problem, name, *, substeps=1, friction=1.0, batch=None, anchor=None, dr
             if t % anchor == 0:
                 still["at"] = at.copy()
             start = t - t % anchor
-            g += data_part(still["at"], everything, start) - data_part(still["at"], rows, t)
+            g += data_part(still["at"], everything, start) - data_part(still["at"], rows, start)
         return g + l2 * at
 
     v = np.sqrt(TAUS[0]) * noise.gaussian(seed, replica, 1, N, C, stream=noise.INITIAL)
@@ -144,6 +144,15 @@ def test_driven_particles(problem, name):
 def test_minibatches_follow_the_textbook(problem, name, anchor):
     got = run(problem, name, batch_size=4, anchor_period=anchor)
     assert_allclose(got, twin(problem, name, batch=4, anchor=anchor), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_driven_svrg_does_not_depend_on_the_saved_steps(problem, name):
+    drive = np.random.default_rng(0).normal(size=(6, 9))
+    more = {"batch_size": 4, "anchor_period": 3, "drive": drive}
+    got = run(problem, name, **more)
+    assert_allclose(got, twin(problem, name, batch=4, anchor=3, drive=drive), rtol=0, atol=1e-13)
+    assert_array_equal(run(problem, name, save_at=range(7), **more), got)
 
 
 def test_a_batch_of_all_data_is_the_full_gradient(problem):
