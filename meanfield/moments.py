@@ -84,6 +84,7 @@ class AdmissibleWeight:
 
     def propagated_order(self, temperature: float) -> float:
         """Order of the law at positive times: ``min(ρ, 2)`` with noise, ``ρ`` without."""
+        temperature = checks.nonnegative("temperature", temperature)
         return min(self.order, 2.0) if temperature > 0 else self.order
 
     def growth(self, order: float) -> Array:
@@ -93,11 +94,11 @@ class AdmissibleWeight:
         heavier weight, ``order > ρ``.
         """
         k = np.arange(1, self.max_order + 1)
-        return np.exp(self.log_moments / k - np.log(k) * _inverse(order))
+        return np.exp(self.log_moments / k - np.log(k) / _weight_order(order))
 
     def growth_exponent(self, order: float) -> float:
         """Exponent ``1/ρ − 1/order`` of `growth`; infinite for infinite moments."""
-        return _inverse(self.order) - _inverse(order)
+        return _inverse(self.order) - 1.0 / _weight_order(order)
 
     def admits(self, order: float) -> bool:
         """Whether the law lies in the class of ``w_k = k^{−k/order}``."""
@@ -114,6 +115,12 @@ class AdmissibleWeight:
 
 def _inverse(order: float) -> float:
     return np.inf if order == 0.0 else 1.0 / order
+
+
+def _weight_order(order: float) -> float:
+    if isinstance(order, float | np.floating) and order == np.inf:
+        return np.inf
+    return checks.positive("order", order)
 
 
 def admissible_weight(
@@ -150,9 +157,10 @@ def admissible_weight(
     -----
     From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
     fitted to its moments of low order (`meanfield.tails.inverse_order`), of each coordinate when
-    the coordinates pass for independent and of ``|θ|`` otherwise; the tail index to the largest
-    5 % of the radii (`meanfield.tails.read_tail`). Both describe the law at the radii that the
-    sample reaches, no further.
+    the coordinates pass for independent and of ``|θ|`` otherwise, after a linear map that makes
+    the directions isotropic and does not change the order (`meanfield.tails.rounded`); the tail
+    index to the largest 5 % of the radii (`meanfield.tails.read_tail`). Both describe the law at
+    the radii that the sample reaches, no further.
 
     Operational definition, after the abstract of [ISD].
 
@@ -176,18 +184,25 @@ def _points(particles: Particles | ArrayLike, problem: Problem | None) -> Array:
         if problem is not None:
             points = points[..., trained_coordinates(problem)]
     else:
-        points = np.asarray(particles, dtype=float)
+        try:
+            points = np.asarray(particles, dtype=float)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "law_or_particles must be a law's name, an InitialLaw, Particles or an array of "
+                f"numbers, got {type(particles).__name__}."
+            ) from None
         if points.ndim < 2:
             raise ValueError(f"Points must have shape (..., N, p), got {points.shape}.")
     points = points.reshape(-1, points.shape[-1]).astype(float)
     if not np.isfinite(points).all():
         raise ValueError("The points must be finite numbers.")
-    points = points[:, np.ptp(points, axis=0) > 0] if len(points) else points
-    if len(points) < _MIN_POINTS or points.shape[1] == 0:
+    if len(points) < _MIN_POINTS:
         raise ValueError(
-            f"A sample needs at least {_MIN_POINTS} points that differ for its moment order, got "
-            f"{len(points)}."
+            f"A sample needs at least {_MIN_POINTS} points for its moment order, got {len(points)}."
         )
+    points = points[:, np.ptp(points, axis=0) > 0]
+    if points.shape[1] == 0:
+        raise ValueError("All points are equal: a point has no moment order; give a spread sample.")
     return points
 
 
@@ -233,14 +248,14 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     radius = np.linalg.norm(points, axis=1)
     values, errors = tails.log_sample_moments(radius, np.arange(1, max_order + 1))
     tail = tails.read_tail(radius)
-    inverse, error, source = _inverse_order(points, radius)
+    inverse, error, source = _inverse_order(points)
     if tail.is_power_law or not np.isfinite(inverse):
         order, interval = 0.0, (0.0, tail.exponent)
     else:
         low, high = inverse - 1.96 * error, inverse + 1.96 * error
         compact = inverse < _COMPACT and (low <= 0 or tail.is_bounded)
         order = np.inf if compact else 1.0 / inverse
-        interval = (1.0 / high, np.inf if compact or low <= 0 else 1.0 / low)
+        interval = (_inverse(high), np.inf if compact or low <= 0 else 1.0 / low)
     spread = 1.96 * errors[:, None] * np.array([-1.0, 1.0])
     return AdmissibleWeight(
         log_moments=values,
@@ -259,14 +274,17 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     )
 
 
-def _inverse_order(points: Array, radius: Array) -> tuple[float, float, str]:
+def _inverse_order(points: Array) -> tuple[float, float, str]:
     """``1/ρ``, its standard error, and what it was read from.
 
     Moments of few orders see the sum of several independent coordinates as a lighter or heavier
-    law than each of them; the order of ``|θ|`` is that of its heaviest coordinate.
+    law than each of them; the order of ``|θ|`` is that of its heaviest coordinate. So they do
+    with the axes of an elliptical law.
     """
+    if points.shape[1] > 1 and not tails.independent(points):
+        points = tails.rounded(points)
     if points.shape[1] == 1 or not tails.independent(points):
-        return *tails.inverse_order(radius), "radius"
+        return *tails.inverse_order(np.linalg.norm(points, axis=1)), "radius"
     fits = np.array([tails.inverse_order(np.abs(column)) for column in points.T])
     if not np.isfinite(fits).all():
         return np.inf, np.inf, "coordinates"

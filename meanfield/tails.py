@@ -16,6 +16,7 @@ EFFECTIVE_SIZE = 50.0
 _TAIL_SHARE = 0.05
 #: Orders 1/4, 1/2, ... up to 16 enter the fit of the order.
 _ORDER_STEP, _MAX_ORDERS = 0.25, 64
+_ROUNDS = 30
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ def read_tail(radii: Array) -> Tail:
     """
     count = int(_TAIL_SHARE * len(radii))
     top = np.sort(np.partition(radii, len(radii) - count - 1)[len(radii) - count - 1 :])
-    threshold, y = top[0], top[1:] / top[0]
-    if threshold <= 0 or y[-1] == 1.0:
-        return Tail(np.inf, (np.inf, np.inf), np.inf, -np.inf, False, False)
+    threshold = top[0]
+    if threshold <= 0 or top[-1] == threshold:  # an atom at 0, or at the largest radius
+        return Tail(np.inf, (np.inf, np.inf), np.inf, -np.inf, threshold > 0, False)
+    y = top[1:] / threshold
     shape, heavy = _generalised_pareto(y**2 - 1.0)
     heavy += np.log(2.0 * y)
     exponent, light = _weibull_tail(np.log(y))
@@ -142,13 +144,14 @@ def inverse_order(radii: Array) -> tuple[float, float]:
     Parameters
     ----------
     radii : ndarray, shape (n,)
-        Positive, n ≥ 1000.
+        At least 0, n ≥ 1000.
 
     Returns
     -------
     tuple of float
         Both infinite when the sample supports too few orders, which is itself a heavy tail.
     """
+    radii = radii[radii > 0]  # an atom at 0 only scales the moments
     n = len(radii)
     size = float(np.clip(n / 50, EFFECTIVE_SIZE, 800.0))
     orders = _ORDER_STEP * np.arange(1, _MAX_ORDERS + 1)
@@ -156,6 +159,8 @@ def inverse_order(radii: Array) -> tuple[float, float]:
     k = orders[: len(values)]
     if len(k) < 6:
         return np.inf, np.inf
+    if not errors.any():  # all radii are equal
+        return 0.0, 0.0
     weights = 1.0 / np.maximum(errors, 1e-3 * errors.max())
     weights /= weights.max()
 
@@ -177,7 +182,7 @@ def inverse_order(radii: Array) -> tuple[float, float]:
     inside = np.array([max(fit.x[0], 0.01), *fit.x[1:]])
     jacobian = np.stack([misfit(inside + d) - misfit(inside - d) for d in 1e-5 * np.eye(3)], 1)
     influence = np.linalg.pinv(jacobian / 2e-5)[0] * weights
-    logs = np.log(np.maximum(radii, 1e-300))
+    logs = np.log(radii)
     per_point = sum(
         share * np.exp(order * logs - value)
         for share, order, value in zip(influence, k, values, strict=True)
@@ -193,3 +198,28 @@ def independent(points: Array) -> bool:
     correlation = np.corrcoef(logs, rowvar=False)
     off = correlation[~np.eye(len(correlation), dtype=bool)]
     return bool(np.abs(off).max() < 4.0 / np.sqrt(len(logs)))
+
+
+def rounded(points: Array) -> Array:
+    """Return points (N, p) after a linear map that makes their directions isotropic.
+
+    The map is the inverse root of Tyler's scatter matrix, by iteration. It exists for every tail,
+    and makes an elliptical law spherical. Points whose directions pass for isotropic stay as they
+    are; directions in which no point extends are lost.
+
+    References
+    ----------
+    Tyler, "A distribution-free M-estimator of multivariate scatter", Ann. Statist. 15 (1987).
+    """
+    points = points[np.abs(points).sum(1) > 0]
+    n, p = points.shape
+    noise = 4.0 * np.sqrt(p / n)
+    for i in range(_ROUNDS):
+        directions = points / np.linalg.norm(points, axis=1, keepdims=True)
+        values, vectors = np.linalg.eigh(p * directions.T @ directions / n)
+        if i == 0 and np.abs(values - 1.0).max() < noise:
+            return points
+        keep = values > 1e-12 * values[-1]
+        vectors = vectors[:, keep]
+        points = points @ (vectors / np.sqrt(values[keep])) @ vectors.T
+    return points

@@ -201,6 +201,48 @@ def test_sample_moments_lie_in_their_intervals():
     assert more.max_order > weight.max_order
 
 
+@pytest.mark.parametrize(("law", "order"), LAWS, ids=IDS)
+def test_scales_of_their_own_do_not_change_the_order(problem, law, order):
+    elliptical = mf.InitialLaw(law.law, (1.0, 0.4, 3.0), rho=law.rho, nu=law.nu)
+    weight = admissible_weight(elliptical.sample(problem, 50_000, seed=1).T)
+    inverse, error = weight.evidence["inverse_order"]
+    assert inverse == pytest.approx(1 / order, abs=max(3 * error, 1e-3))
+    assert (weight.order == np.inf) == (order == np.inf)
+
+
+def test_correlation_does_not_change_the_order():
+    rng = np.random.default_rng(8)
+    points = rng.normal(size=(50_000, 2)) @ [[1.0, 0.8], [0.0, 0.6]]
+    assert admissible_weight(points).order == pytest.approx(2.0, rel=0.05)
+    student = points / np.sqrt(rng.chisquare(3.0, size=(50_000, 1)) / 3.0)
+    low, high = admissible_weight(student).tail_index_interval
+    assert low < 3.0 < high
+    dependent = np.column_stack([points, points[:, 0] - points[:, 1]])
+    assert admissible_weight(dependent).order == pytest.approx(2.0, rel=0.1)
+
+
+def test_atoms():
+    rng = np.random.default_rng(9)
+    assert admissible_weight(rng.choice([-1.0, 1.0], size=(5000, 1))).order == np.inf
+    silent = rng.normal(size=(40_000, 1)) * (rng.random((40_000, 1)) < 0.5)
+    assert admissible_weight(silent).order == pytest.approx(2.0, rel=0.1)
+    assert not tails.read_tail(np.where(np.arange(5000) < 100, 1.0, 0.0)).is_power_law
+
+
+@pytest.mark.parametrize("order", [0.0, -1.0, np.nan])
+def test_a_weight_has_a_positive_order(order):
+    weight = admissible_weight("gaussian", dimension=2)
+    for method in (weight.growth, weight.growth_exponent, weight.admits):
+        with pytest.raises(ValueError, match="order must be"):
+            method(order)
+    assert not weight.admits(np.inf)
+
+
+def test_a_sample_of_words_is_refused():
+    with pytest.raises(TypeError, match="an array of numbers, got list"):
+        admissible_weight([["a", "b"]])
+
+
 def test_scale_does_not_matter():
     points = np.random.default_rng(5).laplace(size=(20_000, 1))
     base = admissible_weight(points)
@@ -255,7 +297,7 @@ def test_growth_stays_bounded_and_a_heavier_weight_fails(problem, name):
         ("gauss", {"dimension": 2}, "Did you mean 'gaussian'"),
         (mf.InitialLaw(scale=(1.0, 2.0, 1.0)), {"dimension": 2}, "needs problem="),
         (mf.InitialLaw(scale=0.0), {"dimension": 2}, "every scale is 0"),
-        (np.ones((5000, 2)), {}, "that differ"),
+        (np.ones((5000, 2)), {}, "All points are equal"),
         (np.zeros((10, 2)), {}, "at least 1000"),
         (np.full((5000, 2), np.nan), {}, "finite"),
         (np.ones(5000), {}, "shape"),
