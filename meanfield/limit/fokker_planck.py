@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 _CELLS = {1: 1024, 2: 192}
 _SUBSTEPS = {1: 16, 2: 4}
 _EDGE_MASS = 1e-9
+#: Estimated error, relative to the largest prediction (or 1), of a path that says nothing.
+_USELESS = 0.25
 
 
 def fokker_planck(
@@ -83,7 +85,8 @@ def fokker_planck(
     Raises
     ------
     ValueError
-        The problem does not fit on a grid, or an argument cannot be used.
+        The problem does not fit on a grid, an argument cannot be used, or the estimated error is
+        as large as the predictions.
 
     References
     ----------
@@ -109,18 +112,30 @@ def fokker_planck(
             break
         width *= 2.0
     if edge >= _EDGE_MASS:
+        remedy = (
+            "the step_size is too large, or nothing holds the law: lower it or increase l2"
+            if grows
+            else "use a larger half_width"
+        )
         raise ValueError(
             f"A share {edge:.1e} of the mass reached the sides of the box [−{width:g}, {width:g}]; "
-            "use a larger half_width."
+            f"{remedy}."
         )
     none = steps[:0]
     in_time = path - fine.run(taus, sizes, substeps // 2, none)[0]
     coarse = _Solver(coordinates, law, n_cells // 2, width)
     in_space = path - coarse.run(taus, sizes, substeps, none)[0]
+    error = np.abs(in_time).max(1) + np.abs(in_space).max(1)
+    if error.max() > _USELESS * max(1.0, np.abs(path).max()):
+        raise ValueError(
+            f"The predictions are not resolved: their estimated error reaches {error.max():.1e}. "
+            "The law answers its own predictions faster than the time step, or leaves the grid's "
+            "cells behind; use a smaller step_size."
+        )
     return GridPath(
         predictions=coordinates.shaped(path),
         extrapolated=coordinates.shaped(path + in_time + in_space / 3.0),
-        error=np.abs(in_time).max(1) + np.abs(in_space).max(1),
+        error=error,
         steps=steps,
         laws=tuple(laws),
     )

@@ -176,6 +176,24 @@ def test_refuses_and_says_why(one, changes, arguments, reason):
         fokker_planck(one.replace(**changes), **({"step_size": 0.1, "n_steps": 1} | arguments))
 
 
+@pytest.mark.parametrize(
+    ("scale", "activation", "reason"),
+    [
+        (20.0, "identity", "not resolved.* use a smaller step_size"),
+        (40.0, "identity", "step_size is too large"),
+        (1.0, "he3", "not resolved.* use a smaller step_size"),
+    ],
+)
+def test_an_unstable_path_is_refused(scale, activation, reason):
+    x = np.linspace(-1, 1, 6)[:, None]
+    problem = mf.Problem(
+        scale * x, np.sin(2 * x[:, 0]), activation=activation, bias=False, train=("w",),
+        l2=0.1, temperature=0.05,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=reason):
+        mf.mean_field(problem, "fokker-planck", step_size=0.1, n_steps=10)
+
+
 def test_a_law_that_was_not_kept_is_named(one):
     path = fokker_planck(one, step_size=0.1, n_steps=3, save_at=[0, 3])
     with pytest.raises(ValueError, match="step 2"):
@@ -206,6 +224,12 @@ class TestWasserstein:
         moved = GridLaw((self.law.axes[0] + 0.7,), self.law.masses)
         base = self.law.wasserstein2(points)
         assert moved.wasserstein2(points[::-1] + 0.7) == pytest.approx(base, rel=1e-10)
+
+    @pytest.mark.parametrize("points", [1.0, [], [np.nan, 1.0], "ab"])
+    def test_needs_finite_points(self, points):
+        axis = np.linspace(-1, 1, 21)
+        with pytest.raises((ValueError, TypeError), match="points must"):
+            GridLaw((axis,), np.full(21, 1 / 21)).wasserstein2(points)
 
     def test_needs_one_coordinate(self):
         law = GridLaw((np.arange(3.0), np.arange(4.0)), np.full((3, 4), 1 / 12))
