@@ -93,7 +93,7 @@ class StationaryLaw:
         -------
         ndarray, shape (...)
         """
-        theta = np.asarray(theta, dtype=float)
+        theta = _numbers("theta", theta)
         p = self.problem.n_parameters
         if theta.shape[-1:] != (p,):
             raise ValueError(
@@ -127,10 +127,10 @@ class StationaryLaw:
         -------
         ndarray, shape (m,) or (m, k)
         """
-        X = np.asarray(X, dtype=float)
+        X = _numbers("X", X)
         d = self.problem.n_features
-        if X.ndim != 2 or X.shape[1] != d:
-            raise ValueError(f"X must have shape (m, {d}), got {X.shape}.")
+        if X.ndim != 2 or X.shape[1] != d or len(X) == 0:
+            raise ValueError(f"X must have shape (m, {d}), m at least 1, got {X.shape}.")
         outputs = self._gibbs.predictions(X)
         return outputs if self.problem.vector_output else outputs[:, 0]
 
@@ -246,6 +246,7 @@ def stationary(
     """
     tolerance = checks.positive("tolerance", tolerance)
     n_starts = checks.count("n_starts", n_starts)
+    max_iterations = checks.count("max_iterations", max_iterations)
     check_supported(problem)
     family = GibbsFamily(problem)
     starts = _starts(family, n_starts)
@@ -272,6 +273,16 @@ def stationary(
         n_iterations=n_iterations,
         _gibbs=gibbs,
     )
+
+
+def _numbers(name: str, value: ArrayLike) -> Array:
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold numbers, got {type(value).__name__}.") from None
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} must be finite.")
+    return numbers
 
 
 def check_supported(problem: Problem) -> None:
@@ -365,9 +376,8 @@ def _solve(
             break
         f, total = gibbs.f, total + count
     try:
-        gibbs, count = _newton(family, f, _ROUGH, 0.01, max_iterations)
-        total += count
-        gibbs, count = _newton(family, gibbs.f, _FINE, tolerance, max_iterations)
+        gibbs, rough = _newton(family, f, _ROUGH, 0.01, max_iterations)
+        gibbs, fine = _newton(family, gibbs.f, _FINE, tolerance, max_iterations)
     except _Escape as escape:
         raise ValueError(
             "No normalisable stationary law: the free energy keeps falling as a vanishing share of "
@@ -375,12 +385,16 @@ def _solve(
             f"{problem.l2_input:g})."
         ) from escape
     if _residual(gibbs) > max(tolerance, 1e-9):
-        raise RuntimeError(
-            f"The stationary law did not converge: residual {_residual(gibbs):.1e}. The "
-            "temperature is very low or the law close to losing its normalisation; increase "
-            "temperature or l2."
+        reason = (
+            f"It used all of max_iterations={max_iterations}; allow more"
+            if fine == max_iterations
+            else "The temperature is very low or the law close to losing its normalisation; "
+            "increase temperature or l2"
         )
-    return gibbs, total + count
+        raise RuntimeError(
+            f"The stationary law did not converge: residual {_residual(gibbs):.1e}. {reason}."
+        )
+    return gibbs, total + rough + fine
 
 
 def _continuation(problem: Problem) -> list[float]:

@@ -255,3 +255,21 @@ def test_tail_bounds_the_potential_on_every_sphere(name, trained_output):
         assert highest <= limit + 1e-9 * abs(limit)
     if bound.normalisable:
         assert bound.coefficients @ (1.01 * bound.radius(-5.0)) ** np.arange(3.0) < -5.0
+
+
+def test_arguments_are_checked():
+    x = np.linspace(-1, 1, 4)[:, None]
+    problem = mf.Problem(x, x[:, 0], bias=False, l2=0.1, temperature=0.05)
+    law = mf.stationary(problem, max_iterations=50.0)
+    for wrong, kind in ((0, ValueError), (2.5, TypeError), ("a", TypeError)):
+        with pytest.raises(kind, match="max_iterations must be an integer"):
+            mf.stationary(problem, max_iterations=wrong)
+    with pytest.raises(RuntimeError, match="max_iterations=1; allow more"):
+        mf.stationary(problem, max_iterations=1)
+    for method, name in ((law.predict, "X"), (law.log_density, "theta")):
+        with pytest.raises(TypeError, match=f"{name} must hold numbers"):
+            method("abc")
+        with pytest.raises(ValueError, match=f"{name} must be finite"):
+            method([[np.nan]])
+    with pytest.raises(ValueError, match="m at least 1"):
+        law.predict(np.empty((0, 1)))
