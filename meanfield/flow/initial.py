@@ -131,8 +131,9 @@ class InitialLaw:
             seed, replica, 0, n_particles, n_coordinates + 1, stream=noise.INITIAL
         )
         points, radial = normals[:n_coordinates], normals[n_coordinates]
-        points = _TRANSFORMS[self.law](points, radial, self)
-        points = points * self.coordinate_scale(problem)[:, None]
+        with np.errstate(over="ignore", divide="ignore"):
+            points = _TRANSFORMS[self.law](points, radial, self)
+            points = points * self.coordinate_scale(problem)[:, None]
         if "a" not in problem.train:
             points[: problem.n_outputs] = 1.0
         return points

@@ -259,7 +259,13 @@ def initial_state(
         replicas = range(dynamics.first_replica, dynamics.first_replica + n_replicas)
         state = np.empty((n_replicas, problem.n_coordinates, n_particles), dynamics.dtype)
         for r, replica in enumerate(replicas):
-            state[r] = law.sample(problem, n_particles, seed=dynamics.seed, replica=replica)
+            with np.errstate(over="ignore"):  # of single precision
+                state[r] = law.sample(problem, n_particles, seed=dynamics.seed, replica=replica)
+        if not np.isfinite(state).all():
+            raise ValueError(
+                f"init draws particles beyond the range of {dynamics.dtype}: {law}; use a lighter "
+                "tail (a larger nu or rho) or a smaller scale."
+            )
         return state
     _check_layout(problem, init)
     points = init.coordinates

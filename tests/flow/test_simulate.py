@@ -331,6 +331,15 @@ def test_convenient_spellings(problem):
     np.testing.assert_array_equal(plain.particles[0].w, plain.particles.w)
 
 
+def test_initial_laws_beyond_the_floating_point_numbers_are_refused(problem):
+    for init, dtype in (
+        (mf.InitialLaw("student-t", nu=0.01), "float64"),
+        (mf.InitialLaw("gaussian", scale=1e39), "float32"),
+    ):
+        with pytest.raises(ValueError, match=f"beyond the range of {dtype}"):
+            mf.simulate(problem, 64, 0.1, 4, init=init, dtype=dtype)
+
+
 def test_particles_of_another_layout_are_refused():
     """Three outputs and three inputs have as many coordinates as one output and five inputs."""
     rng = np.random.default_rng(0)
