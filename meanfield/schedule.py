@@ -67,7 +67,7 @@ class Constant(Schedule):
 
     def values(self, n_steps: int) -> Array:
         """Return the number of every step, see `Schedule.values`."""
-        return np.full(n_steps, self.value)
+        return np.full(_length(n_steps), self.value)
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class Geometric(Schedule):
 
     def values(self, n_steps: int) -> Array:
         """Return the number of every step, see `Schedule.values`."""
+        n_steps = _length(n_steps)
         steps = np.arange(n_steps)
         if self.ratio is not None:
             return self.start * self.ratio**steps
@@ -141,7 +142,7 @@ class Logarithmic(Schedule):
 
     def values(self, n_steps: int) -> Array:
         """Return the number of every step, see `Schedule.values`."""
-        return self.start / np.log(math.e + np.arange(n_steps) / self.scale)
+        return self.start / np.log(math.e + np.arange(_length(n_steps)) / self.scale)
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ class Piecewise(Schedule):
 
     def values(self, n_steps: int) -> Array:
         """Return the number of every step, see `Schedule.values`."""
+        n_steps = _length(n_steps)
         if self.changes and self.changes[-1] >= max(n_steps, 1):
             raise ValueError(
                 f"The schedule changes at step {self.changes[-1]}, which a run of {n_steps} steps "
@@ -185,6 +187,10 @@ class Piecewise(Schedule):
             )
         piece = np.searchsorted(self.changes, np.arange(n_steps), side="right")
         return np.array(self.numbers)[piece]
+
+
+def _length(n_steps: int) -> int:
+    return checks.count("n_steps", n_steps, minimum=0)
 
 
 #: Name of each kind in configurations.

@@ -40,6 +40,7 @@ def test_geometric_reaches_both_ends_with_a_constant_factor():
 )
 def test_a_run_of_no_steps(kind):
     assert kind.values(0).shape == (0,)
+    assert kind.values(1.0).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,10 @@ def test_a_run_of_no_steps(kind):
         (lambda: Piecewise([1, 2, 3], [5, 2]), "changes must ascend"),
         (lambda: Piecewise(1.0, []), "numbers must be a sequence, got float"),
         (lambda: Piecewise([1, 2], [10]).values(10), "changes at step 10, which a run of 10"),
+        (lambda: Constant(1).values(-1), "n_steps must be an integer of at least 0, got -1"),
+        (lambda: Geometric(1, 2).values(2.5), "n_steps must be an integer, got 2.5"),
+        (lambda: Logarithmic(1).values("a"), "n_steps must be an integer, got 'a'"),
+        (lambda: Piecewise([1, 2], [1]).values(None), "n_steps must be an integer, got None"),
         (lambda: per_step("x", [1, 2], 3, zero=True), "one per step \\(3\\), got shape"),
         (lambda: per_step("x", [1, 0, 1], 3, zero=False), "greater than 0 .* got 0 at step 1"),
         (lambda: per_step("x", [1, math.nan], 2, zero=True), "at least 0 at every step, got nan"),

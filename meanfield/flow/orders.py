@@ -87,6 +87,8 @@ def fit_order(
     ValueError
         No order can be fitted: too few step sizes; an error of zero, within its noise or of
         changing sign; errors that do not fall with the step size; errors that are no power of it.
+    TypeError
+        The step sizes or errors are not numbers.
 
     Examples
     --------
@@ -127,7 +129,12 @@ def _checked(
     step_sizes: ArrayLike, errors: ArrayLike, fewest: int, squared: bool
 ) -> tuple[Array, Array]:
     """Return step sizes, ascending, and errors (K,) or (K, R) as arrays."""
-    h, values = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
+    try:
+        h, values = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "step_sizes and errors must hold numbers, and errors as many at every step size."
+        ) from None
     if h.ndim != 1 or values.ndim not in (1, 2) or len(values) != len(h):
         raise ValueError(
             "errors must have shape (K,) or (K, R) for K step sizes, got "

@@ -56,6 +56,11 @@ class TestFit:
         with pytest.raises(ValueError, match=message):
             mf.fit_order(h, errors)
 
+    @pytest.mark.parametrize("errors", ["abc", ["a", "b", "c"], [[1, 2], [3], [4]]])
+    def test_words_are_not_fitted(self, errors):
+        with pytest.raises(TypeError, match="step_sizes and errors must hold numbers"):
+            mf.fit_order([0.1, 0.2, 0.4], errors)
+
     def test_noise_is_not_fitted(self):
         noise = np.random.default_rng(1).normal(size=(3, 20))
         with pytest.raises(ValueError, match="an order would be fitted to noise"):
