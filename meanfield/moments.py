@@ -157,10 +157,11 @@ def admissible_weight(
     -----
     From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
     fitted to its moments of low order (`meanfield.tails.inverse_order`), of each coordinate when
-    the coordinates pass for independent and of ``|θ|`` otherwise, after a linear map that makes
-    the directions isotropic and does not change the order (`meanfield.tails.rounded`); the tail
-    index to the largest 5 % of the radii (`meanfield.tails.read_tail`). Both describe the law at
-    the radii that the sample reaches, no further.
+    the coordinates pass for independent and of ``|θ|`` otherwise, after maps that do not change
+    the order: the median becomes the centre of a coordinate that is symmetric about it
+    (`meanfield.tails.centred`), and directions become isotropic (`meanfield.tails.rounded`). The
+    tail index is fitted to the largest 5 % of the radii (`meanfield.tails.read_tail`). Both
+    describe the law at the radii that the sample reaches, no further.
 
     Operational definition, after the abstract of [ISD].
 
@@ -247,7 +248,8 @@ def _read_order(values: Array) -> float:
 def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     radius = np.linalg.norm(points, axis=1)
     values, errors = tails.log_sample_moments(radius, np.arange(1, max_order + 1))
-    tail = tails.read_tail(radius)
+    points = tails.centred(points)
+    tail = tails.read_tail(np.linalg.norm(points, axis=1))
     inverse, error, source = _inverse_order(points)
     if tail.is_power_law or not np.isfinite(inverse):
         order, interval = 0.0, (0.0, tail.exponent)

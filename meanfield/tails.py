@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize_scalar
 from scipy.special import gammaln, logsumexp
+from scipy.stats import ks_2samp
 
 Array = NDArray[np.float64]
 
@@ -198,6 +199,25 @@ def independent(points: Array) -> bool:
     correlation = np.corrcoef(logs, rowvar=False)
     off = correlation[~np.eye(len(correlation), dtype=bool)]
     return bool(np.abs(off).max() < 4.0 / np.sqrt(len(logs)))
+
+
+def centred(points: Array) -> Array:
+    """Return points (N, p) less the median of each coordinate that is symmetric about it.
+
+    A shift does not change the order of a law, but it does what moments of few orders see of it. A
+    median that chance could have moved from 0 stays, and so does that of a one-sided law.
+    """
+    median = np.median(points, axis=0)
+    low, high = np.quantile(points, [0.25, 0.75], axis=0)
+    # The standard error of a Gaussian's median, from its quartiles.
+    error = 0.93 * (high - low) / np.sqrt(len(points))
+    shift = np.zeros_like(median)
+    for i in np.flatnonzero(np.abs(median) > 4.0 * error):
+        rest = points[:, i] - median[i]
+        above, below = rest[rest > 0], -rest[rest < 0]
+        if len(above) and len(below) and ks_2samp(above, below).pvalue > 1e-3:
+            shift[i] = median[i]
+    return points - shift
 
 
 def rounded(points: Array) -> Array:

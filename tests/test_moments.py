@@ -221,6 +221,20 @@ def test_correlation_does_not_change_the_order():
     assert admissible_weight(dependent).order == pytest.approx(2.0, rel=0.1)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_shift_does_not_change_the_order(seed):
+    rng = np.random.default_rng(seed)
+    for law, order in ((rng.normal, 2.0), (rng.laplace, 1.0)):
+        assert admissible_weight(law(size=(20_000, 1)) + 1).order == pytest.approx(order, rel=0.12)
+        points = law(size=(20_000, 3)) * [1.0, 0.5, 2.0] + [3.0, 0.0, -5.0]
+        assert admissible_weight(points).order == pytest.approx(order, rel=0.12)
+    assert admissible_weight(rng.uniform(-1, 1, (20_000, 1)) + 1).order == np.inf
+    low, high = admissible_weight(rng.standard_t(4, size=(50_000, 1)) + 2).tail_index_interval
+    assert low < 4.0 < high
+    # A law of one sign is its own radius, and has no centre.
+    assert admissible_weight(rng.exponential(size=(20_000, 1))).order == pytest.approx(1, rel=0.12)
+
+
 def test_atoms():
     rng = np.random.default_rng(9)
     assert admissible_weight(rng.choice([-1.0, 1.0], size=(5000, 1))).order == np.inf
