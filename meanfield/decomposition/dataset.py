@@ -109,7 +109,7 @@ def _tails(plan: ErrorPlan, kept: Kept) -> tuple[Array, Array, Array]:
         expansion = bound.expansion
         level = np.abs(bound.activation_coefficients)[expansion.degrees]
         size = np.abs(expansion.coefficients)
-        keep = size > thresholds[:, None] * level
+        keep = (size > thresholds[:, None] * level) & expansion.seen
         squares += expansion.tail**2 + (~keep * size**2).sum(axis=1)
         numbers += (keep * bound.ranks).sum(axis=1)
     return thresholds, np.sqrt(squares), numbers

@@ -62,6 +62,11 @@ class HermiteExpansion:
         """``|α|`` of every term, shape (m,)."""
         return self.indices.sum(axis=1)
 
+    @property
+    def seen(self) -> Array:
+        """Whether each term is more than three standard errors from zero, shape (m,)."""
+        return np.abs(self.coefficients) > 3 * self.errors
+
 
 def hermite_expansion(
     target: Any,

@@ -167,8 +167,7 @@ def coefficient_threshold_number(
     size, k = np.abs(expansion.coefficients), expansion.degrees
     level = np.abs(sigma)[k]
     ranks = np.array([waring_rank_bound(index) for index in expansion.indices], dtype=int)
-    error = 3 * expansion.errors
-    seen = size > error
+    error, seen = 3 * expansion.errors, expansion.seen
     kept = (size > threshold * level) & seen
     number, low, high = (
         int(ranks[chosen].sum())

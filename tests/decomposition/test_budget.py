@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.decomposition import COMPONENTS
+from meanfield.decomposition import COMPONENTS, Component
+from meanfield.decomposition.dataset import _tails
+from meanfield.decomposition.plan import plan_errors
+from meanfield.decomposition.reference import kept_part
 from meanfield.problem import Teacher
 
 TARGET = Teacher.random(2, 2, bias=False, min_angle=60, weight_norm=1.5, seed=3)
@@ -96,6 +99,20 @@ def test_tail_over_thresholds_holds_that_of_the_budget(budget):
     at = int(np.argmin(np.abs(np.log(dataset["threshold"].values / dataset.attrs["threshold"]))))
     assert tail[at] == pytest.approx(dataset.attrs["tail_exact"], rel=1e-12)
     assert dataset["atoms_by_threshold"][at] == budget.bounds[0].number
+
+
+def test_tail_over_thresholds_leaves_out_what_is_not_told_from_zero():
+    def target(X):
+        return np.abs(X[:, 0]) * X[:, 1]
+
+    X = np.random.default_rng(0).normal(size=(16, 4))
+    plan = plan_errors(mf.Problem(X, target(X), activation="relu", temperature=0.01), target)
+    kept = kept_part(plan)
+    assert kept.bounds[0].expansion.method == "least squares"
+    thresholds, tails, counts = _tails(plan, kept)
+    at = int(np.argmin(np.abs(np.log(thresholds / plan.threshold))))
+    assert counts[at] == kept.bounds[0].number
+    assert tails[at] == pytest.approx(kept.exact, rel=1e-12)
 
 
 def test_stopping_rule_and_own_errors_are_reported(budget):
