@@ -99,7 +99,7 @@ class ErrorPlan:
     def truth(self) -> Array:
         """Values of the target on the held-out inputs, or held-out labels, shape (m, k)."""
         if self.closed_form:
-            return columns(self.target(self.X_test), len(self.X_test))
+            return target_values(self.target, self.X_test)
         return self.problem.targets_test
 
     @cached_property
@@ -112,7 +112,7 @@ class ErrorPlan:
         if not self.closed_form:
             return self.problem.X, self.problem.targets
         X = sobol_inputs(self.inputs, self.n_population, self.problem.n_features, self.seed)
-        return X, columns(self.target(X), len(X))
+        return X, target_values(self.target, X)
 
     @cached_property
     def fitting_problem(self) -> Problem:
@@ -140,7 +140,7 @@ class ErrorPlan:
             rows = np.sort(rng.permutation(self.problem.n_data)[:n_data])
             return self.with_data(self.problem.X[rows], self.problem.targets[rows])
         X = draw_inputs(self.inputs, n_data, self.problem.n_features, rng)
-        y = columns(self.target(X), n_data)
+        y = target_values(self.target, X)
         if self.noise:
             rng = generator(self.seed, FIRST_SET + 2 * replica + 1)
             y = y + self.noise * rng.standard_normal(y.shape)
@@ -155,6 +155,23 @@ class ErrorPlan:
 def columns(values: Any, n_points: int) -> Array:
     """Return values at `n_points` inputs with an output axis, (n, k)."""
     return np.asarray(values, dtype=float).reshape(n_points, -1)
+
+
+def target_values(target: Any, X: Array) -> Array:
+    """Return the values of a known target with an output axis, (n, k)."""
+    values = np.asarray(target(X))
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"target must return real numbers, got an array of {values.dtype}.")
+    if values.ndim not in (1, 2) or len(values) != len(X):
+        raise ValueError(
+            f"target must return shape (n,) or (n, k) for n inputs, got {values.shape} for "
+            f"{len(X)} inputs."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "target is NaN or infinite at some inputs; it must be finite wherever inputs fall."
+        )
+    return columns(values, len(X))
 
 
 def sobol_inputs(law: InputLaw, n_points: int, n_features: int, seed: int) -> Array:
@@ -208,6 +225,7 @@ def plan_errors(
     if n_replicas < 4:
         raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
     n_particles = checks.count("n_particles", n_particles)
+    n_atoms = None if n_atoms is None else checks.count("n_atoms", n_atoms)
     n_steps = checks.count("n_steps", n_steps)
     n_population = 1 << (checks.count("n_population", n_population) - 1).bit_length()
     if target is None:
@@ -236,7 +254,7 @@ def plan_errors(
         n_data=n_data,
         n_particles=n_particles,
         n_steps=n_steps,
-        n_atoms=None if n_atoms is None else checks.count("n_atoms", n_atoms),
+        n_atoms=n_atoms,
         step_size=step_size,
         n_replicas=n_replicas,
         data_counts=data_counts,
@@ -248,7 +266,7 @@ def plan_errors(
         settle_steps=checks.count("settle_steps", settle_steps),
         tolerance=checks.positive("tolerance", tolerance),
         threshold=checks.positive("threshold", threshold),
-        degree=degree,
+        degree=None if degree is None else checks.count("degree", degree, minimum=0),
         n_test=checks.count("n_test", n_test, minimum=2),
         seed=checks.seed(seed),
         integrator=get_integrator(integrator).name,
@@ -280,7 +298,7 @@ def _check_problem(problem: Problem, target: Any) -> float:
         return 0.0
     if not callable(target):
         raise TypeError(f"target must be a function of the inputs, got {type(target).__name__}.")
-    values = columns(target(problem.X), problem.n_data)
+    values = target_values(target, problem.X)
     if values.shape != problem.targets.shape:
         raise ValueError(
             f"target returns {values.shape[1]} values per input and the problem has "

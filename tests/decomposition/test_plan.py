@@ -110,3 +110,31 @@ def test_data_need_a_held_out_part_and_targets_must_be_functions():
         plan_errors(X, TARGET)
     with pytest.raises(ValueError, match="2 values per input"):
         plan_errors(problem(), lambda inputs: inputs)
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        (lambda X: 1.0, ValueError, r"shape \(n,\) or \(n, k\) for n inputs, got \(\) for 16"),
+        (lambda X: np.stack([X[:, 0]] * 2), ValueError, r"got \(2, 16\) for 16 inputs"),
+        (lambda X: X[:-1, 0], ValueError, r"got \(15,\) for 16 inputs"),
+        (lambda X: np.where(X[:, 0] > 0, X[:, 0], np.nan), ValueError, "NaN or infinite"),
+        (lambda X: X[:, 0] + 1j, TypeError, "real numbers, got an array of complex128"),
+        (lambda X: None, TypeError, "real numbers, got an array of object"),
+    ],
+)
+def test_values_of_the_target_are_checked(target, error, message):
+    with pytest.raises(error, match=message):
+        plan_errors(problem(), target)
+
+
+def test_degree_is_a_whole_number_and_atoms_are_counted_in_integers():
+    with pytest.raises(TypeError, match="degree must be an integer"):
+        plan_errors(problem(), TARGET, degree=2.5)
+    plan = plan_errors(problem(), TARGET, n_atoms=20.0)
+    assert all(type(s) is int for s in plan.atom_counts)
+
+
+def test_a_population_that_does_not_fit_is_refused():
+    with pytest.raises(MemoryError, match="lower n_population"):
+        plan_errors(problem(), TARGET, n_population=2**44)
