@@ -10,7 +10,7 @@ from pydantic import Field
 from meanfield.decomposition import stages
 from meanfield.decomposition.budget import COMPONENTS, ErrorBudget, assemble_budget
 from meanfield.decomposition.plan import ErrorPlan, plan_errors
-from meanfield.decomposition.reference import kept_part
+from meanfield.decomposition.reference import Kept, kept_part
 from meanfield.errors import ConfigError
 from meanfield.problem import SOURCES
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
@@ -112,6 +112,10 @@ def make_plan(config: ErrorsConfig) -> ErrorPlan:
 def prepare(config: ErrorsConfig) -> Plan:
     """Check the configuration; every stage of every replica is a unit."""
     plan = make_plan(config)
+    try:
+        kept = kept_part(plan)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
     long = 3.0 * plan.settle_steps * plan.long_particles
     dynamics = 6 * plan.n_steps * plan.path_particles * plan.n_data
@@ -157,7 +161,7 @@ def prepare(config: ErrorsConfig) -> Plan:
     # Stage by stage, so that the bar tells how far each one is.
     order = ("population", "sets", "dynamics", "atoms")
     units.sort(key=lambda unit: order.index(unit.key.split("-")[0]))
-    return Plan(units, lambda results: combine(plan, results), data_fingerprint(plan.problem))
+    return Plan(units, lambda results: combine(plan, kept, results), data_fingerprint(plan.problem))
 
 
 def find_population(plan: ErrorPlan, checkpoint: str | None = None, progress: Any = None) -> Arrays:
@@ -198,12 +202,12 @@ def compress_network(
     return stages.few_atoms(plan, replica, network, progress)
 
 
-def combine(plan: ErrorPlan, results: Mapping[str, Arrays]) -> Outcome:
+def combine(plan: ErrorPlan, kept: Kept, results: Mapping[str, Arrays]) -> Outcome:
     """Join the stages; results of other numbers of atoms play no part."""
     sizes = "-".join(map(str, plan.atom_counts))
     budget = assemble_budget(
         plan,
-        kept_part(plan),
+        kept,
         results["population"],
         *(
             [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]

@@ -151,3 +151,12 @@ def test_labels_that_are_signs_are_data():
 def test_combinations_are_checked_before_the_work(keys, message):
     with pytest.raises(ConfigError, match=message):
         get_study("errors").prepare(configuration(**keys))
+
+
+def test_an_expansion_of_too_many_terms_is_refused_before_the_work():
+    data = {**SMALL["data"], "n_features": 12}
+    config = parse(
+        errors.ErrorsConfig, {**SMALL, "data": data, "errors": {**SMALL["errors"], "degree": 12}}
+    )
+    with pytest.raises(ConfigError, match="lower the degree"):
+        get_study("errors").prepare(config)
