@@ -123,7 +123,9 @@ class ErrorBudget:
         return plot_budget(self.dataset, ax)
 
     def __repr__(self) -> str:
-        rows = [f"  {name:<15}{part!r:<32}{part.meaning}" for name, part in self.components.items()]
+        rows = [
+            f"  {name:<15}{part!r:<31} {part.meaning}" for name, part in self.components.items()
+        ]
         rate = self.decay.rate
         laws = [
             f"statistical² in n: slope {_slope(self.statistical_rate)}",
@@ -133,7 +135,7 @@ class ErrorBudget:
         lines = [
             "ErrorBudget",
             *rows,
-            f"  {'total':<15}{self.total!r:<32}closure {self.closure:.1e}",
+            f"  {'total':<15}{self.total!r:<31} closure {self.closure:.1e}",
             f"  laws: {'; '.join(laws)}",
             f"  advice: {self.advice.statement}",
             *(f"  note: {note}" for note in self.notes),
@@ -187,6 +189,8 @@ def assemble_budget(
     statistical, chaos = _squares(data_scan), _squares(particle_scan)
     path, other = _stack(dynamics, "path").T, _stack(dynamics, "other").T
     atom_totals = {s: plan.truth - compressed[:, i] for i, s in enumerate(plan.atom_counts)}
+    if plan.n_atoms is not None and plan.n_atoms < plan.n_particles <= 2 * plan.n_atoms:
+        atom_totals[2 * plan.n_atoms] = plan.truth - networks[:, at_N]
     gains = expected_gains(
         plan,
         total,

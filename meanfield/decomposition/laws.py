@@ -258,7 +258,8 @@ def _statement(
     squared_error: float,
 ) -> str:
     if option is None:
-        return "No doubling of n, N, t or S takes 1% off the squared error."
+        *others, last = gain
+        return f"No doubling of {', '.join(others)} or {last} takes 1% off the squared error."
     names = {
         "n": f"n, the training data ({plan.n_data})",
         "N": f"N, the particles ({plan.n_particles})",

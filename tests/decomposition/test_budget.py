@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -210,3 +212,44 @@ def test_several_outputs():
     )
     assert budget.closure < 1e-12
     assert len(budget.bounds) == 2
+
+
+def small(**options):
+    """Return a small budget after long training."""
+    return mf.decompose_error(
+        problem(16),
+        TARGET,
+        **{
+            "n_steps": 60,
+            "n_atoms": 2,
+            "n_replicas": 4,
+            "data_counts": [8, 16, 32],
+            "n_population": 64,
+            "settle_steps": 50,
+            "n_test": 50,
+            **options,
+        },
+    )
+
+
+def test_an_error_of_narrow_long_time_networks_is_told():
+    # Their own error is that of 32 particles, so that 512 cannot be told from infinitely many.
+    budget = small(
+        n_particles=512, particle_counts=[128, 512], long_particles=32, path_particles=4096
+    )
+    part = budget.components["chaos"]
+    assert part.resolution > 0.5 * part.value
+    assert any("chaos component is not resolved" in note for note in budget.notes)
+
+
+def test_doubling_the_atoms_beyond_the_particles_keeps_them_all():
+    options = {"n_particles": 8, "n_atoms": 5, "path_particles": 128, "long_particles": 32}
+    some, all_of_them = small(**options), small(**{**options, "n_atoms": None})
+    gain = some.total.value**2 - all_of_them.total.value**2
+    assert some.advice.gain["S"] == pytest.approx(gain, rel=1e-6)
+
+
+def test_columns_of_the_text_do_not_touch(budget):
+    tiny = Component(1.714e-15, (5.648e-16, 5.203e-15), np.zeros(16), 0.0, "to the kept part")
+    text = repr(dataclasses.replace(budget, components={**budget.components, "tail": tiny}))
+    assert "5.203e-15] to the kept part" in text
