@@ -281,7 +281,8 @@ def _resolution(
     The population network on half the inputs, and of half the particles, is off by about as much
     from the whole as the whole from the limit: twice the variance less once. Averages over the two
     halves of the time differ by twice the error of the whole. `noise` is that of the particles of
-    the path, which the coupling takes away only where it brings particles together.
+    the path, which the coupling takes away only where it brings particles together. N particles
+    are compared with the long-time network less what is left to learn, and so share its width.
     """
     whole = population["prediction"]
     inputs = float(_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
@@ -295,7 +296,7 @@ def _resolution(
         "regularisation": math.hypot(inputs, width, float(_norms(first - second)) / 2),
         "statistical": math.hypot(inputs, time),
         "optimisation": noise,
-        "chaos": noise,
+        "chaos": math.hypot(noise, width),
         "sparse": 0.0,
     }
 

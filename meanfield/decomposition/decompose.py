@@ -28,7 +28,7 @@ def decompose_error(
     particle_counts: Sequence[int] | None = None,
     atom_counts: Sequence[int] | None = None,
     n_population: int = 4096,
-    long_particles: int = 1024,
+    long_particles: int | None = None,
     path_particles: int | None = None,
     settle_steps: int | None = None,
     tolerance: float = 0.02,
@@ -88,8 +88,9 @@ def decompose_error(
         its own and its double are included.
     n_population : int
         Inputs that stand for the population of a known target (rounded up to a power of two).
-    long_particles : int
-        Particles of the long-time networks, whose predictions are time averages.
+    long_particles : int, optional
+        Particles of the long-time networks, whose predictions are time averages; by default twice
+        the largest N, and at least 1024.
     path_particles : int, optional
         Particles of the mean-field network at finite time; by default 16 times the largest N.
     settle_steps : int, optional

@@ -27,6 +27,9 @@ HELD_OUT, POPULATION, ATOMS, FITTING, FIRST_SET = 50, 51, 52, 53, 1000
 #: Inputs on which the sparse dictionary is fit to the network.
 FITTING_INPUTS = 512
 
+#: Least number of particles of the long-time networks by default.
+_LONG = 1024
+
 #: Noise below this, relative to the target, is rounding in the labels.
 _ROUNDING = 1e-9
 
@@ -206,7 +209,7 @@ def plan_errors(
     particle_counts: Sequence[int] | None = None,
     atom_counts: Sequence[int] | None = None,
     n_population: int = 4096,
-    long_particles: int = 1024,
+    long_particles: int | None = None,
     path_particles: int | None = None,
     settle_steps: int | None = None,
     tolerance: float = 0.02,
@@ -230,19 +233,24 @@ def plan_errors(
     n_population = 1 << (checks.count("n_population", n_population) - 1).bit_length()
     if target is None:
         n_population = problem.n_data
+    checks.memory(16.0 * n_population * problem.n_features, "lower n_population")
     n_data = _n_data(problem, target, n_data, n_population)
     largest = n_population if target is None else n_population // 2
-    data_counts = _around("data_counts", data_counts, n_data, largest, range(-2, 4))
-    particle_counts = _around("particle_counts", particle_counts, n_particles, 2**31, range(-4, 2))
-    long_particles = checks.count("long_particles", long_particles)
-    if path_particles is None:
-        path_particles = 16 * max(particle_counts)
-    path_particles = max(checks.count("path_particles", path_particles), long_particles)
-    if path_particles < max(particle_counts):
+    data_counts = _around("data_counts", data_counts, n_data, largest, -2)
+    if long_particles is not None:
+        long_particles = checks.count("long_particles", long_particles)
+    most = 2**31
+    if path_particles is not None:
+        path_particles = checks.count("path_particles", path_particles)
+        most = max(path_particles, long_particles or _LONG)
+    if n_particles > most:
         raise ValueError(
-            f"path_particles must be at least the largest particle count {max(particle_counts)}, "
-            f"got {path_particles}."
+            f"path_particles must be at least the largest particle count {n_particles}, got {most}."
         )
+    particle_counts = _around("particle_counts", particle_counts, n_particles, most, -4)
+    if long_particles is None:
+        long_particles = max(_LONG, 2 * max(particle_counts))
+    path_particles = max(path_particles or 16 * max(particle_counts), long_particles)
     step_size = checks.positive("step_size", step_size)
     if settle_steps is None:
         settle_steps = _relaxation_steps(problem, step_size, n_steps)
@@ -320,14 +328,17 @@ def _n_data(problem: Problem, target: Any, n_data: int | None, n_population: int
 
 
 def _around(
-    name: str, values: Sequence[int] | None, size: int, largest: int, powers: range
+    name: str, values: Sequence[int] | None, size: int, largest: int, first: int
 ) -> tuple[int, ...]:
     """Return the sizes at which a law is fitted: given ones, or powers of two times the budget's.
 
-    The budget's own size and its double belong to them.
+    These span a factor 32 from ``2^first`` on, or from the next that keeps them between 4 and the
+    largest. The budget's own size and its double belong to them.
     """
     if values is None:
-        values = {max(4, round(size * 2.0**k)) for k in powers}
+        lowest, highest = math.ceil(math.log2(4 / size)), math.floor(math.log2(largest / size))
+        first = max(min(first, highest - 5), lowest)
+        values = {round(size * 2.0**k) for k in range(first, first + 6)}
     else:
         values = set(checks.counts(name, values))
         if values and max(values) > largest:

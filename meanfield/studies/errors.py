@@ -48,8 +48,10 @@ class ErrorsSection(Section):
         description="Inputs that stand for the population of a known target (a Sobol sequence, "
         "rounded up to a power of two).",
     )
-    long_particles: Count = Field(
-        1024, description="Particles of the long-time networks, whose outputs are time averages."
+    long_particles: Count | None = Field(
+        None,
+        description="Particles of the long-time networks, whose outputs are time averages; twice "
+        "the largest N, and at least 1024, by default.",
     )
     path_particles: Count | None = Field(
         None,

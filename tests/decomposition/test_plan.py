@@ -77,6 +77,23 @@ def test_laws_span_a_factor_32_and_hold_the_budget_and_its_double():
     assert plan.data_counts == (8, 64, 100, 128)
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 32, 100, 1024])
+def test_laws_of_small_and_large_budgets_span_a_factor_32_too(size):
+    plan = plan_errors(problem(), TARGET, n_data=size, n_particles=size)
+    for counts in (plan.data_counts, plan.particle_counts):
+        assert counts[-1] >= 32 * counts[0]
+        assert {size, 2 * size} <= set(counts)
+    assert plan.data_counts[-1] <= 2048
+    narrow = plan_errors(problem(), TARGET, n_particles=8, path_particles=64, long_particles=64)
+    assert narrow.particle_counts == (4, 8, 16, 32, 64)
+
+
+def test_long_time_networks_are_wider_than_those_compared_with_them():
+    assert plan_errors(problem(), TARGET, n_particles=256).long_particles == 1024
+    plan = plan_errors(problem(), TARGET, n_particles=1024)
+    assert plan.long_particles == 2 * plan.particle_counts[-1] == 4096
+
+
 def test_population_is_rounded_up_to_a_power_of_two():
     assert len(plan_errors(problem(), TARGET, n_population=1000).population[0]) == 1024
 
@@ -92,6 +109,7 @@ def test_population_is_rounded_up_to_a_power_of_two():
         (problem, {"path_particles": 20, "long_particles": 10}, "largest particle count"),
         (problem, {"inputs": "normal"}, "inputs"),
         (problem, {"n_atoms": 0}, "n_atoms"),
+        (problem, {"degree": -1}, "degree must be an integer of at least 0"),
     ],
 )
 def test_bad_budgets_are_refused(make, options, message):
