@@ -92,6 +92,12 @@ def make_plan(config: ErrorsConfig) -> ErrorPlan:
     problem = build_problem(config)
     data = SOURCES[config.data.source](**config.data.model_dump(exclude={"source"}))
     known = data.target is not None and data.info["labels"] == "real"
+    if not known and problem.X_test is None:
+        key = "n_test" if "n_test" in config.data.model_dump() else "test_fraction"
+        raise ConfigError(
+            "Without a known target the errors are measured on held-out rows; raise "
+            f"data.{key} above 0."
+        )
     options = config.errors.model_dump()
     options["n_atoms"] = options["n_atoms"] or None
     try:

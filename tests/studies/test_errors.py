@@ -160,3 +160,12 @@ def test_an_expansion_of_too_many_terms_is_refused_before_the_work():
     )
     with pytest.raises(ConfigError, match="lower the degree"):
         get_study("errors").prepare(config)
+
+
+def test_data_without_a_held_out_part_are_refused_by_the_key_that_gives_one(tmp_path):
+    (tmp_path / "rows.csv").write_text("u,y\n" + "".join(f"{i},{i % 3}\n" for i in range(40)))
+    csv = {"source": "csv", "path": str(tmp_path / "rows.csv"), "target": "y"}
+    signs = {**SMALL["data"], "labels": "sign", "n_test": 0}
+    for data, key in ((csv, "test_fraction"), (signs, "n_test")):
+        with pytest.raises(ConfigError, match=rf"raise data\.{key} above 0"):
+            errors.make_plan(parse(errors.ErrorsConfig, {**SMALL, "data": data}))
