@@ -72,11 +72,12 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.errorbar(
         ends, rows, xerr=[values - low, high - values], fmt="none", ecolor=BLACK, elinewidth=0.9
     )
-    top = float(np.max(ends + high - values))
+    # A wide interval may leave the axes, so that the bars stay in sight.
+    top = min(float(np.max(ends + high - values)), 2 * float(ends.max()))
     for row, value in enumerate(values):
         ax.annotate(
             f"{value:.2g}",
-            (ends[row] + high[row] - value, row),
+            (min(ends[row] + high[row] - value, top), row),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",

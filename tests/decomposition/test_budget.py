@@ -12,6 +12,7 @@ from meanfield.decomposition import COMPONENTS, Component
 from meanfield.decomposition.dataset import _tails
 from meanfield.decomposition.plan import plan_errors
 from meanfield.decomposition.reference import kept_part
+from meanfield.plots.errors import plot_budget
 from meanfield.problem import Teacher
 
 TARGET = Teacher.random(2, 2, bias=False, min_angle=60, weight_norm=1.5, seed=3)
@@ -145,6 +146,17 @@ def test_it_draws_itself(budget):
     ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
     values = [budget.components[name].value for name in COMPONENTS]
     np.testing.assert_allclose(ends, [*np.cumsum(values), budget.total.value])
+
+
+def test_a_wide_interval_leaves_the_bars_in_sight(budget):
+    from matplotlib.figure import Figure
+
+    dataset = budget.dataset.copy(deep=True)
+    dataset["component_high"][0] = 1e6
+    ax = plot_budget(dataset, Figure().subplots())
+    longest = max(bar.get_x() + bar.get_width() for bar in ax.patches)
+    assert ax.get_xlim()[1] < 3 * longest
+    assert all(text.xy[0] <= ax.get_xlim()[1] for text in ax.texts)
 
 
 def test_the_same_seed_gives_the_same_budget():
