@@ -297,8 +297,13 @@ def effective_counts(plan: ErrorPlan) -> Array:
 
 
 def fitted_counts(plan: ErrorPlan) -> Array:
-    """Return which sizes a law in n is fitted to: all but the whole pool."""
-    return np.array(plan.data_counts) < _pool(plan)
+    """Return which sizes a law in n is fitted to: up to half the pool, if there are three.
+
+    The effective number of a larger sample is so large that it would decide the slope alone.
+    """
+    counts = np.array(plan.data_counts)
+    small = counts <= _pool(plan) / 2
+    return small if small.sum() >= 3 else counts < _pool(plan)
 
 
 def _pool(plan: ErrorPlan) -> float:

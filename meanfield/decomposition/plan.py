@@ -27,6 +27,9 @@ HELD_OUT, POPULATION, ATOMS, FITTING, FIRST_SET = 50, 51, 52, 53, 1000
 #: Inputs on which the sparse dictionary is fit to the network.
 FITTING_INPUTS = 512
 
+#: Below this number of rows samples of more than half of them are taken by default.
+_FEW_ROWS = 64
+
 #: Least number of particles of the long-time networks by default.
 _LONG = 1024
 
@@ -235,7 +238,9 @@ def plan_errors(
         n_population = problem.n_data
     checks.memory(16.0 * n_population * problem.n_features, "lower n_population")
     n_data = _n_data(problem, target, n_data, n_population)
-    largest = n_population if target is None else n_population // 2
+    # Nearly all rows differ from all of them by hardly anything; small data have no choice.
+    whole = target is None and (data_counts is not None or n_population < _FEW_ROWS)
+    largest = n_population if whole else n_population // 2
     data_counts = _around("data_counts", data_counts, n_data, largest, -2)
     if long_particles is not None:
         long_particles = checks.count("long_particles", long_particles)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.decomposition.laws import fitted_counts
 from meanfield.decomposition.plan import plan_errors, sobol_inputs
 from meanfield.problem import HermiteTarget
 
@@ -92,6 +93,16 @@ def test_long_time_networks_are_wider_than_those_compared_with_them():
     assert plan_errors(problem(), TARGET, n_particles=256).long_particles == 1024
     plan = plan_errors(problem(), TARGET, n_particles=1024)
     assert plan.long_particles == 2 * plan.particle_counts[-1] == 4096
+
+
+def test_samples_of_nearly_all_rows_do_not_decide_the_slope():
+    plan = plan_errors(pool(514))
+    assert plan.n_data == 128
+    assert plan.data_counts == (8, 16, 32, 64, 128, 256)
+    plan = plan_errors(pool(514), data_counts=[32, 64, 512, 514])
+    assert plan.data_counts == (32, 64, 128, 256, 512, 514)
+    assert fitted_counts(plan).tolist() == [True] * 4 + [False] * 2
+    assert fitted_counts(plan_errors(pool(20))).tolist() == [True, True, False]
 
 
 def test_population_is_rounded_up_to_a_power_of_two():
