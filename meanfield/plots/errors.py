@@ -82,6 +82,7 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             textcoords="offset points",
             va="center",
             fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
     for row in rows[:-2]:
         ax.plot([ends[row]] * 2, [row - 0.35, row + 1.35], color="0.6", linewidth=0.6)
