@@ -18,6 +18,8 @@ Interval = tuple[float, float]
 
 LEVEL = 0.95
 RESAMPLES = 2000
+#: With fewer replicas too many resamples consist of one or two of them.
+FEWEST_RESAMPLED = 8
 UNKNOWN: Interval = (math.nan, math.nan)
 
 
@@ -40,7 +42,8 @@ def bootstrap_t(
 
     Both callables take means of shape (..., K); `gradient` returns (..., K). Every resample is
     divided by its own delta-method error: t* = (g* − g) / se*, and the interval is
-    g ± se · quantile(|t*|). `repeats` comes from `draw_repeats`.
+    g ± se · quantile(|t*|), of Student's law where there are few replicas. `repeats` comes from
+    `draw_repeats`.
     """
     n_replicas = values.shape[1]
 
@@ -57,6 +60,9 @@ def bootstrap_t(
     estimate, error = (float(x[0]) for x in with_error(np.ones((1, n_replicas))))
     if error == 0:
         return estimate, (estimate, estimate)
+    if n_replicas < FEWEST_RESAMPLED:
+        half = error * float(stats.t.ppf((1 + LEVEL) / 2, n_replicas - 1))
+        return estimate, (estimate - half, estimate + half)
     with np.errstate(divide="ignore", invalid="ignore"):
         starred, errors = with_error(repeats)
         distances = np.abs(starred - estimate) / errors

@@ -17,6 +17,7 @@ from meanfield.decomposition.laws import (
     Decay,
     advise,
     effective_counts,
+    effective_particles,
     expected_gains,
     fit_decay,
     fitted_counts,
@@ -175,11 +176,13 @@ def assemble_budget(
     left = _stack(dynamics, "left")
     networks = _stack(dynamics, "networks")
     compressed = _stack(atoms, "predictions")
-    in_time = limits[:, at_n] - left[:, 0]
+    in_time = _stack(dynamics, "limit")
+    # The long-time law at the same moment, less its average over time.
+    moment = in_time + left[:, 0] - limits[:, at_n]
     final = networks[:, at_N] if plan.n_atoms is None else _at_atoms(plan, compressed, networks)
-    chain = [plan.truth, kept.values, population["prediction"]]
+    chain = [plan.truth, kept.values, population["prediction"] + moment]
     stages = [np.broadcast_to(f, final.shape) for f in chain]
-    stages += [limits[:, at_n], in_time, networks[:, at_N], final]
+    stages += [limits[:, at_n] + moment, in_time, networks[:, at_N], final]
     differences = [f - g for f, g in itertools.pairwise(stages)]
     total = plan.truth - final
     closure = np.max(_norms(np.sum(differences, axis=0) - total) / _norms(total))
@@ -204,12 +207,13 @@ def assemble_budget(
     rate_n = fit_rate(
         effective_counts(plan)[fitted], statistical[fitted], expected_slope=-1.0, seed=plan.seed
     )
-    rate_N = fit_rate(plan.particle_counts, chaos, expected_slope=-1.0, seed=plan.seed)
+    rate_N = fit_rate(effective_particles(plan), chaos, expected_slope=-1.0, seed=plan.seed)
     noise = max(rate_N.constant, 0.0) / plan.path_particles
     decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
     squared_bias = float(_squares(plan.truth - population["prediction"]))
     advice = advise(plan, gains, float(_squares(total).mean()), squared_bias)
-    resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise))
+    spread = math.sqrt(_squares(moment).mean())
+    resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
     meanings = _meanings(plan, kept)
     components = {
         name: _component(difference, resolution[name], meanings[name], plan.seed, i < 2)
@@ -256,7 +260,7 @@ def _component(
 ) -> Component:
     """Measure a component; the interval is over held-out inputs, or over replicas."""
     per_input = (difference**2).sum(axis=-1)  # (R, m)
-    values = per_input[0] if over_inputs else per_input.mean(axis=1)
+    values = per_input.mean(axis=0 if over_inputs else 1)
     square, (low, high) = log_mean_interval(
         values[None], np.ones(1), draw_repeats(len(values), seed)
     )
@@ -275,14 +279,15 @@ def _resolution(
     sets: Sequence[Mapping[str, Array]],
     at_n: int,
     noise: float,
+    moment: float,
 ) -> dict[str, float]:
     """Return the size that the error of the intermediates gives each component.
 
     The population network on half the inputs, and of half the particles, is off by about as much
     from the whole as the whole from the limit: twice the variance less once. Averages over the two
     halves of the time differ by twice the error of the whole. `noise` is that of the particles of
-    the path, which the coupling takes away only where it brings particles together. N particles
-    are compared with the long-time network less what is left to learn, and so share its width.
+    the path, which the coupling takes away only where it brings particles together; `moment` is
+    how far their long-time law is from its average over time, which regularisation takes up.
     """
     whole = population["prediction"]
     inputs = float(_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
@@ -293,10 +298,10 @@ def _resolution(
     time = float(np.sqrt(_squares(drift).mean())) / 2
     return {
         "tail": 0.0,
-        "regularisation": math.hypot(inputs, width, float(_norms(first - second)) / 2),
+        "regularisation": math.hypot(inputs, width, float(_norms(first - second)) / 2, moment),
         "statistical": math.hypot(inputs, time),
         "optimisation": noise,
-        "chaos": math.hypot(noise, width),
+        "chaos": noise,
         "sparse": 0.0,
     }
 

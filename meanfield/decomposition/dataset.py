@@ -11,6 +11,7 @@ import numpy as np
 from meanfield.chaos._resampling import draw_repeats, log_mean_interval
 from meanfield.decomposition.laws import (
     effective_counts,
+    effective_particles,
     fitted_counts,
     mean_over_replicas,
 )
@@ -62,7 +63,7 @@ def make_dataset(
         counts[fitted], variables["statistical_mean"][1][fitted], budget["statistical_rate"].slope
     )
     variables["statistical_fit"] = ("data_count", line)
-    particle_counts = np.array(plan.particle_counts, dtype=float)
+    particle_counts = effective_particles(plan)
     variables["statistical_expected"] = ("data_count", 1 / counts)
     variables["chaos_expected"] = ("particle_count", 1 / particle_counts)
     variables["chaos_fit"] = (

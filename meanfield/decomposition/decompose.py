@@ -61,8 +61,10 @@ def decompose_error(
     A replica has its own training set, drawn anew from the input law, and its own noise. Networks
     are compared under synchronous coupling (same start, same noise). *Stationary* is the time
     average of a long run; the run is long enough when the average over a round differs from that
-    over the round before, half as long, by less than `tolerance`. The budget reports what the
-    intermediates' own errors give each component, measured by halving inputs and particles.
+    over the round before, half as long, by less than `tolerance`. At time t the long-time law is
+    that of the same moment; its deviation from the average goes into ``regularisation``. The budget
+    reports what the intermediates' own errors give each component, measured by halving inputs and
+    particles.
 
     Without a target the problem's data are a pool: training sets are subsamples, the network on
     all rows stands for the population, a ridge regression for the kept part of the target, and

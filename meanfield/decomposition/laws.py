@@ -287,6 +287,14 @@ def _on_bias(squared_bias: float, squared_error: float) -> str:
     )
 
 
+def effective_particles(plan: ErrorPlan) -> Array:
+    """Return the numbers of particles that the chaos component falls like the inverse of.
+
+    The first N of the M particles of the path differ from all of them by ``1/N − 1/M``.
+    """
+    return 1 / (1 / np.array(plan.particle_counts, dtype=float) - 1 / plan.path_particles)
+
+
 def effective_counts(plan: ErrorPlan) -> Array:
     """Return the numbers of data that the statistical component falls like the inverse of.
 

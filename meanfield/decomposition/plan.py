@@ -247,10 +247,13 @@ def plan_errors(
     most = 2**31
     if path_particles is not None:
         path_particles = checks.count("path_particles", path_particles)
-        most = max(path_particles, long_particles or _LONG)
-    if n_particles > most:
+        most = max(path_particles, long_particles or _LONG) // 2
+    given = () if particle_counts is None else checks.counts("particle_counts", particle_counts)
+    largest = max([n_particles, *given])
+    if largest > most:
         raise ValueError(
-            f"path_particles must be at least the largest particle count {n_particles}, got {most}."
+            f"path_particles must be at least twice the largest particle count {largest}, got "
+            f"{path_particles}."
         )
     particle_counts = _around("particle_counts", particle_counts, n_particles, most, -4)
     if long_particles is None:

@@ -7,9 +7,9 @@ noise, so that a difference between two of them is not drowned in the noise of e
 - Every long-time network starts from the settled population network and runs with the noise of
   `WINDOW`: the population's, those of the training sets, and the two that show the population's
   own error. Its predictions are a time average.
-- At finite time two systems run with the noise of the replica: one from the initial law, one from
-  the long-time law. Their difference is what is left to learn at time t, without fluctuations.
-- A network of N particles shares the noise of the first N of that system.
+- At finite time two wide systems run with the noise of the replica: one from the initial law, one
+  from the long-time law. Their difference is what is left to learn at time t, without fluctuations.
+- A network of N particles is part of the first of them: the same start and noise.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def dynamics(
     Returns
     -------
     dict of ndarray
-        ``left`` (2, m, k): long-time network less that at the budget's time, and at twice it;
+        ``limit`` (m, k): mean-field network at the budget's time; ``left`` (2, m, k): the same
+        from the long-time law less that network, and at twice the time;
         ``path`` (T,): its mean square at `plan.times`; ``other`` (T,): the same from another
         start; ``networks`` (counts, m, k): N particles at the budget's time; ``particles`` (N, C),
         those of the budget's number.
@@ -179,17 +180,18 @@ def dynamics(
     def along(init: InitialLaw | Particles) -> Array:
         return _outputs(plan, problem, run(init, wide, times).trajectory)
 
-    settled = along(_particles(problem, sets["start"]))
-    left = settled - along(plan.init)
-    other = settled - along(_scaled(plan.init))
+    settled, limit = along(_particles(problem, sets["start"])), along(plan.init)
+    left, other = settled - limit, settled - along(_scaled(plan.init))
     networks, particles = [], None
     for n_particles in plan.particle_counts:
         last = run(plan.init, n_particles, [plan.n_steps]).particles
         networks.append(_outputs(plan, problem, [last])[0])
         if n_particles == plan.n_particles:
             particles = last.coordinates[0]
+    at, later = np.searchsorted(times, [plan.n_steps, 2 * plan.n_steps])
     return {
-        "left": left[np.searchsorted(times, [plan.n_steps, 2 * plan.n_steps])],
+        "limit": limit[at],
+        "left": left[[at, later]],
         "path": _mean_square(left),
         "other": _mean_square(other),
         "networks": np.stack(networks),

@@ -86,7 +86,7 @@ def test_laws_of_small_and_large_budgets_span_a_factor_32_too(size):
         assert {size, 2 * size} <= set(counts)
     assert plan.data_counts[-1] <= 2048
     narrow = plan_errors(problem(), TARGET, n_particles=8, path_particles=64, long_particles=64)
-    assert narrow.particle_counts == (4, 8, 16, 32, 64)
+    assert narrow.particle_counts == (4, 8, 16, 32)
 
 
 def test_long_time_networks_are_wider_than_those_compared_with_them():
@@ -117,7 +117,12 @@ def test_population_is_rounded_up_to_a_power_of_two():
         (problem, {"n_replicas": 3}, "at least 4"),
         (problem, {"n_data": 10_000}, "n_population"),
         (problem, {"data_counts": [10_000]}, "data_counts must not exceed 2048"),
-        (problem, {"path_particles": 20, "long_particles": 10}, "largest particle count"),
+        (problem, {"path_particles": 20, "long_particles": 10}, "twice the largest particle count"),
+        (
+            problem,
+            {"particle_counts": [8, 64, 4096], "path_particles": 4096},
+            "twice the largest particle count 4096, got 4096",
+        ),
         (problem, {"inputs": "normal"}, "inputs"),
         (problem, {"n_atoms": 0}, "n_atoms"),
         (problem, {"degree": -1}, "degree must be an integer of at least 0"),
