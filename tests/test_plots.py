@@ -161,3 +161,13 @@ def test_render_gives_png_at_200_dots_and_vectors_without_dates():
     assert pdf.startswith(b"%PDF")
     assert b"CreationDate" not in pdf
     assert plots.render(plots.plot_rates, chaos_dataset()) == (png, pdf)
+
+
+def test_saving_logs_nothing(caplog):
+    z = np.linspace(-2.0, 2.0, 5)
+    dataset = xr.Dataset(
+        {"phi_prime": (("activation", "z"), [1 - np.tanh(z) ** 2])},
+        {"activation": ["tanh"], "z": z},
+    )
+    plots.render(plots.plot_slopes, dataset)
+    assert not caplog.records

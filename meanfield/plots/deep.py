@@ -216,7 +216,8 @@ def plot_slopes(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     matplotlib Axes
         The axes.
     """
-    return _curves(dataset, ax, "phi_prime", r"$\phi'(z)$")
+    # Not an apostrophe: mathtext takes that prime from a font that PDF embeds with warnings.
+    return _curves(dataset, ax, "phi_prime", r"$\phi′(z)$")
 
 
 def _curves(dataset: xr.Dataset, ax: Axes | None, name: str, label: str) -> Axes:
