@@ -61,6 +61,12 @@ def test_version_and_help(meanfield):
         assert "Usage" in text_of_command
 
 
+def test_python_runs_the_package_as_the_command():
+    command = [sys.executable, "-m", "meanfield", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"meanfield {__version__}\n"), done.stderr
+
+
 def test_help_teaches_the_first_steps(meanfield):
     text = meanfield("--help")[1]
     for step in ("new chaos > study.toml", "--out results --resume", 'source = "csv"'):

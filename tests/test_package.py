@@ -34,6 +34,7 @@ LAYERS = [
     ("estimators",),
     ("studies",),
     ("cli",),
+    ("__main__",),
 ]
 
 
