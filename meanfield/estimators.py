@@ -57,7 +57,8 @@ _PARAMETERS = """
         Centre every feature and scale it to variance 1/d, which is the scale that mean-field
         networks expect{scaled_y}.
     dictionary : bool, default: False
-        Whether `fit` also extracts the few atoms that carry the network, `dictionary_`.
+        Whether `fit` also extracts the few atoms that carry the network, `dictionary_`. Data of
+        weight 0 are left out, and the others count alike.
     random_state : int, RandomState or None, default: None
         Seed of the initial law and of the noise.
 
@@ -81,20 +82,25 @@ _PARAMETERS = """
 class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
     """What both estimators share: standardization, weights, and the march of the particles."""
 
-    def _fit(self, X: Array, y: Array, weights: Array, layout: Array | None = None) -> Any:
-        """Train afresh on checked data; rows of `layout` are labels that only fix the layout."""
+    def _fit(self, X: Array, y: Array, weights: Array) -> Any:
+        """Train afresh on checked data."""
         n_steps = checks.count("n_steps", self.n_steps)
         self._begin(X, y, weights)
-        self._advance(X, y, weights, n_steps, layout)
+        self._advance(X, y, weights, n_steps)
         if self.dictionary:
-            problem = self._problem(X, y)
+            seen = weights > 0
+            problem = self._problem(X[seen], y[seen])
             self.dictionary_ = extract_dictionary(self.particles_, problem, seed=self._seed)
         return self
 
     def _begin(self, X: Array, y: Array, weights: Array) -> None:
         """Forget what was learned; choose the seed and the coordinates."""
-        if not isinstance(self.standardize, bool | np.bool_):
-            raise TypeError(f"standardize must be True or False, got {self.standardize!r}.")
+        for name in ("particles_", "loss_", "dictionary_"):
+            self.__dict__.pop(name, None)
+        for name in ("standardize", "dictionary"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise TypeError(f"{name} must be True or False, got {value!r}.")
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self._centre: Array = np.zeros(X.shape[1])
         self._scale: Array = np.ones(X.shape[1])
@@ -110,9 +116,9 @@ class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Choose the coordinates of the labels; classes have none."""
 
     def _advance(
-        self, X: Array, y: Array, weights: Array, n_steps: int, layout: Array | None
+        self, X: Array, y: Array, weights: Array, n_steps: int, layout: Array | None = None
     ) -> None:
-        """Make some steps on checked data."""
+        """Make some steps on checked data; labels in `layout` only say which there can be."""
         if layout is not None:
             X = np.concatenate([X, np.zeros((len(layout), X.shape[1]))])
             y = np.concatenate([y, layout])
@@ -138,6 +144,8 @@ class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         )
         self._calls += 1
         self.n_iter_ += n_steps
+        # That of an earlier network.
+        self.__dict__.pop("dictionary_", None)
         self.particles_ = as_particles(problem, self._state)
         outputs = dynamics.predictions(self._state).mean(axis=0)
         self.loss_ = float(
@@ -167,7 +175,7 @@ class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
 
     def _outputs(self, X: Any) -> Array:
         """Return the mean output of the networks at checked inputs, (m,) or (m, k)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "particles_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         vector = self.particles_.a.ndim == 3
         k = self.particles_.a.shape[2] if vector else 1
@@ -273,7 +281,7 @@ class MeanFieldRegressor(RegressorMixin, _MeanFieldNetwork):  # type: ignore[mis
                 f"y has shape {np.shape(y)}, but earlier batches had {np.size(self._y_centre)} "
                 "outputs; use one layout."
             )
-        self._advance(X, y, weights, 1, None)
+        self._advance(X, y, weights, 1)
         return self
 
     def predict(self, X: Any) -> Array:

@@ -12,6 +12,7 @@ import pytest
 from scipy import special
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -172,6 +173,29 @@ def test_dictionary_on_request():
     assert model.dictionary_.n_atoms == 1
     direction = model.dictionary_.atoms[0, :2] / model._scale
     assert abs(direction[0]) > 0.99 * np.linalg.norm(direction)
+    assert not hasattr(model.partial_fit(X, y), "dictionary_")
+    again = MeanFieldRegressor(n_steps=9, dictionary=True).fit(X, y).set_params(dictionary=False)
+    assert not hasattr(again.fit(X, y), "dictionary_")
+
+
+def test_data_of_no_weight_have_no_part_in_the_dictionary():
+    X, y = data(MeanFieldRegressor, 60)
+    weights = np.repeat([1.0, 0.0], 30)
+    model = MeanFieldRegressor(20, n_steps=50, dictionary=True, random_state=0)
+    few = model.fit(X[:30], y[:30]).dictionary_
+    some = model.fit(X, np.where(weights, y, 1e6), weights).dictionary_
+    assert some.n_atoms == few.n_atoms
+    np.testing.assert_allclose(some.residual, few.residual, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_a_fit_that_fails_leaves_no_fitted_model(kind):
+    X, y = data(kind)
+    model = kind(20, n_steps=5, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="step_size"):
+        model.set_params(step_size=-1.0).fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +210,7 @@ def test_dictionary_on_request():
         ({"temperature": -1.0}, "temperature must be"),
         ({"init": "gausian"}, "Did you mean 'gaussian'"),
         ({"standardize": "yes"}, "standardize must be True or False"),
+        ({"dictionary": "no"}, "dictionary must be True or False"),
         ({"random_state": "x"}, "cannot be used to seed"),
     ],
 )
