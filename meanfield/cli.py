@@ -148,7 +148,7 @@ def new(
     from meanfield.studies.toml import to_toml
 
     kind = get_study(study)
-    typer.echo(f"# A {study} study. Run it with:  meanfield {study} THIS_FILE --out FOLDER\n")
+    typer.echo(f"# Study: {study}. Run it with:  meanfield {study} THIS_FILE --out FOLDER\n")
     typer.echo(to_toml(parse(kind.config, dict(kind.example))), nl=False)
 
 
