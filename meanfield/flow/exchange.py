@@ -68,12 +68,14 @@ def to_state_dict(
             "such as particles[0]."
         )
     first, second = names
+    if first == second:
+        raise ValueError(f"names must be those of two layers, got {first!r} twice.")
     outer = particles.a[0].reshape(particles.n_particles, -1)
     state = {f"{first}.weight": particles.w[0].copy()}
     if particles.b is not None:
         state[f"{first}.bias"] = particles.b[0].copy()
     factor = _factor(normalisation, particles.n_particles)
-    state[f"{second}.weight"] = np.ascontiguousarray(outer.T / factor, dtype=outer.dtype)
+    state[f"{second}.weight"] = np.ascontiguousarray(outer.T / factor)
     return state
 
 
@@ -104,6 +106,10 @@ def to_xarray(particles: Particles) -> xr.Dataset:
 
 def from_xarray(dataset: xr.Dataset) -> Parts:
     """Read ``a, w, b`` from a dataset; see `Particles.from_xarray`."""
+    import xarray as xr
+
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(f"dataset must be an xarray.Dataset, got {type(dataset).__name__}.")
     order = ("replica", "particle", "output", "feature")
     arrays = {}
     for name in {"a", "w", "b"} & set(dataset.data_vars):

@@ -153,7 +153,7 @@ class Particles:
         Raises
         ------
         ValueError
-            There are several replicas; choose one.
+            There are several replicas; choose one. Or the two names are the same.
         """
         return exchange.to_state_dict(self, normalisation, names)
 
@@ -211,6 +211,8 @@ class Particles:
 
         Raises
         ------
+        TypeError
+            This is no dataset.
         ValueError
             A variable is missing, or has a dimension to choose from, such as `step`.
         """

@@ -88,6 +88,17 @@ def test_other_networks_are_refused_in_words():
         Particles.from_state_dict({"x": "text"})
     with pytest.raises(ValueError, match=r"these are 2; choose one, such as particles\[0\]"):
         cloud(replicas=2).to_state_dict()
+    with pytest.raises(ValueError, match="got 'out' twice"):
+        cloud().to_state_dict(names=("out", "out"))
+    with pytest.raises(TypeError, match=r"must be an xarray\.Dataset, got DataArray"):
+        Particles.from_xarray(cloud().to_xarray()["a"])
+
+
+def test_whole_numbers_are_not_rounded_by_the_scaling():
+    particles = Particles.from_arrays([1, 2, 4], np.eye(3))
+    whole = Particles(particles.a.astype(int), particles.w.astype(int))
+    outer = whole.to_state_dict()["2.weight"]
+    np.testing.assert_allclose(outer, particles.a / 3)
 
 
 @pytest.mark.parametrize("particles", [*CLOUDS, cloud(replicas=3, outputs=2)], ids=repr)
