@@ -22,6 +22,7 @@ try:
     import dask
     from distributed import Client, KilledWorker, LocalCluster, as_completed
     from distributed.client import FutureCancelledError
+    from distributed.comm.addressing import get_address_host_port
 except ImportError:
     raise ConfigError(
         "--executor dask needs Dask; install it with: pip install 'meanfield[dask]'."
@@ -104,11 +105,18 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskEx
             )
         else:
             address = scheduler
+            try:
+                get_address_host_port(address)
+            except ValueError as error:
+                raise ConfigError(
+                    f"--scheduler {scheduler!r} is not an address ({error}); give one such as "
+                    "tcp://HOST:8786, which `dask scheduler` prints."
+                ) from None
         try:
             client = stack.enter_context(
                 Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
             )
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ConfigError(
                 f"No Dask scheduler answers at {scheduler!r} ({error}); start one with "
                 "`dask scheduler`, which prints its address."

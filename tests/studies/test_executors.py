@@ -227,11 +227,21 @@ def test_wrong_options_are_named(arguments, message):
         get_executor(**arguments)
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "no address"])
-def test_missing_scheduler_is_named(address, monkeypatch):
+def test_missing_scheduler_is_named(monkeypatch):
     monkeypatch.setattr("meanfield.studies.cluster._SECONDS_TO_CONNECT", 1)
     with (
         pytest.raises(ConfigError, match=r"No Dask scheduler answers at .*dask scheduler"),
+        get_executor("dask", scheduler="tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("address", ["no address", "localhost", "http://head:8787", "tcp://x:y"])
+def test_what_is_no_address_reaches_no_client(address, monkeypatch):
+    # A client that fails to start waits for itself, and complains when it is collected.
+    monkeypatch.setattr("meanfield.studies.cluster.Client", None)
+    with (
+        pytest.raises(ConfigError, match=r"is not an address .*tcp://HOST:8786"),
         get_executor("dask", scheduler=address),
     ):
         pass
