@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from meanfield.studies.processes import threads_each
 
 try:
     import dask
-    from distributed import Client, KilledWorker, LocalCluster, as_completed
+    from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed
     from distributed.client import FutureCancelledError
     from distributed.comm.addressing import get_address_host_port
 except ImportError:
@@ -85,6 +86,13 @@ def _work(call: Call, version: str) -> tuple[dict[str, np.ndarray], float]:
     return done.arrays, done.seconds
 
 
+class _Deaf(WorkerPlugin):
+    """Ctrl-C reaches every process of a terminal; the driver answers for all."""
+
+    def setup(self, worker: Worker) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskExecutor]:
     """Connect to a scheduler, or start a cluster on this machine; leave it with the block."""
@@ -121,4 +129,6 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskEx
                 f"No Dask scheduler answers at {scheduler!r} ({error}); start one with "
                 "`dask scheduler`, which prints its address."
             ) from None
+        if scheduler is None:
+            client.register_plugin(_Deaf())
         yield DaskExecutor(client)

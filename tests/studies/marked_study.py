@@ -1,7 +1,8 @@
 """A study for the tests of executors: units that take time and leave a mark when they start.
 
 Run as a program it is a driver: ``marked_study.py CONFIG OUT ADDRESS``, resuming what OUT holds;
-ADDRESS is that of a Dask scheduler, or the number of processes on this machine.
+ADDRESS is that of a Dask scheduler, dask for a cluster on this machine, or the number of processes
+on it.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ if __name__ == "__main__":
     loaded = load_config(marked_study.MarkedConfig, "marked", sys.argv[1])
     if sys.argv[3].isdigit():
         place = get_executor(workers=int(sys.argv[3]))
+    elif sys.argv[3] == "dask":
+        place = get_executor("dask", workers=2)
     else:
         place = get_executor("dask", scheduler=sys.argv[3])
     # A shell starts what it runs in the background with this signal ignored.

@@ -191,6 +191,20 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, stop):
     assert time.monotonic() - begin < 9
 
 
+def test_workers_of_a_cluster_here_leave_ctrl_c_to_the_driver(tmp_path):
+    file, config = tmp_path / "marks", tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\nsize = 3\npause = 1.0\nmarks = "{file}"\n')
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    driver = start_driver(config, tmp_path / "out", "dask", **options)
+    wait_until(lambda: marks(file), driver)
+    # As a terminal does: to every process.
+    os.killpg(driver.pid, signal.SIGINT)
+    _, err = driver.communicate(timeout=60)
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert "nanny.py" not in err
+    assert not alive(marks(file)[0][0])
+
+
 def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(simulate, "_UNIT_BYTES", 1)
     keys = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 12, "n_test": 5}
