@@ -154,10 +154,10 @@ def as_targets(
         return _classes(y, name, n_classes)
     if loss.name == "logistic" and not (np.abs(y) == 1).all():
         found = set(np.unique(y))
-        remedy = f"2 * {name} - 1" if found <= {0.0, 1.0} else f"np.where({name} > 0, 1, -1)"
-        raise ValueError(
-            f"{name} must be ±1 for the logistic loss, got {_some(y)}; convert with {remedy}."
-        )
+        remedy = f"convert with 2 * {name} - 1"
+        if not found <= {0.0, 1.0}:
+            remedy = f"use the squared loss, or convert with np.where({name} > 0, 1, -1)"
+        raise ValueError(f"{name} must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
     return y, y.reshape(n_points, -1).copy()
 
 

@@ -241,7 +241,7 @@ def test_labels_must_suit_the_loss():
         SIGNS > 0,
         loss="logistic",
     )
-    refused("np.where(y > 0, 1, -1)", X, Y, loss="logistic")
+    refused("use the squared loss, or convert with np.where(y > 0, 1, -1)", X, Y, loss="logistic")
     entropy = {"loss": "cross-entropy"}
     refused("0..1 for cross-entropy, got {-1, 1}; use np.unique", X, SIGNS, **entropy)
     refused("got {1, 2, 3}", X, CLASSES + 1, **entropy)
