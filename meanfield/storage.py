@@ -278,7 +278,7 @@ def verify(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -
     for name in checked:
         output = folder / name
         if name not in files or not output.is_file():
-            raise CheckpointError(_refusal(output, "is missing"))
+            raise CheckpointError(f"{output} is missing; resume, and it is written again.")
         if file_digest(output) != files[name]:
             raise CheckpointError(_refusal(output, "is truncated or was altered"))
     return checked

@@ -155,7 +155,7 @@ def test_manifest_finds_missing_and_altered_outputs(tmp_path):
     with pytest.raises(CheckpointError, match=r"a\.txt is truncated or was altered"):
         storage.verify(tmp_path)
     (tmp_path / "a.txt").unlink()
-    with pytest.raises(CheckpointError, match=r"a\.txt is missing"):
+    with pytest.raises(CheckpointError, match=r"a\.txt is missing; resume"):
         storage.verify(tmp_path)
 
 
