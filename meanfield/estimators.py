@@ -88,10 +88,14 @@ class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         self._begin(X, y, weights)
         self._advance(X, y, weights, n_steps)
         if self.dictionary:
-            seen = weights > 0
-            problem = self._problem(X[seen], y[seen])
+            counted = self._counted(y, weights)
+            problem = self._problem(X[counted], y[counted])
             self.dictionary_ = extract_dictionary(self.particles_, problem, seed=self._seed)
         return self
+
+    def _counted(self, y: Array, weights: Array) -> NDArray[np.bool_]:
+        """Tell which data the dictionary is extracted from."""
+        return weights > 0
 
     def _begin(self, X: Array, y: Array, weights: Array) -> None:
         """Forget what was learned; choose the seed and the coordinates."""
@@ -490,6 +494,10 @@ class MeanFieldClassifier(ClassifierMixin, _MeanFieldNetwork):  # type: ignore[m
 
     def _loss(self, y: NDArray[Any]) -> str:
         return "logistic" if len(self.classes_) == 2 else "cross-entropy"
+
+    def _counted(self, y: NDArray[Any], weights: Array) -> NDArray[np.bool_]:
+        # Every output needs its class, with or without weight.
+        return (weights > 0) | ~np.isin(y, y[weights > 0])
 
     def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
         places = np.searchsorted(self.classes_, y)

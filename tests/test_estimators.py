@@ -186,6 +186,9 @@ def test_data_of_no_weight_have_no_part_in_the_dictionary():
     some = model.fit(X, np.where(weights, y, 1e6), weights).dictionary_
     assert some.n_atoms == few.n_atoms
     np.testing.assert_allclose(some.residual, few.residual, rtol=1e-6)
+    X, y = data(MeanFieldClassifier)
+    model = MeanFieldClassifier(20, n_steps=50, dictionary=True, random_state=0)
+    assert model.fit(X, y, y != "no").dictionary_.function.coefficients.shape[1] == 3
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
