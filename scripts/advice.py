@@ -24,7 +24,7 @@ from meanfield.decomposition.options import random_budgets, try_options
 from meanfield.decomposition.plan import plan_errors
 from meanfield.problem import Teacher
 
-COUNT = 10
+COUNT = 30
 RANGES = {"n": (16, 128), "N": (8, 128), "t": (10, 150), "S": (1, 6)}
 REPLICAS, TRIALS = 12, 24
 TARGET = Teacher.random(3, 3, bias=False, min_angle=50.0, weight_norm=1.5, seed=0)
