@@ -2,8 +2,9 @@
 
 To add a study, write a module like `meanfield.studies.simulate` that defines ``STUDY``, a `Study`:
 
-- a configuration, derived from `LearningConfig` (data, problem and run come with it) or from
-  `StudyConfig`, with a description for every key, and an example that runs as it stands;
+- a configuration, derived from `LearningConfig` (data, problem and run come with it), from
+  `ProblemConfig` or `DataConfig` (without the last ones), or from `StudyConfig`, with a description
+  for every key, and an example that runs as it stands;
 - ``prepare(config) -> Plan``, which checks everything that can be checked early and names the
   units of work: top-level functions with plain-data arguments that return arrays;
 - in the plan, ``combine(results) -> Outcome``: a dataset and the headline numbers;

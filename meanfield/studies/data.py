@@ -25,17 +25,15 @@ class DataSection(Section):
     source: str = Field(description="One of: " + ", ".join(SOURCES) + ".")
 
 
-class LearningConfig(StudyConfig):
-    """Configuration of a study that learns from data."""
+class DataConfig(StudyConfig):
+    """Configuration of a study on data."""
 
     data: DataSection
-    problem: ProblemSection = Field(default_factory=ProblemSection)
-    run: RunSection = Field(default_factory=RunSection)
 
     @classmethod
     def specialize(
         cls, content: dict[str, Any], folder: Path
-    ) -> tuple[type[LearningConfig], dict[str, Any]]:
+    ) -> tuple[type[DataConfig], dict[str, Any]]:
         """Give [data] the options of its source, and take its paths from `folder`."""
         table = content.get("data")
         if not isinstance(table, Mapping) or "source" not in table:
@@ -55,12 +53,24 @@ class LearningConfig(StudyConfig):
         return _with_source(cls, source), {**content, "data": resolved}
 
 
-def build_problem(config: LearningConfig) -> Problem:
+class ProblemConfig(DataConfig):
+    """Configuration of a study of a two-layer network on data."""
+
+    problem: ProblemSection = Field(default_factory=ProblemSection)
+
+
+class LearningConfig(ProblemConfig):
+    """Configuration of a study that trains such networks."""
+
+    run: RunSection = Field(default_factory=RunSection)
+
+
+def build_problem(config: ProblemConfig) -> Problem:
     """Load the data and make the problem of a configuration.
 
     Parameters
     ----------
-    config : LearningConfig
+    config : ProblemConfig
         The configuration.
 
     Returns
@@ -76,12 +86,12 @@ def build_problem(config: LearningConfig) -> Problem:
     return build_data(config)[1]
 
 
-def build_data(config: LearningConfig) -> tuple[Data, Problem]:
+def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
     """Load the data, with the record of where they come from, and make the problem.
 
     Parameters
     ----------
-    config : LearningConfig
+    config : ProblemConfig
         The configuration.
 
     Returns
@@ -117,7 +127,7 @@ def data_fingerprint(problem: Problem) -> str:
 
 
 @functools.cache
-def _with_source(model: type[LearningConfig], source: str) -> type[LearningConfig]:
+def _with_source(model: type[DataConfig], source: str) -> type[DataConfig]:
     """Return `model` with the options of one source; the same type each time."""
     return create_model(model.__name__, __base__=model, data=(_section(source), ...))
 

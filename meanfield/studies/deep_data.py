@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,7 @@ import numpy as np
 from meanfield import deep
 from meanfield.errors import ConfigError
 from meanfield.problem import SOURCES
-from meanfield.studies.config import StudyConfig
-from meanfield.studies.data import DataSection, LearningConfig
-
-
-class DeepConfig(StudyConfig):
-    """Configuration of a study of deep networks."""
-
-    data: DataSection
-
-    @classmethod
-    def specialize(
-        cls, content: dict[str, Any], folder: Path
-    ) -> tuple[type[DeepConfig], dict[str, Any]]:
-        """Give [data] the options of its source."""
-        return LearningConfig.specialize.__func__(cls, content, folder)
+from meanfield.studies.data import DataSection
 
 
 def load_inputs(data: DataSection) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

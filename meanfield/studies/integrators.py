@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.errors import ConfigError
 from meanfield.flow.batches import Minibatch, as_minibatch
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
@@ -20,8 +19,8 @@ from meanfield.intervals import mean_interval
 from meanfield.limit.stationary import check_supported, stationary
 from meanfield.problem import Problem
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
-from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.studies.config import Count, Positive, Section, named_keys
+from meanfield.studies.data import ProblemConfig, build_problem, data_fingerprint
 from meanfield.studies.integrators_story import story
 
 Array = np.ndarray
@@ -66,19 +65,14 @@ class IntegratorsSection(Section):
     )
 
 
-class IntegratorsConfig(LearningConfig):
-    """Configuration of the study `integrators`, which leaves the table `run` alone."""
+class IntegratorsConfig(ProblemConfig):
+    """Configuration of the study `integrators`."""
 
     integrators: IntegratorsSection = Field(default_factory=IntegratorsSection)
 
 
 def prepare(config: IntegratorsConfig) -> Plan:
     """Check the configuration; the stationary law is one unit, every few replicas another."""
-    if config.run != RunSection():
-        raise ConfigError(
-            "key 'run' has no meaning in this study, which starts from the stationary law and has "
-            "its step sizes and times in [integrators]; leave that table out."
-        )
     problem, section = build_problem(config), config.integrators
     with named_keys(integrators=IntegratorsSection):
         check_supported(problem)

@@ -14,8 +14,8 @@ from meanfield.intervals import mean_interval
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, Step
+from meanfield.studies.data import DataConfig
 from meanfield.studies.deep_data import (
-    DeepConfig,
     fingerprint,
     load_inputs,
     scale_inputs,
@@ -74,7 +74,7 @@ class ConvergenceSection(Section):
     n_replicas: Count = Field(8, description="Its independent simulations.")
 
 
-class LimitConfig(DeepConfig):
+class LimitConfig(DataConfig):
     """Configuration of the study `limit`."""
 
     network: NetworkSection = Field(default_factory=NetworkSection)

@@ -15,8 +15,8 @@ from meanfield.intervals import mean_factor
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, Step
+from meanfield.studies.data import DataConfig
 from meanfield.studies.deep_data import (
-    DeepConfig,
     fingerprint,
     load_inputs,
     scale_inputs,
@@ -78,7 +78,7 @@ class VerdictSection(Section):
     )
 
 
-class WidthsConfig(DeepConfig):
+class WidthsConfig(DataConfig):
     """Configuration of the study `widths`."""
 
     network: NetworkSection = Field(default_factory=NetworkSection)

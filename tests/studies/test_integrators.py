@@ -124,7 +124,7 @@ def test_the_price_of_an_accuracy_is_interpolated():
         ({"schemes": ["eulr"]}, {}, "Unknown integrator 'eulr'"),
         ({"batch_size": 7}, {}, "batch_size must be at most the 6 data"),
         ({"n_replicas": 2}, {}, "n_replicas must be at least 4"),
-        ({}, {"run": {"step_size": 0.3}}, "key 'run' has no meaning in this study"),
+        ({}, {"run": {"step_size": 0.3}}, "key 'run' is not known"),
         ({}, {"problem": {"bias": False, "temperature": 0.0}}, "temperature"),
     ],
 )
