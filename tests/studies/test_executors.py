@@ -202,7 +202,7 @@ def test_workers_of_a_cluster_here_leave_ctrl_c_to_the_driver(tmp_path):
     _, err = driver.communicate(timeout=60)
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert "nanny.py" not in err
-    assert not alive(marks(file)[0][0])
+    wait_until(lambda: not alive(marks(file)[0][0]))
 
 
 def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
