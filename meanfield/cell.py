@@ -210,7 +210,7 @@ def _train(
     seed: int,
 ) -> Particles:
     """Train with a temperature that falls to the problem's; halve a step size that diverges."""
-    n_steps = checks.count("n_steps", n_steps)
+    n_steps = checks.steps(n_steps)
     last = max(problem.temperature, 1e-12)
     cooling = np.geomspace(max(START_TEMPERATURE, last), last, n_steps)
     options = {"n_particles": n_particles, "n_steps": n_steps, "seed": seed, "init": init}

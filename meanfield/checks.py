@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from numbers import Real
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield.errors import suggest
 
@@ -26,6 +26,14 @@ def count(name: str, value: object, minimum: int = 1) -> int:
         raise TypeError(f"{name} must be an integer, got {_short(value)}.") from None
     if isinstance(value, bool) or number < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
+    return number
+
+
+def steps(value: object, minimum: int = 1) -> int:
+    """Return the number of steps of a run, which must fit the counter of the noise, 32 bits."""
+    number = count("n_steps", value, minimum)
+    if number >= 2**32:
+        raise ValueError(f"n_steps must be less than 2**32, got {value!r}.")
     return number
 
 
@@ -58,6 +66,17 @@ def nonnegative(name: str, value: object) -> float:
     if not 0 <= number < math.inf:
         raise ValueError(f"{name} must be finite and not negative, got {number}.")
     return number + 0.0  # no negative zero
+
+
+def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return `values` as an array of finite floats, of any shape."""
+    try:
+        numbers = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold numbers, got {type(values).__name__}.") from None
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} must be finite.")
+    return numbers
 
 
 def choice(name: str, value: object, options: Iterable[str]) -> str:

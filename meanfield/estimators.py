@@ -84,7 +84,7 @@ class _MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Array, y: Array, weights: Array) -> Any:
         """Train afresh on checked data."""
-        n_steps = checks.count("n_steps", self.n_steps)
+        n_steps = checks.steps(self.n_steps)
         self._begin(X, y, weights)
         self._advance(X, y, weights, n_steps)
         if self.dictionary:

@@ -190,7 +190,7 @@ class Piecewise(Schedule):
 
 
 def _length(n_steps: int) -> int:
-    return checks.count("n_steps", n_steps, minimum=0)
+    return checks.steps(n_steps, minimum=0)
 
 
 #: Name of each kind in configurations.

@@ -17,6 +17,7 @@ EFFECTIVE_SIZE = 50.0
 _TAIL_SHARE = 0.05
 #: Orders 1/4, 1/2, ... up to 16 enter the fit of the order.
 _ORDER_STEP, _MAX_ORDERS = 0.25, 64
+#: Steps of the iteration for Tyler's scatter matrix.
 _ROUNDS = 30
 
 

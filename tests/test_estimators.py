@@ -206,6 +206,8 @@ def test_a_fit_that_fails_leaves_no_fitted_model(kind):
     [
         ({"n_particles": 0}, "n_particles must be an integer of at least 1"),
         ({"n_steps": 1.5}, "n_steps must be an integer"),
+        ({"n_steps": 10**18}, "n_steps must be less than"),
+        ({"n_networks": 2**33}, "must not exceed 2"),
         ({"n_networks": 0}, "n_networks must be"),
         ({"activation": "tahn"}, "Did you mean 'tanh'"),
         ({"step_size": -1.0}, "step_size must be greater than 0"),

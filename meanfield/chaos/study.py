@@ -102,7 +102,7 @@ def plan_chaos(
         raise ValueError(
             f"particle_counts must hold at least three sizes for a slope, got {counts}."
         )
-    n_steps = checks.count("n_steps", n_steps)
+    n_steps = checks.steps(n_steps)
     if times is None:
         times = default_times(n_steps)
     # At step 0 every particle is its own copy: there is no distance to measure.

@@ -232,7 +232,7 @@ def plan_errors(
         raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
     n_particles = checks.count("n_particles", n_particles)
     n_atoms = None if n_atoms is None else checks.count("n_atoms", n_atoms)
-    n_steps = checks.count("n_steps", n_steps)
+    n_steps = checks.steps(n_steps)
     n_population = 1 << (checks.count("n_population", n_population) - 1).bit_length()
     if target is None:
         n_population = problem.n_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
@@ -12,6 +13,7 @@ from scipy.sparse.linalg import eigsh
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.task import Task
 from meanfield.errors import DivergenceError
+from meanfield.halving import halvings
 
 
 class NotFiniteError(ArithmeticError):
@@ -26,15 +28,19 @@ def divergence(
     where: str, task: Task, replica: int, step: int, attempt: Callable[[Task], object]
 ) -> DivergenceError:
     """Describe a divergence, with a smaller step size for which `attempt` stays finite."""
-    remedy, stable = "lower step_size", None
-    for factor in (2, 8, 32):
-        candidate = task.step_size / factor
+
+    def holds(h: int) -> bool:
         try:
-            attempt(replace(task, step_size=candidate))
+            attempt(replace(task, step_size=math.ldexp(task.step_size, -h)))
         except NotFiniteError:
-            continue
-        remedy, stable = f"step_size={candidate:.3g} stays finite", candidate
-        break
+            return False
+        return True
+
+    h = halvings(task.step_size, holds)
+    stable = None if h is None else math.ldexp(task.step_size, -h)
+    remedy = "no smaller one helped: scale the inputs or the labels down"
+    if stable is not None:
+        remedy = f"step_size={stable:.3g} stays finite"
     return DivergenceError(
         f"{where} diverged at step {step} with step_size={task.step_size:g}; {remedy}.",
         step=step,

@@ -260,9 +260,10 @@ def step_coefficients(
     """
     last = len(temperatures) if last is None else last
     l2, trained = coordinate_l2(problem), trained_coordinates(problem)
-    decay, gain, noise, drift = integrator.coefficients(
-        l2, some_steps(step_sizes, temperatures, first, last)
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
+        decay, gain, noise, drift = integrator.coefficients(
+            l2, some_steps(step_sizes, temperatures, first, last)
+        )
     shape = (last - first, len(l2))
 
     def trained_only(values: Array, otherwise: float = 0.0) -> Array:

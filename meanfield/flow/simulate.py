@@ -149,7 +149,7 @@ def simulate(
     >>> run.predictions.shape
     (4, 2, 64)
     """
-    n_steps = checks.count("n_steps", n_steps, minimum=0)
+    n_steps = checks.steps(n_steps, minimum=0)
     given = (init.n_particles, init.n_replicas) if isinstance(init, Particles) else (1024, 1)
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
     n_replicas = checks.count("n_replicas", given[1] if n_replicas is None else n_replicas)
@@ -167,7 +167,6 @@ def simulate(
         minibatch=as_minibatch(batch_size, anchor_period, problem.n_data),
         dtype=checks.precision(dtype),
     )
-    _check_counters(dynamics, n_particles, n_replicas)
     # The state, its start, and the particles of every saved state.
     size = n_replicas * n_particles * np.dtype(dynamics.dtype).itemsize
     rows = 2 * dynamics.n_rows + len(steps) * problem.n_coordinates
@@ -238,7 +237,7 @@ def step_sizes(
         sizes = per_step("step_size", step_size, n_steps, zero=False)
         return sizes, sizes
     number = checks.positive("step_size", step_size)
-    return number, np.full(n_steps, number)
+    return number, np.broadcast_to(number, n_steps)
 
 
 def temperatures(
@@ -253,6 +252,7 @@ def initial_state(
     dynamics: Dynamics, init: str | InitialLaw | Particles, n_particles: int, n_replicas: int
 ) -> Array:
     """Return the state at step 0, shape (R, C, N), in the dtype of the run."""
+    _check_counters(dynamics, n_particles, n_replicas)
     problem = dynamics.problem
     if not isinstance(init, Particles):
         law = as_initial_law(init, "a law's name, an InitialLaw or Particles")

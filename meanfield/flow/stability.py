@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,14 @@ from numpy.typing import NDArray
 
 from meanfield.errors import DivergenceError
 from meanfield.flow.dynamics import Diverged, Dynamics
+from meanfield.halving import halvings
 
 # The trials repeat the run as far as this many neuron evaluations allow.
 _EVALUATIONS = 2**30
+# What a step costs besides.
+_LEAST_PER_STEP = 2**13
 _PARTICLES = 1024
 _REPLICAS = 16
-_HALVINGS = 60
 
 
 def divergence_error(
@@ -43,8 +46,7 @@ def divergence_error(
     remedy = (
         f"{setting}{stable:.3g} stayed finite when tried for {n_steps} steps."
         if stable is not None
-        else f"no step size down to {largest / 2**_HALVINGS:.1g} helped: scale the "
-        "inputs or the initial law down."
+        else "no smaller step size helped: scale the inputs or the initial law down."
     )
     return DivergenceError(
         f"The run with {setting}{largest:g} diverged at step {diverged.step} of "
@@ -59,21 +61,27 @@ def _stable_step_size(dynamics, start) -> tuple[float | None, int]:
     """Halve the step size until a reduced run holds; return it and how long it was tried."""
     start = start[:_REPLICAS, :, :_PARTICLES]
     evaluations = start.shape[0] * start.shape[2] * dynamics.problem.n_data
-    affordable = max(64, _EVALUATIONS // evaluations)
-    for halvings in range(1, _HALVINGS + 1):
-        refinement = 2**halvings
-        n_steps = min(dynamics.n_steps * refinement, affordable)
-        coarse = np.arange(n_steps) // refinement
-        trial = replace(
+    affordable = max(64, _EVALUATIONS // max(evaluations, _LEAST_PER_STEP))
+
+    def trial(h: int) -> Dynamics:
+        n_steps = min(dynamics.n_steps << h, affordable)
+        coarse = np.arange(n_steps) >> min(h, 62)
+        return replace(
             dynamics,
-            step_size=dynamics.step_sizes[coarse] / refinement,
+            step_size=np.ldexp(dynamics.step_sizes[coarse], -h),
             temperatures=dynamics.temperatures[coarse],
             drive=None if dynamics.drive is None else dynamics.drive[coarse],
             substeps=1,
         )
+
+    def holds(h: int) -> bool:
+        run = trial(h)
         try:
-            trial.advance(np.array(trial.start(start), order="C"), 0, n_steps)
+            run.advance(np.array(run.start(start), order="C"), 0, run.n_steps)
         except Diverged:
-            continue
-        return float(dynamics.step_sizes.max()) / refinement, n_steps
-    return None, 0
+            return False
+        return True
+
+    largest = float(dynamics.step_sizes.max())
+    h = halvings(largest, holds)
+    return (None, 0) if h is None else (math.ldexp(largest, -h), trial(h).n_steps)

@@ -93,7 +93,7 @@ def chain_law(
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    n_steps = checks.count("n_steps", n_steps)
+    n_steps = checks.steps(n_steps)
     _, sizes = step_sizes(step_size, n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)

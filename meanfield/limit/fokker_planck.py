@@ -95,7 +95,7 @@ def fokker_planck(
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    n_steps = checks.count("n_steps", n_steps, minimum=0)
+    n_steps = checks.steps(n_steps, minimum=0)
     _, sizes = step_sizes(step_size, n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)

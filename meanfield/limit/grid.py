@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from scipy.interpolate import make_interp_spline
 
+from meanfield import checks
 from meanfield.flow.initial import InitialLaw
 
 if TYPE_CHECKING:
@@ -79,16 +80,9 @@ class GridLaw:
                 f"wasserstein2 needs a law of one coordinate, this one has {len(self.axes)}; take "
                 "a marginal, or compare with mf.wasserstein2 and a sample."
             )
-        try:
-            x = np.asarray(points, dtype=float)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"points must be an array of numbers, got {type(points).__name__}."
-            ) from None
-        if x.ndim == 0 or x.shape[-1] == 0 or not np.isfinite(x).all():
-            raise ValueError(
-                f"points must have shape (..., N), N at least 1, and be finite, got {x.shape}."
-            )
+        x = checks.finite("points", points)
+        if x.ndim == 0 or x.shape[-1] == 0:
+            raise ValueError(f"points must have shape (..., N), N at least 1, got {x.shape}.")
         x = np.sort(x, axis=-1)
         n = x.shape[-1]
         zeroth, first, second = np.diff(self._quantile_moments(np.arange(1, n) / n), axis=-1)

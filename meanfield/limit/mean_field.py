@@ -161,7 +161,7 @@ def mean_field(
     [RFL] §2 (mean-field analysis); Sznitman, "Topics in propagation of chaos", 1991.
     """
     checks.choice("method", method, METHODS)
-    n_steps = checks.count("n_steps", n_steps, minimum=0)
+    n_steps = checks.steps(n_steps, minimum=0)
     step_size, _ = step_sizes(step_size, n_steps)
     law = as_initial_law(init)
     taus = temperatures(problem, temperature, n_steps)

@@ -93,7 +93,7 @@ class StationaryLaw:
         -------
         ndarray, shape (...)
         """
-        theta = _numbers("theta", theta)
+        theta = checks.finite("theta", theta)
         p = self.problem.n_parameters
         if theta.shape[-1:] != (p,):
             raise ValueError(
@@ -127,7 +127,7 @@ class StationaryLaw:
         -------
         ndarray, shape (m,) or (m, k)
         """
-        X = _numbers("X", X)
+        X = checks.finite("X", X)
         d = self.problem.n_features
         if X.ndim != 2 or X.shape[1] != d or len(X) == 0:
             raise ValueError(f"X must have shape (m, {d}), m at least 1, got {X.shape}.")
@@ -273,16 +273,6 @@ def stationary(
         n_iterations=n_iterations,
         _gibbs=gibbs,
     )
-
-
-def _numbers(name: str, value: ArrayLike) -> Array:
-    try:
-        numbers = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must hold numbers, got {type(value).__name__}.") from None
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} must be finite.")
-    return numbers
 
 
 def check_supported(problem: Problem) -> None:

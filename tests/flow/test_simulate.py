@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import numpy as np
 import pytest
@@ -278,6 +279,24 @@ class TestDivergence:
         with pytest.raises(mf.DivergenceError) as caught:
             mf.simulate(problem, 16, 1e6, 100)
         assert 0.1 < caught.value.stable_step_size < 100
+
+    @pytest.mark.parametrize("step_size", [1e18, 1e300, np.finfo(float).max])
+    def test_even_from_the_edge_of_the_numbers(self, data, step_size):
+        problem = mf.Problem(*data, temperature=0.01)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(mf.DivergenceError) as caught:
+                mf.simulate(problem, 16, step_size, 100)
+        stable = caught.value.stable_step_size
+        assert 0.1 < stable < 100
+        mf.simulate(problem, 16, stable, 100)
+
+    def test_no_step_size_helps_particles_that_overflow_by_themselves(self, data):
+        problem = mf.Problem(*data, activation="relu")
+        init = mf.InitialLaw("gaussian", scale=1e200)
+        with pytest.raises(mf.DivergenceError, match="no smaller step size helped") as caught:
+            mf.simulate(problem, 16, 0.1, 10, init=init)
+        assert caught.value.stable_step_size is None
 
     def test_replica_is_counted_within_the_run(self, data):
         problem = mf.Problem(*data, activation="relu", l2=0.0, temperature=0.0)
