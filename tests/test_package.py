@@ -18,7 +18,7 @@ HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", 
 
 # Each layer may import those before it.
 LAYERS = [
-    ("errors", "checks", "progress", "cores"),
+    ("errors", "checks", "progress", "cores", "halving"),
     ("storage", "schedule", "intervals"),
     ("plots",),
     ("problem",),
