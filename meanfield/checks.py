@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 from collections.abc import Iterable
 from numbers import Real
 
@@ -102,16 +101,6 @@ def seed(value: object) -> int:
     if number >= 2**64:
         raise ValueError(f"seed must be below 2**64, got {value!r}.")
     return number
-
-
-def memory(n_bytes: float, remedy: str) -> None:
-    """Refuse to start what cannot fit into the memory of this machine."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if n_bytes > available:
-        raise MemoryError(
-            f"This run needs about {n_bytes / 1e9:.3g} GB, and the machine has "
-            f"{available / 1e9:.3g} GB; {remedy}."
-        )
 
 
 def _number(name: str, value: object) -> float:

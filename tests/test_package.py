@@ -18,7 +18,7 @@ HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", 
 
 # Each layer may import those before it.
 LAYERS = [
-    ("errors", "checks", "progress", "cores", "halving"),
+    ("errors", "checks", "progress", "cores", "memory", "halving"),
     ("storage", "schedule", "intervals"),
     ("plots",),
     ("problem",),

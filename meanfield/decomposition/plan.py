@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from meanfield import checks
+from meanfield import checks, memory
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.problem import Problem
@@ -236,7 +236,7 @@ def plan_errors(
     n_population = 1 << (checks.count("n_population", n_population) - 1).bit_length()
     if target is None:
         n_population = problem.n_data
-    checks.memory(16.0 * n_population * problem.n_features, "lower n_population")
+    memory.require(16.0 * n_population * problem.n_features, "lower n_population")
     n_data = _n_data(problem, target, n_data, n_population)
     # Nearly all rows differ from all of them by hardly anything; small data have no choice.
     whole = target is None and (data_counts is not None or n_population < _FEW_ROWS)

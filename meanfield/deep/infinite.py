@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from meanfield import checks
+from meanfield import checks, memory
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.directions import GaussianDirections
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
-from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.stages import StagedMatrix, stage_size
@@ -229,7 +228,9 @@ def infinite_width(
     Raises
     ------
     ValueError, TypeError
-        If an argument is not usable, or the simulation would not fit into memory.
+        If an argument is not usable.
+    MemoryError
+        If the simulation would not fit into memory.
     DivergenceError
         If a prediction is not finite.
 
@@ -264,7 +265,7 @@ def infinite_width(
     )
     sampling.check()
     n_replicas = checks.count("n_replicas", n_replicas)
-    require_memory(
+    memory.require(
         sampling.bytes_needed(task, n_replicas),
         "lower n_samples, max_rank or n_replicas, or save fewer steps with save_at",
     )

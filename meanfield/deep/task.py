@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from meanfield import memory
 from meanfield.checks import choice, count, counts, nonnegative
-from meanfield.deep.memory import require_memory
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
@@ -127,7 +127,7 @@ def make_task(
     n_steps = count("n_steps", n_steps, minimum=0)
     step_size = nonnegative("step_size", step_size)
     choice("reduction", reduction, ("sum", "mean"))
-    require_memory(2 * n_steps, "lower n_steps")
+    memory.require(2 * n_steps, "lower n_steps")
     batches = _schedule(len(X), batch_size, batch_seed, n_steps)
     n_batch = len(X) if batches is None else batches.shape[1]
     predicted = np.zeros(n_steps + 1, dtype=bool)
@@ -170,7 +170,7 @@ def _schedule(
         raise ValueError(f"batch_size={batch_size} exceeds the {n_points} training inputs.")
     if batch_size == n_points:
         return None
-    require_memory(16 * batch_size * n_steps, "lower n_steps or batch_size")
+    memory.require(16 * batch_size * n_steps, "lower n_steps or batch_size")
     random = generator(count("batch_seed", batch_seed, minimum=0), BATCH_STREAM)
     per_epoch = n_points // batch_size
     n_epochs = -(-n_steps // per_epoch)

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from meanfield import checks
+from meanfield import checks, memory
 from meanfield.deep.dense import DenseNetwork, in_limit_units
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
-from meanfield.deep.memory import require_memory
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.stages import FullMatrix, StagedMatrix, stage_size
@@ -142,7 +141,9 @@ def train(
     Raises
     ------
     ValueError, TypeError
-        If an argument is not usable, or the run does not fit into memory.
+        If an argument is not usable.
+    MemoryError
+        If the run does not fit into memory.
     DivergenceError
         If a prediction is not finite.
 
@@ -182,7 +183,7 @@ def train(
     first_seed = checks.seed(seed)
     n_replicas = checks.count("n_replicas", n_replicas)
     seeds = [checks.seed(first_seed + r) for r in range(n_replicas)]
-    require_memory(
+    memory.require(
         _bytes_needed(task, architecture, len(seeds)),
         "lower width, n_replicas or the number of inputs, or save fewer steps with save_at",
     )

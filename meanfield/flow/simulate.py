@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from meanfield import checks
+from meanfield import checks, memory
 from meanfield.flow.batches import as_minibatch
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
@@ -170,7 +170,7 @@ def simulate(
     # The state, its start, and the particles of every saved state.
     size = n_replicas * n_particles * np.dtype(dynamics.dtype).itemsize
     rows = 2 * dynamics.n_rows + len(steps) * problem.n_coordinates
-    checks.memory(rows * size, "lower n_particles, n_replicas or the saved steps")
+    memory.require(rows * size, "lower n_particles, n_replicas or the saved steps")
     start = initial_state(dynamics, init, n_particles, n_replicas)
     states = march(
         dynamics,

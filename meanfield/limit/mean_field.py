@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from meanfield import checks
+from meanfield import checks, memory
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
@@ -187,7 +187,7 @@ def mean_field(
         dtype=dtype,
     )
     predictions = (n_steps + 1) * problem.n_data * problem.n_outputs
-    checks.memory(
+    memory.require(
         8 * (predictions + 3 * dynamics.n_rows * n_particles),
         "lower n_particles or n_steps",
     )

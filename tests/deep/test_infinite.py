@@ -315,8 +315,6 @@ def test_warnings_name_the_edge_of_stability_and_truncation():
     ("arguments", "message"),
     [
         ({"n_samples": 1000}, "power of two, such as 512 or 1024"),
-        ({"n_samples": 2**26}, "GB of memory and"),
-        ({"n_steps": 10**15}, "GB of memory and .* lower n_steps"),
         ({"n_quasi": 30_000}, "n_quasi must be at most 21201"),
         ({"n_replicas": 0}, "n_replicas must be"),
         ({"max_rank": 0}, "max_rank must be"),
@@ -326,6 +324,16 @@ def test_warnings_name_the_edge_of_stability_and_truncation():
 def test_arguments_are_checked(arguments, message):
     X, y = _data()
     with pytest.raises(ValueError, match=message):
+        deep.infinite_width(X, y, **{"n_steps": 10, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"n_samples": 2**26}, "lower n_samples"), ({"n_steps": 10**15}, "lower n_steps")],
+)
+def test_what_does_not_fit_into_memory_is_refused(arguments, message):
+    X, y = _data()
+    with pytest.raises(MemoryError, match=rf"GB of memory and .* available; {message}"):
         deep.infinite_width(X, y, **{"n_steps": 10, **arguments})
 
 

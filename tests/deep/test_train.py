@@ -392,15 +392,26 @@ def test_divergence_is_named_and_a_stable_step_size_found():
         ({"weight_variance": (1, -1, 1)}, "not negative"),
         ({"dtype": "float16"}, "Unknown dtype 'float16'"),
         ({"step_size": -0.1}, "step_size must be"),
-        ({"width": 10**6}, "GB of memory"),
-        ({"n_steps": 10**15}, "GB of memory.* lower n_steps"),
-        ({"n_steps": 10**11, "batch_size": 2}, "GB of memory.* lower n_steps"),
         ({"X_test": np.ones((2, 3))}, "X_test must have 4 columns"),
     ],
 )
 def test_arguments_are_checked(arguments, message):
     X, y = _data()
     with pytest.raises(ValueError, match=message):
+        deep.train(X, y, **{"n_steps": 10, "width": 8, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"width": 10**6}, "lower width"),
+        ({"n_steps": 10**15}, "lower n_steps"),
+        ({"n_steps": 10**11, "batch_size": 2}, "lower n_steps"),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_refused(arguments, message):
+    X, y = _data()
+    with pytest.raises(MemoryError, match=rf"GB of memory and .* available; {message}"):
         deep.train(X, y, **{"n_steps": 10, "width": 8, **arguments})
 
 

@@ -185,13 +185,13 @@ def test_configuration_is_checked(arguments, message):
 
 
 @pytest.mark.parametrize(
-    ("sampling", "message"),
+    ("sampling", "error", "message"),
     [
-        ({"n_samples": 1000}, "power of two"),
-        ({"n_samples": 2**30, "n_replicas": 1}, "GB of memory and"),
+        ({"n_samples": 1000}, ConfigError, "power of two"),
+        ({"n_samples": 2**30, "n_replicas": 1}, MemoryError, "GB of memory and"),
     ],
 )
-def test_a_limit_that_cannot_run_is_refused_before_it_starts(sampling, message):
+def test_a_limit_that_cannot_run_is_refused_before_it_starts(sampling, error, message):
     unit = limit.prepare(configuration(**sampling)).units[0]
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(error, match=message):
         unit.function(**unit.arguments)
