@@ -135,7 +135,8 @@ def variety_depth(
     Notes
     -----
     Operational definition, after the abstract of [ISD]. The generic rank is the largest rank over
-    the points; where no point has a clear gap between singular values, extended precision is tried.
+    the points; where no point has a clear gap between singular values, extended precision is tried
+    (not for erf, gelu and the homogeneous activations, whose coefficients have double precision).
 
     Examples
     --------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.identify.atoms import Array
+from meanfield.identify.hermite import coefficient_table
 from meanfield.identify.moments import MomentMap
 from meanfield.identify.symmetry import symmetry_of
 
@@ -51,18 +52,23 @@ def generic_rank(moments: MomentMap, points: list[Array]) -> RankEvidence:
     wanted = moments.n_parameters
     wanted -= moments.n_atoms * symmetry_of(moments.activation).continuous_dimension
     best = max((_rank_at(moments, point, wanted) for point in points), key=_strength)
-    if best.clear:
+    if best.clear or not _has_extended(moments):
         return best
+    extended = [_rank_at(moments, point.astype(np.longdouble), wanted) for point in points]
+    return max([best, *extended], key=_strength)
+
+
+def _has_extended(moments: MomentMap) -> bool:
+    """Tell whether platform and activation go beyond double precision."""
+    if np.finfo(np.longdouble).eps > ZERO_EXTENDED:
+        return False
     try:
-        better = [
-            _rank_at(
-                moments, point.astype(np.longdouble), wanted, CLEAR_EXTENDED, ZERO_EXTENDED, True
-            )
-            for point in points
-        ]
-    except TypeError:  # an activation without extended precision
-        return best
-    return max([best, *better], key=_strength)
+        coefficient_table(
+            moments.activation, 0, *np.ones((2, 1), np.longdouble), dtype=np.longdouble
+        )
+    except TypeError:  # SciPy's erf and ndtr do not
+        return False
+    return True
 
 
 def _strength(evidence: RankEvidence) -> tuple[int, bool, float]:

@@ -9,7 +9,7 @@ from meanfield.identify import canonical, orbit_depth, variety_depth
 from meanfield.identify.fibre import Fibre
 from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.moments import MomentMap
-from meanfield.identify.rank import _singular_values
+from meanfield.identify.rank import _singular_values, generic_rank
 from meanfield.problem import ACTIVATIONS
 from tests.identify.identify_cases import ALL
 
@@ -163,6 +163,25 @@ def test_extended_singular_values():
     expected = np.array([1, 1e-3, 1e-6, 1e-9])
     found = _singular_values(((u * expected) @ v).astype(np.longdouble))
     np.testing.assert_allclose(found.astype(float), expected, rtol=1e-6)
+
+
+NEAR = np.array([[0.9, 1.3], [1.1, 1.301]])
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="no extended precision here")
+@pytest.mark.parametrize("name", ["tanh", "silu"])
+def test_extended_precision_decides_what_double_leaves_open(name):
+    """Two atoms at distance δ: the third-order cancellation leaves a singular value ∝ δ³."""
+    moments = MomentMap(ACTIVATIONS[name], 1, 2, False, 8)
+    found = generic_rank(moments, [NEAR])
+    assert (found.rank, found.clear, found.extended) == (4, True, True)
+    wider = generic_rank(moments, [NEAR + np.array([[0, 0], [0, 0.001]])])
+    assert wider.smallest / found.smallest == pytest.approx(8, rel=0.05)
+
+
+def test_an_unclear_rank_is_said_where_there_is_no_extended_precision():
+    found = generic_rank(MomentMap(ACTIVATIONS["erf"], 1, 2, False, 8), [NEAR])
+    assert (found.rank, found.clear, found.extended) == (3, False, False)
 
 
 @pytest.mark.parametrize("name", ["identity", "he1"])
