@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.dictionary.certificate import Certificate, dual_certificate
-from meanfield.dictionary.extract import extract_dictionary
+from meanfield.dictionary.extract import MOST_ATOMS, extract_dictionary
 from meanfield.dictionary.hermite import HermiteExpansion, hermite_expansion
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.stability import Stability, compare_dictionaries
@@ -15,6 +15,7 @@ from meanfield.dictionary.threshold import (
 )
 
 __all__ = [
+    "MOST_ATOMS",
     "Certificate",
     "Dictionary",
     "HermiteExpansion",

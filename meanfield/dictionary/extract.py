@@ -19,6 +19,8 @@ from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 
+MOST_ATOMS = 24
+"""Largest number of atoms, unless another is given."""
 NETWORK_FLOOR = 0.02
 """What is left of a network below this part of it, in root mean square, counts as nothing."""
 SUPPORT = 0.2
@@ -191,7 +193,7 @@ def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
     """Return the largest number of atoms that leaves so many numbers for each parameter."""
     width = regression.X.shape[1] + regression.Y.shape[1]
     most = max(1, regression.Y.size // (numbers * width))
-    return min(24 if max_atoms is None else checks.count("max_atoms", max_atoms), most)
+    return min(MOST_ATOMS if max_atoms is None else checks.count("max_atoms", max_atoms), most)
 
 
 def _score(problem: Problem, floor: float) -> Callable[[Fit], float]:

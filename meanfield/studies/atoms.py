@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
+from meanfield.dictionary import (
+    MOST_ATOMS,
+    coefficient_threshold_number,
+    dual_certificate,
+    extract_dictionary,
+)
 from meanfield.errors import ConfigError
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.particles import Particles
@@ -48,7 +53,9 @@ class AtomsSection(Section):
         description="What atoms are refit to. labels undoes the bias of the penalty and needs "
         "many data; network shows what the network itself is made of.",
     )
-    max_atoms: Count | None = Field(None, description="Largest number of atoms; 24 by default.")
+    max_atoms: Count | None = Field(
+        None, description=f"Largest number of atoms; {MOST_ATOMS} by default."
+    )
     threshold: Positive = Field(
         0.05, description="Threshold of the bound on S* from the target's Hermite coefficients."
     )
@@ -103,7 +110,7 @@ def prepare(config: AtomsConfig) -> Plan:
             "temperatures": temperatures,
             "looks": looks.tolist(),
             "target": None if section.target == "auto" else section.target,
-            "max_atoms": section.max_atoms,
+            "max_atoms": section.max_atoms or MOST_ATOMS,
             "settings": settings,
         }
         label = f"network {replica + 1} of {section.n_replicas}"
@@ -155,7 +162,7 @@ def train_and_extract(
     temperatures: np.ndarray,
     looks: list[int],
     target: str | None,
-    max_atoms: int | None,
+    max_atoms: int,
     settings: Mapping[str, Any],
     checkpoint: str | None = None,
     progress: Any = None,
@@ -179,7 +186,7 @@ def train_and_extract(
         )
         by_labels = dual_certificate(dictionary.function, problem, seed=replica)
         found.append((dictionary, by_labels))
-    arrays = pack(found, problem)
+    arrays = pack(found, problem, max_atoms)
     arrays["loss"] = run.loss[0]
     return arrays | _crowd(run.particles, problem)
 

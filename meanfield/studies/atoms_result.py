@@ -29,25 +29,25 @@ SCALARS = (
     "confident",
 )
 CERTIFICATE = ("minimum", "gain", "threshold", "missing", "penalised")
-MOST = 24
-"""Atoms that arrays have room for."""
 
 
-def pack(found: Sequence[tuple[Dictionary, Certificate]], problem: Problem) -> Arrays:
+def pack(
+    found: Sequence[tuple[Dictionary, Certificate]], problem: Problem, max_atoms: int
+) -> Arrays:
     """Turn dictionaries, each with its certificate by labels, into arrays padded with NaN."""
     k, d, looks = problem.n_outputs, problem.n_features, len(found)
     shapes = {
-        "c": (MOST, k),
-        "w": (MOST, d),
-        "b": (MOST,),
-        "mass": (MOST,),
-        "share": (MOST,),
-        "potential": (MOST,),
-        "gradient": (MOST,),
+        "c": (max_atoms, k),
+        "w": (max_atoms, d),
+        "b": (max_atoms,),
+        "mass": (max_atoms,),
+        "share": (max_atoms,),
+        "potential": (max_atoms,),
+        "gradient": (max_atoms,),
         "constant": (k,),
         "linear": (k, d),
-        "residual": (MOST + 1,),
-        "criterion": (MOST + 1,),
+        "residual": (max_atoms + 1,),
+        "criterion": (max_atoms + 1,),
         "minimiser": (d + problem.bias,),
     }
     out = {name: np.full((looks, *shape), np.nan) for name, shape in shapes.items()}
@@ -158,7 +158,7 @@ def combine(
         "step": ("look", looks),
         "time": ("look", looks * config.run.step_size),
         "temperature": ("look", tau[np.maximum(looks - 1, 0)]),
-        "size": np.arange(MOST + 1),
+        "size": np.arange(pieces[0]["residual"].shape[1]),
     }
     return Outcome(xr.Dataset(variables, coordinates, attributes), numbers)
 

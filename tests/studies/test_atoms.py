@@ -402,3 +402,18 @@ def test_drawn_sign_goes_with_the_drawn_half_plane(results):
     )  # |c| = 1 for this teacher
     w, c = dataset["w"].values[0, -1, :2], dataset["c"].values[0, -1, :2, 0]
     np.testing.assert_allclose(f, tanh.value(X @ w.T) @ c, atol=1e-4)
+
+
+def test_arrays_have_room_for_as_many_atoms_as_are_asked_for():
+    section = {**CONFIGS["atoms"]["atoms"], "max_atoms": 2, "n_replicas": 1}
+    config = parse(
+        get_study("atoms").config, {"study": "atoms", **CONFIGS["atoms"], "atoms": section}
+    )
+    unit = atoms.prepare(config).units[0]
+    for most in (2, 31):
+        arrays = unit.function(**{**unit.arguments, "max_atoms": most})
+        assert arrays["share"].shape == (3, most)
+        assert arrays["residual"].shape == (3, most + 1)
+        tried = np.isfinite(arrays["residual"]).sum(axis=1) - 1
+        assert (arrays["n_atoms"] <= tried).all()
+        assert (tried <= most).all()
