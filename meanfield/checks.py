@@ -95,11 +95,11 @@ def precision(value: DTypeLike) -> str:
     return choice("dtype", name, _PRECISIONS)
 
 
-def seed(value: object) -> int:
+def seed(value: object, name: str = "seed") -> int:
     """Return a seed as an integer in [0, 2^64)."""
-    number = count("seed", value, minimum=0)
+    number = count(name, value, minimum=0)
     if number >= 2**64:
-        raise ValueError(f"seed must be below 2**64, got {value!r}.")
+        raise ValueError(f"{name} must be below 2**64, got {value!r}.")
     return number
 
 

@@ -177,8 +177,9 @@ def assemble(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
         for metric in ("law_w2", "law_floor"):
             measured = values[metric][:, -1]
             fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.seed)
+    times = elapsed(plan.step_size, plan.times)
     trends = {
-        metric: late_time_trend(plan.times, counts[-1] * values[metric][-1])
+        metric: late_time_trend(times, counts[-1] * values[metric][-1])
         for metric in ("coupling", "matched_w2", "function")
     }
     return ChaosRates(fits, trends, _dataset(plan, path, values))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from meanfield import memory
-from meanfield.checks import choice, count, counts, nonnegative
+from meanfield.checks import choice, count, counts, nonnegative, seed
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
@@ -171,7 +171,7 @@ def _schedule(
     if batch_size == n_points:
         return None
     memory.require(16 * batch_size * n_steps, "lower n_steps or batch_size")
-    random = generator(count("batch_seed", batch_seed, minimum=0), BATCH_STREAM)
+    random = generator(seed(batch_seed, "batch_seed"), BATCH_STREAM)
     per_epoch = n_points // batch_size
     n_epochs = -(-n_steps // per_epoch)
     epochs = [random.permutation(n_points)[: per_epoch * batch_size] for _ in range(n_epochs)]

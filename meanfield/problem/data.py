@@ -206,7 +206,7 @@ def _split(
     """Choose training and held-out rows, each in ascending order."""
     if checks.nonnegative("test_fraction", test_fraction) >= 1:
         raise ValueError(f"test_fraction must be below 1, got {test_fraction}.")
-    order = generator(seed, 0).permutation(len(y))
+    order = generator(checks.seed(seed, "split_seed"), 0).permutation(len(y))
     if stratify:
         order = order[np.argsort(_class_quantiles(y[order]), kind="stable")]
     n_test = round(test_fraction * len(y))

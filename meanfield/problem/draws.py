@@ -17,7 +17,7 @@ _MAX_DRAWS = 10_000
 
 def generator(seed: int, stream: int) -> np.random.Generator:
     """Return the Philox generator of one stream of a seed; streams are independent."""
-    sequence = np.random.SeedSequence((checks.count("seed", seed, minimum=0), stream))
+    sequence = np.random.SeedSequence((checks.seed(seed), stream))
     return np.random.Generator(np.random.Philox(sequence))
 
 

@@ -145,7 +145,7 @@ def teacher(
         output_norm=output_norm,
         weight_norm=weight_norm,
         bias_scale=bias_scale,
-        seed=target_seed,
+        seed=checks.seed(target_seed, "target_seed"),
     )
     return from_target(
         target,
@@ -195,7 +195,7 @@ def single_index(
         If an option is out of range.
     """
     return from_target(
-        IndexTarget.random(n_features, 1, link, seed=target_seed),
+        IndexTarget.random(n_features, 1, link, seed=checks.seed(target_seed, "target_seed")),
         n_train=n_train,
         n_test=n_test,
         inputs=inputs,
@@ -244,7 +244,9 @@ def multi_index(
         If an option is out of range.
     """
     return from_target(
-        IndexTarget.random(n_features, n_directions, link, seed=target_seed),
+        IndexTarget.random(
+            n_features, n_directions, link, seed=checks.seed(target_seed, "target_seed")
+        ),
         n_train=n_train,
         n_test=n_test,
         inputs=inputs,

@@ -218,6 +218,22 @@ def test_supremum_is_the_largest_mean(rates):
     for metric, trend in rates.trends.items():
         means = 64 * rates.dataset[metric].sel(particles=64).mean("replica")
         assert trend.supremum == pytest.approx(float(means.max()))
+        assert trend.supremum_time == pytest.approx(float(means.time[means.argmax("time")]))
+
+
+def test_late_is_late_in_time_not_in_steps(linear):
+    """Steps that shrink to a tenth: half of the time is over long before half of the steps."""
+    steps = np.arange(5, 41, 5)
+    rates = mf.chaos_rates(
+        linear, [16, 32, 64], 6, step_size=mf.schedule.Geometric(0.5, 0.05), n_steps=40,
+        times=steps, cloud_replicas=0,
+    )  # fmt: skip
+    time, coupling = rates.dataset["time"].values, rates.dataset["coupling"].values[-1]
+    late = time >= time[-1] / 2
+    assert late.sum() > (steps >= 20).sum()
+    slope = np.polyfit(time[late], 64 * coupling.mean(axis=1)[late], 1)[0]
+    expected = slope * (time[-1] - time[late][0]) / (64 * coupling[late].mean())
+    assert rates.trends["coupling"].change == pytest.approx(expected)
 
 
 @pytest.mark.slow

@@ -392,6 +392,7 @@ def test_divergence_is_named_and_a_stable_step_size_found():
         ({"weight_variance": (1, -1, 1)}, "not negative"),
         ({"dtype": "float16"}, "Unknown dtype 'float16'"),
         ({"step_size": -0.1}, "step_size must be"),
+        ({"batch_size": 2, "batch_seed": 2**64}, "batch_seed must be below"),
         ({"X_test": np.ones((2, 3))}, "X_test must have 4 columns"),
     ],
 )

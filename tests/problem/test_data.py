@@ -125,7 +125,7 @@ def test_data_of_its_own_held_out_part():
         ({"test_fraction": 0.99}, "leaves none of 40 rows"),
         ({"n_samples": 41}, "n_samples must be at most the 40 training rows, got 41"),
         ({"n_samples": 0}, "n_samples must be an integer of at least 1"),
-        ({"split_seed": -1}, "seed must be an integer of at least 0"),
+        ({"split_seed": -1}, "split_seed must be an integer of at least 0"),
         ({"X_test": X}, "y_test is missing; give both or neither"),
         ({"X_test": X, "y_test": Y, "test_fraction": 0.2}, "test_fraction must be 0"),
         ({"X_test": X[:, :2], "y_test": Y}, "must have the columns of X (40, 3)"),
@@ -286,6 +286,8 @@ def test_teacher_seed_and_sample_seed_are_separate():
     base = load("teacher", n_features=3, n_atoms=2)
     sample = load("teacher", n_features=3, n_atoms=2, seed=1)
     other = load("teacher", n_features=3, n_atoms=2, target_seed=1)
+    with pytest.raises(ValueError, match="target_seed must be"):
+        load("teacher", n_features=3, n_atoms=2, target_seed=-1)
     assert sample.target == base.target != other.target
     assert np.array_equal(other.X, base.X)
     assert not np.array_equal(sample.X, base.X)
