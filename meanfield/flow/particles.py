@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import storage
 from meanfield.flow import exchange
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from meanfield.problem import Problem
 
 Array = NDArray[np.floating]
 
@@ -187,12 +191,18 @@ class Particles:
         ----------
         path : path-like
             The file.
+
+        Raises
+        ------
+        OSError
+            The folder is missing, not writable or full; a file that was there is untouched.
         """
         arrays: dict[str, Any] = {"a": self.a, "w": self.w}
         if self.b is not None:
             arrays["b"] = self.b
-        with open(path, "wb") as file:
-            np.savez(file, **arrays)
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        storage.write_atomic(path, content.getbuffer())
 
     @classmethod
     def from_xarray(cls, dataset: xr.Dataset) -> Particles:
@@ -275,4 +285,15 @@ class Particles:
         return (
             f"Particles(n_replicas={self.n_replicas}, n_particles={self.n_particles}, "
             f"n_features={self.w.shape[2]}{k}, bias={self.b is not None})"
+        )
+
+
+def check_layout(problem: Problem, particles: Particles, name: str = "particles") -> None:
+    """Refuse particles whose coordinates mean something else in `problem`."""
+    outputs = particles.a.shape[2] if particles.a.ndim == 3 else 1
+    has = (outputs, particles.w.shape[2], particles.b is not None)
+    wanted = (problem.n_outputs, problem.n_features, problem.bias)
+    if has != wanted:
+        raise ValueError(
+            f"{name} has (outputs, features, bias) = {has}, but the problem has {wanted}."
         )

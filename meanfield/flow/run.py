@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.flow.particles import Particles
+from meanfield.flow.particles import Particles, check_layout
+from meanfield.problem.checks import as_inputs
 from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from meanfield.problem import Problem
+    from meanfield.problem.activations import Activation
 
 Array = NDArray[np.floating]
 
@@ -179,17 +181,22 @@ def predict(problem: Problem, particles: Particles, X: ArrayLike) -> NDArray[np.
     Raises
     ------
     ValueError
-        X has another number of columns than the problem, or holds NaN.
+        The particles belong to another kind of network, or X has another number of columns than
+        the problem or holds NaN.
+    TypeError
+        X does not hold real numbers.
     """
-    from meanfield.flow import kernels
-
-    X = np.ascontiguousarray(X, dtype=float)
-    if X.ndim != 2 or X.shape[1] != problem.n_features:
-        raise ValueError(
-            f"X must have shape (m, {problem.n_features}) like the training inputs, got {X.shape}."
-        )
-    if not np.isfinite(X).all():
-        raise ValueError("X holds NaN or infinite values; drop or fill those rows first.")
-    theta = np.ascontiguousarray(particles.coordinates.swapaxes(1, 2), dtype=float)
-    outputs = kernels.forward(theta, X, problem.activation.code, problem.n_outputs)
+    check_layout(problem, particles)
+    outputs = network_outputs(problem.activation, particles, as_inputs(X, "X", problem.n_features))
     return outputs if problem.vector_output else outputs[..., 0]
+
+
+def network_outputs(
+    activation: Activation, particles: Particles, X: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the outputs (R, m, k) of networks at checked inputs (m, d)."""
+    from meanfield.flow import kernels  # compiled when first used
+
+    n_outputs = particles.a.shape[2] if particles.a.ndim == 3 else 1
+    theta = np.ascontiguousarray(particles.coordinates.swapaxes(1, 2), dtype=float)
+    return kernels.forward(theta, X, activation.code, n_outputs)

@@ -17,7 +17,7 @@ from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Integrator, get_integrator
 from meanfield.flow.march import Progress, march
-from meanfield.flow.particles import Particles
+from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.run import Run
 from meanfield.schedule import Constant, Schedule, per_step
 
@@ -267,7 +267,7 @@ def initial_state(
                 "tail (a larger nu or rho) or a smaller scale."
             )
         return state
-    _check_layout(problem, init)
+    check_layout(problem, init, "init")
     points = init.coordinates
     shape = (n_replicas, n_particles, problem.n_coordinates)
     if points.shape not in (shape, (1, *shape[1:])):
@@ -299,18 +299,6 @@ def _check_counters(dynamics: Dynamics, n_particles: int, n_replicas: int) -> No
         )
     if dynamics.first_replica + n_replicas > 2**32:
         raise ValueError("first_replica + n_replicas must not exceed 2**32.")
-
-
-def _check_layout(problem: Problem, init: Particles) -> None:
-    """Refuse particles whose coordinates mean something else in `problem`."""
-    outputs = init.a.shape[2] if init.a.ndim == 3 else 1
-    has = (outputs, init.w.shape[2], init.b is not None)
-    wanted = (problem.n_outputs, problem.n_features, problem.bias)
-    if has != wanted:
-        raise ValueError(
-            f"init holds particles of (outputs, features, bias) = {has}, but the problem has "
-            f"{wanted}."
-        )
 
 
 def _drive(

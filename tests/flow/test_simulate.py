@@ -367,6 +367,8 @@ def test_particles_of_another_layout_are_refused():
     wide = mf.Problem(rng.normal(size=(9, 5)), X[:, 0])
     with pytest.raises(ValueError, match=r"\(3, 3, True\), but the problem has \(1, 5, True\)"):
         mf.simulate(wide, init=three)
+    with pytest.raises(ValueError, match=r"particles has .* \(3, 3, True\), but the problem"):
+        mf.predict(wide, three, wide.X)
 
 
 def test_a_path_of_other_dynamics_is_no_drive(problem, data):
@@ -380,10 +382,12 @@ def test_a_path_of_other_dynamics_is_no_drive(problem, data):
 
 def test_predict_checks_its_inputs(problem):
     run = mf.simulate(problem, 8, 0.1, 1)
-    with pytest.raises(ValueError, match=r"X must have shape \(m, 3\)"):
+    with pytest.raises(ValueError, match=r"X must have 3 columns, got shape \(4, 2\)"):
         run.predict(np.zeros((4, 2)))
-    with pytest.raises(ValueError, match="X holds NaN"):
+    with pytest.raises(ValueError, match="X has 12 NaN"):
         run.predict(np.full((4, 3), np.nan))
+    with pytest.raises(TypeError, match="X must hold real numbers"):
+        run.predict([["a", "b", "c"]])
 
 
 def test_to_xarray_has_named_dimensions(problem):
