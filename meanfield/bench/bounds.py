@@ -93,7 +93,7 @@ def measure() -> dict[str, dict[str, float]]:
 
 
 def _of_type(dtype: np.dtype) -> dict[str, float]:
-    aligned = kernels._aligned
+    aligned = kernels.aligned
     x, out = aligned(2**24 // dtype.itemsize * 4, dtype), aligned(256, dtype)
     x[:] = 1  # pages that were never written are not memory
     matrix = np.ones((1024, 1024), dtype)
@@ -108,8 +108,8 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     with threadpool_limits(1):
         seconds = sustained(lambda: np.dot(matrix, matrix, out=product))
     result["gemm_gflops"] = 2 * 1024**3 / seconds / 1e9
-    data = kernels._data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype)
-    scratch = kernels._scratch(data, 6, 1, 0)
+    data = kernels.as_data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype)
+    scratch = kernels.make_scratch(data, 6, 1, 0)
     for name in ("tanh", "relu", "silu", "gelu"):
         address, _ = sigma.pointers(get_activation(name).code, dtype)
         calls = 200

@@ -192,19 +192,19 @@ _WORTH_A_THREAD = 200_000  # particle–datum pairs
 _FORWARD_ROWS = 4096  # data per call of `forward`, which bounds its memory
 
 
-def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
+def aligned(size: int, dtype: np.dtype) -> np.ndarray:
     """Zeros whose first byte starts a cache line."""
     room = np.zeros(size * dtype.itemsize + 64, np.uint8)
     start = -room.ctypes.data % 64
     return room[start : start + size * dtype.itemsize].view(dtype)
 
 
-def _data(X: np.ndarray, targets: np.ndarray, drive, weights, C: int, dtype) -> Data:
+def as_data(X: np.ndarray, targets: np.ndarray, drive, weights, C: int, dtype) -> Data:
     """Inputs as the kernel wants them: a column of ones for the bias, padding to fours."""
     n, d = X.shape
     k = targets.shape[1]
     columns = -(-(C - k) // 4) * 4
-    x = _aligned(-(-n // 4) * 4 * columns, dtype).reshape(-1, columns)
+    x = aligned(-(-n // 4) * 4 * columns, dtype).reshape(-1, columns)
     x[:n, :d] = X
     x[:n, d : C - k] = 1
     drive = np.empty((0, n, k)) if drive is None else np.ascontiguousarray(drive, np.float64)
@@ -220,7 +220,7 @@ def _kept_per_pair(activation: int, inputs: int) -> int:
     return 2 if keeps_slope(activation) else 1
 
 
-def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
+def make_scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
     """Memory for one thread that passes over ``n_blocks`` blocks."""
     dtype, n, k = data.x.dtype, data.n, data.k
     block_bytes = kept_per_pair * n * BLOCK * dtype.itemsize
@@ -228,14 +228,14 @@ def _scratch(data: Data, C: int, n_blocks: int, kept_per_pair: int) -> Scratch:
     slots = min(n_blocks, budget // max(block_bytes, 1)) if kept_per_pair else 0
     width = group_lanes(numba.from_dtype(dtype)) // 4
     return Scratch(
-        theta=_aligned(C * BLOCK, dtype),
-        grad=_aligned((k + data.columns) * BLOCK, dtype),
-        tile=_aligned(ROWS * BLOCK, dtype),
-        sums=_aligned(n * k * width, dtype),
-        residuals=_aligned(n * k, dtype),
+        theta=aligned(C * BLOCK, dtype),
+        grad=aligned((k + data.columns) * BLOCK, dtype),
+        tile=aligned(ROWS * BLOCK, dtype),
+        sums=aligned(n * k * width, dtype),
+        residuals=aligned(n * k, dtype),
         predictions=np.empty(n * k),
-        normals=_aligned(BLOCK, dtype),
-        kept=_aligned(slots * block_bytes // dtype.itemsize, dtype),
+        normals=aligned(BLOCK, dtype),
+        kept=aligned(slots * block_bytes // dtype.itemsize, dtype),
     )
 
 
@@ -253,7 +253,7 @@ def _run(activation, theta, data, law, predictions, forward, n_steps) -> np.ndar
     failed = np.full((size, R), np.iinfo(np.int64).max)
 
     def work(rank: int, members: int, replicas: tuple[int, int], partial, arrivals) -> None:
-        scratch = _scratch(data, C, -(-n_blocks // members), kept_per_pair)
+        scratch = make_scratch(data, C, -(-n_blocks // members), kept_per_pair)
         own = rank if members > 1 else 0
         advance_team(
             _STAMP, theta.reshape(-1), (C, N), sigma, data, law, scratch, partial, predictions,
@@ -351,7 +351,7 @@ def advance(
         if not np.may_share_memory(predictions, predictions_out):
             raise ValueError("predictions_out must hold the (n, k) of each step contiguously.")
     needed = int(drive is None or predictions_out is not None)
-    data = _data(X, targets, drive, weights, C, theta.dtype)
+    data = as_data(X, targets, drive, weights, C, theta.dtype)
     failed = _run(activation, theta, data, law, predictions, needed, len(noise))
     replica = int(failed.argmin())
     lost = int(failed[replica])
@@ -369,7 +369,7 @@ def forward(theta: np.ndarray, X: np.ndarray, activation: int, n_outputs: int) -
     for start in range(0, len(X), _FORWARD_ROWS):
         rows = X[start : start + _FORWARD_ROWS]
         part = np.empty((R, 1, len(rows), n_outputs))
-        data = _data(rows, np.zeros((len(rows), n_outputs)), None, None, C, theta.dtype)
+        data = as_data(rows, np.zeros((len(rows), n_outputs)), None, None, C, theta.dtype)
         _run(activation, theta, data, law, part.reshape(R, 1, -1), 2, 0)
         out[:, start : start + _FORWARD_ROWS] = part[:, 0]
     return out
@@ -417,7 +417,7 @@ def _fill_philox(stamp, out, counter, key):
 
 def fill_gaussians(out, coordinates, stream, step, replica, seed):
     """Fill ``out`` (len(coordinates), N) with Gaussians."""
-    scratch = _aligned(BLOCK, out.dtype)
+    scratch = aligned(BLOCK, out.dtype)
     _fill_gaussians(_STAMP, out, scratch, coordinates, stream, step, replica, np.uint64(seed))
 
 
