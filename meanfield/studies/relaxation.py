@@ -75,8 +75,7 @@ def prepare(config: RelaxationConfig) -> Plan:
             raise ValueError("temperature must be positive: without noise there is no such rate.")
         plan = plan_chaos(
             problem,
-            # The sizes only set how large a default reference is.
-            [section.n_particles, section.n_particles + 1, section.n_particles + 2],
+            [section.n_particles],
             section.n_replicas,
             step_size=run.step_size,
             n_steps=run.n_steps,
@@ -86,6 +85,7 @@ def prepare(config: RelaxationConfig) -> Plan:
             init=run.init.initial_law(),
             dtype=run.dtype,
             cloud_replicas=0,
+            slope=False,
         )
         units = [reference_unit(plan, section.reference)]
     if units[0].arguments["method"] in ("chain", "fokker-planck") and problem.n_parameters == 1:
