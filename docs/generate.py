@@ -73,9 +73,11 @@ def committed_result(name: str) -> tuple[Path, str] | None:
     """Return the file and the caption of the first figure of a committed result of a study.
 
     The first figure of a report is the one that matters; a folder of the study's own name is
-    taken before others.
+    taken before others, and these in the order of their paths.
     """
-    configs = sorted((ROOT / "results").rglob("config.toml"), key=lambda c: c.parent.name != name)
+    configs = sorted(
+        (ROOT / "results").rglob("config.toml"), key=lambda c: (c.parent.name != name, c)
+    )
     for config in configs:
         page = config.with_name("report.html")
         if f'study = "{name}"' not in config.read_text() or not page.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from docs.generate import ROOT, committed_result
@@ -24,14 +25,19 @@ def gallery() -> str:
 
 def _cell(name: str, figure: Path) -> str:
     """Return a picture with what it answers and the command that made it."""
-    folder = figure.parent.relative_to(ROOT / "results")
-    quick = folder.parts[0] == "quickstart"
-    command = "scripts/run" if quick else f"scripts/study {folder}"
+    command = _command(figure.parent.relative_to(ROOT / "results"))
     source = figure.relative_to(ROOT)
     return (
         f'<td width="33%" valign="top"><b>{name}</b><br>{STUDIES[name].purpose}<br>'
         f'<img src="{source}" alt="{name}" width="100%"><br><code>{command}</code></td>'
     )
+
+
+def _command(folder: Path) -> str:
+    """Return the command that stands at the head of the configuration of a result."""
+    kind = "studies" if folder.parent == Path() else folder.parent
+    config = ROOT / "scripts" / kind / f"{folder.name}.toml"
+    return re.findall(r"^#     (.+)$", config.read_text(), re.MULTILINE)[0]
 
 
 def with_gallery(text: str) -> str:
