@@ -25,7 +25,6 @@ LAYERS = [
     ("flow",),
     ("limit",),
     ("chaos",),
-    ("tails", "exact_moments"),
     ("moments", "identify"),
     ("dictionary",),
     ("decomposition",),

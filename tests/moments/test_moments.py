@@ -8,9 +8,8 @@ from scipy import integrate, stats
 from scipy.special import gammaln
 
 import meanfield as mf
-from meanfield import tails
-from meanfield.exact_moments import log_moments
-from meanfield.moments import admissible_weight, moment_propagation
+from meanfield.moments import admissible_weight, moment_propagation, tails
+from meanfield.moments.exact import log_moments
 
 LAWS = [
     (mf.InitialLaw("gaussian"), 2.0),

@@ -1,10 +1,4 @@
-"""Moment classes and the maximal admissible weight ``w*``.
-
-Operational definition, after the abstract of [ISD]: with ``m_k(µ) = ∫ |θ|^k dµ``, a weight is a
-positive sequence ``w = (w_k)``, its class is ``{µ : sup_k w_k m_k(µ) < ∞}``, and weights that
-differ by factors ``C^k`` are the same (they rescale parameter space). The largest weight that
-admits the initial law ``µ_0`` is the reciprocal of its moment growth, ``w*_k = 1 / m_k(µ_0)``.
-"""
+"""The maximal admissible weight of a law: exact for a named one, with intervals for a sample."""
 
 from __future__ import annotations
 
@@ -14,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import checks, tails
-from meanfield.exact_moments import log_moments
+from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.integrators import trained_coordinates
 from meanfield.flow.particles import Particles
+from meanfield.moments import tails
+from meanfield.moments.exact import log_moments
+from meanfield.moments.points import sample_points
 
 if TYPE_CHECKING:
-    from meanfield.flow.run import Run
     from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
 
 _EXACT_ORDERS = 64
-_MIN_POINTS = 1000
 #: Inverse order below which the support reads as compact, if its interval reaches 0 or the tail
 #: is that of a bounded law.
 _COMPACT = 0.02
@@ -98,7 +93,7 @@ class AdmissibleWeight:
 
     def growth_exponent(self, order: float) -> float:
         """Exponent ``1/ρ − 1/order`` of `growth`; infinite for infinite moments."""
-        return _inverse(self.order) - 1.0 / _weight_order(order)
+        return reciprocal(self.order) - 1.0 / _weight_order(order)
 
     def admits(self, order: float) -> bool:
         """Whether the law lies in the class of ``w_k = k^{−k/order}``."""
@@ -113,7 +108,8 @@ class AdmissibleWeight:
         )
 
 
-def _inverse(order: float) -> float:
+def reciprocal(order: float) -> float:
+    """Return ``1/ρ``, infinite for ``ρ = 0``."""
     return np.inf if order == 0.0 else 1.0 / order
 
 
@@ -156,11 +152,11 @@ def admissible_weight(
     Notes
     -----
     From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
-    fitted to its moments of low order (`meanfield.tails.inverse_order`), of each coordinate when
-    the coordinates pass for independent and of ``|θ|`` otherwise, after maps that do not change
-    the order: the median becomes the centre of a coordinate that is symmetric about it
-    (`meanfield.tails.centred`), and directions become isotropic (`meanfield.tails.rounded`). The
-    tail index is fitted to the largest 5 % of the radii (`meanfield.tails.read_tail`). Both
+    fitted to its moments of low order (`inverse_order`), of each coordinate when the coordinates
+    pass for independent and of ``|θ|`` otherwise, after maps that do not change the order: the
+    median becomes the centre of a coordinate that is symmetric about it (`centred`), and
+    directions become isotropic (`rounded`). The tail index is fitted to the largest 5 % of the
+    radii (`read_tail`); these are functions of `meanfield.moments.tails`. Order and tail index
     describe the law at the radii that the sample reaches, no further.
 
     Operational definition, after the abstract of [ISD].
@@ -175,42 +171,7 @@ def admissible_weight(
     if isinstance(law_or_particles, str | InitialLaw):
         law = as_initial_law(law_or_particles)
         return _of_law(law, _scales(law, problem, dimension), max_order)
-    return _of_sample(_points(law_or_particles, problem), max_order)
-
-
-def _points(particles: Particles | ArrayLike, problem: Problem | None) -> Array:
-    """Points (number, p) in the coordinates that vary, all replicas together."""
-    if isinstance(particles, Particles):
-        points = particles.coordinates
-        if problem is not None:
-            points = points[..., trained_coordinates(problem)]
-    else:
-        try:
-            points = np.asarray(particles, dtype=float)
-        except (TypeError, ValueError):
-            raise TypeError(
-                "law_or_particles must be a law's name, an InitialLaw, Particles or an array of "
-                f"numbers, got {type(particles).__name__}."
-            ) from None
-        if points.ndim < 2:
-            raise ValueError(f"Points must have shape (..., N, p), got {points.shape}.")
-    points = points.reshape(-1, points.shape[-1]).astype(float)
-    if not np.isfinite(points).all():
-        raise ValueError("The points must be finite numbers.")
-    if len(points) < _MIN_POINTS:
-        raise ValueError(
-            f"A sample needs at least {_MIN_POINTS} points for its moment order, got {len(points)}."
-        )
-    points = points[:, np.ptp(points, axis=0) > 0]
-    if points.shape[1] == 0:
-        raise ValueError("All points are equal: a point has no moment order; give a spread sample.")
-    return points
-
-
-def trained_coordinates(problem: Problem) -> NDArray[np.bool_]:
-    """Mask of the trained coordinates a, w, b, shape (C,)."""
-    sizes = {"a": problem.n_outputs, "w": problem.n_features, "b": int(problem.bias)}
-    return np.repeat([name in problem.train for name in sizes], list(sizes.values()))
+    return _of_sample(sample_points(law_or_particles, problem), max_order)
 
 
 def _of_law(law: InitialLaw, scales: Array, max_order: int) -> AdmissibleWeight:
@@ -257,7 +218,7 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
         low, high = inverse - 1.96 * error, inverse + 1.96 * error
         compact = inverse < _COMPACT and (low <= 0 or tail.is_bounded)
         order = np.inf if compact else 1.0 / inverse
-        interval = (_inverse(high), np.inf if compact or low <= 0 else 1.0 / low)
+        interval = (reciprocal(high), np.inf if compact or low <= 0 else 1.0 / low)
     spread = 1.96 * errors[:, None] * np.array([-1.0, 1.0])
     return AdmissibleWeight(
         log_moments=values,
@@ -307,88 +268,3 @@ def _scales(law: InitialLaw, problem: Problem | None, dimension: int | None) -> 
     if isinstance(law.scale, tuple):
         raise ValueError("A law with separate scales for a, w and b needs problem=.")
     return np.full(checks.count("dimension", dimension), law.scale)
-
-
-@dataclass(frozen=True, eq=False)
-class MomentPropagation:
-    r"""Growth ``G(t) = sup_k (w_k m_k(µ_t))^{1/k}`` of the moments along a run.
-
-    Attributes
-    ----------
-    steps : ndarray of int, shape (T,)
-        Saved steps of the run.
-    growth : ndarray, shape (T,)
-        ``G(t)`` over the orders ``k`` that the particles support; ``G(0)`` is 1 up to sampling.
-        It stays bounded when the flow propagates the class.
-    interval : ndarray, shape (T, 2)
-        Largest of the 95 % intervals' lower, and of their upper, ends over the orders.
-    max_orders : ndarray of int, shape (T,)
-        Highest order in use at each step.
-    heavier : ndarray, shape (T, K)
-        ``(w_k m_k(µ_t))^{1/k} k^excess``, the same for a heavier weight; NaN beyond
-        ``max_orders``. At step 0 it grows with ``k``: no heavier weight is admissible.
-    """
-
-    steps: NDArray[np.int64]
-    growth: Array
-    interval: Array
-    max_orders: NDArray[np.int64]
-    heavier: Array
-
-
-def moment_propagation(
-    run: Run, weight: AdmissibleWeight, *, excess: float = 0.5
-) -> MomentPropagation:
-    """Follow the moments of the particles against the maximal weight of their initial law.
-
-    The weight is ``w*``, or with noise and a law of order ``ρ > 2`` the weight
-    ``w*_k k^{−k (1/2 − 1/ρ)}`` of order 2: noise gives the flow Gaussian tails at once, so that
-    the order propagated is ``min(ρ, 2)``.
-
-    Parameters
-    ----------
-    run : Run
-        Its saved steps, all replicas together.
-    weight : AdmissibleWeight
-        ``w*`` of the initial law in the trained coordinates:
-        ``admissible_weight(init, problem=run.problem)``.
-    excess : float, default: 0.5
-        How much the inverse order of the second weight is smaller.
-
-    Returns
-    -------
-    MomentPropagation
-
-    Notes
-    -----
-    Operational definition, after the abstract of [ISD].
-    """
-    excess = checks.positive("excess", excess)
-    k = np.arange(1, weight.max_order + 1)
-    finite = np.isfinite(weight.log_moments)
-    order_lost = _inverse(weight.propagated_order(run.problem.temperature)) - _inverse(weight.order)
-    order_lost = 0.0 if np.isnan(order_lost) else order_lost
-    growth, interval, orders = [], [], []
-    heavier = np.full((len(run.steps), len(k)), np.nan)
-    for t, particles in enumerate(run.trajectory):
-        radius = np.linalg.norm(_points(particles, run.problem), axis=1)
-        values, errors = tails.log_sample_moments(radius, k[finite])
-        order = k[: len(values)]
-        if len(order) == 0:
-            raise ValueError(
-                f"No moment of the law at step {run.steps[t]} can be estimated from "
-                f"{len(radius)} particles."
-            )
-        logs = (values + weight.log_w_star[: len(order)]) / order - order_lost * np.log(order)
-        spread = 1.96 * errors / order
-        growth.append(np.exp(logs.max()))
-        interval.append(np.exp([(logs - spread).max(), (logs + spread).max()]))
-        orders.append(len(order))
-        heavier[t, : len(order)] = np.exp(logs + excess * np.log(order))
-    return MomentPropagation(
-        steps=run.steps,
-        growth=np.array(growth),
-        interval=np.array(interval),
-        max_orders=np.array(orders),
-        heavier=heavier,
-    )

@@ -1,0 +1,105 @@
+"""The moments of the particles along a run, against the maximal weight of their initial law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield import checks
+from meanfield.moments import tails
+from meanfield.moments.points import sample_points
+from meanfield.moments.weight import AdmissibleWeight, reciprocal
+
+if TYPE_CHECKING:
+    from meanfield.flow.run import Run
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MomentPropagation:
+    r"""Growth ``G(t) = sup_k (w_k m_k(µ_t))^{1/k}`` of the moments along a run.
+
+    Attributes
+    ----------
+    steps : ndarray of int, shape (T,)
+        Saved steps of the run.
+    growth : ndarray, shape (T,)
+        ``G(t)`` over the orders ``k`` that the particles support; ``G(0)`` is 1 up to sampling.
+        It stays bounded when the flow propagates the class.
+    interval : ndarray, shape (T, 2)
+        Largest of the 95 % intervals' lower, and of their upper, ends over the orders.
+    max_orders : ndarray of int, shape (T,)
+        Highest order in use at each step.
+    heavier : ndarray, shape (T, K)
+        ``(w_k m_k(µ_t))^{1/k} k^excess``, the same for a heavier weight; NaN beyond
+        ``max_orders``. At step 0 it grows with ``k``: no heavier weight is admissible.
+    """
+
+    steps: NDArray[np.int64]
+    growth: Array
+    interval: Array
+    max_orders: NDArray[np.int64]
+    heavier: Array
+
+
+def moment_propagation(
+    run: Run, weight: AdmissibleWeight, *, excess: float = 0.5
+) -> MomentPropagation:
+    """Follow the moments of the particles against the maximal weight of their initial law.
+
+    The weight is ``w*``, or with noise and a law of order ``ρ > 2`` the weight
+    ``w*_k k^{−k (1/2 − 1/ρ)}`` of order 2: noise gives the flow Gaussian tails at once, so that
+    the order propagated is ``min(ρ, 2)``.
+
+    Parameters
+    ----------
+    run : Run
+        Its saved steps, all replicas together.
+    weight : AdmissibleWeight
+        ``w*`` of the initial law in the trained coordinates:
+        ``admissible_weight(init, problem=run.problem)``.
+    excess : float, default: 0.5
+        How much the inverse order of the second weight is smaller.
+
+    Returns
+    -------
+    MomentPropagation
+
+    Notes
+    -----
+    Operational definition, after the abstract of [ISD].
+    """
+    excess = checks.positive("excess", excess)
+    k = np.arange(1, weight.max_order + 1)
+    finite = np.isfinite(weight.log_moments)
+    propagated = weight.propagated_order(run.problem.temperature)
+    order_lost = reciprocal(propagated) - reciprocal(weight.order)
+    order_lost = 0.0 if np.isnan(order_lost) else order_lost
+    growth, interval, orders = [], [], []
+    heavier = np.full((len(run.steps), len(k)), np.nan)
+    for t, particles in enumerate(run.trajectory):
+        radius = np.linalg.norm(sample_points(particles, run.problem), axis=1)
+        values, errors = tails.log_sample_moments(radius, k[finite])
+        order = k[: len(values)]
+        if len(order) == 0:
+            raise ValueError(
+                f"No moment of the law at step {run.steps[t]} can be estimated from "
+                f"{len(radius)} particles."
+            )
+        logs = (values + weight.log_w_star[: len(order)]) / order - order_lost * np.log(order)
+        spread = 1.96 * errors / order
+        growth.append(np.exp(logs.max()))
+        interval.append(np.exp([(logs - spread).max(), (logs + spread).max()]))
+        orders.append(len(order))
+        heavier[t, : len(order)] = np.exp(logs + excess * np.log(order))
+    return MomentPropagation(
+        steps=run.steps,
+        growth=np.array(growth),
+        interval=np.array(interval),
+        max_orders=np.array(orders),
+        heavier=heavier,
+    )
