@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import inspect
 import re
 import shutil
@@ -22,12 +23,14 @@ ROOT = Path(__file__).parents[1]
 
 # Where each public name is explained, in the order of the story.
 _PARTS = (
-    ("Problems and particles", ("problem", "flow")),
+    ("Problems and particles", ("problem", "schedule", "flow")),
     ("The limit", ("limit",)),
     ("Propagation of chaos", ("chaos",)),
     ("Moments and identifiability", ("moments", "identify")),
     ("Atoms and errors", ("dictionary", "decomposition", "cell")),
+    ("Deep networks", ("deep",)),
     ("Estimators", ("estimators",)),
+    ("Figures", ("plots",)),
     ("Errors", ("errors",)),
 )
 
@@ -119,34 +122,39 @@ def api_page() -> str:
     """Return the page of public names."""
     lines = ["Public names", "============", "", ".. code-block:: python", ""]
     lines += ["   import meanfield as mf", ""]
-    shown: set[str] = set()
     for title, modules in _PARTS:
-        names = [
-            name for name, module in meanfield._PUBLIC.items() if module.split(".")[0] in modules
-        ]
-        shown.update(names)
         lines += [title, "-" * len(title), ""]
-        for name in names:
-            directive = "autoclass" if inspect.isclass(getattr(meanfield, name)) else "autofunction"
-            lines += [f".. {directive}:: meanfield.{name}"]
-            if directive == "autoclass":
-                # What scikit-learn adds refers to pages of its own.
-                lines += ["   :members:", "   :exclude-members: set_fit_request,"]
-                lines[-1] += " set_partial_fit_request, set_score_request"
-            lines += [""]
-    missing = set(meanfield._PUBLIC) - shown
-    if missing:
-        raise ValueError(f"No part of the page of public names holds {sorted(missing)}.")
-    lines += ["Deep networks", "-------------", "", ".. automodule:: meanfield.deep", ""]
-    lines += [f".. autofunction:: meanfield.deep.{name}\n" for name in _functions("meanfield.deep")]
+        for module in modules:
+            lines += [f".. automodule:: meanfield.{module}", ""]
+            for path, value in _public(module).items():
+                lines += [*_entry(path, value), ""]
     return "\n".join(lines) + "\n"
 
 
-def _functions(module: str) -> list[str]:
-    import importlib
+def _public(module: str) -> dict[str, Any]:
+    """Return the public objects of a module by path; what `meanfield` itself offers comes first."""
+    names = {name: getattr(meanfield, name) for name in meanfield.__all__}
+    found = {
+        f"meanfield.{name}": value
+        for name, value in names.items()
+        if value.__module__.split(".")[1] == module
+    }
+    part = importlib.import_module(f"meanfield.{module}")
+    for name in getattr(part, "__all__", ()):
+        if name not in names:
+            found[f"meanfield.{module}.{name}"] = getattr(part, name)
+    return found
 
-    package = importlib.import_module(module)
-    return [name for name in package.__all__ if inspect.isfunction(getattr(package, name))]
+
+def _entry(path: str, value: Any) -> list[str]:
+    """Return the lines of one public object; a table of names is spelt out."""
+    if inspect.isclass(value):
+        # What scikit-learn adds refers to pages of its own.
+        hidden = "set_fit_request, set_partial_fit_request, set_score_request"
+        return [f".. autoclass:: {path}", "   :members:", f"   :exclude-members: {hidden}"]
+    if callable(value):
+        return [f".. autofunction:: {path}"]
+    return [f".. data:: {path}", "", "   " + ", ".join(f"``{name}``" for name in value)]
 
 
 def table(path: Path) -> str:

@@ -55,9 +55,14 @@ _SUBPACKAGES = (
     "flow",
     "limit",
     "chaos",
+    "moments",
     "identify",
     "dictionary",
+    "decomposition",
+    "cell",
     "deep",
+    "estimators",
+    "plots",
     "studies",
 )
 

@@ -1,11 +1,16 @@
 """Public names, for type checkers; at run time they are loaded on first use."""
 
+from meanfield import cell as cell
 from meanfield import chaos as chaos
+from meanfield import decomposition as decomposition
 from meanfield import deep as deep
 from meanfield import dictionary as dictionary
+from meanfield import estimators as estimators
 from meanfield import flow as flow
 from meanfield import identify as identify
 from meanfield import limit as limit
+from meanfield import moments as moments
+from meanfield import plots as plots
 from meanfield import problem as problem
 from meanfield import schedule as schedule
 from meanfield import studies as studies

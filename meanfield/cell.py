@@ -22,6 +22,8 @@ from meanfield.identify import OrbitDepth, orbit_depth
 from meanfield.moments import AdmissibleWeight, admissible_weight
 from meanfield.problem import Activation, Problem, get_activation
 
+__all__ = ["LearningCell", "learning_cell"]
+
 START_TEMPERATURE = 1e-3
 """Training cools from here, geometrically, to the temperature of the problem."""
 LARGE = 40

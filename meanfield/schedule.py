@@ -23,6 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.errors import suggest
 
+__all__ = ["Constant", "Geometric", "Logarithmic", "Piecewise", "Schedule", "from_table"]
+
 Array = NDArray[np.float64]
 
 
@@ -66,7 +68,6 @@ class Constant(Schedule):
         object.__setattr__(self, "value", checks.nonnegative("value", self.value))
 
     def values(self, n_steps: int) -> Array:
-        """Return the number of every step, see `Schedule.values`."""
         return np.full(_length(n_steps), self.value)
 
 
@@ -107,7 +108,6 @@ class Geometric(Schedule):
         object.__setattr__(self, "ratio", ratio)
 
     def values(self, n_steps: int) -> Array:
-        """Return the number of every step, see `Schedule.values`."""
         n_steps = _length(n_steps)
         steps = np.arange(n_steps)
         if self.ratio is not None:
@@ -141,7 +141,6 @@ class Logarithmic(Schedule):
             object.__setattr__(self, name, checks.positive(name, getattr(self, name)))
 
     def values(self, n_steps: int) -> Array:
-        """Return the number of every step, see `Schedule.values`."""
         return self.start / np.log(math.e + np.arange(_length(n_steps)) / self.scale)
 
 
@@ -178,7 +177,6 @@ class Piecewise(Schedule):
         object.__setattr__(self, "changes", changes)
 
     def values(self, n_steps: int) -> Array:
-        """Return the number of every step, see `Schedule.values`."""
         n_steps = _length(n_steps)
         if self.changes and self.changes[-1] >= max(n_steps, 1):
             raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def load(name):
 
 
 generate, mathml = load("generate"), load("mathml")
+API = generate.api_page()
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
@@ -36,15 +38,16 @@ def test_every_study_has_a_page_with_all_its_keys(study, tmp_path, monkeypatch):
 
 
 def test_every_public_name_has_its_place():
-    page = generate.api_page()
-    for name in mf.__all__:
-        assert f"meanfield.{name}\n" in page
+    for part in (mf, *(getattr(mf, name) for name in mf._SUBPACKAGES)):
+        for name in getattr(part, "__all__", ()):
+            places = [f":: meanfield.{name}\n", f":: {part.__name__}.{name}\n"]
+            assert sum(API.count(place) for place in set(places)) == 1, (part, name)
 
 
 def formulas():
     texts = [path.read_text() for path in (ROOT / "docs").glob("*.rst") if path.stem != "api"]
-    for name in mf.__all__:
-        value = getattr(mf, name)
+    for path in re.findall(r"auto(?:class|function):: (.+)", API):
+        value = pkgutil.resolve_name(path)
         members = vars(value).values() if inspect.isclass(value) else ()
         texts += [inspect.getdoc(part) or "" for part in (value, *members) if callable(part)]
     for text in texts:

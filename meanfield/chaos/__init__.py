@@ -1,1 +1,32 @@
 """Propagation of chaos: how fast the particles approach their limit."""
+
+from __future__ import annotations
+
+from meanfield.chaos.rates import RateFit, Trend, fit_rate, late_time_trend
+from meanfield.chaos.result import ChaosRates
+from meanfield.chaos.study import chaos_rates
+from meanfield.chaos.transport import (
+    Matching,
+    gaussian_wasserstein2,
+    matched_wasserstein2,
+    optimal_matching,
+    sliced_wasserstein2,
+    wasserstein2,
+    wasserstein2_bounds,
+)
+
+__all__ = [
+    "ChaosRates",
+    "Matching",
+    "RateFit",
+    "Trend",
+    "chaos_rates",
+    "fit_rate",
+    "gaussian_wasserstein2",
+    "late_time_trend",
+    "matched_wasserstein2",
+    "optimal_matching",
+    "sliced_wasserstein2",
+    "wasserstein2",
+    "wasserstein2_bounds",
+]

@@ -55,7 +55,17 @@ class Symmetry:
     def images(self, c: Array, w: Array, b: Array) -> Iterator[tuple[Array, Array, Array]]:
         """Yield the images of atoms that matter for distances, the atoms themselves first.
 
-        What a flip leaves over is not part of an image; `symmetric_affine` accounts for it.
+        What a flip leaves over is not part of an image; `affine_of` gives it.
+
+        Parameters
+        ----------
+        c, w, b : ndarray, shapes (S, k), (S, d) and (S,)
+            Coefficients, input weights and biases of the atoms.
+
+        Yields
+        ------
+        tuple of ndarray
+            Coefficients, input weights and biases of the image.
         """
         yield c, w, b
         yield self.sign * c, -w, -b
@@ -66,7 +76,18 @@ class Symmetry:
                 yield c, w, b + 2 * shift
 
     def affine_of(self, c: Array, w: Array, b: Array) -> tuple[Array, Array]:
-        """Return constant (k,) and linear part (k, d) of ``Σ_i c_i q(⟨w_i, x⟩ + b_i)``."""
+        """Return what a flip of all atoms leaves over, ``Σ_i c_i q(⟨w_i, x⟩ + b_i)``.
+
+        Parameters
+        ----------
+        c, w, b : ndarray, shapes (S, k), (S, d) and (S,)
+            Coefficients, input weights and biases of the atoms.
+
+        Returns
+        -------
+        tuple of ndarray
+            The constant, (k,), and the linear part, (k, d).
+        """
         q0, q1 = self.remainder
         return c.T @ (q0 + q1 * b), q1 * (c.T @ w)
 

@@ -78,25 +78,68 @@ class AdmissibleWeight:
         return np.exp(self.log_w_star)
 
     def propagated_order(self, temperature: float) -> float:
-        """Order of the law at positive times: ``min(ρ, 2)`` with noise, ``ρ`` without."""
+        """Return the order of the law at positive times: ``min(ρ, 2)`` with noise, ``ρ`` without.
+
+        Parameters
+        ----------
+        temperature : float
+            Temperature of the flow.
+
+        Returns
+        -------
+        float
+            The order.
+        """
         temperature = checks.nonnegative("temperature", temperature)
         return min(self.order, 2.0) if temperature > 0 else self.order
 
     def growth(self, order: float) -> Array:
-        """``(w_k m_k)^{1/k}`` for the weight ``w_k = k^{−k/order}``, shape (K,).
+        """Return ``(w_k m_k)^{1/k}`` for the weight ``w_k = k^{−k/order}``.
 
         It behaves as ``k^{1/ρ − 1/order}``: bounded for ``order ≤ ρ``, and it grows for every
         heavier weight, ``order > ρ``.
+
+        Parameters
+        ----------
+        order : float
+            Order of the weight.
+
+        Returns
+        -------
+        ndarray, shape (K,)
+            For k = 1, ..., K.
         """
         k = np.arange(1, self.max_order + 1)
         return np.exp(self.log_moments / k - np.log(k) / _weight_order(order))
 
     def growth_exponent(self, order: float) -> float:
-        """Exponent ``1/ρ − 1/order`` of `growth`; infinite for infinite moments."""
+        """Return the exponent ``1/ρ − 1/order`` of `growth`.
+
+        Parameters
+        ----------
+        order : float
+            Order of the weight.
+
+        Returns
+        -------
+        float
+            Infinite for infinite moments.
+        """
         return reciprocal(self.order) - 1.0 / _weight_order(order)
 
     def admits(self, order: float) -> bool:
-        """Whether the law lies in the class of ``w_k = k^{−k/order}``."""
+        """Tell whether the law lies in the class of ``w_k = k^{−k/order}``.
+
+        Parameters
+        ----------
+        order : float
+            Order of the weight.
+
+        Returns
+        -------
+        bool
+            Whether `growth` stays bounded.
+        """
         return self.growth_exponent(order) <= 0.0
 
     def __repr__(self) -> str:
