@@ -35,8 +35,8 @@ def hermite_table(z: np.ndarray, degree: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (degree + 1, *z.shape)
-        ``h_k(z)`` along the first axis.
+    ndarray, shape (degree + 1, ...)
+        ``h_k(z)`` along the first axis, the shape of `z` after it.
     """
     table = np.ones((degree + 1, *np.shape(z)))
     for k in range(degree):
