@@ -1,6 +1,6 @@
 """Check the advice of the error budget by doing it, on random budgets.
 
-    .venv/bin/python scripts/advice.py [FOLDER]
+    .venv/bin/python -m scripts.advice [FOLDER]
 
 For every budget the error is decomposed and the advice taken; then networks with n, N, t and S
 doubled in turn are trained on fresh training sets and noise. The advice is right when the advised
@@ -20,9 +20,9 @@ import numpy as np
 import meanfield as mf
 from meanfield.decomposition.decompose import decompose
 from meanfield.decomposition.laws import OPTIONS
-from meanfield.decomposition.options import random_budgets, try_options
 from meanfield.decomposition.plan import plan_errors
 from meanfield.problem import Teacher
+from scripts.doublings import random_budgets, try_options
 
 COUNT = 30
 RANGES = {"n": (16, 128), "N": (8, 128), "t": (10, 150), "S": (1, 6)}

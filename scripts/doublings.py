@@ -1,4 +1,4 @@
-"""Checking the advice by doing it: networks trained with each of n, N, t, S doubled in turn."""
+"""What each of n, N, t and S gains when it is doubled, by training: what advice is held against."""
 
 from __future__ import annotations
 

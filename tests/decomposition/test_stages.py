@@ -10,7 +10,6 @@ import pytest
 import meanfield as mf
 from meanfield.decomposition import stages
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.options import FIRST_REPLICA, random_budgets, try_options
 from meanfield.decomposition.plan import plan_errors
 from meanfield.decomposition.reference import held_out_estimate, kept_part
 from meanfield.flow.particles import Particles
@@ -227,37 +226,3 @@ def test_residual_falls_with_the_number_of_atoms():
     residuals = compress(problem, particles, [1, 2, 4, 8, 16], problem.X)["residuals"]
     assert (np.diff(residuals) < 0).all()
     assert residuals[-1] < 0.1 * residuals[0]
-
-
-def test_trials_are_what_training_gives():
-    plan = line_plan(n_atoms=None)
-    trial = try_options(plan, 4)
-    assert list(trial.gain) == ["n", "N", "t"]
-    errors = []
-    for n, N, t in ((16, 32, 40), (32, 32, 40), (16, 64, 40), (16, 32, 80)):
-        run = mf.simulate(
-            plan.training_set(FIRST_REPLICA + 2, n),
-            N,
-            step_size=0.2,
-            n_steps=t,
-            first_replica=FIRST_REPLICA + 2,
-            dtype="float32",
-        )
-        errors.append(((TEACHER(plan.X_test) - run.predict(plan.X_test)[0]) ** 2).mean())
-    for option, error in zip(("n", "N", "t"), errors[1:], strict=True):
-        assert trial.gains[option][2] == pytest.approx(errors[0] - error, rel=1e-5)
-    value, (low, high) = trial.better("t", "N")
-    per_unit = [trial.gain[option] / trial.cost[option] for option in ("t", "N")]
-    assert value == pytest.approx(per_unit[0] - per_unit[1])
-    assert low < value < high
-
-
-def test_random_budgets_stay_in_their_ranges():
-    ranges = {"n": (16, 64), "N": (8, 8), "t": (5, 500), "S": (1, 4)}
-    budgets = random_budgets(50, ranges, seed=3)
-    steps = np.array([budget["n_steps"] for budget in budgets])
-    assert steps.min() >= 5
-    assert steps.max() <= 500
-    assert 25 < np.median(steps) < 100  # log-uniform: the middle is 50
-    assert {budget["n_particles"] for budget in budgets} == {8}
-    assert budgets == random_budgets(50, ranges, seed=3)
