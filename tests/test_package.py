@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,15 @@ def public_objects():
 
 PUBLIC = public_objects()
 CLASSES = sorted(path for path, value in PUBLIC.items() if inspect.isclass(value))
+
+
+def test_contributing_lists_the_layers_in_their_order():
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (`meanfield/.*?) \|", text, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"(\w+)(?:\.py|/)`", row)]
+    level = {name: i for i, names in enumerate(LAYERS) for name in names}
+    assert sorted(listed) == sorted(level.keys() - {"__main__"})
+    assert listed == sorted(listed, key=level.get)
 
 
 def speaker(cls, method):
