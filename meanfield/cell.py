@@ -133,7 +133,8 @@ def learning_cell(
     TypeError
         If `target` cannot be evaluated.
     ValueError
-        If a number is out of range, or the activation has no atoms.
+        If a number is out of range, the activation has no atoms, or `target` and `problem` are two
+        problems.
 
     Notes
     -----
@@ -151,6 +152,11 @@ def learning_cell(
     """
     activation = get_activation(activation)
     if isinstance(target, Problem):
+        if problem is not None and problem is not target:
+            raise ValueError(
+                "target and problem are two problems; give one as target alone, or as problem with "
+                "the function that it learns as target."
+            )
         problem = target
     if problem is None:
         problem = _problem(activation, target, d, bias, n_data, l2, temperature, seed)

@@ -54,6 +54,9 @@ def test_problem_with_its_own_data():
     assert cell.threshold.expansion.method == "least squares"
     with pytest.raises(ValueError, match="give the same"):
         learning_cell("relu", problem)
+    other = Problem(X, X[:, 0], "tanh", bias=False)
+    with pytest.raises(ValueError, match="two problems"):
+        learning_cell("tanh", problem, problem=other)
 
 
 def test_missing_degree_is_reported():
