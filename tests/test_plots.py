@@ -151,6 +151,8 @@ def test_new_axes_without_any():
     from matplotlib import pyplot
 
     axes = plots.plot_loss(simulate_dataset())
+    assert axes is pyplot.gca()
+    assert axes.has_data()
     pyplot.close(axes.figure)
 
 
