@@ -111,6 +111,11 @@ def matched_wasserstein2(x: ArrayLike, y: ArrayLike) -> float | np.ndarray:
     See Also
     --------
     optimal_matching : the permutation and its certificate.
+
+    References
+    ----------
+    [ISD] abstract (the squared-Wasserstein rate that it measures). Peyré & Cuturi, *Computational
+    Optimal Transport* (2019), sections 2 and 3 (matchings, and potentials as their certificate).
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.shape != y.shape or x.ndim < 2 or min(x.shape[-2:]) == 0:

@@ -86,6 +86,12 @@ def width_convergence(
     ------
     ValueError
         If there are fewer than two widths, shapes differ, or there are too few networks.
+
+    References
+    ----------
+    [RFL] Section 3 (the limit); G. Yang, E. J. Hu, "Feature learning in infinite-width neural
+    networks", 2020, Theorem 6.4 (convergence to it); B. Bordelon, C. Pehlevan, "Dynamics of finite
+    width kernel and prediction fluctuations in mean field neural networks", NeurIPS 2023 (spread).
     """
     limit = np.asarray(limit, dtype=np.float64)
     widths = sorted(predictions)

@@ -109,6 +109,11 @@ def hermite_expansion(
     ValueError
         If the target is not scalar or finite, or there are too many terms.
 
+    References
+    ----------
+    R. O'Donnell, *Analysis of Boolean Functions* (2014), section 11.2 (Hermite polynomials of
+    Gaussian inputs). [ISD] abstract (the Barron–Hermite condition on a target).
+
     Examples
     --------
     >>> from meanfield.dictionary import hermite_expansion
