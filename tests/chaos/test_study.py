@@ -247,7 +247,7 @@ def test_intervals_are_honest_on_the_oracle(linear):
         )
         for metric in held:
             held[metric] += rates.fits[metric].agrees
-    print(held)
+    print(held)  # the README gives these counts
     assert all(180 <= count <= 196 for count in held.values()), held
 
 
