@@ -40,6 +40,12 @@ def test_all_checks_of_scikit_learn_pass_without_exception():
     assert done.returncode == 0, done.stderr
 
 
+def test_without_scikit_learn_it_says_what_to_install():
+    program = "import sys, meanfield as mf; sys.modules['sklearn'] = None; mf.MeanFieldRegressor"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "pip install 'meanfield[sklearn]'" in done.stderr.splitlines()[-1]
+
+
 def data(kind, n=40):
     rng = np.random.default_rng(0)
     X = rng.normal(3.0, 2.0, size=(n, 3))

@@ -1,0 +1,204 @@
+"""Networks for classification."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+
+from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork
+from meanfield.flow.initial import InitialLaw
+
+
+class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[misc]
+    def __init__(
+        self,
+        n_particles: int = 100,
+        *,
+        activation: str = "tanh",
+        l2: float | tuple[float, float] = 1e-4,
+        temperature: float = 0.0,
+        step_size: float = 4.0,
+        n_steps: int = 500,
+        init: str | InitialLaw = "gaussian",
+        n_networks: int = 1,
+        standardize: bool = True,
+        dictionary: bool = False,
+        random_state: Any = None,
+    ):
+        self.n_particles = n_particles
+        self.activation = activation
+        self.l2 = l2
+        self.temperature = temperature
+        self.step_size = step_size
+        self.n_steps = n_steps
+        self.init = init
+        self.n_networks = n_networks
+        self.standardize = standardize
+        self.dictionary = dictionary
+        self.random_state = random_state
+
+    __doc__ = (
+        """A two-layer network of N neurons for classification, trained by the mean-field flow.
+
+    ``f(x) = (1/N) Σ_i a_i σ(⟨w_i, x⟩ + b_i)``: logistic loss for two classes, cross-entropy for
+    more, weighted by `sample_weight`. Every datum of weight m counts as m data.
+"""
+        + PARAMETERS.format(l2="0.0001", step_size="4.0", n_steps="500", scaled_y="")
+        + """    classes_ : ndarray
+        The classes, sorted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from meanfield import MeanFieldClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MeanFieldClassifier(random_state=0).fit(X, y)
+    >>> model.predict_proba(X[:3]).shape
+    (3, 3)
+    """
+    )
+
+    _label_checks: ClassVar[dict[str, bool]] = {}
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """Train networks from their initial law.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs; a data frame gives its names of columns too.
+        y : array_like of shape (n,)
+            Classes: numbers or strings, at least two of them.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the data in the loss, not negative; all alike by default.
+
+        Returns
+        -------
+        MeanFieldClassifier
+            This estimator.
+        """
+        X, y, weights = self._checked(X, y, sample_weight, reset=True)
+        check_classification_targets(y)
+        self.classes_ = _at_least_two(np.unique(y))
+        return self._fit(X, y, weights)
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Any:
+        """Make one step on a batch; the first batch fixes the standardization.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+        y : array_like of shape (n,)
+            Classes.
+        classes : array_like, optional
+            All classes that will ever come; needed at the first call.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the data in the loss.
+
+        Returns
+        -------
+        MeanFieldClassifier
+            This estimator.
+        """
+        first = not hasattr(self, "particles_")
+        if first and classes is None:
+            raise ValueError("classes must be given at the first call of partial_fit.")
+        if classes is not None:
+            classes = _at_least_two(np.unique(classes))
+            if not first and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes are {classes.tolist()}, but at the first call they were "
+                    f"{self.classes_.tolist()}."
+                )
+        X, y, weights = self._checked(X, y, sample_weight, reset=first)
+        check_classification_targets(y)
+        if first:
+            self.classes_ = classes
+            self._begin(X, y, weights)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds {unknown.tolist()[0]!r}, which is not among the classes.")
+        # One datum of no weight per class: a batch need not hold them all.
+        self._advance(X, y, weights, 1, self.classes_)
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the outputs of the network.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, K)
+            For two classes the log-odds of the second one; else one output per class.
+        """
+        return self._outputs(X)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of every class.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Rows sum to 1; columns in the order of `classes_`.
+        """
+        outputs = self._outputs(X)
+        if outputs.ndim == 1:
+            return np.stack([special.expit(-outputs), special.expit(outputs)], axis=1)
+        return special.softmax(outputs, axis=1)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Entries of `classes_`.
+        """
+        outputs = self._outputs(X)
+        best = (outputs > 0).astype(int) if outputs.ndim == 1 else outputs.argmax(axis=1)
+        return self.classes_[best]
+
+    def _loss(self, y: NDArray[Any]) -> str:
+        return "logistic" if len(self.classes_) == 2 else "cross-entropy"
+
+    def _counted(self, y: NDArray[Any], weights: Array) -> NDArray[np.bool_]:
+        # Every output needs its class, with or without weight.
+        return (weights > 0) | ~np.isin(y, y[weights > 0])
+
+    def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
+        places = np.searchsorted(self.classes_, y)
+        return 2.0 * places - 1 if len(self.classes_) == 2 else places
+
+
+def _at_least_two(classes: NDArray[Any]) -> NDArray[Any]:
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds one class only, {classes.tolist()[0]!r}; a classifier needs two."
+        )
+    return classes

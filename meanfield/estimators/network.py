@@ -1,0 +1,186 @@
+"""What both estimators share: standardization, weights, and the march of the particles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from meanfield import checks
+from meanfield.dictionary import extract_dictionary
+from meanfield.flow.checkpoint import Checkpoint
+from meanfield.flow.dynamics import Dynamics
+from meanfield.flow.initial import as_initial_law
+from meanfield.flow.integrators import get_integrator
+from meanfield.flow.march import march
+from meanfield.flow.run import predict
+from meanfield.flow.simulate import as_particles, initial_state, temperatures
+from meanfield.problem import Problem
+
+Array = NDArray[np.floating]
+
+#: What the docstrings of both estimators say, with what differs left open.
+PARAMETERS = """
+    Parameters
+    ----------
+    n_particles : int, default: 100
+        Neurons N of each network.
+    activation : str, default: "tanh"
+        A name in `meanfield.problem.ACTIVATIONS`.
+    l2 : float or (float, float), default: {l2}
+        Penalty λ on every neuron; a pair is output weights, then input weights and biases.
+    temperature : float, default: 0.0
+        Temperature τ of the noise.
+    step_size : float, default: {step_size}
+        Step size η in units of the mean-field time.
+    n_steps : int, default: {n_steps}
+        Steps of `fit`, each over all data.
+    init : str or InitialLaw, default: "gaussian"
+        Law of the neurons at the start.
+    n_networks : int, default: 1
+        Independent networks whose outputs are averaged.
+    standardize : bool, default: True
+        Centre every feature and scale it to variance 1/d, which is the scale that mean-field
+        networks expect{scaled_y}.
+    dictionary : bool, default: False
+        Whether `fit` also extracts the few atoms that carry the network, `dictionary_`. Data of
+        weight 0 are left out, and the others count alike.
+    random_state : int, RandomState or None, default: None
+        Seed of the initial law and of the noise.
+
+    Attributes
+    ----------
+    particles_ : Particles
+        The neurons, in the coordinates of the standardized data.
+    loss_ : float
+        Weighted mean of the loss over the last data, without the penalty.
+    n_iter_ : int
+        Steps made.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Names of the features, when they came with names.
+    dictionary_ : Dictionary
+        Atoms, coefficients and certificate of the network; only with ``dictionary=True``.
+"""
+
+
+class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
+    """A network trained by the march of its particles; labels are what estimators differ in."""
+
+    def _fit(self, X: Array, y: Array, weights: Array) -> Any:
+        """Train afresh on checked data."""
+        n_steps = checks.steps(self.n_steps)
+        self._begin(X, y, weights)
+        self._advance(X, y, weights, n_steps)
+        if self.dictionary:
+            counted = self._counted(y, weights)
+            problem = self._problem(X[counted], y[counted])
+            self.dictionary_ = extract_dictionary(self.particles_, problem, seed=self._seed)
+        return self
+
+    def _counted(self, y: Array, weights: Array) -> NDArray[np.bool_]:
+        """Tell which data the dictionary is extracted from."""
+        return weights > 0
+
+    def _begin(self, X: Array, y: Array, weights: Array) -> None:
+        """Forget what was learned; choose the seed and the coordinates."""
+        for name in ("particles_", "loss_", "dictionary_"):
+            self.__dict__.pop(name, None)
+        for name in ("standardize", "dictionary"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise TypeError(f"{name} must be True or False, got {value!r}.")
+        self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self._centre: Array = np.zeros(X.shape[1])
+        self._scale: Array = np.ones(X.shape[1])
+        if self.standardize:
+            self._centre, deviation = moments(X, weights)
+            self._scale = deviation * np.sqrt(X.shape[1])
+        self._begin_output(y, weights)
+        self._state: Array | None = None
+        self._calls = 0
+        self.n_iter_ = 0
+
+    def _begin_output(self, y: Array, weights: Array) -> None:
+        """Choose the coordinates of the labels; classes have none."""
+
+    def _advance(
+        self, X: Array, y: Array, weights: Array, n_steps: int, layout: Array | None = None
+    ) -> None:
+        """Make some steps on checked data; labels in `layout` only say which there can be."""
+        if layout is not None:
+            X = np.concatenate([X, np.zeros((len(layout), X.shape[1]))])
+            y = np.concatenate([y, layout])
+            weights = np.concatenate([weights, np.zeros(len(layout))])
+        problem = self._problem(X, y)
+        n_networks = checks.count("n_networks", self.n_networks)
+        dynamics = Dynamics(
+            problem=problem,
+            integrator=get_integrator("euler"),
+            step_size=checks.positive("step_size", self.step_size),
+            temperatures=temperatures(problem, None, n_steps),
+            seed=self._seed,
+            # Calls of partial_fit must not see the same noise again.
+            first_replica=self._calls * n_networks,
+            weights=weights / weights.mean(),
+        )
+        start = self._state
+        if start is None:
+            n_particles = checks.count("n_particles", self.n_particles)
+            start = initial_state(dynamics, as_initial_law(self.init), n_particles, n_networks)
+        (self._state,) = march(
+            dynamics, start, np.array([n_steps]), checkpoint=Checkpoint(None, "")
+        )
+        self._calls += 1
+        self.n_iter_ += n_steps
+        # That of an earlier network.
+        self.__dict__.pop("dictionary_", None)
+        self.particles_ = as_particles(problem, self._state)
+        outputs = dynamics.predictions(self._state).mean(axis=0)
+        self.loss_ = float(
+            np.average(problem.loss.value(outputs, problem.targets), weights=weights)
+        )
+
+    def _problem(self, X: Array, y: Array) -> Problem:
+        """Return the problem in the coordinates of the network."""
+        return Problem(
+            (X - self._centre) / self._scale,
+            self._encode(y),
+            activation=self.activation,
+            loss=self._loss(y),
+            l2=self.l2,
+            temperature=self.temperature,
+        )
+
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[Array, NDArray[Any], Array]:
+        """Check training data; weights default to one."""
+        X, y = validate_data(
+            self, X, y, reset=reset, dtype=np.float64, **self._label_checks
+        )  # fmt: skip
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        return X, y, weights
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the mean output of the networks at checked inputs, (m,) or (m, k)."""
+        check_is_fitted(self, "particles_")
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        vector = self.particles_.a.ndim == 3
+        k = self.particles_.a.shape[2] if vector else 1
+        labels = np.zeros((1, k)) if vector else np.zeros(1)
+        network = Problem(np.zeros((1, X.shape[1])), labels, activation=self.activation)
+        return predict(network, self.particles_, (X - self._centre) / self._scale).mean(axis=0)
+
+
+def moments(columns: Array, weights: Array) -> tuple[Array, Array]:
+    """Return weighted mean and deviation of every column; a constant one has deviation 1."""
+    mean = np.average(columns, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weights))
+    constant = deviation <= 10 * np.finfo(float).eps * np.abs(mean)
+    return mean, np.where(constant, 1.0, deviation)

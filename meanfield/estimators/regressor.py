@@ -1,0 +1,146 @@
+"""Networks for regression."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
+
+from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork, moments
+from meanfield.flow.initial import InitialLaw
+
+
+class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc]
+    def __init__(
+        self,
+        n_particles: int = 100,
+        *,
+        activation: str = "tanh",
+        l2: float | tuple[float, float] = 1e-3,
+        temperature: float = 0.0,
+        step_size: float = 1.0,
+        n_steps: int = 200,
+        init: str | InitialLaw = "gaussian",
+        n_networks: int = 1,
+        standardize: bool = True,
+        dictionary: bool = False,
+        random_state: Any = None,
+    ):
+        self.n_particles = n_particles
+        self.activation = activation
+        self.l2 = l2
+        self.temperature = temperature
+        self.step_size = step_size
+        self.n_steps = n_steps
+        self.init = init
+        self.n_networks = n_networks
+        self.standardize = standardize
+        self.dictionary = dictionary
+        self.random_state = random_state
+
+    __doc__ = (
+        """A two-layer network of N neurons for regression, trained by the mean-field flow.
+
+    ``f(x) = (1/N) Σ_i a_i σ(⟨w_i, x⟩ + b_i)``, least squares, weighted by `sample_weight`.
+    Multi-output, and every datum of weight m counts as m data.
+"""
+        + PARAMETERS.format(
+            l2="0.001", step_size="1.0", n_steps="200",
+            scaled_y=";\n        labels are scaled to variance 1",
+        )
+        + """
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from meanfield import MeanFieldRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = MeanFieldRegressor(random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape
+    (3,)
+    """
+    )  # fmt: skip
+
+    _label_checks: ClassVar[dict[str, bool]] = {"multi_output": True, "y_numeric": True}
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """Train networks from their initial law.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs; a data frame gives its names of columns too.
+        y : array_like of shape (n,) or (n, k)
+            Real labels.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the data in the loss, not negative; all alike by default.
+
+        Returns
+        -------
+        MeanFieldRegressor
+            This estimator.
+        """
+        return self._fit(*self._checked(X, y, sample_weight, reset=True))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """Make one step on a batch; the first batch fixes the standardization.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+        y : array_like of shape (n,) or (n, k)
+            Real labels.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the data in the loss.
+
+        Returns
+        -------
+        MeanFieldRegressor
+            This estimator.
+        """
+        first = not hasattr(self, "particles_")
+        X, y, weights = self._checked(X, y, sample_weight, reset=first)
+        if first:
+            self._begin(X, y, weights)
+        elif np.shape(y)[1:] != np.shape(self._y_centre):
+            raise ValueError(
+                f"y has shape {np.shape(y)}, but earlier batches had {np.size(self._y_centre)} "
+                "outputs; use one layout."
+            )
+        self._advance(X, y, weights, 1)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, k)
+            Labels, in their own units.
+        """
+        return self._outputs(X) * self._y_scale + self._y_centre
+
+    def _loss(self, y: Array) -> str:
+        return "squared"
+
+    def _begin_output(self, y: Array, weights: Array) -> None:
+        columns = y.reshape(len(y), -1)
+        still = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
+        centre, scale = moments(columns, weights) if self.standardize else still
+        self._y_centre, self._y_scale = centre.reshape(y.shape[1:]), scale.reshape(y.shape[1:])
+
+    def _encode(self, y: Array) -> Array:
+        return (y - self._y_centre) / self._y_scale
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags
