@@ -17,9 +17,9 @@ from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.march import march
-from meanfield.flow.run import predict
+from meanfield.flow.run import network_outputs
 from meanfield.flow.simulate import as_particles, initial_state, temperatures
-from meanfield.problem import Problem
+from meanfield.problem import Problem, get_activation
 
 Array = NDArray[np.floating]
 
@@ -171,11 +171,10 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Return the mean output of the networks at checked inputs, (m,) or (m, k)."""
         check_is_fitted(self, "particles_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        vector = self.particles_.a.ndim == 3
-        k = self.particles_.a.shape[2] if vector else 1
-        labels = np.zeros((1, k)) if vector else np.zeros(1)
-        network = Problem(np.zeros((1, X.shape[1])), labels, activation=self.activation)
-        return predict(network, self.particles_, (X - self._centre) / self._scale).mean(axis=0)
+        activation = get_activation(self.activation)
+        inputs = (X - self._centre) / self._scale
+        outputs = network_outputs(activation, self.particles_, inputs).mean(axis=0)
+        return outputs if self.particles_.a.ndim == 3 else outputs[:, 0]
 
 
 def moments(columns: Array, weights: Array) -> tuple[Array, Array]:
