@@ -356,6 +356,27 @@ def squared_mean(deviation: Array, n_data: int) -> tuple[Array, Array]:
     return estimate, left_out
 
 
+def power_law(x: ArrayLike, means: Array, slope: float) -> Array:
+    """Return the fitted line: least squares in the logarithm passes through the centre.
+
+    Parameters
+    ----------
+    x : array_like, shape (K,)
+        What was fitted against, such as particle counts.
+    means : ndarray, shape (K,)
+        The means that were fitted.
+    slope : float
+        The slope that was found.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+        The line at `x`.
+    """
+    log_x = np.log(x)
+    return np.exp(np.log(means).mean() + slope * (log_x - log_x.mean()))
+
+
 def late_time_trend(times: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Trend:
     """Measure whether a metric still grows over the second half of the horizon.
 

@@ -15,6 +15,7 @@ from meanfield.chaos.rates import (
     fit_law_bias,
     fit_rate,
     late_time_trend,
+    power_law,
     squared_mean,
 )
 from meanfield.intervals import mean_factor
@@ -100,7 +101,7 @@ class ChaosRates:
         counts = self.dataset["particles"].values
         reference = self.dataset.attrs["reference_particles"]
         # What was fitted against: the particle counts, less the reference's own error.
-        against = np.log(1 / (1 / counts + 1 / reference) if reference else counts)
+        against = 1 / (1 / counts + 1 / reference) if reference else counts
         variables = {}
         for metric in ("coupling", "matched_w2", "function"):
             fit = self.fits[metric]
@@ -109,8 +110,7 @@ class ChaosRates:
             bounds = {"mean": mean, "low": mean / factor, "high": mean * factor}
             for part, drawn in bounds.items():
                 variables[f"{metric}_peak_{part}"] = ("particles", drawn)
-            # Least squares in the logarithm passes through the centre.
-            line = np.exp(np.log(mean).mean() + fit.slope * (against - against.mean()))
+            line = power_law(against, mean, fit.slope)
             variables[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
         return xr.Dataset(variables, coords={"particles": counts})
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.chaos._resampling import draw_repeats, log_mean_interval
+from meanfield.chaos.rates import power_law
 from meanfield.decomposition.laws import (
     effective_counts,
     effective_particles,
@@ -59,7 +60,7 @@ def make_dataset(
             variables[f"{name}_{part}"] = (dimension, row)
     counts, fitted = effective_counts(plan), fitted_counts(plan)
     line = np.full(len(counts), math.nan)
-    line[fitted] = _power_law(
+    line[fitted] = power_law(
         counts[fitted], variables["statistical_mean"][1][fitted], budget["statistical_rate"].slope
     )
     variables["statistical_fit"] = ("data_count", line)
@@ -68,7 +69,7 @@ def make_dataset(
     variables["chaos_expected"] = ("particle_count", 1 / particle_counts)
     variables["chaos_fit"] = (
         "particle_count",
-        _power_law(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
+        power_law(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
     )
     times = plan.times * plan.step_size
     decay = budget["decay"]
@@ -181,11 +182,6 @@ def _geometric(values: Array, seed: int) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore"):
         mean, low, high = np.exp(rows).T
     return mean, low, high
-
-
-def _power_law(x: Array, means: Array, slope: float) -> Array:
-    """Return the fitted line: least squares in the logarithm passes through the centre."""
-    return np.exp(np.log(means).mean() + slope * (np.log(x) - np.log(x).mean()))
 
 
 def _exponential(times: Array, means: Array, rate: float, span: tuple[float, float]) -> Array:

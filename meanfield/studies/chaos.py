@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.chaos.rates import RateFit, Trend, squared_mean
+from meanfield.chaos.rates import Trend, power_law, squared_mean
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
 from meanfield.errors import ConfigError
@@ -132,7 +132,9 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
             last = dataset[metric].values[:, -1]
             mean, factor = mean_factor(last[:, ~np.isnan(last[0])], axis=1)
             _add_interval(dataset, metric, ("particles",), mean, mean / factor, mean * factor)
-            _add_fit(dataset, metric, f"{metric}_mean", rates.fits[metric], counts)
+            fit = rates.fits[metric]
+            line = power_law(counts, mean, fit.slope)
+            dataset[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
     bias, left_out = squared_mean(deviation, problem.n_data)
     error = np.sqrt((left_out.shape[1] - 1) * left_out.var(axis=1))
     # The estimate may be negative, a bound on the square may not.
@@ -147,16 +149,6 @@ def _add_interval(
 ) -> None:
     for part, values in (("mean", mean), ("low", low), ("high", high)):
         dataset[f"{name}_{part}"] = (dims, values)
-
-
-def _add_fit(
-    dataset: xr.Dataset, metric: str, fitted: str, fit: RateFit, counts: np.ndarray
-) -> None:
-    """Add the fitted line: least squares in the logarithm passes through the centre."""
-    log_mean = np.log(dataset[fitted].values).mean()
-    centered = np.log(counts) - np.log(counts).mean()
-    line = np.exp(log_mean + fit.slope * centered)
-    dataset[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
 
 
 def _numbers(rates: ChaosRates) -> dict[str, Number]:
