@@ -59,9 +59,7 @@ def reference_path(
         The method does not apply to the problem; the sentence says why.
     """
     checks.choice("reference", method, ("auto", *METHODS))
-    size = n_particles or REFERENCE_RATIO * max(plan.particle_counts)
-    if method == "auto":
-        method = "particles" if n_particles else automatic_method(plan, size)
+    method, size = choose_reference(plan, method, n_particles)
     if method != "particles":
         return mean_field(plan.problem, method, **plan.scheme)
     return mean_field(
@@ -73,6 +71,14 @@ def reference_path(
         **plan.scheme,
         **options,
     )
+
+
+def choose_reference(plan: ChaosPlan, method: str, n_particles: int | None) -> tuple[str, int]:
+    """Return the method that is meant, and the size of a large system; see `reference_path`."""
+    size = n_particles or REFERENCE_RATIO * max(plan.particle_counts)
+    if method == "auto":
+        method = "particles" if n_particles else automatic_method(plan, size)
+    return method, size
 
 
 def automatic_method(plan: ChaosPlan, n_particles: int) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.chaos.rates import RateFit
-from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
+from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
 from meanfield.chaos.study import ChaosPlan
 from meanfield.flow.simulate import temperatures
-from meanfield.limit.grid import GridLaw, GridPath
+from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
 from meanfield.studies.base import Arrays, Number, Unit
 from meanfield.studies.config import Count, Section
@@ -60,15 +60,10 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "refer
     ValueError
         The method does not apply to the problem.
     """
-    size = section.n_particles or REFERENCE_RATIO * max(plan.particle_counts)
-    method = section.method
-    if method == "auto":
-        method = "particles" if section.n_particles else automatic_method(plan, size)
+    method, size = choose_reference(plan, section.method, section.n_particles)
     if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
         reference_path(plan.shortened(), method)
     elif method == "fokker-planck":
-        from meanfield.limit.grid import InputCoordinates
-
         InputCoordinates(plan.problem).scales(plan.init)
     arguments = {"plan": plan, "method": method, "n_particles": size}
     return Unit(key, compute_reference, arguments, f"mean-field path ({method})", weight=size)
