@@ -106,15 +106,35 @@ def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
     ConfigError
         The data cannot be loaded, or do not suit the problem.
     """
-    options = config.data.model_dump(exclude={"source"})
-    try:
-        data = SOURCES[config.data.source](**options)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        raise ConfigError(f"[data]: {error}") from error
+    data = load_data(config.data)
     try:
         return data, data.problem(**config.problem.options())
     except (ValueError, TypeError) as error:
         raise ConfigError(f"[problem]: {error}") from error
+
+
+def load_data(section: DataSection) -> Data:
+    """Load the data of a source.
+
+    Parameters
+    ----------
+    section : DataSection
+        The source with its options.
+
+    Returns
+    -------
+    Data
+        The data.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded.
+    """
+    try:
+        return SOURCES[section.source](**section.model_dump(exclude={"source"}))
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise ConfigError(f"[data]: {error}") from error
 
 
 def data_fingerprint(problem: Problem) -> str:

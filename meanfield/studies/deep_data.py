@@ -10,8 +10,7 @@ import numpy as np
 
 from meanfield import deep
 from meanfield.errors import ConfigError
-from meanfield.problem import SOURCES
-from meanfield.studies.data import DataSection
+from meanfield.studies.data import DataSection, load_data
 
 
 def load_inputs(data: DataSection) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -32,10 +31,7 @@ def load_inputs(data: DataSection) -> tuple[np.ndarray, np.ndarray, np.ndarray |
     ConfigError
         The data cannot be loaded or do not suit a network with one output.
     """
-    try:
-        loaded = SOURCES[data.source](**data.model_dump(exclude={"source"}))
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        raise ConfigError(f"[data]: {error}") from error
+    loaded = load_data(data)
     if loaded.y.ndim != 1:
         raise ConfigError("[data]: the networks have one output; choose data with one target.")
     return loaded.X, loaded.y.astype(float), loaded.X_test
@@ -84,7 +80,9 @@ def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
     Raises
     ------
     ConfigError
-        The simulation does not fit into memory, or an argument is not usable.
+        An argument is not usable.
+    MemoryError
+        The simulation does not fit into memory.
     """
     try:
         with warnings.catch_warnings():

@@ -12,10 +12,9 @@ from meanfield.decomposition.budget import COMPONENTS, ErrorBudget, assemble_bud
 from meanfield.decomposition.plan import ErrorPlan, plan_errors
 from meanfield.decomposition.reference import Kept, kept_part
 from meanfield.errors import ConfigError
-from meanfield.problem import SOURCES
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, Step
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.studies.data import LearningConfig, build_data, data_fingerprint
 from meanfield.studies.errors_story import LABELS, story
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
@@ -89,8 +88,7 @@ class ErrorsConfig(LearningConfig):
 
 def make_plan(config: ErrorsConfig) -> ErrorPlan:
     """Check the configuration; a target with real labels is known in closed form."""
-    problem = build_problem(config)
-    data = SOURCES[config.data.source](**config.data.model_dump(exclude={"source"}))
+    data, problem = build_data(config)
     known = data.target is not None and data.info["labels"] == "real"
     if not known and problem.X_test is None:
         key = "n_test" if "n_test" in config.data.model_dump() else "test_fraction"
