@@ -10,11 +10,10 @@ from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Tab
 from meanfield.studies.words import (
     agrees,
     format_estimate,
-    format_interval,
     format_number,
     format_value,
     heading_for_problem,
-    verdict,
+    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Table(
             [
                 ["Quantity", "Slope in N", "95% interval", "Expected", "Verdict"],
-                *(_row(LABELS[metric], numbers[f"{metric}_slope"]) for metric in metrics),
+                *(slope_row(LABELS[metric], numbers[f"{metric}_slope"]) for metric in metrics),
             ],
             "A slope of −1 means that twice as many particles halve the quantity. The interval "
             "comes from resampling the repetitions: done again with other seeds, such intervals "
@@ -159,14 +158,6 @@ def _finding(numbers: Mapping[str, Any], noise: bool) -> str:
         f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
         f"{format_value(constant)}/N.{caution}"
     )
-
-
-def _row(label: str, number: Mapping[str, Any]) -> list[str]:
-    expected = "–" if number["expected"] is None else f"{number['expected']:.0f}".replace("-", "−")
-    interval = format_interval(number)
-    if not interval and number["value"] is not None:
-        interval = "needs more replicas"
-    return [label, format_value(number), interval or "–", expected, verdict(number)]
 
 
 def _reference(dataset: xr.Dataset) -> str:

@@ -34,11 +34,9 @@ from meanfield.studies.reference import ReferenceSection, reference_unit, saved_
 from meanfield.studies.words import (
     agrees,
     format_estimate,
-    format_interval,
     format_number,
-    format_value,
     heading_for_problem,
-    verdict,
+    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -198,13 +196,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             [
                 ["Quantity", "Slope in N", "95% interval", "Expected", "Verdict"],
                 *(
-                    [
-                        numbers[key]["label"].removeprefix("Slope of "),
-                        format_value(numbers[key]),
-                        format_interval(numbers[key]) or "–",
-                        f"{numbers[key]['expected']:.0f}".replace("-", "−"),
-                        verdict(numbers[key]),
-                    ]
+                    slope_row(numbers[key]["label"].removeprefix("Slope of "), numbers[key])
                     for key in slopes
                 ),
             ],

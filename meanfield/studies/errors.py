@@ -16,6 +16,7 @@ from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.config import Count, Positive, Section, Step
 from meanfield.studies.data import LearningConfig, build_data, data_fingerprint
 from meanfield.studies.errors_story import LABELS, story
+from meanfield.studies.reference import slope_number
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
 
@@ -231,13 +232,7 @@ def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Number]:
         part = budget.components[name]
         numbers[name] = Number(LABELS[name], part.value, part.interval)
     for name, fit in (("statistical", budget.statistical_rate), ("chaos", budget.chaos_rate)):
-        numbers[f"{name}_slope"] = Number(
-            f"Slope of {LABELS[name]}, squared",
-            fit.slope,
-            fit.slope_ci,
-            expected=-1.0,
-            notes=list(fit.flags),
-        )
+        numbers[f"{name}_slope"] = slope_number(f"{LABELS[name]}, squared", fit, -1.0)
     decay = budget.decay
     if decay.agrees is not None:
         label = "Rate at which the optimisation error decays"

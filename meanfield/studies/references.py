@@ -31,14 +31,13 @@ from meanfield.studies.base import (
 from meanfield.studies.chaos_story import LABELS
 from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
 from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
+from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path, slope_number
 from meanfield.studies.words import (
     agrees,
     format_estimate,
-    format_interval,
     format_value,
     heading_for_problem,
-    verdict,
+    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -209,13 +208,8 @@ def _numbers(rates: Mapping[str, ChaosRates], dataset: xr.Dataset, base: str) ->
         for method, found in rates.items():
             if metric in found.fits:
                 fit = found.fits[metric]
-                numbers[f"{metric}_{method}"] = Number(
-                    f"Slope of {LABELS[metric]} against the {NAMES[method]}",
-                    fit.slope,
-                    fit.slope_ci,
-                    expected=fit.expected_slope,
-                    notes=list(fit.flags),
-                )
+                label = f"{LABELS[metric]} against the {NAMES[method]}"
+                numbers[f"{metric}_{method}"] = slope_number(label, fit, fit.expected_slope)
     for method in rates:
         if method != base:
             numbers[f"gap_{method}"] = Number(
@@ -244,15 +238,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             [
                 ["Quantity", "Slope in N", "95% interval", "Expected", "Verdict"],
                 *(
-                    [
-                        number["label"].removeprefix("Slope of "),
-                        format_value(number),
-                        format_interval(number),
-                        "–"
-                        if number["expected"] is None
-                        else f"{number['expected']:.0f}".replace("-", "−"),
-                        verdict(number),
-                    ]
+                    slope_row(number["label"].removeprefix("Slope of "), number)
                     for number in slopes
                 ),
             ],

@@ -37,11 +37,9 @@ from meanfield.studies.data import LearningConfig, build_problem, data_fingerpri
 from meanfield.studies.words import (
     agrees,
     format_estimate,
-    format_interval,
     format_number,
-    format_value,
     heading_for_problem,
-    verdict,
+    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -293,15 +291,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             [
                 ["Quantity", "Slope", "95% interval", "Expected", "Verdict"],
                 *(
-                    [
-                        numbers[key]["label"].removeprefix("Slope "),
-                        format_value(numbers[key]),
-                        format_interval(numbers[key]),
-                        "–"
-                        if numbers[key]["expected"] is None
-                        else f"{numbers[key]['expected']:g}".replace("-", "−"),
-                        verdict(numbers[key]),
-                    ]
+                    slope_row(numbers[key]["label"].removeprefix("Slope "), numbers[key])
                     for key in keys
                 ),
             ],

@@ -75,6 +75,15 @@ def verdict(number: Mapping[str, Any]) -> str:
     return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
 
 
+def slope_row(label: str, number: Mapping[str, Any]) -> list[str]:
+    """Return a slope as a row of a table: label, value, interval, what is expected, verdict."""
+    expected = "–" if number["expected"] is None else f"{number['expected']:g}".replace("-", "−")
+    interval = format_interval(number)
+    if not interval and number["value"] is not None:
+        interval = "needs more replicas"
+    return [label, format_value(number), interval or "–", expected, verdict(number)]
+
+
 def _length(number: Mapping[str, Any]) -> float | None:
     return None if number["interval"] is None else number["interval"][1] - number["interval"][0]
 
