@@ -14,9 +14,11 @@ from meanfield.plots.style import (
     PURPLE,
     VERMILION,
     axes,
+    count_axis,
     legend_below,
     legend_beside,
     log_scale,
+    slope_text,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     counts = dataset["particles"].values
     for metric, label, colour, marker, shift in _METRICS:
         fit = dataset[f"{metric}_fit"]
-        label = f"{label}: {slope_text(fit)}"
+        label = f"{label}: {fit_text(fit)}"
         _bars(ax, dataset, f"{metric}_peak", colour, marker, label, shift)
         ax.plot(counts, fit.values, color=colour, linewidth=1.0)
     # Above every interval.
@@ -202,7 +204,7 @@ def _beside_floor(ax: Axes, dataset: xr.Dataset, metric: str, floor: str) -> Non
         (floor, "sampling floor", BLACK, "s", 0.98),
     ):
         fit = dataset[f"{name}_fit"]
-        _bars(ax, dataset, name, colour, marker, f"{label}: {slope_text(fit)}", shift)
+        _bars(ax, dataset, name, colour, marker, f"{label}: {fit_text(fit)}", shift)
         ax.plot(counts, fit.values, color=colour, linewidth=1.0)
 
 
@@ -237,10 +239,9 @@ def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def slope_text(fit: xr.DataArray) -> str:
+def fit_text(fit: xr.DataArray) -> str:
     """Return the slope of a fitted line with its interval."""
-    slope, low, high = (fit.attrs[name] for name in ("slope", "slope_low", "slope_high"))
-    return f"{slope:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+    return slope_text(*(fit.attrs[name] for name in ("slope", "slope_low", "slope_high")))
 
 
 def _bars(
@@ -282,13 +283,3 @@ def by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
         (int(count), shade, markers[i % len(markers)])
         for i, (count, shade) in enumerate(zip(counts, shades, strict=True))
     ]
-
-
-def count_axis(ax: Axes, counts: np.ndarray) -> None:
-    """Make a logarithmic axis of particle counts with the counts as ticks."""
-    from matplotlib.ticker import NullLocator
-
-    ax.set_xscale("log")
-    ax.set_xticks(counts, [str(count) for count in counts])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("number of particles $N$")

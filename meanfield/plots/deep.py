@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from meanfield.plots.style import (
     BLACK,
     BLUE,
@@ -17,6 +15,7 @@ from meanfield.plots.style import (
     axes,
     legend_beside,
     log_scale,
+    width_axis,
 )
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def _against_width(
     if f"limit_{metric}_mean" in dataset:
         limit = float(chosen[f"limit_{metric}_mean"])
         ax.axhline(limit, color=BLUE, linestyle="--", linewidth=1.0, label=r"µP, $n = \infty$")
-    _width_axis(ax, widths)
+    width_axis(ax, widths)
     log_scale(ax, "y")
     ax.set_ylabel(label)
     legend_beside(ax)
@@ -175,7 +174,7 @@ def plot_coordinate_check(
                 linewidth=1.3 if last else 0.9,
                 label=f"{name}, step {step}" if last else None,
             )
-    _width_axis(ax, widths)
+    width_axis(ax, widths)
     log_scale(ax, "y")
     ax.set_ylabel("mean size of the entries")
     ax.set_title(f"{_SCHEMES[scheme][0]}, {activation}")
@@ -235,13 +234,3 @@ def _curves(dataset: xr.Dataset, ax: Axes | None, name: str, label: str) -> Axes
     ax.set_ylabel(label)
     legend_beside(ax)
     return ax
-
-
-def _width_axis(ax: Axes, widths: np.ndarray) -> None:
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_locator(FixedLocator(widths))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([f"{width}" for width in widths], rotation=45)
-    ax.set_xlabel("width $n$")

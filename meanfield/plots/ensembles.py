@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.chaos import by_count, count_axis, guide, slope_text
-from meanfield.plots.style import BLACK, GREEN, PURPLE, axes, legend_below, legend_beside, log_scale
+from meanfield.plots.chaos import by_count, fit_text, guide
+from meanfield.plots.style import (
+    BLACK,
+    GREEN,
+    PURPLE,
+    axes,
+    count_axis,
+    legend_below,
+    legend_beside,
+    log_scale,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,7 +48,7 @@ def plot_bias_and_variance(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         seen = low > 0
         bars = [(mean - low)[seen], (high - mean)[seen]]
         fit = dataset[f"{name}_mean"]
-        text = f"{label}: {slope_text(fit)}" if np.isfinite(fit.attrs["slope"]) else label
+        text = f"{label}: {fit_text(fit)}" if np.isfinite(fit.attrs["slope"]) else label
         ax.errorbar(counts[seen], mean[seen], bars, fmt=marker, color=colour, label=text)
         if not seen.all():
             ax.plot(counts[~seen], high[~seen], "v", color=colour, fillstyle="none")

@@ -15,8 +15,10 @@ from meanfield.plots.style import (
     SKY,
     VERMILION,
     axes,
+    count_axis,
     legend_below,
     log_scale,
+    slope_text,
 )
 
 if TYPE_CHECKING:
@@ -156,8 +158,7 @@ def plot_statistical(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     matplotlib Axes
         The axes.
     """
-    ax = _law(dataset, ax, "statistical", "data_count", "n_data")
-    ax.set_xlabel("training data $n$")
+    ax = _law(dataset, ax, "statistical", "data_count", "n_data", "training data $n$")
     ax.set_ylabel(r"$\| f_\infty - f_{n,\infty} \|^2$")
     return ax
 
@@ -177,8 +178,7 @@ def plot_particle_number(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     matplotlib Axes
         The axes.
     """
-    ax = _law(dataset, ax, "chaos", "particle_count", "n_particles")
-    ax.set_xlabel("particles $N$")
+    ax = _law(dataset, ax, "chaos", "particle_count", "n_particles", "particles $N$")
     ax.set_ylabel(r"$\| f_{n,t} - f_{n,t,N} \|^2$")
     return ax
 
@@ -248,22 +248,22 @@ def plot_sparse(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         bars = {"yerr": [mean - low, high - mean], "fmt": f"{marker}-", "color": colour}
         ax.errorbar(counts, mean, label=label, **bars)
     _mark(ax, dataset.attrs["n_atoms"])
-    _counts(ax, counts)
+    count_axis(ax, counts, "atoms $S$")
     log_scale(ax, "y")
-    ax.set_xlabel("atoms $S$")
     ax.set_ylabel("mean square on held-out inputs")
     legend_below(ax)
     return ax
 
 
-def _law(dataset: xr.Dataset, ax: Axes | None, name: str, dimension: str, budget: str) -> Axes:
+def _law(
+    dataset: xr.Dataset, ax: Axes | None, name: str, dimension: str, budget: str, label: str
+) -> Axes:
     """Draw one component with its fitted power law, the expected slope and the budget."""
     ax = axes(ax)
     counts, attrs = dataset[dimension].values, dataset.attrs
     mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
     shown = mean > 0
-    slope = (attrs[f"{name}_slope{part}"] for part in ("", "_low", "_high"))
-    label = "{:.2f} [{:.2f}, {:.2f}]".format(*slope).replace("-", "−")
+    slope = slope_text(*(attrs[f"{name}_slope{part}"] for part in ("", "_low", "_high")))
     colour = _COLOURS[name]
     ax.errorbar(
         counts[shown],
@@ -271,16 +271,16 @@ def _law(dataset: xr.Dataset, ax: Axes | None, name: str, dimension: str, budget
         yerr=[(mean - low)[shown], (high - mean)[shown]],
         fmt="o",
         color=colour,
-        label=f"measured, slope {label}",
+        label=f"measured, slope {slope}",
     )
     ax.plot(counts, dataset[f"{name}_fit"].values, color=colour, linewidth=1.2, label="fit")
     expected = dataset[f"{name}_expected"].values
     guide = 1.6 * np.max(mean / np.where(shown, expected, np.inf)) * expected
     pool = name == "statistical" and not attrs["closed_form"]
-    label = f"expected: $1/n - 1/{attrs['n_population']}$" if pool else "expected: slope $-1$"
-    ax.plot(counts[shown], guide[shown], "--", color="0.45", linewidth=1.0, label=label)
+    law = f"expected: $1/n - 1/{attrs['n_population']}$" if pool else "expected: slope $-1$"
+    ax.plot(counts[shown], guide[shown], "--", color="0.45", linewidth=1.0, label=law)
     _mark(ax, attrs[budget])
-    _counts(ax, counts)
+    count_axis(ax, counts, label)
     log_scale(ax, "y")
     legend_below(ax)
     return ax
@@ -290,12 +290,3 @@ def _mark(ax: Axes, value: float) -> None:
     """Mark the budget's own size; 0 stands for all."""
     if value:
         ax.axvline(value, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
-
-
-def _counts(ax: Axes, counts: np.ndarray) -> None:
-    """Make a logarithmic axis with the counts as ticks."""
-    from matplotlib.ticker import NullLocator
-
-    ax.set_xscale("log")
-    ax.set_xticks(counts, [str(count) for count in counts])
-    ax.xaxis.set_minor_locator(NullLocator())

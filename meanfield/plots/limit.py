@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.deep import _width_axis
 from meanfield.plots.style import (
     BLACK,
     BLUE,
@@ -18,6 +17,7 @@ from meanfield.plots.style import (
     axes,
     legend_beside,
     log_scale,
+    width_axis,
 )
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def _approach(dataset: xr.Dataset, ax: Axes | None, name: str, power: float, lab
     first = dataset[name].values[:, 0]
     guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
     ax.plot(widths, guide, ":", color=BLACK, label=rf"slope {power:g}".replace("-", "−"))
-    _width_axis(ax, widths)
+    width_axis(ax, widths)
     log_scale(ax, "y")
     ax.set_ylabel(label)
     legend_beside(ax)

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.chaos import count_axis, guide
+from meanfield.plots.chaos import guide
 from meanfield.plots.style import (
     BLUE,
     GREEN,
     ORANGE,
     VERMILION,
     axes,
+    count_axis,
     legend_below,
     legend_beside,
     log_scale,
+    slope_text,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def _against_counts(dataset: xr.Dataset, ax: Axes, metric: str, label: str) -> A
         mean, low, high = (at[f"{metric}_{part}"].values for part in ("mean", "low", "high"))
         if np.isnan(mean).any():
             continue
-        slope = "{:.3f} [{:.3f}, {:.3f}]".format(*at[f"{metric}_slope"].values).replace("-", "−")
+        slope = slope_text(*at[f"{metric}_slope"].values, digits=3)
         bars = [mean - low, high - mean]
         ax.errorbar(shift * counts, mean, bars, fmt=marker, color=colour, label=f"{text}: {slope}")
         top = max(top, float(high[0]))

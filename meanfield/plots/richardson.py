@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.chaos import by_count, count_axis, guide
-from meanfield.plots.style import BLACK, axes, legend_beside, log_scale
+from meanfield.plots.chaos import by_count, guide
+from meanfield.plots.style import BLACK, axes, count_axis, legend_beside, log_scale
 
 if TYPE_CHECKING:
     import xarray as xr

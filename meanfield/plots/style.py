@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-#: Okabe–Ito palette.
+#: Okabe–Ito palette, without its yellow, which is hard to see on white.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -101,6 +101,32 @@ def log_scale(ax: Axes, which: str) -> None:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         if low > 1e-4 and high < 1e5:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def count_axis(ax: Axes, counts: np.ndarray, label: str = "number of particles $N$") -> None:
+    """Make a logarithmic axis of counts with the counts as ticks."""
+    from matplotlib.ticker import NullLocator
+
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [str(count) for count in counts])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel(label)
+
+
+def width_axis(ax: Axes, widths: np.ndarray) -> None:
+    """Make a logarithmic axis of widths with the widths as ticks."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_locator(FixedLocator(widths))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticklabels([f"{width}" for width in widths], rotation=45)
+    ax.set_xlabel("width $n$")
+
+
+def slope_text(slope: float, low: float, high: float, digits: int = 2) -> str:
+    """Return a slope with its interval, for a legend."""
+    return f"{slope:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
 
 
 def legend_below(ax: Axes) -> None:
