@@ -26,7 +26,7 @@ from meanfield.studies.bench_story import headline, story
 from meanfield.studies.config import Count, Section, StudyConfig
 
 _SCALING_REPEATS = 3
-_VERSIONS = {"meanfield": "meanfield", "jax": "jax", "torch": "torch", "numpy": "numpy"}
+_VERSIONED = ("meanfield", "jax", "torch", "numpy")
 
 
 class RowSection(Section):
@@ -86,7 +86,7 @@ def prepare(config: BenchConfig) -> Plan:
         alone.append(largest())
     for row in alone:
         units.append(_unit("alone", row, _SCALING_REPEATS, threads, ["meanfield"]))
-    versions = {name: _version(name) for name in _VERSIONS}
+    versions = {name: _version(name) for name in _VERSIONED}
     machine = f"{_processor()}, {threads} threads"
     found = {"threads": threads, "libraries": libraries, "versions": versions, "machine": machine}
     return Plan(
