@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from meanfield.chaos._resampling import jackknife_error
 from meanfield.chaos.rates import Trend, power_law, squared_mean
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
@@ -136,7 +137,7 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
             line = power_law(counts, mean, fit.slope)
             dataset[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
     bias, left_out = squared_mean(deviation, problem.n_data)
-    error = np.sqrt((left_out.shape[1] - 1) * left_out.var(axis=1))
+    error = jackknife_error(left_out)
     # The estimate may be negative, a bound on the square may not.
     bound = np.maximum(bias, 0) + 2 * error
     _add_interval(dataset, "law_bias", ("particles",), bias, bias - 2 * error, bound)
