@@ -13,7 +13,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -24,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from meanfield import MeanFieldClassifier, MeanFieldRegressor
+from meanfield.intervals import mean_interval
 
 _SPLITS = 10
 _MLP_REGRESSOR = TransformedTargetRegressor(MLPRegressor(), transformer=StandardScaler())
@@ -53,13 +53,6 @@ def compare(task: str) -> dict[str, list[float]]:
     return scores
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Return the mean and Student's 95 % interval."""
-    mean, error = np.mean(values), stats.sem(values)
-    low, high = stats.t.interval(0.95, len(values) - 1, mean, error)
-    return float(mean), float(low), float(high)
-
-
 def table(results: dict[str, dict[str, list[float]]]) -> str:
     """Return the comparison as Markdown."""
     lines = [
@@ -68,7 +61,7 @@ def table(results: dict[str, dict[str, list[float]]]) -> str:
     ]
     for task, scores in results.items():
         ours, theirs = scores["meanfield"], scores["scikit-learn"]
-        mean, low, high = interval([a - b for a, b in zip(ours, theirs, strict=True)])
+        mean, low, high = mean_interval(np.subtract(ours, theirs))
         lines.append(
             f"| {task} | {_TASKS[task][1]} | {np.mean(ours):.4f} | {np.mean(theirs):.4f} "
             f"| {mean:+.4f} [{low:+.4f}, {high:+.4f}] |"
