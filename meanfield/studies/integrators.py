@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -167,55 +168,56 @@ def measure(
         diverged or was not made.
     """
     start = np.ascontiguousarray(law["start"][first:last])
+    few = np.ascontiguousarray(start[:, :, :_PATH_PARTICLES])
     target = law["predictions"].reshape(-1)
     direction = target / (target @ target)
-    h0 = section.reference_step
-
-    def run(scheme, batches, h, m, time, theta, amplitude):
-        """Particles at the end and, if wanted, the amplitude (R, steps + 1) of the predictions."""
-        steps = _whole("duration", time, h)
-        dynamics = Dynamics(
-            problem, scheme, h, np.full(steps, problem.temperature), seed, first, m,
-            minibatch=batches,
-        )  # fmt: skip
-        path = None
-        if amplitude:
-            path = np.empty((len(theta), steps + 1, problem.n_data, problem.n_outputs))
-        none = Checkpoint(None, "")
-        end = march(dynamics, theta, np.array([steps]), path=path, checkpoint=none)[0]
-        if path is None:
-            return end, None
-        return end, path.reshape(len(theta), steps + 1, -1) @ direction
-
     replicas = last - first
+    h0, h_path = section.reference_step, path_sizes[0] / _PATH_REFINEMENT
+    none = Checkpoint(None, "")
+
+    def dynamics(
+        scheme: Integrator, h: float, m: int, steps: int, batches: Minibatch | None
+    ) -> Dynamics:
+        taus = np.full(steps, problem.temperature)
+        return Dynamics(problem, scheme, h, taus, seed, first, m, minibatch=batches)
+
+    def amplitude(scheme: Integrator, h: float, m: int, batches: Minibatch | None = None) -> Array:
+        """Amplitude (R, steps + 1) of the predictions over the duration."""
+        steps = _whole("duration", section.duration, h)
+        path = np.empty((replicas, steps + 1, problem.n_data, problem.n_outputs))
+        run = dynamics(scheme, h, m, steps, batches)
+        march(run, start, np.array([steps]), path=path, checkpoint=none)
+        return path.reshape(replicas, steps + 1, -1) @ direction
+
+    def end(scheme: Integrator, h: float, m: int) -> Array:
+        """Particles at the end of the pathwise part."""
+        steps = _whole("path_time", section.path_time, h)
+        run = dynamics(scheme, h, m, steps, None)
+        return march(run, few, np.array([steps]), checkpoint=none)[0]
+
+    @functools.cache
+    def exact_amplitude(name: str) -> Array:
+        return amplitude(get_integrator(name), h0, 1)
+
+    @functools.cache
+    def exact_end(name: str) -> Array:
+        return end(get_integrator(name), h_path, 1)
+
     arrays = {
         "bias": np.full((len(variants), len(sizes), replicas), np.nan),
         "path": np.full((len(variants), len(path_sizes), replicas), np.nan),
         "reference": np.full((len(variants), replicas), np.nan),
     }
-    exact: dict[str, tuple[Array, Array]] = {}
-    few = np.ascontiguousarray(start[:, :, :_PATH_PARTICLES])
-    h_path = path_sizes[0] / _PATH_REFINEMENT
     for v, (scheme, batches) in enumerate(variants.values()):
         if batches is not None and first > 0:
             continue  # one unit shows their bias, which is large
         # Leimkuhler and Matthews' method has the smallest bias, Euler the truest path.
-        ends = {"law": "leimkuhler-matthews", "path": "euler"}
-        if scheme.has_velocity:
-            ends = dict.fromkeys(ends, scheme.name)
-        for part, name in ends.items():
-            if (key := f"{part} {name}") not in exact:
-                own = get_integrator(name)
-                if part == "law":
-                    exact[key] = run(own, None, h0, 1, section.duration, start, True)
-                else:
-                    exact[key] = run(own, None, h_path, 1, section.path_time, few, False)
-        fine = exact[f"law {ends['law']}"][1]
+        fine = exact_amplitude(scheme.name if scheme.has_velocity else "leimkuhler-matthews")
         arrays["reference"][v] = fine[:, round(section.burn_in / h0) :].mean(axis=1) - 1
         for s, h in enumerate(sizes):
             m = _whole("step_sizes", h, h0)
             try:
-                _, coarse = run(scheme, batches, h, m, section.duration, start, True)
+                coarse = amplitude(scheme, h, m, batches)
                 gap = coarse - fine[:, ::m]
                 if scheme.name == "leimkuhler-matthews":
                     # A particle has half of the next increment in it already. So has the mean of
@@ -226,13 +228,13 @@ def measure(
             except ArithmeticError:
                 pass  # diverged: the step size is beyond this scheme's stability
         if batches is None:
+            true = exact_end(scheme.name if scheme.has_velocity else "euler")
             for s, h in enumerate(path_sizes):
                 m = _whole("path_step_sizes", h, h_path)
                 try:
-                    end, _ = run(scheme, None, h, m, section.path_time, few, False)
+                    away = end(scheme, h, m) - true
                 except ArithmeticError:
                     continue
-                away = end - exact[f"path {ends['path']}"][0]
                 arrays["path"][v, s] = np.square(away).sum(axis=1).mean(axis=1)
         if progress is not None:
             progress(v + 1, len(variants))
