@@ -98,10 +98,11 @@ def canonical(
 
     if len(c):
         if symmetry.sinusoid and b.any():
-            c, w, b, mass = _merge_sinusoids(c, w, b, mass, symmetry, tolerance)
+            c, w, b, mass, cancelled = _merge_sinusoids(c, w, b, mass, symmetry, tolerance)
         else:
-            c, w, b, mass, (more_constant, more_linear) = _merge(c, w, b, mass, symmetry, tolerance)
-            constant, linear = constant + more_constant, linear + more_linear
+            c, w, b, mass, cancelled, left_over = _merge(c, w, b, mass, symmetry, tolerance)
+            constant, linear = constant + left_over[0], linear + left_over[1]
+        inactive_mass += cancelled
         flip = _lower_hemisphere(w)
         more_constant, more_linear = symmetry.affine_of(c[flip], w[flip], b[flip])
         constant, linear = constant + more_constant, linear + more_linear
@@ -145,8 +146,11 @@ def _lower_hemisphere(w: Array) -> Array:
 
 def _merge(
     c: Array, w: Array, b: Array, mass: Array, symmetry: Symmetry, tolerance: float
-) -> tuple[Array, Array, Array, Array, tuple[Array, Array]]:
-    """Merge atoms with equal features modulo flips; also return what the flips leave over."""
+) -> tuple[Array, Array, Array, Array, float, tuple[Array, Array]]:
+    """Merge atoms with equal features modulo flips.
+
+    Also return the mass of those that cancel, and the affine part that the flips leave over.
+    """
     points = np.column_stack([w, b])
     label, flip = _groups(points, tolerance)
     sign = np.where(flip, symmetry.sign, 1)[:, None]
@@ -156,14 +160,18 @@ def _merge(
     merged = _sum_by(label, pieces)
     weight = np.linalg.norm(c, axis=1)
     centre = _sum_by(label, points * weight[:, None]) / _sum_by(label, weight[:, None])
-    keep = _not_cancelled(merged, pieces, label, tolerance)
-    return merged[keep], centre[keep, :-1], centre[keep, -1], _sum_by(label, mass)[keep], left_over
+    keep, mass = _not_cancelled(merged, pieces, label, tolerance), _sum_by(label, mass)
+    w, b, cancelled = centre[keep, :-1], centre[keep, -1], float(mass[~keep].sum())
+    return merged[keep], w, b, mass[keep], cancelled, left_over
 
 
 def _merge_sinusoids(
     c: Array, w: Array, b: Array, mass: Array, symmetry: Symmetry, tolerance: float
-) -> tuple[Array, Array, Array, Array]:
-    """Merge atoms with equal ``w``: ``σ(z + b) = cos(b) σ(z) + sin(b) σ(z + π/2)``."""
+) -> tuple[Array, Array, Array, Array, float]:
+    """Merge atoms with equal ``w``: ``σ(z + b) = cos(b) σ(z) + sin(b) σ(z + π/2)``.
+
+    Also return the mass of those that cancel.
+    """
     label, flip = _groups(w, tolerance)
     sign = np.where(flip, symmetry.sign, 1)[:, None]
     w, b = w * np.where(flip, -1, 1)[:, None], np.where(flip, -b, b)
@@ -172,7 +180,8 @@ def _merge_sinusoids(
     keep = _not_cancelled(merged, pieces, label, tolerance)
     weight = np.linalg.norm(c, axis=1)[:, None]
     centre = (_sum_by(label, w * weight) / _sum_by(label, weight))[keep]
-    mass = _sum_by(label, mass)[keep]
+    mass = _sum_by(label, mass)
+    cancelled, mass = float(mass[~keep].sum()), mass[keep]
     # (k, 2) per frequency; of rank one for scalar functions: one amplitude and one phase.
     amplitude, singular, phase = np.linalg.svd(merged[keep], full_matrices=False)
     rows = []
@@ -188,6 +197,7 @@ def _merge_sinusoids(
         np.array(columns[1]).reshape(-1, d),
         np.array(columns[2], dtype=float),
         np.array(columns[3], dtype=float),
+        cancelled,
     )
 
 

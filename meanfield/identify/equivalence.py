@@ -11,11 +11,14 @@ from scipy.spatial.distance import cdist
 
 from meanfield import checks
 from meanfield.identify.atoms import Array, Atoms, as_atoms, scaled, unit_of
-from meanfield.identify.canonical import canonical, symmetric_affine
+from meanfield.identify.canonical import TOLERANCE, canonical, symmetric_affine
 from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation, get_activation
 from meanfield.problem.checks import as_inputs
+
+# A gap with a larger relative error says nothing.
+_COARSE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,9 @@ def equivalent(
     ]
     unit = unit_of(*raw)
     raw = [scaled(atoms, 1 / unit) for atoms in raw]
-    first, second = (canonical(atoms, activation) for atoms in raw)
+    # Atoms that count as one in the verdict are one in each network too.
+    nearby = max(tolerance, TOLERANCE)
+    first, second = (canonical(atoms, activation, tolerance=nearby) for atoms in raw)
     if first.linear.shape != second.linear.shape:
         raise ValueError(
             f"p and q have inputs and outputs {first.linear.shape[::-1]} and "
@@ -140,6 +145,7 @@ def equivalent(
     gap, gap_error, method = l2_norm(canonical(_difference(*raw), activation), inputs)
     norm = float(np.hypot(l2_norm(first, inputs)[0], l2_norm(second, inputs)[0]))
     same_function = gap <= tolerance * norm + 3 * gap_error
+    resolved = 3 * gap_error <= max(tolerance, _COARSE) * norm
     no_gap = gap <= 1e-9 * norm + 3 * gap_error
     counts = f"{first.n_atoms} and {second.n_atoms} canonical atoms, {len(matching)} matched"
     return Equivalence(
@@ -151,7 +157,7 @@ def equivalent(
         gap_error * unit,
         norm * unit,
         method,
-        _explain(close, same_function, no_gap, counts, activation.degree, inputs),
+        _explain(close, same_function, no_gap, resolved, counts, activation.degree, inputs),
         scaled(first, unit),
         scaled(second, unit),
     )
@@ -215,6 +221,7 @@ def _explain(
     close: bool,
     same_function: bool,
     no_gap: bool,
+    resolved: bool,
     counts: str,
     degree: int | None,
     inputs: Array | None,
@@ -228,6 +235,11 @@ def _explain(
         return (
             f"Equivalent within tolerance ({counts}), but the functions differ by more than it: "
             "large weights or cancelling coefficients amplify the small differences between atoms."
+        )
+    if not resolved:
+        return (
+            f"Different atoms ({counts}) whose functions cannot be told apart: coefficients cancel "
+            "so far that rounding hides the gap; pass inputs on which to compare."
         )
     if no_gap and degree is not None:
         return (

@@ -10,25 +10,30 @@ from scipy.stats import qmc
 
 from meanfield.identify.atoms import Array, Atoms
 from meanfield.identify.hermite import coefficient_table
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation
 
 PAIR_LIMIT = 40
 """Largest dictionary for which every pair of atoms gets its own two-dimensional quadrature."""
 SCRAMBLINGS = 8
 SOBOL_POINTS = 2**11
+_REACH = 10.5
+"""Inputs beyond this many deviations count as none, also to polynomials of degree 12."""
+_MOST_TRAPEZOIDS = 400
+"""On either side of 0; more than this in each of two dimensions take longer than panels."""
 
 
 def l2_norm(atoms: Atoms, inputs: Array | None = None) -> tuple[float, float, str]:
     """Return ``‖f‖`` in L²(ρ), its error and how it was computed.
 
     ρ is the standard normal law, or the empirical law of `inputs` of shape (n, d). Closed form for
-    homogeneous and affine activations and erf; otherwise quadrature over each pair of atoms, or
-    scrambled Sobol points when there are many atoms.
+    homogeneous and polynomial activations, sinusoids and erf; otherwise quadrature over each pair
+    of atoms, or scrambled Sobol points when there are many atoms.
     """
     if inputs is not None:
         values = atoms.predict(inputs).reshape(len(inputs), -1)
         return math.sqrt((values**2).sum(axis=1).mean()), 0.0, "inputs"
-    closed = atoms.activation.homogeneous or atoms.activation.name == "erf" or not atoms.n_atoms
+    closed = not atoms.n_atoms or _has_closed_form(atoms.activation)
     if not closed and atoms.n_atoms > PAIR_LIMIT:
         return _sobol_norm(atoms)
     c, w, b = atoms.columns, atoms.w, atoms.b
@@ -49,6 +54,13 @@ def l2_norm(atoms: Atoms, inputs: Array | None = None) -> tuple[float, float, st
     error_square = 1e-15 * gross
     error = min(math.sqrt(error_square), error_square / max(math.sqrt(square), 1e-300))
     return math.sqrt(square), error, "closed form" if closed else "pair quadrature"
+
+
+def _has_closed_form(activation: Activation) -> bool:
+    """Tell whether `gaussian_gram` needs no quadrature."""
+    polynomial = activation.degree is not None
+    known = activation.homogeneous or polynomial or activation.name == "erf"
+    return known or symmetry_of(activation).sinusoid
 
 
 def _sobol_norm(atoms: Atoms) -> tuple[float, float, str]:
@@ -77,6 +89,10 @@ def gaussian_gram(activation: Activation, w: Array, b: Array) -> Array:
         return _homogeneous_gram(activation, r, b, correlation)
     if activation.name == "erf":
         return _erf_gram(r, b, correlation)
+    if activation.degree is not None:
+        return _polynomial_gram(activation, r, b, correlation)
+    if symmetry_of(activation).sinusoid:
+        return _sinusoid_gram(activation, r, b, correlation)
     return _quadrature_gram(activation, r, b, correlation)
 
 
@@ -139,13 +155,36 @@ def _erf_gram(r: Array, b: Array, rho: Array) -> Array:
     return 4 * _normal_orthant(hi, hj, joint) - 2 * ndtr(hi) - 2 * ndtr(hj) + 1
 
 
+def _sinusoid_gram(activation: Activation, r: Array, b: Array, rho: Array) -> Array:
+    """Half the mean cosines of difference and sum; a sine is a cosine a quarter turn later."""
+    phase = b - math.acos(activation.value(np.zeros(1)).item())
+    squares = (r * r)[:, None] + (r * r)[None, :]
+    cross = 2 * rho * np.outer(r, r)
+    apart = np.exp(np.minimum(cross - squares, 0) / 2) * np.cos(phase[:, None] - phase[None, :])
+    both = np.exp(np.minimum(-cross - squares, 0) / 2) * np.cos(phase[:, None] + phase[None, :])
+    return (apart + both) / 2
+
+
+def _polynomial_gram(activation: Activation, r: Array, b: Array, rho: Array) -> Array:
+    """Sum ``γ_k(r_i, b_i) γ_k(r_j, b_j) ρ^k`` up to the degree (Mehler's formula)."""
+    assert activation.degree is not None
+    table = coefficient_table(activation, activation.degree, r, b)
+    powers = rho[..., None] ** np.arange(activation.degree + 1)
+    return np.einsum("ik,jk,ijk->ij", table, table, powers)
+
+
 def _quadrature_gram(activation: Activation, r: Array, b: Array, rho: Array) -> Array:
-    """Two-dimensional trapezoid rule per pair; its step follows the narrowest transition."""
-    step = min(0.25, 0.27 / max(r.max(), 1e-12))
-    half = math.ceil(10.5 / step)  # far enough for polynomials of degree 12
+    """Two-dimensional rule per pair: trapezoids, or graded panels where those are too many."""
+    step = min(0.25, 0.27 / max(r.max(), 1e-12))  # follows the narrowest transition
+    half = math.ceil(_REACH / step)
+    gram = np.empty((len(r), len(r)))
+    if half > _MOST_TRAPEZOIDS:
+        for i in range(len(r)):
+            for j in range(i + 1):
+                gram[i, j] = gram[j, i] = _graded_pair(activation, r[[i, j]], b[[i, j]], rho[i, j])
+        return gram
     z = step * np.arange(-half, half + 1)
     weight = step * _bell(z)
-    gram = np.empty((len(r), len(r)))
     for i in range(len(r)):
         left = weight * activation.value(r[i] * z + b[i])
         for j in range(i + 1):
@@ -153,3 +192,37 @@ def _quadrature_gram(activation: Activation, r: Array, b: Array, rho: Array) -> 
             inner = r[j] * (rho[i, j] * z[:, None] + s * z[None, :]) + b[j]
             gram[i, j] = gram[j, i] = left @ (activation.value(inner) @ weight)
     return gram
+
+
+def _graded_pair(activation: Activation, r: Array, b: Array, rho: float) -> float:
+    """Integrate over the first input, and inside over what the second has besides."""
+    s = math.sqrt((1 - rho) * (1 + rho))
+    edges = [_graded_edges(np.array([[-b[0] / max(r[0], 1e-300)]]), r[0])]
+    if rho:
+        edges.append(_graded_edges(np.array([[-b[1] / max(r[1] * abs(rho), 1e-300)]]), r[1]))
+        edges[1] = np.sign(rho) * edges[1]
+    z, weight = (part[0] for part in _panels(np.concatenate(edges, axis=1)))
+    middle = r[1] * rho * z + b[1]
+    if r[1] * s < 1e-8:  # nothing besides
+        inside = activation.value(middle)
+    else:
+        y, inner = _panels(_graded_edges(-middle[:, None] / (r[1] * s), r[1] * s))
+        inside = (inner * activation.value(middle[:, None] + r[1] * s * y)).sum(axis=1)
+    return float(weight @ (activation.value(r[0] * z + b[0]) * inside))
+
+
+def _graded_edges(centre: Array, rate: float) -> Array:
+    """Return edges of panels that grow by the distance from `centre` (m, 1), in units of 1/rate."""
+    outwards = 2.0 ** np.arange(math.ceil(math.log2(4 * _REACH * max(rate, 1)))) / max(rate, 1)
+    steps = np.concatenate([-outwards, [0.0], outwards])
+    whole = np.arange(-_REACH, _REACH + 1, 1.5)
+    return np.concatenate([centre + steps, np.broadcast_to(whole, (len(centre), len(whole)))], 1)
+
+
+def _panels(edges: Array) -> tuple[Array, Array]:
+    """Return Gauss–Legendre nodes and weights, times the normal density, both (m, nodes)."""
+    edges = np.sort(np.clip(edges, -_REACH, _REACH), axis=1)
+    node, weight = np.polynomial.legendre.leggauss(16)
+    half = np.diff(edges, axis=1)[..., None] / 2
+    nodes = ((edges[:, 1:] + edges[:, :-1])[..., None] / 2 + half * node).reshape(len(edges), -1)
+    return nodes, (half * weight).reshape(len(edges), -1) * _bell(nodes)

@@ -82,9 +82,24 @@ def test_dead_zero_weight_duplicate_and_cancelling_particles():
     atoms = canonical((a, w, b), "tanh")
     assert atoms.n_atoms == 0  # the two remaining atoms are flips with opposite sign: they cancel
     np.testing.assert_allclose(atoms.constant, 2 * np.tanh(0.3) / 6)
-    assert atoms.inactive_mass == pytest.approx(2 / 6)
+    assert atoms.inactive_mass == pytest.approx(1)
     atoms = canonical((np.abs(a), w, b), "cos")
     assert atoms.n_atoms == 2
+
+
+@pytest.mark.parametrize("name", ["tanh", "silu", "relu", "sin"])
+def test_particles_that_cancel_are_inactive(name):
+    b = np.array([0.1, 0.7, 0.7])
+    atoms = canonical((np.array([1.0, 2.0, -2.0]), np.array([[1.0], [3.0], [3.0]]), b), name)
+    assert atoms.mass.sum() == pytest.approx(1 / 3)
+    assert atoms.inactive_mass == pytest.approx(2 / 3)
+
+
+def test_what_is_left_over_as_an_affine_function_is_inactive():
+    """silu(2x) − silu(−2x) = 2x."""
+    atoms = canonical((np.array([1.0, -1.0]), np.array([[2.0], [-2.0]])), "silu")
+    assert (atoms.n_atoms, atoms.inactive_mass) == (0, 1.0)
+    np.testing.assert_allclose(atoms.linear, [1.0])
 
 
 def test_all_inactive_and_single_particle():

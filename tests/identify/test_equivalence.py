@@ -7,7 +7,13 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from meanfield.identify import Atoms, canonical, equivalent
-from meanfield.identify.gaussian import _normal_orthant, gaussian_gram, l2_norm
+from meanfield.identify.gaussian import (
+    _graded_pair,
+    _normal_orthant,
+    _quadrature_gram,
+    gaussian_gram,
+    l2_norm,
+)
 from meanfield.problem import ACTIVATIONS
 from tests.identify.identify_cases import ALL, IDENTIFIABLE, moved, network
 
@@ -134,6 +140,63 @@ def test_closed_gram_against_two_dimensional_quadrature(name):
     values = activation.value(grid @ w.T + b)
     expected = np.einsum("xyi,xyj,x,y->ij", values, values, weight, weight, optimize=True)
     np.testing.assert_allclose(gaussian_gram(activation, w, b), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "he2", "he3", "he6", "identity"])
+def test_closed_gram_against_trapezoids(name):
+    activation = ACTIVATIONS[name]
+    _, w, b = network(22, n_atoms=4, d=3)
+    w[2], w[3] = -w[0], w[1]
+    r = np.linalg.norm(w, axis=1)
+    rho = np.clip((w @ w.T) / np.outer(r, r), -1, 1)
+    expected = _quadrature_gram(activation, r, b, rho)
+    size = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    np.testing.assert_array_less(np.abs(gaussian_gram(activation, w, b) - expected), 1e-13 * size)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "silu", "gelu", "softplus"])
+@pytest.mark.parametrize("scale", [0.3, 2.0, 8.0])
+def test_graded_panels_against_trapezoids(name, scale):
+    activation = ACTIVATIONS[name]
+    _, w, b = network(23, n_atoms=4, d=3)
+    w[2], w[3] = -w[0], w[0] + 1e-9
+    w, b = scale * w, scale * np.array([0.0, -0.4, 5.0, 0.7])
+    r = np.linalg.norm(w, axis=1)
+    rho = np.clip((w @ w.T) / np.outer(r, r), -1, 1)
+    expected = _quadrature_gram(activation, r, b, rho)
+    found = np.array([
+        [_graded_pair(activation, r[[i, j]], b[[i, j]], rho[i, j]) for j in range(4)]
+        for i in range(4)
+    ])  # fmt: skip
+    size = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    np.testing.assert_array_less(np.abs(found - expected), 1e-13 * size)
+
+
+@pytest.mark.parametrize("w", [30.0, 1000.0, 30000.0])
+def test_steep_atoms_differ_by_little_and_are_compared_in_no_time(w):
+    """In one dimension ‖tanh(wx) − tanh(ux)‖² → φ(0) ∫ (tanh(wx) − tanh(ux))² dx."""
+    u = 1.5 * w
+    found = equivalent(([1.0], [[w]]), ([1.0], [[u]]), "tanh")
+    x = np.linspace(-40, 40, 400_001) / w
+    square = (np.tanh(w * x) - np.tanh(u * x)) ** 2 * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    assert not found
+    assert found.l2_gap == pytest.approx(np.sqrt(np.trapezoid(square, x)), rel=1e-6)
+
+
+@pytest.mark.parametrize("apart", [1e-12, 3e-8, 4e-7])
+def test_atoms_within_tolerance_are_one_also_within_a_network(apart):
+    one = ([1.0], [[1.0]])
+    two = ([0.5, 0.5], [[1 + apart], [1 - apart]])
+    found = equivalent(one, two, "tanh", normalisation="sum")
+    assert found.equivalent
+    assert found.distance < 1e-6
+
+
+def test_a_gap_that_rounding_hides_is_said_to_be_hidden():
+    steep = (np.array([1e7, -1e7]), np.array([[1 + 5e-6], [1 - 5e-6]]))
+    found = equivalent(steep, ([0.0], [[1.0]]), "tanh", tolerance=1e-7)
+    assert not found.equivalent
+    assert found.l2_gap > 1
 
 
 @pytest.mark.parametrize("rho", [-0.9, -0.3, 0.0, 0.5, 0.99])
