@@ -42,6 +42,8 @@ from meanfield.flow.simd import (
     splat,
     store,
 )
+from meanfield.problem import activations
+from meanfield.problem.activations import ACTIVATIONS, LEAKY_SLOPE
 
 _SOURCES = ("vector", "simd", "functions", "sigma", "gaussians", "team", "block", "kernels")
 BLOCK = 64  # particles
@@ -55,6 +57,8 @@ def _digest() -> str:
     digest = hashlib.sha256()
     for name in _SOURCES:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    # The codes and the slope of leaky relu are compiled in.
+    digest.update(Path(activations.__file__).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -107,7 +111,7 @@ def _relu_slope(value):
 
 @_inline
 def _leaky_relu_slope(value):
-    return select(value > 0.0, one(value), 0.01 * one(value))
+    return select(value > 0.0, one(value), LEAKY_SLOPE * one(value))
 
 
 # Each gives the value and the derivative at z.
@@ -137,7 +141,7 @@ def _relu(z):
 
 @_inline
 def _leaky_relu(z):
-    return select(z > 0.0, z, 0.01 * z), _leaky_relu_slope(z)
+    return select(z > 0.0, z, LEAKY_SLOPE * z), _leaky_relu_slope(z)
 
 
 @_inline
@@ -194,14 +198,34 @@ def _he6(z):
     return fma(square, fma(square, square - 15.0, 45.0), -15.0), 6.0 * he5
 
 
-# By code, as in meanfield.problem.activations.
-_ACTIVATIONS = (
-    _identity, _tanh, functions.erf, functions.sine_cosine, _sigmoid, _relu, _leaky_relu, _silu,
-    functions.gelu, functions.softplus, _cosine, _absolute,
-    _he1, _he2, _he3, _he4, _he5, _he6,
-)  # fmt: skip
-_POLYNOMIAL = {0, 5, 6, 11, 12, 13, 14, 15, 16, 17}  # no series: a few operations each
-_SLOPES = {0: one, 1: _tanh_slope, 4: _sigmoid_slope, 5: _relu_slope, 6: _leaky_relu_slope}
+_ACTIVATIONS = {
+    "identity": _identity,
+    "tanh": _tanh,
+    "erf": functions.erf,
+    "sin": functions.sine_cosine,
+    "sigmoid": _sigmoid,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "silu": _silu,
+    "gelu": functions.gelu,
+    "softplus": functions.softplus,
+    "cos": _cosine,
+    "abs": _absolute,
+    "he1": _he1,
+    "he2": _he2,
+    "he3": _he3,
+    "he4": _he4,
+    "he5": _he5,
+    "he6": _he6,
+}
+_SLOPES = {
+    "identity": one,
+    "tanh": _tanh_slope,
+    "sigmoid": _sigmoid_slope,
+    "relu": _relu_slope,
+    "leaky_relu": _leaky_relu_slope,
+}
+_NAMES = tuple(ACTIVATIONS)  # by code
 
 
 def _value_and_slope(stamp, z):
@@ -218,19 +242,19 @@ def _keeps_slope(stamp):
 
 @_overload(_value_and_slope)
 def _value_and_slope_of(stamp, z):
-    function = _ACTIVATIONS[stamp.code]
+    function = _ACTIVATIONS[_NAMES[stamp.code]]
     return lambda stamp, z: function(z)
 
 
 @_overload(_keeps_slope)
 def _keeps_slope_of(stamp):
-    answer = stamp.code not in _SLOPES
+    answer = keeps_slope(stamp.code)
     return lambda stamp: answer
 
 
 @_overload(_slope)
 def _slope_of(stamp, value):
-    function = _SLOPES.get(stamp.code, zero)
+    function = _SLOPES.get(_NAMES[stamp.code], zero)
     return lambda stamp, value: function(value)
 
 
@@ -299,12 +323,13 @@ def _pull_rows(stamp, tile, theta, grad, residuals, values, slopes, k, rows, kep
 
 def keeps_slope(code: int) -> bool:
     """Whether σ does not determine σ′, which must then be kept too."""
-    return code not in _SLOPES
+    return _NAMES[code] not in _SLOPES
 
 
 def is_polynomial(code: int) -> bool:
     """Whether σ and σ′ are piecewise polynomials, cheaper to compute again than to keep."""
-    return code in _POLYNOMIAL
+    sigma = ACTIVATIONS[_NAMES[code]]
+    return sigma.degree is not None or sigma.homogeneous
 
 
 @cache

@@ -3,7 +3,7 @@
 A particle of fixed direction ``u`` and radius ``R`` has pre-activations ``R⟨u, z_j⟩``, with
 ``z_j`` the inputs (and a coordinate 1 for the bias). For every activation here
 ``σ(z) = σ_∞(z) + O(1)`` with ``σ_∞`` positively homogeneous of degree 1 (zero when σ is bounded),
-or σ is a polynomial.
+or σ is a polynomial; `Activation.asymptote` holds ``σ_∞`` and how far σ strays from it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,9 @@ import numpy as np
 from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
 
-from meanfield.problem.activations import LEAKY_SLOPE, Activation
+from meanfield.problem.activations import Activation
 
 Array = NDArray[np.float64]
-
-#: Slopes of ``σ_∞`` on the left and right half line, and sup |σ − σ_∞|.
-_LINEAR = {
-    "identity": (1.0, 1.0, 0.0),
-    "he1": (1.0, 1.0, 0.0),
-    "relu": (0.0, 1.0, 0.0),
-    "leaky_relu": (LEAKY_SLOPE, 1.0, 0.0),
-    "abs": (-1.0, 1.0, 0.0),
-    "silu": (0.0, 1.0, 0.2785),
-    "gelu": (0.0, 1.0, 0.17),
-    "softplus": (0.0, 1.0, float(np.log(2.0))),
-}
-_BOUNDED = (0.0, 0.0, 1.0)  # tanh, erf, sin, sigmoid, cos
 
 
 @dataclass(frozen=True)
@@ -94,7 +81,7 @@ def tail(
     signals = signals / n
     if is_superlinear(activation):
         return _polynomial_tail(activation.degree, inputs, signals, l2_output, l2_input)
-    left, right, deviation = _LINEAR.get(activation.name, _BOUNDED)
+    left, right, deviation = activation.asymptote
 
     def growth(u: Array) -> Array:
         slopes = u @ inputs.T
@@ -113,7 +100,7 @@ def tail(
 
 def has_linear_growth(activation: Activation) -> bool:
     """Whether σ grows linearly on at least one side."""
-    return activation.name in _LINEAR
+    return activation.bounds is None and activation.asymptote is not None
 
 
 def _polynomial_tail(

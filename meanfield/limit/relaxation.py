@@ -16,27 +16,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Infimum and supremum of the bounded activations.
-_RANGE = {
-    "tanh": (-1.0, 1.0),
-    "erf": (-1.0, 1.0),
-    "sin": (-1.0, 1.0),
-    "cos": (-1.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-}
-#: sup |σ''| of the smooth activations of at most linear growth.
-_CURVATURE = {
-    "identity": 0.0,
-    "tanh": 4.0 / (3.0 * math.sqrt(3.0)),
-    "erf": math.sqrt(8.0 / (math.pi * math.e)),
-    "sin": 1.0,
-    "cos": 1.0,
-    "sigmoid": 1.0 / (6.0 * math.sqrt(3.0)),
-    "softplus": 0.25,
-    "silu": 0.5,
-    "gelu": math.sqrt(2.0 / math.pi),
-}
-
 
 @dataclass(frozen=True)
 class LogSobolevBound:
@@ -109,9 +88,9 @@ def log_sobolev_bound(problem: Problem, predictions: ArrayLike) -> LogSobolevBou
     n = problem.n_data
     height, slope, bend = ((strength * sizes**i).sum(1).max() / n for i in range(3))
     slope *= sigma.lipschitz
-    bend *= _CURVATURE.get(sigma.name, math.inf)
-    bounded = sigma.name in _RANGE
-    low, high = _RANGE.get(sigma.name, (-math.inf, math.inf))
+    bend *= sigma.curvature
+    bounded = sigma.bounds is not None
+    low, high = sigma.bounds or (-math.inf, math.inf)
     l2 = problem.l2_input
     if not trained:
         convexity, oscillation = l2 - bend, height * (high - low)
@@ -150,7 +129,7 @@ def _check(problem: Problem) -> None:
         reason = "l2 = 0 leaves nothing to contract to"
     elif not np.isfinite(sigma.lipschitz):
         reason = f"{sigma.name} is not Lipschitz"
-    elif "a" in problem.train and sigma.name not in _RANGE:
+    elif "a" in problem.train and sigma.bounds is None:
         reason = f"the output weights are trained and {sigma.name} is unbounded"
     if reason:
         raise ValueError(f"No log-Sobolev bound: {reason}.")

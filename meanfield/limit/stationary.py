@@ -306,7 +306,7 @@ def check_supported(problem: Problem) -> None:
             "No normalisable stationary law: with l2_output = 0 the potential is linear in a, "
             "so exp(−V/τ) cannot be integrated over a; set l2 > 0."
         )
-    if problem.l2_input == 0.0 and (trained_output or problem.activation.name in _BOUNDED):
+    if problem.l2_input == 0.0 and (trained_output or problem.activation.bounds is not None):
         raise ValueError(
             "No normalisable stationary law: with l2_input = 0 exp(−V/τ) does not decay as (w, b) "
             "goes to infinity; set l2 > 0."
@@ -316,9 +316,6 @@ def check_supported(problem: Problem) -> None:
             f"No normalisable stationary law: {problem.activation.name} makes −V grow like a power "
             f"of |(w, b)| that no L2 penalty holds; use an activation of at most linear growth."
         )
-
-
-_BOUNDED = ("tanh", "erf", "sin", "sigmoid", "cos")
 
 
 def _starts(family: GibbsFamily, n_starts: int) -> list[Array]:

@@ -39,6 +39,13 @@ class Activation:
         Whether σ is infinitely differentiable.
     lipschitz : float
         ``sup |σ′|``; ``inf`` when σ is not Lipschitz.
+    curvature : float
+        ``sup |σ″|``; ``inf`` when σ has a kink or σ″ is unbounded.
+    bounds : tuple of float, or None
+        ``inf σ`` and ``sup σ``; ``None`` when σ is unbounded.
+    asymptote : tuple of float, or None
+        Slopes ``l``, ``r`` and a number ``δ`` with ``|σ(z) − l z| ≤ δ`` for ``z < 0`` and
+        ``|σ(z) − r z| ≤ δ`` for ``z > 0``; ``None`` when σ grows faster than linearly.
     degree : int or None
         Degree when σ is a polynomial, else ``None``.
 
@@ -56,6 +63,9 @@ class Activation:
     homogeneous: bool
     smooth: bool
     lipschitz: float
+    curvature: float
+    bounds: tuple[float, float] | None
+    asymptote: tuple[float, float, float] | None
     degree: int | None
     _value: _Function = field(repr=False, compare=False)
     _derivative: _Function = field(repr=False, compare=False)
@@ -187,29 +197,47 @@ _GELU_LIPSCHITZ = float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(ma
 
 def _table() -> dict[str, Activation]:
     """Build the table; a row's place is its code."""
+    # sign, remainder
     odd, even, linear = (-1, ()), (1, ()), (1, (0.0, 1.0))
     leaky = (1, (0.0, 1.0 + LEAKY_SLOPE))
-    sup_erf = 2 / math.sqrt(math.pi)
-    # name, (sign, remainder), homogeneous, smooth, Lipschitz constant, degree, value, derivative
+    # Lipschitz constant, curvature
+    kinked, wave = (1.0, math.inf), (1.0, 1.0)
+    tanh = (1.0, 4.0 / (3.0 * math.sqrt(3.0)))
+    erf = (2 / math.sqrt(math.pi), math.sqrt(8.0 / (math.pi * math.e)))
+    sigmoid = (0.25, 1.0 / (6.0 * math.sqrt(3.0)))
+    silu, gelu = (_SILU_LIPSCHITZ, 0.5), (_GELU_LIPSCHITZ, math.sqrt(2.0 / math.pi))
+    # bounds, asymptote; the distances of silu and gelu from relu are rounded up
+    unit, step = ((-1.0, 1.0), (0.0, 0.0, 1.0)), ((0.0, 1.0), (0.0, 0.0, 1.0))
+    line, vee, steep = (None, (1.0, 1.0, 0.0)), (None, (-1.0, 1.0, 0.0)), (None, None)
+    ramp, leaky_ramp = (None, (0.0, 1.0, 0.0)), (None, (LEAKY_SLOPE, 1.0, 0.0))
+    near_silu, near_gelu = (None, (0.0, 1.0, 0.2785)), (None, (0.0, 1.0, 0.17))
+    near_softplus = (None, (0.0, 1.0, math.log(2.0)))
     rows = [
-        ("identity", odd, True, True, 1.0, 1, _identity, np.ones_like),
-        ("tanh", odd, False, True, 1.0, None, np.tanh, _tanh_derivative),
-        ("erf", odd, False, True, sup_erf, None, special.erf, _erf_derivative),
-        ("sin", odd, False, True, 1.0, None, np.sin, np.cos),
-        ("sigmoid", (-1, (1.0,)), False, True, 0.25, None, special.expit, _bell),
-        ("relu", linear, True, False, 1.0, None, _relu, _relu_derivative),
-        ("leaky_relu", leaky, True, False, 1.0, None, _leaky_relu, _leaky_relu_derivative),
-        ("silu", linear, False, True, _SILU_LIPSCHITZ, None, _silu, _silu_derivative),
-        ("gelu", linear, False, True, _GELU_LIPSCHITZ, None, _gelu, _gelu_derivative),
-        ("softplus", linear, False, True, 1.0, None, _softplus, special.expit),
-        ("cos", even, False, True, 1.0, None, np.cos, _minus_sin),
-        ("abs", even, True, False, 1.0, None, np.abs, np.sign),
-    ]
+        ("identity", odd, True, True, (1.0, 0.0), line, 1, _identity, np.ones_like),
+        ("tanh", odd, False, True, tanh, unit, None, np.tanh, _tanh_derivative),
+        ("erf", odd, False, True, erf, unit, None, special.erf, _erf_derivative),
+        ("sin", odd, False, True, wave, unit, None, np.sin, np.cos),
+        ("sigmoid", (-1, (1.0,)), False, True, sigmoid, step, None, special.expit, _bell),
+        ("relu", linear, True, False, kinked, ramp, None, _relu, _relu_derivative),
+        ("leaky_relu", leaky, True, False, kinked, leaky_ramp, None,
+         _leaky_relu, _leaky_relu_derivative),
+        ("silu", linear, False, True, silu, near_silu, None, _silu, _silu_derivative),
+        ("gelu", linear, False, True, gelu, near_gelu, None, _gelu, _gelu_derivative),
+        ("softplus", linear, False, True, (1.0, 0.25), near_softplus, None,
+         _softplus, special.expit),
+        ("cos", even, False, True, wave, unit, None, np.cos, _minus_sin),
+        ("abs", even, True, False, kinked, vee, None, np.abs, np.sign),
+    ]  # fmt: skip
     for k in range(1, 7):
-        value, derivative = partial(_hermite, order=k), partial(_hermite_derivative, order=k)
-        sup = 1.0 if k == 1 else math.inf
-        rows.append((f"he{k}", odd if k % 2 else even, k == 1, True, sup, k, value, derivative))
-    return {row[0]: Activation(row[0], code, *row[1], *row[2:]) for code, row in enumerate(rows)}
+        sup = {1: (1.0, 0.0), 2: (math.inf, 2.0)}.get(k, (math.inf, math.inf))
+        rows.append(
+            (f"he{k}", odd if k % 2 else even, k == 1, True, sup, line if k == 1 else steep, k,
+             partial(_hermite, order=k), partial(_hermite_derivative, order=k))
+        )  # fmt: skip
+    return {
+        name: Activation(name, code, *symmetry, homogeneous, smooth, *slopes, *growth, *rest)
+        for code, (name, symmetry, homogeneous, smooth, slopes, growth, *rest) in enumerate(rows)
+    }
 
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(_table())

@@ -5,8 +5,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.limit.fokker_planck import fokker_planck
-from meanfield.limit.relaxation import _CURVATURE, _RANGE, free_energy, log_sobolev_bound
-from meanfield.problem import get_activation
+from meanfield.limit.relaxation import free_energy, log_sobolev_bound
 
 X = np.array([[-0.9], [-0.3], [0.4], [1.1]])
 Y = np.array([-1.2, 0.1, 0.8, 0.6])
@@ -15,18 +14,6 @@ Y = np.array([-1.2, 0.1, 0.8, 0.6])
 def make(**changes):
     settings = {"bias": False, "train": ("w",), "l2": 0.3, "temperature": 0.2} | changes
     return mf.Problem(X, Y, **settings)
-
-
-@pytest.mark.parametrize("name", sorted(_CURVATURE))
-def test_suprema_of_the_activations(name):
-    z = np.linspace(-12, 12, 240_001)
-    sigma = get_activation(name)
-    bend = np.diff(sigma.derivative(z)) / np.diff(z)
-    assert np.abs(bend).max() == pytest.approx(_CURVATURE[name], rel=1e-6, abs=1e-12)
-    if name in _RANGE:
-        value = sigma.value(z)
-        assert value.min() == pytest.approx(_RANGE[name][0], abs=1e-5)
-        assert value.max() == pytest.approx(_RANGE[name][1], abs=1e-5)
 
 
 def spectral_gap(problem, predictions, axes):

@@ -107,6 +107,37 @@ def test_lipschitz_constant_is_the_largest_slope(activation):
         assert np.abs(activation.derivative(np.array(1e6))) > 100 * largest
 
 
+def test_curvature_is_the_largest_second_derivative(activation):
+    z = np.linspace(-12, 12, 240_001)
+    largest = np.abs(np.diff(activation.derivative(z)) / np.diff(z)).max()
+    if math.isfinite(activation.curvature):
+        assert largest == pytest.approx(activation.curvature, rel=1e-6, abs=1e-12)
+    elif activation.smooth:
+        assert np.abs(np.diff(activation.derivative(np.array([1e6, 1e6 + 1])))) > 100 * largest
+    else:
+        assert largest > 5000  # a jump of σ′ over one step of z
+
+
+def test_bounds_are_the_extreme_values(activation):
+    value = activation.value(np.linspace(-12, 12, 240_001))
+    if activation.bounds is None:
+        assert np.abs(activation.value(np.array([-1e6, 1e6]))).max() > 1e5
+    else:
+        assert (value.min(), value.max()) == pytest.approx(activation.bounds, abs=1e-5)
+
+
+def test_asymptote_is_followed_within_its_deviation(activation):
+    z = np.concatenate([np.linspace(-12, 12, 240_001), [-1e6, 1e6]])
+    if activation.asymptote is None:
+        assert activation.degree >= 2
+        return
+    left, right, deviation = activation.asymptote
+    largest = np.abs(activation.value(z) - np.where(z < 0, left, right) * z).max()
+    assert largest <= deviation * (1 + 4 * EPS)
+    assert largest >= 0.99 * deviation
+    assert (left == right == 0) == (activation.bounds is not None)
+
+
 def test_degree_means_polynomial(activation):
     z = np.linspace(-3, 3, 41)
     if activation.degree is not None:
