@@ -12,6 +12,7 @@ import numpy as np
 
 from meanfield.chaos._resampling import Interval, draw_repeats, log_mean_interval
 from meanfield.chaos.rates import RateFit, fit_rate
+from meanfield.decomposition.dataset import make_dataset
 from meanfield.decomposition.laws import (
     Advice,
     Decay,
@@ -22,7 +23,7 @@ from meanfield.decomposition.laws import (
     fit_decay,
     fitted_counts,
 )
-from meanfield.decomposition.plan import Array, ErrorPlan
+from meanfield.decomposition.plan import Array, ErrorPlan, l2_norms, mean_squares
 from meanfield.decomposition.reference import Kept
 from meanfield.dictionary import ThresholdNumber
 
@@ -185,11 +186,11 @@ def assemble_budget(
     stages += [limits[:, at_n] + moment, in_time, networks[:, at_N], final]
     differences = [f - g for f, g in itertools.pairwise(stages)]
     total = plan.truth - final
-    closure = np.max(_norms(np.sum(differences, axis=0) - total) / _norms(total))
+    closure = np.max(l2_norms(np.sum(differences, axis=0) - total) / l2_norms(total))
 
     data_scan = (population["prediction"] - limits).swapaxes(0, 1)
     particle_scan = (in_time[:, None] - networks).swapaxes(0, 1)
-    statistical, chaos = _squares(data_scan), _squares(particle_scan)
+    statistical, chaos = mean_squares(data_scan), mean_squares(particle_scan)
     path, other = _stack(dynamics, "path").T, _stack(dynamics, "other").T
     atom_totals = {s: plan.truth - compressed[:, i] for i, s in enumerate(plan.atom_counts)}
     if plan.n_atoms is not None and plan.n_atoms < plan.n_particles <= 2 * plan.n_atoms:
@@ -210,9 +211,9 @@ def assemble_budget(
     rate_N = fit_rate(effective_particles(plan), chaos, expected_slope=-1.0, seed=plan.seed)
     noise = max(rate_N.constant, 0.0) / plan.path_particles
     decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
-    squared_bias = float(_squares(plan.truth - population["prediction"]))
-    advice = advise(plan, gains, float(_squares(total).mean()), squared_bias)
-    spread = math.sqrt(_squares(moment).mean())
+    squared_bias = float(mean_squares(plan.truth - population["prediction"]))
+    advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
+    spread = math.sqrt(mean_squares(moment).mean())
     resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
     meanings = _meanings(plan, kept)
     components = {
@@ -234,15 +235,13 @@ def assemble_budget(
         "settled": settled,
         "notes": tuple(_notes(plan, components, settled, kept, decay)),
     }
-    from meanfield.decomposition.dataset import make_dataset
-
     scans = {
         "statistical": statistical,
         "chaos": chaos,
         "optimisation": path,
         "other_start": other,
-        "sparse": _squares(networks[:, at_N, None] - compressed).T,
-        "total_by_atoms": _squares(plan.truth - compressed).T,
+        "sparse": mean_squares(networks[:, at_N, None] - compressed).T,
+        "total_by_atoms": mean_squares(plan.truth - compressed).T,
         "refit_residual": _stack(atoms, "residuals").T,
     }
     return ErrorBudget(**budget, dataset=make_dataset(plan, kept, budget, scans))
@@ -290,15 +289,15 @@ def _resolution(
     how far their long-time law is from its average over time, which regularisation takes up.
     """
     whole = population["prediction"]
-    inputs = float(_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
-    width = float(_norms(population["half_particles"] - whole))
+    inputs = float(l2_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
+    width = float(l2_norms(population["half_particles"] - whole))
     first, second = population["halves"]
     halves = _stack(sets, "halves")[:, at_n]
     drift = (halves[:, 0] - first) - (halves[:, 1] - second)
-    time = float(np.sqrt(_squares(drift).mean())) / 2
+    time = float(np.sqrt(mean_squares(drift).mean())) / 2
     return {
         "tail": 0.0,
-        "regularisation": math.hypot(inputs, width, float(_norms(first - second)) / 2, moment),
+        "regularisation": math.hypot(inputs, width, float(l2_norms(first - second)) / 2, moment),
         "statistical": math.hypot(inputs, time),
         "optimisation": noise,
         "chaos": noise,
@@ -366,12 +365,3 @@ def _slope(fit: RateFit) -> str:
 
 def _stack(pieces: Sequence[Mapping[str, Array]], name: str) -> Array:
     return np.stack([piece[name] for piece in pieces])
-
-
-def _squares(f: Array) -> Array:
-    """Mean over the inputs of the squared norm, from (..., m, k)."""
-    return (f**2).sum(axis=-1).mean(axis=-1)
-
-
-def _norms(f: Array) -> Array:
-    return np.sqrt(_squares(f))

@@ -16,7 +16,7 @@ from meanfield.chaos._resampling import (
     slope_weights,
 )
 from meanfield.decomposition.compress import STEPS
-from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan
+from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
 
 #: The decay is fitted between these shares of its first square: fast modes are over, and particles
 #: that are caught in different places do not show yet. And above this many times their noise.
@@ -217,9 +217,9 @@ def expected_gains(
         falls = 1 - x[2 * size] / x[size] if x[size] > 0 else 0.0
         bias = _scaled_bias(counts, scan, others, x, size)
         gains[option] = falls * (variance * means[name] / spread + 2 * bias)
-    gains["t"] = _square(total) - _square(total - left[:, 0] + left[:, 1])
+    gains["t"] = mean_squares(total) - mean_squares(total - left[:, 0] + left[:, 1])
     if plan.n_atoms is not None and 2 * plan.n_atoms in atom_totals:
-        gains["S"] = _square(total) - _square(atom_totals[2 * plan.n_atoms])
+        gains["S"] = mean_squares(total) - mean_squares(atom_totals[2 * plan.n_atoms])
     return gains
 
 
@@ -334,7 +334,3 @@ def _scaled_bias(
 def _inner(f: Array, g: Array) -> Array:
     """Mean over the inputs of ``⟨f, g⟩``, from (..., m, k)."""
     return (f * g).sum(axis=-1).mean(axis=-1)
-
-
-def _square(f: Array) -> Array:
-    return _inner(f, f)

@@ -163,6 +163,16 @@ def columns(values: Any, n_points: int) -> Array:
     return np.asarray(values, dtype=float).reshape(n_points, -1)
 
 
+def mean_squares(f: Array) -> Array:
+    """Mean over the inputs of the squared norm, from (..., m, k)."""
+    return (f**2).sum(axis=-1).mean(axis=-1)
+
+
+def l2_norms(f: Array) -> Array:
+    """Norm over the inputs, from (..., m, k)."""
+    return np.sqrt(mean_squares(f))
+
+
 def target_values(target: Any, X: Array) -> Array:
     """Return the values of a known target with an output axis, (n, k)."""
     values = np.asarray(target(X))

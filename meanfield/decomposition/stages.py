@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.plan import Array, ErrorPlan, columns
+from meanfield.decomposition.plan import Array, ErrorPlan, columns, l2_norms, mean_squares
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
@@ -96,7 +95,7 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
         )
         mean, particles = outputs.mean(axis=0), snapshots[-1]
         if before is not None:
-            moves.append(_norm(mean - before) / max(_norm(mean), 1e-300))
+            moves.append(l2_norms(mean - before) / max(l2_norms(mean), 1e-300))
             if moves[-1] <= plan.tolerance:
                 break
         before, length = mean, 2 * length
@@ -192,8 +191,8 @@ def dynamics(
     return {
         "limit": limit[at],
         "left": left[[at, later]],
-        "path": _mean_square(left),
-        "other": _mean_square(other),
+        "path": mean_squares(left),
+        "other": mean_squares(other),
         "networks": np.stack(networks),
         "particles": particles,
     }
@@ -272,12 +271,3 @@ def _particles(problem: Problem, points: Array) -> Particles:
 def _scaled(law: InitialLaw) -> InitialLaw:
     """Return the initial law, widened: another start."""
     return dataclasses.replace(law, scale=tuple(OTHER_SCALE * np.broadcast_to(law.scale, 3)))
-
-
-def _mean_square(values: Array) -> Array:
-    """Return the mean over the inputs of the squared norm of (..., m, k)."""
-    return (values**2).sum(axis=-1).mean(axis=-1)
-
-
-def _norm(values: Any) -> float:
-    return float(np.sqrt(_mean_square(values)))
