@@ -15,7 +15,7 @@ from typing import Any, Protocol
 class Progress(Protocol):
     """What long work calls to say how far it is; `done` never exceeds `total`."""
 
-    def __call__(self, done: float, total: float) -> None:
+    def __call__(self, done: float, total: float, /) -> None:
         """Say that `done` of `total` is done, in any unit of work."""
 
 

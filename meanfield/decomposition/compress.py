@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
+from meanfield.progress import Progress
 
 #: Gauss–Newton steps of a refit.
 STEPS = 25
@@ -24,7 +25,7 @@ def compress(
     particles: Particles,
     sizes: Sequence[int],
     X: Array,
-    progress: Callable[[float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Array]:
     """Fit dictionaries of several sizes to the outputs of a network on the inputs of `problem`.
 
@@ -87,8 +88,7 @@ def _grow(path: SizePath, size: int) -> None:
         return
     places = path.fits[max(s for s in path.fits if s < size)].places
     while len(places) < size:
-        gains = path.regression.gains(places, path.crowd.directions)
-        places = np.vstack([places, path.crowd.places[gains.argmax()]])
+        places = path.with_best_particle(places)
     path.refit(places, STEPS)
 
 
@@ -101,6 +101,6 @@ def _prune(path: SizePath, fit: Fit, size: int) -> None:
     path.refit(places, STEPS)
 
 
-def _report(progress: Callable[[float, float], None] | None, done: int, total: int) -> None:
+def _report(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)

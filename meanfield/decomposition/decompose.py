@@ -12,6 +12,7 @@ from meanfield.decomposition.reference import kept_part
 from meanfield.flow.initial import InitialLaw
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
+from meanfield.progress import Progress
 
 
 def decompose_error(
@@ -175,7 +176,7 @@ def decompose(
 ) -> ErrorBudget:
     """Carry out a plan, stage by stage; see `decompose_error`."""
 
-    def bar(stage: str, replica: int = 0, of: int = 1) -> Callable[[float, float], None] | None:
+    def bar(stage: str, replica: int = 0, of: int = 1) -> Progress | None:
         if progress is None:
             return None
         return lambda done, total: progress(stage, replica + done / max(total, 1e-300), of)

@@ -15,7 +15,7 @@ noise, so that a difference between two of them is not drowned in the noise of e
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,9 +26,9 @@ from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
 from meanfield.problem import Problem
+from meanfield.progress import Progress
 
 Arrays = dict[str, Array]
-Progress = Callable[[float, float], None]
 
 #: Noise indices of the long runs, away from those of the replicas.
 SETTLE, WINDOW = 2**30, 2**30 + 2**16

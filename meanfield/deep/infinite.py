@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from meanfield.deep.stages import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
+from meanfield.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,7 @@ def infinite_width(
     n_quasi: int = 64,
     predict_every: int = 1,
     save_at: Sequence[int] | None = None,
-    progress: Callable[[float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> InfiniteWidth:
     r"""Compute the infinite-width limit of training under µP.
 

@@ -98,11 +98,12 @@ class SizePath:
         fit, idle = self.fits[0], 0
         while len(fit.places) < limit and idle <= PATIENCE and fit.rss > self.floor:
             before = self.criterion(self.best())
-            self.refit(self._with_best_particle(fit.places))
+            self.refit(self.with_best_particle(fit.places))
             fit = self.fits[len(fit.places) + 1]
             idle = 0 if self.criterion(len(fit.places)) < before else idle + 1
 
-    def _with_best_particle(self, places: Array) -> Array:
+    def with_best_particle(self, places: Array) -> Array:
+        """Add the particle that explains most of what these places leave."""
         gains = self.regression.gains(places, self.crowd.directions)
         return np.vstack([places, self.crowd.places[gains.argmax()]])
 
@@ -116,7 +117,7 @@ class SizePath:
         """Trade the atoms that are missed least for the particle that then explains most."""
         fit = self.fits[size]
         for worst in np.argsort(self.regression.removal_costs(fit))[:TRIALS]:
-            self.refit(self._with_best_particle(np.delete(fit.places, worst, axis=0)))
+            self.refit(self.with_best_particle(np.delete(fit.places, worst, axis=0)))
 
     def polish(self) -> None:
         """Improve the sizes that matter, the best and the one below, until the best stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Diverged, Dynamics
 from meanfield.flow.stability import divergence_error
+from meanfield.progress import Progress
 
 Array = NDArray[np.floating]
-Progress = Callable[[int, int], None]
 
 # A call into compiled code cannot be interrupted; each one is kept near this length.
 _SECONDS_PER_CALL = 0.3

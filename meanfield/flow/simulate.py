@@ -16,9 +16,10 @@ from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Integrator, get_integrator
-from meanfield.flow.march import Progress, march
+from meanfield.flow.march import march
 from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.run import Run
+from meanfield.progress import Progress
 from meanfield.schedule import Constant, Schedule, per_step
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def simulate(
         replica, step, particle and coordinate: not on N, threads, chunks or restarts.
     n_replicas : int, optional
         Independent networks R, run together; 1 by default, or as many as `init` has.
-    integrator : str, default: "euler"
+    integrator : str or Integrator, default: "euler"
         ``"euler"``; ``"exponential-euler"`` (exact in the λ part); ``"leimkuhler-matthews"``
         (noise ½(ξ_t + ξ_{t+1}), stationary law of second order); ``"kinetic"`` (underdamped
         Langevin dynamics by OBABO splitting, of second order too; ``"kinetic(0.5)"`` gives its

@@ -14,12 +14,13 @@ from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
-from meanfield.flow.march import Progress, march
+from meanfield.flow.march import march
 from meanfield.flow.particles import Particles
 from meanfield.flow.simulate import as_particles, initial_state, step_sizes, temperatures
 from meanfield.limit.chain import chain_law
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.gaussian import gaussian_closure
+from meanfield.progress import Progress
 from meanfield.schedule import Schedule, elapsed
 
 if TYPE_CHECKING:
