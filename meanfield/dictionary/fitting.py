@@ -29,8 +29,7 @@ def make_regression(problem: Problem, target: Array) -> Regression:
     constant, linear = affine_part(problem)
     ones = np.ones((problem.n_data, 1))
     affine = np.hstack([ones[:, : int(constant)], problem.X if linear else problem.X[:, :0]])
-    X = np.hstack([problem.X, ones]) if problem.bias else problem.X
-    return Regression(problem.activation, X, target, affine)
+    return Regression(problem.activation, problem.with_bias(problem.X), target, affine)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class PenalisedPotential:
                 "penalised needs a problem with l2 > 0 on trained output weights: without a "
                 "penalty the potential has no least value."
             )
-        X = np.hstack([problem.X, np.ones((problem.n_data, 1))]) if problem.bias else problem.X
+        X = problem.with_bias(problem.X)
         return cls(problem.activation, X, residual, problem.l2_output, problem.l2_input)
 
     def _pull(self, places: Array) -> Array:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
 from meanfield.errors import DivergenceError
 from meanfield.flow.integrators import Integrator, get_integrator, some_steps
-from meanfield.flow.simulate import step_sizes
+from meanfield.flow.simulate import step_sizes, temperatures
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
+    from meanfield.schedule import Schedule
 
 Array = NDArray[np.float64]
 
@@ -105,10 +107,10 @@ class GaussianClosure:
 def gaussian_closure(
     problem: Problem,
     *,
-    step_size: ArrayLike,
+    step_size: ArrayLike | Schedule,
     n_steps: int,
     integrator: str | Integrator = "euler",
-    temperatures: ArrayLike | None = None,
+    temperature: ArrayLike | Schedule | None = None,
     initial_mean: ArrayLike | None = None,
     initial_covariance: ArrayLike | None = None,
 ) -> GaussianClosure:
@@ -119,14 +121,14 @@ def gaussian_closure(
     problem : Problem
         Activation ``identity``, squared loss, one output, output weights frozen (at 1), every
         other coordinate trained.
-    step_size : float or array_like, shape (n_steps,)
+    step_size : float, array_like of shape (n_steps,) or Schedule
         ``η > 0``, or that of every step.
     n_steps : int
         Number of steps.
     integrator : {"euler", "exponential-euler", "leimkuhler-matthews"}
         The scheme whose discrete law is wanted.
-    temperatures : array_like, shape (n_steps,), optional
-        Temperature of each step; by default ``problem.temperature`` throughout.
+    temperature : float, array_like of shape (n_steps,) or Schedule, optional
+        Temperature of every step; the problem's by default.
     initial_mean, initial_covariance : array_like, optional
         Of the initial law in the trained coordinates ``(w, b)``; by default ``N(0, I)``.
 
@@ -142,8 +144,7 @@ def gaussian_closure(
         When the step size is beyond stability and the run leaves the finite numbers.
     """
     _check_closed(problem)
-    if n_steps < 0:
-        raise ValueError(f"n_steps must not be negative, got {n_steps!r}.")
+    n_steps = checks.steps(n_steps, minimum=0)
     shown, sizes = step_sizes(step_size, n_steps)
     scheme = get_integrator(integrator)
     if scheme.has_velocity:
@@ -151,12 +152,10 @@ def gaussian_closure(
             f"The Gaussian closure has no velocities, which integrator={scheme.name!r} needs; use "
             "method='particles'."
         )
-    X = problem.X
-    if problem.bias:
-        X = np.hstack([X, np.ones((len(X), 1))])
+    X = problem.with_bias(problem.X)
     n, p = X.shape
     start_mean, start_covariance = _initial_moments(initial_mean, initial_covariance, p)
-    tau = _temperatures(temperatures, problem.temperature, n_steps)
+    tau = temperatures(problem, temperature, n_steps)
     alpha, gamma, *noise = _coefficients(scheme, problem.l2_input, sizes, tau)
 
     gram = X.T @ X / n
@@ -232,19 +231,6 @@ def _initial_moments(
     if not symmetric or np.linalg.eigvalsh(covariance)[0] < -1e-12 * scale:
         raise ValueError("initial_covariance must be symmetric and positive semi-definite.")
     return mean, covariance
-
-
-def _temperatures(temperatures: ArrayLike | None, constant: float, n_steps: int) -> Array:
-    """Return one temperature per step."""
-    if temperatures is None:
-        return np.full(n_steps, float(constant))
-    tau = np.asarray(temperatures, dtype=float)
-    if tau.shape != (n_steps,) or not np.isfinite(tau).all() or (tau < 0).any():
-        raise ValueError(
-            f"temperatures must hold {n_steps} finite numbers >= 0, one per step, "
-            f"got shape {tau.shape}."
-        )
-    return tau
 
 
 def _coefficients(

@@ -31,7 +31,7 @@ class GibbsFamily:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.inputs = with_bias(problem, problem.X)
+        self.inputs = problem.with_bias(problem.X)
         self.trained_output = "a" in problem.train
 
     @property
@@ -122,7 +122,7 @@ class Gibbs:
     def predictions(self, X: Array) -> Array:
         """``∫ a σ dµ`` at inputs (m, d), shape (m, k)."""
         theta, weights = self._measure
-        inputs = with_bias(self.family.problem, X)
+        inputs = self.family.problem.with_bias(X)
         rows = max(1, _CHUNK // len(inputs))
         weighted = weights[:, None] * self._output_weights(theta)
         return sum(
@@ -263,11 +263,6 @@ class Gibbs:
             points[open_[accepted]] = theta[accepted]
             open_ = open_[~accepted]
         return points
-
-
-def with_bias(problem: Problem, X: Array) -> Array:
-    """Inputs with a coordinate 1 for the bias, when the problem has one."""
-    return np.hstack([X, np.ones((len(X), 1))]) if problem.bias else X
 
 
 def _curvature(problem: Problem, f: Array) -> Array:

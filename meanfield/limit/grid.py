@@ -164,7 +164,7 @@ class GridPath:
         """
         position = np.flatnonzero(self.steps == step)
         if len(position) == 0:
-            raise ValueError(f"The law of step {step} was not kept; add it to save_at.")
+            raise ValueError(f"The law of step {step} was not kept; `steps` holds those that were.")
         return self.laws[int(position[0])]
 
 
@@ -183,11 +183,10 @@ class InputCoordinates:
 
     def __post_init__(self) -> None:
         problem = self.problem
-        frozen = [name for name in ("w", "b")[: 1 + problem.bias] if name not in problem.train]
-        if frozen:
+        if problem.frozen_inputs:
             raise ValueError(
                 f"A law on a grid needs every input parameter trained, but "
-                f"{' and '.join(frozen)} is frozen; {_PARTICLES}."
+                f"{' and '.join(problem.frozen_inputs)} is frozen; {_PARTICLES}."
             )
         if problem.n_parameters > 2:
             raise ValueError(
@@ -236,8 +235,7 @@ class InputCoordinates:
     @property
     def inputs(self) -> Array:
         """Inputs, with a column of ones for the bias, shape (n, d + bias)."""
-        X = self.problem.X
-        return np.hstack([X, np.ones((len(X), 1))]) if self.problem.bias else X
+        return self.problem.with_bias(self.problem.X)
 
     def outputs(self, mean_features: Array) -> Array:
         """Predictions (n, k) from ``∫ a σ_j dµ`` (n,): outputs frozen at 1 are all equal."""

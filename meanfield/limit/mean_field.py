@@ -245,7 +245,7 @@ def _gaussian(problem, step_size, law, temperatures, settings) -> MeanFieldPath:
         step_size=step_size,
         n_steps=len(temperatures),
         integrator=settings["integrator"],
-        temperatures=temperatures,
+        temperature=temperatures,
         initial_covariance=np.diag(scale**2),
     )
     return MeanFieldPath(

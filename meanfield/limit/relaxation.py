@@ -118,13 +118,12 @@ def log_sobolev_bound(problem: Problem, predictions: ArrayLike) -> LogSobolevBou
 
 def _check(problem: Problem) -> None:
     """Refuse what no argument covers."""
-    frozen = [name for name in ("w", "b")[: 1 + problem.bias] if name not in problem.train]
     sigma: Activation = problem.activation
     reason = None
     if problem.temperature == 0:
         reason = "there is no noise (temperature 0)"
-    elif frozen:
-        reason = f"{' and '.join(frozen)} is frozen"
+    elif problem.frozen_inputs:
+        reason = f"{' and '.join(problem.frozen_inputs)} is frozen"
     elif problem.l2_input == 0 or ("a" in problem.train and problem.l2_output == 0):
         reason = "l2 = 0 leaves nothing to contract to"
     elif not np.isfinite(sigma.lipschitz):

@@ -277,11 +277,11 @@ def stationary(
 
 def check_supported(problem: Problem) -> None:
     """Refuse what has no stationary law or more dimensions than quadrature can do."""
-    frozen = [name for name in ("w", "b")[: 1 + problem.bias] if name not in problem.train]
-    if frozen:
+    if problem.frozen_inputs:
         raise ValueError(
-            f"stationary needs every input parameter trained, but {' and '.join(frozen)} is "
-            f"frozen: the long-time law then depends on the initial law; {_PARTICLES}."
+            "stationary needs every input parameter trained, but "
+            f"{' and '.join(problem.frozen_inputs)} is frozen: the long-time law then depends on "
+            f"the initial law; {_PARTICLES}."
         )
     dimension = problem.n_features + problem.bias
     if dimension > _MAX_DIMENSION:

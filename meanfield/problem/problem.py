@@ -189,6 +189,12 @@ class Problem:
         return sum(sizes[name] for name in self.train)
 
     @property
+    def frozen_inputs(self) -> tuple[str, ...]:
+        """The parameters that feed the activation, ``w`` and ``b``, but do not move."""
+        names = ("w", "b") if self.bias else ("w",)
+        return tuple(name for name in names if name not in self.train)
+
+    @property
     def vector_output(self) -> bool:
         """Whether predictions carry an output axis, (n, k) rather than (n,)."""
         return self.y.ndim == 2 or self.loss.name == "cross-entropy"
@@ -207,6 +213,21 @@ class Problem:
         for array in (self.X, self.targets):
             digest.update(array.astype("<f8", copy=False).data)
         return digest.hexdigest()
+
+    def with_bias(self, X: np.ndarray) -> np.ndarray:
+        """Return inputs with a last coordinate 1 for the bias, when there is one.
+
+        Parameters
+        ----------
+        X : ndarray of shape (m, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (m, d) or (m, d + 1)
+            What ``w``, or ``(w, b)``, is multiplied with.
+        """
+        return np.hstack([X, np.ones((len(X), 1))]) if self.bias else X
 
     def risk(self, predictions: np.ndarray, *, held_out: bool = False) -> np.ndarray:
         """Return the mean loss over the data, ``R(f) = (1/n) Σ_j ℓ(f(x_j), y_j)``.

@@ -22,7 +22,7 @@ def test_is_the_gaussian_closure_to_rounding(one, integrator):
     problem = one.replace(activation="identity")
     taus = np.linspace(0.1, 0.03, 40)
     settings = {"step_size": 0.5, "n_steps": 40, "integrator": integrator}
-    exact = gaussian_closure(problem, temperatures=taus, **settings)
+    exact = gaussian_closure(problem, temperature=taus, **settings)
     path = chain_law(problem, temperature=taus, **settings)
     np.testing.assert_allclose(path.predictions, exact.predictions, atol=1e-11)
     for t in (0, 1, 20, 40):

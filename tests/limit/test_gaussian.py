@@ -22,7 +22,7 @@ def case():
     root = rng.normal(size=(3, 3))
     settings = {
         "step_size": 0.15,
-        "temperatures": np.linspace(0.3, 0.1, N_STEPS),
+        "temperature": np.linspace(0.3, 0.1, N_STEPS),
         "initial_mean": rng.normal(size=3),
         "initial_covariance": root @ root.T / 3,
     }
@@ -41,7 +41,7 @@ def test_propagation_matrix_obeys_its_recursion(case, closure):
         problem.X,
         step_size=settings["step_size"],
         l2=problem.l2_input,
-        temperatures=settings["temperatures"],
+        temperatures=settings["temperature"],
         covariance=settings["initial_covariance"],
     )
     for t, expected in enumerate(path):
@@ -53,7 +53,7 @@ def test_propagation_matrix_obeys_its_recursion(case, closure):
 def test_law_obeys_its_recursion(case, closure):
     problem, settings = case
     mean, covariance = settings["initial_mean"], settings["initial_covariance"]
-    for t, tau in enumerate(settings["temperatures"]):
+    for t, tau in enumerate(settings["temperature"]):
         np.testing.assert_allclose(closure.mean[t], mean, atol=1e-14)
         np.testing.assert_allclose(closure.covariance(t), covariance, atol=1e-14)
         np.testing.assert_allclose(closure.predictions[t], problem.X @ mean, atol=1e-13)
@@ -76,7 +76,7 @@ def test_constants_are_those_of_simulated_particles(case, closure, n_particles):
         start,
         step_size=settings["step_size"],
         l2=problem.l2_input,
-        temperatures=settings["temperatures"],
+        temperatures=settings["temperature"],
         rng=rng,
         drive=closure.predictions,
     )
@@ -111,7 +111,7 @@ def test_all_particles_are_displaced_by_one_vector(case, closure):
         start,
         step_size=settings["step_size"],
         l2=problem.l2_input,
-        temperatures=settings["temperatures"],
+        temperatures=settings["temperature"],
         rng=rng,
         drive=closure.predictions,
     )
@@ -194,7 +194,7 @@ def test_refuses_what_does_not_close_and_names_the_reason(case, changes, reason)
         ({"step_size": 0.0}, "step_size"),
         ({"n_steps": -1}, "n_steps"),
         ({"integrator": "heun"}, "heun"),
-        ({"temperatures": [0.1, -0.1]}, "temperatures"),
+        ({"temperature": [0.1, -0.1]}, "temperature"),
         ({"initial_mean": np.ones(2)}, "initial_mean"),
         ({"initial_covariance": -np.eye(3)}, "initial_covariance"),
     ],
