@@ -26,7 +26,7 @@ import numpy as np
 
 from meanfield.flow import kernels
 
-BROWNIAN, INITIAL, INITIAL_UNIFORM, MINIBATCH = 0, 1, 2, 3  # streams
+BROWNIAN, INITIAL, MINIBATCH = 0, 1, 3  # streams
 
 
 def gaussian(
@@ -51,7 +51,7 @@ def gaussian(
     coordinates : int or sequence of int
         Which coordinates; an integer ``c`` stands for ``0 .. c-1``.
     stream : int
-        0 Brownian increments, 1 initial law, 2 uniforms of the initial law, 3 minibatches.
+        0 Brownian increments, 1 initial law, 3 minibatches.
     dtype : str or dtype
         "float32" or "float64": the same numbers up to rounding.
 
@@ -72,25 +72,13 @@ def words(
     step: int,
     n_particles: int,
     coordinates: int | Sequence[int],
-    stream: int = INITIAL_UNIFORM,
+    stream: int,
 ) -> np.ndarray:
     """The raw 32-bit words, one per particle and coordinate (arguments as in `gaussian`)."""
     chosen = _checked(seed, replica, step, coordinates, stream)
     out = np.empty((chosen.size, n_particles), np.uint32)
     kernels.fill_words(out, chosen, stream, step, replica, np.uint64(seed))
     return out
-
-
-def uniform(
-    seed: int,
-    replica: int,
-    step: int,
-    n_particles: int,
-    coordinates: int | Sequence[int],
-    stream: int = INITIAL_UNIFORM,
-) -> np.ndarray:
-    """Uniform variables ``(x + 1/2) 2^-32`` in (0, 1), float64 (arguments as in `gaussian`)."""
-    return (words(seed, replica, step, n_particles, coordinates, stream) + 0.5) * 2.0**-32
 
 
 def philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
