@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.errors import suggest
+from meanfield import checks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -144,8 +144,5 @@ def _plain(name: object, value: Any) -> Array:
 
 
 def _factor(normalisation: str, n_particles: int) -> int:
-    if normalisation not in NORMALISATIONS:
-        raise ValueError(
-            f"Unknown normalisation {normalisation!r}.{suggest(normalisation, NORMALISATIONS)}"
-        )
+    checks.choice("normalisation", normalisation, NORMALISATIONS)
     return n_particles if normalisation == "sum" else 1

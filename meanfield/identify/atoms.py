@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.errors import suggest
+from meanfield import checks
+from meanfield.flow.exchange import NORMALISATIONS
 from meanfield.problem import Activation
 
 Array = np.ndarray
-
-NORMALISATIONS = ("mean", "sum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +179,7 @@ def as_atoms(
         return particles
     if isinstance(getattr(particles, "network", None), Atoms):
         return as_atoms(particles.network, activation, name=name)
-    if normalisation not in NORMALISATIONS:
-        hint = suggest(normalisation, NORMALISATIONS)
-        raise ValueError(f"Unknown normalisation {normalisation!r}.{hint}")
+    checks.choice("normalisation", normalisation, NORMALISATIONS)
     a, w, b = _arrays(particles, name)
     vector = a.ndim == w.ndim
     d = w.shape[-1]

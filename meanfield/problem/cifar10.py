@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meanfield.errors import suggest
+from meanfield import checks
 from meanfield.problem.data import Data, Standardization, from_arrays
 
 CLASSES = (
@@ -120,8 +120,7 @@ def _check_classes(classes: list[str] | None) -> list[int]:
     if classes is None:
         return list(range(10))
     for name in classes:
-        if name not in CLASSES:
-            raise ValueError(f"Unknown class {name!r}.{suggest(name, CLASSES)}")
+        checks.choice("class", name, CLASSES)
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise ValueError(f"classes must be at least two distinct names, got {classes}.")
     return [CLASSES.index(name) for name in classes]
