@@ -297,14 +297,14 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     fitted = len(counts) if visible.all() else int(np.argmin(visible))
     if fitted < 3:
         return RateFit(
-            math.nan, (math.nan, math.nan), math.nan, (math.nan, math.nan), -2.0,
+            math.nan, UNKNOWN, math.nan, UNKNOWN, -2.0,
             ("The bias of the law is hidden in the scatter of the replicas; it needs more "
              "replicas or smaller systems.",),
         )  # fmt: skip
     counts, bias, left_out, error = (x[:fitted] for x in (counts, bias, left_out, error))
     weight = (bias / error) ** 2
     centered = np.log(counts) - np.average(np.log(counts), weights=weight)
-    slope_weights = weight * centered / np.sum(weight * centered**2)
+    rise = weight * centered / np.sum(weight * centered**2)
     quantile = stats.t.ppf(0.5 + LEVEL / 2, deviation.shape[1] - 1)
 
     def estimate(weights: Array, shift: float) -> tuple[float, tuple[float, float]]:
@@ -313,7 +313,7 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
         spread = float(jackknife_error(weights @ (left_out / bias[:, None])))
         return value, (value - quantile * spread, value + quantile * spread)
 
-    slope, slope_ci = estimate(slope_weights, 0.0)
+    slope, slope_ci = estimate(rise, 0.0)
     level = weight / weight.sum()
     log_constant, log_ci = estimate(level, -2.0 * float(level @ np.log(counts)))
     flags = ()

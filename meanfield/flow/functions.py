@@ -27,8 +27,8 @@ from meanfield.flow.simd import (
 
 _inline = njit(forceinline=True)
 
-# Adding this rounds to the nearest integer, which the low bits then hold.
 zero, one = constant(0.0, 0.0), constant(1.0, 1.0)
+# Adding this rounds to the nearest integer, which the low bits then hold.
 _magic = constant(1.5 * 2.0**23, 1.5 * 2.0**52)
 _mantissa_bits = {32: 23, 64: 52}
 _LOG2_E, _LN2 = 1.4426950408889634, 0.6931471805599453

@@ -31,7 +31,7 @@ class Chart:
     """Coordinates of the integral: a map from boxes to ``R^q`` with its log-Jacobian.
 
     ``breaks`` are the initial cell boundaries per axis, in units of the outer radius for those
-    axes that are ``radial``.
+    axes that are ``scaled``.
     """
 
     to_theta: Callable[[Array], Array]

@@ -113,7 +113,8 @@ def mean_field(
     problem : Problem
         Data, network, loss, λ and τ.
     method : {"particles", "gaussian", "chain", "fokker-planck"}, default: "particles"
-        ``"particles"``: one large system, with error O(1/n_particles) in mean square.
+        ``"particles"``: one large system, with error O(1/n_particles) in mean square. It alone
+        uses `n_particles`, `seed`, `dtype`, `checkpoint` and `progress`.
         ``"gaussian"``: the exact closure for the identity activation with `a` frozen at 1 and
         squared loss.
         ``"chain"``: the law of the discrete scheme on a grid, for at most two trained parameters.
