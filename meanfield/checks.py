@@ -73,8 +73,12 @@ def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must hold numbers, got {type(values).__name__}.") from None
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} must be finite.")
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        raise ValueError(
+            f"{name} must be finite, but {numbers.size - finite.sum()} of its {numbers.size} "
+            "entries are NaN or infinite; drop them or fill them in."
+        )
     return numbers
 
 

@@ -117,14 +117,12 @@ def matched_wasserstein2(x: ArrayLike, y: ArrayLike) -> float | np.ndarray:
     [ISD] abstract (the squared-Wasserstein rate that it measures). Peyré & Cuturi, *Computational
     Optimal Transport* (2019), sections 2 and 3 (matchings, and potentials as their certificate).
     """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x, y = checks.finite("x", x), checks.finite("y", y)
     if x.shape != y.shape or x.ndim < 2 or min(x.shape[-2:]) == 0:
         raise ValueError(
             f"x and y must share one shape (..., N, p), N and p positive; got {x.shape} and "
             f"{y.shape}."
         )
-    _check_finite(x, "x")
-    _check_finite(y, "y")
     x, y = _varying(x, y)
     value = np.empty(x.shape[:-2])
     pairs = zip(x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:]), strict=True)
@@ -174,56 +172,6 @@ def optimal_matching(x: ArrayLike, y: ArrayLike) -> Matching:
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} points but y {len(y)}; a matching needs equal sizes.")
     return _match(x[None], y[None])[0]
-
-
-def wasserstein2_bounds(
-    x: ArrayLike, y: ArrayLike, *, n_plans: int = 64, seed: int = 0
-) -> tuple[float, float]:
-    r"""Bounds on the **squared** W2 of two equal-size clouds, in near-linear time. Not exact.
-
-    Lower: the larger of the Gaussian bound
-    :math:`W_2^2 \ge W_2^2(N(m_x, C_x), N(m_y, C_y))` and the sum of the exact one-dimensional
-    distances along an orthonormal basis, best of a few bases. Upper: the cost of a bijection
-    merged from `n_plans` random binary space partitions (POT).
-
-    Parameters
-    ----------
-    x, y : array_like, shape (N, p)
-        The clouds.
-    n_plans : int
-        Partitions merged into the bijection.
-    seed : int
-        Of the partitions and of the bases.
-
-    Returns
-    -------
-    lower, upper : float
-        ``lower <= wasserstein2(x, y) <= upper``.
-
-    Raises
-    ------
-    ValueError
-        A cloud is empty or not finite, or the shapes differ.
-
-    References
-    ----------
-    M. Gelbrich, *On a formula for the L2 Wasserstein metric between measures on Euclidean and
-    Hilbert spaces*, Mathematische Nachrichten 147 (1990). POT, ``ot.bsp``.
-    """
-    x, y = _two_clouds(x, y)
-    if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} points but y {len(y)}; these bounds need equal sizes.")
-    from ot.bsp import compute_bspot_bijection
-
-    permutation = np.asarray(compute_bspot_bijection(x, y, n_plans=n_plans, seed=seed)[1])
-    upper = _mean_square(x - y[permutation])
-    moments = [moment for z in (x, y) for moment in (z.mean(axis=0), np.cov(z.T, bias=True))]
-    lower = gaussian_wasserstein2(*moments)
-    rng = np.random.Generator(np.random.Philox(seed))
-    for _ in range(8):
-        basis = np.linalg.qr(rng.standard_normal((x.shape[1], x.shape[1])))[0]
-        lower = max(lower, float(_projected(x, y, basis).sum()))
-    return min(lower, upper), upper
 
 
 def sliced_wasserstein2(
@@ -300,11 +248,14 @@ def gaussian_wasserstein2(
     ----------
     Peyré & Cuturi, *Computational Optimal Transport* (2019), remark 2.31.
     """
-    mean1, mean2 = (np.atleast_1d(np.asarray(m, dtype=np.float64)) for m in (mean1, mean2))
-    cov1, cov2 = (np.atleast_2d(np.asarray(c, dtype=np.float64)) for c in (cov1, cov2))
+    mean1, mean2 = (
+        np.atleast_1d(checks.finite(name, mean))
+        for name, mean in (("mean1", mean1), ("mean2", mean2))
+    )
+    cov1, cov2 = (
+        np.atleast_2d(checks.finite(name, cov)) for name, cov in (("cov1", cov1), ("cov2", cov2))
+    )
     p = mean1.size
-    _check_finite(mean1, "mean1")
-    _check_finite(mean2, "mean2")
     if mean1.shape != (p,) or mean2.shape != (p,) or {cov1.shape, cov2.shape} != {(p, p)}:
         raise ValueError(
             f"means and covariances must have shapes (p,) and (p, p); got {mean1.shape}, "
@@ -433,7 +384,6 @@ def _projected(x: np.ndarray, y: np.ndarray, directions: np.ndarray) -> np.ndarr
 
 def _factor(cov: np.ndarray, name: str) -> np.ndarray:
     """Return L with L Lᵀ = cov."""
-    _check_finite(cov, name)
     if not np.allclose(cov, cov.T, rtol=1e-10, atol=1e-12 * np.abs(cov).max()):
         raise ValueError(f"{name} is not symmetric; give a covariance matrix.")
     values, vectors = np.linalg.eigh((cov + cov.T) / 2)
@@ -454,19 +404,12 @@ def _two_clouds(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 def _cloud(points: ArrayLike, name: str) -> np.ndarray:
     """Return a cloud as a finite (N, p) float64 array."""
-    points = np.asarray(points, dtype=np.float64)
+    points = checks.finite(name, points)
     if points.ndim == 1:
         points = points[:, None]
     if points.ndim != 2 or points.size == 0:
         raise ValueError(f"{name} must be a cloud of shape (N, p); got shape {points.shape}.")
-    _check_finite(points, name)
     return points
-
-
-def _check_finite(values: np.ndarray, name: str) -> None:
-    """Refuse NaN and infinity."""
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} has entries that are not finite; remove those points first.")
 
 
 def _mean_square(difference: np.ndarray) -> float:

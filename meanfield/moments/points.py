@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
 from meanfield.flow.integrators import trained_coordinates
 from meanfield.flow.particles import Particles
 
@@ -34,9 +35,7 @@ def sample_points(particles: Particles | ArrayLike, problem: Problem | None) -> 
             ) from None
         if points.ndim < 2:
             raise ValueError(f"Points must have shape (..., N, p), got {points.shape}.")
-    points = points.reshape(-1, points.shape[-1]).astype(float)
-    if not np.isfinite(points).all():
-        raise ValueError("The points must be finite numbers.")
+    points = checks.finite("law_or_particles", points.reshape(-1, points.shape[-1]))
     if len(points) < _MIN_POINTS:
         raise ValueError(
             f"A sample needs at least {_MIN_POINTS} points for its moment order, got {len(points)}."
