@@ -76,8 +76,8 @@ def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
     finite = np.isfinite(numbers)
     if not finite.all():
         raise ValueError(
-            f"{name} must be finite, but {numbers.size - finite.sum()} of its {numbers.size} "
-            "entries are NaN or infinite; drop them or fill them in."
+            f"{name} must be finite, but holds NaN or infinity in {(~finite).sum()} of "
+            f"{numbers.size} entries; drop them or fill them in."
         )
     return numbers
 

@@ -275,7 +275,7 @@ class TestGaussian:
             (([0, 0], np.eye(3), [0, 0], np.eye(2)), "shapes"),
             (([0, 0], [[1, 2], [0, 1]], [0, 0], np.eye(2)), "cov1 is not symmetric"),
             (([0, 0], np.eye(2), [0, 0], -np.eye(2)), "cov2 has the negative eigenvalue"),
-            (([0, np.nan], np.eye(2), [0, 0], np.eye(2)), "mean1 has entries"),
+            (([0, np.nan], np.eye(2), [0, 0], np.eye(2)), "mean1 must be finite"),
         ],
     )
     def test_bad_input(self, args, message):
@@ -286,8 +286,8 @@ class TestGaussian:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        ([[1.0, np.nan]], [[1.0, 2.0]], "x must be finite, but 1 of its 2"),
-        ([[1.0, 2.0]], [[np.inf, 2.0]], "y must be finite, but 1 of its 2"),
+        ([[1.0, np.nan]], [[1.0, 2.0]], "x must be finite, but holds NaN or infinity in 1 of 2"),
+        ([[1.0, 2.0]], [[np.inf, 2.0]], "y must be finite, but holds NaN or infinity in 1 of 2"),
         ([], [1.0], "x must be a cloud"),
         (np.ones((2, 0)), np.ones((2, 0)), "x must be a cloud"),
         (np.ones((2, 3, 4)), np.ones((2, 3)), "x must be a cloud"),
