@@ -109,7 +109,7 @@ def extract_dictionary(
     path = SizePath(
         regression,
         crowd,
-        _own_score(floor, regression) if own else _score(problem, floor),
+        (_own_score if own else _score)(floor, regression),
         noise=float(((regression.Y - predictions) ** 2).mean()),
         floor=floor,
     )
@@ -196,13 +196,12 @@ def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
     return min(MOST_ATOMS if max_atoms is None else checks.count("max_atoms", max_atoms), most)
 
 
-def _score(problem: Problem, floor: float) -> Callable[[Fit], float]:
+def _score(floor: float, regression: Regression) -> Callable[[Fit], float]:
     """Return −2 log likelihood of the labels, with the variance at its best."""
-    regression = make_regression(problem, problem.targets)
-    m = problem.targets.size
+    m = regression.Y.size
 
     def score(fit: Fit) -> float:
-        rss = float(((problem.targets - regression.predict(fit)) ** 2).sum())
+        rss = float(((regression.Y - regression.predict(fit)) ** 2).sum())
         return m * np.log(max(rss, floor, 1e-300) / m)
 
     return score
