@@ -12,7 +12,6 @@ from meanfield.chaos.transport import (
     optimal_matching,
     sliced_wasserstein2,
     wasserstein2,
-    wasserstein2_bounds,
 )
 
 __all__ = [
@@ -28,5 +27,4 @@ __all__ = [
     "optimal_matching",
     "sliced_wasserstein2",
     "wasserstein2",
-    "wasserstein2_bounds",
 ]
