@@ -30,7 +30,7 @@ class DeepRun:
     loss : ndarray of shape (R, P)
         Training loss, the one whose derivative is the error signal.
     error_signals : ndarray of shape (R, P, m)
-        ``χ_i``.
+        ``χ_i``, divided by the number of inputs of a step with ``reduction="mean"``.
     saved_steps : ndarray of shape (S,)
         Steps of everything below.
     kernel_h, kernel_x : ndarray of shape (R, S, L, m, m)

@@ -26,7 +26,8 @@ class Certificate:
 
     Of a dictionary that was refit to labels: ``V(θ) = −|(1/n) Σ_j r_j σ_θ(x_j)| / ‖σ_θ‖_n`` with
     ``r_j = ∂ℓ/∂f (f_S(x_j), y_j)``, the potential of an atom of unit size and the better sign,
-    without the penalty (the refit has none). ``‖·‖_n`` is the norm over the inputs, less the
+    without the penalty (the refit has none). ``‖·‖_n`` is the norm over the inputs. Features and
+    residuals are taken less what costs no atom: the constant of a network with biases, and the
     affine part where the realisation symmetry leaves one free.
 
     Of a network with its penalty: ``V(w, b) = min_a (1/n) Σ_j ⟨r_j, a⟩ σ(⟨w, x_j⟩ + b) +
@@ -36,13 +37,13 @@ class Certificate:
     Attributes
     ----------
     potential : ndarray of shape (S,)
-        ``V`` at each atom; without penalty 0 when coefficients are optimal.
+        ``V`` at each atom; without penalty 0 when coefficients and what costs no atom are optimal.
     gradient : ndarray of shape (S,)
         Length of the gradient of ``(1/n) Σ_j r_j c σ(⟨w, x_j⟩ + b)`` in ``(w, b)`` at each atom,
         relative to ``(1/n) Σ_j |r_j| |c σ′| |x_j|``; with the penalty that of ``V``, relative to
         the gradients of its two terms. 0 when places are optimal.
     minimum : float
-        The least ``V`` found.
+        The least ``V`` found by descents from many places; there may be a lower one elsewhere.
     minimiser : ndarray of shape (d,) or (d + 1,)
         ``(w, b)`` there.
     gain : float

@@ -50,7 +50,8 @@ PARAMETERS = """
         Whether `fit` also extracts the few atoms that carry the network, `dictionary_`. Data of
         weight 0 are left out, and the others count alike.
     random_state : int, RandomState or None, default: None
-        Seed of the initial law and of the noise.
+        Seed of the initial law and of the noise, drawn from this state: not the `seed` of
+        `mf.simulate`. Every call of `partial_fit` has noise of its own, other than that of `fit`.
 
     Attributes
     ----------

@@ -154,6 +154,7 @@ def inverse_order(radii: Array) -> tuple[float, float]:
         Both infinite when the sample supports too few orders, which is itself a heavy tail.
     """
     radii = radii[radii > 0]  # an atom at 0 only scales the moments
+    radii = np.ldexp(radii, -np.frexp(np.median(radii))[1])  # nor do units matter
     n = len(radii)
     size = float(np.clip(n / 50, EFFECTIVE_SIZE, 800.0))
     orders = _ORDER_STEP * np.arange(1, _MAX_ORDERS + 1)
@@ -206,7 +207,8 @@ def centred(points: Array) -> Array:
     """Return points (N, p) less the median of each coordinate that is symmetric about it.
 
     A shift does not change the order of a law, but it does what moments of few orders see of it. A
-    median that chance could have moved from 0 stays, and so does that of a one-sided law.
+    median that chance could have moved from 0 stays. Another law that keeps away from 0 is moved
+    until it ends there.
     """
     median = np.median(points, axis=0)
     low, high = np.quantile(points, [0.25, 0.75], axis=0)
@@ -218,6 +220,10 @@ def centred(points: Array) -> Array:
         above, below = rest[rest > 0], -rest[rest < 0]
         if len(above) and len(below) and ks_2samp(above, below).pvalue > 1e-3:
             shift[i] = median[i]
+        else:
+            end = min(points[:, i].min(), points[:, i].max(), key=abs)
+            away = end * median[i] > 0 and abs(end) > 0.1 * (high - low)[i]
+            shift[i] = end if away else 0.0
     return points - shift
 
 

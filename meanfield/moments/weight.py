@@ -197,8 +197,8 @@ def admissible_weight(
     From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
     fitted to its moments of low order (`inverse_order`), of each coordinate when the coordinates
     pass for independent and of ``|θ|`` otherwise, after maps that do not change the order: the
-    median becomes the centre of a coordinate that is symmetric about it (`centred`), and
-    directions become isotropic (`rounded`). The tail index is fitted to the largest 5 % of the
+    median becomes the centre of a coordinate that is symmetric about it, and the end that of one
+    that keeps away from 0 (`centred`); directions become isotropic (`rounded`). The tail index is fitted to the largest 5 % of the
     radii (`read_tail`); these are functions of `meanfield.moments.tails`. Order and tail index
     describe the law at the radii that the sample reaches, no further.
 
