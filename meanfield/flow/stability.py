@@ -46,7 +46,7 @@ def divergence_error(
     remedy = (
         f"{setting}{stable:.3g} stayed finite when tried for {n_steps} steps."
         if stable is not None
-        else "no smaller step size helped: scale the inputs or the initial law down."
+        else "no smaller step size helped: scale inputs, labels or initial law down."
     )
     return DivergenceError(
         f"The run with {setting}{largest:g} diverged at step {diverged.step} of "

@@ -198,9 +198,11 @@ def admissible_weight(
     fitted to its moments of low order (`inverse_order`), of each coordinate when the coordinates
     pass for independent and of ``|θ|`` otherwise, after maps that do not change the order: the
     median becomes the centre of a coordinate that is symmetric about it, and the end that of one
-    that keeps away from 0 (`centred`); directions become isotropic (`rounded`). The tail index is fitted to the largest 5 % of the
-    radii (`read_tail`); these are functions of `meanfield.moments.tails`. Order and tail index
-    describe the law at the radii that the sample reaches, no further.
+    that keeps away from 0 (`centred`); directions become isotropic (`rounded`). The tail index is
+    fitted to the largest 5 % of the radii (`read_tail`); these are functions of
+    `meanfield.moments.tails`. Order and tail index describe the law at the radii that the sample
+    reaches, no further: a law of another family, such as the logistic, may keep its own order
+    outside the interval.
 
     Operational definition, after the abstract of [ISD].
 
