@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.chaos._resampling import Interval, draw_repeats
 from meanfield.decomposition.compress import compress
 from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost, mean_over_replicas
 from meanfield.decomposition.plan import Array, ErrorPlan, columns
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
+from meanfield.resampling import Interval, draw_repeats
 
 #: Training sets and noise of the check, away from those that the advice was made from.
 FIRST_REPLICA = 2**20

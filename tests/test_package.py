@@ -21,6 +21,7 @@ HEAVY = ("numba", "ot", "matplotlib", "xarray", "pydantic", "sklearn", "typer", 
 LAYERS = [
     ("errors", "checks", "progress", "cores", "memory", "halving"),
     ("storage", "schedule", "intervals"),
+    ("resampling",),
     ("plots",),
     ("problem",),
     ("flow",),

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from meanfield.chaos._resampling import LEVEL, jackknife_error
 from meanfield.chaos.metrics import function_deviation
 from meanfield.chaos.rates import RateFit, fit_law_bias, fit_rate, squared_mean
 from meanfield.chaos.reference import check_reference
 from meanfield.flow.simulate import simulate
+from meanfield.intervals import LEVEL
+from meanfield.resampling import jackknife_error
 
 if TYPE_CHECKING:
     from meanfield.chaos.study import ChaosPlan

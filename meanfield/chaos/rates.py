@@ -27,15 +27,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from meanfield.chaos._resampling import (
-    LEVEL,
+from meanfield.chaos.flags import floor_test, line_test
+from meanfield.intervals import LEVEL
+from meanfield.resampling import (
     UNKNOWN,
     Interval,
     bootstrap_t,
     draw_repeats,
-    floor_test,
     jackknife_error,
-    line_test,
     log_mean_interval,
     slope_weights,
 )

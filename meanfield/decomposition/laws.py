@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.chaos._resampling import (
+from meanfield.decomposition.compress import STEPS
+from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
+from meanfield.resampling import (
     UNKNOWN,
     Interval,
     bootstrap_t,
     draw_repeats,
     slope_weights,
 )
-from meanfield.decomposition.compress import STEPS
-from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
 
 #: The decay is fitted between these shares of its first square: fast modes are over, and particles
 #: that are caught in different places do not show yet. And above this many times their noise.

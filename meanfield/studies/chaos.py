@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.chaos._resampling import jackknife_error
 from meanfield.chaos.rates import Trend, power_law, squared_mean
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
 from meanfield.errors import ConfigError
 from meanfield.intervals import mean_factor
 from meanfield.problem import Problem
+from meanfield.resampling import jackknife_error
 from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
 from meanfield.studies.chaos_story import LABELS, story
 from meanfield.studies.config import Count, ScheduledRunSection, Section, Step, named_keys

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.chaos._resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
 from meanfield.intervals import mean_interval
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
+from meanfield.resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.studies.base import (
     Arrays,
     Block,

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.chaos._resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.chaos.rates import fit_rate
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.chaos.study import ChaosPlan, plan_chaos
@@ -17,6 +16,7 @@ from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
 from meanfield.intervals import mean_factor
 from meanfield.limit.mean_field import REFERENCE_REPLICA
+from meanfield.resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.studies.base import (
     Arrays,
     Block,

@@ -1,0 +1,63 @@
+"""The tests behind the flags of a rate: a floor, and a line that is none.
+
+`values` has shape (K, R): K particle counts by R replicas.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+
+def floor_test(counts: Array, values: Array, expected_slope: float) -> tuple[float, float]:
+    """Test for a floor that does not fall with N; return its share at the largest N, p-value.
+
+    Model: N^-s · mean = c + floor · N^-s, and from five counts on + c₁ / N, so that the next order
+    of the power law is not taken for a floor. The relative error of a replica hardly depends on
+    N, so plain least squares suits; the fitted floor is a mean over replicas: one-sided t test.
+    """
+    scale = counts**-expected_slope
+    columns = [scale / scale.max(), np.ones_like(counts), counts.min() / counts]
+    design = np.stack(columns[: 3 if len(counts) >= 5 else 2], axis=1)
+    floor = (np.linalg.pinv(design)[0] * scale / scale.max()) @ values
+    share = float(floor.mean() / values[-1].mean())
+    error = float(floor.std(ddof=1)) / math.sqrt(len(floor))
+    if error <= 1e-12 * values[-1].mean():
+        return share, float(share < 1e-12)
+    return share, float(stats.t.sf(floor.mean() / error, len(floor) - 1))
+
+
+def line_test(counts: Array, values: Array, repeats: Array) -> float:
+    """Return the bootstrap p-value of the log means lying on one line in log N.
+
+    Hotelling's statistic of the residuals, against its own bootstrap distribution: its F
+    distribution needs Gaussian data. NaN with too few replicas for the number of counts.
+    """
+    n_counts, n_replicas = values.shape
+    if n_replicas <= n_counts - 2:
+        return math.nan
+    design = np.stack([np.ones(n_counts), np.log(counts)], axis=1)
+    off_line = np.linalg.svd(design)[0][:, 2:].T
+    residual = off_line @ np.log(values.mean(axis=1))
+    if np.abs(residual).max() < 1e-10:
+        return 1.0
+
+    def statistic(repeats: Array, center: Array | float) -> Array:
+        means = repeats @ values.T / n_replicas
+        distance = np.log(means) @ off_line.T - center
+        # The influence of each replica has mean zero, for off_line · 1 = 0.
+        influence = (off_line / means[:, None, :]) @ values
+        spread = (influence * repeats[:, None, :]) @ influence.swapaxes(1, 2)
+        # Resamples with too few different replicas count as far off.
+        spread += 1e-12 * np.eye(len(off_line))
+        return np.einsum("bq,bq->b", distance, np.linalg.solve(spread, distance[..., None])[..., 0])
+
+    observed = statistic(np.ones((1, n_replicas)), 0.0)[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exceeded = ~(statistic(repeats, residual) < observed)
+    return float((1 + exceeded.sum()) / (1 + len(repeats)))
