@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import shutil
+from collections.abc import Iterable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -147,14 +148,15 @@ def _public(module: str) -> dict[str, Any]:
 
 
 def _entry(path: str, value: Any) -> list[str]:
-    """Return the lines of one public object; a table of names is spelt out."""
+    """Return the lines of one public object; a table of names, or a number, is spelt out."""
     if inspect.isclass(value):
         # What scikit-learn adds refers to pages of its own.
         hidden = "set_fit_request, set_partial_fit_request, set_score_request"
         return [f".. autoclass:: {path}", "   :members:", f"   :exclude-members: {hidden}"]
     if callable(value):
         return [f".. autofunction:: {path}"]
-    return [f".. data:: {path}", "", "   " + ", ".join(f"``{name}``" for name in value)]
+    shown = value if isinstance(value, Iterable) else [value]
+    return [f".. data:: {path}", "", "   " + ", ".join(f"``{name}``" for name in shown)]
 
 
 def table(path: Path) -> str:
