@@ -1,4 +1,4 @@
-"""Figures from saved results: a dataset and axes in, the axes out; nothing is simulated or fitted here.
+"""Figures from saved results: a dataset and axes in, the axes out; nothing is simulated here.
 
 Each function draws one figure on the axes it is given, or on new ones. `render` turns any of them
 into PNG and PDF. Colours are those of Okabe and Ito, which colour-blind readers tell apart; every
