@@ -112,7 +112,8 @@ def csv(
     header : bool, optional
         Whether the first line holds names. By default it does when none of its cells is a number.
     delimiter : str, optional
-        By default the first of tab, ``;``, ``|``, ``,`` and space that the first line contains.
+        By default the first of tab, ``;``, ``|``, ``,`` and space that splits the first line;
+        what stands in quotes is not split.
     standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
         Standardisation and choice of rows.
 
@@ -187,12 +188,10 @@ def _read_lines(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     if delimiter is None:
-        first = text.lstrip().partition("\n")[0]
-        delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
+        delimiter = next((mark for mark in _DELIMITERS if _splits(mark, text.lstrip())), ",")
     elif len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
-    lines = (line.rstrip(" \r\n") for line in StringIO(text))
-    reader = csv_module.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = _reader(text, delimiter)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv_module.Error as error:
@@ -201,6 +200,19 @@ def _read_lines(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]
     if not rows:
         raise ValueError(f"{path} is empty.")
     return rows
+
+
+def _reader(text: str, delimiter: str) -> Any:
+    lines = (line.rstrip(" \r\n") for line in StringIO(text))
+    return csv_module.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _splits(delimiter: str, text: str) -> bool:
+    """Return whether a delimiter splits the first line, which may be quoted, into cells."""
+    try:
+        return len(next(_reader(text, delimiter), [])) > 1
+    except csv_module.Error:
+        return False
 
 
 def _has_header(path: Path, line: int, first: list[str], header: bool | None) -> bool:

@@ -147,6 +147,21 @@ def test_csv_dialects(write, text):
     assert np.array_equal(np.column_stack([data.X, data.y]), np.arange(1, 10).reshape(3, 3))
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"name; x","y"\n1,2\n3,4\n', ["name; x", "y"]),
+        ('"x; semi","y, out"\n"1","2"\n"3","4"\n', ["x; semi", "y, out"]),
+        ('"a, b";"c|d"\n1;2\n3;4\n', ["a, b", "c|d"]),
+        ('"a ""b"" c" "d"\n1 2\n3 4\n', ['a "b" c', "d"]),
+    ],
+)
+def test_csv_delimiters_in_quotes_do_not_count(write, text, names):
+    data = load("csv", path=write(text))
+    assert data.info["feature_names"] + data.info["target_names"] == names
+    assert np.array_equal(np.column_stack([data.X, data.y]), [[1, 2], [3, 4]])
+
+
 def test_csv_header_and_delimiter_can_be_said(write):
     path = write("1,2\n3,4\n5,6\n")
     assert len(load("csv", path=path, header=True).y) == 2
