@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,6 +94,7 @@ def csv(
     target: str | int | list[str | int] = -1,
     header: bool | None = None,
     delimiter: str | None = None,
+    decimal: Literal[".", ","] = ".",
     standardize: Standardization = "none",
     standardize_y: bool = False,
     test_fraction: float = 0.0,
@@ -114,6 +115,9 @@ def csv(
     delimiter : str, optional
         By default the first of tab, ``;``, ``|``, ``,`` and space that splits the first line;
         what stands in quotes is not split.
+    decimal : {".", ","}
+        The decimal mark of every number; with ``,`` the delimiter is another character or the
+        numbers are in quotes.
     standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
         Standardisation and choice of rows.
 
@@ -130,14 +134,16 @@ def csv(
     ValueError
         If the file is not such a table; the message names line and column.
     """
+    if decimal not in (".", ","):
+        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
     path = _existing(path)
-    lines = _read_lines(path, delimiter)
+    lines = _read_lines(path, delimiter, decimal)
     first = lines[0][1]
     names = first if _has_header(path, *lines[0], header) else None
     body = lines if names is None else lines[1:]
     if not body:
         raise ValueError(f"{path} has no line of numbers below its header.")
-    table = _read_table(path, body, len(first), names)
+    table = _read_table(path, body, len(first), names, decimal)
     labels = _target_columns(path, target, len(first), names)
     inputs = [i for i in range(len(first)) if i not in labels]
     if not inputs:
@@ -181,14 +187,16 @@ def _read(path: Path, read: Callable[[], Any]) -> Any:
         raise ValueError(f"{path} {problem}; save numeric arrays with np.savez.") from None
 
 
-def _read_lines(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
+def _read_lines(path: Path, delimiter: str | None, decimal: str) -> list[tuple[int, list[str]]]:
     """Return the cells of each line that is not blank, with its line number."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     if delimiter is None:
-        delimiter = next((mark for mark in _DELIMITERS if _splits(mark, text.lstrip())), ",")
+        # A comma is the last resort where it is the decimal mark.
+        marks = sorted(_DELIMITERS, key=lambda mark: mark == decimal)
+        delimiter = next((mark for mark in marks if _splits(mark, text.lstrip())), ",")
     elif len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
     reader = _reader(text, delimiter)
@@ -219,7 +227,8 @@ def _has_header(path: Path, line: int, first: list[str], header: bool | None) ->
     if header is not None:
         return header
     cells = [cell for cell in first if cell.lower() not in _MISSING]
-    n_numbers = sum(_number(cell) is not None for cell in cells)
+    # With either decimal mark: a line of numbers never holds names.
+    n_numbers = sum(any(_number(cell, mark) is not None for mark in ".,") for cell in cells)
     if 0 < n_numbers < len(cells):
         raise ValueError(
             f"{path}, line {line} mixes numbers and text; say header=True or header=False."
@@ -227,8 +236,10 @@ def _has_header(path: Path, line: int, first: list[str], header: bool | None) ->
     return bool(cells) and n_numbers == 0
 
 
-def _number(cell: str) -> float | None:
+def _number(cell: str, decimal: str) -> float | None:
     """Return the number in a cell, NaN and infinity included, or None."""
+    if decimal == ",":
+        cell = cell.translate({ord("."): ",", ord(","): "."})
     try:
         return float(cell)
     except ValueError:
@@ -236,19 +247,30 @@ def _number(cell: str) -> float | None:
 
 
 def _read_table(
-    path: Path, body: list[tuple[int, list[str]]], width: int, names: list[str] | None
+    path: Path,
+    body: list[tuple[int, list[str]]],
+    width: int,
+    names: list[str] | None,
+    decimal: str,
 ) -> np.ndarray:
     table = np.empty((len(body), width))
     for i, (line, row) in enumerate(body):
         if len(row) != width:
             raise ValueError(f"{path}, line {line} has {len(row)} cells, expected {width}.")
         for column, cell in enumerate(row):
-            number = _number(cell)
+            number = _number(cell, decimal)
             if number is None or not math.isfinite(number):
                 where = f"{path}, line {line}, column {names[column] if names else column + 1}"
                 if cell.lower() in _MISSING:
                     raise ValueError(f"{where} is missing; fill it in or drop the line.")
-                raise ValueError(f"{where}: {cell!r} is not a finite number; correct it.")
+                remedy = "correct it"
+                other = "." if decimal == "," else ","
+                if _number(cell, other) is not None and other in cell:
+                    remedy = (
+                        f'write every number with one decimal mark, and set decimal = "{other}"'
+                    )
+                    remedy += " if that is it"
+                raise ValueError(f"{where}: {cell!r} is not a finite number; {remedy}.")
             table[i, column] = number
     return table
 

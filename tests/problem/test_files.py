@@ -162,6 +162,20 @@ def test_csv_delimiters_in_quotes_do_not_count(write, text, names):
     assert np.array_equal(np.column_stack([data.X, data.y]), [[1, 2], [3, 4]])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x;y\n1,5;2\n-0,25;4e1\n",
+        "1,5;2\n-0,25;40,0\n",
+        "1,5 2\n-0,25 40\n",
+        '"1,5","2"\n"-0,25","40"\n',
+    ],
+)
+def test_csv_decimal_commas(write, text):
+    data = load("csv", path=write(text), decimal=",")
+    assert np.array_equal(np.column_stack([data.X, data.y]), [[1.5, 2], [-0.25, 40]])
+
+
 def test_csv_header_and_delimiter_can_be_said(write):
     path = write("1,2\n3,4\n5,6\n")
     assert len(load("csv", path=path, header=True).y) == 2
@@ -181,6 +195,9 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("1,2\nNA,4\n", "line 2, column 1 is missing", {}),
         ("nan,nan\n3,4\n", "line 1, column 1 is missing", {}),
         ("a;b\n1,5;2\n", "line 2, column a: '1,5' is not a finite number", {}),
+        ("1,5;2\n3;4\n", """line 1, column 1: '1,5' is not a finite""", {}),
+        ("a;b\n1,5;2\n", 'with one decimal mark, and set decimal = "," if that is it', {}),
+        ("a;b\n1.5;2\n", 'and set decimal = "." if that is it', {"decimal": ","}),
         ("1,2\n3,4,5\n", "line 2 has 3 cells, expected 2", {}),
         ('a,b\n1,2\n"3,4\n5,6\n', "unexpected end of data", {}),
         ("1,b\n3,4\n", "line 1 mixes numbers and text; say header=True or header=False", {}),
@@ -206,6 +223,8 @@ def test_csv_that_is_not_there(tmp_path):
     path.write_text("1,2\n")
     with pytest.raises(ValueError, match="delimiter must be one character, got ';;'"):
         load("csv", path=path, delimiter=";;")
+    with pytest.raises(ValueError, match="decimal must be '.' or ',', got ';'"):
+        load("csv", path=path, decimal=";")
 
 
 @settings(max_examples=60, deadline=None)
