@@ -210,6 +210,11 @@ def _split(
     if stratify:
         order = order[np.argsort(_class_quantiles(y[order]), kind="stable")]
     n_test = round(test_fraction * len(y))
+    if test_fraction and not n_test:
+        raise ValueError(
+            f"test_fraction={test_fraction} of {len(y)} rows rounds to no held-out row; raise it, "
+            "or set it to 0."
+        )
     n_left = len(y) - n_test
     if n_left == 0:
         raise ValueError(f"test_fraction={test_fraction} leaves none of {len(y)} rows to train on.")

@@ -92,6 +92,7 @@ def csv(
     *,
     path: str | Path,
     target: str | int | list[str | int] = -1,
+    drop: list[str | int] | None = None,
     header: bool | None = None,
     delimiter: str | None = None,
     decimal: Literal[".", ","] = ".",
@@ -108,15 +109,17 @@ def csv(
     path : str or Path
         The file, UTF-8; empty lines are skipped.
     target : str, int, or list of these
-        The label column by name or by position (negative from the end), or several of them; all
-        other columns are inputs.
+        The label column by name or by position (from 0; negative from the end), or several of
+        them; all other columns are inputs.
+    drop : list of str or int, optional
+        Columns, by name or position, that are left unread, such as an index or a text.
     header : bool, optional
         Whether the first line holds names. By default it does when none of its cells is a number.
     delimiter : str, optional
         By default the first of tab, ``;``, ``|``, ``,`` and space that splits the first line;
         what stands in quotes is not split.
     decimal : {".", ","}
-        The decimal mark of every number; with ``,`` the delimiter is another character or the
+        The decimal mark of every number; with ``,`` the delimiter is another character, or the
         numbers are in quotes.
     standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
         Standardisation and choice of rows.
@@ -143,11 +146,29 @@ def csv(
     body = lines if names is None else lines[1:]
     if not body:
         raise ValueError(f"{path} has no line of numbers below its header.")
-    table = _read_table(path, body, len(first), names, decimal)
-    labels = _target_columns(path, target, len(first), names)
-    inputs = [i for i in range(len(first)) if i not in labels]
+    width = len(first)
+    for line, row in lines:
+        if len(row) != width:
+            raise ValueError(
+                f"{path}, line {line} has {len(row)} cells, expected {width}"
+                f"{_why_uneven(lines[0], (line, row), width)}."
+            )
+    labels = _columns(path, "target", target, width, names)
+    dropped = _columns(path, "drop", drop, width, names) if drop else []
+    if set(labels) & set(dropped):
+        raise ValueError(f"drop={drop!r} has a target column of {path}; leave it out of drop.")
+    inputs = [i for i in range(width) if i not in labels + dropped]
     if not inputs:
         raise ValueError(f"{path} has no input column besides the target.")
+    if width - 1 not in dropped and not any(row[-1] for _, row in lines):
+        raise ValueError(f"{path}: every line ends with a separator; delete it from all of them.")
+    for i in inputs:
+        if names is not None and not names[i]:
+            raise ValueError(
+                f"{path}, column {i + 1} has no name, as an index has none; leave it out with "
+                f"drop = [{i}], or name it."
+            )
+    table = _read_table(path, body, names, [*inputs, *labels], decimal)
     info = {"source": "csv", "path": str(path)}
     if names is not None:
         info |= {
@@ -155,8 +176,8 @@ def csv(
             "target_names": [names[i] for i in labels],
         }
     return from_arrays(
-        table[:, inputs],
-        table[:, labels[0]] if len(labels) == 1 else table[:, labels],
+        table[:, : len(inputs)],
+        table[:, -1] if len(labels) == 1 else table[:, len(inputs) :],
         standardize=standardize,
         standardize_y=standardize_y,
         test_fraction=test_fraction,
@@ -198,15 +219,19 @@ def _read_lines(path: Path, delimiter: str | None, decimal: str) -> list[tuple[i
         marks = sorted(_DELIMITERS, key=lambda mark: mark == decimal)
         delimiter = next((mark for mark in marks if _splits(mark, text.lstrip())), ",")
     elif len(delimiter) != 1:
-        raise ValueError(f"delimiter must be one character, got {delimiter!r}.")
+        hint = r' (a tab is "\t")' if delimiter.lower() in ("tab", r"\t") else ""
+        raise ValueError(f"delimiter must be one character{hint}, got {delimiter!r}.")
     reader = _reader(text, delimiter)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv_module.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}.") from None
-    rows = [(line, row) for line, row in rows if any(row)]
+    rows = [(line, row) for line, row in rows if row and row != [""]]
     if not rows:
         raise ValueError(f"{path} is empty.")
+    for line, row in rows:
+        if not any(row):
+            raise ValueError(f"{path}, line {line} holds only separators; delete it.")
     return rows
 
 
@@ -223,6 +248,16 @@ def _splits(delimiter: str, text: str) -> bool:
         return False
 
 
+def _why_uneven(first: tuple[int, list[str]], uneven: tuple[int, list[str]], width: int) -> str:
+    """Return what is likely wrong with a line that has another number of cells than the first."""
+    for line, row in (first, uneven):
+        if row[0].startswith("#"):
+            return f"; line {line} looks like a comment: delete it"
+    if len(uneven[1]) == width + 1 and not uneven[1][-1]:
+        return "; it ends with a separator: delete that"
+    return ""
+
+
 def _has_header(path: Path, line: int, first: list[str], header: bool | None) -> bool:
     if header is not None:
         return header
@@ -231,7 +266,8 @@ def _has_header(path: Path, line: int, first: list[str], header: bool | None) ->
     n_numbers = sum(any(_number(cell, mark) is not None for mark in ".,") for cell in cells)
     if 0 < n_numbers < len(cells):
         raise ValueError(
-            f"{path}, line {line} mixes numbers and text; say header=True or header=False."
+            f"{path}, line {line} mixes numbers and text; if it holds names set header = true, "
+            "else header = false."
         )
     return bool(cells) and n_numbers == 0
 
@@ -240,8 +276,9 @@ def _number(cell: str, decimal: str) -> float | None:
     """Return the number in a cell, NaN and infinity included, or None."""
     if decimal == ",":
         cell = cell.translate({ord("."): ",", ord(","): "."})
+    # float() reads 1_000 as 1000, but a table has no such digits: it is an error or a text.
     try:
-        return float(cell)
+        return None if "_" in cell else float(cell)
     except ValueError:
         return None
 
@@ -249,15 +286,15 @@ def _number(cell: str, decimal: str) -> float | None:
 def _read_table(
     path: Path,
     body: list[tuple[int, list[str]]],
-    width: int,
     names: list[str] | None,
+    columns: list[int],
     decimal: str,
 ) -> np.ndarray:
-    table = np.empty((len(body), width))
+    """Return the numbers of some columns."""
+    table = np.empty((len(body), len(columns)))
     for i, (line, row) in enumerate(body):
-        if len(row) != width:
-            raise ValueError(f"{path}, line {line} has {len(row)} cells, expected {width}.")
-        for column, cell in enumerate(row):
+        for j, column in enumerate(columns):
+            cell = row[column]
             number = _number(cell, decimal)
             if number is None or not math.isfinite(number):
                 where = f"{path}, line {line}, column {names[column] if names else column + 1}"
@@ -266,33 +303,33 @@ def _read_table(
                 remedy = "correct it"
                 other = "." if decimal == "," else ","
                 if _number(cell, other) is not None and other in cell:
-                    remedy = (
-                        f'write every number with one decimal mark, and set decimal = "{other}"'
-                    )
-                    remedy += " if that is it"
+                    remedy = f'if all have this decimal mark set decimal = "{other}", else {remedy}'
                 raise ValueError(f"{where}: {cell!r} is not a finite number; {remedy}.")
-            table[i, column] = number
+            table[i, j] = number
     return table
 
 
-def _target_columns(
-    path: Path, target: str | int | list[str | int], width: int, names: list[str] | None
+def _columns(
+    path: Path,
+    option: str,
+    chosen: str | int | list[str | int],
+    width: int,
+    names: list[str] | None,
 ) -> list[int]:
-    """Return the positions of the label columns."""
-    chosen = target if isinstance(target, list | tuple) else [target]
+    """Return the positions of the columns that an option names."""
     columns = []
-    for column in chosen:
+    for column in chosen if isinstance(chosen, list | tuple) else [chosen]:
         if isinstance(column, str):
             if names is None:
-                raise ValueError(f"{path} has no header; give target as a position, not a name.")
+                raise ValueError(f"{path} has no header; give {option} as a position, not a name.")
             if names.count(column) != 1:
                 times = f"{names.count(column)} columns" if column in names else "no column"
                 hint = "" if column in names else suggest(column, names)
                 raise ValueError(f"{path} has {times} named {column!r}.{hint}")
             column = names.index(column)
         if not isinstance(column, int) or not -width <= column < width:
-            raise ValueError(f"target={column!r} is not one of the {width} columns of {path}.")
+            raise ValueError(f"{option}={column!r} is not one of the {width} columns of {path}.")
         columns.append(column % width)
     if not columns or len(set(columns)) < len(columns):
-        raise ValueError(f"target must name distinct columns of {path}, got {target!r}.")
+        raise ValueError(f"{option} must name distinct columns of {path}, got {chosen!r}.")
     return columns

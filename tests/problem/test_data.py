@@ -123,6 +123,7 @@ def test_data_of_its_own_held_out_part():
         ({"test_fraction": 1}, "test_fraction must be below 1"),
         ({"test_fraction": -0.1}, "test_fraction must be finite and not negative"),
         ({"test_fraction": 0.99}, "leaves none of 40 rows"),
+        ({"test_fraction": 0.01}, "of 40 rows rounds to no held-out row; raise it, or set it to 0"),
         ({"n_samples": 41}, "n_samples must be at most the 40 training rows, got 41"),
         ({"n_samples": 0}, "n_samples must be an integer of at least 1"),
         ({"split_seed": -1}, "split_seed must be an integer of at least 0"),
@@ -149,8 +150,9 @@ def test_arrays_that_are_refused():
 @given(st.integers(1, 30), st.floats(0, 1, exclude_max=True), st.integers(0, 9), st.booleans())
 def test_every_split_is_a_partition(n, fraction, seed, stratify):
     labels = np.arange(n) % 3
-    if round(fraction * n) == n:
-        with pytest.raises(ValueError, match="leaves none"):
+    n_test = round(fraction * n)
+    if n_test == n or (fraction and not n_test):
+        with pytest.raises(ValueError, match="leaves none|rounds to no held-out row"):
             from_arrays(labels[:, None], labels, test_fraction=fraction)
         return
     data = from_arrays(
@@ -158,7 +160,7 @@ def test_every_split_is_a_partition(n, fraction, seed, stratify):
     )
     train, test = data.info["train_rows"], data.info["test_rows"]
     assert sorted(train + test) == list(range(n))
-    assert len(test) == round(fraction * n)
+    assert len(test) == n_test
 
 
 def test_stratified_parts_keep_the_proportions():

@@ -128,6 +128,14 @@ def test_csv_target_columns(write, target, y):
     assert data.X.shape == (3, 3 - np.size(y[0]))
 
 
+@pytest.mark.parametrize("drop", [["height"], [1], [-2]])
+def test_csv_columns_can_be_dropped_unread(write, drop):
+    data = load("csv", path=write("age,height,score\n1,tall,3\n4,,6\n"), drop=drop)
+    assert np.array_equal(data.X, [[1], [4]])
+    assert np.array_equal(data.y, [3, 6])
+    assert data.info["feature_names"] == ["age"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -139,7 +147,6 @@ def test_csv_target_columns(write, target, y):
         "\ufeff1, 2, 3\n4, 5, 6\n7, 8, 9\n\n\n",
         '"1","2","3"\n"4","5","6"\n"7","8","9"\n',
         "a,b,c\n1,2e0,3\n+4,5.,.6e1\n7,8,9\n",
-        ",,\n1,2,3\n4,5,6\n7,8,9\n",
     ],
 )
 def test_csv_dialects(write, text):
@@ -187,7 +194,14 @@ def test_csv_header_and_delimiter_can_be_said(write):
     ("text", "message", "options"),
     [
         ("", "is empty", {}),
-        ("\n \n,,\n", "is empty", {}),
+        ("\n \n", "is empty", {}),
+        ("\n \n,,\n", "line 3 holds only separators; delete it", {}),
+        ("a,b\n1,2\n,\n3,4\n", "line 3 holds only separators; delete it", {}),
+        ("# by me\nx,y\n1,2\n", "line 1 looks like a comment: delete it", {}),
+        ("x,y\n1,2\n# the end\n", "line 3 looks like a comment: delete it", {}),
+        ("x,y,\n1,2,\n3,4,\n", "every line ends with a separator; delete it from all", {}),
+        ("x,y\n1,2,\n3,4,\n", "line 2 has 3 cells, expected 2; it ends with a separator", {}),
+        ("x,y\n1_000,2\n", "line 2, column x: '1_000' is not a finite number", {}),
         ("a,b\n", "has no line of numbers below its header", {}),
         ("a,b\n1,2\n3,x\n", "line 3, column b: 'x' is not a finite number", {}),
         ("a,b\n1,2\n\n3,inf\n", "line 4, column b: 'inf' is not a finite number", {}),
@@ -196,11 +210,11 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("nan,nan\n3,4\n", "line 1, column 1 is missing", {}),
         ("a;b\n1,5;2\n", "line 2, column a: '1,5' is not a finite number", {}),
         ("1,5;2\n3;4\n", """line 1, column 1: '1,5' is not a finite""", {}),
-        ("a;b\n1,5;2\n", 'with one decimal mark, and set decimal = "," if that is it', {}),
-        ("a;b\n1.5;2\n", 'and set decimal = "." if that is it', {"decimal": ","}),
+        ("a;b\n1,5;2\n", 'if all have this decimal mark set decimal = ",", else correct it', {}),
+        ("a;b\n1.5;2\n", 'if all have this decimal mark set decimal = "."', {"decimal": ","}),
         ("1,2\n3,4,5\n", "line 2 has 3 cells, expected 2", {}),
         ('a,b\n1,2\n"3,4\n5,6\n', "unexpected end of data", {}),
-        ("1,b\n3,4\n", "line 1 mixes numbers and text; say header=True or header=False", {}),
+        ("1,b\n3,4\n", "line 1 mixes numbers and text; if it holds names set header = true", {}),
         ("1,b\n3,4\n", "line 1, column 2: 'b' is not a finite number", {"header": False}),
         ("a\n1\n", "has no input column besides the target", {}),
         ("a,b\n1,2\n", "no column named 'bb'. Did you mean 'b'?", {"target": "bb"}),
@@ -210,6 +224,11 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("1,2\n", "target=-3 is not one of the 2 columns", {"target": -3}),
         ("1,2,3\n", "must name distinct columns of", {"target": [0, -3]}),
         ("1,2,3\n", "must name distinct columns of", {"target": []}),
+        (",x,y\n0,1,2\n", "column 1 has no name, as an index has none", {}),
+        (",x,y\n0,1,2\n", "leave it out with drop = [0], or name it", {"target": "y"}),
+        ("a,b,c\n1,2,3\n", "drop=['c'] has a target column", {"drop": ["c"]}),
+        ("a,b,c\n1,2,3\n", "no column named 'd'", {"drop": ["d"]}),
+        ("a,b,c\n1,2,3\n", "has no input column", {"drop": ["a", "b"]}),
         (b"\xff\xfe1\x002\x00", "is not UTF-8 text", {}),
     ],
 )
@@ -223,7 +242,9 @@ def test_csv_that_is_not_there(tmp_path):
     path.write_text("1,2\n")
     with pytest.raises(ValueError, match="delimiter must be one character, got ';;'"):
         load("csv", path=path, delimiter=";;")
-    with pytest.raises(ValueError, match="decimal must be '.' or ',', got ';'"):
+    with pytest.raises(ValueError, match=re.escape(r'(a tab is "\t"), got')):
+        load("csv", path=path, delimiter="tab")
+    with pytest.raises(ValueError, match=r"decimal must be '\.' or ',', got ';'"):
         load("csv", path=path, decimal=";")
 
 
