@@ -9,6 +9,7 @@ import numpy as np
 from meanfield.problem.losses import Loss
 
 _ENCODE = "np.unique({0}, return_inverse=True)[1]"
+_OPTION = 'labels = "classes" in [data] of a configuration'
 
 
 def as_numbers(values: Any, name: str) -> np.ndarray:
@@ -43,7 +44,9 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
         if array.dtype.kind == "c":
             remedy = f"pass {name}.real, or real and imaginary parts as separate columns"
         elif array.dtype.kind in "US":
-            remedy = f"encode the strings as numbers, for labels {_ENCODE.format(name)}"
+            remedy = (
+                f"encode the strings as numbers, for labels by {_OPTION} or {_ENCODE.format(name)}"
+            )
         else:
             remedy = f"convert it to a dense array of numbers, {name}.astype(float)"
         raise TypeError(f"{name} must hold real numbers, not dtype {array.dtype}; {remedy}.")
@@ -153,10 +156,11 @@ def as_targets(
     if loss.name == "cross-entropy":
         return _classes(y, name, n_classes)
     if loss.name == "logistic" and not (np.abs(y) == 1).all():
-        found = set(np.unique(y))
-        remedy = f"convert with 2 * {name} - 1"
-        if not found <= {0.0, 1.0}:
-            remedy = f"use the squared loss, or convert with np.where({name} > 0, 1, -1)"
+        remedy = "it is for two classes, cross-entropy for more, the squared loss for numbers"
+        if name.endswith("_test"):
+            remedy = "encode it as y is"
+        elif len(np.unique(y)) == 2:
+            remedy = f"set {_OPTION}, or convert with np.where({name} == {name}.max(), 1, -1)"
         raise ValueError(f"{name} must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
     return y, y.reshape(n_points, -1).copy()
 
@@ -174,7 +178,10 @@ def _classes(y: np.ndarray, name: str, n_classes: int | None) -> tuple[np.ndarra
         if len(found) < 2:
             raise ValueError(f"{name} has one class only, {found[0]:g}; cross-entropy needs two.")
         n_classes = len(found)
-        fits, remedy = np.array_equal(found, np.arange(n_classes)), _ENCODE.format(name)
+        fits = np.array_equal(found, np.arange(n_classes))
+        # Two classes become ±1 by that option.
+        option = _OPTION if n_classes > 2 else f"the logistic loss with {_OPTION}"
+        remedy = f"{option}, or {_ENCODE.format(name)}"
     else:
         fits, remedy = np.isin(found, np.arange(n_classes)).all(), "the labels that y has"
     if not fits:

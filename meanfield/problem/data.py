@@ -10,11 +10,15 @@ import numpy as np
 from meanfield import checks
 from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import generator
+from meanfield.problem.losses import get_loss
 from meanfield.problem.problem import Problem
 from meanfield.problem.targets import Target
 
 Standardization = Literal["none", "zscore", "unit"]
 """Names of the ways to standardise inputs."""
+
+Labels = Literal["numbers", "classes"]
+"""What labels are: numbers to use as they are, or names of classes to encode."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,18 @@ class Data:
         -------
         Problem
             Named after the source unless ``name`` is given.
+
+        Raises
+        ------
+        ValueError
+            If the labels are standardised and the loss is for classes.
         """
+        loss = get_loss(options.get("loss", "squared")).name
+        if loss != "squared" and "y_mean" in self.info:
+            raise ValueError(
+                f"labels are standardised, but the {loss} loss is for classes; drop standardize_y, "
+                "or use the squared loss."
+            )
         data = {"X": self.X, "y": self.y, "X_test": self.X_test, "y_test": self.y_test}
         return Problem(**{"name": self.info.get("source"), **data, **options})
 
@@ -104,6 +119,7 @@ def from_arrays(
     y_test: Any = None,
     standardize: Standardization = "none",
     standardize_y: bool = False,
+    labels: Labels = "numbers",
     test_fraction: float = 0.0,
     split_seed: int = 0,
     n_samples: int | None = None,
@@ -130,6 +146,10 @@ def from_arrays(
         weights ``w ~ N(0, I)``. Constant columns are centred, not scaled, and recorded.
     standardize_y : bool
         Whether labels are brought to mean 0 and variance 1.
+    labels : {"numbers", "classes"}
+        Whether labels are used as they are, or are names of classes, as text or numbers. Two
+        classes become −1 and +1, for the logistic loss, more of them 0..K−1, for cross-entropy,
+        in sorted order; rows are then stratified by class.
     test_fraction : float
         Fraction of rows held out, 0 ≤ fraction < 1.
     split_seed : int
@@ -144,7 +164,8 @@ def from_arrays(
     Returns
     -------
     Data
-        With ``info`` holding the rows of the split and the statistics used.
+        With ``info`` holding the rows of the split, the statistics used and, where labels are
+        classes, the class that each label stands for.
 
     Raises
     ------
@@ -154,6 +175,11 @@ def from_arrays(
         If arrays disagree in shape or an option is out of range.
     """
     checks.choice("standardize", standardize, get_args(Standardization))
+    if checks.choice("labels", labels, get_args(Labels)) == "classes":
+        if standardize_y:
+            raise ValueError("standardize_y is for numbers; drop it, or labels = 'classes'.")
+        y, y_test, classes = _encode(y, y_test)
+        info, stratify = {**(info or {}), "classes": classes}, True
     X, y = _pair(X, y, "")
     info = {"source": "arrays", **(info or {}), "standardize": standardize}
     rows, test_rows = _split(y, test_fraction, split_seed, n_samples, stratify)
@@ -184,6 +210,35 @@ def from_arrays(
         y, y_test = _apply(y, mean, scale), _apply(y_test, mean, scale)
         info |= {"y_mean": mean.tolist(), "y_scale": scale.tolist()}
     return Data(X, y, X_test, y_test, info)
+
+
+def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """Return class labels for the losses, and the class that each of them stands for."""
+    y = _class_names(y, "y")
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y has one class only, {classes[0]}; give labels of two or more.")
+    codes = np.array([-1, 1]) if len(classes) == 2 else np.arange(len(classes))
+    if y_test is not None:
+        y_test = _class_names(y_test, "y_test")
+        unknown = np.setdiff1d(y_test, classes)
+        if len(unknown):
+            raise ValueError(f"y_test has the class {unknown[0]}, which y lacks; drop its rows.")
+        y_test = codes[np.searchsorted(classes, y_test)]
+    meaning = dict(zip(map(str, codes), classes.tolist(), strict=True))
+    return codes[np.searchsorted(classes, y)], y_test, meaning
+
+
+def _class_names(labels: Any, name: str) -> np.ndarray:
+    """Check names of classes: one per row, all numbers or all texts."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must be one class per row, got shape {labels.shape}.")
+    if all(isinstance(label, str) for label in labels):
+        return labels.astype(str)
+    numbers = as_numbers(labels, name)
+    whole = (numbers == np.round(numbers)).all()
+    return numbers.astype(np.int64) if whole else numbers
 
 
 def _pair(X: Any, y: Any, suffix: str) -> tuple[np.ndarray, np.ndarray]:

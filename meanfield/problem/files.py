@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from meanfield.errors import suggest
-from meanfield.problem.data import Data, Standardization, from_arrays
+from meanfield.problem.data import Data, Labels, Standardization, from_arrays
 
 _MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}
 _DELIMITERS = "\t;|, "
@@ -30,6 +30,7 @@ def npz(
     y_test: str = "y_test",
     standardize: Standardization = "none",
     standardize_y: bool = False,
+    labels: Labels = "numbers",
     test_fraction: float = 0.0,
     split_seed: int = 0,
     n_samples: int | None = None,
@@ -44,8 +45,8 @@ def npz(
         Names of the arrays of inputs and labels.
     X_test, y_test : str
         Names of the held-out arrays; under the default names they may be absent.
-    standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
-        Standardisation and choice of rows.
+    standardize, standardize_y, labels, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation, encoding of classes and choice of rows.
 
     Returns
     -------
@@ -81,6 +82,7 @@ def npz(
         **arrays,
         standardize=standardize,
         standardize_y=standardize_y,
+        labels=labels,
         test_fraction=test_fraction,
         split_seed=split_seed,
         n_samples=n_samples,
@@ -98,6 +100,7 @@ def csv(
     decimal: Literal[".", ","] = ".",
     standardize: Standardization = "none",
     standardize_y: bool = False,
+    labels: Labels = "numbers",
     test_fraction: float = 0.0,
     split_seed: int = 0,
     n_samples: int | None = None,
@@ -121,8 +124,8 @@ def csv(
     decimal : {".", ","}
         The decimal mark of every number; with ``,`` the delimiter is another character, or the
         numbers are in quotes.
-    standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
-        Standardisation and choice of rows.
+    standardize, standardize_y, labels, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation, encoding of classes and choice of rows.
 
     Returns
     -------
@@ -153,11 +156,11 @@ def csv(
                 f"{path}, line {line} has {len(row)} cells, expected {width}"
                 f"{_why_uneven(lines[0], (line, row), width)}."
             )
-    labels = _columns(path, "target", target, width, names)
+    targets = _columns(path, "target", target, width, names)
     dropped = _columns(path, "drop", drop, width, names) if drop else []
-    if set(labels) & set(dropped):
+    if set(targets) & set(dropped):
         raise ValueError(f"drop={drop!r} has a target column of {path}; leave it out of drop.")
-    inputs = [i for i in range(width) if i not in labels + dropped]
+    inputs = [i for i in range(width) if i not in targets + dropped]
     if not inputs:
         raise ValueError(f"{path} has no input column besides the target.")
     if width - 1 not in dropped and not any(row[-1] for _, row in lines):
@@ -168,18 +171,25 @@ def csv(
                 f"{path}, column {i + 1} has no name, as an index has none; leave it out with "
                 f"drop = [{i}], or name it."
             )
-    table = _read_table(path, body, names, [*inputs, *labels], decimal)
+    remedy = "correct it, or leave the column out with drop"
+    X = _read_table(path, body, names, inputs, decimal, remedy)
+    if labels == "classes":
+        y = _read_classes(path, body, names, targets, decimal)
+    else:
+        remedy = 'correct it, or set labels = "classes" if it names a class'
+        y = _read_table(path, body, names, targets, decimal, remedy)
     info = {"source": "csv", "path": str(path)}
     if names is not None:
         info |= {
             "feature_names": [names[i] for i in inputs],
-            "target_names": [names[i] for i in labels],
+            "target_names": [names[i] for i in targets],
         }
     return from_arrays(
-        table[:, : len(inputs)],
-        table[:, -1] if len(labels) == 1 else table[:, len(inputs) :],
+        X,
+        y[:, 0] if len(targets) == 1 else y,
         standardize=standardize,
         standardize_y=standardize_y,
+        labels=labels,
         test_fraction=test_fraction,
         split_seed=split_seed,
         n_samples=n_samples,
@@ -289,6 +299,7 @@ def _read_table(
     names: list[str] | None,
     columns: list[int],
     decimal: str,
+    remedy: str,
 ) -> np.ndarray:
     """Return the numbers of some columns."""
     table = np.empty((len(body), len(columns)))
@@ -297,16 +308,41 @@ def _read_table(
             cell = row[column]
             number = _number(cell, decimal)
             if number is None or not math.isfinite(number):
-                where = f"{path}, line {line}, column {names[column] if names else column + 1}"
-                if cell.lower() in _MISSING:
-                    raise ValueError(f"{where} is missing; fill it in or drop the line.")
-                remedy = "correct it"
+                where = _place(path, line, column, names)
+                _check_there(cell, where)
                 other = "." if decimal == "," else ","
-                if _number(cell, other) is not None and other in cell:
-                    remedy = f'if all have this decimal mark set decimal = "{other}", else {remedy}'
+                if _number(cell, other) is not None:
+                    remedy = (
+                        f'if all have this decimal mark set decimal = "{other}", else correct it'
+                    )
                 raise ValueError(f"{where}: {cell!r} is not a finite number; {remedy}.")
             table[i, j] = number
     return table
+
+
+def _read_classes(
+    path: Path,
+    body: list[tuple[int, list[str]]],
+    names: list[str] | None,
+    columns: list[int],
+    decimal: str,
+) -> np.ndarray:
+    """Return the names of classes in some columns: numbers where all are, texts otherwise."""
+    for line, row in body:
+        for column in columns:
+            _check_there(row[column], _place(path, line, column, names))
+    cells = [[row[column] for column in columns] for _, row in body]
+    numbers = [[_number(cell, decimal) for cell in row] for row in cells]
+    return np.array(cells if any(None in row for row in numbers) else numbers)
+
+
+def _place(path: Path, line: int, column: int, names: list[str] | None) -> str:
+    return f"{path}, line {line}, column {names[column] if names else column + 1}"
+
+
+def _check_there(cell: str, where: str) -> None:
+    if cell.lower() in _MISSING:
+        raise ValueError(f"{where} is missing; fill it in or drop the line.")
 
 
 def _columns(

@@ -107,6 +107,24 @@ def test_labels_are_mapped_back():
     assert np.array_equal(from_arrays(X, Y).original_units(Y), Y)
 
 
+def test_classes_are_encoded_and_keep_their_proportions():
+    kinds = np.repeat(["c", "a", "b"], [20, 10, 10])
+    data = from_arrays(X, kinds, labels="classes", test_fraction=0.5)
+    assert data.info["classes"] == {"0": "a", "1": "b", "2": "c"}
+    assert np.bincount(data.y).tolist() == np.bincount(data.y_test).tolist() == [5, 5, 10]
+    assert [data.info["classes"][str(label)] for label in data.y] == list(
+        kinds[data.info["train_rows"]]
+    )
+    held_out = from_arrays(X, kinds == "c", X_test=X[:2], y_test=[True, False], labels="classes")
+    assert held_out.y_test.tolist() == [1, -1]
+
+
+def test_standardised_labels_are_no_classes():
+    data = from_arrays(X, np.sign(Y - np.median(Y)), standardize_y=True)
+    with pytest.raises(ValueError, match="the logistic loss is for classes; drop standardize_y"):
+        data.problem(loss="logistic")
+
+
 def test_data_of_its_own_held_out_part():
     data = from_arrays(X[:30], Y[:30], X_test=X[30:], y_test=Y[30:], standardize="zscore")
     assert "test_rows" not in data.info
@@ -142,6 +160,16 @@ def test_arrays_that_are_refused():
         from_arrays(X, Y[:5])
     with pytest.raises(ValueError, match="X must be 2-D"):
         from_arrays(Y, Y)
+    for kinds, message in (
+        (np.ones(40), "y has one class only, 1"),
+        (np.stack([Y, Y], axis=1), r"y must be one class per row, got shape \(40, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            from_arrays(X, kinds, labels="classes")
+    with pytest.raises(ValueError, match="y_test has the class 2, which y lacks"):
+        from_arrays(X, np.arange(40) % 2, X_test=X[:1], y_test=[2], labels="classes")
+    with pytest.raises(ValueError, match="standardize_y is for numbers; drop it"):
+        from_arrays(X, Y, labels="classes", standardize_y=True)
     with pytest.raises(ValueError, match="needs labels that vary"):
         from_arrays(X, np.ones(40), standardize_y=True)
 
@@ -152,7 +180,7 @@ def test_every_split_is_a_partition(n, fraction, seed, stratify):
     labels = np.arange(n) % 3
     n_test = round(fraction * n)
     if n_test == n or (fraction and not n_test):
-        with pytest.raises(ValueError, match="leaves none|rounds to no held-out row"):
+        with pytest.raises(ValueError, match=r"leaves none|rounds to no held-out row"):
             from_arrays(labels[:, None], labels, test_fraction=fraction)
         return
     data = from_arrays(

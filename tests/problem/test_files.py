@@ -128,6 +128,24 @@ def test_csv_target_columns(write, target, y):
     assert data.X.shape == (3, 3 - np.size(y[0]))
 
 
+@pytest.mark.parametrize(
+    ("cells", "y", "classes"),
+    [
+        (["dog", "cat", "dog", "cat"], [1, -1, 1, -1], {"-1": "cat", "1": "dog"}),
+        (["0", "1", "1", "0"], [-1, 1, 1, -1], {"-1": 0, "1": 1}),
+        (["10", "2", "1", "2"], [2, 1, 0, 1], {"0": 1, "1": 2, "2": 10}),
+        (["a", "2", "10", "2"], [2, 1, 0, 1], {"0": "10", "1": "2", "2": "a"}),
+        (["0.5", "1.5", "1.50", "0.5"], [-1, 1, 1, -1], {"-1": 0.5, "1": 1.5}),
+    ],
+)
+def test_csv_class_labels(write, cells, y, classes):
+    text = "x,kind\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))
+    data = load("csv", path=write(text), labels="classes")
+    assert np.array_equal(data.y, y)
+    assert data.info["classes"] == classes
+    data.problem(loss="logistic" if len(classes) == 2 else "cross-entropy")
+
+
 @pytest.mark.parametrize("drop", [["height"], [1], [-2]])
 def test_csv_columns_can_be_dropped_unread(write, drop):
     data = load("csv", path=write("age,height,score\n1,tall,3\n4,,6\n"), drop=drop)
@@ -204,6 +222,8 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("x,y\n1_000,2\n", "line 2, column x: '1_000' is not a finite number", {}),
         ("a,b\n", "has no line of numbers below its header", {}),
         ("a,b\n1,2\n3,x\n", "line 3, column b: 'x' is not a finite number", {}),
+        ("a,b\n1,2\n3,x\n", 'or set labels = "classes" if it names a class', {}),
+        ("a,b\n1,2\nx,3\n", "column a: 'x' is not a finite number; correct it, or leave", {}),
         ("a,b\n1,2\n\n3,inf\n", "line 4, column b: 'inf' is not a finite number", {}),
         ("1,2\n3,\n", "line 2, column 2 is missing; fill it in or drop the line", {}),
         ("1,2\nNA,4\n", "line 2, column 1 is missing", {}),
@@ -226,6 +246,7 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("1,2,3\n", "must name distinct columns of", {"target": []}),
         (",x,y\n0,1,2\n", "column 1 has no name, as an index has none", {}),
         (",x,y\n0,1,2\n", "leave it out with drop = [0], or name it", {"target": "y"}),
+        ("a,b\n1,x\n2,\n", "line 3, column b is missing", {"labels": "classes"}),
         ("a,b,c\n1,2,3\n", "drop=['c'] has a target column", {"drop": ["c"]}),
         ("a,b,c\n1,2,3\n", "no column named 'd'", {"drop": ["d"]}),
         ("a,b,c\n1,2,3\n", "has no input column", {"drop": ["a", "b"]}),

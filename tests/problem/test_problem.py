@@ -235,16 +235,21 @@ def test_held_out_data_must_fit():
 
 
 def test_labels_must_suit_the_loss():
-    refused(
-        "must be ±1 for the logistic loss, got {0, 1}; convert with 2 * y - 1",
-        X,
-        SIGNS > 0,
-        loss="logistic",
-    )
-    refused("use the squared loss, or convert with np.where(y > 0, 1, -1)", X, Y, loss="logistic")
+    remedy = "np.where(y == y.max(), 1, -1)"
+    for shift in (0, 1):
+        message = f"for the logistic loss, got {{{shift}, {shift + 1}}}; set labels = "
+        refused(message, X, (SIGNS > 0) + shift, loss="logistic")
+        refused(remedy, X, (SIGNS > 0) + shift, loss="logistic")
+    refused("it is for two classes, cross-entropy for more", X, Y, loss="logistic")
+    refused("encode it as y is", X, SIGNS, X_test=X[:2], y_test=[0, 1], loss="logistic")
     entropy = {"loss": "cross-entropy"}
-    refused("0..1 for cross-entropy, got {-1, 1}; use np.unique", X, SIGNS, **entropy)
-    refused("got {1, 2, 3}", X, CLASSES + 1, **entropy)
+    refused(
+        "0..1 for cross-entropy, got {-1, 1}; use the logistic loss with labels",
+        X,
+        SIGNS,
+        **entropy,
+    )
+    refused('got {1, 2, 3}; use labels = "classes" in [data]', X, CLASSES + 1, **entropy)
     refused("got {0, 0.5, 1}", X, CLASSES / 2, **entropy)
     refused("y has one class only, 0", X, CLASSES * 0, **entropy)
     refused("pass y.argmax(axis=1) if one-hot", X, np.eye(3)[CLASSES], **entropy)
