@@ -181,10 +181,10 @@ def _finished(folder: Path) -> Iterator[None]:
     """Say in words that a folder holds no finished study."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(
-            f"{folder} holds no finished study; give the --out folder of one, or finish it with "
-            "--resume."
+            f"{folder} holds no finished study; give the --out folder of one, or finish it: "
+            "`meanfield STUDY CONFIG.toml --out DIR --resume`."
         ) from None
 
 

@@ -267,6 +267,10 @@ def test_missing_files_are_one_sentence(meanfield, tmp_path):
     missing = tmp_path / "absent.toml"
     assert_one_sentence(*meanfield("simulate", missing, "--out", tmp_path / "o"), ["absent.toml"])
     assert_one_sentence(*meanfield("report", tmp_path / "absent"), ["absent", "no finished study"])
+    (tmp_path / "file").write_bytes(b"\xff")
+    assert_one_sentence(*meanfield("report", tmp_path / "file"), ["file holds no finished study"])
+    result = meanfield("simulate", tmp_path / "file", "--out", tmp_path / "o")
+    assert_one_sentence(*result, ["file is not UTF-8 text", "no configuration", "meanfield new"])
     config = csv_config(tmp_path, "")
     (tmp_path / "table.csv").unlink()
     parts = ["table.csv", "check the path"]

@@ -234,7 +234,10 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"Cannot read {path} ({error.strerror}); give a TOML file.") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+        raise ConfigError(
+            f"{path} is not UTF-8 text, so no configuration (a TOML file): save it as UTF-8, or "
+            "write a first one with `meanfield new STUDY > study.toml`."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         reason = str(error)[:1].lower() + str(error)[1:]
         raise ConfigError(f"{path} is not valid TOML: {reason}; correct that place.") from None

@@ -13,13 +13,17 @@ from meanfield.errors import ConfigError
 from meanfield.studies.data import DataSection, load_data
 
 
-def load_inputs(data: DataSection) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def load_inputs(
+    data: DataSection, loss: str = "squared"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Load training inputs, targets and test inputs.
 
     Parameters
     ----------
     data : DataSection
         The source.
+    loss : str
+        The loss that the targets are for.
 
     Returns
     -------
@@ -29,11 +33,15 @@ def load_inputs(data: DataSection) -> tuple[np.ndarray, np.ndarray, np.ndarray |
     Raises
     ------
     ConfigError
-        The data cannot be loaded or do not suit a network with one output.
+        The data cannot be loaded, or do not suit the loss or a network with one output.
     """
     loaded = load_data(data)
     if loaded.y.ndim != 1:
         raise ConfigError("[data]: the networks have one output; choose data with one target.")
+    try:
+        loaded.problem(loss=loss)
+    except ValueError as error:
+        raise ConfigError(f"[data]: {error}") from None
     return loaded.X, loaded.y.astype(float), loaded.X_test
 
 

@@ -85,7 +85,7 @@ class LimitConfig(DataConfig):
 def prepare(config: LimitConfig) -> Plan:
     """Check the configuration; units are limits and groups of finite networks."""
     network, convergence = config.network, config.convergence
-    X, y, X_test = load_inputs(config.data)
+    X, y, X_test = load_inputs(config.data, network.loss)
     if network.input_length is not None:
         X, X_test = (
             inputs if inputs is None else scale_inputs(inputs, network.input_length)

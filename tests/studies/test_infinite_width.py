@@ -47,6 +47,12 @@ def plain_figures(monkeypatch):
     monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
 
 
+def test_labels_that_do_not_suit_the_loss_are_refused_before_the_work():
+    config = configuration({"labels": "real"}, {"loss": "logistic"})
+    with pytest.raises(ConfigError, match=r"^\[data\]: y must be ±1 for the logistic loss"):
+        limit.prepare(config)
+
+
 def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
     config = configuration()
     summary = run_study(get_study("limit"), config, tmp_path / "out")
