@@ -120,9 +120,10 @@ def _study_command(name: str) -> Callable[..., None]:
     command.__doc__ = (
         f"{STUDIES[name].purpose}\n\n"
         "DIR receives config.toml (complete), summary.json (headline numbers with their "
-        "intervals), result.nc (everything, for xarray), the figures as PNG and PDF, and "
-        "report.html. A run that was stopped, in whatever way, goes on with --resume and ends "
-        f"with the same numbers.\n\nFor a first configuration: meanfield new {name} > study.toml"
+        "intervals), result.nc (everything, for xarray), data.json (rows, columns and scales of "
+        "the data), the figures as PNG and PDF, and report.html. A run that was stopped, in "
+        "whatever way, goes on with --resume and ends with the same numbers."
+        f"\n\nFor a first configuration: meanfield new {name} > study.toml"
     )
     return command
 
@@ -205,7 +206,15 @@ def _run(
     config = load_config(study.config, name, config_path)
     try:
         with place as executor, progress_bar(name, quiet=quiet) as bar:
-            summary = run_study(study, config, out, resume=resume, executor=executor, progress=bar)
+            summary = run_study(
+                study,
+                config,
+                out,
+                resume=resume,
+                executor=executor,
+                progress=bar,
+                note=None if quiet else lambda text: typer.echo(f"Note: {text}", err=True),
+            )
     except KeyboardInterrupt:
         again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
         typer.echo(f"Stopped; nothing finished is lost. Go on with:  {again}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -261,6 +262,40 @@ def test_data_paths_start_at_the_configuration(meanfield, tmp_path, monkeypatch)
     assert meanfield("simulate", config, "--out", tmp_path / "out", "-q")[0] == 0
     written = tomllib.loads((tmp_path / "out/config.toml").read_text())
     assert written["data"]["path"] == str(tmp_path / "table.csv")
+
+
+def test_data_are_recorded_and_cautions_told(meanfield, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(20, 2)) + 5
+    table = "u,c,y\n" + "".join(f"{u!r},7,{1e6 * y!r}\n" for u, y in rows.tolist())
+    config, out = csv_config(tmp_path, table), tmp_path / "out"
+    text = config.read_text().replace("[problem]", 'standardize = "zscore"\n[problem]')
+    config.write_text(text)
+    status, _, err = meanfield("simulate", config, "--out", out)
+    assert status == 0
+    assert err.startswith("Note: The labels have standard deviation")
+    assert "standardize_y = true in [data]" in err
+    record = json.loads((out / "data.json").read_text())
+    assert record["feature_names"] == ["u", "c"]
+    assert record["constant_features"] == [1]
+    assert record["train_rows"] == list(range(20))
+    assert np.allclose(
+        [record["x_mean"][0], record["x_scale"][0]], [rows[:, 0].mean(), rows[:, 0].std()]
+    )
+    page = (out / "report.html").read_text()
+    assert "tell none of them apart: c." in page
+    assert "Note: The labels have standard deviation" in page
+    assert meanfield("report", out)[0] == 0
+    assert (out / "report.html").read_text() == page
+    assert "data.json" in storage.verify(out)
+    (out / "data.json").write_text("{}")
+    assert_one_sentence(*meanfield("report", out), ["data.json is truncated or was altered"])
+    # Results from before there was this file are drawn again without it.
+    (out / "data.json").unlink()
+    files, about = storage.read_manifest(out)
+    storage.write_manifest(out, files.keys() - {"data.json"}, about)
+    assert meanfield("report", out)[0] == 0
+    config.write_text(text.replace('"zscore"', '"zscore"\nstandardize_y = true'))
+    assert meanfield("simulate", config, "--out", tmp_path / "other")[2] == ""
 
 
 def test_missing_files_are_one_sentence(meanfield, tmp_path):

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, create_model
 
 from meanfield.errors import ConfigError, suggest
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
+from meanfield.studies.base import Block, Heading, Text
 from meanfield.studies.config import ProblemSection, RunSection, Section, StudyConfig
 
 
@@ -135,6 +137,65 @@ def load_data(section: DataSection) -> Data:
         return SOURCES[section.source](**section.model_dump(exclude={"source"}))
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise ConfigError(f"[data]: {error}") from error
+
+
+def describe_data(section: DataSection) -> dict[str, Any]:
+    """Return the record of the data that a study leaves beside its results.
+
+    Parameters
+    ----------
+    section : DataSection
+        The source with its options.
+
+    Returns
+    -------
+    dict
+        `Data.info` with the numbers of rows, the columns that are constant on the training rows,
+        and notes on what is likely to go wrong, in types that JSON knows.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded.
+    """
+    data = load_data(section)
+    notes = []
+    scale = _scale_far_from_one(data.y)
+    if scale is not None and "standardize_y" in type(section).model_fields:
+        notes.append(
+            f"The labels have standard deviation {scale:.2g}, but networks and step sizes are made "
+            "for one near 1; set standardize_y = true in [data]."
+        )
+    return {
+        **data.info,
+        "n_train": len(data.X),
+        "n_test": 0 if data.X_test is None else len(data.X_test),
+        "constant_features": np.flatnonzero(data.X.min(axis=0) == data.X.max(axis=0)).tolist(),
+        "notes": notes,
+    }
+
+
+def _scale_far_from_one(y: np.ndarray) -> float | None:
+    """Return the first standard deviation of a column that is below 0.01 or above 100."""
+    with np.errstate(over="ignore"):
+        scales = np.atleast_1d(y.std(axis=0))
+    far = scales[(scales > 0) & ((scales < 0.01) | (scales > 100))]
+    return float(far[0]) if len(far) else None
+
+
+def data_blocks(record: Mapping[str, Any]) -> list[Block]:
+    """Return the part of a report that says what the data were, from `describe_data`."""
+    text = f"Source {record['source']}: {record['n_train']} rows to train on"
+    text += f", {record['n_test']} held out." if record["n_test"] else "."
+    constant = record["constant_features"]
+    if constant and record["n_train"] > 1:
+        names = record.get("feature_names") or [f"number {i + 1}" for i in range(max(constant) + 1)]
+        text += (
+            " Inputs that are constant on the training rows, and so tell none of them apart: "
+            f"{', '.join(names[i] for i in constant)}."
+        )
+    text += " The rows, names, means and scales are in data.json."
+    return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record["notes"])]
 
 
 def data_fingerprint(problem: Problem) -> str:

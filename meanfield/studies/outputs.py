@@ -16,11 +16,13 @@ from meanfield.errors import CheckpointError
 from meanfield.studies import get_study
 from meanfield.studies.base import Figure, Outcome, Study
 from meanfield.studies.config import StudyConfig
+from meanfield.studies.data import data_blocks
 from meanfield.studies.folder import CONFIG
 from meanfield.studies.report import Provenance, render_report
 from meanfield.studies.toml import to_toml
 
 SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
+DATA = "data.json"
 
 _LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "h5netcdf", "matplotlib")
 
@@ -32,6 +34,11 @@ def write_config(folder: Path, config: StudyConfig) -> None:
         f"# Run it again:  meanfield {config.study} config.toml --out NEW_FOLDER\n\n"
     )
     storage.write_atomic(folder / CONFIG, (header + to_toml(config)).encode())
+
+
+def write_data(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record of the data: what raw inputs need before saved particles are applied."""
+    storage.write_atomic(folder / DATA, (json.dumps(record, ensure_ascii=False) + "\n").encode())
 
 
 def write_outputs(
@@ -92,9 +99,9 @@ def refresh_report(folder: str | os.PathLike[str]) -> Path:
         A saved result is truncated or altered.
     """
     folder = Path(folder)
-    storage.verify(folder, (CONFIG, SUMMARY, RESULT))
+    files, about = storage.read_manifest(folder)
+    storage.verify(folder, [CONFIG, SUMMARY, RESULT, *({DATA} & files.keys())])
     summary = json.loads((folder / SUMMARY).read_bytes())
-    _, about = storage.read_manifest(folder)
     try:
         provenance = Provenance(**about)
     except TypeError:
@@ -114,6 +121,9 @@ def _write_views(
     blocks = study.story(summary, dataset)
     images: dict[str, bytes] = {}
     names = [CONFIG, SUMMARY, RESULT, REPORT]
+    if (folder / DATA).exists():  # not every study is on data
+        blocks = [*blocks, *data_blocks(json.loads((folder / DATA).read_bytes()))]
+        names.append(DATA)
     for block in blocks:
         if isinstance(block, Figure):
             images[block.name], pdf = plots.render(block.plot, dataset)

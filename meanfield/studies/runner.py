@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from meanfield.progress import Bar
 from meanfield.studies.base import Arrays, Plan, Study, Unit
 from meanfield.studies.config import StudyConfig
+from meanfield.studies.data import DataConfig, describe_data
 from meanfield.studies.executors import Call, Executor, LocalExecutor
 from meanfield.studies.folder import Stamp, StudyFolder, claim
-from meanfield.studies.outputs import write_config, write_outputs
+from meanfield.studies.outputs import write_config, write_data, write_outputs
 
 
 def run_study(
@@ -23,6 +24,7 @@ def run_study(
     resume: bool = False,
     executor: Executor | None = None,
     progress: Bar | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Run a study into a folder.
 
@@ -43,6 +45,8 @@ def run_study(
         Where units run; here, one after the other, by default.
     progress : Bar, optional
         Shows how far the study is.
+    note : callable, optional
+        Called before the work with each caution about the data; the report has them too.
 
     Returns
     -------
@@ -63,8 +67,13 @@ def run_study(
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
     stamp = Stamp(study.name, settings, plan.data, late=study.late)
+    record = describe_data(config.data) if isinstance(config, DataConfig) else None
     with claim(out, stamp, resume=resume) as folder:
         write_config(folder.path, config)
+        if record is not None:
+            write_data(folder.path, record)
+            for caution in record["notes"] if note else ():
+                note(caution)
         results, seconds = _run_units(
             plan, folder, executor or LocalExecutor(), progress or Bar("")
         )
