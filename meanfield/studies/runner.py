@@ -72,8 +72,9 @@ def run_study(
         write_config(folder.path, config)
         if record is not None:
             write_data(folder.path, record)
-            for caution in record["notes"] if note else ():
-                note(caution)
+            if note is not None:
+                for caution in record["notes"]:
+                    note(caution)
         results, seconds = _run_units(
             plan, folder, executor or LocalExecutor(), progress or Bar("")
         )
