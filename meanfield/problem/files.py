@@ -311,7 +311,7 @@ def _read_table(
                 where = _place(path, line, column, names)
                 _check_there(cell, where)
                 other = "." if decimal == "," else ","
-                if _number(cell, other) is not None:
+                if number is None and _number(cell, other) is not None:
                     remedy = (
                         f'if all have this decimal mark set decimal = "{other}", else correct it'
                     )

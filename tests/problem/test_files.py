@@ -224,7 +224,7 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("a,b\n1,2\n3,x\n", "line 3, column b: 'x' is not a finite number", {}),
         ("a,b\n1,2\n3,x\n", 'or set labels = "classes" if it names a class', {}),
         ("a,b\n1,2\nx,3\n", "column a: 'x' is not a finite number; correct it, or leave", {}),
-        ("a,b\n1,2\n\n3,inf\n", "line 4, column b: 'inf' is not a finite number", {}),
+        ("a,b\n1,2\n\n3,inf\n", "line 4, column b: 'inf' is not a finite number; correct it", {}),
         ("1,2\n3,\n", "line 2, column 2 is missing; fill it in or drop the line", {}),
         ("1,2\nNA,4\n", "line 2, column 1 is missing", {}),
         ("nan,nan\n3,4\n", "line 1, column 1 is missing", {}),
