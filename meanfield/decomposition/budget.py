@@ -25,7 +25,7 @@ from meanfield.decomposition.laws import (
 from meanfield.decomposition.plan import Array, ErrorPlan, l2_norms, mean_squares
 from meanfield.decomposition.reference import Kept
 from meanfield.dictionary import ThresholdNumber
-from meanfield.resampling import Interval, draw_repeats, log_mean_interval
+from meanfield.resampling import UNKNOWN, Interval, draw_repeats, log_mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,8 @@ class Component:
     value : float
         Root of the mean over replicas of the squared norm.
     interval : tuple of float
-        95 % interval: over replicas, for ``tail`` and ``regularisation`` over held-out inputs.
+        95 % interval: over replicas, for ``tail`` and ``regularisation`` over held-out inputs;
+        NaN for these with a single held-out input.
     norms : ndarray, shape (R,)
         Norm in each replica.
     resolution : float
@@ -205,11 +206,10 @@ def assemble_budget(
         atom_totals,
     )
     fitted = fitted_counts(plan)
-    rate_n = fit_rate(
-        effective_counts(plan)[fitted], statistical[fitted], expected_slope=-1.0, seed=plan.seed
-    )
-    rate_N = fit_rate(effective_particles(plan), chaos, expected_slope=-1.0, seed=plan.seed)
-    noise = max(rate_N.constant, 0.0) / plan.path_particles
+    rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], plan.seed)
+    rate_N = _fit_law(effective_particles(plan), chaos, plan.seed)
+    # 0 where it is not known: `max` keeps its first argument against NaN.
+    noise = max(0.0, rate_N.constant) / plan.path_particles
     decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
     squared_bias = float(mean_squares(plan.truth - population["prediction"]))
     advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
@@ -247,6 +247,14 @@ def assemble_budget(
     return ErrorBudget(**budget, dataset=make_dataset(plan, kept, budget, scans))
 
 
+def _fit_law(counts: Array, squares: Array, seed: int) -> RateFit:
+    """Fit a squared component against a size; with too little to fit the slope is unknown."""
+    if len(counts) < 3 or (squares.mean(axis=1) == 0).any():
+        flag = "A slope takes three sizes at which there is an error; there are too few here."
+        return RateFit(math.nan, UNKNOWN, math.nan, UNKNOWN, -1.0, (flag,))
+    return fit_rate(counts, squares, expected_slope=-1.0, seed=seed)
+
+
 def _at_atoms(plan: ErrorPlan, compressed: Array, networks: Array) -> Array:
     """Return the networks of S atoms; one with as many atoms as particles is the network."""
     if plan.n_atoms >= plan.n_particles:
@@ -260,9 +268,12 @@ def _component(
     """Measure a component; the interval is over held-out inputs, or over replicas."""
     per_input = (difference**2).sum(axis=-1)  # (R, m)
     values = per_input.mean(axis=0 if over_inputs else 1)
-    square, (low, high) = log_mean_interval(
-        values[None], np.ones(1), draw_repeats(len(values), seed)
-    )
+    if len(values) == 1:  # a single held-out input says nothing of others
+        square, (low, high) = float(values[0]), UNKNOWN
+    else:
+        square, (low, high) = log_mean_interval(
+            values[None], np.ones(1), draw_repeats(len(values), seed)
+        )
     return Component(
         math.sqrt(square),
         (math.sqrt(max(low, 0.0)), math.sqrt(high)),
@@ -342,6 +353,17 @@ def _notes(
                 f"The {name} component is not resolved: the intermediates themselves have an "
                 f"error of about {part.resolution:.2g}."
             )
+    if len(plan.X_test) == 1:
+        notes.append(
+            "There is one held-out row: the errors are those on that row, and tail and "
+            "regularisation have no interval."
+        )
+    if plan.n_data == plan.n_population and not plan.closed_form:
+        notes.append(
+            "Every training set is all of the rows, so the statistical component is 0 by "
+            "construction: it says nothing about how many rows are enough, and more than all of "
+            "them cannot be tried. Set n_data to fewer to measure it."
+        )
     if not plan.closed_form:
         notes.append(
             f"Tail and regularisation are estimates: {kept.text}; the network on all "
@@ -359,6 +381,8 @@ def _notes(
 
 
 def _slope(fit: RateFit) -> str:
+    if math.isnan(fit.slope):
+        return "not measurable"
     low, high = fit.slope_ci
     return f"{fit.slope:.2f} [{low:.2f}, {high:.2f}]"
 

@@ -60,7 +60,7 @@ def make_dataset(
             variables[f"{name}_{part}"] = (dimension, row)
     counts, fitted = effective_counts(plan), fitted_counts(plan)
     line = np.full(len(counts), math.nan)
-    line[fitted] = power_law(
+    line[fitted] = _line(
         counts[fitted], variables["statistical_mean"][1][fitted], budget["statistical_rate"].slope
     )
     variables["statistical_fit"] = ("data_count", line)
@@ -69,7 +69,7 @@ def make_dataset(
     variables["chaos_expected"] = ("particle_count", 1 / particle_counts)
     variables["chaos_fit"] = (
         "particle_count",
-        power_law(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
+        _line(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
     )
     times = plan.times * plan.step_size
     decay = budget["decay"]
@@ -182,6 +182,13 @@ def _geometric(values: Array, seed: int) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore"):
         mean, low, high = np.exp(rows).T
     return mean, low, high
+
+
+def _line(counts: Array, means: Array, slope: float) -> Array:
+    """Return the fitted power law, NaN where none was fitted."""
+    if math.isnan(slope):
+        return np.full(len(counts), math.nan)
+    return power_law(counts, means, slope)
 
 
 def _exponential(times: Array, means: Array, rate: float, span: tuple[float, float]) -> Array:

@@ -198,7 +198,7 @@ def expected_gains(
     Returns
     -------
     dict of ndarray
-        Gains, (R,).
+        Gains, (R,); without ``n`` where the budget has all rows there are.
     """
     replicas = len(total)
     others = (total.sum(axis=0) - total) / (replicas - 1)
@@ -214,7 +214,9 @@ def expected_gains(
         ("N", "chaos", plan.particle_counts, particle_scan, plan.n_particles, math.inf),
     ):
         x = {count: 1 / count - 1 / limit for count in (*counts, size, 2 * size)}
-        falls = 1 - x[2 * size] / x[size] if x[size] > 0 else 0.0
+        if x[size] == 0:  # nothing is known of more than all rows
+            continue
+        falls = 1 - x[2 * size] / x[size]
         bias = _scaled_bias(counts, scan, others, x, size)
         gains[option] = falls * (variance * means[name] / spread + 2 * bias)
     gains["t"] = mean_squares(total) - mean_squares(total - left[:, 0] + left[:, 1])

@@ -74,12 +74,13 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.errorbar(
         ends, rows, xerr=[values - low, high - values], fmt="none", ecolor=BLACK, elinewidth=0.9
     )
-    # A wide interval may leave the axes, so that the bars stay in sight.
-    top = min(float(np.max(ends + high - values)), 2 * float(ends.max()))
+    # A wide interval may leave the axes, so that the bars stay in sight; an unknown one is none.
+    reach = ends + np.nan_to_num(high - values, posinf=np.inf)
+    top = min(float(reach.max()), 2 * float(ends.max()))
     for row, value in enumerate(values):
         ax.annotate(
             f"{value:.2g}",
-            (min(ends[row] + high[row] - value, top), row),
+            (min(reach[row], top), row),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -263,6 +264,7 @@ def _law(
     counts, attrs = dataset[dimension].values, dataset.attrs
     mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
     shown = mean > 0
+    fitted = np.isfinite(attrs[f"{name}_slope"])
     slope = slope_text(*(attrs[f"{name}_slope{part}"] for part in ("", "_low", "_high")))
     colour = _COLOURS[name]
     ax.errorbar(
@@ -271,9 +273,10 @@ def _law(
         yerr=[(mean - low)[shown], (high - mean)[shown]],
         fmt="o",
         color=colour,
-        label=f"measured, slope {slope}",
+        label=f"measured, slope {slope}" if fitted else "measured",
     )
-    ax.plot(counts, dataset[f"{name}_fit"].values, color=colour, linewidth=1.2, label="fit")
+    if fitted:
+        ax.plot(counts, dataset[f"{name}_fit"].values, color=colour, linewidth=1.2, label="fit")
     expected = dataset[f"{name}_expected"].values
     guide = 1.6 * np.max(mean / np.where(shown, expected, np.inf)) * expected
     pool = name == "statistical" and not attrs["closed_form"]

@@ -230,7 +230,9 @@ def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Number]:
     numbers = {"total": Number("Total error", total.value, total.interval, notes=[*budget.notes])}
     for name in COMPONENTS:
         part = budget.components[name]
-        numbers[name] = Number(LABELS[name], part.value, part.interval)
+        # What is exactly 0 is so by construction and has no uncertainty.
+        interval = part.interval if part.value > 0 else None
+        numbers[name] = Number(LABELS[name], part.value, interval)
     for name, fit in (("statistical", budget.statistical_rate), ("chaos", budget.chaos_rate)):
         numbers[f"{name}_slope"] = slope_number(f"{LABELS[name]}, squared", fit, -1.0)
     decay = budget.decay

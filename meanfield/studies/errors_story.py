@@ -37,6 +37,11 @@ _MEANING = {
     "sparse": "What it costs to keep S atoms: more atoms.",
 }
 
+_DATA_TAIL = (
+    "What a ridge regression on all training rows leaves of the held-out labels, their noise "
+    "included: cleaner labels, inputs that explain more, more rows."
+)
+
 _OPTIONS = {"n": "training data n", "N": "particles N", "t": "time t", "S": "atoms S"}
 
 
@@ -51,9 +56,11 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         number = numbers[name]
         own = format_number(float(resolution[name])) if resolution[name] else "–"
         meaning = _MEANING[name]
+        if not attrs["closed_form"] and name == "tail":
+            meaning = _DATA_TAIL
         if not attrs["closed_form"] and name in ("tail", "regularisation"):
             label = f"{label} (held-out estimate)"
-        rows.append([label, format_value(number), format_interval(number), own, meaning])
+        rows.append([label, format_value(number), format_interval(number) or "–", own, meaning])
     total = numbers["total"]
     rows.append(["Total", format_value(total), format_interval(total), "–", "–"])
     return [
@@ -177,6 +184,10 @@ def _laws(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
         f"1/N. Measured slopes: {format_estimate(numbers['statistical_slope'])} and "
         f"{format_estimate(numbers['chaos_slope'])}. "
     )
+    for name, symbol in (("statistical", "n"), ("chaos", "N")):
+        slope = numbers[f"{name}_slope"]
+        if slope["value"] is None:
+            text += f"In {symbol}: {' '.join(slope['notes'])} "
     if "rate" not in numbers:
         return text + "Too little of the decay in time was seen to fit a rate."
     rate, difference = numbers["rate"], numbers["rate_difference"]

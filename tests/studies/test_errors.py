@@ -169,3 +169,28 @@ def test_data_without_a_held_out_part_are_refused_by_the_key_that_gives_one(tmp_
     for data, key in ((csv, "test_fraction"), (signs, "n_test")):
         with pytest.raises(ConfigError, match=rf"raise data\.{key} above 0"):
             errors.make_plan(parse(errors.ErrorsConfig, {**SMALL, "data": data}))
+
+
+def test_few_rows_give_an_unknown_slope_and_a_note_in_place_of_a_zero(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(5, 3))
+    np.savetxt(tmp_path / "five.csv", rows, delimiter=",", header="a,b,y", comments="")
+    data = {"source": "csv", "path": str(tmp_path / "five.csv"), "target": "y"}
+    few = {**SMALL, "data": {**data, "test_fraction": 0.2}, "problem": {"l2": 0.1}}
+    few["problem"] |= {"loss": "squared", "temperature": 0.02}
+    few["errors"] = {**SMALL["errors"], "n_data": 4, "data_counts": [2, 3]}
+    run_study(get_study("errors"), parse(errors.ErrorsConfig, few), tmp_path / "out")
+    found = numbers(tmp_path / "out")
+    assert found["statistical"]["value"] == 0
+    assert found["statistical"]["interval"] is None
+    assert found["statistical_slope"]["value"] is None
+    assert found["tail"]["interval"] is None  # of a single held-out row
+    assert "gain_n" not in found
+    notes = " ".join(found["total"]["notes"])
+    assert "one held-out row" in notes
+    assert "0 by construction" in notes
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "ridge regression on all training rows" in report
+    assert "Hermite series is cut" not in report
+    assert "(0 to 0)" not in report
+    assert "not measurable" in report
