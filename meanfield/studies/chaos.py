@@ -184,7 +184,9 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
 
 
 def _trend(label: str, trend: Trend) -> Number:
-    return Number(f"Late relative growth of {label}", trend.change, trend.change_ci, expected=0.0)
+    return Number(
+        f"Late trend of {label}, relative to its mean", trend.change, trend.change_ci, expected=0.0
+    )
 
 
 EXAMPLE: dict[str, Any] = {

@@ -9,6 +9,7 @@ from meanfield import plots
 from meanfield.studies.base import Block, Figure, Finding, Heading, Summary, Table, Text
 from meanfield.studies.words import (
     agrees,
+    excludes_zero,
     format_estimate,
     format_number,
     format_value,
@@ -153,6 +154,11 @@ def _finding(numbers: Mapping[str, Any], noise: bool) -> str:
     if not agrees(slope):
         return f"{rate}, which is not the expected 1/N; see the notes below the table."
     low, high = slope["interval"]
+    if not excludes_zero(slope):
+        return (
+            f"{rate}. The interval holds the expected −1 and also 0: it does not show a fall at "
+            "all. More replicas, or particle counts that are further apart, narrow it."
+        )
     caution = " The interval is wide; more replicas narrow it." if high - low > 0.3 else ""
     return (
         f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
@@ -209,11 +215,12 @@ def _uniform(numbers: Mapping[str, Any]) -> str:
     else:
         verdict = (
             "The interval holds zero: no growth was found, as a rate that is uniform in time "
-            f"demands, but a growth of {high} over that span cannot be excluded."
+            f"demands, but a growth of {high} of that mean cannot be excluded."
         )
     return (
-        "Over the second half of the run, N times the coupling distance of the largest systems "
-        f"changed by {change} (95% interval {low} to {high}). {verdict}"
+        "A line was fitted to N times the coupling distance of the largest systems over the second "
+        f"half of the run: its trend amounts to {change} of its mean there (95% interval {low} to "
+        f"{high}). {verdict}"
     )
 
 

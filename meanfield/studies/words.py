@@ -17,8 +17,8 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
     value : float or None
         The number; None is what could not be measured.
     resolution : float, optional
-        Length of its interval: no more digits than that justifies. By default three significant
-        digits.
+        Length of its interval: no more digits than that justifies, but at least two significant
+        ones. By default three significant digits.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
         return f"{digits} × 10^{int(exponent)}".replace("-", "−")
     decimals = 2 - math.floor(math.log10(abs(value)))
     if resolution:
-        decimals = 1 - math.floor(math.log10(resolution))
+        decimals = 1 - math.floor(math.log10(min(resolution, abs(value))))
     return f"{value:.{min(max(decimals, 0), 6)}f}".replace("-", "−")
 
 
@@ -70,8 +70,16 @@ def agrees(number: Mapping[str, Any]) -> bool | None:
     return low <= number["expected"] <= high
 
 
+def excludes_zero(number: Mapping[str, Any]) -> bool:
+    """Return whether the interval tells what is expected, if that is not 0, from no effect."""
+    low, high = number["interval"]
+    return number["expected"] == 0 or not low <= 0 <= high
+
+
 def verdict(number: Mapping[str, Any]) -> str:
     """Return the comparison with what is expected in a word or two."""
+    if agrees(number) and not excludes_zero(number):
+        return "too wide to tell"
     return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
 
 

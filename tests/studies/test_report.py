@@ -84,6 +84,8 @@ def test_duration(seconds, shown):
         (3.14159, None, "3.14"),
         (123.4, None, "123"),
         (1234.4, 400.0, "1234"),
+        (0.0291, 8.1, "0.029"),
+        (-0.0041, 0.32, "−0.0041"),
         (0.0, None, "0"),
         (-1.5e-7, None, "−1.50 × 10^−7"),
         (2.5e8, 1.0, "2.50 × 10^8"),
@@ -111,6 +113,9 @@ def test_verdict_follows_the_interval():
     assert chaos_story.agrees(slope(-0.9, -0.95, -0.85)) is False
     assert chaos_story.agrees(slope(None, None, None)) is None
     assert chaos_story.agrees(slope(-0.3, -0.4, -0.2, expected=None)) is None
+    assert words.verdict(slope(-0.9, -1.1, -0.7)) == "as expected"
+    assert words.verdict(slope(-0.9, -2.1, 0.3)) == "too wide to tell"
+    assert words.verdict(slope(0.1, -0.1, 0.3, expected=0.0)) == "as expected"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +124,7 @@ def test_verdict_follows_the_interval():
         (-1.1, -0.95, "in agreement with the expected 1/N", "wide"),
         (-1.4, -0.8, "The interval is wide", "which is not the expected"),
         (-0.9, -0.8, "which is not the expected 1/N", "in agreement"),
+        (-2.1, 0.3, "does not show a fall at all", "in agreement"),
     ],
 )
 def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
@@ -147,7 +153,8 @@ def test_finding_without_noise_is_about_the_function():
     [
         (slope(0.1, 0.05, 0.15), "still grows"),
         (slope(-0.1, -0.15, -0.05), "It falls"),
-        (slope(0.1, -0.1, 0.3), "growth of +30.0% over that span cannot be excluded"),
+        (slope(0.1, -0.1, 0.3), "growth of +30.0% of that mean cannot be excluded"),
+        (slope(-4.0, -9.0, 1.0), "trend amounts to −400.0% of its mean there"),
         (slope(None, None, None), "add late times"),
     ],
 )
