@@ -127,12 +127,12 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     else:
         # A few neurons far out, which contribute nothing, must not shrink the rest.
         carried = shown & (size > 0.02 * size.max())
-        reach = 1.15 * max(np.linalg.norm(np.vstack([at, place[carried]]), axis=1).max(), 1e-6)
+        seen = np.vstack([at, place[carried]])  # empty where nothing contributes
+        reach = 1.15 * np.linalg.norm(seen, axis=1).max(initial=1e-6)
         cut = float(dataset.attrs["cut"])
         _rays(ax, reach, cut)
-        lowest, highest = min(place[carried, 1].min(), at[:, 1].min(), 0), reach
         ax.set_xlim(-reach, reach)
-        ax.set_ylim(lowest - 0.05 * reach, highest)
+        ax.set_ylim(seen[:, 1].min(initial=0) - 0.05 * reach, reach)
         ax.set_aspect("equal")
         ax.set_xlabel("$w_1$" if d == 2 else "weight along the first direction")
         ax.set_ylabel("$w_2$" if d == 2 else "along the second")

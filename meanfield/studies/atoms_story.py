@@ -103,9 +103,12 @@ def _finding(numbers: Mapping[str, Any], dataset: xr.Dataset) -> str:
     gap = numbers["compression_gap"]
     text = (
         f"The networks of {size} neurons have S* = {modal} {noun}: {_of(dataset, 'same')} agree, "
-        f"{_of(dataset, 'sure')} with confidence. Fit to the network, {modal} {noun} miss "
-        f"{100 * gap['value']:.2g}% of it."
+        f"{_of(dataset, 'sure')} with confidence."
     )
+    if modal:
+        misses = "misses" if modal == 1 else "miss"
+        share = format_number(100 * gap["value"])
+        text += f" Fit to the network, {modal} {noun} {misses} {share}% of it."
     if numbers["missing"]["value"] > 0:
         text += " The certificate finds that an atom is missing; see below."
     elif numbers["confident"]["value"] == 1:
@@ -240,12 +243,26 @@ def _certificates(dataset: xr.Dataset) -> list[str]:
         f"For the labels, without penalty: {labels} A missing atom was found in {found} of {n} "
         "networks."
     )
-    if own and found:
-        texts.append(
+    if own:
+        texts += _compared(bool(network["missing"]), bool(network["labels_missing"]))
+    return texts
+
+
+def _compared(own: bool, labels: bool) -> list[str]:
+    """Say what it means that an atom is missing by the objective, by the labels, or by both."""
+    if not own and not labels:
+        return []
+    if not own:
+        return [
             "The two answers differ because of the penalty: the labels would pay for another atom, "
             "but its weight would cost more than it gains."
-        )
-    return texts
+        ]
+    if not labels:
+        return [
+            "The two answers differ: the labels need no other atom, but the network is not yet "
+            "where its training objective is least, which longer training may change."
+        ]
+    return ["Both say that an atom is missing: longer training, or more neurons, may find another."]
 
 
 def _stability(dataset: xr.Dataset) -> str:
@@ -254,9 +271,10 @@ def _stability(dataset: xr.Dataset) -> str:
         return f"{_of(dataset, 'same')} networks have no atom."
     angle = dataset["matched_angle"].values
     present = np.isfinite(angle).mean(axis=0).min()
+    where = "every network" if present == 1 else f"at least {100 * present:.0f}% of the networks"
     text = (
         f"Over seeds: {_of(dataset, 'same')} networks have S* = {modal}, and every atom recurs in "
-        f"{100 * present:.0f}% of the networks or more, within {np.nanmax(angle):.2g}°."
+        f"{where}, within {np.nanmax(angle):.2g}°."
     )
     if n == 1:
         text = "Only one network was trained: nothing can be said about other seeds."

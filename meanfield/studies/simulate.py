@@ -226,6 +226,9 @@ _CURVES = {
 }
 
 
+_ONE_REPLICA = "Of a single replica, which says nothing about its own spread."
+
+
 def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell what happened to the loss and to the particles."""
     numbers = summary["numbers"]
@@ -248,7 +251,9 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         *heading_for_problem(dataset.attrs["problem"]),
         Table(
             rows,
-            f"Mean over {n_replicas} independent replicas with Student's 95% interval for the "
+            _ONE_REPLICA
+            if n_replicas == 1
+            else f"Mean over {n_replicas} independent replicas with Student's 95% interval for the "
             "mean: repeating the study with other seeds would cover the true mean 19 times in 20.",
         ),
         Figure(

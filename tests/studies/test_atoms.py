@@ -17,7 +17,7 @@ from meanfield.errors import ConfigError
 from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
-from meanfield.studies import atoms, get_study, recovery
+from meanfield.studies import atoms, atoms_story, get_study, recovery
 from meanfield.studies.atoms_result import unpack
 from meanfield.studies.config import parse
 from meanfield.studies.data import build_problem
@@ -383,6 +383,42 @@ def test_figures(results, name, plot):
             assert inside.y0 <= part.y0
             assert part.x1 <= inside.x1
             assert part.y1 <= inside.y1
+
+
+def test_plane_without_atoms_or_neurons_that_contribute(results):
+    dataset = results("atoms")[0].copy(deep=True)
+    dataset["particle_size"][:] = 0.0
+    for name in ("w", "b", "c"):
+        dataset[name][:] = np.nan
+    _, low = plots.plot_atoms(dataset, Figure().subplots()).get_ylim()
+    assert np.isfinite(low)
+
+
+@pytest.mark.parametrize(
+    ("own", "labels", "said"),
+    [
+        (False, True, "because of the penalty"),
+        (True, False, "not yet where its training objective is least"),
+        (True, True, "Both say that an atom is missing"),
+        (False, False, None),
+    ],
+)
+def test_what_two_certificates_mean_together(results, own, labels, said):
+    dataset = results("atoms")[0].copy(deep=True)
+    dataset["penalised"][:] = 1
+    dataset["missing"][:], dataset["labels_missing"][:] = own, labels
+    texts = atoms_story._certificates(dataset)
+    assert len(texts) == (2 if said is None else 3)
+    assert said is None or said in texts[-1]
+    assert ("differ" in texts[-1]) == (own != labels)
+
+
+def test_counts_of_atoms_are_said_in_words(results):
+    dataset, numbers, _ = results("atoms")
+    gap = {**numbers, "compression_gap": {"value": 1.0}}
+    assert "atoms miss" not in atoms_story._finding(gap, dataset.assign_attrs(modal=0))
+    assert "1 atom misses 100% of it" in atoms_story._finding(gap, dataset.assign_attrs(modal=1))
+    assert "2 atoms miss 100% of it" in atoms_story._finding(gap, dataset.assign_attrs(modal=2))
 
 
 def test_drawn_sign_goes_with_the_drawn_half_plane(results):

@@ -97,7 +97,9 @@ def test_one_replica_has_no_interval_and_no_test_data_no_test_loss(tmp_path):
     summary = run_study(get_study("simulate"), config, tmp_path / "out")
     assert list(summary["numbers"]) == ["loss"]
     assert summary["numbers"]["loss"]["interval"] is None
-    assert "needs 2 replicas" in (tmp_path / "out/report.html").read_text()
+    report = (tmp_path / "out/report.html").read_text()
+    assert "needs 2 replicas" in report
+    assert "1 independent replicas" not in report
     saved = storage.read_dataset(tmp_path / "out/result.nc")
     assert saved["step"].values.tolist() == [0, 12]
 
