@@ -173,3 +173,11 @@ def test_saving_logs_nothing(caplog):
     )
     plots.render(plots.plot_slopes, dataset)
     assert not caplog.records
+
+
+def test_axis_without_positive_values_stays_linear():
+    axes = Figure().subplots()
+    axes.plot([1.0, 2.0], [0.0, -1e-16])
+    style.log_scale(axes, "x")
+    style.log_scale(axes, "y")
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")

@@ -88,7 +88,8 @@ def moment_propagation(
         if len(order) == 0:
             raise ValueError(
                 f"No moment of the law at step {run.steps[t]} can be estimated from "
-                f"{len(radius)} particles."
+                f"{len(radius)} particles: a few of them are far larger than all others. Take a "
+                "smaller step size, more particles, or labels of size 1."
             )
         logs = (values + weight.log_w_star[: len(order)]) / order - order_lost * np.log(order)
         spread = 1.96 * errors / order

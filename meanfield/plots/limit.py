@@ -244,8 +244,9 @@ def _approach(dataset: xr.Dataset, ax: Axes | None, name: str, power: float, lab
             label=f"{activation}, {depth} layers",
         )
     first = dataset[name].values[:, 0]
-    guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
-    ax.plot(widths, guide, ":", color=BLACK, label=rf"slope {power:g}".replace("-", "−"))
+    if np.isfinite(first).any():
+        guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
+        ax.plot(widths, guide, ":", color=BLACK, label=rf"slope {power:g}".replace("-", "−"))
     width_axis(ax, widths)
     log_scale(ax, "y")
     ax.set_ylabel(label)

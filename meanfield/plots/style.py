@@ -89,9 +89,15 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def log_scale(ax: Axes, which: str) -> None:
-    """Make an axis logarithmic; a short one is labelled at 1, 2 and 5 in plain decimals."""
+    """Make an axis logarithmic; a short one is labelled at 1, 2 and 5 in plain decimals.
+
+    One on which nothing is positive stays linear.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    limits = ax.dataLim
+    if not np.isfinite(limits.minposx if which == "x" else limits.minposy):
+        return
     (ax.set_xscale if which == "x" else ax.set_yscale)("log")
     axis = ax.xaxis if which == "x" else ax.yaxis
     low, high = axis.get_view_interval()

@@ -182,14 +182,20 @@ def train_limit(
         "error_signals": run.error_signals,
         "saved_steps": run.saved_steps,
         "feature_change": run.feature_change.mean(axis=-1),
-        "least_h": run.least_eigenvalue_h,
-        "least_x": run.least_eigenvalue_x,
+        "least_h": _beyond_rounding(run.least_eigenvalue_h, run.kernel_h),
+        "least_x": _beyond_rounding(run.least_eigenvalue_x, run.kernel_x),
         "kernel_h": run.kernel_h[:, -1],
         "kernel_x": run.kernel_x[:, -1],
         "weight_change": run.weight_change,
         "sharpness": run.sharpness,
         "notes": np.array("\n".join(limit.notes)),
     }
+
+
+def _beyond_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return least eigenvalues, 0 where they are rounding beside the size of their kernel."""
+    size = np.trace(kernel, axis1=-2, axis2=-1)
+    return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
 
 
 def train_networks(
@@ -317,8 +323,12 @@ def _end_numbers(dataset: Any) -> dict[str, Number]:
                 continue
             step, layer = np.unravel_index(np.nanargmin(mean), mean.shape)
             value = float(mean[step, layer])
+            bounds: tuple[float, float] | None
             bounds = float(low[step, layer]), float(high[step, layer])
             where = f"{feature}_{layer + skip + 1} at step {int(dataset['saved_step'][step])}"
+            if value == 0:
+                bounds = None
+                where += ": the features are linearly dependent, up to rounding"
             number = Number(
                 f"Least eigenvalue of the features over layers and steps, {case}",
                 value,

@@ -153,6 +153,10 @@ def _independence(dataset: xr.Dataset, cases: list[str]) -> list[list[str]]:
                     rows.append([name, reason, "–", "–", "–"])
                     continue
                 lowest = int(np.argmin(mean))
+                if mean[lowest] == 0:
+                    ends = [format_number(float(mean[i])) for i in (0, -1)]
+                    rows.append([name, ends[0], "0 (singular, up to rounding)", ends[1], "–"])
+                    continue
                 bounds = (float(low[lowest]), float(high[lowest]))
                 number = {"value": float(mean[lowest]), "interval": bounds, "level": 0.95}
                 number["interval"] = bounds if np.isfinite(bounds).all() else None

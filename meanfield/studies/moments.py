@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
+from meanfield.errors import ConfigError
 from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
@@ -151,7 +152,10 @@ def follow(
         progress=progress,
         **settings,
     )
-    found = moment_propagation(run, weight)
+    try:
+        found = moment_propagation(run, weight)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     read = admissible_weight(run.at(0), problem=problem, max_order=max_order)
     inverse, error = read.evidence["inverse_order"]
     return {

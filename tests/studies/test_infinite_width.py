@@ -201,3 +201,17 @@ def test_a_limit_that_cannot_run_is_refused_before_it_starts(sampling, error, me
     unit = limit.prepare(configuration(**sampling)).units[0]
     with pytest.raises(error, match=message):
         unit.function(**unit.arguments)
+
+
+@pytest.mark.filterwarnings("error")
+def test_dependent_features_have_least_eigenvalue_zero_and_a_figure(tmp_path):
+    # In one dimension unit inputs coincide up to sign, and so do their features.
+    config = configuration(
+        {"n_features": 1}, {"depths": [2], "n_steps": 5}, {"widths": [4, 8], "n_steps": 2}
+    )
+    summary = run_study(get_study("limit"), config, tmp_path / "out")
+    number = summary["numbers"]["tanh-2_least_eigenvalue"]
+    assert number["value"] == 0
+    assert number["interval"] is None
+    assert "linearly dependent" in number["notes"][0]
+    assert "0 (singular, up to rounding)" in (tmp_path / "out/report.html").read_text()

@@ -221,3 +221,13 @@ def test_a_run_that_is_too_short_to_relax_is_told(tmp_path):
     config = configuration("relaxation", keys, run={"step_size": 0.01, "n_steps": 3})
     with pytest.raises(ConfigError, match="does not show the relaxation"):
         run_study(get_study("relaxation"), config, tmp_path / "out")
+
+
+def test_moments_that_no_order_supports_are_told():
+    keys = {"n_particles": 1000, "laws": ["student-t"], "n_times": 4}
+    config = configuration("moments", keys, {"l2": 0.05, "temperature": 0.02})
+    (unit,) = get_study("moments").prepare(config).units
+    problem = unit.arguments["problem"]
+    loud = problem.replace(y=1e6 * problem.y)
+    with pytest.raises(ConfigError, match="smaller step size"):
+        unit.function(**{**unit.arguments, "problem": loud})
