@@ -271,6 +271,13 @@ def _bound(
         return None, str(error).rstrip(".")
 
 
+def _on_bound(bound: ThresholdNumber) -> str:
+    """Say what the bound is, and what it assumes where data stand for the target."""
+    assumed = bound.expansion.method == "least squares"
+    taken = " (taking the inputs for standard normal)" if assumed else ""
+    return f"Bound{taken}: {bound.explanation}"
+
+
 def _statement(
     w_star: AdmissibleWeight,
     depth: OrbitDepth | None,
@@ -285,7 +292,7 @@ def _statement(
         f"Learning cell: w* of order {w_star.order:.3g}, D*_orb = {degree}, "
         f"S* = {dictionary.n_atoms}.",
         f"S*: {dictionary.statement}",
-        f"Bound: none, since {why_not}." if bound is None else f"Bound: {bound.explanation}",
+        f"Bound: none, since {why_not}." if bound is None else _on_bound(bound),
     ]
     if depth is not None:
         parts.insert(1, f"Depth: {depth.explanation}")

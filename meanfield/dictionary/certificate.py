@@ -57,6 +57,8 @@ class Certificate:
         Whether an atom is missing: the gain is above the threshold.
     penalised : bool
         Whether this is the potential of the network with its penalty.
+    constant : bool
+        Whether all labels are the same: then no atom is missing, whatever rounding says.
     """
 
     potential: Array
@@ -67,9 +69,12 @@ class Certificate:
     threshold: float
     missing: bool
     penalised: bool = False
+    constant: bool = False
 
     def __str__(self) -> str:
         """Say what was found in one sentence."""
+        if self.constant:
+            return "No atom is missing: the labels are constant."
         if self.penalised:
             return self._of_the_network()
         if not self.missing:
@@ -161,9 +166,10 @@ def dual_certificate(
         starts = np.zeros((0, places.shape[1]))
     rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
     pool = np.vstack([starts, moment_starts(regression), random_starts(regression, n_starts, rng)])
+    constant = bool((problem.targets == problem.targets[0]).all())
     if penalised:
         potential = PenalisedPotential.of(problem, residual)
-        return _of_network(potential, places, np.vstack([pool, places]))
+        return _of_network(potential, places, np.vstack([pool, places]), constant)
     minimiser, explained = steepest(regression, pool)
 
     m = residual.size
@@ -180,18 +186,30 @@ def dual_certificate(
         minimiser,
         float(gain),
         float(threshold),
-        bool(gain > threshold),
+        bool(gain > threshold) and not constant,
+        constant=constant,
     )
 
 
-def _of_network(potential: PenalisedPotential, places: Array, pool: Array) -> Certificate:
+def _of_network(
+    potential: PenalisedPotential, places: Array, pool: Array, constant: bool
+) -> Certificate:
     """Compare the least potential anywhere with that of the atoms."""
     minimiser, minimum = potential.lowest(pool, N_ASCENTS)
     value, gradient, penalty = potential.at_atoms(places)
     scale = float(penalty.mean()) if len(places) else max(-minimum, 1e-300)
     gain = (value.min(initial=0.0) - minimum) / max(scale, 1e-300)
+    missing = bool(gain > DEEPER) and not constant
     return Certificate(
-        value, gradient, minimum, minimiser, gain, DEEPER, bool(gain > DEEPER), penalised=True
+        value,
+        gradient,
+        minimum,
+        minimiser,
+        gain,
+        DEEPER,
+        missing,
+        penalised=True,
+        constant=constant,
     )
 
 

@@ -75,7 +75,9 @@ def prepare(config: CellConfig) -> Plan:
     }
     unit = Unit("cell", compute, arguments, "weight, atoms and depth")
     return Plan(
-        [unit], lambda results: combine(problem, results["cell"]), data_fingerprint(problem)
+        [unit],
+        lambda results: combine(problem, gaussian, results["cell"]),
+        data_fingerprint(problem),
     )
 
 
@@ -133,8 +135,8 @@ def _orbits(depth: Any) -> np.ndarray:
     return np.array([[e.degree, max(e.orbits)] for e in depth.evidence]).reshape(-1, 2)
 
 
-def combine(problem: Problem, found: Arrays) -> Outcome:
-    """Name the parts of the triple."""
+def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
+    """Name the parts of the triple; of inputs that are not `gaussian` the bound assumes it."""
     import xarray as xr
 
     order, low, high = (float(value) for value in found["order"])
@@ -154,7 +156,7 @@ def combine(problem: Problem, found: Arrays) -> Outcome:
     if found["bound"][1] >= 0:
         least, number, most = (int(value) for value in found["bound"])
         numbers["bound"] = Number(
-            "Bound S̄ on S* from the target",
+            "Bound S̄ on S* from the target" if gaussian else _ASSUMING,
             number,
             None if least == most else (least, most),
             notes=[bound_words],
@@ -179,6 +181,9 @@ def combine(problem: Problem, found: Arrays) -> Outcome:
         },
     )
     return Outcome(dataset, numbers)
+
+
+_ASSUMING = "Bound S̄ on S* from the labels, if the inputs were standard normal"
 
 
 def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:

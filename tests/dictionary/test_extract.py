@@ -322,3 +322,16 @@ def test_affine_activation_is_refused():
     problem = Problem(np.eye(3), np.ones(3), "identity", bias=False)
     with pytest.raises(ValueError, match="no atoms"):
         extract_dictionary((np.ones(2), np.ones((2, 3))), problem)
+
+
+@pytest.mark.parametrize("penalised", [False, True])
+def test_constant_labels_lack_no_atom(penalised):
+    # What a network leaves of them is rounding, in which any feature may seem to explain much.
+    X = np.random.default_rng(0).standard_normal((60, 2))
+    problem = Problem(X, np.full(60, 2.0), "tanh", l2=1e-3, temperature=1e-3)
+    w = np.random.default_rng(1).standard_normal((5, 2))
+    rounding, none = np.full(5, 1e-15), np.zeros(5)
+    network = Atoms(get_activation("tanh"), rounding, w, none, 2.0, np.zeros(2), none)
+    found = dual_certificate(network, problem, penalised=penalised)
+    assert not found.missing
+    assert str(found) == "No atom is missing: the labels are constant."

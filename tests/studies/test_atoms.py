@@ -17,7 +17,7 @@ from meanfield.errors import ConfigError
 from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
-from meanfield.studies import atoms, atoms_story, get_study, recovery
+from meanfield.studies import atoms, atoms_story, cell, get_study, recovery
 from meanfield.studies.atoms_result import unpack
 from meanfield.studies.config import parse
 from meanfield.studies.data import build_problem
@@ -225,6 +225,16 @@ def test_cell_is_that_of_the_library(results):
     assert "S* = 1." in page(folder)
     root = np.exp(dataset["log_moments"].values / dataset["k"].values)
     assert (np.diff(root) > 0).all()
+
+
+def test_bound_of_data_says_what_it_assumes(results):
+    config = configuration("cell")[1]
+    problem = build_problem(config)
+    unit = get_study("cell").prepare(config).units[0]
+    found = unit.function(**{**unit.arguments, "target": None, "n_steps": 50})
+    label = cell.combine(problem, False, found).numbers["bound"].label
+    assert "if the inputs were standard normal" in label
+    assert "if the inputs" not in results("cell")[1]["bound"]["label"]
 
 
 def test_cell_without_a_bound():
