@@ -220,8 +220,11 @@ def _run(
         typer.echo(f"Stopped; nothing finished is lost. Go on with:  {again}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
-        for number in summary["numbers"].values():
+        numbers = list(summary["numbers"].values())
+        for number in numbers:
             typer.echo(_line(number))
+        for note in numbers[0]["notes"]:
+            typer.echo(f"Note: {note}")
         typer.echo(f"Report: {out / 'report.html'}")
 
 

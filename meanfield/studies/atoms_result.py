@@ -257,5 +257,5 @@ def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Nu
         values = np.array([piece[key][-1] for piece in pieces])
         if np.isfinite(values).all():
             mean, low, high = mean_interval(values)
-            numbers[key] = Number(label, float(mean), (low, high))
+            numbers[key] = Number(label, float(mean), (np.maximum(low, 0.0), high))
     return numbers

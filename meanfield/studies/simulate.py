@@ -198,12 +198,16 @@ def combine(
     for name, label in _CURVES.items():
         if name in arrays:
             mean, low, high = mean_interval(arrays[name])
+            # Student's interval does not know that a loss is at least 0 and a share at most 1.
+            low = np.maximum(low, 0.0)
+            high = np.minimum(high, 1.0) if name == "test_accuracy" else high
             variables |= {
                 f"{name}_mean": ("loss_step", mean),
                 f"{name}_low": ("loss_step", low),
                 f"{name}_high": ("loss_step", high),
             }
-            numbers[name] = Number(label, float(mean[-1]), (low[-1], high[-1]))
+            notes = [_ROSE] if name == "loss" and mean[-1] > mean[0] else []
+            numbers[name] = Number(label, float(mean[-1]), (low[-1], high[-1]), notes=notes)
     coordinates = {
         "step": keep,
         "time": ("step", elapsed(step_size, keep)),
@@ -218,6 +222,11 @@ def combine(
     }
     return Outcome(xr.Dataset(variables, coords=coordinates, attrs=attributes), numbers)
 
+
+_ROSE = (
+    "The run did not learn: the training loss is larger at the end than at the start. The step "
+    "size is probably too large; lower run.step_size (or problem.temperature, if there is noise)."
+)
 
 _CURVES = {
     "loss": "Training loss at the end",
@@ -239,6 +248,7 @@ def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         f"By time {time} the training loss of {n_particles} particles went from "
         f"{format_number(first)} to {format_estimate(last)}."
     )
+    finding += "".join(f" {note}" for note in last["notes"])
     if "test_accuracy" in numbers:
         accuracy = numbers["test_accuracy"]
         finding += f" On held-out data {100 * accuracy['value']:.1f} % of the labels are right."

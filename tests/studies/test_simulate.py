@@ -147,3 +147,28 @@ def test_schedules_and_batches_reach_the_run(tmp_path):
 def test_wrong_schedules_and_batches_are_told_before_the_run(run, message):
     with pytest.raises(ConfigError, match=message):
         simulate.prepare(configuration(run={"n_steps": 12, **run}))
+
+
+def test_run_whose_loss_rose_is_said_not_to_have_learned(tmp_path):
+    loud = configuration(run={"n_steps": 12, "step_size": 50.0}, save_at=None)
+    summary = run_study(get_study("simulate"), loud, tmp_path / "out")
+    (note,) = summary["numbers"]["loss"]["notes"]
+    assert "lower run.step_size" in note
+    assert note in (tmp_path / "out/report.html").read_text()
+    summary = run_study(get_study("simulate"), configuration(), tmp_path / "learned")
+    assert summary["numbers"]["loss"]["notes"] == []
+
+
+def test_intervals_stay_in_the_possible_range():
+    config = configuration(*PROBLEMS["logistic"], n_replicas=2)
+    steps, keep = np.array([0, 12]), np.array([0])
+    arrays = {
+        "loss": np.array([[1.0, 0.1], [1.0, 0.9]]),
+        "test_accuracy": np.array([[0.5, 0.8], [0.5, 1.0]]),
+    }
+    outcome = simulate.combine(
+        config, build_problem(config), 0.2, steps, keep, {"replicas-00000": arrays}
+    )
+    assert outcome.numbers["loss"].interval[0] == 0
+    low, high = outcome.numbers["test_accuracy"].interval
+    assert 0 <= low < 0.9 < high == 1
