@@ -235,9 +235,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> tuple[dict[str, str], dict[
     path = Path(folder) / MANIFEST
     try:
         content = json.loads(path.read_bytes())
-        own = content.pop("self", None)
-        # Manifests of format 1 had no digest of themselves.
-        whole = own == _own_digest(content) if own or content["format"] != 1 else True
+        whole = content.pop("self") == _own_digest(content)
         files, about = dict(content["sha256"]), dict(content["about"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(_refusal(path, "is not a readable manifest")) from error
