@@ -223,8 +223,9 @@ def _run(
         numbers = list(summary["numbers"].values())
         for number in numbers:
             typer.echo(_line(number))
-        for note in numbers[0]["notes"]:
-            typer.echo(f"Note: {note}")
+        for headline in numbers[:1]:  # a single width, for one, has no exponent
+            for note in headline["notes"]:
+                typer.echo(f"Note: {note}")
         typer.echo(f"Report: {out / 'report.html'}")
 
 

@@ -417,3 +417,18 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
     resumed, reference = (storage.read_dataset(at / "result.nc") for at in (out, whole))
     for name, variable in reference.variables.items():
         assert resumed[name].values.tobytes() == variable.values.tobytes()
+
+
+def test_a_study_without_a_headline_number_ends_well(meanfield, tmp_path):
+    """A single width has no exponent in the width."""
+    config = tmp_path / "one.toml"
+    config.write_text(
+        'study = "widths"\n'
+        '[data]\nsource = "digits"\nclasses = [0, 1]\nstandardize = "none"\nn_samples = 4\n'
+        '[network]\nactivations = ["tanh"]\nparametrizations = ["mup"]\nwidths = [8]\n'
+        "n_seeds = 2\nn_steps = 3\n"
+        "[limit]\nn_samples = 64\nn_replicas = 2\nmax_rank = 64\n"
+    )
+    code, out, err = meanfield("widths", config, "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert out.startswith("Report: ")
