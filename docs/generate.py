@@ -17,12 +17,12 @@ from sphinx.application import Sphinx
 
 import meanfield
 from meanfield.studies import STUDIES, get_study
-from meanfield.studies.config import parse
-from meanfield.studies.toml import to_toml
+from meanfield.workbench.config import parse
+from meanfield.workbench.toml import to_toml
 
 ROOT = Path(__file__).parents[1]
 
-# Where each public name is explained, in the order of the story.
+# Where each public name is explained, in the order of the theory.
 _PARTS = (
     ("Problems and particles", ("problem", "schedule", "flow")),
     ("The limit", ("limit",)),

@@ -9,9 +9,57 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from meanfield.system.version import VERSION
+
+if TYPE_CHECKING:  # the names below, for type checkers
+    from meanfield import cell as cell
+    from meanfield import chaos as chaos
+    from meanfield import decomposition as decomposition
+    from meanfield import deep as deep
+    from meanfield import dictionary as dictionary
+    from meanfield import estimators as estimators
+    from meanfield import flow as flow
+    from meanfield import identify as identify
+    from meanfield import limit as limit
+    from meanfield import moments as moments
+    from meanfield import plots as plots
+    from meanfield import problem as problem
+    from meanfield import studies as studies
+    from meanfield.cell import learning_cell as learning_cell
+    from meanfield.chaos.result import ChaosRates as ChaosRates
+    from meanfield.chaos.study import chaos_rates as chaos_rates
+    from meanfield.decomposition import decompose_error as decompose_error
+    from meanfield.dictionary import coefficient_threshold_number as coefficient_threshold_number
+    from meanfield.dictionary import extract_dictionary as extract_dictionary
+    from meanfield.errors import CheckpointError as CheckpointError
+    from meanfield.errors import ConfigError as ConfigError
+    from meanfield.errors import DivergenceError as DivergenceError
+    from meanfield.estimators import MeanFieldClassifier as MeanFieldClassifier
+    from meanfield.estimators import MeanFieldRegressor as MeanFieldRegressor
+    from meanfield.flow import schedule as schedule
+    from meanfield.flow.initial import InitialLaw as InitialLaw
+    from meanfield.flow.particles import Particles as Particles
+    from meanfield.flow.run import Run as Run
+    from meanfield.flow.run import predict as predict
+    from meanfield.flow.simulate import simulate as simulate
+    from meanfield.identify import equivalent as equivalent
+    from meanfield.identify import orbit_depth as orbit_depth
+    from meanfield.identify import variety_depth as variety_depth
+    from meanfield.identify.canonical import canonical as canonical
+    from meanfield.limit.mean_field import MeanFieldPath as MeanFieldPath
+    from meanfield.limit.mean_field import mean_field as mean_field
+    from meanfield.limit.stationary import StationaryLaw as StationaryLaw
+    from meanfield.limit.stationary import stationary as stationary
+    from meanfield.moments import admissible_weight as admissible_weight
+    from meanfield.problem import Problem as Problem
+    from meanfield.statistics.orders import OrderFit as OrderFit
+    from meanfield.statistics.orders import fit_order as fit_order
+    from meanfield.transport.distances import gaussian_wasserstein2 as gaussian_wasserstein2
+    from meanfield.transport.distances import matched_wasserstein2 as matched_wasserstein2
+    from meanfield.transport.distances import sliced_wasserstein2 as sliced_wasserstein2
+    from meanfield.transport.distances import wasserstein2 as wasserstein2
 
 # Public name -> module that defines it. Loaded on first use, so that importing the package
 # pulls in no compiler, no plotting and no transport library.
@@ -24,8 +72,8 @@ _PUBLIC = {
     "Particles": "flow.particles",
     "Run": "flow.run",
     "predict": "flow.run",
-    "OrderFit": "flow.orders",
-    "fit_order": "flow.orders",
+    "OrderFit": "statistics.orders",
+    "fit_order": "statistics.orders",
     "simulate": "flow.simulate",
     "MeanFieldPath": "limit.mean_field",
     "mean_field": "limit.mean_field",
@@ -33,11 +81,11 @@ _PUBLIC = {
     "stationary": "limit.stationary",
     "ChaosRates": "chaos.result",
     "chaos_rates": "chaos.study",
-    "gaussian_wasserstein2": "chaos.transport",
-    "matched_wasserstein2": "chaos.transport",
-    "sliced_wasserstein2": "chaos.transport",
-    "wasserstein2": "chaos.transport",
-    "canonical": "identify",
+    "gaussian_wasserstein2": "transport.distances",
+    "matched_wasserstein2": "transport.distances",
+    "sliced_wasserstein2": "transport.distances",
+    "wasserstein2": "transport.distances",
+    "canonical": "identify.canonical",
     "equivalent": "identify",
     "orbit_depth": "identify",
     "variety_depth": "identify",
@@ -49,29 +97,31 @@ _PUBLIC = {
     "MeanFieldClassifier": "estimators",
     "MeanFieldRegressor": "estimators",
 }
-_SUBPACKAGES = (
-    "schedule",
-    "problem",
-    "flow",
-    "limit",
-    "chaos",
-    "moments",
-    "identify",
-    "dictionary",
-    "decomposition",
-    "cell",
-    "deep",
-    "estimators",
-    "plots",
-    "studies",
-)
+# Public part -> module.
+_PARTS = {
+    "schedule": "flow.schedule",
+    "problem": "problem",
+    "flow": "flow",
+    "limit": "limit",
+    "chaos": "chaos",
+    "moments": "moments",
+    "identify": "identify",
+    "dictionary": "dictionary",
+    "decomposition": "decomposition",
+    "cell": "cell",
+    "deep": "deep",
+    "estimators": "estimators",
+    "plots": "plots",
+    "studies": "studies",
+}
 
+__version__ = VERSION
 __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"meanfield.{name}")
+    if name in _PARTS:
+        return importlib.import_module(f"meanfield.{_PARTS[name]}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'meanfield' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"meanfield.{_PUBLIC[name]}"), name)
@@ -80,4 +130,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBPACKAGES})
+    return sorted({*globals(), *__all__, *_PARTS})

@@ -1,6 +1,272 @@
-"""``python -m meanfield``: the command line."""
+"""The command line: read a configuration, run its study, say in one sentence what went wrong."""
 
-from meanfield.cli import main
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from meanfield.errors import CheckpointError, ConfigError, DivergenceError, WorkerError
+from meanfield.studies import STUDIES, get_study
+from meanfield.system.version import VERSION
+
+if TYPE_CHECKING:
+    from meanfield.workbench.executors.calls import Executor
+    from meanfield.workbench.study import Plan, Study
+
+#: Exit statuses: the input cannot be used; the user stopped the run (128 + SIGINT).
+BAD_INPUT, INTERRUPTED = 2, 130
+
+_HELP = """Mean-field theory of two-layer neural networks under µP.
+
+A study is one configuration in, and one folder of results out:
+
+\b
+  meanfield new chaos > study.toml                complete, commented, runs as it stands
+  meanfield chaos study.toml --out results        report.html, figures, summary.json, result.nc
+  meanfield chaos study.toml --out results --resume     go on after any stop: the same bits
+
+Your own table goes into [data] of the configuration:
+
+\b
+  [data]
+  source = "csv"          # or npz, digits, diabetes, teacher, ...
+  path = "mine.csv"
+  target = "price"        # a column
+  standardize = "unit"
+
+The first three studies for data of your own: chaos (the rate at which N neurons approach their
+limit), atoms (how many features the network really has), errors (where its error comes from).
+"""
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Config = Annotated[
+    Path, typer.Argument(metavar="CONFIG.toml", help="The configuration; see `meanfield new`.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue what DIR holds; finished work is not redone.")
+]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where to compute: local or dask.",
+        autocompletion=lambda: ["local", "dask"],
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Address of the Dask scheduler; without one, --executor dask starts a cluster here.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Processes on this machine, one unit each."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"meanfield {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _study_command(name: str) -> Callable[..., None]:
+    """Make the command that runs one kind of study."""
+
+    def command(
+        config: Config,
+        out: Out,
+        resume: Resume = False,
+        executor: ExecutorName = "local",
+        scheduler: Scheduler = None,
+        workers: Workers = None,
+        quiet: Quiet = False,
+    ) -> None:
+        from meanfield.workbench.executors import get_executor
+
+        place = get_executor(executor, scheduler=scheduler, workers=workers)
+        _run(name, config, out, resume=resume, place=place, quiet=quiet)
+
+    command.__doc__ = (
+        f"{STUDIES[name].purpose}\n\n"
+        "DIR receives config.toml (complete), summary.json (headline numbers with their "
+        "intervals), result.nc (everything, for xarray), data.json (rows, columns and scales of "
+        "the data), the figures as PNG and PDF, and report.html. A run that was stopped, in "
+        "whatever way, goes on with --resume and ends with the same numbers."
+        f"\n\nFor a first configuration: meanfield new {name} > study.toml"
+    )
+    return command
+
+
+for _name in STUDIES:
+    app.command(_name)(_study_command(_name))
+
+
+@app.command()
+def new(
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY", help=", ".join(STUDIES), autocompletion=lambda: list(STUDIES)
+        ),
+    ],
+) -> None:
+    """Print a complete, commented configuration that runs as it stands.
+
+    Save it with:  meanfield new chaos > study.toml
+    """
+    from meanfield.workbench.config import parse
+    from meanfield.workbench.toml import to_toml
+
+    kind = get_study(study)
+    typer.echo(f"# Study: {study}. Run it with:  meanfield {study} THIS_FILE --out FOLDER\n")
+    typer.echo(to_toml(parse(kind.config, dict(kind.example))), nl=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
+) -> None:
+    """Draw the figures and write report.html again, from the saved results alone."""
+    from meanfield.workbench.outputs import refresh_report
+
+    with _finished(folder):
+        page = refresh_report(folder, get_study)
+    typer.echo(f"Wrote {page}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
+) -> None:
+    """Check every result of a finished study against its recorded SHA-256."""
+    from meanfield.system import storage
+
+    with _finished(folder):
+        names = storage.verify(folder)
+    typer.echo(f"All {len(names)} files of {folder} are whole.")
+
+
+@contextmanager
+def _finished(folder: Path) -> Iterator[None]:
+    """Say in words that a folder holds no finished study."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(
+            f"{folder} holds no finished study; give the --out folder of one, or finish it: "
+            "`meanfield STUDY CONFIG.toml --out DIR --resume`."
+        ) from None
+
+
+def _run(
+    name: str,
+    config_path: Path,
+    out: Path,
+    *,
+    resume: bool,
+    place: AbstractContextManager[Executor],
+    quiet: bool,
+) -> None:
+    from meanfield.system.progress import progress_bar
+    from meanfield.workbench.config import load_config
+    from meanfield.workbench.runner import run_study
+
+    study = _naming(get_study(name), config_path)
+    config = load_config(study.config, name, config_path)
+    try:
+        with place as executor, progress_bar(name, quiet=quiet) as bar:
+            summary = run_study(
+                study,
+                config,
+                out,
+                resume=resume,
+                executor=executor,
+                progress=bar,
+                note=None if quiet else lambda text: typer.echo(f"Note: {text}", err=True),
+            )
+    except KeyboardInterrupt:
+        again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
+        typer.echo(f"Stopped; nothing finished is lost. Go on with:  {again}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        numbers = list(summary["numbers"].values())
+        for number in numbers:
+            typer.echo(_line(number))
+        for headline in numbers[:1]:  # a single width, for one, has no exponent
+            for note in headline["notes"]:
+                typer.echo(f"Note: {note}")
+        typer.echo(f"Report: {out / 'report.html'}")
+
+
+def _naming(study: Study, path: Path) -> Study:
+    """Return the study with the file named in what it finds wrong with the configuration."""
+
+    def prepare(config: Any) -> Plan:
+        try:
+            return study.prepare(config)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    return replace(study, prepare=prepare)
+
+
+def _line(number: dict[str, Any]) -> str:
+    """Return a headline number as a line of text."""
+    from meanfield.workbench.report.formatting import format_estimate
+
+    return f"{number['label']}: {format_estimate(number)}"
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence and exit status 2."""
+    try:
+        app()
+    except (ConfigError, CheckpointError, DivergenceError, WorkerError) as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except MemoryError as error:
+        message = str(error) or "The run does not fit into memory; make it smaller."
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        message = (
+            f"Cannot use{where}: {error.strerror or error}; check the path, the permissions and "
+            "the space left, then run again with --resume."
+        )
+    typer.echo(f"Error: {message}", err=True)
+    sys.exit(BAD_INPUT)
+
 
 if __name__ == "__main__":
     main()

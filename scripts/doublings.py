@@ -12,7 +12,7 @@ from meanfield.decomposition.plan import Array, ErrorPlan, columns
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
-from meanfield.resampling import Interval, draw_repeats
+from meanfield.statistics.resampling import Interval, draw_repeats
 
 #: Training sets and noise of the check, away from those that the advice was made from.
 FIRST_REPLICA = 2**20

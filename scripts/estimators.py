@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from meanfield import MeanFieldClassifier, MeanFieldRegressor
-from meanfield.intervals import mean_interval
+from meanfield.statistics.intervals import mean_interval
 
 _SPLITS = 10
 _MLP_REGRESSOR = TransformedTargetRegressor(MLPRegressor(), transformer=StandardScaler())

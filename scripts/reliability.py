@@ -25,10 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from meanfield import cli, storage
+from meanfield import __main__ as cli
 from meanfield.errors import CheckpointError
-from meanfield.flow import checkpoint, kernels  # noqa: F401 (compiled before the first fork)
-from meanfield.studies import chaos, runner  # noqa: F401
+from meanfield.flow import checkpoint
+from meanfield.flow.compiled import particle_step  # noqa: F401 (compiled before the first fork)
+from meanfield.studies.chaos import study as chaos  # noqa: F401
+from meanfield.system import storage
+from meanfield.workbench import runner  # noqa: F401
 
 STUDY = """
 study = "chaos"

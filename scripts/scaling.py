@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from meanfield.studies import chaos
-from meanfield.studies.config import parse
-from meanfield.studies.executors import Call, LocalExecutor, get_executor
+from meanfield.studies.chaos import study as chaos
+from meanfield.workbench.config import parse
+from meanfield.workbench.executors import get_executor
+from meanfield.workbench.executors.calls import Call
+from meanfield.workbench.executors.local import LocalExecutor
 
 STUDY = {
     "study": "chaos",

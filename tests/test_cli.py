@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meanfield import __version__, cli, storage
-from meanfield.studies import STUDIES, simulate
+from meanfield import __main__ as cli
+from meanfield import __version__
+from meanfield.studies import STUDIES
+from meanfield.studies.simulate import study as simulate
+from meanfield.system import storage
 
 SMALL = """
 study = "simulate"
@@ -89,7 +92,7 @@ def test_shell_completes_studies_and_executors(words, expected):
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
-    program = "from meanfield.cli import app; app(prog_name='meanfield')"
+    program = "from meanfield.__main__ import app; app(prog_name='meanfield')"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == expected
@@ -108,7 +111,7 @@ def test_nearest_command_and_option_are_named(meanfield, arguments, hint):
 def test_help_loads_nothing_heavy():
     program = (
         "import sys; sys.argv = ['meanfield', '--help']\n"
-        "from meanfield import cli\n"
+        "from meanfield import __main__ as cli\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'numpy', 'numba', 'matplotlib', 'xarray', 'pydantic', 'ot', 'scipy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
@@ -394,8 +397,8 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
     # A shell starts what it runs in the background with this signal ignored.
     program = (
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from meanfield.studies import simulate\nsimulate._UNIT_BYTES = 1\n"
-        "from meanfield.cli import main\nmain()"
+        "from meanfield.studies.simulate import study as simulate\nsimulate._UNIT_BYTES = 1\n"
+        "from meanfield.__main__ import main\nmain()"
     )
     command = [sys.executable, "-c", program, "simulate", str(config), "--out", str(out)]
     command += ["--workers", "1"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import meanfield as mf
 from meanfield.errors import ConfigError
 from meanfield.studies import STUDIES, get_study
-from meanfield.studies.config import parse
+from meanfield.workbench.config import parse
 
 SETTINGS = settings(
     max_examples=60,

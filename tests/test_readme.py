@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pytest
 
 from meanfield.studies import STUDIES, get_study
-from meanfield.studies.config import parse
+from meanfield.workbench.config import parse
 from scripts.gallery import with_gallery
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import stub_study
+from tests.workbench import stub_study
 
 ROOT = Path(__file__).parents[1]
 # Runs the program that follows, and lets no file grow beyond a limit.

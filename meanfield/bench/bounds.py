@@ -16,9 +16,9 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from meanfield.flow import block, kernels, sigma
-from meanfield.flow.gaussians import block_gaussians
-from meanfield.flow.simd import fma, lanes, load, store, zeros
+from meanfield.flow.compiled import activations, block, particle_step
+from meanfield.flow.compiled.gaussians import block_gaussians
+from meanfield.flow.compiled.simd.operations import fma, lanes, load, store, zeros
 from meanfield.problem import get_activation
 
 _WARM, _MEASURED = 0.2, 0.3  # seconds
@@ -93,7 +93,7 @@ def measure() -> dict[str, dict[str, float]]:
 
 
 def _of_type(dtype: np.dtype) -> dict[str, float]:
-    aligned = kernels.aligned
+    aligned = particle_step.aligned
     x, out = aligned(2**24 // dtype.itemsize * 4, dtype), aligned(256, dtype)
     x[:] = 1  # pages that were never written are not memory
     matrix = np.ones((1024, 1024), dtype)
@@ -108,10 +108,12 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     with threadpool_limits(1):
         seconds = sustained(lambda: np.dot(matrix, matrix, out=product))
     result["gemm_gflops"] = 2 * 1024**3 / seconds / 1e9
-    data = kernels.as_data(np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype)
-    scratch = kernels.make_scratch(data, 6, 1, 0)
+    data = particle_step.as_data(
+        np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype
+    )
+    scratch = particle_step.make_scratch(data, 6, 1, 0)
     for name in ("tanh", "relu", "silu", "gelu"):
-        address, _ = sigma.pointers(get_activation(name).code, dtype)
+        address, _ = activations.pointers(get_activation(name).code, dtype)
         calls = 200
         per_pair = sustained(_activate, address, scratch, calls) / (
             calls * block.ROWS * block.BLOCK

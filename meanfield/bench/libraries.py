@@ -15,14 +15,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meanfield.cores import available_cores
+from meanfield.system.cores import available_cores
 
 Run = Callable[[int], np.ndarray]
 
 
 def meanfield(row, start, X, y, step_size, l2, noise) -> Run:
     """This project: fused kernels."""
-    from meanfield.flow import kernels
+    from meanfield.flow.compiled import particle_step
     from meanfield.problem import get_activation
 
     C = start.shape[1]
@@ -30,7 +30,7 @@ def meanfield(row, start, X, y, step_size, l2, noise) -> Run:
 
     def run(n_steps: int) -> np.ndarray:
         theta = start.copy()
-        kernels.advance(
+        particle_step.advance(
             theta, X, y[:, None], first_step=0, seed=0, replica0=0,
             decay=np.full(C, 1 - step_size * l2), gain=np.full(C, step_size),
             noise=np.full((n_steps, C), noise), activation=code, loss=0,

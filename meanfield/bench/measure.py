@@ -18,7 +18,7 @@ import numpy as np
 from meanfield.bench.grid import Row
 from meanfield.bench.libraries import LIBRARIES
 from meanfield.errors import ConfigError
-from meanfield.flow.sigma import keeps_slope
+from meanfield.flow.compiled.activations import keeps_slope
 from meanfield.problem import get_activation
 
 # The threads of some libraries go on spinning after a call, on cores that the next one needs.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from meanfield.chaos.rates import RateFit, Trend, fit_rate, late_time_trend
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import chaos_rates
-from meanfield.chaos.transport import (
+from meanfield.statistics.power_law import RateFit, Trend, fit_rate, late_time_trend
+from meanfield.transport.distances import (
     Matching,
     gaussian_wasserstein2,
     matched_wasserstein2,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from meanfield.chaos.metrics import function_deviation
-from meanfield.chaos.rates import RateFit, fit_law_bias, fit_rate, squared_mean
 from meanfield.chaos.reference import check_reference
 from meanfield.flow.simulate import simulate
-from meanfield.intervals import LEVEL
-from meanfield.resampling import jackknife_error
+from meanfield.statistics.intervals import LEVEL
+from meanfield.statistics.power_law import RateFit, fit_law_bias, fit_rate, squared_mean
+from meanfield.statistics.resampling import jackknife_error
 
 if TYPE_CHECKING:
     from meanfield.chaos.study import ChaosPlan

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield import checks
+from meanfield.flow.schedule import elapsed
 from meanfield.limit.chain import lattice_size
 from meanfield.limit.gaussian import GaussianClosure
 from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field
-from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
     from meanfield.chaos.study import ChaosPlan

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.chaos.metrics import EXPECTED_SLOPE
-from meanfield.chaos.rates import (
+from meanfield.flow.schedule import elapsed
+from meanfield.limit.gaussian import GaussianClosure
+from meanfield.statistics.intervals import mean_factor
+from meanfield.statistics.power_law import (
     RateFit,
     Trend,
     fit_law_bias,
@@ -18,9 +21,6 @@ from meanfield.chaos.rates import (
     power_law,
     squared_mean,
 )
-from meanfield.intervals import mean_factor
-from meanfield.limit.gaussian import GaussianClosure
-from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,12 +14,12 @@ from meanfield import checks
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
 from meanfield.chaos.reference import check_reference, laws_in_one_dimension, reference_path
 from meanfield.chaos.result import ChaosRates, assemble
-from meanfield.chaos.transport import matched_wasserstein2, wasserstein2
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
+from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import simulate, step_sizes, temperatures
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.schedule import Schedule
+from meanfield.transport.distances import matched_wasserstein2, wasserstein2
 
 if TYPE_CHECKING:
     from meanfield.flow.particles import Particles

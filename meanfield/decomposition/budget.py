@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.chaos.rates import RateFit, fit_rate
 from meanfield.decomposition.dataset import make_dataset
 from meanfield.decomposition.laws import (
     Advice,
@@ -25,7 +24,8 @@ from meanfield.decomposition.laws import (
 from meanfield.decomposition.plan import Array, ErrorPlan, l2_norms, mean_squares
 from meanfield.decomposition.reference import Kept
 from meanfield.dictionary import ThresholdNumber
-from meanfield.resampling import UNKNOWN, Interval, draw_repeats, log_mean_interval
+from meanfield.statistics.power_law import RateFit, fit_rate
+from meanfield.statistics.resampling import UNKNOWN, Interval, draw_repeats, log_mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr

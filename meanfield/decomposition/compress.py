@@ -14,7 +14,7 @@ from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
-from meanfield.progress import Progress
+from meanfield.system.progress import Progress
 
 #: Gauss–Newton steps of a refit.
 STEPS = 25

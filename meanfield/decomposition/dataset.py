@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.chaos.rates import power_law
 from meanfield.decomposition.laws import (
     effective_counts,
     effective_particles,
@@ -17,7 +16,8 @@ from meanfield.decomposition.laws import (
 )
 from meanfield.decomposition.plan import Array, ErrorPlan
 from meanfield.decomposition.reference import Kept
-from meanfield.resampling import draw_repeats, log_mean_interval
+from meanfield.statistics.power_law import power_law
+from meanfield.statistics.resampling import draw_repeats, log_mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr

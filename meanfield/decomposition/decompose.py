@@ -12,7 +12,7 @@ from meanfield.decomposition.reference import kept_part
 from meanfield.flow.initial import InitialLaw
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
-from meanfield.progress import Progress
+from meanfield.system.progress import Progress
 
 
 def decompose_error(

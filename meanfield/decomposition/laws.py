@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.decomposition.compress import STEPS
 from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
-from meanfield.resampling import (
+from meanfield.statistics.resampling import (
     UNKNOWN,
     Interval,
     bootstrap_t,

@@ -12,11 +12,12 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from meanfield import checks, memory
+from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
+from meanfield.system import memory
 
 Array = np.ndarray
 

@@ -26,7 +26,7 @@ from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
 from meanfield.problem import Problem
-from meanfield.progress import Progress
+from meanfield.system.progress import Progress
 
 Arrays = dict[str, Array]
 

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import eigsh
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.task import Task
 from meanfield.errors import DivergenceError
-from meanfield.halving import halvings
+from meanfield.flow.step_size_search import halvings
 
 
 class NotFiniteError(ArithmeticError):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from meanfield import checks, memory
+from meanfield import checks
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.directions import GaussianDirections
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
@@ -21,7 +21,8 @@ from meanfield.deep.stages import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
-from meanfield.progress import Progress
+from meanfield.system import memory
+from meanfield.system.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

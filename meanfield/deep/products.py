@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numba import njit
 
-from meanfield.flow import team
+from meanfield.flow.compiled import threads
 
 #: Rows of the matrix that are added at a time, and columns that stay in the first cache meanwhile.
 _ROWS, _COLUMNS = 8, 512
@@ -47,7 +47,7 @@ def rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         first, last = (n_columns * r // size for r in (rank, rank + 1))
         _add_product(padded, matrix, first, last, out)
 
-    team.run(size, work)
+    threads.run(size, work)
     return out[: len(rows)]
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from meanfield import memory
 from meanfield.checks import choice, count, counts, nonnegative, seed
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
+from meanfield.system import memory
 
 # Streams of random numbers: layer l draws from stream l, everything else from one of these.
 BATCH_STREAM, REPLICATE_STREAM = 1 << 32, 2 << 32

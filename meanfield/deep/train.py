@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from meanfield import checks, memory
+from meanfield import checks
 from meanfield.deep.dense import DenseNetwork, in_limit_units
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
@@ -19,6 +19,7 @@ from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.deep.weights import draw_matrix
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
+from meanfield.system import memory
 
 ENGINES = ("auto", "dense", "low-rank")
 

@@ -1,4 +1,4 @@
-"""What both estimators share: standardization, weights, and the march of the particles."""
+"""What both estimators share: standardization, weights, and the run_steps of the particles."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import as_initial_law
 from meanfield.flow.integrators import get_integrator
-from meanfield.flow.march import march
 from meanfield.flow.run import network_outputs
 from meanfield.flow.simulate import as_particles, initial_state, temperatures
+from meanfield.flow.step_loop import run_steps
 from meanfield.problem import Problem, get_activation
 
 Array = NDArray[np.floating]
@@ -71,7 +71,7 @@ PARAMETERS = """
 
 
 class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
-    """A network trained by the march of its particles; labels are what estimators differ in."""
+    """A network trained by the run_steps of its particles; labels are what estimators differ in."""
 
     def _fit(self, X: Array, y: Array, weights: Array) -> Any:
         """Train afresh on checked data."""
@@ -134,7 +134,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         if start is None:
             n_particles = checks.count("n_particles", self.n_particles)
             start = initial_state(dynamics, as_initial_law(self.init), n_particles, n_networks)
-        (self._state,) = march(
+        (self._state,) = run_steps(
             dynamics, start, np.array([n_steps]), checkpoint=Checkpoint(None, "")
         )
         self._calls += 1

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from meanfield import storage
 from meanfield.errors import CheckpointError
+from meanfield.system import storage
 
 
 def fingerprint(*parts: object) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.flow import kernels, noise
-from meanfield.flow.batches import Minibatch, draw_batch
+from meanfield.flow import noise
 from meanfield.flow.checkpoint import fingerprint
+from meanfield.flow.compiled import particle_step
 from meanfield.flow.integrators import (
     Coefficients,
     Integrator,
@@ -19,6 +19,7 @@ from meanfield.flow.integrators import (
     step_coefficients,
     trained_coordinates,
 )
+from meanfield.flow.minibatch import Minibatch, draw_batch
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -161,7 +162,7 @@ class Dynamics:
     def predictions(self, state: Array) -> Array:
         """Return f on the training inputs, float64 of shape (R, n, k), for a state."""
         problem = self.problem
-        return kernels.forward(
+        return particle_step.forward(
             self.positions(state), self._inputs, problem.activation.code, problem.n_outputs
         )
 
@@ -204,7 +205,7 @@ class Dynamics:
     ) -> None:
         """Make steps of some replicas, `r` the first of them, on some of the data."""
         steps = slice(first_step, first_step + len(step.noise))
-        lost, replica = kernels.advance(
+        lost, replica = particle_step.advance(
             state,
             self._inputs[data],
             self.problem.targets[data],

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import storage
-from meanfield.flow import exchange
+from meanfield.flow import conversion
+from meanfield.system import storage
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -131,7 +131,7 @@ class Particles:
         TypeError, ValueError
             These are not the weights of a two-layer network, or it has a bias after its neurons.
         """
-        a, w, b = exchange.from_state_dict(state, normalisation)
+        a, w, b = conversion.from_state_dict(state, normalisation)
         return cls.from_arrays(a, w, b)
 
     def to_state_dict(
@@ -159,7 +159,7 @@ class Particles:
         ValueError
             There are several replicas; choose one. Or the two names are the same.
         """
-        return exchange.to_state_dict(self, normalisation, names)
+        return conversion.to_state_dict(self, normalisation, names)
 
     @classmethod
     def from_npz(cls, path: str | os.PathLike[str]) -> Particles:
@@ -182,7 +182,7 @@ class Particles:
         ValueError
             It is no npz file, or its arrays are not particles.
         """
-        return cls(*exchange.from_npz(path))
+        return cls(*conversion.from_npz(path))
 
     def to_npz(self, path: str | os.PathLike[str]) -> None:
         """Write the particles into an npz file, readable with ``numpy.load``.
@@ -226,7 +226,7 @@ class Particles:
         ValueError
             A variable is missing, or has a dimension to choose from, such as `step`.
         """
-        return cls(*exchange.from_xarray(dataset))
+        return cls(*conversion.from_xarray(dataset))
 
     def to_xarray(self) -> xr.Dataset:
         """Return the particles as a dataset over `replica`, `particle`, `feature` and `output`.
@@ -236,7 +236,7 @@ class Particles:
         xarray.Dataset
             Variables `a`, `w` and, with a bias, `b`.
         """
-        return exchange.to_xarray(self)
+        return conversion.to_xarray(self)
 
     @property
     def n_replicas(self) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.flow.particles import Particles, check_layout
+from meanfield.flow.schedule import elapsed
 from meanfield.problem.checks import as_inputs
-from meanfield.schedule import elapsed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -195,8 +195,8 @@ def network_outputs(
     activation: Activation, particles: Particles, X: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the outputs (R, m, k) of networks at checked inputs (m, d)."""
-    from meanfield.flow import kernels  # compiled when first used
+    from meanfield.flow.compiled import particle_step  # compiled when first used
 
     n_outputs = particles.a.shape[2] if particles.a.ndim == 3 else 1
     theta = np.ascontiguousarray(particles.coordinates.swapaxes(1, 2), dtype=float)
-    return kernels.forward(theta, X, activation.code, n_outputs)
+    return particle_step.forward(theta, X, activation.code, n_outputs)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from meanfield import checks, memory
-from meanfield.flow.batches import as_minibatch
+from meanfield import checks
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Integrator, get_integrator
-from meanfield.flow.march import march
+from meanfield.flow.minibatch import as_minibatch
 from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.run import Run
-from meanfield.progress import Progress
-from meanfield.schedule import Constant, Schedule, per_step
+from meanfield.flow.schedule import Constant, Schedule, per_step
+from meanfield.flow.step_loop import run_steps
+from meanfield.system import memory
+from meanfield.system.progress import Progress
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -173,7 +174,7 @@ def simulate(
     rows = 2 * dynamics.n_rows + len(steps) * problem.n_coordinates
     memory.require(rows * size, "lower n_particles, n_replicas or the saved steps")
     start = initial_state(dynamics, init, n_particles, n_replicas)
-    states = march(
+    states = run_steps(
         dynamics,
         start,
         steps,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.flow.exchange import NORMALISATIONS
+from meanfield.flow.conversion import NORMALISATIONS
 from meanfield.problem import Activation
 
 Array = np.ndarray

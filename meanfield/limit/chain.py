@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Coefficients, Integrator, get_integrator, step_coefficients
+from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_density, reach
-from meanfield.schedule import Schedule
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem

@@ -11,9 +11,9 @@ from scipy.linalg import solve_banded
 
 from meanfield import checks
 from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_cdf, reach
-from meanfield.schedule import Schedule
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem

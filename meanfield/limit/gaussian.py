@@ -14,8 +14,8 @@ from meanfield.flow.integrators import Integrator, get_integrator, some_steps
 from meanfield.flow.simulate import step_sizes, temperatures
 
 if TYPE_CHECKING:
+    from meanfield.flow.schedule import Schedule
     from meanfield.problem import Problem
-    from meanfield.schedule import Schedule
 
 Array = NDArray[np.float64]
 

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from meanfield import checks, memory
+from meanfield import checks
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
-from meanfield.flow.march import march
 from meanfield.flow.particles import Particles
+from meanfield.flow.schedule import Schedule, elapsed
 from meanfield.flow.simulate import as_particles, initial_state, step_sizes, temperatures
+from meanfield.flow.step_loop import run_steps
 from meanfield.limit.chain import chain_law
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.gaussian import gaussian_closure
-from meanfield.progress import Progress
-from meanfield.schedule import Schedule, elapsed
+from meanfield.system import memory
+from meanfield.system.progress import Progress
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -197,7 +198,7 @@ def mean_field(
     path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs))
     last = np.array([n_steps])
     store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))
-    states = march(dynamics, start, last, path=path, checkpoint=store, progress=progress)
+    states = run_steps(dynamics, start, last, path=path, checkpoint=store, progress=progress)
     return MeanFieldPath(
         predictions=path[0] if problem.vector_output else path[0, ..., 0],
         problem=problem,

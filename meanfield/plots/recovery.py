@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.intervals import wilson_interval
 from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, axes, legend_beside, log_scale
+from meanfield.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from meanfield.problem.activations import ACTIVATIONS, Activation, get_activation
-from meanfield.problem.bundled import diabetes, digits
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.draws import draw_inputs
-from meanfield.problem.files import csv, npz
 from meanfield.problem.losses import LOSSES, Loss, get_loss
 from meanfield.problem.problem import PARAMETERS, Problem
 from meanfield.problem.sources import SOURCES, load
-from meanfield.problem.synthetic import (
+from meanfield.problem.sources.bundled import diabetes, digits
+from meanfield.problem.sources.files import csv, npz
+from meanfield.problem.sources.synthetic import (
     from_target,
     hermite,
     multi_index,

@@ -1,6 +1,7 @@
 """Studies: a configuration in, a folder of results out.
 
-To add a study, write a module like `meanfield.studies.simulate` that defines ``STUDY``, a `Study`:
+To add a study, make a folder like `meanfield/studies/simulate`, whose ``study.py`` defines
+``STUDY``, a `Study`:
 
 - a configuration, derived from `LearningConfig` (data, problem and run come with it), from
   `ProblemConfig` or `DataConfig` (without the last ones), or from `StudyConfig`, with a description
@@ -8,7 +9,7 @@ To add a study, write a module like `meanfield.studies.simulate` that defines ``
 - ``prepare(config) -> Plan``, which checks everything that can be checked early and names the
   units of work: top-level functions with plain-data arguments that return arrays;
 - in the plan, ``combine(results) -> Outcome``: a dataset and the headline numbers;
-- ``story(summary, dataset)``: the report as paragraphs, tables and figures.
+- ``report(summary, dataset)``: the report as paragraphs, tables and figures.
 
 Then give it one line in `STUDIES`. Checkpoints, resuming, the command line, progress, the folder
 and its manifest, and the page come by themselves.
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from meanfield.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
-    from meanfield.studies.base import Study
+    from meanfield.workbench.study import Study
 
 
 @dataclass(frozen=True)
@@ -37,27 +38,32 @@ class Entry:
 # Modules are loaded on first use: listing the studies stays quick.
 STUDIES: dict[str, Entry] = {
     "simulate": Entry(
-        "meanfield.studies.simulate", "Train particle systems and follow their loss."
+        "meanfield.studies.simulate.study", "Train particle systems and follow their loss."
     ),
     "chaos": Entry(
-        "meanfield.studies.chaos", "Measure how fast N particles approach the mean-field limit."
+        "meanfield.studies.chaos.study",
+        "Measure how fast N particles approach the mean-field limit.",
     ),
     "errors": Entry(
-        "meanfield.studies.errors", "Split the error of a trained network into its causes."
+        "meanfield.studies.errors.study", "Split the error of a trained network into its causes."
     ),
     "atoms": Entry(
-        "meanfield.studies.atoms", "Find the few atoms that carry trained networks, and certify."
+        "meanfield.studies.atoms.study",
+        "Find the few atoms that carry trained networks, and certify.",
     ),
     "identify": Entry(
-        "meanfield.studies.identify", "Compute how many Hermite degrees determine the atoms."
+        "meanfield.studies.identify.study", "Compute how many Hermite degrees determine the atoms."
     ),
     "cell": Entry(
-        "meanfield.studies.cell", "Compute the learning cell of an architecture and a target."
+        "meanfield.studies.cell.study", "Compute the learning cell of an architecture and a target."
     ),
     "recovery": Entry(
-        "meanfield.studies.recovery", "Count how often networks give their teacher's atoms back."
+        "meanfield.studies.recovery.study",
+        "Count how often networks give their teacher's atoms back.",
     ),
-    "bench": Entry("meanfield.studies.bench", "Time the particle step against other libraries."),
+    "bench": Entry(
+        "meanfield.studies.bench.study", "Time the particle step against other libraries."
+    ),
     "ensembles": Entry(
         "meanfield.studies.ensembles",
         "Measure the bias of small networks, and what averaging them can do.",
@@ -71,7 +77,8 @@ STUDIES: dict[str, Entry] = {
         "Follow the moments of the particles from initial laws of every kind.",
     ),
     "widths": Entry(
-        "meanfield.studies.widths", "Compare four parametrizations of deep networks across widths."
+        "meanfield.studies.widths.study",
+        "Compare four parametrizations of deep networks across widths.",
     ),
     "stationary": Entry(
         "meanfield.studies.stationary", "Compare long runs with the Gibbs law that they end in."
@@ -84,7 +91,7 @@ STUDIES: dict[str, Entry] = {
         "Measure how fast the network settles, beside the rate that is guaranteed.",
     ),
     "limit": Entry(
-        "meanfield.studies.limit",
+        "meanfield.studies.limit.study",
         "Simulate infinitely wide networks and how finite ones approach them.",
     ),
     "richardson": Entry(

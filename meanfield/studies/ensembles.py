@@ -12,7 +12,23 @@ from meanfield import plots
 from meanfield.chaos.ensembles import Ensembles, analyse_networks, measure_networks
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.studies.base import (
+from meanfield.studies.chaos.report import describe_reference
+from meanfield.workbench.config import Count, RunSection, Section, named_keys
+from meanfield.workbench.report.formatting import (
+    agrees,
+    format_estimate,
+    format_number,
+    heading_for_problem,
+    slope_row,
+)
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.sections.reference import (
+    ReferenceSection,
+    reference_unit,
+    saved_path,
+    slope_number,
+)
+from meanfield.workbench.study import (
     Arrays,
     Block,
     Figure,
@@ -26,17 +42,6 @@ from meanfield.studies.base import (
     Table,
     Text,
     Unit,
-)
-from meanfield.studies.chaos_story import describe_reference
-from meanfield.studies.config import Count, RunSection, Section, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path, slope_number
-from meanfield.studies.words import (
-    agrees,
-    format_estimate,
-    format_number,
-    heading_for_problem,
-    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -179,7 +184,7 @@ def _numbers(
     return numbers
 
 
-def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell how bias and variance fall, and when averaging stops to pay."""
     numbers = summary["numbers"]
     slopes = ("bias_slope", "moment_bias_slope", "variance_slope")
@@ -280,4 +285,4 @@ EXAMPLE: dict[str, Any] = {
     "ensembles": {"particle_counts": [4, 8, 16, 32], "n_replicas": 4096},
 }
 
-STUDY = Study("ensembles", EnsemblesConfig, EXAMPLE, prepare, story)
+STUDY = Study("ensembles", EnsemblesConfig, EXAMPLE, prepare, report)

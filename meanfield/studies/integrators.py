@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.flow.batches import Minibatch, as_minibatch
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.integrators import INTEGRATORS, Integrator, get_integrator
-from meanfield.flow.march import march
-from meanfield.flow.orders import OrderFit, fit_order
-from meanfield.intervals import mean_interval
+from meanfield.flow.minibatch import Minibatch, as_minibatch
+from meanfield.flow.step_loop import run_steps
 from meanfield.limit.stationary import check_supported, stationary
 from meanfield.problem import Problem
-from meanfield.studies.base import Arrays, Number, Outcome, Plan, Study, Unit
-from meanfield.studies.config import Count, Positive, Section, named_keys
-from meanfield.studies.data import ProblemConfig, build_problem, data_fingerprint
-from meanfield.studies.integrators_story import story
+from meanfield.statistics.intervals import mean_interval
+from meanfield.statistics.orders import OrderFit, fit_order
+from meanfield.studies.integrators_report import report
+from meanfield.workbench.config import Count, Positive, Section, named_keys
+from meanfield.workbench.sections.data import ProblemConfig, build_problem, data_fingerprint
+from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
 
 Array = np.ndarray
 
@@ -186,14 +186,14 @@ def measure(
         steps = _whole("duration", section.duration, h)
         path = np.empty((replicas, steps + 1, problem.n_data, problem.n_outputs))
         run = dynamics(scheme, h, m, steps, batches)
-        march(run, start, np.array([steps]), path=path, checkpoint=none)
+        run_steps(run, start, np.array([steps]), path=path, checkpoint=none)
         return path.reshape(replicas, steps + 1, -1) @ direction
 
     def end(scheme: Integrator, h: float, m: int) -> Array:
         """Particles at the end of the pathwise part."""
         steps = _whole("path_time", section.path_time, h)
         run = dynamics(scheme, h, m, steps, None)
-        return march(run, few, np.array([steps]), checkpoint=none)[0]
+        return run_steps(run, few, np.array([steps]), checkpoint=none)[0]
 
     @functools.cache
     def exact_amplitude(name: str) -> Array:
@@ -372,4 +372,4 @@ EXAMPLE: dict[str, Any] = {
     "integrators": {"n_particles": 512, "n_replicas": 16, "duration": 36.0, "burn_in": 12.0},
 }
 
-STUDY = Study("integrators", IntegratorsConfig, EXAMPLE, prepare, story)
+STUDY = Study("integrators", IntegratorsConfig, EXAMPLE, prepare, report)

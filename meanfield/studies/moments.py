@@ -15,7 +15,17 @@ from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
 from meanfield.moments import AdmissibleWeight, admissible_weight, moment_propagation
 from meanfield.problem import Problem
-from meanfield.studies.base import (
+from meanfield.workbench.config import Count, Positive, RunSection, Section, named_keys
+from meanfield.workbench.report.formatting import (
+    agrees,
+    format_estimate,
+    format_interval,
+    format_number,
+    format_value,
+    heading_for_problem,
+)
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.study import (
     Arrays,
     Block,
     Figure,
@@ -29,16 +39,6 @@ from meanfield.studies.base import (
     Table,
     Text,
     Unit,
-)
-from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.words import (
-    agrees,
-    format_estimate,
-    format_interval,
-    format_number,
-    format_value,
-    heading_for_problem,
 )
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _numbers(name: str, weight: AdmissibleWeight, found: Arrays) -> dict[str, Nu
     return numbers
 
 
-def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell which moments there are, that the flow keeps them, and that no more can be asked."""
     numbers = summary["numbers"]
     names = [str(name) for name in dataset["law"].values]
@@ -367,4 +367,4 @@ EXAMPLE: dict[str, Any] = {
     "moments": {"n_particles": 20_000},
 }
 
-STUDY = Study("moments", MomentsConfig, EXAMPLE, prepare, story)
+STUDY = Study("moments", MomentsConfig, EXAMPLE, prepare, report)

@@ -11,9 +11,25 @@ from pydantic import Field
 from meanfield import plots
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import ChaosPlan, assemble_rates, measure_against, plan_chaos
-from meanfield.intervals import mean_factor
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.studies.base import (
+from meanfield.statistics.intervals import mean_factor
+from meanfield.studies.chaos.report import LABELS
+from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
+from meanfield.workbench.report.formatting import (
+    agrees,
+    format_estimate,
+    format_value,
+    heading_for_problem,
+    slope_row,
+)
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.sections.reference import (
+    ReferenceSection,
+    reference_unit,
+    saved_path,
+    slope_number,
+)
+from meanfield.workbench.study import (
     Arrays,
     Block,
     Figure,
@@ -27,17 +43,6 @@ from meanfield.studies.base import (
     Table,
     Text,
     Unit,
-)
-from meanfield.studies.chaos_story import LABELS
-from meanfield.studies.config import Count, RunSection, Section, Step, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path, slope_number
-from meanfield.studies.words import (
-    agrees,
-    format_estimate,
-    format_value,
-    heading_for_problem,
-    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -219,7 +224,7 @@ def _numbers(rates: Mapping[str, ChaosRates], dataset: xr.Dataset, base: str) ->
     return numbers
 
 
-def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell whether the rate depends on how the limit was computed."""
     numbers = summary["numbers"]
     methods = [str(name) for name in dataset["reference"].values]
@@ -332,4 +337,4 @@ EXAMPLE: dict[str, Any] = {
     "references": {"particle_counts": [16, 32, 64, 128, 256], "n_replicas": 48},
 }
 
-STUDY = Study("references", ReferencesConfig, EXAMPLE, prepare, story)
+STUDY = Study("references", ReferencesConfig, EXAMPLE, prepare, report)

@@ -12,11 +12,21 @@ from meanfield import plots
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
-from meanfield.intervals import mean_interval
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
-from meanfield.resampling import bootstrap_t, draw_repeats, slope_weights
-from meanfield.studies.base import (
+from meanfield.statistics.intervals import mean_interval
+from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
+from meanfield.studies.chaos.report import describe_reference
+from meanfield.workbench.config import Count, RunSection, Section, named_keys
+from meanfield.workbench.report.formatting import (
+    format_estimate,
+    format_number,
+    format_value,
+    heading_for_problem,
+)
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.sections.reference import ReferenceSection, reference_unit, saved_path
+from meanfield.workbench.study import (
     Arrays,
     Block,
     Figure,
@@ -29,16 +39,6 @@ from meanfield.studies.base import (
     Summary,
     Text,
     Unit,
-)
-from meanfield.studies.chaos_story import describe_reference
-from meanfield.studies.config import Count, RunSection, Section, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.reference import ReferenceSection, reference_unit, saved_path
-from meanfield.studies.words import (
-    format_estimate,
-    format_number,
-    format_value,
-    heading_for_problem,
 )
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def _energy_numbers(time: np.ndarray, gap: np.ndarray) -> dict[str, Number]:
     }
 
 
-def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell the rate, and how far the bound is from it."""
     numbers, attrs = summary["numbers"], dataset.attrs
     blocks: list[Block] = [
@@ -335,4 +335,4 @@ EXAMPLE: dict[str, Any] = {
     "relaxation": {"n_particles": 1024, "n_replicas": 32},
 }
 
-STUDY = Study("relaxation", RelaxationConfig, EXAMPLE, prepare, story)
+STUDY = Study("relaxation", RelaxationConfig, EXAMPLE, prepare, report)

@@ -9,15 +9,24 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.chaos.rates import fit_rate
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
-from meanfield.intervals import mean_factor
 from meanfield.limit.mean_field import REFERENCE_REPLICA
-from meanfield.resampling import bootstrap_t, draw_repeats, slope_weights
-from meanfield.studies.base import (
+from meanfield.statistics.intervals import mean_factor
+from meanfield.statistics.power_law import fit_rate
+from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
+from meanfield.workbench.config import Count, RunSection, Section, named_keys
+from meanfield.workbench.report.formatting import (
+    agrees,
+    format_estimate,
+    format_number,
+    heading_for_problem,
+    slope_row,
+)
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.study import (
     Arrays,
     Block,
     Figure,
@@ -31,15 +40,6 @@ from meanfield.studies.base import (
     Table,
     Text,
     Unit,
-)
-from meanfield.studies.config import Count, RunSection, Section, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.words import (
-    agrees,
-    format_estimate,
-    format_number,
-    heading_for_problem,
-    slope_row,
 )
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def combine(plans: list[ChaosPlan], results: Mapping[str, Arrays]) -> Outcome:
     return Outcome(dataset, numbers)
 
 
-def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell which error is whose."""
     numbers, attrs = summary["numbers"], dataset.attrs
     keys = ("step_slope", "own_slope", "total_slope", "richardson_slope")
@@ -341,4 +341,4 @@ EXAMPLE: dict[str, Any] = {
     "richardson": {"particle_counts": [64, 256, 1024], "n_replicas": 48},
 }
 
-STUDY = Study("richardson", RichardsonConfig, EXAMPLE, prepare, story)
+STUDY = Study("richardson", RichardsonConfig, EXAMPLE, prepare, report)

@@ -12,12 +12,22 @@ from meanfield import plots
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
-from meanfield.intervals import mean_interval
 from meanfield.limit.chain import chain_law
 from meanfield.limit.grid import GridLaw
 from meanfield.limit.stationary import StationaryLaw, check_supported, stationary
 from meanfield.problem import Problem
-from meanfield.studies.base import (
+from meanfield.statistics.intervals import mean_interval
+from meanfield.workbench.config import Count, Positive, RunSection, Section, named_keys
+from meanfield.workbench.report.formatting import (
+    agrees,
+    format_estimate,
+    format_interval,
+    format_number,
+    format_value,
+    heading_for_problem,
+)
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.study import (
     Arrays,
     Block,
     Figure,
@@ -31,16 +41,6 @@ from meanfield.studies.base import (
     Table,
     Text,
     Unit,
-)
-from meanfield.studies.config import Count, Positive, RunSection, Section, named_keys
-from meanfield.studies.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.studies.words import (
-    agrees,
-    format_estimate,
-    format_interval,
-    format_number,
-    format_value,
-    heading_for_problem,
 )
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def _numbers(
     return numbers
 
 
-def story(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell whether the particles end in the law, up to step size and number."""
     numbers, attrs = summary["numbers"], dataset.attrs
     temperatures = dataset["temperature"].values
@@ -367,4 +367,4 @@ EXAMPLE: dict[str, Any] = {
     "stationary": {"n_particles": 1024, "n_replicas": 16},
 }
 
-STUDY = Study("stationary", StationaryConfig, EXAMPLE, prepare, story)
+STUDY = Study("stationary", StationaryConfig, EXAMPLE, prepare, report)

@@ -19,7 +19,7 @@ import numpy as np
 import ot
 
 import meanfield as mf
-from meanfield.chaos.transport import matched_wasserstein2
+from meanfield.transport.distances import matched_wasserstein2
 
 FEATURES, REPEATS = 10, 3  # p = 12 with the output weight and the bias
 

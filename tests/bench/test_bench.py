@@ -8,10 +8,10 @@ import pytest
 from meanfield import ConfigError
 from meanfield.bench.grid import GRIDS, Row, scaling
 from meanfield.bench.measure import limit, measure_row
-from meanfield.studies.bench import STUDY, BenchConfig, combine, prepare
-from meanfield.studies.bench_story import best_peers, ratios, story
-from meanfield.studies.config import parse
-from meanfield.studies.outputs import write_config, write_outputs
+from meanfield.studies.bench.report import best_peers, ratios, report
+from meanfield.studies.bench.study import STUDY, BenchConfig, combine, prepare
+from meanfield.workbench.config import parse
+from meanfield.workbench.outputs import write_config, write_outputs
 
 RATES = {
     "multiply_add_gflops": 100.0, "read_gb_s": 10.0, "write_gb_s": 5.0, "gemm_gflops": 80.0,
@@ -97,7 +97,7 @@ def test_the_report_tells_a_row_without_peers():
     assert (best_peers(outcome.dataset) == -1).all()
     assert not any(key.startswith("ratio") for key in outcome.numbers)
     numbers = {key: asdict(number) for key, number in outcome.numbers.items()}
-    assert "without peers" in story({"numbers": numbers}, outcome.dataset)[0].text
+    assert "without peers" in report({"numbers": numbers}, outcome.dataset)[0].text
 
 
 def test_a_study_from_end_to_end(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meanfield.problem.cifar10 import CLASSES, cifar10
+from meanfield.problem.sources.cifar10 import CLASSES, cifar10
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import meanfield as mf
-from meanfield.flow import march, noise
-from meanfield.flow.batches import Minibatch, draw_batch
+from meanfield.flow import noise
+from meanfield.flow import step_loop as run_steps
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.integrators import INTEGRATORS, get_integrator, kinetic
+from meanfield.flow.minibatch import Minibatch, draw_batch
 from tests.flow import naive_flow as naive
 
 SIZES = np.array([0.3, 0.1, 0.25, 0.2, 0.05, 0.15])
@@ -217,7 +218,7 @@ def test_batches_of_a_replica_do_not_depend_on_how_replicas_are_run(problem):
 @pytest.mark.parametrize("name", ["leimkuhler-matthews", "kinetic"])
 @pytest.mark.parametrize("batches", [{}, {"batch_size": 3}, {"batch_size": 3, "anchor_period": 7}])
 def test_an_interrupted_run_ends_with_the_same_bits(problem, name, batches, tmp_path, monkeypatch):
-    monkeypatch.setattr(march.Checkpoint, "due", lambda self: True)
+    monkeypatch.setattr(run_steps.Checkpoint, "due", lambda self: True)
     settings = {
         "n_particles": 70, "step_size": 0.1, "n_steps": 40, "n_replicas": 2, "integrator": name,
         "save_at": [0, 10, 40], **batches,

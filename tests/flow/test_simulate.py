@@ -14,7 +14,8 @@ import pytest
 from scipy import stats
 
 import meanfield as mf
-from meanfield.flow import march, noise
+from meanfield.flow import noise
+from meanfield.flow import step_loop as run_steps
 from meanfield.problem import get_activation
 
 
@@ -201,7 +202,7 @@ class TestCheckpoint:
         )  # fmt: skip
 
     def test_an_interrupted_run_ends_with_the_same_bits(self, problem, tmp_path, monkeypatch):
-        monkeypatch.setattr(march.Checkpoint, "due", lambda self: True)
+        monkeypatch.setattr(run_steps.Checkpoint, "due", lambda self: True)
         path = tmp_path / "state"
 
         def interrupt_at(limit):
@@ -224,8 +225,8 @@ class TestCheckpoint:
             import sys
             import numpy as np
             import meanfield as mf
-            from meanfield.flow import march
-            march.Checkpoint.due = lambda self: True
+            from meanfield.flow import run_steps
+            run_steps.Checkpoint.due = lambda self: True
             X = np.linspace(-1, 1, 20)[:, None]
             problem = mf.Problem(X, X[:, 0] ** 2, temperature=0.01)
             run = mf.simulate(problem, 64, 0.1, 20000, seed=1, checkpoint=sys.argv[1])

@@ -11,17 +11,22 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import meanfield as mf
-from meanfield import plots, storage
+from meanfield import plots
 from meanfield.dictionary import extract_dictionary
 from meanfield.errors import ConfigError
 from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
-from meanfield.studies import atoms, atoms_story, cell, get_study, recovery
-from meanfield.studies.atoms_result import unpack
-from meanfield.studies.config import parse
-from meanfield.studies.data import build_problem
-from meanfield.studies.runner import run_study
+from meanfield.studies import get_study
+from meanfield.studies.atoms import report as atoms_report
+from meanfield.studies.atoms import study as atoms
+from meanfield.studies.atoms.arrays import unpack
+from meanfield.studies.cell import study as cell
+from meanfield.studies.recovery import study as recovery
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.data import build_problem
 
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
 CONFIGS = {
@@ -175,7 +180,7 @@ def test_excess_over_the_bound_is_said_loudly(results):
     dataset, numbers, _ = results("atoms")
     numbers = json.loads(json.dumps(numbers))
     numbers["bound"] |= {"value": 1.0, "interval": None}
-    blocks = get_study("atoms").story({"numbers": numbers}, dataset)
+    blocks = get_study("atoms").report({"numbers": numbers}, dataset)
     texts = [block.text for block in blocks if hasattr(block, "text")]
     assert sum("ATTENTION" in text for text in texts) == 2
 
@@ -417,7 +422,7 @@ def test_what_two_certificates_mean_together(results, own, labels, said):
     dataset = results("atoms")[0].copy(deep=True)
     dataset["penalised"][:] = 1
     dataset["missing"][:], dataset["labels_missing"][:] = own, labels
-    texts = atoms_story._certificates(dataset)
+    texts = atoms_report._certificates(dataset)
     assert len(texts) == (2 if said is None else 3)
     assert said is None or said in texts[-1]
     assert ("differ" in texts[-1]) == (own != labels)
@@ -426,9 +431,9 @@ def test_what_two_certificates_mean_together(results, own, labels, said):
 def test_counts_of_atoms_are_said_in_words(results):
     dataset, numbers, _ = results("atoms")
     gap = {**numbers, "compression_gap": {"value": 1.0}}
-    assert "atoms miss" not in atoms_story._finding(gap, dataset.assign_attrs(modal=0))
-    assert "1 atom misses 100% of it" in atoms_story._finding(gap, dataset.assign_attrs(modal=1))
-    assert "2 atoms miss 100% of it" in atoms_story._finding(gap, dataset.assign_attrs(modal=2))
+    assert "atoms miss" not in atoms_report._finding(gap, dataset.assign_attrs(modal=0))
+    assert "1 atom misses 100% of it" in atoms_report._finding(gap, dataset.assign_attrs(modal=1))
+    assert "2 atoms miss 100% of it" in atoms_report._finding(gap, dataset.assign_attrs(modal=2))
 
 
 def test_drawn_sign_goes_with_the_drawn_half_plane(results):

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield import plots, storage
+from meanfield import plots
 from meanfield.chaos.reference import reference_path
 from meanfield.errors import ConfigError
 from meanfield.flow.checkpoint import Checkpoint
-from meanfield.progress import Bar
-from meanfield.studies import chaos, get_study
-from meanfield.studies.config import parse
-from meanfield.studies.data import build_problem
-from meanfield.studies.runner import run_study
+from meanfield.studies import get_study
+from meanfield.studies.chaos import study as chaos
+from meanfield.system import storage
+from meanfield.system.progress import Bar
+from meanfield.workbench.config import parse
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.data import build_problem
 
 SMALL = {
     "study": "chaos",

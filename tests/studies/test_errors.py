@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield import plots, storage
+from meanfield import plots
 from meanfield.errors import ConfigError
-from meanfield.studies import errors, get_study
-from meanfield.studies.config import parse
-from meanfield.studies.runner import run_study
+from meanfield.studies import get_study
+from meanfield.studies.errors import study as errors
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.runner import run_study
 
 SMALL = {
     "study": "errors",

@@ -7,16 +7,18 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from meanfield import deep, plots, storage
+from meanfield import deep, plots
 from meanfield.deep.metrics import nondegeneracy
 from meanfield.errors import ConfigError
-from meanfield.intervals import mean_interval
-from meanfield.studies import get_study, limit
-from meanfield.studies.config import parse
-from meanfield.studies.deep_data import load_inputs, scale_inputs, simulate_limit
-from meanfield.studies.limit_story import STILL, story, verdict
-from meanfield.studies.outputs import _finite_or_null
-from meanfield.studies.runner import run_study
+from meanfield.statistics.intervals import mean_interval
+from meanfield.studies import get_study
+from meanfield.studies.limit import study as limit
+from meanfield.studies.limit.report import STILL, report, verdict
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.outputs import _finite_or_null
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 
 
 def configuration(data=None, network=None, convergence=None, **sampling):
@@ -170,7 +172,7 @@ def test_every_figure_can_be_drawn():
     summary = _finite_or_null(
         {"numbers": {key: asdict(number) for key, number in outcome.numbers.items()}}
     )
-    figures = [b for b in story(summary, outcome.dataset) if hasattr(b, "plot")]
+    figures = [b for b in report(summary, outcome.dataset) if hasattr(b, "plot")]
     names = [figure.name for figure in figures]
     assert len(set(names)) == len(names) == 2 + 3 + 4
     for figure in (figures[0], *figures[-4:]):

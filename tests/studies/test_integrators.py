@@ -8,12 +8,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import meanfield as mf
-from meanfield import plots, storage
+from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.studies import get_study, integrators
-from meanfield.studies.config import parse
-from meanfield.studies.data import build_problem
-from meanfield.studies.runner import run_study
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.data import build_problem
 
 
 def configuration(section=None, problem=None, **tables):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield import plots, storage
+from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.studies import get_study
-from meanfield.studies.config import parse
-from meanfield.studies.data import build_problem
-from meanfield.studies.runner import run_study
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.data import build_problem
 
 DATA = {"source": "single-index", "n_features": 1, "link": "tanh", "n_train": 6, "n_test": 0}
 ONE = {"bias": False, "train": ["w"], "l2": 0.2, "temperature": 0.1}

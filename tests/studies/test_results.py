@@ -9,10 +9,10 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure as Canvas
 
-from meanfield import storage
 from meanfield.plots import style
 from meanfield.studies import get_study
-from meanfield.studies.base import Figure
+from meanfield.system import storage
+from meanfield.workbench.study import Figure
 
 STUDIES = ("references", "richardson", "ensembles", "stationary", "relaxation", "moments")
 RESULTS = Path(__file__).parents[2] / "results"
@@ -81,7 +81,7 @@ def test_figures_hide_nothing_and_leave_the_data_alone(study):
     summary = json.loads((RESULTS / study / "summary.json").read_text())
     dataset = storage.read_dataset(RESULTS / study / "result.nc")
     before = dataset.copy(deep=True)
-    figures = [b for b in get_study(study).story(summary, dataset) if isinstance(b, Figure)]
+    figures = [b for b in get_study(study).report(summary, dataset) if isinstance(b, Figure)]
     assert len(figures) >= 2
     for block in figures:
         with mpl.rc_context(style.STYLE):

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield import plots, storage
+from meanfield import plots
 from meanfield.errors import ConfigError
-from meanfield.intervals import mean_interval
-from meanfield.studies import get_study, simulate
-from meanfield.studies.config import parse
-from meanfield.studies.data import build_problem
-from meanfield.studies.runner import run_study
+from meanfield.statistics.intervals import mean_interval
+from meanfield.studies import get_study
+from meanfield.studies.simulate import study as simulate
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.data import build_problem
 
 PROBLEMS = {
     "regression": ({"n_outputs": 1}, {}),

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from meanfield import deep, plots, storage
+from meanfield import deep, plots
 from meanfield.errors import ConfigError
-from meanfield.studies import get_study, widths
-from meanfield.studies.config import parse
-from meanfield.studies.deep_data import load_inputs, scale_inputs
-from meanfield.studies.outputs import _finite_or_null
-from meanfield.studies.runner import run_study
-from meanfield.studies.widths_story import keeps_size, story
+from meanfield.studies import get_study
+from meanfield.studies.widths import study as widths
+from meanfield.studies.widths.report import keeps_size, report
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.outputs import _finite_or_null
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs
 
 
 def configuration(data=None, limit=None, **network):
@@ -193,7 +195,7 @@ def test_every_figure_can_be_drawn(tmp_path):
     outcome = plan.combine(results)
     numbers = {key: asdict(number) for key, number in outcome.numbers.items()}
     summary = _finite_or_null({"numbers": numbers})
-    figures = [b for b in story(summary, outcome.dataset) if hasattr(b, "plot")]
+    figures = [b for b in report(summary, outcome.dataset) if hasattr(b, "plot")]
     names = [figure.name for figure in figures]
     assert len(set(names)) == len(names) == 2 * 5 + 4 + 2
     for figure in (figures[0], figures[4], figures[-3], figures[-1]):

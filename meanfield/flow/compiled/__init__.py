@@ -1,0 +1,1 @@
+"""The compiled particle step."""

@@ -1,0 +1,1 @@
+"""Vectors of numbers in compiled code; knows nothing of particles."""

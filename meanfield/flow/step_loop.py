@@ -1,0 +1,106 @@
+"""The loop over steps: saved states, progress and checkpoints around the compiled calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.flow.checkpoint import Checkpoint
+from meanfield.flow.dynamics import Diverged, Dynamics
+from meanfield.flow.step_size_search import divergence_error
+from meanfield.system.progress import Progress
+
+Array = NDArray[np.floating]
+
+# A call into compiled code cannot be interrupted; each one is kept near this length.
+_SECONDS_PER_CALL = 0.3
+
+
+def run_steps(
+    dynamics: Dynamics,
+    start: Array,
+    save_at: NDArray[np.int64],
+    *,
+    path: Array | None = None,
+    checkpoint: Checkpoint,
+    progress: Progress | None = None,
+) -> list[Array]:
+    """Run all steps of `dynamics` and return the states at the saved steps.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The run.
+    start : ndarray, shape (R, C, N)
+        Particles at step 0; left as they are.
+    save_at : ndarray of int, shape (T,)
+        Ascending steps in ``0..n_steps``.
+    path : ndarray, shape (R, n_steps + 1, n, k), optional
+        Filled with the predictions at every step.
+    checkpoint : Checkpoint
+        Where progress is kept; a saved state is continued.
+    progress : callable, optional
+        Called as ``progress(steps_done, n_steps)``.
+
+    Returns
+    -------
+    list of ndarray, shape (R, C, N)
+        The particles at each saved step.
+
+    Raises
+    ------
+    DivergenceError
+        The run left the finite numbers.
+    CheckpointError
+        The checkpoint is damaged or belongs to another run.
+    """
+    theta, step, states = np.array(dynamics.start(start)), 0, []
+    resumed = checkpoint.load()
+    if resumed is not None:
+        arrays, meta = resumed
+        theta, step, states = arrays["theta"], meta["step"], list(arrays["states"])
+        if path is not None:
+            path[:, :step] = arrays["path"]
+
+    def save(step: int) -> None:
+        arrays = {"theta": theta, "states": np.array(states).reshape(-1, *start.shape)}
+        if path is not None:
+            arrays["path"] = path[:, :step]
+        checkpoint.save(arrays, {"step": step})
+
+    for first, last in _calls(step, dynamics.n_steps, save_at):
+        if len(states) < len(save_at) and save_at[len(states)] == first:
+            states.append(dynamics.positions(theta).copy())
+        try:
+            dynamics.advance(theta, first, last, None if path is None else path[:, first:last])
+        except Diverged as diverged:
+            raise divergence_error(dynamics, start, diverged) from None
+        if checkpoint.due():
+            save(last)
+        if progress is not None:
+            progress(last, dynamics.n_steps)
+    if len(states) < len(save_at):
+        states.append(dynamics.positions(theta).copy())
+    if path is not None:
+        path[:, -1] = dynamics.predictions(theta)
+    save(dynamics.n_steps)
+    return states
+
+
+def _calls(step: int, n_steps: int, save_at: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield ranges of steps that stop at the saved steps and take about the same time each."""
+    length = 1
+    while step < n_steps:
+        stop = save_at[np.searchsorted(save_at, step, side="right") :]
+        last = min(step + length, n_steps, *stop[:1].tolist())
+        begin = time.monotonic()
+        yield step, last
+        elapsed = time.monotonic() - begin
+        if last - step == length and elapsed < _SECONDS_PER_CALL:
+            length *= 2
+        elif elapsed > 2 * _SECONDS_PER_CALL:
+            length = max(1, length // 2)
+        step = last

@@ -1,0 +1,1 @@
+"""Estimates from few replicas: intervals, resampling, power laws, tests."""

@@ -1,0 +1,195 @@
+"""The order of an integrator, fitted to its errors at several step sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from meanfield.statistics.intervals import LEVEL
+
+Array = NDArray[np.float64]
+
+#: An error below this many of its standard errors is noise.
+_VISIBLE = 3.0
+#: A power has one order; over the step sizes it may drift by this much.
+_DRIFT = 0.5
+
+
+@dataclass(frozen=True)
+class OrderFit:
+    """A power of the step size fitted to errors.
+
+    Attributes
+    ----------
+    order : float
+        Exponent p of ``error = constant · step_size^p``.
+    interval : tuple of float
+        Its 95 % interval: over replicas where there are some, else from the scatter of the points
+        around the line.
+    constant : float
+        Factor, with the sign of the errors.
+    local_orders : ndarray, shape (K - 1,)
+        Exponent between neighbouring step sizes, ascending.
+    """
+
+    order: float
+    interval: tuple[float, float]
+    constant: float
+    local_orders: Array
+
+    def agrees(self, order: float) -> bool:
+        """Return whether the interval holds `order`.
+
+        Parameters
+        ----------
+        order : float
+            What was declared.
+
+        Returns
+        -------
+        bool
+            Whether they agree.
+        """
+        return self.interval[0] <= order <= self.interval[1]
+
+
+def fit_order(
+    step_sizes: ArrayLike, errors: ArrayLike, *, squared: bool = False, correction: bool = False
+) -> OrderFit:
+    r"""Fit the order of an integrator, or say plainly why none can be fitted.
+
+    Least squares of :math:`\log|e(η)| = c + p \log η`, and with `correction`
+    :math:`+\, q η`, the leading term by which errors leave their power at large step sizes.
+
+    Parameters
+    ----------
+    step_sizes : array_like, shape (K,)
+        At least three different step sizes η.
+    errors : array_like, shape (K,) or (K, R)
+        Errors that are exact, or one per replica: the error is then their mean, and replica r is
+        the same one at every step size.
+    squared : bool, default: False
+        The values are squared errors; the order is that of their root.
+    correction : bool, default: False
+        Fit the leading correction as well; needs one step size more.
+
+    Returns
+    -------
+    OrderFit
+        Order with its interval.
+
+    Raises
+    ------
+    ValueError
+        No order can be fitted: too few step sizes; an error of zero, within its noise or of
+        changing sign; errors that do not fall with the step size; errors that are no power of it.
+    TypeError
+        The step sizes or errors are not numbers.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> fit = mf.fit_order([0.1, 0.2, 0.4], [0.0011, 0.0039, 0.0162])
+    >>> round(fit.order, 2), fit.agrees(2.0)
+    (1.94, True)
+    """
+    h, values = _checked(step_sizes, errors, 4 if correction else 3, squared)
+    mean = values if values.ndim == 1 else values.mean(axis=1)
+    _check_visible(h, mean, values)
+    root = 0.5 if squared else 1.0
+    columns = [np.ones_like(h), np.log(h), h / h[-1]][: 3 if correction else 2]
+    solve = np.linalg.pinv(np.stack(columns, axis=1))
+    y = root * np.log(np.abs(mean))
+    local = np.diff(y) / np.diff(np.log(h))
+    if values.ndim == 1:
+        residual = y - np.stack(columns, axis=1) @ (solve @ y)
+        freedom = len(h) - len(columns)
+        error = math.sqrt(residual @ residual / max(freedom, 1)) * np.linalg.norm(solve[1])
+        noise = np.zeros(len(h) - 1)
+    else:
+        freedom = values.shape[1] - 1
+        # Linear in the left-out means: their logarithms need not exist.
+        influence = root * (values - mean[:, None]) / mean[:, None] / math.sqrt(freedom + 1)
+        error = float(np.std(solve[1] @ influence, ddof=1))
+        noise = np.std(np.diff(influence, axis=0), axis=1, ddof=1) / np.diff(np.log(h))
+    order, half = float(solve[1] @ y), float(stdtrit(freedom, (1 + LEVEL) / 2) * error)
+    if freedom < 1:
+        half = math.inf
+    _check_power(h, local, noise, order)
+    constant = math.exp(solve[0] @ y)
+    sign = math.copysign(1.0, mean[0]) if not squared else 1.0
+    return OrderFit(order, (order - half, order + half), sign * constant, local)
+
+
+def _checked(
+    step_sizes: ArrayLike, errors: ArrayLike, fewest: int, squared: bool
+) -> tuple[Array, Array]:
+    """Return step sizes, ascending, and errors (K,) or (K, R) as arrays."""
+    try:
+        h, values = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "step_sizes and errors must hold numbers, and errors as many at every step size."
+        ) from None
+    if h.ndim != 1 or values.ndim not in (1, 2) or len(values) != len(h):
+        raise ValueError(
+            "errors must have shape (K,) or (K, R) for K step sizes, got "
+            f"{values.shape} for step sizes of shape {h.shape}."
+        )
+    if not (np.isfinite(h).all() and (h > 0).all()):
+        raise ValueError("step_sizes must be finite and greater than 0.")
+    if len(np.unique(h)) < fewest or len(np.unique(h)) < len(h):
+        raise ValueError(
+            f"An order needs at least {fewest} different step sizes, got {h.tolist()}."
+        )
+    if values.ndim == 2 and values.shape[1] < 2:
+        raise ValueError("errors per replica need at least two replicas.")
+    if not np.isfinite(values).all():
+        raise ValueError("errors must be finite; a run that diverged has no order.")
+    if squared and (values < 0).any():
+        raise ValueError("squared errors must not be negative.")
+    ascending = np.argsort(h)
+    return h[ascending], values[ascending]
+
+
+def _check_visible(h: Array, mean: Array, values: Array) -> None:
+    """Refuse errors that are zero, noise, or of both signs."""
+    if (mean == 0).any():
+        raise ValueError(
+            f"The error at step size {h[np.argmax(mean == 0)]:g} is exactly 0; there is no order."
+        )
+    if values.ndim == 2:
+        error = values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
+        hidden = np.abs(mean) < _VISIBLE * error
+        if hidden.any():
+            i = int(np.argmax(hidden))
+            raise ValueError(
+                f"The error at step size {h[i]:g}, {mean[i]:.2g}, is within {_VISIBLE:g} of its "
+                f"standard errors ({error[i]:.2g}) of zero: an order would be fitted to noise; use "
+                "more replicas or larger step sizes."
+            )
+    if (np.sign(mean) != np.sign(mean[0])).any():
+        i = int(np.argmax(np.sign(mean) != np.sign(mean[0])))
+        raise ValueError(
+            f"The error changes sign between the step sizes {h[i - 1]:g} and {h[i]:g}: it is "
+            "no power of the step size there; use smaller ones."
+        )
+
+
+def _check_power(h: Array, local: Array, noise: Array, order: float) -> None:
+    """Refuse errors that do not fall with the step size, or not as a power."""
+    if order <= 0:
+        raise ValueError(
+            f"The error does not fall with the step size (fitted exponent {order:.2g}): something "
+            "else than the step size, a floor, makes it."
+        )
+    drift = abs(local[-1] - local[0])
+    if drift > _DRIFT and drift > _VISIBLE * math.hypot(noise[0], noise[-1]):
+        raise ValueError(
+            f"The error is no power of the step size: its local order goes from {local[0]:.2g} at "
+            f"{h[0]:g} to {local[-1]:.2g} at {h[-1]:g}; use smaller step sizes, or fewer decades."
+        )

@@ -1,0 +1,261 @@
+"""What the study `atoms` keeps: dictionaries as arrays, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.dictionary import Certificate, Dictionary, Stability, compare_dictionaries
+from meanfield.identify import Atoms, symmetry_of
+from meanfield.identify.atoms import make_atoms
+from meanfield.identify.equivalence import match_atoms
+from meanfield.problem import Problem
+from meanfield.statistics.intervals import mean_interval, wilson_interval
+from meanfield.workbench.study import Arrays, Number, Outcome
+
+if TYPE_CHECKING:
+    from meanfield.studies.atoms.study import AtomsConfig
+
+SCALARS = (
+    "n_atoms",
+    "inactive_mass",
+    "network_gap",
+    "compression_gap",
+    "spread",
+    "null_spread",
+    "confidence",
+    "confident",
+)
+CERTIFICATE = ("minimum", "gain", "threshold", "missing", "penalised")
+
+
+def pack(
+    found: Sequence[tuple[Dictionary, Certificate]], problem: Problem, max_atoms: int
+) -> Arrays:
+    """Turn dictionaries, each with its certificate by labels, into arrays padded with NaN."""
+    k, d, looks = problem.n_outputs, problem.n_features, len(found)
+    shapes = {
+        "c": (max_atoms, k),
+        "w": (max_atoms, d),
+        "b": (max_atoms,),
+        "mass": (max_atoms,),
+        "share": (max_atoms,),
+        "potential": (max_atoms,),
+        "gradient": (max_atoms,),
+        "constant": (k,),
+        "linear": (k, d),
+        "residual": (max_atoms + 1,),
+        "criterion": (max_atoms + 1,),
+        "minimiser": (d + problem.bias,),
+    }
+    out = {name: np.full((looks, *shape), np.nan) for name, shape in shapes.items()}
+    for name in (*SCALARS, *CERTIFICATE, "labels_gain", "labels_threshold", "labels_missing"):
+        out[name] = np.empty(looks)
+    out["refit_to_labels"], out["error"] = np.empty(looks), np.full(looks, np.nan)
+    words: dict[str, list[str]] = {"statement": [], "labels_statement": []}
+    for i, (dictionary, by_labels) in enumerate(found):
+        f, size = dictionary.function, dictionary.n_atoms
+        constant, linear = f.affine
+        columns = {"c": f.columns, "w": f.w, "b": f.b, "mass": f.mass, "share": dictionary.share}
+        columns |= {
+            name: getattr(dictionary.certificate, name) for name in ("potential", "gradient")
+        }
+        for name, values in columns.items():
+            out[name][i, :size] = values
+        out["constant"][i], out["linear"][i] = constant, linear
+        out["minimiser"][i] = dictionary.certificate.minimiser
+        for name in ("residual", "criterion"):
+            out[name][i, dictionary.sizes] = getattr(dictionary, name)
+        for name in SCALARS:
+            out[name][i] = getattr(dictionary, name)
+        for name in CERTIFICATE:
+            out[name][i] = getattr(dictionary.certificate, name)
+        for name in ("gain", "threshold", "missing"):
+            out[f"labels_{name}"][i] = getattr(by_labels, name)
+        out["refit_to_labels"][i] = dictionary.target == "labels"
+        out["error"][i] = _held_out_error(dictionary, problem)
+        words["statement"].append(dictionary.statement)
+        words["labels_statement"].append(str(by_labels))
+    return out | {name: np.array(sentences) for name, sentences in words.items()}
+
+
+def _held_out_error(dictionary: Dictionary, problem: Problem) -> float:
+    """Return the held-out risk of a dictionary, NaN without held-out data."""
+    if problem.X_test is None:
+        return float("nan")
+    predictions = dictionary.predict(problem.X_test)
+    return float(problem.risk(predictions, held_out=True))
+
+
+def unpack(arrays: Arrays, look: int, problem: Problem) -> Atoms:
+    """Return the function of a dictionary that was packed."""
+    size = int(arrays["n_atoms"][look])
+    return make_atoms(
+        problem.activation,
+        *(arrays[name][look, :size] for name in ("c", "w", "b")),
+        arrays["constant"][look],
+        arrays["linear"][look],
+        arrays["mass"][look, :size],
+        vector=problem.vector_output,
+    )
+
+
+def combine(
+    config: AtomsConfig,
+    problem: Problem,
+    looks: np.ndarray,
+    temperatures: np.ndarray,
+    image: list[int] | None,
+    results: Mapping[str, Arrays],
+) -> Outcome:
+    """Match the atoms of all networks, and of one network over time."""
+    import xarray as xr
+
+    pieces = [results[key] for key in sorted(results) if key.startswith("network")]
+    last = [unpack(piece, -1, problem) for piece in pieces]
+    stability = compare_dictionaries(last)
+    reference = stability.reference
+    course = [unpack(pieces[reference], look, problem) for look in range(len(looks))]
+    over_time = [_farthest(course[-1], at) for at in course]
+    matched = _matched(last, reference, stability)
+    variables = {
+        name: (("replica", "look", *_DIMS.get(name, ())), np.stack([p[name] for p in pieces]))
+        for name in pieces[0]
+        if not name.startswith("particle_")
+    }
+    for name in ("w", "b", "size"):
+        dims = ("replica", "particle", "feature") if name == "w" else ("replica", "particle")
+        variables[f"particle_{name}"] = (dims, np.stack([p[f"particle_{name}"] for p in pieces]))
+    variables |= {
+        f"matched_{name}": (("replica", "modal"), values) for name, values in matched.items()
+    }
+    variables["over_time"] = ("look", over_time)
+    axes = _axes(last[reference], pieces[reference])
+    variables["axes"] = (("axis", "feature"), axes)
+    attributes = {
+        "reference": reference,
+        "modal": stability.modal,
+        "image": image or [0, 0],
+        "n_particles": config.atoms.n_particles,
+        "problem": repr(problem),
+        "cut": _cut(last[reference].w @ axes.T),
+        "flip_sign": symmetry_of(problem.activation).sign,
+    }
+    numbers = _numbers(pieces, stability.modal, problem)
+    if "bound" in results:
+        b = results["bound"]
+        low, number, high = (int(value) for value in b["number"])
+        numbers["bound"] = Number(
+            f"Bound S̄ from the target at threshold {config.atoms.threshold:g}",
+            number,
+            None if low == high else (low, high),
+            notes=[str(b["words"])],
+        )
+    tau = np.concatenate([temperatures, temperatures[-1:]])
+    coordinates = {
+        "step": ("look", looks),
+        "time": ("look", looks * config.run.step_size),
+        "temperature": ("look", tau[np.maximum(looks - 1, 0)]),
+        "size": np.arange(pieces[0]["residual"].shape[1]),
+    }
+    return Outcome(xr.Dataset(variables, coordinates, attributes), numbers)
+
+
+def _farthest(end: Atoms, at: Atoms) -> float:
+    """Return the largest angle between matched atoms of two times; NaN if their numbers differ."""
+    if at.n_atoms != end.n_atoms or not end.n_atoms:
+        return float("nan")
+    return float(compare_dictionaries([end, at]).angle[1].max())
+
+
+_DIMS = {
+    "c": ("atom", "output"),
+    "w": ("atom", "feature"),
+    "constant": ("output",),
+    "linear": ("output", "feature"),
+    "residual": ("size",),
+    "criterion": ("size",),
+    "minimiser": ("place",),
+    **dict.fromkeys(("b", "mass", "share", "potential", "gradient"), ("atom",)),
+}
+
+
+def _matched(functions: list[Atoms], reference: int, stability: Stability) -> dict[str, np.ndarray]:
+    """Return coefficient, mass and angle of each network's match of every reference atom."""
+    base = functions[reference]
+    sign = symmetry_of(base.activation).sign
+    out = {
+        name: np.full((len(functions), stability.modal), np.nan) for name in ("c", "mass", "length")
+    }
+    for row, other in enumerate(functions):
+        for i, j in match_atoms(base, other, np.inf)[0]:
+            if not np.isfinite(stability.angle[row, i]):
+                continue
+            turned = base.w[i] @ other.w[j] < 0
+            c = other.columns[j] * (sign if turned else 1)
+            out["c"][row, i] = c[0] if c.size == 1 else np.linalg.norm(c)
+            out["mass"][row, i] = other.mass[j]
+            out["length"][row, i] = np.linalg.norm(other.w[j])
+    return out | {"angle": stability.angle}
+
+
+def _axes(function: Atoms, piece: Arrays) -> np.ndarray:
+    """Return two orthonormal directions that show the atoms best, (2, d); one is zero if d = 1."""
+    d = function.w.shape[1]
+    if d <= 2:
+        return np.eye(2, d)
+    weight = np.linalg.norm(function.columns, axis=1)
+    cloud = piece["particle_w"][np.isfinite(piece["particle_w"]).all(axis=1)]
+    size = piece["particle_size"][: len(cloud)]
+    rows = [function.w * weight[:, None] / max(weight.sum(), 1e-300)]
+    # Particles only break ties: with fewer than two atoms they choose what else is shown.
+    rows.append(1e-3 * cloud * size[:, None])
+    # The strongest direction points up, away from the border of the upper half plane.
+    return np.linalg.svd(np.vstack(rows), full_matrices=False)[2][1::-1]
+
+
+def _cut(place: np.ndarray) -> float:
+    """Return an angle from −90° to 90° at which no line of an atom is near, to cut the plane."""
+    angle = np.sort(np.degrees(np.arctan2(place[:, 1], place[:, 0])) % 180)
+    if not len(angle):
+        return 0.0
+    gap = np.diff(angle, append=angle[0] + 180)
+    middle = (angle + gap / 2 + 90) % 180 - 90
+    wide = np.flatnonzero(gap > 0.7 * gap.max())
+    return float(middle[wide[np.abs(middle[wide]).argmin()]])
+
+
+def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Number]:
+    """Return the headline."""
+    n_atoms = np.array([piece["n_atoms"][-1] for piece in pieces])
+    same = int((n_atoms == modal).sum())
+    sure = int(sum(piece["confident"][-1] for piece in pieces))
+    missing = int(sum(piece["missing"][-1] for piece in pieces))
+    n = len(pieces)
+    numbers = {
+        "n_atoms": Number(
+            "Number of atoms S*",
+            modal,
+            notes=[f"{same} of {n} networks have as many, {sure} of {n} with confidence"],
+        ),
+        "agreement": Number("Share of networks with S* atoms", same / n, wilson_interval(same, n)),
+        "confident": Number(
+            "Share of networks whose S can be relied on", sure / n, wilson_interval(sure, n)
+        ),
+        "missing": Number(
+            "Share of networks whose certificate finds a missing atom",
+            missing / n,
+            wilson_interval(missing, n),
+        ),
+    }
+    for key, label in (
+        ("compression_gap", "Part of the network that S atoms leave out"),
+        ("error", "Held-out loss of the dictionary"),
+    ):
+        values = np.array([piece[key][-1] for piece in pieces])
+        if np.isfinite(values).all():
+            mean, low, high = mean_interval(values)
+            numbers[key] = Number(label, float(mean), (np.maximum(low, 0.0), high))
+    return numbers

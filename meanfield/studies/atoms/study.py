@@ -1,0 +1,236 @@
+"""The study `atoms`: train, cool, and find the few atoms that carry the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from meanfield.dictionary import (
+    MOST_ATOMS,
+    coefficient_threshold_number,
+    dual_certificate,
+    extract_dictionary,
+)
+from meanfield.errors import ConfigError
+from meanfield.flow.integrators import get_integrator
+from meanfield.flow.particles import Particles
+from meanfield.flow.schedule import Geometric
+from meanfield.flow.simulate import simulate
+from meanfield.identify import Atoms, canonical
+from meanfield.problem import Problem
+from meanfield.problem.data import Data
+from meanfield.problem.targets import Target
+from meanfield.studies.atoms.arrays import combine, pack
+from meanfield.studies.atoms.report import report
+from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
+from meanfield.workbench.study import Arrays, Plan, Study, Unit
+
+
+class AtomsSection(Section):
+    """The networks, how they are cooled, and how their atoms are looked for."""
+
+    n_particles: Count = Field(256, description="Neurons per network.")
+    n_replicas: Count = Field(
+        5, description="Networks with independent noise, over which atoms must agree."
+    )
+    cool_steps: Step = Field(
+        2000,
+        description="Steps after run.n_steps during which the temperature falls geometrically, "
+        "from problem.temperature to cool_to. At low temperature neurons crowd at their atoms.",
+    )
+    cool_to: Positive = Field(1e-5, description="Temperature of the last step.")
+    looks: Count = Field(
+        4,
+        description="Times at which atoms are looked for: after run.n_steps, at the end, and "
+        "evenly in between; the end alone if 1.",
+    )
+    target: Literal["auto", "labels", "network"] = Field(
+        "auto",
+        description="What atoms are refit to. labels undoes the bias of the penalty and needs "
+        "many data; network shows what the network itself is made of.",
+    )
+    max_atoms: Count | None = Field(
+        None, description=f"Largest number of atoms; {MOST_ATOMS} by default."
+    )
+    threshold: Positive = Field(
+        0.05, description="Threshold of the bound on S* from the target's Hermite coefficients."
+    )
+    image: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Height and width of the inputs if they are images; 8 × 8 for digits."
+    )
+
+
+class AtomsConfig(LearningConfig):
+    """Configuration of the study `atoms`."""
+
+    atoms: AtomsSection = Field(default_factory=AtomsSection)
+
+
+def prepare(config: AtomsConfig) -> Plan:
+    """Check the configuration; make one unit of every network, and one of the bound."""
+    data, problem = build_data(config)
+    section = config.atoms
+    image = section.image or ([8, 8] if config.data.source == "digits" else None)
+    if image is not None and image[0] * image[1] != problem.n_features:
+        raise ConfigError(
+            f"key 'atoms.image' is {image}: inputs have {problem.n_features} features, not "
+            f"{image[0] * image[1]}."
+        )
+    if problem.activation.degree == 1:
+        raise ConfigError(
+            f"key 'problem.activation' is {problem.activation.name!r}: affine networks have no "
+            "atoms; choose another."
+        )
+    if section.target == "labels" and problem.loss.name != "squared":
+        raise ConfigError(
+            f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
+            "labels are fitted by least squares; choose 'network' or 'auto'."
+        )
+    try:
+        settings = {
+            "step_size": config.run.step_size,
+            "integrator": get_integrator(config.run.integrator).name,
+            "init": config.run.init.initial_law(),
+            "dtype": config.run.dtype,
+            "seed": config.seed,
+        }
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from None
+    temperatures, looks = _course(problem, config)
+    units = []
+    for replica in range(section.n_replicas):
+        arguments = {
+            "problem": problem,
+            "replica": replica,
+            "n_particles": section.n_particles,
+            "temperatures": temperatures,
+            "looks": looks.tolist(),
+            "target": None if section.target == "auto" else section.target,
+            "max_atoms": section.max_atoms or MOST_ATOMS,
+            "settings": settings,
+        }
+        label = f"network {replica + 1} of {section.n_replicas}"
+        units.append(Unit(f"network-{replica:04d}", train_and_extract, arguments, label))
+    target = _expandable(data, problem)
+    if target is not None:
+        arguments = {
+            "target": target,
+            "activation": problem.activation.name,
+            "threshold": section.threshold,
+            "seed": config.seed,
+        }
+        units.append(Unit("bound", bound, arguments, "bound on S*", weight=0.2))
+    return Plan(
+        units,
+        lambda results: combine(config, problem, looks, temperatures, image, results),
+        data=data_fingerprint(problem),
+    )
+
+
+def _course(problem: Problem, config: AtomsConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the temperature of every step and the steps at which atoms are looked for."""
+    section, hot = config.atoms, config.run.n_steps
+    temperatures = np.full(hot + section.cool_steps, problem.temperature)
+    if section.cool_steps:
+        if problem.temperature < section.cool_to:
+            raise ConfigError(
+                f"key 'atoms.cool_to' is {section.cool_to:g}, above problem.temperature "
+                f"{problem.temperature:g}; lower it, or set atoms.cool_steps = 0."
+            )
+        cooling = Geometric(problem.temperature, section.cool_to)
+        temperatures[hot:] = cooling.values(section.cool_steps)
+    end = len(temperatures)
+    if section.looks == 1 or not section.cool_steps:
+        return temperatures, np.array([end])
+    return temperatures, np.unique(np.linspace(hot, end, section.looks).round().astype(int))
+
+
+def _expandable(data: Data, problem: Problem) -> Target | None:
+    """Return the target if its labels are its values at standard normal inputs."""
+    plain = data.info.get("inputs") == "gaussian" and data.info.get("labels") == "real"
+    return data.target if plain and problem.n_outputs == 1 else None
+
+
+def train_and_extract(
+    problem: Problem,
+    replica: int,
+    n_particles: int,
+    temperatures: np.ndarray,
+    looks: list[int],
+    target: str | None,
+    max_atoms: int,
+    settings: Mapping[str, Any],
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Train one network and find its atoms at some steps."""
+    run = simulate(
+        problem,
+        n_particles,
+        n_steps=len(temperatures),
+        temperature=temperatures,
+        save_at=looks,
+        first_replica=replica,
+        checkpoint=checkpoint,
+        progress=progress,
+        **settings,
+    )
+    found = []
+    for look in looks:
+        dictionary = extract_dictionary(
+            run.at(look), problem, target=target, max_atoms=max_atoms, seed=replica
+        )
+        by_labels = dual_certificate(dictionary.function, problem, seed=replica)
+        found.append((dictionary, by_labels))
+    arrays = pack(found, problem, max_atoms)
+    arrays["loss"] = run.loss[0]
+    return arrays | _crowd(run.particles, problem)
+
+
+def _crowd(particles: Particles, problem: Problem) -> Arrays:
+    """Return the particles modulo symmetry and how much each contributes to the network."""
+    atoms: Atoms = canonical(particles, problem.activation)
+    features = atoms.features(problem.X)
+    size = np.linalg.norm(atoms.columns, axis=1) * features.std(axis=0)
+    n = particles.n_particles
+    out = {"particle_w": np.full((n, problem.n_features), np.nan), "particle_b": np.full(n, np.nan)}
+    out["particle_size"] = np.zeros(n)
+    kept = atoms.n_atoms
+    out["particle_w"][:kept], out["particle_b"][:kept] = atoms.w, atoms.b
+    out["particle_size"][:kept] = size / max(size.sum(), 1e-300)
+    return out
+
+
+def bound(
+    target: Target,
+    activation: str,
+    threshold: float,
+    seed: int,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Compute the coefficient-threshold number of the target."""
+    found = coefficient_threshold_number(target, activation, threshold, seed=seed)
+    return {
+        "number": np.array([found.low, found.number, found.high]),
+        "barron_norm": np.array(found.barron_norm),
+        "tail": np.array([found.barron_tail, found.l2_tail]),
+        "degree": np.array(found.expansion.degree),
+        "missing_degrees": np.array(found.missing_degrees, dtype=int),
+        "words": np.array(found.explanation),
+    }
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "atoms",
+    "title": "A teacher of three neurons",
+    "data": {"source": "teacher", "n_features": 2, "n_atoms": 3, "n_train": 400, "min_angle": 30.0},
+    "problem": {"l2": 0.001, "temperature": 0.001},
+    "run": {"step_size": 0.5, "n_steps": 500},
+}
+
+STUDY = Study("atoms", AtomsConfig, EXAMPLE, prepare, report)

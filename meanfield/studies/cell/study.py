@@ -1,0 +1,260 @@
+"""The study `cell`: the learning cell of an architecture and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from meanfield import plots
+from meanfield.cell import learning_cell
+from meanfield.errors import ConfigError
+from meanfield.problem import Problem
+from meanfield.problem.targets import Target
+from meanfield.workbench.config import Count, Positive, Section
+from meanfield.workbench.report.formatting import format_interval, format_value, heading_for_problem
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
+from meanfield.workbench.study import (
+    Arrays,
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Number,
+    Outcome,
+    Plan,
+    Study,
+    Summary,
+    Table,
+    Text,
+    Unit,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class CellSection(Section):
+    """The network that is trained, and the searches."""
+
+    n_particles: Count = Field(
+        400,
+        description="Neurons of the network; it is trained for run.n_steps while the temperature "
+        "falls to problem.temperature.",
+    )
+    threshold: Positive = Field(0.05, description="Threshold of the bound S̄.")
+    degree: Count | None = Field(None, description="Largest degree of the Hermite expansion.")
+    max_degree: Count | None = Field(None, description="Largest degree in the search for depths.")
+
+
+class CellConfig(LearningConfig):
+    """Configuration of the study `cell`."""
+
+    cell: CellSection = Field(default_factory=CellSection)
+
+
+def prepare(config: CellConfig) -> Plan:
+    """Check the configuration; everything is one unit."""
+    data, problem = build_data(config)
+    if problem.activation.degree == 1:
+        raise ConfigError(
+            f"key 'problem.activation' is {problem.activation.name!r}: affine networks have no "
+            "atoms; choose another."
+        )
+    gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
+    arguments = {
+        "problem": problem,
+        "target": data.target if gaussian else None,
+        "init": config.run.init.initial_law(),
+        "step_size": config.run.step_size,
+        "n_steps": config.run.n_steps,
+        "seed": config.seed,
+        **config.cell.model_dump(),
+    }
+    unit = Unit("cell", compute, arguments, "weight, atoms and depth")
+    return Plan(
+        [unit],
+        lambda results: combine(problem, gaussian, results["cell"]),
+        data_fingerprint(problem),
+    )
+
+
+def compute(
+    problem: Problem,
+    target: Target | None,
+    init: Any,
+    checkpoint: str | None = None,
+    progress: Any = None,
+    **options: Any,
+) -> Arrays:
+    """Compute the triple and lay out its evidence; −1 stands for not reached."""
+    cell = learning_cell(
+        problem.activation,
+        problem if target is None else target,
+        problem=problem,
+        init=init,
+        **options,
+    )
+    depth = cell.depth
+    orbits = np.full((0, 2), -1) if depth is None else _orbits(depth)
+    interval = cell.w_star.log_moments_interval
+    moments = cell.w_star.log_moments
+    dictionary = cell.dictionary
+    bound = cell.threshold
+    counts = [-1] * 3 if bound is None else [bound.low, bound.number, bound.high]
+    return {
+        "log_moments": moments,
+        "log_moments_interval": np.stack([moments] * 2, 1) if interval is None else interval,
+        "order": np.array([cell.w_star.order, *cell.w_star.order_interval]),
+        "n_atoms": np.array(cell.n_atoms),
+        "confident": np.array(dictionary.confident),
+        "residual_size": dictionary.sizes,
+        "residual": dictionary.residual,
+        "compression_gap": np.array(dictionary.compression_gap),
+        "orbit_depth": np.array(-1 if cell.orbit_depth is None else cell.orbit_depth),
+        "variety_depth": np.array(
+            -1 if depth is None or depth.variety.depth is None else depth.variety.depth
+        ),
+        "orbits": orbits,
+        "bound": np.array(counts),
+        "words": np.array(
+            [
+                dictionary.statement,
+                "There are no atoms." if depth is None else depth.explanation,
+                "" if bound is None else bound.explanation,
+                cell.statement,
+            ]
+        ),
+    }
+
+
+def _orbits(depth: Any) -> np.ndarray:
+    """Return degree and the most orbits in a fibre, (m, 2)."""
+    return np.array([[e.degree, max(e.orbits)] for e in depth.evidence]).reshape(-1, 2)
+
+
+def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
+    """Name the parts of the triple; of inputs that are not `gaussian` the bound assumes it."""
+    import xarray as xr
+
+    order, low, high = (float(value) for value in found["order"])
+    depth, variety = int(found["orbit_depth"]), int(found["variety_depth"])
+    statement, depth_words, bound_words, whole = (str(text) for text in found["words"])
+    numbers = {
+        "order": Number("Order of w*", order, None if low == high else (low, high)),
+        "orbit_depth": Number(
+            "Orbit depth D*_orb", float("nan") if depth < 0 else depth, notes=[depth_words]
+        ),
+        "variety_depth": Number("Variety depth D*_var", float("nan") if variety < 0 else variety),
+        "n_atoms": Number("Number of atoms S*", int(found["n_atoms"]), notes=[statement]),
+        "compression_gap": Number(
+            "Part of the network that S atoms leave out", float(found["compression_gap"])
+        ),
+    }
+    if found["bound"][1] >= 0:
+        least, number, most = (int(value) for value in found["bound"])
+        numbers["bound"] = Number(
+            "Bound S̄ on S* from the target" if gaussian else _ASSUMING,
+            number,
+            None if least == most else (least, most),
+            notes=[bound_words],
+        )
+    dataset = xr.Dataset(
+        {
+            "log_moments": ("k", found["log_moments"]),
+            "log_moments_interval": (("k", "bound"), found["log_moments_interval"]),
+            "residual": ("size", found["residual"]),
+            "orbits": (("depth_step", "pair"), found["orbits"]),
+        },
+        {
+            "k": np.arange(1, len(found["log_moments"]) + 1),
+            "size": found["residual_size"],
+        },
+        {
+            "problem": repr(problem),
+            "statement": whole,
+            "infinite_order": int(np.isinf(order)),
+            "confident": int(found["confident"]),
+            "n_atoms": int(found["n_atoms"]),
+        },
+    )
+    return Outcome(dataset, numbers)
+
+
+_ASSUMING = "Bound S̄ on S* from the labels, if the inputs were standard normal"
+
+
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+    """Tell the triple and what each part rests on."""
+    numbers: Mapping[str, Any] = summary["numbers"]
+    order = _order(numbers["order"], dataset)
+    depth = numbers["orbit_depth"]["value"]
+    shown = "not reached" if depth is None else f"{depth:.0f}"
+    size = int(dataset.attrs["n_atoms"])
+    bound = numbers.get("bound")
+    text = (
+        f"Learning cell (w*, D*_orb, S*): w* of order {order}, D*_orb = {shown}, S* = {size}"
+        f"{'' if dataset.attrs['confident'] else ' (not to be relied on)'}."
+    )
+    if bound is not None:
+        most = bound["value"] if bound["interval"] is None else bound["interval"][1]
+        if size > most:
+            text += f" ATTENTION: S* exceeds the bound S̄ = {format_value(bound)}."
+    rows = [["Part", "Value", "Interval"]]
+    for key, number in numbers.items():
+        value = order if key == "order" else format_value(number)
+        rows.append([number["label"], value, format_interval(number) or "–"])
+    return [
+        Finding(text),
+        *heading_for_problem(dataset.attrs["problem"]),
+        Table(rows, "The triple, and what stands beside it."),
+        Text(dataset.attrs["statement"]),
+        Heading("The maximal admissible weight w*"),
+        Text(
+            "w*_k = 1 / m_k, the reciprocal moments of the initial law: the largest weight that "
+            "admits it. Its order ρ is read from log m_k = (k/ρ) log k + O(k): 2 for a Gaussian, "
+            "infinite for a law of bounded support."
+        ),
+        Figure(
+            "weight",
+            plots.plot_weight,
+            "Growth of the moments of the initial law: the k-th root of m_k against k.",
+        ),
+        Heading("The number of atoms S*"),
+        Text(numbers["n_atoms"]["notes"][0]),
+        Figure(
+            "residual",
+            plots.plot_cell_residual,
+            "What the best dictionary of each size leaves (root mean square, relative); the dashed "
+            "line is S*.",
+        ),
+        Heading("The orbit depth D*_orb"),
+        Text(numbers["orbit_depth"]["notes"][0]),
+        Text("Operational definitions, after the abstract of [ISD]."),
+    ]
+
+
+def _order(number: Mapping[str, Any], dataset: xr.Dataset) -> str:
+    return "∞" if dataset.attrs["infinite_order"] else format_value(number)
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "cell",
+    "title": "The learning cell of tanh and two neurons",
+    "data": {
+        "source": "teacher",
+        "n_features": 2,
+        "n_atoms": 2,
+        "bias": False,
+        "min_angle": 30.0,
+        "weight_norm": 2.0,
+        "n_train": 500,
+    },
+    "problem": {"bias": False, "l2": 0.001, "temperature": 1e-5},
+    "run": {"step_size": 0.5, "n_steps": 1500},
+    "cell": {"n_particles": 200},
+}
+
+STUDY = Study("cell", CellConfig, EXAMPLE, prepare, report)

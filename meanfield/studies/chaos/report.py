@@ -1,0 +1,253 @@
+"""What the study `chaos` found, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from meanfield import plots
+from meanfield.workbench.report.formatting import (
+    agrees,
+    excludes_zero,
+    format_estimate,
+    format_number,
+    format_value,
+    heading_for_problem,
+    slope_row,
+)
+from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LABELS = {
+    "matched_w2": "matched W₂²",
+    "coupling": "coupling distance",
+    "function": "function distance",
+    "law_bias": "squared bias of the law",
+    "raw_w2": "raw W₂²",
+    "sampling_floor": "sampling floor of raw W₂²",
+    "law_w2": "W₂² to the limit law",
+    "law_floor": "sampling floor of W₂² to the limit law",
+}
+
+_MEANING = {
+    "matched_w2": "Squared Wasserstein distance between the N particles and N independent "
+    "particles of the limit, started and shaken alike. Exact optimal transport.",
+    "coupling": "The same two systems, each particle compared with its own partner: mean squared "
+    "distance. Never below the matched distance.",
+    "function": "Mean squared difference between the network and the infinitely wide network on "
+    "the training inputs.",
+    "law_bias": "How far the average network, over many repetitions, is from the infinitely wide "
+    "one, squared. Chance cancels in the average, so it falls faster.",
+    "raw_w2": "Squared Wasserstein distance between the N particles and an unrelated sample of "
+    "the limit.",
+    "sampling_floor": "The same for N independent particles of the limit itself: what sampling "
+    "alone costs.",
+    "law_w2": "Squared Wasserstein distance between the N particles and the limit law itself, "
+    "exactly, by the quantile coupling.",
+    "law_floor": "The same for N independent particles of the limit.",
+}
+
+
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+    """Tell at which rate the particles approach their limit, and whether it lasts."""
+    numbers = summary["numbers"]
+    noise = numbers["coupling_slope"]["expected"] is not None
+    metrics = [metric for metric in LABELS if f"{metric}_slope" in numbers]
+    blocks: list[Block] = [
+        Finding(_finding(numbers, noise)),
+        *heading_for_problem(dataset.attrs["problem"]),
+        Text(_reference(dataset)),
+        *([] if noise else [Text(_NOISELESS)]),
+        Heading("How fast"),
+        Table(
+            [
+                ["Quantity", "Slope in N", "95% interval", "Expected", "Verdict"],
+                *(slope_row(LABELS[metric], numbers[f"{metric}_slope"]) for metric in metrics),
+            ],
+            "A slope of −1 means that twice as many particles halve the quantity. The interval "
+            "comes from resampling the repetitions: done again with other seeds, such intervals "
+            "hold the true slope 19 times in 20.",
+        ),
+        *(
+            Text(f"Note on {LABELS[metric]}: {note}")
+            for metric in metrics
+            for note in numbers[f"{metric}_slope"]["notes"]
+        ),
+        Figure(
+            "rates",
+            plots.plot_rates,
+            "Mean over the repetitions against the number of particles, with 95% intervals, at "
+            "the measured time at which it is largest (the same time for all numbers of "
+            "particles); solid lines are the fits, the dashed line has the expected slope.",
+        ),
+        Figure(
+            "law_bias",
+            plots.plot_law_bias,
+            "Squared bias of the average network at the last time, with two standard errors. "
+            "Points whose interval reaches zero are not distinguishable from no bias and are "
+            "drawn as upper bounds.",
+        ),
+        Heading("Does it last?"),
+        Text(_uniform(numbers)),
+        Figure(
+            "constants",
+            plots.plot_constants,
+            "N times the mean coupling distance over time, one curve per number of particles, "
+            "with 95% intervals. Curves that lie on each other mean a rate of 1/N; curves that "
+            "stay flat to the right mean that it holds uniformly in time. The matched W₂² is "
+            "never larger.",
+        ),
+        Figure(
+            "loss",
+            plots.plot_chaos_loss,
+            "Training loss over time for each number of particles, and in the limit.",
+        ),
+    ]
+    if "raw_w2_slope" in numbers:
+        blocks += [
+            Heading("Why the raw distance does not fall like 1/N"),
+            Text(_raw(numbers, dataset.attrs["n_parameters"])),
+            Figure(
+                "raw_w2",
+                plots.plot_raw_w2,
+                "Raw squared Wasserstein distance to an unrelated sample of the limit, beside "
+                "what independent particles of the limit have: the sampling floor.",
+            ),
+        ]
+    if "law_w2_slope" in numbers:
+        blocks += [
+            Heading("Distance to the limit law itself"),
+            Text(_law(numbers)),
+            Figure(
+                "law_w2",
+                plots.plot_law_w2,
+                "Exact squared Wasserstein distance between the particles and the limit law at "
+                "the last time, beside what independent particles of the limit have.",
+            ),
+        ]
+    meanings = [[LABELS[metric], _MEANING[metric]] for metric in metrics]
+    return [
+        *blocks,
+        Heading("What the quantities are"),
+        Table([["Quantity", "Meaning"], *meanings], "All of them are 0 in the limit."),
+    ]
+
+
+_NOISELESS = (
+    "There is no noise here (temperature 0). Then only the function distance has a theorem that "
+    "holds uniformly in time; the distances between particles may grow with time, and no slope is "
+    "expected of them."
+)
+
+
+def _finding(numbers: Mapping[str, Any], noise: bool) -> str:
+    metric = "matched_w2" if noise else "function"
+    slope, constant = numbers[f"{metric}_slope"], numbers[f"{metric}_constant"]
+    what = (
+        "The squared Wasserstein distance between N neurons and independent neurons of the limit"
+        if noise
+        else "The squared distance between the network of N neurons and the limit network"
+    )
+    rate = f"{what} falls like N to the power {format_estimate(slope)}"
+    if not agrees(slope):
+        return f"{rate}, which is not the expected 1/N; see the notes below the table."
+    low, high = slope["interval"]
+    if not excludes_zero(slope):
+        return (
+            f"{rate}. The interval holds the expected −1 and also 0: it does not show a fall at "
+            "all. More replicas, or particle counts that are further apart, narrow it."
+        )
+    caution = " The interval is wide; more replicas narrow it." if high - low > 0.3 else ""
+    return (
+        f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
+        f"{format_value(constant)}/N.{caution}"
+    )
+
+
+def _reference(dataset: xr.Dataset) -> str:
+    attrs = dataset.attrs
+    limit = describe_reference(attrs)
+    counts = ", ".join(str(count) for count in dataset["particles"].values)
+    return (
+        f"Systems of {counts} particles were trained, {dataset.sizes['replica']} times each, by "
+        f"noisy gradient descent ({attrs['integrator']}, step size {attrs['step_size']:g}) up to "
+        f"time {float(dataset['time'][-1]):g}; {limit}. Beside every particle runs a partner with "
+        "the same start and the same noise that feels the limit instead of the other particles."
+    )
+
+
+def describe_reference(attrs: Mapping[str, Any]) -> str:
+    """Return what stands for the limit, and why, as the end of a sentence."""
+    method = attrs["reference"]
+    if method == "gaussian":
+        return "the limit is known exactly (Gaussian closure)"
+    if method == "chain":
+        return (
+            "the limit is the law of the same discrete scheme with infinitely many particles, "
+            f"computed on a lattice (error below {format_number(attrs['reference_error'])}), so "
+            "that neither other particles nor the step size stand between the two"
+        )
+    if method == "fokker-planck":
+        return (
+            "the limit is the law in continuous time, from the Fokker–Planck equation (error of "
+            f"its grid about {format_number(attrs['reference_error'])}); the discrete particles "
+            "stay a multiple of the step size away from it, which shows as a floor once they are "
+            "many"
+        )
+    return f"a system of {attrs['reference_particles']} particles stands for the limit"
+
+
+def _uniform(numbers: Mapping[str, Any]) -> str:
+    trend = numbers["coupling_trend"]
+    if trend["value"] is None:
+        return (
+            "Too few times were measured in the second half of the run to say whether the "
+            "distance still grows; add late times to chaos.times."
+        )
+    low, high = (f"{100 * bound:+.1f}%".replace("-", "−") for bound in trend["interval"])
+    change = f"{100 * trend['value']:+.1f}%".replace("-", "−")
+    if trend["interval"][0] > 0:
+        verdict = "It still grows: run longer before claiming that the rate is uniform in time."
+    elif trend["interval"][1] < 0:
+        verdict = "It falls: the rate holds, and nothing speaks against its being uniform in time."
+    else:
+        verdict = (
+            "The interval holds zero: no growth was found, as a rate that is uniform in time "
+            f"demands, but a growth of {high} of that mean cannot be excluded."
+        )
+    return (
+        "A line was fitted to N times the coupling distance of the largest systems over the second "
+        f"half of the run: its trend amounts to {change} of its mean there (95% interval {low} to "
+        f"{high}). {verdict}"
+    )
+
+
+def _law(numbers: Mapping[str, Any]) -> str:
+    return (
+        "With one trained parameter the distance to the limit law can be computed exactly. Its "
+        f"slope is {format_estimate(numbers['law_w2_slope'])}, and that of independent particles "
+        f"of the limit is {format_estimate(numbers['law_floor_slope'])}. In one dimension even "
+        "independent sampling is of order 1/N, up to a logarithm in the tails; where the two "
+        "agree, the particles are as good as independent ones."
+    )
+
+
+def _raw(numbers: Mapping[str, Any], n_parameters: int) -> str:
+    raw, floor = numbers["raw_w2_slope"], numbers["sampling_floor_slope"]
+    text = (
+        "A finite sample is far from its own law when particles have many parameters, even if "
+        "they are perfectly independent. The raw distance measures that: its slope here is "
+        f"{format_estimate(raw)}, and that of independent particles "
+        f"is {format_estimate(floor)}."
+    )
+    if n_parameters > 4:
+        text += (
+            f" For {n_parameters} parameters and very large N theory gives −2/{n_parameters} for "
+            "independent particles, far from −1."
+        )
+    return (
+        f"{text} So the raw distance must not be fitted with 1/N; where it lies on the floor, the "
+        "particles are as good as independent ones."
+    )

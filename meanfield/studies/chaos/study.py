@@ -1,0 +1,210 @@
+"""The study `chaos`: how fast N particles approach the mean-field limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from meanfield.chaos.result import ChaosRates
+from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
+from meanfield.errors import ConfigError
+from meanfield.problem import Problem
+from meanfield.statistics.intervals import mean_factor
+from meanfield.statistics.power_law import Trend, power_law, squared_mean
+from meanfield.statistics.resampling import jackknife_error
+from meanfield.studies.chaos.report import LABELS, report
+from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
+from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.sections.reference import (
+    ReferenceSection,
+    reference_unit,
+    saved_path,
+    slope_number,
+)
+from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class ChaosSection(Section):
+    """What is compared with the limit."""
+
+    particle_counts: list[Count] = Field(
+        [32, 64, 128, 256, 512, 1024], description="Sizes N of the systems, at least three."
+    )
+    n_replicas: Count = Field(64, description="Independent repetitions; intervals are over them.")
+    times: list[Step] | None = Field(
+        None,
+        description="Steps at which to measure; by default about ten, the first half evenly "
+        "spaced in the logarithm, the others over the second half. A run far past relaxation "
+        "shows whether the rate is uniform in time.",
+    )
+    cloud_size: Count | None = Field(
+        None,
+        description="Size of the independent clouds for the raw distance; the largest particle "
+        "count by default.",
+    )
+    cloud_replicas: Step = Field(
+        8, description="Replicas for which the raw distance is measured; 0 leaves it out."
+    )
+    reference: ReferenceSection = Field(default_factory=ReferenceSection)
+
+
+class ChaosConfig(LearningConfig):
+    """Configuration of the study `chaos`."""
+
+    run: ScheduledRunSection = Field(default_factory=ScheduledRunSection)
+    chaos: ChaosSection = Field(default_factory=ChaosSection)
+
+
+def prepare(config: ChaosConfig) -> Plan:
+    """Check the configuration; the reference is one unit, every batch of replicas another."""
+    problem = build_problem(config)
+    section, run = config.chaos, config.run
+    with named_keys(chaos=ChaosSection, run=ScheduledRunSection):
+        plan = plan_chaos(
+            problem,
+            section.particle_counts,
+            section.n_replicas,
+            **run.scheduled(),
+            n_steps=run.n_steps,
+            times=section.times,
+            seed=config.seed,
+            integrator=run.integrator,
+            init=run.init.initial_law(),
+            dtype=run.dtype,
+            cloud_size=section.cloud_size,
+            cloud_replicas=section.cloud_replicas,
+        )
+        units = [reference_unit(plan, section.reference)]
+    units += _replica_units(plan)
+    return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
+
+
+def _replica_units(plan: ChaosPlan) -> list[Unit]:
+    """Return one unit for every batch of replicas."""
+    per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
+    units = []
+    for batch in plan.batches():
+        arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
+        label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
+        key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
+        units.append(
+            Unit(key, measure_replicas, arguments, label, {"reference": "reference"}, weight)
+        )
+    return units
+
+
+def measure_replicas(
+    plan: ChaosPlan,
+    first: int,
+    last: int,
+    reference: Arrays,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Measure every metric on the replicas from `first` up to, not including, `last`."""
+    return measure(plan, saved_path(plan, reference), range(first, last))
+
+
+def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
+    """Fit the rates and put everything that the report shows into one dataset."""
+    path = saved_path(plan, results["reference"])
+    pieces = [results[key] for key in sorted(results) if key != "reference"]
+    try:
+        rates = assemble_rates(plan, path, pieces)
+    except ValueError as error:
+        raise ConfigError(f"No rate can be fitted to what was measured: {error}") from None
+    deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
+    dataset = _with_means(rates, deviation[:, -1], plan.problem)
+    return Outcome(dataset, _numbers(rates))
+
+
+def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> xr.Dataset:
+    """Add means with intervals, and what was fitted, to the dataset of the rates."""
+    dataset = rates.dataset.copy()
+    counts = dataset["particles"].values
+    for metric in ("coupling", "matched_w2", "function", "loss"):
+        mean, factor = mean_factor(dataset[metric].values, axis=2)
+        _add_interval(dataset, metric, ("particles", "time"), mean, mean / factor, mean * factor)
+    for name, curve in rates.curves().data_vars.items():
+        dataset[name] = curve
+    for metric in ("raw_w2", "sampling_floor", "law_w2", "law_floor"):
+        if metric in rates.fits:
+            last = dataset[metric].values[:, -1]
+            mean, factor = mean_factor(last[:, ~np.isnan(last[0])], axis=1)
+            _add_interval(dataset, metric, ("particles",), mean, mean / factor, mean * factor)
+            fit = rates.fits[metric]
+            line = power_law(counts, mean, fit.slope)
+            dataset[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
+    bias, left_out = squared_mean(deviation, problem.n_data)
+    error = jackknife_error(left_out)
+    # The estimate may be negative, a bound on the square may not.
+    bound = np.maximum(bias, 0) + 2 * error
+    _add_interval(dataset, "law_bias", ("particles",), bias, bias - 2 * error, bound)
+    dataset.attrs |= {"problem": repr(problem), "n_parameters": problem.n_parameters}
+    return dataset
+
+
+def _add_interval(
+    dataset: xr.Dataset, name: str, dims: tuple[str, ...], mean: Any, low: Any, high: Any
+) -> None:
+    for part, values in (("mean", mean), ("low", low), ("high", high)):
+        dataset[f"{name}_{part}"] = (dims, values)
+
+
+def _numbers(rates: ChaosRates) -> dict[str, Number]:
+    """Return slopes, constants and late-time trends, the headline first."""
+    numbers: dict[str, Number] = {}
+    noise = rates.dataset.attrs["temperature"] > 0
+    fits = {metric: rates.fits[metric] for metric in LABELS if metric in rates.fits}
+    for metric, fit in fits.items():
+        # Without noise there is a theorem for the function alone.
+        expected = fit.expected_slope if noise or metric == "function" else None
+        numbers[f"{metric}_slope"] = slope_number(LABELS[metric], fit, expected)
+    for metric, fit in fits.items():
+        if fit.expected_slope is not None:
+            power = "N" if fit.expected_slope == -1 else "N²"
+            label = f"{power} × {LABELS[metric]}"
+            exact = rates.dataset.get(f"{metric}_exact")
+            numbers[f"{metric}_constant"] = Number(
+                label,
+                fit.constant,
+                fit.constant_ci,
+                expected=None if exact is None else float(exact[fit.time_index]),
+            )
+    for metric, trend in rates.trends.items():
+        numbers[f"{metric}_trend"] = _trend(LABELS[metric], trend)
+    for metric, trend in rates.trends.items():
+        numbers[f"{metric}_supremum"] = Number(
+            f"Largest N × {LABELS[metric]} at any time",
+            trend.supremum,
+            trend.supremum_ci,
+        )
+    return numbers
+
+
+def _trend(label: str, trend: Trend) -> Number:
+    return Number(
+        f"Late trend of {label}, relative to its mean", trend.change, trend.change_ci, expected=0.0
+    )
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "chaos",
+    "title": "How fast do neurons become independent? Two handwritten digits",
+    "data": {"source": "digits", "classes": [3, 8], "n_samples": 50},
+    "problem": {"l2": 0.05, "temperature": 0.01},
+    "run": {"step_size": 0.2, "n_steps": 500},
+    "chaos": {
+        "particle_counts": [32, 64, 128, 256],
+        "n_replicas": 48,
+        "cloud_replicas": 4,
+    },
+}
+
+STUDY = Study("chaos", ChaosConfig, EXAMPLE, prepare, report)

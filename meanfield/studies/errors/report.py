@@ -1,0 +1,200 @@
+"""What the study `errors` found, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from meanfield import plots
+from meanfield.workbench.report.formatting import (
+    format_estimate,
+    format_interval,
+    format_number,
+    format_value,
+    heading_for_problem,
+)
+from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LABELS = {
+    "tail": "Tail",
+    "regularisation": "Regularisation",
+    "statistical": "Statistical error",
+    "optimisation": "Optimisation error",
+    "chaos": "Propagation of chaos",
+    "sparse": "Sparse residual",
+}
+
+_MEANING = {
+    "tail": "What is left of the target when its Hermite series is cut: smaller threshold.",
+    "regularisation": "What penalty and noise cost an infinitely wide network that has trained "
+    "for ever on all inputs there are: smaller l2 and temperature.",
+    "statistical": "What it costs to have n training data: more data.",
+    "optimisation": "What it costs to stop at time t: longer training.",
+    "chaos": "What it costs to have N particles: more particles.",
+    "sparse": "What it costs to keep S atoms: more atoms.",
+}
+
+_DATA_TAIL = (
+    "What a ridge regression on all training rows leaves of the held-out labels, their noise "
+    "included: cleaner labels, inputs that explain more, more rows."
+)
+
+_OPTIONS = {"n": "training data n", "N": "particles N", "t": "time t", "S": "atoms S"}
+
+
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+    """Tell where the error comes from and what to increase first."""
+    numbers, attrs = summary["numbers"], dataset.attrs
+    rows = [["Component", "L² norm", "95% interval", "Own error of the intermediates", "Remedy"]]
+    resolution = dict(
+        zip(dataset["component"].values, dataset["component_resolution"].values, strict=True)
+    )
+    for name, label in LABELS.items():
+        number = numbers[name]
+        own = format_number(float(resolution[name])) if resolution[name] else "–"
+        meaning = _MEANING[name]
+        if not attrs["closed_form"] and name == "tail":
+            meaning = _DATA_TAIL
+        if not attrs["closed_form"] and name in ("tail", "regularisation"):
+            label = f"{label} (held-out estimate)"
+        rows.append([label, format_value(number), format_interval(number) or "–", own, meaning])
+    total = numbers["total"]
+    rows.append(["Total", format_value(total), format_interval(total), "–", "–"])
+    return [
+        Finding(_finding(numbers, attrs)),
+        *heading_for_problem(attrs["problem"]),
+        Text(_intermediates(dataset)),
+        Figure(
+            "budget",
+            plots.plot_budget,
+            "Every component as an L² norm on held-out inputs, each beginning where the one above "
+            "ends, with 95% intervals. The bar at the bottom is the total error, which the sum of "
+            "the norms bounds: components may cancel.",
+        ),
+        Table(
+            rows,
+            "Intervals are over training sets and noise; for the first two components, which do "
+            "not depend on them, over held-out inputs. The signed components add up to the total "
+            f"error on every held-out input, to {format_number(numbers['closure']['value'])} of "
+            "it.",
+        ),
+        *(Text(f"Note: {note}") for note in total["notes"]),
+        Heading("What to increase first"),
+        Text(attrs["advice"]),
+        Table(_gain_rows(dataset, numbers), "Doubling one of them and leaving the others."),
+        Heading("The laws behind it"),
+        Text(_laws(numbers, attrs)),
+        *_tail(attrs),
+        Figure(
+            "statistical",
+            plots.plot_statistical,
+            "Squared statistical error against the number of training data, mean over training "
+            "sets with 95% intervals; the vertical line is the budget.",
+        ),
+        Figure(
+            "chaos",
+            plots.plot_particle_number,
+            "Squared distance of N particles from the infinitely wide network after the same "
+            "training, against N.",
+        ),
+        Figure(
+            "optimisation",
+            plots.plot_optimisation,
+            "Squared distance to the long-time network over time, from the initial law and from "
+            "a wider start, geometric means over training sets with 95% bands; black lines are "
+            "the fitted decays. Both networks feel the same noise, so that the distance falls as "
+            "far as training forgets its start; "
+            "particles that end up in different places keep some noise.",
+        ),
+        Figure(
+            "sparse",
+            plots.plot_sparse,
+            "Squared distance of the dictionary of S atoms from the network it stands for, and "
+            "from the target.",
+        ),
+    ]
+
+
+def _tail(attrs: Mapping[str, Any]) -> list[Block]:
+    """Show the tail over thresholds; data have no coefficients."""
+    if not attrs["closed_form"]:
+        return []
+    return [
+        Figure(
+            "tail",
+            plots.plot_tail,
+            "What is cut off the Hermite series of the target at each threshold, from its "
+            "coefficients, and the number of atoms that bound what is kept.",
+        )
+    ]
+
+
+def _finding(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+    largest = max(LABELS, key=lambda name: numbers[name]["value"])
+    return (
+        f"The total error is {format_estimate(numbers['total'])}; its largest component is "
+        f"{LABELS[largest].lower()}, {format_estimate(numbers[largest])}. {attrs['advice']}"
+    )
+
+
+def _intermediates(dataset: xr.Dataset) -> str:
+    attrs = dataset.attrs
+    if attrs["closed_form"]:
+        whole = f"{attrs['n_population']} evenly spread inputs stand for the population"
+    else:
+        whole = (
+            f"the network on all {attrs['n_population']} rows stands for the population, and "
+            "training sets are drawn from these rows"
+        )
+    moves = ", ".join(f"{100 * float(move):.2g}%" for move in dataset["move"])
+    verdict = "" if attrs["settled"] else " (still above it when the rule gave up)"
+    return (
+        f"From the target one goes to {attrs['kept']}; then to the long-time network of infinite "
+        f"width, where {whole}; to that on n = {attrs['n_data']} data; to time "
+        f"{format_number(attrs['n_steps'] * attrs['step_size'])}; to N = {attrs['n_particles']} "
+        f"particles; and to {attrs['n_atoms'] or 'all'} atoms. Long-time networks are time "
+        f"averages of {attrs['long_particles']} particles. The run is long enough when the "
+        f"average over a round differs from that over the round before, half as long, by less "
+        f"than {100 * attrs['tolerance']:g}%; it moved by {moves}{verdict}."
+    )
+
+
+def _gain_rows(dataset: xr.Dataset, numbers: Mapping[str, Any]) -> list[list[str]]:
+    rows = [["Double", "Squared error taken off", "95% interval", "Extra compute", "Per unit"]]
+    for option, cost in zip(dataset["option"].values, dataset["cost"].values, strict=True):
+        number = numbers[f"gain_{option}"]
+        rows.append(
+            [
+                _OPTIONS[str(option)],
+                format_value(number),
+                format_interval(number),
+                f"{format_number(float(cost))} updates",
+                format_number(number["value"] / float(cost)),
+            ]
+        )
+    return rows
+
+
+def _laws(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+    text = (
+        "Theory says that the squared statistical error falls like 1/n and squared chaos like "
+        f"1/N. Measured slopes: {format_estimate(numbers['statistical_slope'])} and "
+        f"{format_estimate(numbers['chaos_slope'])}. "
+    )
+    for name, symbol in (("statistical", "n"), ("chaos", "N")):
+        slope = numbers[f"{name}_slope"]
+        if slope["value"] is None:
+            text += f"In {symbol}: {' '.join(slope['notes'])} "
+    if "rate" not in numbers:
+        return text + "Too little of the decay in time was seen to fit a rate."
+    rate, difference = numbers["rate"], numbers["rate_difference"]
+    low, high = rate["interval"]
+    verdict = "within" if low <= rate["expected"] <= high else "outside"
+    return text + (
+        f"The optimisation error decays at rate {format_estimate(rate)} per unit of time; from a "
+        f"wider start at {format_number(rate['expected'])}, which is {verdict} the interval. "
+        f"Replica by replica the two differ by {format_estimate(difference)}."
+    )

@@ -1,0 +1,285 @@
+"""The study `errors`: where the error of a trained network comes from, and what to increase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from meanfield.decomposition import stages
+from meanfield.decomposition.budget import COMPONENTS, ErrorBudget, assemble_budget
+from meanfield.decomposition.plan import ErrorPlan, plan_errors
+from meanfield.decomposition.reference import Kept, kept_part
+from meanfield.errors import ConfigError
+from meanfield.studies.errors.report import LABELS, report
+from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
+from meanfield.workbench.sections.reference import slope_number
+from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+
+_AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
+
+
+class ErrorsSection(Section):
+    """The budget, and how its causes are told apart. The training time is run.n_steps."""
+
+    n_data: Count | None = Field(
+        None,
+        description="Training data n of the budget; by default as many as the data table makes, "
+        "or for data without a known target a quarter of the rows.",
+    )
+    n_particles: Count = Field(256, description="Particles N of the budget.")
+    n_atoms: Step = Field(
+        8,
+        description="Atoms S that are kept; 0 keeps all particles. Changing S or the threshold of "
+        "a finished study redoes only the last step.",
+    )
+    n_replicas: Annotated[int, Field(ge=4)] = Field(
+        12, description="Training sets, each with its own noise; intervals are over them."
+    )
+    data_counts: list[Count] | None = Field(None, description=f"Sizes n of the law: {_AROUND}")
+    particle_counts: list[Count] | None = Field(None, description=f"Sizes N of the law: {_AROUND}")
+    atom_counts: list[Count] | None = Field(
+        None, description="Sizes S of the law; powers of two by default."
+    )
+    n_population: Count = Field(
+        4096,
+        description="Inputs that stand for the population of a known target (a Sobol sequence, "
+        "rounded up to a power of two).",
+    )
+    long_particles: Count | None = Field(
+        None,
+        description="Particles of the long-time networks, whose outputs are time averages; twice "
+        "the largest N, and at least 1024, by default.",
+    )
+    path_particles: Count | None = Field(
+        None,
+        description="Particles of the mean-field network at finite time; 16 times the largest N "
+        "by default.",
+    )
+    settle_steps: Count | None = Field(
+        None,
+        description="First round of the stopping rule; two relaxation times 1/l2 by default. Each "
+        "further round is twice as long.",
+    )
+    tolerance: Positive = Field(
+        0.02,
+        description="Stopping rule: the time average of the outputs over a round differs from "
+        "that over the round before by less than this part of its norm.",
+    )
+    threshold: Positive = Field(
+        0.05,
+        description="Hermite terms of the target are kept where their coefficient exceeds this "
+        "times that of the activation.",
+    )
+    degree: Count | None = Field(
+        None, description="Largest degree of the Hermite expansion; that of a polynomial, else 6."
+    )
+    n_test: Count = Field(
+        1000, description="Held-out inputs, where the data table makes none of its own."
+    )
+
+
+class ErrorsConfig(LearningConfig):
+    """Configuration of the study `errors`."""
+
+    errors: ErrorsSection = Field(default_factory=ErrorsSection)
+
+
+def make_plan(config: ErrorsConfig) -> ErrorPlan:
+    """Check the configuration; a target with real labels is known in closed form."""
+    data, problem = build_data(config)
+    known = data.target is not None and data.info["labels"] == "real"
+    if not known and problem.X_test is None:
+        key = "n_test" if "n_test" in config.data.model_dump() else "test_fraction"
+        raise ConfigError(
+            "Without a known target the errors are measured on held-out rows; raise "
+            f"data.{key} above 0."
+        )
+    options = config.errors.model_dump()
+    options["n_atoms"] = options["n_atoms"] or None
+    try:
+        return plan_errors(
+            problem,
+            data.target if known else None,
+            inputs=data.info["inputs"] if known else "gaussian",
+            n_steps=config.run.n_steps,
+            step_size=config.run.step_size,
+            integrator=config.run.integrator,
+            init=config.run.init.initial_law(),
+            dtype=config.run.dtype,
+            seed=config.seed,
+            **options,
+        )
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from None
+
+
+def prepare(config: ErrorsConfig) -> Plan:
+    """Check the configuration; every stage of every replica is a unit."""
+    plan = make_plan(config)
+    try:
+        kept = kept_part(plan)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
+    long = 3.0 * plan.settle_steps * plan.long_particles
+    dynamics = 6 * plan.n_steps * plan.path_particles * plan.n_data
+    units = [
+        Unit(
+            "population",
+            find_population,
+            {"plan": plan},
+            "population network",
+            weight=6 * long * len(plan.population[0]),
+        )
+    ]
+    for r in range(count):
+        arguments = {"plan": plan, "replica": r}
+        number = f"{r + 1} of {count}"
+        units += [
+            Unit(
+                f"sets-{r:04d}",
+                average_sets,
+                arguments,
+                f"training sets, replica {number}",
+                {"population": "population"},
+                weight=2 * long * sum(plan.data_counts),
+            ),
+            Unit(
+                f"dynamics-{r:04d}",
+                follow,
+                arguments,
+                f"time and width, replica {number}",
+                {"sets": f"sets-{r:04d}"},
+                weight=dynamics,
+            ),
+            # The sizes are in the name: other sizes are other work, and nothing else is redone.
+            Unit(
+                f"atoms-{sizes}-{r:04d}",
+                compress_network,
+                arguments,
+                f"few atoms, replica {number}",
+                {"network": f"dynamics-{r:04d}"},
+                weight=0.1 * dynamics,
+            ),
+        ]
+    # Stage by stage, so that the bar tells how far each one is.
+    order = ("population", "sets", "dynamics", "atoms")
+    units.sort(key=lambda unit: order.index(unit.key.split("-")[0]))
+    return Plan(units, lambda results: combine(plan, kept, results), data_fingerprint(plan.problem))
+
+
+def find_population(plan: ErrorPlan, checkpoint: str | None = None, progress: Any = None) -> Arrays:
+    """Settle the population network."""
+    return stages.population(plan, progress)
+
+
+def average_sets(
+    plan: ErrorPlan,
+    replica: int,
+    population: Arrays,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Average the long-time networks of one replica's training sets."""
+    return stages.training_sets(plan, replica, population, progress)
+
+
+def follow(
+    plan: ErrorPlan,
+    replica: int,
+    sets: Arrays,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Follow one replica's training at finite time and width."""
+    return stages.dynamics(plan, replica, sets, progress)
+
+
+def compress_network(
+    plan: ErrorPlan,
+    replica: int,
+    network: Arrays,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Compress one replica's network to few atoms."""
+    return stages.few_atoms(plan, replica, network, progress)
+
+
+def combine(plan: ErrorPlan, kept: Kept, results: Mapping[str, Arrays]) -> Outcome:
+    """Join the stages; results of other numbers of atoms play no part."""
+    sizes = "-".join(map(str, plan.atom_counts))
+    budget = assemble_budget(
+        plan,
+        kept,
+        results["population"],
+        *(
+            [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]
+            for stage in ("sets", "dynamics", f"atoms-{sizes}")
+        ),
+    )
+    return Outcome(budget.dataset, _numbers(plan, budget))
+
+
+def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Number]:
+    """Return total, components, laws and gains, the headline first."""
+    total = budget.total
+    numbers = {"total": Number("Total error", total.value, total.interval, notes=[*budget.notes])}
+    for name in COMPONENTS:
+        part = budget.components[name]
+        # What is exactly 0 is so by construction and has no uncertainty.
+        interval = part.interval if part.value > 0 else None
+        numbers[name] = Number(LABELS[name], part.value, interval)
+    for name, fit in (("statistical", budget.statistical_rate), ("chaos", budget.chaos_rate)):
+        numbers[f"{name}_slope"] = slope_number(f"{LABELS[name]}, squared", fit, -1.0)
+    decay = budget.decay
+    if decay.agrees is not None:
+        label = "Rate at which the optimisation error decays"
+        numbers["rate"] = Number(label, decay.rate, decay.rate_ci, expected=decay.other_rate)
+        label = "Rate less that from a wider start"
+        difference = decay.rate - decay.other_rate
+        numbers["rate_difference"] = Number(label, difference, decay.difference_ci, expected=0.0)
+    for option, gain in budget.advice.gain.items():
+        label = f"Squared error that doubling {option} takes off"
+        numbers[f"gain_{option}"] = Number(label, gain, budget.advice.gain_ci[option])
+    numbers["closure"] = Number("Closure of the decomposition, relative", budget.closure)
+    return numbers
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "errors",
+    "title": "Where the error comes from: a teacher of two neurons",
+    "data": {
+        "source": "teacher",
+        "n_features": 3,
+        "n_atoms": 2,
+        "bias": False,
+        "min_angle": 40.0,
+        "n_train": 64,
+        "n_test": 500,
+    },
+    "problem": {"bias": False, "l2": 0.05, "temperature": 0.005},
+    "run": {"step_size": 0.2, "n_steps": 60, "dtype": "float32"},
+    "errors": {
+        "n_particles": 32,
+        "n_atoms": 4,
+        "n_replicas": 8,
+        "n_population": 1024,
+        "long_particles": 256,
+        "path_particles": 1024,
+    },
+}
+
+STUDY = Study(
+    "errors",
+    ErrorsConfig,
+    EXAMPLE,
+    prepare,
+    report,
+    late=tuple(
+        f"errors.{key}" for key in ("n_atoms", "atom_counts", "threshold", "degree", "n_replicas")
+    ),
+)

@@ -1,0 +1,241 @@
+"""What the study `limit` found, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.plots import limit as plots
+from meanfield.workbench.report.formatting import format_interval, format_number, format_value
+from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STILL = 1e-4
+"""Training stands still when its last step is smaller than this, relative to its first."""
+
+MARGIN = 0.25
+"""An exponent is confirmed when its interval lies within this of the expected one."""
+
+
+def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
+    """Tell what infinitely wide networks learn, and how finite ones approach them."""
+    numbers = summary["numbers"]
+    cases = [str(case) for case in dataset["case"].values]
+    blocks: list[Block] = [
+        Finding(_finding(numbers, cases)),
+        Heading("What was computed"),
+        Text(_setting(dataset)),
+        Text(dataset.attrs["input_check"]),
+    ]
+    blocks += [Text(line) for line in dataset.attrs["goodness"].split("\n")]
+    if dataset.attrs["notes"]:
+        blocks.append(Heading("Cautions"))
+        blocks += [Text(line) for line in dataset.attrs["notes"].split("\n")]
+    if "bias" in dataset:
+        blocks += _approach(numbers, cases)
+    blocks += [
+        Heading("Linear independence of the features (Theorem 4.5)"),
+        Text(
+            "In the limit the features of different inputs stay linearly independent at all times, "
+            "for inputs of Assumption 4.1 and activations of Assumption 4.3: the least eigenvalue "
+            "of E[h_i h_j], and of E[x_i x_j], is positive. The theorem does not say how small it "
+            "becomes; the table gives its start, its lowest value with 95% interval, its end, and "
+            "its relative change per 100 steps over the second half."
+        ),
+        Table(_independence(dataset, cases), "Least eigenvalues, h before and x after activation."),
+        Heading("Where training ends (Corollary 4.6)"),
+        Text(
+            "If training stands still although the features are linearly independent, all error "
+            f"signals must have vanished. It stands still here when the last step of every layer "
+            f"is smaller than {STILL:g} times its first."
+        ),
+        Table(_endings(numbers, cases), "The end of training, in the limit."),
+    ]
+    for case in cases:
+        blocks += _figures(case, dataset)
+    return blocks
+
+
+def _finding(numbers: Mapping[str, Any], cases: list[str]) -> str:
+    still = [case for case in cases if numbers[f"{case}_last_move"]["value"] < STILL]
+    if still:
+        worst = max(numbers[f"{case}_error_signal"]["value"] for case in still)
+        text = (
+            f"Training stands still at the end in {len(still)} of {len(cases)} infinitely wide "
+            f"networks, and their error signals are then at most {format_number(worst)}."
+        )
+    else:
+        text = "None of the infinitely wide networks stands still yet; raise network.n_steps."
+    if f"{cases[0]}_bias_exponent" in numbers:
+        verdicts = [verdict(numbers[f"{case}_bias_exponent"]) for case in cases]
+        text += (
+            " That the mean output of finite networks approaches the limit like 1/width is "
+            f"confirmed in {verdicts.count('yes')} of {len(cases)} cases"
+        )
+        if "too wide" in verdicts:
+            text += f"; {verdicts.count('too wide')} intervals hold −1 but are too wide for that"
+        text += "."
+    return text
+
+
+def verdict(number: Mapping[str, Any]) -> str:
+    """Return whether an exponent is the expected one: yes, no, or its interval is too wide."""
+    if number["interval"] is None or number["value"] is None:
+        return "not measurable"
+    low, high = number["interval"]
+    expected = number["expected"]
+    if expected - MARGIN < low and high < expected + MARGIN:
+        return "yes"
+    return "too wide" if low < expected < high else "no"
+
+
+def _setting(dataset: xr.Dataset) -> str:
+    attrs = dataset.attrs
+    loss = "mean" if attrs["reduction"] == "mean" else "sum"
+    return (
+        f"The infinite-width limit under µP, trained on {attrs['n_inputs']} inputs of dimension "
+        f"{attrs['n_features']} ({attrs['source']}) by {len(dataset['step']) - 1} full-batch "
+        f"gradient steps of rate {attrs['step_size']:g} on the {loss} of the {attrs['loss']} "
+        f"loss. Its random variables were simulated with {attrs['n_samples']} samples, "
+        f"{attrs['n_replicas']} times independently ([RFL] Section 3 and Appendix B)."
+    )
+
+
+def _approach(numbers: Mapping[str, Any], cases: list[str]) -> list[Block]:
+    rows = [["Network", "bias: exponent", "confirmed", "bias × n", "spread: exponent", "× √n"]]
+    for case in cases:
+        bias = numbers[f"{case}_bias_exponent"]
+        row = [_name(case), _estimate(bias), verdict(bias)]
+        for key in ("bias_constant", "spread_exponent", "spread_constant"):
+            number = numbers.get(f"{case}_{key}")
+            row.append(_estimate(number) if number else "–")
+        rows.append(row)
+    return [
+        Heading("How finite networks approach the limit"),
+        Text(
+            "Bias is the distance of the mean output of many networks from the limit, spread the "
+            "standard deviation between networks, each the root mean square over inputs and steps. "
+            "Theory expects exponents −1 and −1/2 in the width. An exponent counts as confirmed "
+            f"when its 95% interval lies within {MARGIN:g} of the expected value."
+        ),
+        Table(rows, "Exponents with 95% intervals; constants at the largest width."),
+        Figure(
+            "bias",
+            plots.plot_bias,
+            "Bias of finite networks, with 95% intervals; dotted, the expected slope.",
+        ),
+        Figure("spread", plots.plot_spread, "Spread of finite networks, likewise."),
+    ]
+
+
+def _independence(dataset: xr.Dataset, cases: list[str]) -> list[list[str]]:
+    attrs, steps = dataset.attrs, dataset["saved_step"].values
+    rows = [["Features", "start", "lowest", "end", "change per 100 steps"]]
+    for case in cases:
+        at = dataset.sel(case=case)
+        for layer in range(int(at["depth"])):
+            for feature in ("h", "x"):
+                mean, low, high = (
+                    at[f"least_{feature}_{part}"].values[:, layer]
+                    for part in ("mean", "low", "high")
+                )
+                name = f"{_name(case)}: {feature}_{layer + 1}"
+                if feature == "h" and layer == 0 and attrs["input_rank"] < attrs["n_inputs"]:
+                    reason = (
+                        f"0: {attrs['n_inputs']} inputs span {attrs['input_rank']} dimensions, and "
+                        "h_1 = W_1 ξ has no more"
+                    )
+                    rows.append([name, reason, "–", "–", "–"])
+                    continue
+                lowest = int(np.argmin(mean))
+                if mean[lowest] == 0:
+                    ends = [format_number(float(mean[i])) for i in (0, -1)]
+                    rows.append([name, ends[0], "0 (singular, up to rounding)", ends[1], "–"])
+                    continue
+                bounds = (float(low[lowest]), float(high[lowest]))
+                number = {"value": float(mean[lowest]), "interval": bounds, "level": 0.95}
+                number["interval"] = bounds if np.isfinite(bounds).all() else None
+                rows.append(
+                    [
+                        name,
+                        format_number(float(mean[0])),
+                        _estimate(number),
+                        format_number(float(mean[-1])),
+                        _trend(steps, mean),
+                    ]
+                )
+    return rows
+
+
+def _trend(steps: np.ndarray, mean: np.ndarray) -> str:
+    late = (steps >= steps[-1] / 2) & (mean > 0)
+    if late.sum() < 2:
+        return "–"
+    slope = 100 * np.polyfit(steps[late], np.log(mean[late]), 1)[0]
+    return f"{100 * np.expm1(slope):+.2g} %".replace("-", "−")
+
+
+def _endings(numbers: Mapping[str, Any], cases: list[str]) -> list[list[str]]:
+    rows = [
+        ["Network", "last step / first", "stands still", "largest error signal", "at the start"]
+    ]
+    for case in cases:
+        move, signal = numbers[f"{case}_last_move"], numbers[f"{case}_error_signal"]
+        rows.append(
+            [
+                _name(case),
+                format_number(move["value"]),
+                "yes" if move["value"] < STILL else "no",
+                format_number(signal["value"]),
+                signal["notes"][0].removesuffix(" at the start"),
+            ]
+        )
+    return rows
+
+
+def _figures(case: str, dataset: xr.Dataset) -> list[Block]:
+    name = case.replace("-", "_")
+    blocks: list[Block] = [
+        Heading(f"Network: {_name(case)}"),
+        Figure(
+            f"{name}_outputs",
+            partial(plots.plot_outputs, case=case),
+            "Outputs of the infinitely wide network on its training inputs (solid) and on test "
+            "inputs (dashed), with 95% intervals, which are mostly thinner than the lines.",
+        ),
+        Figure(
+            f"{name}_independence",
+            partial(plots.plot_independence, case=case),
+            "Least eigenvalues along training. Zero by necessity, and not drawn, where there are "
+            "more inputs than dimensions.",
+        ),
+        Figure(
+            f"{name}_standstill",
+            partial(plots.plot_standstill, case=case),
+            "Largest error signal, and the size of the next step in every layer.",
+        ),
+    ]
+    if int(dataset["depth"].max()) == int(dataset["depth"].sel(case=case)):
+        blocks.append(
+            Figure(
+                f"{name}_features",
+                partial(plots.plot_features, case=case),
+                "Relative change of the features of every layer, with 95% intervals.",
+            )
+        )
+    return blocks
+
+
+def _name(case: str) -> str:
+    activation, depth = case.rsplit("-", 1)
+    return f"{activation}, {depth} hidden layers"
+
+
+def _estimate(number: Mapping[str, Any]) -> str:
+    interval = format_interval(number)
+    return f"{format_value(number)} ({interval})" if interval else format_value(number)

@@ -1,0 +1,425 @@
+"""The study `limit`: infinitely wide networks by themselves, and how finite ones approach them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from meanfield import deep
+from meanfield.errors import ConfigError
+from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.statistics.intervals import mean_interval
+from meanfield.studies.limit.report import report
+from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.sections.data import DataConfig
+from meanfield.workbench.sections.deep_inputs import (
+    fingerprint,
+    load_inputs,
+    scale_inputs,
+    simulate_limit,
+)
+from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+
+# Networks of a unit have about this many units per layer in all.
+_UNIT_NEURONS = 2**16
+
+
+class NetworkSection(Section):
+    """The networks and their training."""
+
+    activations: list[str] = Field(
+        ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
+    )
+    depths: list[Count] = Field([2, 3], description="Numbers of hidden layers.")
+    loss: Literal["squared", "logistic"] = Field("squared", description="squared or logistic.")
+    step_size: Positive = Field(0.05, description="Base learning rate.")
+    n_steps: Count = Field(1000, description="Gradient steps.")
+    reduction: Literal["mean", "sum"] = Field(
+        "sum", description="Whether the loss is the mean or the sum over the inputs."
+    )
+    input_length: Positive | None = Field(
+        1.0, description="Length that every input is scaled to; leave it out for no scaling."
+    )
+    weight_variance: list[Positive] = Field(
+        [1.0, 1.0, 1.0],
+        description="Initial variances of the entries of W¹, of √n Wˡ and of n Wᴸ⁺¹.",
+        min_length=3,
+        max_length=3,
+    )
+
+
+class LimitSection(Section):
+    """The simulation of the infinite-width limit."""
+
+    n_samples: Count = Field(4096, description="Samples of every random variable, a power of two.")
+    n_replicas: Count = Field(4, description="Independent simulations; error bars are over them.")
+    max_rank: Count = Field(512, description="Most directions kept per matrix and side.")
+    tol: Positive = Field(1e-3, description="Shorter directions are left out.")
+
+
+class ConvergenceSection(Section):
+    """Finite networks that are compared with the limit."""
+
+    widths: list[Count] = Field(
+        [32, 64, 128, 256], description="Units per hidden layer; an empty list leaves this out."
+    )
+    n_steps: Step = Field(30, description="Gradient steps of these networks.")
+    networks_per_unit: Positive = Field(
+        20.0, description="Number of networks of a width, divided by the width."
+    )
+    n_samples: Count = Field(16384, description="Samples of the limit that they are compared with.")
+    n_replicas: Count = Field(8, description="Its independent simulations.")
+
+
+class LimitConfig(DataConfig):
+    """Configuration of the study `limit`."""
+
+    network: NetworkSection = Field(default_factory=NetworkSection)
+    limit: LimitSection = Field(default_factory=LimitSection)
+    convergence: ConvergenceSection = Field(default_factory=ConvergenceSection)
+
+
+def prepare(config: LimitConfig) -> Plan:
+    """Check the configuration; units are limits and groups of finite networks."""
+    network, convergence = config.network, config.convergence
+    X, y, X_test = load_inputs(config.data, network.loss)
+    if network.input_length is not None:
+        X, X_test = (
+            inputs if inputs is None else scale_inputs(inputs, network.input_length)
+            for inputs in (X, X_test)
+        )
+    try:
+        activations = [get_activation(name).name for name in network.activations]
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from None
+    if len(convergence.widths) == 1:
+        raise ConfigError("key 'convergence.widths' needs two widths or more, or none.")
+    common = {
+        "X": X,
+        "y": y,
+        "X_test": X_test,
+        "loss": network.loss,
+        "step_size": network.step_size,
+        "reduction": network.reduction,
+        "weight_variance": tuple(network.weight_variance),
+    }
+    units = []
+    for name in activations:
+        for depth in network.depths:
+            same = common | {"activation": name, "depth": depth}
+            long = {"common": same | {"n_steps": network.n_steps}, "seed": config.seed}
+            long["sampling"] = config.limit.model_dump()
+            label = f"{name}, depth {depth}, infinite width"
+            work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
+            units.append(Unit(f"{name}-{depth}-limit", train_limit, long, label, weight=work))
+            units += _comparison(config, same, f"{name}-{depth}", f"{name}, depth {depth}")
+    facts = {
+        "input_check": deep.check_inputs(X).summary,
+        "goodness": [f"{name}: {deep.is_good(name).reason}" for name in activations],
+        "input_rank": int(np.linalg.matrix_rank(X)),
+        "shape": X.shape,
+        "targets": y,
+    }
+    data = fingerprint(X, y, X_test)
+    return Plan(units, lambda results: combine(config, facts, results), data)
+
+
+def _comparison(config: LimitConfig, same: Mapping[str, Any], key: str, label: str) -> list[Unit]:
+    """Return the units that measure the approach to the limit."""
+    convergence = config.convergence
+    if not convergence.widths:
+        return []
+    common = {**same, "n_steps": convergence.n_steps, "X_test": None}
+    sampling = {
+        "n_samples": convergence.n_samples,
+        "n_replicas": convergence.n_replicas,
+        "max_rank": config.limit.max_rank,
+        "tol": config.limit.tol,
+    }
+    arguments = {"common": common, "seed": config.seed, "sampling": sampling}
+    work = convergence.n_steps * convergence.n_replicas * convergence.n_samples
+    units = [Unit(f"{key}-reference", train_limit, arguments, f"{label}, reference", weight=work)]
+    for width in sorted(set(convergence.widths)):
+        first = config.seed
+        for part, size in enumerate(group_sizes(width, convergence.networks_per_unit)):
+            arguments = {"common": common, "width": width, "first_seed": first, "n_networks": size}
+            units.append(
+                Unit(
+                    f"{key}-{width:06d}-{part:03d}",
+                    train_networks,
+                    arguments,
+                    f"{label}, width {width}",
+                    weight=convergence.n_steps * size * width**2 / 100,
+                )
+            )
+            first += size
+    return units
+
+
+def group_sizes(width: int, networks_per_unit: float) -> list[int]:
+    """Split the networks of a width into groups that one unit trains."""
+    total = max(1, round(networks_per_unit * width))
+    size = max(1, _UNIT_NEURONS // width)
+    return [min(size, total - first) for first in range(0, total, size)]
+
+
+def train_limit(
+    common: Mapping[str, Any],
+    seed: int,
+    sampling: Mapping[str, Any],
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Simulate the limit; the leading axis of the arrays counts replicas."""
+    limit = simulate_limit(**common, **sampling, seed=seed, progress=progress)
+    run = limit.replicas
+    return {
+        "predictions": run.predictions,
+        "predictions_test": run.predictions_test,
+        "error_signals": run.error_signals,
+        "saved_steps": run.saved_steps,
+        "feature_change": run.feature_change.mean(axis=-1),
+        "least_h": _beyond_rounding(run.least_eigenvalue_h, run.kernel_h),
+        "least_x": _beyond_rounding(run.least_eigenvalue_x, run.kernel_x),
+        "kernel_h": run.kernel_h[:, -1],
+        "kernel_x": run.kernel_x[:, -1],
+        "weight_change": run.weight_change,
+        "sharpness": run.sharpness,
+        "notes": np.array("\n".join(limit.notes)),
+    }
+
+
+def _beyond_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return least eigenvalues, 0 where they are rounding beside the size of their kernel."""
+    size = np.trace(kernel, axis1=-2, axis2=-1)
+    return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
+
+
+def train_networks(
+    common: Mapping[str, Any],
+    width: int,
+    first_seed: int,
+    n_networks: int,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Train networks of one width; return their predictions."""
+    run = deep.train(
+        **common,
+        width=width,
+        parametrization="mup",
+        seed=first_seed,
+        n_replicas=n_networks,
+        engine="dense",
+        dtype="float32",
+        save_at=[],
+    )
+    return {"predictions": run.predictions}
+
+
+def combine(
+    config: LimitConfig, facts: Mapping[str, Any], results: Mapping[str, Arrays]
+) -> Outcome:
+    """Average the replicas, follow Theorem 4.5 and Corollary 4.6, and fit the approach."""
+    import xarray as xr
+
+    network = config.network
+    names = [get_activation(name).name for name in network.activations]
+    cases = [f"{name}-{depth}" for name in names for depth in network.depths]
+    layers = max(network.depths)
+    variables: dict[str, Any] = {}
+    for key, dims in _CURVES.items():
+        stacked = [_padded(results[f"{case}-limit"][key], key, layers) for case in cases]
+        mean, low, high = mean_interval(np.stack(stacked, axis=1))
+        for part, values in (("mean", mean), ("low", low), ("high", high)):
+            variables[f"{key}_{part}"] = (("case", *dims), values)
+    variables["target"] = (("input",), facts["targets"])
+    first = results[f"{cases[0]}-limit"]
+    notes = {case: str(results[f"{case}-limit"]["notes"]) for case in cases}
+    dataset = xr.Dataset(
+        variables,
+        coords={
+            "case": cases,
+            "activation": ("case", [name for name in names for _ in network.depths]),
+            "depth": ("case", [depth for _ in names for depth in network.depths]),
+            "step": np.arange(network.n_steps + 1),
+            "saved_step": first["saved_steps"],
+            "layer": np.arange(1, layers + 1),
+        },
+        attrs={
+            "step_size": network.step_size,
+            "loss": network.loss,
+            "reduction": network.reduction,
+            "source": config.data.source,
+            "n_samples": config.limit.n_samples,
+            "n_replicas": config.limit.n_replicas,
+            "n_inputs": facts["shape"][0],
+            "n_features": facts["shape"][1],
+            "input_rank": facts["input_rank"],
+            "input_check": facts["input_check"],
+            "goodness": "\n".join(facts["goodness"]),
+            "notes": "\n".join(f"{case}: {note}" for case in cases for note in _lines(notes[case])),
+        },
+    )
+    numbers = _end_numbers(dataset)
+    if config.convergence.widths:
+        numbers |= _add_convergence(dataset, config, cases, results)
+    return Outcome(dataset, numbers)
+
+
+_CURVES = {
+    "predictions": ("step", "input"),
+    "predictions_test": ("step", "test_input"),
+    "feature_change": ("saved_step", "layer"),
+    "least_h": ("saved_step", "layer"),
+    "least_x": ("saved_step", "layer"),
+    "kernel_h": ("layer", "input", "other_input"),
+    "kernel_x": ("layer", "input", "other_input"),
+    "error_signals": ("step", "input"),
+    "weight_change": ("saved_step", "weight_layer"),
+    "sharpness": ("saved_step",),
+}
+
+
+def _padded(values: np.ndarray, key: str, layers: int) -> np.ndarray:
+    """Fill the layers that a shallower network does not have with NaN."""
+    dims = ("replica", *_CURVES[key])
+    wanted = {"layer": layers, "weight_layer": layers + 1}
+    pad = [(0, wanted.get(dim, n) - n) for dim, n in zip(dims, values.shape, strict=True)]
+    return np.pad(values, pad, constant_values=np.nan) if np.any(pad) else values
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line]
+
+
+def _end_numbers(dataset: Any) -> dict[str, Number]:
+    """Return what Theorem 4.5 and Corollary 4.6 speak of, for every case."""
+    numbers = {}
+    deficient = dataset.attrs["input_rank"] < dataset.attrs["n_inputs"]
+    for case in dataset["case"].values:
+        at = dataset.sel(case=case)
+        signal = np.abs(at["error_signals_mean"].values).max(axis=1)
+        numbers[f"{case}_error_signal"] = Number(
+            f"Largest error signal at the end, {case}",
+            float(signal[-1]),
+            notes=[f"{signal[0]:.3g} at the start"],
+        )
+        moves = at["weight_change_mean"].values
+        numbers[f"{case}_last_move"] = Number(
+            f"Largest size of the last step, relative to the first, over layers, {case}",
+            float(np.nanmax(moves[-1] / moves[0])),
+        )
+        least: tuple[float, Number] | None = None
+        for feature in ("h", "x"):
+            skip = 1 if feature == "h" and deficient else 0
+            mean, low, high = (
+                at[f"least_{feature}_{part}"].values[:, skip:] for part in ("mean", "low", "high")
+            )
+            if not np.isfinite(mean).any():
+                continue
+            step, layer = np.unravel_index(np.nanargmin(mean), mean.shape)
+            value = float(mean[step, layer])
+            bounds: tuple[float, float] | None
+            bounds = float(low[step, layer]), float(high[step, layer])
+            where = f"{feature}_{layer + skip + 1} at step {int(dataset['saved_step'][step])}"
+            if value == 0:
+                bounds = None
+                where += ": the features are linearly dependent, up to rounding"
+            number = Number(
+                f"Least eigenvalue of the features over layers and steps, {case}",
+                value,
+                bounds,
+                notes=[where],
+            )
+            if least is None or value < least[0]:
+                least = value, number
+        if least is not None:
+            numbers[f"{case}_least_eigenvalue"] = least[1]
+    return numbers
+
+
+def _add_convergence(
+    dataset: Any, config: LimitConfig, cases: list[str], results: Mapping[str, Arrays]
+) -> dict[str, Number]:
+    """Compare finite networks with the limit; add bias and spread against the width."""
+    widths = sorted(set(config.convergence.widths))
+    rows: dict[str, list[Any]] = {name: [] for name in _APPROACH}
+    numbers: dict[str, Number] = {}
+    for case in cases:
+        reference = results[f"{case}-reference"]["predictions"]
+        error = reference.std(axis=0, ddof=1) / np.sqrt(len(reference))
+        networks = {
+            width: np.concatenate(
+                [
+                    results[f"{case}-{width:06d}-{part:03d}"]["predictions"]
+                    for part in range(len(group_sizes(width, config.convergence.networks_per_unit)))
+                ]
+            )
+            for width in widths
+        }
+        try:
+            found = deep.width_convergence(reference.mean(axis=0), networks, error)
+        except ValueError as problem:
+            raise ConfigError(f"[convergence]: {problem}") from None
+        for name in _APPROACH:
+            rows[name].append(getattr(found, name))
+        numbers |= _approach_numbers(case, found)
+    dataset.coords["width"] = widths
+    for name, values in rows.items():
+        dataset[name] = (("case", "width"), np.array(values))
+    return numbers
+
+
+_APPROACH = ("bias", "bias_error", "spread", "spread_error")
+
+
+def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Number]:
+    n = found.widths
+    rows = {}
+    for name, title, power in (("bias", "bias", 1.0), ("spread", "spread", 0.5)):
+        fit = getattr(found, f"{name}_fit")
+        rows[f"{case}_{name}_exponent"] = Number(
+            f"Exponent of the {title} in the width, {case}",
+            fit.slope,
+            fit.interval,
+            expected=-power,
+        )
+        scale = n**power
+        value, half = getattr(found, name) * scale, 1.96 * getattr(found, f"{name}_error") * scale
+        usable = np.flatnonzero(np.isfinite(value))
+        if len(usable):
+            at = usable[-1]
+            rows[f"{case}_{name}_constant"] = Number(
+                f"{title.capitalize()} times n^{power:g} at width {n[at]}, {case}",
+                float(value[at]),
+                (float(value[at] - half[at]), float(value[at] + half[at])),
+            )
+    return rows
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "limit",
+    "title": "The infinite-width limit of networks with two and three hidden layers",
+    "seed": 0,
+    "data": {
+        "source": "single-index",
+        "n_features": 10,
+        "n_train": 6,
+        "n_test": 4,
+        "labels": "sign",
+    },
+    "network": {"activations": ["tanh"], "n_steps": 300},
+    "limit": {"n_samples": 1024},
+    "convergence": {
+        "widths": [16, 32, 64],
+        "n_steps": 20,
+        "n_samples": 4096,
+        "n_replicas": 4,
+    },
+}
+
+STUDY = Study("limit", LimitConfig, EXAMPLE, prepare, report)

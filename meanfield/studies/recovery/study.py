@@ -1,0 +1,320 @@
+"""The study `recovery`: how often trained networks give the atoms of their teacher back."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from meanfield.dictionary import (
+    extract_dictionary,
+    frank_wolfe_atoms,
+    hdbscan_atoms,
+    kmeans_atoms,
+)
+from meanfield.errors import ConfigError
+from meanfield.flow.run import predict
+from meanfield.flow.schedule import Geometric
+from meanfield.flow.simulate import simulate
+from meanfield.problem import Problem, get_activation
+from meanfield.problem.draws import directions_apart, generator
+from meanfield.problem.targets import Teacher
+from meanfield.statistics.intervals import LEVEL, wilson_interval
+from meanfield.studies.recovery.report import METHODS, report
+from meanfield.workbench.config import Count, Positive, Section, StudyConfig
+from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+N_HELD_OUT = 1000
+FITTED = 0.1
+"""A network with at most this relative error on held-out inputs has learned its teacher."""
+BASELINE_LIMIT = 12
+"""Largest number of atoms that a baseline may find."""
+AXES = ("activation", "d", "atoms", "noise", "particles")
+FINDINGS = ("found", "angle")
+CHECKS = ("confident", "missing", "compression_gap", "network_error")
+
+
+class RecoverySection(Section):
+    """Random teachers: one cell for every combination of the lists."""
+
+    activations: list[str] = Field(["tanh", "erf", "relu", "silu"], description="Activations.")
+    step_sizes: list[Positive] = Field(
+        [0.5, 0.5, 0.2, 0.2], description="Step size for each activation."
+    )
+    dims: list[Count] = Field([2, 5], description="Input dimensions d.")
+    sizes: list[Count] = Field([1, 2, 4], description="Numbers of atoms S of the teachers.")
+    noise: list[float] = Field(
+        [0.0, 0.05], description="Label noise relative to the standard deviation of the labels."
+    )
+    n_particles: list[Count] = Field([200], description="Widths of the trained networks.")
+    n_teachers: Count = Field(20, description="Random teachers in each cell.")
+    min_angle: float = Field(
+        20.0, description="Least angle between the lines of two atoms of a teacher, in degrees."
+    )
+    bias: bool = Field(False, description="Whether atoms have biases.")
+    n_data: Count = Field(1000, description="Training inputs, standard normal.")
+    n_steps: Count = Field(1500, description="Steps of the training.")
+    l2: float = Field(0.001, description="Strength of the L2 penalty.")
+    start_temperature: Positive = Field(1e-3, description="Temperature of the first step.")
+    temperature: Positive = Field(
+        1e-5, description="Temperature of the last step; it falls geometrically."
+    )
+    baselines: bool = Field(
+        True, description="Whether k-means, HDBSCAN and sliding Frank–Wolfe run beside."
+    )
+
+
+class RecoveryConfig(StudyConfig):
+    """Configuration of the study `recovery`."""
+
+    recovery: RecoverySection = Field(default_factory=RecoverySection)
+
+
+def prepare(config: RecoveryConfig) -> Plan:
+    """Check the configuration and make one unit of every cell."""
+    section = config.recovery
+    if len(section.step_sizes) != len(section.activations):
+        raise ConfigError(
+            f"key 'recovery.step_sizes' has {len(section.step_sizes)} entries for "
+            f"{len(section.activations)} activations; give one for each."
+        )
+    try:
+        names = [get_activation(name).name for name in section.activations]
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"key 'recovery.activations': {error}") from None
+    for d, size in itertools.product(section.dims, section.sizes):
+        if size > 1 and (d == 1 or (d == 2 and size * section.min_angle >= 180)):
+            raise ConfigError(
+                f"key 'recovery.min_angle' is {section.min_angle:g}: {size} lines cannot be that "
+                f"far apart in {d} dimensions; lower it."
+            )
+    if any(not 0 <= noise < math.inf for noise in section.noise):
+        raise ConfigError("key 'recovery.noise' must hold finite numbers of at least 0.")
+    steps = dict(zip(names, section.step_sizes, strict=True))
+    common = section.model_dump(include=COMMON)
+    grid = (names, section.dims, section.sizes, section.noise, section.n_particles)
+    units = []
+    for activation, d, size, noise, width in itertools.product(*grid):
+        arguments = {
+            "activation": activation,
+            "d": d,
+            "n_atoms": size,
+            "noise": noise,
+            "n_particles": width,
+            "step_size": steps[activation],
+            "seed": config.seed,
+            **common,
+        }
+        key = _key(activation, d, size, noise, width)
+        weight = (d + 5) * (size + 2) * width
+        units.append(Unit(key, recover, arguments, key.replace("-", " "), weight=weight))
+    return Plan(units, lambda results: combine(config, grid, results), data="")
+
+
+def _key(activation: str, d: int, size: int, noise: float, width: int) -> str:
+    return f"{activation}-d{d}-S{size}-noise{noise:g}-N{width}"
+
+
+COMMON = {
+    "n_teachers",
+    "min_angle",
+    "bias",
+    "n_data",
+    "n_steps",
+    "l2",
+    "start_temperature",
+    "temperature",
+    "baselines",
+}
+
+
+def recover(
+    *,
+    activation: str,
+    d: int,
+    n_atoms: int,
+    noise: float,
+    n_particles: int,
+    step_size: float,
+    n_teachers: int,
+    min_angle: float,
+    bias: bool,
+    n_data: int,
+    n_steps: int,
+    l2: float,
+    start_temperature: float,
+    temperature: float,
+    baselines: bool,
+    seed: int,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Train on every teacher of a cell; say what each method finds."""
+    methods = METHODS if baselines else ("dictionary",)
+    out = {f"{name}_{method}": np.empty(n_teachers) for name in FINDINGS for method in methods}
+    out |= {name: np.empty(n_teachers) for name in CHECKS}
+    cooling = Geometric(start_temperature, temperature)
+    for i in range(n_teachers):
+        target = draw_teacher(activation, d, n_atoms, min_angle, bias, seed, i)
+        rng = generator(seed, 2 * i + 1)
+        X = rng.standard_normal((n_data + N_HELD_OUT, d))
+        f = target(X)
+        y = f[:n_data] + noise * f.std() * rng.standard_normal(n_data)
+        problem = Problem(X[:n_data], y, activation, bias=bias, l2=l2, temperature=temperature)
+        run = simulate(
+            problem,
+            n_particles,
+            step_size=step_size,
+            n_steps=n_steps,
+            temperature=cooling,
+            seed=seed,
+            first_replica=i,
+        )
+        particles = run.particles
+        dictionary = extract_dictionary(particles, problem, seed=i)
+        found = {"dictionary": dictionary.function}
+        if baselines:
+            limit = min(BASELINE_LIMIT, n_particles - 1)
+            found |= {
+                "frank_wolfe": frank_wolfe_atoms(problem, max_atoms=BASELINE_LIMIT, seed=i),
+                "hdbscan": hdbscan_atoms(particles, problem),
+                "kmeans": kmeans_atoms(particles, problem, max_atoms=limit, seed=i),
+            }
+        for method, atoms in found.items():
+            out[f"found_{method}"][i] = atoms.n_atoms
+            out[f"angle_{method}"][i] = worst_angle(target.w, atoms.w)
+        test = f[n_data:] - predict(problem, particles, X[n_data:])[0]
+        out["confident"][i] = dictionary.confident
+        out["missing"][i] = dictionary.certificate.missing
+        out["compression_gap"][i] = dictionary.compression_gap
+        out["network_error"][i] = np.linalg.norm(test) / np.linalg.norm(f[n_data:])
+        if progress is not None:
+            progress(i + 1, n_teachers)
+    return out
+
+
+def draw_teacher(
+    activation: str, d: int, n_atoms: int, min_angle: float, bias: bool, seed: int, index: int
+) -> Teacher:
+    """Draw a teacher: lines apart, ``|w|`` 1.5 to 2.5, ``|a|`` 0.7 to 1.3, biases normal."""
+    rng = generator(seed, 2 * index)
+    if d == 2:
+        # By gaps: drawing again until all are far apart would seldom end.
+        gaps = rng.dirichlet(np.ones(n_atoms)) * (180 - min_angle * n_atoms) + min_angle
+        turn = np.radians(np.cumsum(gaps) + rng.uniform(0, 180))
+        w = np.column_stack([np.cos(turn), np.sin(turn)])
+    else:
+        w = directions_apart(rng, n_atoms, d, min_angle)
+    w = w * rng.uniform(1.5, 2.5, (n_atoms, 1))
+    a = rng.choice([-1, 1], n_atoms) * rng.uniform(0.7, 1.3, n_atoms)
+    return Teacher(a, w, rng.standard_normal(n_atoms) if bias else None, activation)
+
+
+def worst_angle(true: np.ndarray, found: np.ndarray) -> float:
+    """Return the largest angle, in degrees, from the line of a true atom to the nearest found."""
+    length = np.linalg.norm(found, axis=1)
+    found = found[length > 0] / length[length > 0, None]
+    if not len(found):
+        return 90.0
+    true = true / np.linalg.norm(true, axis=1)[:, None]
+    nearest = found[np.abs(true @ found.T).argmax(axis=1)]
+    # By sine and cosine: the arc cosine alone loses angles below 1e-6 degrees.
+    cosine = (true * nearest).sum(axis=1)
+    sine = np.linalg.norm(true - cosine[:, None] * nearest, axis=1)
+    return float(np.degrees(np.arctan2(sine, np.abs(cosine))).max())
+
+
+def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) -> Outcome:
+    """Lay the cells out as a table and count."""
+    import xarray as xr
+
+    section = config.recovery
+    shape = tuple(map(len, grid))
+    keys = [_key(*cell) for cell in itertools.product(*grid)]
+    variables = {
+        name: (
+            (*AXES, "teacher"),
+            np.stack([results[key][name] for key in keys]).reshape(*shape, section.n_teachers),
+        )
+        for name in results[keys[0]]
+    }
+    coordinates = dict(zip(AXES, map(list, grid), strict=True))
+    dataset = xr.Dataset(
+        variables,
+        coordinates,
+        {
+            "min_angle": section.min_angle,
+            "n_data": section.n_data,
+            "n_steps": section.n_steps,
+            "bias": int(section.bias),
+            "level": LEVEL,
+        },
+    )
+    methods = METHODS if section.baselines else ("dictionary",)
+    for method in methods:
+        exact = (dataset[f"found_{method}"] == dataset["atoms"]).astype(float)
+        # Comparing with a coordinate moves its axis to the front.
+        dataset[f"exact_{method}"] = exact.transpose(*AXES, "teacher")
+    return Outcome(dataset, _numbers(dataset, methods))
+
+
+def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Number]:
+    """Count over all cells of one noise, for every method; or for each of several widths."""
+    if dataset.sizes["particles"] > 1:
+        return _by_width(dataset)
+    numbers = {}
+    for noise in dataset["noise"].values:
+        part = dataset.sel(noise=noise)
+        label = "without noise" if noise == 0 else f"with {100 * noise:g}% label noise"
+        for method in methods:
+            exact = part[f"exact_{method}"].values.ravel()
+            name = METHODS[method]
+            numbers[f"exact_{method}_{noise:g}"] = _share(f"S exact {label}, {name}", exact)
+        exact = part["exact_dictionary"].values.ravel() == 1
+        close = part["angle_dictionary"].values.ravel() <= 1
+        numbers[f"close_{noise:g}"] = _share(
+            f"S exact and every direction within 1° {label}, dictionary", exact & close
+        )
+        sure = part["confident"].values.ravel() == 1
+        if sure.any():
+            numbers[f"sure_{noise:g}"] = _share(
+                f"S exact where the dictionary is confident {label}", exact[sure]
+            )
+    return numbers
+
+
+def _by_width(dataset: xr.Dataset) -> dict[str, Number]:
+    """Count what counts as success at each width."""
+    sure = (dataset["exact_dictionary"] == 1) & (dataset["confident"] == 1)
+    dataset["success"] = (sure & (dataset["angle_dictionary"] <= 1)).astype(float)
+    dataset["fitted"] = (dataset["network_error"] <= FITTED).astype(float)
+    numbers = {}
+    for width in dataset["particles"].values:
+        at = dataset.sel(particles=width)
+        for key, label in (
+            ("success", "Teacher found with confidence, every direction within 1°"),
+            ("fitted", "Network right to 10%"),
+        ):
+            hits = at[key].values.ravel()
+            numbers[f"{key}_{width}"] = _share(f"{label}, width {width}", hits)
+    return numbers
+
+
+def _share(label: str, hits: np.ndarray) -> Number:
+    return Number(label, float(hits.mean()), wilson_interval(int(hits.sum()), hits.size))
+
+
+EXAMPLE: dict[str, Any] = {
+    "study": "recovery",
+    "title": "Teachers of one and two neurons",
+    "recovery": {"activations": ["tanh"], "step_sizes": [0.5], "sizes": [1, 2], "n_teachers": 5},
+}
+
+STUDY = Study("recovery", RecoveryConfig, EXAMPLE, prepare, report)

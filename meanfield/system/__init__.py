@@ -1,0 +1,1 @@
+"""What a machine gives: cores, memory, files that are whole or absent, progress."""

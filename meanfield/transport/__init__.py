@@ -1,0 +1,1 @@
+"""Exact optimal transport between clouds of equal size."""

@@ -1,0 +1,1 @@
+"""What runs any study: configuration, units of work, executors, folder, report."""

@@ -1,0 +1,55 @@
+"""Where units run: here, in processes of this machine, on a Dask cluster."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from meanfield.errors import ConfigError, suggest
+from meanfield.workbench.executors.calls import Executor
+from meanfield.workbench.executors.local import LocalExecutor
+
+EXECUTORS = ("local", "dask")
+
+
+def get_executor(
+    name: str = "local", *, scheduler: str | None = None, workers: int | None = None
+) -> AbstractContextManager[Executor]:
+    """Return what runs the units of a study, as a context that frees its processes at the end.
+
+    Parameters
+    ----------
+    name : {"local", "dask"}
+        On this machine, or on a Dask cluster.
+    scheduler : str, optional
+        Address of the Dask scheduler, such as ``tcp://host:8786``; without one, a cluster of
+        processes on this machine is started.
+    workers : int, optional
+        Processes on this machine: one by default for ``"local"``, one per core for ``"dask"``.
+
+    Returns
+    -------
+    context manager of Executor
+        Every executor gives the same bits.
+
+    Raises
+    ------
+    ConfigError
+        There is no such executor, the options contradict each other, or Dask is not installed.
+    """
+    if name not in EXECUTORS:
+        raise ConfigError(f"--executor {name!r} is not known.{suggest(name, EXECUTORS)}")
+    if scheduler is not None and name != "dask":
+        raise ConfigError("--scheduler goes with --executor dask; add that, or leave it out.")
+    if scheduler is not None and workers is not None:
+        raise ConfigError("--workers is for this machine; a scheduler brings its own workers.")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {workers}.")
+    if name == "dask":
+        from meanfield.workbench.executors.dask import dask_executor
+
+        return dask_executor(scheduler, workers)
+    if workers is None or workers == 1:
+        return nullcontext(LocalExecutor())
+    from meanfield.workbench.executors.processes import process_executor
+
+    return process_executor(workers)

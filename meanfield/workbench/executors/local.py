@@ -1,0 +1,21 @@
+"""Units on this machine, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from meanfield.workbench.executors.calls import Call, Done
+
+
+class LocalExecutor:
+    """One unit after the other on this machine; the compiled code uses all its cores."""
+
+    def run(self, calls: Sequence[Call], advance: Callable[[Call, float], None]) -> Iterator[Done]:
+        """Run `calls` in their order; see `Executor`."""
+        for call in calls:
+            advance(call, 0.0)
+
+            def progress(done: float, total: float, call: Call = call) -> None:
+                advance(call, done / total if total else 1.0)
+
+            yield call(progress)

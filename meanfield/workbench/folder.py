@@ -1,0 +1,256 @@
+"""The folder of a study: who may write to it, whose work it holds, and what is done."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from meanfield.errors import CheckpointError, ConfigError
+from meanfield.system import storage
+from meanfield.system.version import VERSION
+from meanfield.workbench.study import Arrays
+
+CONFIG = "config.toml"
+WORK = "work"
+_STAMP = "stamp.json"
+_LOCK = "lock"
+_ENDING = ".mfs"
+_RUNNING = ".running"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the numbers of a study depend on; a folder belongs to one stamp.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    config : dict
+        Its configuration without what only words depend on.
+    data : str
+        Fingerprint of the data.
+    version : str
+        Version of the package.
+    late : tuple of str
+        Dotted keys of the configuration that finished work does not depend on.
+    """
+
+    study: str
+    config: dict[str, Any]
+    data: str
+    version: str = VERSION
+    late: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The stamp as it is written."""
+        fields = asdict(self)
+        late = fields.pop("late")
+        fields["config"] = _without(fields["config"], late)
+        return json.dumps(fields, indent=1, sort_keys=True) + "\n"
+
+    def difference(self, begun: dict[str, Any]) -> str | None:
+        """Say how this stamp differs from the one that a folder was begun with."""
+        if begun["study"] != self.study:
+            return f"by the study {begun['study']!r}, and this is {self.study!r}"
+        before, now = _flat(begun["config"]), _flat(self.config)
+        for key in sorted((before | now).keys() - set(self.late)):
+            if before.get(key) != now.get(key):
+                return f"with {key} = {before.get(key)!r}, and now it is {now.get(key)!r}"
+        if begun.get("version", self.version) != self.version:
+            return f"by version {begun['version']}, and this is version {self.version}"
+        if begun.get("data", self.data) != self.data:
+            return "with other data than the configuration now points to"
+        return None
+
+
+class StudyFolder:
+    """A folder that this process alone writes to; see `claim`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    stamp : Stamp
+        What it belongs to.
+    """
+
+    def __init__(self, path: Path, stamp: Stamp):
+        self.path = path
+        self._stamp = stamp
+
+    def checkpoint(self, key: str) -> Path:
+        """Return the file in which a unit may keep its own progress."""
+        return self.path / WORK / f"{key}{_RUNNING}"
+
+    def save_unit(self, key: str, arrays: Arrays, seconds: float) -> Arrays:
+        """Keep the result of a unit; its own progress is then no longer needed.
+
+        Returns
+        -------
+        dict of ndarray
+            The arrays as a resumed run would find them. The last bits of a sum may depend on how
+            an array lies in memory, so that the originals must not be used.
+        """
+        meta = {"unit": key, "stamp": self._stamp.text, "seconds": seconds}
+        storage.save_arrays(self._unit(key), arrays, meta)
+        self.checkpoint(key).unlink(missing_ok=True)
+        return storage.load_arrays(self._unit(key))[0]
+
+    def load_unit(self, key: str) -> tuple[Arrays, float] | None:
+        """Return the arrays of a finished unit and the seconds that it took, or None.
+
+        Raises
+        ------
+        CheckpointError
+            The file is truncated or altered, or holds another unit or the work of another study.
+        """
+        path = self._unit(key)
+        if not path.exists():
+            return None
+        arrays, meta = storage.load_arrays(path)
+        if meta.get("unit") != key or meta.get("stamp") != self._stamp.text:
+            raise CheckpointError(
+                f"{path} holds other work than its name says; delete it and run again with "
+                "--resume, and only that work is redone."
+            )
+        return arrays, meta["seconds"]
+
+    def _unit(self, key: str) -> Path:
+        return self.path / WORK / f"{key}{_ENDING}"
+
+
+@contextmanager
+def claim(path: str | os.PathLike[str], stamp: Stamp, *, resume: bool) -> Iterator[StudyFolder]:
+    """Make or reopen the folder of a study and keep every other process out of it meanwhile.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    stamp : Stamp
+        What is to be run.
+    resume : bool
+        Whether work that the folder holds may be continued.
+
+    Yields
+    ------
+    StudyFolder
+        The folder, until the block ends; a crash frees it too.
+
+    Raises
+    ------
+    ConfigError
+        The folder cannot be written, is in use, holds other files, or the work of another stamp.
+    CheckpointError
+        The folder's own record is damaged.
+    """
+    path = Path(path)
+    work = path / WORK
+    try:
+        _refuse_foreign(path)
+        work.mkdir(parents=True, exist_ok=True)
+        lock = open(work / _LOCK, "a")  # noqa: SIM115 (closed below: that frees the lock)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write to {path} ({error.strerror}); give --out a folder that you may write to."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{path} is in use by another run; wait for it or give --out another folder."
+            ) from None
+        _check_stamp(path, stamp, resume)
+        storage.remove_partial(work)
+        storage.remove_partial(path)
+        yield StudyFolder(path, stamp)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a folder that holds anything but a study."""
+    if not path.is_dir() or any((path / mark).exists() for mark in (f"{WORK}/{_STAMP}", CONFIG)):
+        return
+    foreign = {entry.name for entry in path.iterdir()} - {WORK}
+    if foreign:
+        raise ConfigError(
+            f"{path} holds other files, such as {min(foreign)!r}, and no study; give --out a new "
+            "folder."
+        )
+
+
+def _holds_work(path: Path) -> bool:
+    """Whether a folder holds a unit, finished or under way, or a result."""
+    units = (entry.suffix in (_ENDING, _RUNNING) for entry in (path / WORK).iterdir())
+    return any(units) or (path / storage.MANIFEST).exists()
+
+
+def _check_stamp(path: Path, stamp: Stamp, resume: bool) -> None:
+    """Put the stamp on a new folder; refuse a folder that belongs to something else."""
+    file = path / WORK / _STAMP
+    begun = _begun(path)
+    if begun is not None and not _holds_work(path):
+        # Nothing is lost by beginning again, as after a step size that diverged at once.
+        file.unlink(missing_ok=True)
+        begun = None
+    if begun is not None:
+        if not resume:
+            raise ConfigError(
+                f"{path} already holds a study; add --resume to continue it, or give --out "
+                "another folder."
+            )
+        difference = stamp.difference(begun)
+        if difference is not None:
+            raise ConfigError(
+                f"{path} was begun {difference}; undo that change, or give --out a new folder."
+            )
+    if not file.exists():
+        storage.write_atomic(file, stamp.text.encode())
+
+
+def _begun(path: Path) -> dict[str, Any] | None:
+    """Return what a folder was begun with: its stamp, or the configuration of its results."""
+    file = path / WORK / _STAMP
+    try:
+        if file.exists():
+            begun = json.loads(file.read_bytes())
+            return {key: begun[key] for key in ("study", "config", "data", "version")}
+        file = path / CONFIG
+        if file.exists():
+            config = tomllib.loads(file.read_text(encoding="utf-8"))
+            config.pop("title", None)
+            return {"study": config["study"], "config": config}
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(
+            f"{file} is truncated or was altered; give --out a new folder and run without --resume."
+        ) from None
+    return None
+
+
+def _without(table: dict[str, Any], keys: Iterable[str], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables without some dotted keys."""
+    return {
+        key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in table.items()
+        if prefix + key not in keys
+    }
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, under dotted keys, without what is not set."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            flat[prefix + key] = value
+    return flat

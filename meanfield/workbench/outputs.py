@@ -1,0 +1,158 @@
+"""What a study leaves in its folder, each file whole or absent, and the manifest last."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from meanfield import plots
+from meanfield.errors import CheckpointError
+from meanfield.system import storage
+from meanfield.system.version import VERSION
+from meanfield.workbench.config import StudyConfig
+from meanfield.workbench.folder import CONFIG
+from meanfield.workbench.report.render import Provenance, render_report
+from meanfield.workbench.sections.data import data_blocks
+from meanfield.workbench.study import Figure, Outcome, Study
+from meanfield.workbench.toml import to_toml
+
+SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
+DATA = "data.json"
+
+_LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "h5netcdf", "matplotlib")
+
+
+def write_config(folder: Path, config: StudyConfig) -> None:
+    """Write the complete configuration."""
+    header = (
+        f"# Complete configuration of a {config.study} study (meanfield {VERSION}).\n"
+        f"# Run it again:  meanfield {config.study} config.toml --out NEW_FOLDER\n\n"
+    )
+    storage.write_atomic(folder / CONFIG, (header + to_toml(config)).encode())
+
+
+def write_data(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record of the data: what raw inputs need before saved particles are applied."""
+    storage.write_atomic(folder / DATA, (json.dumps(record, ensure_ascii=False) + "\n").encode())
+
+
+def write_outputs(
+    folder: Path, study: Study, config: StudyConfig, outcome: Outcome, seconds: float
+) -> dict[str, Any]:
+    """Write everything that a finished study leaves behind.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the study.
+    study : Study
+        Its kind.
+    config : StudyConfig
+        Its configuration.
+    outcome : Outcome
+        What it found.
+    seconds : float
+        What its units took.
+
+    Returns
+    -------
+    dict
+        The summary.
+    """
+    summary = {
+        "study": study.name,
+        "title": config.title,
+        "version": VERSION,
+        "numbers": {key: asdict(number) for key, number in outcome.numbers.items()},
+    }
+    summary = _finite_or_null(summary)
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    storage.write_dataset(folder / RESULT, outcome.dataset)
+    storage.write_atomic(folder / SUMMARY, text.encode())
+    _write_views(folder, study, summary, _provenance(seconds))
+    return summary
+
+
+def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], Study]) -> Path:
+    """Draw the figures and write the report again, from the saved results alone.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of a finished study.
+    get_study : callable
+        The study of a name.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder holds no finished study.
+    CheckpointError
+        A saved result is truncated or altered.
+    """
+    folder = Path(folder)
+    files, about = storage.read_manifest(folder)
+    storage.verify(folder, [CONFIG, SUMMARY, RESULT, *({DATA} & files.keys())])
+    summary = json.loads((folder / SUMMARY).read_bytes())
+    try:
+        provenance = Provenance(**about)
+    except TypeError:
+        raise CheckpointError(
+            f"{folder / storage.MANIFEST} was altered; run the study again with --resume."
+        ) from None
+    _write_views(folder, get_study(summary["study"]), summary, provenance)
+    return folder / REPORT
+
+
+def _write_views(
+    folder: Path, study: Study, summary: dict[str, Any], provenance: Provenance
+) -> None:
+    """Write the figures, the report and the manifest."""
+    # Read back, so that the first report shows what any later one will.
+    dataset = storage.read_dataset(folder / RESULT)
+    blocks = study.report(summary, dataset)
+    images: dict[str, bytes] = {}
+    names = [CONFIG, SUMMARY, RESULT, REPORT]
+    if (folder / DATA).exists():  # not every study is on data
+        blocks = [*blocks, *data_blocks(json.loads((folder / DATA).read_bytes()))]
+        names.append(DATA)
+    for block in blocks:
+        if isinstance(block, Figure):
+            images[block.name], pdf = plots.render(block.plot, dataset)
+            storage.write_atomic(folder / f"{block.name}.png", images[block.name])
+            storage.write_atomic(folder / f"{block.name}.pdf", pdf)
+            names += [f"{block.name}.png", f"{block.name}.pdf"]
+    config = (folder / CONFIG).read_text(encoding="utf-8")
+    page = render_report(summary, blocks, images, config, provenance)
+    storage.write_atomic(folder / REPORT, page.encode())
+    storage.write_manifest(folder, names, asdict(provenance))
+
+
+def _provenance(seconds: float) -> Provenance:
+    versions = {"meanfield": VERSION, "Python": platform.python_version()}
+    versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return Provenance(versions=versions, machine=machine, seconds=round(seconds, 1))
+
+
+def _finite_or_null(value: Any) -> Any:
+    """Replace what JSON has no number for by null."""
+    if isinstance(value, dict):
+        return {key: _finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite_or_null(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

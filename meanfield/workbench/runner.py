@@ -1,0 +1,118 @@
+"""Run a study so that nothing finished is ever lost, and the end does not depend on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from meanfield.system.progress import Bar
+from meanfield.workbench.config import StudyConfig
+from meanfield.workbench.executors.calls import Call, Executor
+from meanfield.workbench.executors.local import LocalExecutor
+from meanfield.workbench.folder import Stamp, StudyFolder, claim
+from meanfield.workbench.outputs import write_config, write_data, write_outputs
+from meanfield.workbench.sections.data import DataConfig, describe_data
+from meanfield.workbench.study import Arrays, Plan, Study, Unit
+
+
+def run_study(
+    study: Study,
+    config: StudyConfig,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    executor: Executor | None = None,
+    progress: Bar | None = None,
+    note: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Run a study into a folder.
+
+    Every finished unit is written at once, so that a run which was killed at any moment and is
+    started again with `resume` ends with the same bits as one that was not.
+
+    Parameters
+    ----------
+    study : Study
+        The kind of study.
+    config : StudyConfig
+        Its configuration.
+    out : path-like
+        The folder; made if it is not there.
+    resume : bool, default: False
+        Continue what the folder holds; on a new folder this makes no difference.
+    executor : Executor, optional
+        Where units run; here, one after the other, by default.
+    progress : Bar, optional
+        Shows how far the study is.
+    note : callable, optional
+        Called before the work with each caution about the data; the report has them too.
+
+    Returns
+    -------
+    dict
+        The summary, as in ``summary.json``.
+
+    Raises
+    ------
+    ConfigError
+        The configuration or the folder cannot be used.
+    CheckpointError
+        A file of the folder is truncated, altered, or belongs to something else.
+    DivergenceError
+        A simulation left the finite numbers.
+    WorkerError
+        The processes of `executor` were lost.
+    """
+    plan = study.prepare(config)
+    settings = config.model_dump(mode="json", exclude={"title"})
+    stamp = Stamp(study.name, settings, plan.data, late=study.late)
+    record = describe_data(config.data) if isinstance(config, DataConfig) else None
+    with claim(out, stamp, resume=resume) as folder:
+        write_config(folder.path, config)
+        if record is not None:
+            write_data(folder.path, record)
+            if note is not None:
+                for caution in record["notes"]:
+                    note(caution)
+        results, seconds = _run_units(
+            plan, folder, executor or LocalExecutor(), progress or Bar("")
+        )
+        return write_outputs(folder.path, study, config, plan.combine(results), seconds)
+
+
+def _run_units(
+    plan: Plan, folder: StudyFolder, executor: Executor, bar: Bar
+) -> tuple[dict[str, Arrays], float]:
+    """Return the arrays of every unit by key, and the seconds that they took in all."""
+    results: dict[str, Arrays] = {}
+    seconds = 0.0
+    for unit in plan.units:
+        found = folder.load_unit(unit.key)
+        if found is not None:
+            results[unit.key] = found[0]
+            seconds += found[1]
+    total = sum(unit.weight for unit in plan.units)
+
+    def advance(call: Call, share: float) -> None:
+        finished = sum(unit.weight for unit in plan.units if unit.key in results)
+        bar.label = call.unit.label
+        bar(finished + share * call.unit.weight, total)
+
+    while len(results) < len(plan.units):
+        calls = [
+            _call(unit, results, folder)
+            for unit in plan.units
+            if unit.key not in results and all(key in results for key in unit.needs.values())
+        ]
+        for done in executor.run(calls, advance):
+            key = done.call.unit.key
+            results[key] = folder.save_unit(key, done.arrays, done.seconds)
+            seconds += done.seconds
+    return results, seconds
+
+
+def _call(unit: Unit, results: Mapping[str, Arrays], folder: StudyFolder) -> Call:
+    inputs = {name: results[key] for name, key in unit.needs.items()}
+    return Call(unit, inputs, os.fspath(Path(folder.checkpoint(unit.key)).absolute()))

@@ -1,0 +1,1 @@
+"""Tables that the configurations of several studies share."""

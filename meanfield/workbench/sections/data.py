@@ -1,0 +1,260 @@
+"""The [data] table of a configuration, made from the signatures of the data sources."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, create_model
+
+from meanfield.errors import ConfigError, suggest
+from meanfield.problem import SOURCES, Problem
+from meanfield.problem.data import Data
+from meanfield.workbench.config import ProblemSection, RunSection, Section, StudyConfig
+from meanfield.workbench.study import Block, Heading, Text
+
+
+class DataSection(Section):
+    """Where the data come from; each source has its own options."""
+
+    source: str = Field(description="One of: " + ", ".join(SOURCES) + ".")
+
+
+class DataConfig(StudyConfig):
+    """Configuration of a study on data."""
+
+    data: DataSection
+
+    @classmethod
+    def specialize(
+        cls, content: dict[str, Any], folder: Path
+    ) -> tuple[type[DataConfig], dict[str, Any]]:
+        """Give [data] the options of its source, and take its paths from `folder`."""
+        table = content.get("data")
+        if not isinstance(table, Mapping) or "source" not in table:
+            raise ConfigError(f"key 'data.source' is missing; add it, one of {', '.join(SOURCES)}.")
+        source = table["source"]
+        if not isinstance(source, str) or source not in SOURCES:
+            raise ConfigError(
+                f"key 'data.source' is {source!r}, which is not known.{suggest(source, SOURCES)}"
+            )
+        hints = typing.get_type_hints(SOURCES[source])
+        resolved = {
+            name: str((folder / value).resolve())
+            if isinstance(value, str) and _is_path(hints.get(name))
+            else value
+            for name, value in table.items()
+        }
+        return _with_source(cls, source), {**content, "data": resolved}
+
+
+class ProblemConfig(DataConfig):
+    """Configuration of a study of a two-layer network on data."""
+
+    problem: ProblemSection = Field(default_factory=ProblemSection)
+
+
+class LearningConfig(ProblemConfig):
+    """Configuration of a study that trains such networks."""
+
+    run: RunSection = Field(default_factory=RunSection)
+
+
+def build_problem(config: ProblemConfig) -> Problem:
+    """Load the data and make the problem of a configuration.
+
+    Parameters
+    ----------
+    config : ProblemConfig
+        The configuration.
+
+    Returns
+    -------
+    Problem
+        Ready to simulate.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded, or do not suit the problem.
+    """
+    return build_data(config)[1]
+
+
+def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
+    """Load the data, with the record of where they come from, and make the problem.
+
+    Parameters
+    ----------
+    config : ProblemConfig
+        The configuration.
+
+    Returns
+    -------
+    Data
+        The data.
+    Problem
+        Ready to simulate.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded, or do not suit the problem.
+    """
+    data = load_data(config.data)
+    try:
+        return data, data.problem(**config.problem.options())
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"[problem]: {error}") from error
+
+
+def load_data(section: DataSection) -> Data:
+    """Load the data of a source.
+
+    Parameters
+    ----------
+    section : DataSection
+        The source with its options.
+
+    Returns
+    -------
+    Data
+        The data.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded.
+    """
+    try:
+        return SOURCES[section.source](**section.model_dump(exclude={"source"}))
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise ConfigError(f"[data]: {error}") from error
+
+
+def describe_data(section: DataSection) -> dict[str, Any]:
+    """Return the record of the data that a study leaves beside its results.
+
+    Parameters
+    ----------
+    section : DataSection
+        The source with its options.
+
+    Returns
+    -------
+    dict
+        `Data.info` with the numbers of rows, the columns that are constant on the training rows,
+        and notes on what is likely to go wrong, in types that JSON knows.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded.
+    """
+    data = load_data(section)
+    notes = []
+    scale = _scale_far_from_one(data.y)
+    if scale is not None and "standardize_y" in type(section).model_fields:
+        notes.append(
+            f"The labels have standard deviation {scale:.2g}, but networks and step sizes are made "
+            "for one near 1; set standardize_y = true in [data]."
+        )
+    return {
+        **data.info,
+        "n_train": len(data.X),
+        "n_test": 0 if data.X_test is None else len(data.X_test),
+        "constant_features": np.flatnonzero(data.X.min(axis=0) == data.X.max(axis=0)).tolist(),
+        "notes": notes,
+    }
+
+
+def _scale_far_from_one(y: np.ndarray) -> float | None:
+    """Return the first standard deviation of a column that is below 0.01 or above 100."""
+    with np.errstate(over="ignore"):
+        scales = np.atleast_1d(y.std(axis=0))
+    far = scales[(scales > 0) & ((scales < 0.01) | (scales > 100))]
+    return float(far[0]) if len(far) else None
+
+
+def data_blocks(record: Mapping[str, Any]) -> list[Block]:
+    """Return the part of a report that says what the data were, from `describe_data`."""
+    text = f"Source {record['source']}: {record['n_train']} rows to train on"
+    text += f", {record['n_test']} held out." if record["n_test"] else "."
+    constant = record["constant_features"]
+    if constant and record["n_train"] > 1:
+        names = record.get("feature_names") or [f"number {i + 1}" for i in range(max(constant) + 1)]
+        text += (
+            " Inputs that are constant on the training rows, and so tell none of them apart: "
+            f"{', '.join(names[i] for i in constant)}."
+        )
+    text += " The rows, names, means and scales are in data.json."
+    return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record["notes"])]
+
+
+def data_fingerprint(problem: Problem) -> str:
+    """Return the SHA-256, in hexadecimal, of the problem and of its held-out data."""
+    digest = hashlib.sha256(problem.fingerprint.encode())
+    for array in (problem.X_test, problem.targets_test):
+        if array is not None:
+            digest.update(array.astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _with_source(model: type[DataConfig], source: str) -> type[DataConfig]:
+    """Return `model` with the options of one source; the same type each time."""
+    return create_model(model.__name__, __base__=model, data=(_section(source), ...))
+
+
+def _section(source: str) -> type[DataSection]:
+    """Make the table of one source from the signature of its loader."""
+    loader = SOURCES[source]
+    hints = typing.get_type_hints(loader)
+    fields: dict[str, Any] = {"source": (Literal[source], Field(description=_purpose(loader)))}
+    for name, parameter in inspect.signature(loader).parameters.items():
+        default = ... if parameter.default is parameter.empty else parameter.default
+        kind = str if _is_path(hints[name]) else hints[name]
+        fields[name] = (kind, Field(default, description=_description(loader, name)))
+    return create_model("DataSection", __base__=DataSection, __doc__=DataSection.__doc__, **fields)
+
+
+def _is_path(annotation: Any) -> bool:
+    return Path in typing.get_args(annotation)
+
+
+def _purpose(loader: Callable[..., Any]) -> str:
+    return (inspect.getdoc(loader) or "").split("\n\n")[0].replace("`", "")
+
+
+def _description(function: Any, name: str) -> str:
+    """Return what the docstring says about a parameter, following "as for `other`"."""
+    parameters = re.search(
+        r"Parameters\n-+\n(.*?)(\n\n[A-Z]\w+\n-+\n|\Z)", inspect.getdoc(function) or "", re.DOTALL
+    )
+    if parameters is None:
+        return ""
+    for entry in re.split(r"\n(?=\S)", parameters[1]):
+        head, _, text = entry.partition("\n")
+        names = head.split(":")[0].replace(" ", "").split(",")
+        if name in names:
+            other = re.search(r"[Aa]s for `([\w.]+)`", entry)
+            if other is not None and len(names) > 1:
+                return _description(_named(function, other[1]), name)
+            return " ".join(text.replace("`", "").split())
+    return ""
+
+
+def _named(function: Any, dotted: str) -> Any:
+    """Find what a docstring refers to, in the module of the function."""
+    first, *rest = dotted.split(".")
+    found = inspect.getmodule(function).__dict__[first]
+    for part in rest:
+        found = getattr(found, part)
+    return found

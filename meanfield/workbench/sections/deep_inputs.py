@@ -1,0 +1,100 @@
+"""What the studies of deep networks share: inputs, and the notes of a limit."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+from meanfield import deep
+from meanfield.errors import ConfigError
+from meanfield.workbench.sections.data import DataSection, load_data
+
+
+def load_inputs(
+    data: DataSection, loss: str = "squared"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Load training inputs, targets and test inputs.
+
+    Parameters
+    ----------
+    data : DataSection
+        The source.
+    loss : str
+        The loss that the targets are for.
+
+    Returns
+    -------
+    X, y, X_test : ndarray
+        `X_test` is None without held-out data.
+
+    Raises
+    ------
+    ConfigError
+        The data cannot be loaded, or do not suit the loss or a network with one output.
+    """
+    loaded = load_data(data)
+    if loaded.y.ndim != 1:
+        raise ConfigError("[data]: the networks have one output; choose data with one target.")
+    try:
+        loaded.problem(loss=loss)
+    except ValueError as error:
+        raise ConfigError(f"[data]: {error}") from None
+    return loaded.X, loaded.y.astype(float), loaded.X_test
+
+
+def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
+    """Scale every input to a length.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (m, d)
+        The inputs.
+    length : float
+        The length.
+
+    Returns
+    -------
+    ndarray of shape (m, d)
+        Scaled.
+
+    Raises
+    ------
+    ConfigError
+        An input is zero.
+    """
+    lengths = np.linalg.norm(inputs, axis=1, keepdims=True)
+    if not lengths.all():
+        raise ConfigError(
+            "[data]: an input is zero and cannot be scaled; leave it out, or do not scale."
+        )
+    return inputs * length / lengths
+
+
+def fingerprint(*arrays: np.ndarray | None) -> str:
+    """Return the SHA-256 of arrays, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is not None:
+            digest.update(array.astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
+    """Call `deep.infinite_width`; its notes are for the report, not for the terminal.
+
+    Raises
+    ------
+    ConfigError
+        An argument is not usable.
+    MemoryError
+        The simulation does not fit into memory.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return deep.infinite_width(**arguments)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"[limit]: {error}") from None

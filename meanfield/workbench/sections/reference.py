@@ -1,0 +1,127 @@
+"""What studies of rates share: the mean-field path as a unit, and slopes as headline numbers.
+
+The path is configured, computed once, and read back as a path.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
+from meanfield.chaos.study import ChaosPlan
+from meanfield.flow.simulate import temperatures
+from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
+from meanfield.limit.mean_field import METHODS, MeanFieldPath
+from meanfield.statistics.power_law import RateFit
+from meanfield.workbench.config import Count, Section
+from meanfield.workbench.study import Arrays, Number, Unit
+
+
+class ReferenceSection(Section):
+    """The mean-field path that the particles are compared with."""
+
+    method: Literal["auto", "particles", "gaussian", "chain", "fokker-planck"] = Field(
+        "auto",
+        description="particles: one large system. gaussian: exact, for the identity activation "
+        "with a frozen and squared loss. chain: the exact law of the same discrete scheme, for at "
+        "most two trained parameters. fokker-planck: the law in continuous time, likewise, from "
+        "which discrete particles stay a multiple of step_size away. auto: gaussian where it "
+        "applies, else chain, else particles.",
+    )
+    n_particles: Count | None = Field(
+        None,
+        description=f"Size of the large system; {REFERENCE_RATIO} times the largest particle "
+        "count by default, so that its own error does not show.",
+    )
+
+
+def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "reference") -> Unit:
+    """Return the unit that computes the reference; a method that does not apply is told now.
+
+    Parameters
+    ----------
+    plan : ChaosPlan
+        The study.
+    section : ReferenceSection
+        Which reference.
+    key : str, default: "reference"
+        Key of the unit.
+
+    Returns
+    -------
+    Unit
+        Its arrays become a path by `saved_path`.
+
+    Raises
+    ------
+    ValueError
+        The method does not apply to the problem.
+    """
+    method, size = choose_reference(plan, section.method, section.n_particles)
+    if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
+        reference_path(plan.shortened(), method)
+    elif method == "fokker-planck":
+        InputCoordinates(plan.problem).scales(plan.init)
+    arguments = {"plan": plan, "method": method, "n_particles": size}
+    return Unit(key, compute_reference, arguments, f"mean-field path ({method})", weight=size)
+
+
+def compute_reference(
+    plan: ChaosPlan,
+    method: str,
+    n_particles: int,
+    checkpoint: str | None = None,
+    progress: Any = None,
+) -> Arrays:
+    """Compute the mean-field path: predictions, and the law at the times of the plan."""
+    path = reference_path(
+        plan, method, n_particles=n_particles, checkpoint=checkpoint, progress=progress
+    )
+    arrays = {
+        "predictions": path.predictions,
+        "method": np.array(METHODS.index(method)),
+        "n_particles": np.array(path.n_particles or 0),
+    }
+    if isinstance(path.details, GridPath):
+        arrays["error"] = path.details.error
+        if plan.problem.n_parameters == 1:
+            for step in plan.times:
+                law = path.details.at(step)
+                arrays[f"axis-{step}"], arrays[f"masses-{step}"] = law.axes[0], law.masses
+    return arrays
+
+
+def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
+    """Return the path of a finished unit; the closure is computed again, with its constants."""
+    method = METHODS[int(arrays["method"])]
+    if method == "gaussian":
+        return reference_path(plan, method)
+    details = None
+    if "error" in arrays:
+        kept = [step for step in plan.times if f"axis-{step}" in arrays]
+        laws = tuple(GridLaw((arrays[f"axis-{t}"],), arrays[f"masses-{t}"]) for t in kept)
+        predictions = arrays["predictions"]
+        details = GridPath(predictions, predictions, arrays["error"], np.array(kept), laws)
+    return MeanFieldPath(
+        predictions=arrays["predictions"],
+        problem=plan.problem,
+        step_size=plan.scheme["step_size"],
+        method=method,
+        n_particles=int(arrays["n_particles"]) or None,
+        details=details,
+        settings={
+            "integrator": plan.integrator,
+            "init": plan.init,
+            "temperatures": temperatures(plan.problem, plan.scheme["temperature"], plan.times[-1]),
+        },
+    )
+
+
+def slope_number(label: str, fit: RateFit, expected: float | None) -> Number:
+    """Return the slope of a fit with its interval and cautions, beside what is expected."""
+    return Number(
+        f"Slope of {label}", fit.slope, fit.slope_ci, expected=expected, notes=list(fit.flags)
+    )

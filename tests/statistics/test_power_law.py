@@ -1,0 +1,244 @@
+"""Statistics of the rates: exact power laws, honest intervals, floors that are noticed."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from meanfield.statistics.power_law import fit_law_bias, fit_rate, late_time_trend, squared_mean
+
+COUNTS = np.array([32, 64, 128, 256, 512])
+SPREAD = np.array([1.0, 0.3, 0.1])
+
+
+def oracle_metric(rng, n_replicas, counts=COUNTS):
+    """Draw |mean of N Gaussians|² with noise shared across N, as D_N of the Gaussian closure."""
+    values, total, before = [], np.zeros((n_replicas, 3)), 0
+    for count in counts:
+        step = np.sqrt((count - before) * SPREAD)
+        total = total + rng.normal(size=(n_replicas, 3)) * step
+        values.append(((total / count) ** 2).sum(axis=1))
+        before = count
+    return np.array(values)
+
+
+def test_exact_power_law():
+    values = 3.0 / COUNTS[:, None] * np.ones((5, 7))
+    fit = fit_rate(COUNTS, values)
+    assert fit.slope == pytest.approx(-1, abs=1e-12)
+    assert fit.slope_ci == pytest.approx((-1, -1), abs=1e-12)
+    assert fit.constant == pytest.approx(3, rel=1e-12)
+    assert fit.flags == ()
+    assert fit.agrees or abs(fit.slope + 1) < 1e-12
+
+
+def test_supremum_over_time_is_fitted():
+    values = oracle_metric(np.random.default_rng(0), 40)
+    growing = np.stack([0 * values, 0.1 * values, values, 0.5 * values], axis=1)
+    fit = fit_rate(COUNTS, growing)
+    assert fit.time_index == 2
+    assert fit.slope == fit_rate(COUNTS, values).slope
+
+
+def test_replicas_are_resampled_with_all_their_counts():
+    """A factor of a whole replica moves every N alike and says nothing about the slope."""
+    factors = np.random.default_rng(3).gamma(1.0, size=30)
+    fit = fit_rate(COUNTS, factors / COUNTS[:, None])
+    assert fit.slope_ci == pytest.approx((-1, -1), abs=1e-9)
+    low, high = fit.constant_ci
+    assert low < factors.mean() < high
+    assert high - low > 0.3 * factors.mean()
+
+
+def test_order_of_the_replicas_and_unit_of_the_metric():
+    values = oracle_metric(np.random.default_rng(4), 30)
+    fit, scaled = fit_rate(COUNTS, values), fit_rate(COUNTS, 1e-6 * values)
+    assert scaled.slope_ci == pytest.approx(fit.slope_ci, rel=1e-9)
+    assert scaled.constant_ci == pytest.approx([1e-6 * x for x in fit.constant_ci], rel=1e-9)
+    assert fit_rate(COUNTS, values, seed=1).slope == fit.slope
+    assert fit_rate(COUNTS, values, seed=1).slope_ci != fit.slope_ci
+    assert fit_rate(COUNTS, values, seed=1) == fit_rate(COUNTS, values, seed=1)
+
+
+def test_constant_is_extrapolated():
+    """c/N + c₁/N²: the constant is c, not the mean of N · metric."""
+    rng = np.random.default_rng(5)
+    scatter = rng.gamma(4.0, 0.25, size=(5, 50))
+    scatter /= scatter.mean(axis=1, keepdims=True)
+    fit = fit_rate(COUNTS, (2 / COUNTS + 10 / COUNTS**2)[:, None] * scatter)
+    assert fit.constant == pytest.approx(2, rel=1e-9)
+
+
+def test_reference_of_finite_size_enters_the_fit():
+    size = 2048
+    values = (1 / COUNTS + 1 / size)[:, None] * np.ones((5, 6))
+    fit = fit_rate(COUNTS, values, reference_particles=size)
+    assert fit.slope == pytest.approx(-1, rel=1e-9)
+    assert fit.constant == pytest.approx(1, rel=1e-9)
+    assert fit_rate(COUNTS, values).slope > -0.97
+
+
+def test_constant_is_the_expectation():
+    values = oracle_metric(np.random.default_rng(1), 2000)
+    fit = fit_rate(COUNTS, values)
+    assert fit.constant_ci[0] < SPREAD.sum() < fit.constant_ci[1]
+    assert fit.constant == pytest.approx(SPREAD.sum(), rel=0.1)
+
+
+def coverage(n_replicas, n_studies, seed):
+    """Share of studies whose interval holds the true slope, and the true constant."""
+    rng = np.random.default_rng(seed)
+    fits = [fit_rate(COUNTS, oracle_metric(rng, n_replicas), seed=i) for i in range(n_studies)]
+    constants = [fit.constant_ci[0] <= SPREAD.sum() <= fit.constant_ci[1] for fit in fits]
+    return np.mean([fit.agrees for fit in fits]), np.mean(constants)
+
+
+@pytest.mark.parametrize("n_replicas", [8, 24])
+def test_intervals_cover(n_replicas):
+    """Of 200 small studies, between 90 % and 98 % hold the true slope in their interval."""
+    for share in coverage(n_replicas, 200, seed=5):
+        assert 0.90 <= share <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_replicas", [8, 16, 24, 64])
+def test_intervals_cover_in_many_studies(n_replicas):
+    for share in coverage(n_replicas, 2000, seed=6):
+        assert 0.92 <= share <= 0.97
+
+
+def floor_flagged(fit):
+    return any("noise floor is being fitted" in flag for flag in fit.flags)
+
+
+def test_a_floor_is_noticed_and_a_clean_metric_is_not():
+    rng = np.random.default_rng(2)
+    clean = [oracle_metric(rng, 64) for _ in range(100)]
+    alarms = sum(bool(fit_rate(COUNTS, values).flags) for values in clean)
+    assert alarms <= 4  # two tests at 0.5 % each
+    floor = SPREAD.sum() / COUNTS[-1]  # as large as the metric itself at the largest N
+    caught = [fit_rate(COUNTS, values + floor) for values in clean]
+    assert sum(map(floor_flagged, caught)) >= 95
+    assert np.median([fit.floor_share for fit in caught]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_next_order_of_the_power_law_is_no_floor():
+    """N · metric that rises to its limit is not c/N plus a constant."""
+    rng = np.random.default_rng(6)
+    rise = (1 - 8 / COUNTS)[:, None]
+    fits = [fit_rate(COUNTS, rise * oracle_metric(rng, 400)) for _ in range(20)]
+    assert not any(map(floor_flagged, fits))
+
+
+@pytest.mark.slow
+def test_rate_of_false_alarms():
+    rng = np.random.default_rng(12)
+    for n_replicas in (8, 24, 64):
+        alarms = [bool(fit_rate(COUNTS, oracle_metric(rng, n_replicas)).flags) for _ in range(1000)]
+        assert np.mean(alarms) <= 0.015
+
+
+def test_reference_error_and_rounding_are_noticed():
+    values = oracle_metric(np.random.default_rng(3), 30)
+    assert fit_rate(COUNTS, values, reference_particles=51200).flags == ()
+    (flag,) = fit_rate(COUNTS, values, reference_particles=5120).flags
+    assert "error of its own, about 10%" in flag
+    (flag,) = fit_rate(COUNTS, values, rounding=1e-3).flags
+    assert "Rounding is visible" in flag
+
+
+def test_a_bent_line_without_expectation_is_noticed():
+    rng = np.random.default_rng(4)
+    noise = rng.normal(size=(5, 30)) * 0.05
+    straight = COUNTS[:, None] ** -0.4 * (1 + noise)
+    bent = straight * (1 + COUNTS[:, None] / 200)
+    assert fit_rate(COUNTS, straight, expected_slope=None).flags == ()
+    (flag,) = fit_rate(COUNTS, bent, expected_slope=None).flags
+    assert "not lie on one straight line" in flag
+    assert math.isnan(fit_rate(COUNTS, straight, expected_slope=None).constant)
+
+
+class TestLawBias:
+    def deviations(self, scatter, seed=0, n_replicas=400):
+        rng = np.random.default_rng(seed)
+        shift = np.linspace(1, 2, 6)
+        noise = rng.normal(size=(5, n_replicas, 6)) * scatter / np.sqrt(COUNTS)[:, None, None]
+        return shift / COUNTS[:, None, None] + noise
+
+    def test_visible_bias_has_its_slope(self):
+        fit = fit_law_bias(COUNTS, self.deviations(0.05), 6)
+        assert fit.slope_ci[0] < -2 < fit.slope_ci[1]
+        assert fit.slope_ci[1] < -1
+        assert fit.constant == pytest.approx(np.mean(np.linspace(1, 2, 6) ** 2), rel=0.05)
+
+    def test_hidden_bias_is_not_fitted(self):
+        fit = fit_law_bias(COUNTS, self.deviations(30.0), 6)
+        assert math.isnan(fit.slope)
+        assert "hidden in the scatter" in fit.flags[0]
+        assert fit.agrees is None
+
+    def test_estimate_is_unbiased_and_its_jackknife_is_literal(self):
+        rng = np.random.default_rng(8)
+        deviation = rng.normal(size=(1, 9, 4)) + 0.5
+        estimate, left_out = squared_mean(deviation, 4)
+        d = deviation[0]
+        pairs = [d[r] @ d[s] for r in range(9) for s in range(9) if r != s]
+        assert estimate[0] == pytest.approx(np.mean(pairs) / 4, rel=1e-12)
+        without = squared_mean(np.delete(deviation, 3, axis=1), 4)[0]
+        assert left_out[0, 3] == pytest.approx(without[0], rel=1e-12)
+        many = rng.normal(size=(1, 40000, 3)) + 0.2
+        assert squared_mean(many, 3)[0][0] == pytest.approx(0.04, abs=4 * 0.003)
+
+
+class TestTrend:
+    def test_flat_and_growing(self):
+        rng = np.random.default_rng(9)
+        times = np.linspace(0, 10, 21)
+        flat = 1 + 0.1 * rng.normal(size=(21, 50))
+        assert not late_time_trend(times, flat).grows
+        growing = late_time_trend(times, flat + 0.1 * times[:, None])
+        assert growing.grows
+        assert growing.change == pytest.approx(0.5 / 1.75, rel=0.1)
+        assert growing.change_ci[0] < growing.change < growing.change_ci[1]
+
+    def test_supremum(self):
+        rng = np.random.default_rng(10)
+        values = np.array([0, 1, 3, 2, 2.5])[:, None] * rng.gamma(2.0, 0.5, size=(5, 60))
+        trend = late_time_trend([0, 1, 2, 3, 4], values)
+        assert trend.supremum_time == 2
+        assert trend.supremum == pytest.approx(values[2].mean())
+        assert 0 < trend.supremum_ci[0] < 3 < trend.supremum_ci[1]
+
+    def test_interval_covers(self):
+        rng = np.random.default_rng(11)
+        times = np.linspace(0, 10, 13)
+        flat = [late_time_trend(times, rng.gamma(0.5, size=(13, 24))) for _ in range(200)]
+        assert 0.90 <= np.mean([t.change_ci[0] < 0 < t.change_ci[1] for t in flat]) <= 0.98
+
+    def test_needs_three_late_times(self):
+        assert math.isnan(late_time_trend([0, 1, 10], np.ones((3, 5))).change)
+
+
+def test_summary_is_json():
+    values = oracle_metric(np.random.default_rng(0), 12)
+    json.dumps(fit_rate(COUNTS, values).summary(), allow_nan=False)
+    hidden = fit_law_bias(COUNTS, np.random.default_rng(0).normal(size=(5, 9, 2)), 2)
+    assert json.loads(json.dumps(hidden.summary(), allow_nan=False))["slope"] is None
+
+
+@pytest.mark.parametrize("counts", [[64, 32, 128], [32, 32, 64], [0, 1, 2], [[1, 2, 3]]])
+def test_counts_that_cannot_be_used(counts):
+    with pytest.raises(ValueError, match="particle_counts must be positive and ascend"):
+        fit_rate(counts, np.ones((3, 5)))
+    with pytest.raises(ValueError, match="particle_counts must be positive and ascend"):
+        fit_law_bias(counts, np.ones((3, 5, 2)), 2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.ones((2, 5)), np.ones((5, 1)), np.full((5, 4), np.nan), np.zeros((5, 4)), -np.ones((5, 4))],
+)
+def test_values_that_cannot_be_fitted(values):
+    with pytest.raises(ValueError, match="values must"):
+        fit_rate(COUNTS, values)

@@ -1,0 +1,276 @@
+"""Wherever the units of a study run, it ends with the same bits; whoever dies costs his unit."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meanfield.errors import ConfigError, DivergenceError, WorkerError
+from meanfield.studies import STUDIES, Entry
+from meanfield.studies.simulate import study as simulate
+from meanfield.system import storage
+from meanfield.workbench.config import parse
+from meanfield.workbench.executors import get_executor
+from meanfield.workbench.executors.calls import Call
+from meanfield.workbench.runner import run_study
+from meanfield.workbench.study import Unit
+from tests.workbench import marked_study
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    monkeypatch.setitem(STUDIES, "marked", Entry("tests.workbench.marked_study", "For tests."))
+
+
+def run(out, place, **keys):
+    config = parse(marked_study.MarkedConfig, {"study": "marked", **keys})
+    with place as executor:
+        return run_study(marked_study.STUDY, config, out, resume=True, executor=executor)
+
+
+def content(out):
+    return (out / "result.nc").read_bytes(), (out / "summary.json").read_bytes()
+
+
+def marks(path):
+    """Who started which unit."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [tuple(map(int, line.split())) for line in lines]
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition, process=None, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        assert process is None or process.poll() is None, "the driver stopped"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    out = tmp_path_factory.mktemp("reference") / "out"
+    STUDIES["marked"] = Entry("tests.workbench.marked_study", "For tests.")
+    run(out, get_executor())
+    return content(out)
+
+
+class Cluster:
+    """A scheduler and two workers, each a process, on the loopback interface."""
+
+    def __init__(self, folder):
+        self.file = folder / "scheduler.json"
+        self.processes = [self.start("scheduler", "--host", "127.0.0.1", "--port", "0")]
+        wait_until(self.file.exists)
+        self.address = json.loads(self.file.read_text())["address"]
+        for _ in range(2):
+            self.add_worker()
+
+    def start(self, kind, *options):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options]
+        command += ["--scheduler-file", str(self.file), "--no-dashboard"]
+        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+
+    def add_worker(self):
+        options = ("--no-nanny", "--nthreads", "1", "--host", "127.0.0.1")
+        self.processes.append(self.start("worker", *options))
+
+    def kill(self, pid):
+        (process,) = [process for process in self.processes if process.pid == pid]
+        process.kill()
+        process.wait()
+        self.add_worker()
+
+    def stop(self):
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster
+    cluster.stop()
+
+
+def test_killed_worker_costs_only_its_unit(cluster, tmp_path, reference):
+    file, out = tmp_path / "marks", tmp_path / "out"
+    config = tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\npause = 0.3\nmarks = "{file}"\n')
+    driver = start_driver(config, out, cluster.address)
+    # In the middle of the fourth unit or later, when others have finished.
+    wait_until(lambda: len(marks(file)) >= 4, driver)
+    time.sleep(0.1)
+    victim = marks(file)[-1][0]
+    finished = {path.stem for path in (out / "work").glob("*.mfs")}
+    cluster.kill(victim)
+    assert driver.wait(timeout=60) == 0
+    assert (out / "result.nc").read_bytes() == reference[0]
+    storage.verify(out)
+    started = [unit for _, unit in marks(file)]
+    twice = [unit for unit in set(started) if started.count(unit) > 1]
+    assert len(started) == 9
+    assert len(twice) == 1
+    assert f"unit-{twice[0]}" not in finished
+
+
+def test_killed_driver_resumes_without_doing_anything_twice(cluster, tmp_path, reference):
+    file, out = tmp_path / "marks", tmp_path / "out"
+    config = tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\npause = 0.2\nmarks = "{file}"\n')
+    driver = start_driver(config, out, cluster.address)
+    wait_until(lambda: len(list((out / "work").glob("*.mfs"))) >= 3, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    finished = {path.stem for path in (out / "work").glob("*.mfs")}
+    before = len(marks(file))
+    keys = {"pause": 0.2, "marks": str(file)}
+    run(out, get_executor("dask", scheduler=cluster.address), **keys)
+    assert (out / "result.nc").read_bytes() == reference[0]
+    # What the cluster had begun for the dead driver may still come to its end.
+    again = {f"unit-{unit}" for _, unit in marks(file)[before + 2 :]}
+    assert len(finished) < 8
+    assert not again & finished
+
+
+def start_driver(config, out, address, **options):
+    command = [sys.executable, "-m", "tests.workbench.marked_study"]
+    return subprocess.Popen([*command, str(config), str(out), address], cwd=ROOT, **options)
+
+
+def test_error_of_a_unit_comes_through_whole(cluster, tmp_path):
+    with pytest.raises(DivergenceError, match="lost") as caught:
+        run(tmp_path / "out", get_executor("dask", scheduler=cluster.address), fail=2)
+    assert (caught.value.step, caught.value.replica) == (3, 2)
+
+
+def test_processes_give_the_same_bits(tmp_path, reference):
+    file = tmp_path / "marks"
+    run(tmp_path / "out", get_executor(workers=2), marks=str(file))
+    assert content(tmp_path / "out")[0] == reference[0]
+    workers = {pid for pid, _ in marks(file)}
+    assert os.getpid() not in workers
+
+
+def test_lost_process_is_said_in_words_and_its_study_resumes(tmp_path, reference):
+    with pytest.raises(WorkerError, match=r"killed, perhaps for lack of memory.*--resume"):
+        run(tmp_path / "out", get_executor(workers=2), fail=-5)
+    finished = list((tmp_path / "out/work").glob("*.mfs"))
+    assert tmp_path / "out/work/base.mfs" in finished
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_processes_end_with_the_one_that_started_them(tmp_path, stop):
+    file, config = tmp_path / "marks", tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\nsize = 3\npause = 10.0\nmarks = "{file}"\n')
+    (tmp_path / "out").mkdir()
+    driver = start_driver(config, tmp_path / "out", "2", stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(marks(file)) == 1, driver)
+    begin = time.monotonic()
+    driver.send_signal(stop)
+    assert driver.wait(timeout=60) != 0
+    (worker, _) = marks(file)[0]
+    wait_until(lambda: not alive(worker))
+    assert time.monotonic() - begin < 9
+
+
+def test_workers_of_a_cluster_here_leave_ctrl_c_to_the_driver(tmp_path):
+    file, config = tmp_path / "marks", tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\nsize = 3\npause = 1.0\nmarks = "{file}"\n')
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    driver = start_driver(config, tmp_path / "out", "dask", **options)
+    wait_until(lambda: marks(file), driver)
+    # As a terminal does: to every process.
+    os.killpg(driver.pid, signal.SIGINT)
+    _, err = driver.communicate(timeout=60)
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert "nanny.py" not in err
+    wait_until(lambda: not alive(marks(file)[0][0]))
+
+
+def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "_UNIT_BYTES", 1)
+    keys = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 12, "n_test": 5}
+    table = {"n_particles": 300, "n_replicas": 3, "loss_points": 4}
+    content_of = {"study": "simulate", "data": keys, "run": {"n_steps": 20}, "simulate": table}
+    config = parse(simulate.SimulateConfig, content_of)
+    results = []
+    for name, place in (("one", get_executor()), ("two", get_executor(workers=2))):
+        with place as executor:
+            run_study(simulate.STUDY, config, tmp_path / name, executor=executor)
+        results.append(content(tmp_path / name))
+        assert len(list((tmp_path / name / "work").glob("*.mfs"))) == 3
+    assert results[0] == results[1]
+
+
+def test_divergence_survives_pickling():
+    error = DivergenceError("message", step=1, replica=2, stable_step_size=None)
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == "message"
+    assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "dsk"}, "Did you mean 'dask'"),
+        ({"scheduler": "tcp://x:1"}, "goes with --executor dask"),
+        ({"name": "dask", "scheduler": "tcp://x:1", "workers": 2}, "brings its own workers"),
+        ({"workers": 0}, "--workers must be at least 1"),
+    ],
+)
+def test_wrong_options_are_named(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        get_executor(**arguments)
+
+
+def test_missing_scheduler_is_named(monkeypatch):
+    monkeypatch.setattr("meanfield.workbench.executors.dask._SECONDS_TO_CONNECT", 1)
+    with (
+        pytest.raises(ConfigError, match=r"No Dask scheduler answers at .*dask scheduler"),
+        get_executor("dask", scheduler="tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("address", ["no address", "localhost", "http://head:8787", "tcp://x:y"])
+def test_what_is_no_address_reaches_no_client(address, monkeypatch):
+    # A client that fails to start waits for itself, and complains when it is collected.
+    monkeypatch.setattr("meanfield.workbench.executors.dask.Client", None)
+    with (
+        pytest.raises(ConfigError, match=r"is not an address .*tcp://HOST:8786"),
+        get_executor("dask", scheduler=address),
+    ):
+        pass
+
+
+def test_arrays_of_a_unit_are_its_own():
+    frozen = np.arange(3.0)
+    frozen.flags.writeable = False
+
+    def function(x, y, checkpoint, progress):
+        x[0] = y["z"][0] = 5.0
+        return {"x": x}
+
+    call = Call(Unit("u", function, {"x": frozen}, "u", {"y": "v"}), {"y": {"z": frozen}}, None)
+    assert call().arrays["x"][0] == 5
+    assert frozen[0] == 0

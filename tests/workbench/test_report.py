@@ -1,0 +1,169 @@
+"""The report: self-contained, escaped, in plain words that fit the numbers."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+
+import numpy as np
+import pytest
+
+from meanfield.studies.chaos import report as chaos_report
+from meanfield.workbench.report import formatting
+from meanfield.workbench.report.render import Provenance, duration, render_report
+from meanfield.workbench.study import Figure, Finding, Heading, Number, Table, Text
+
+PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)
+BLOCKS = [
+    Finding("a < b & c"),
+    Heading("<h>"),
+    Text('"quoted" <script>alert(1)</script>'),
+    Table([["x<", "y"], ["1", "2>"]], "a & b"),
+    Figure("loss", lambda dataset, ax: ax, 'caption "with" <marks>'),
+]
+
+
+class Page(html.parser.HTMLParser):
+    """Collects what a page refers to, and checks that its tags are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.links, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "data", "action")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def page():
+    summary = {"study": "chaos", "title": "A <b> & C"}
+    images = {"loss": b"\x89PNG"}
+    return render_report(summary, BLOCKS, images, 'key = "<&>"', PROVENANCE)
+
+
+def test_page_loads_nothing_from_anywhere(page):
+    assert Page(page).links == ["data:image/png;base64,iVBORw=="]
+    assert not re.search(r"https?:|//|url\(|@import|<script .|<link|<iframe|fetch|import\(", page)
+
+
+def test_page_is_well_formed_and_escaped(page):
+    parsed = Page(page)
+    assert parsed.open == []
+    text = "".join(parsed.words)
+    for shown in ("A <b> & C", "a < b & c", "<script>alert(1)</script>", '"<&>"', "Linux & x"):
+        assert shown in text
+    assert "$" not in page
+
+
+def test_page_fits_phones_and_the_dark(page):
+    assert 'name="viewport"' in page
+    assert "prefers-color-scheme: dark" in page
+    assert "max-width: 100%" in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0 s"), (75, "75 s"), (600, "10 min"), (9000, "2.5 h")]
+)
+def test_duration(seconds, shown):
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "resolution", "shown"),
+    [
+        (-1.0234, 0.21, "−1.02"),
+        (-0.9234, 0.021, "−0.923"),
+        (3.14159, None, "3.14"),
+        (123.4, None, "123"),
+        (1234.4, 400.0, "1234"),
+        (0.0291, 8.1, "0.029"),
+        (-0.0041, 0.32, "−0.0041"),
+        (0.0, None, "0"),
+        (-1.5e-7, None, "−1.50 × 10^−7"),
+        (2.5e8, 1.0, "2.50 × 10^8"),
+        (None, None, "not measurable"),
+    ],
+)
+def test_numbers_have_the_digits_that_their_interval_justifies(value, resolution, shown):
+    assert formatting.format_number(value, resolution) == shown
+
+
+def slope(value, low, high, expected=-1.0, notes=()):
+    interval = None if low is None else [low, high]
+    return {
+        "label": "x",
+        "value": value,
+        "interval": interval,
+        "level": 0.95,
+        "expected": expected,
+        "notes": list(notes),
+    }
+
+
+def test_verdict_follows_the_interval():
+    assert chaos_report.agrees(slope(-0.9, -1.1, -0.7)) is True
+    assert chaos_report.agrees(slope(-0.9, -0.95, -0.85)) is False
+    assert chaos_report.agrees(slope(None, None, None)) is None
+    assert chaos_report.agrees(slope(-0.3, -0.4, -0.2, expected=None)) is None
+    assert formatting.verdict(slope(-0.9, -1.1, -0.7)) == "as expected"
+    assert formatting.verdict(slope(-0.9, -2.1, 0.3)) == "too wide to tell"
+    assert formatting.verdict(slope(0.1, -0.1, 0.3, expected=0.0)) == "as expected"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said", "unsaid"),
+    [
+        (-1.1, -0.95, "in agreement with the expected 1/N", "wide"),
+        (-1.4, -0.8, "The interval is wide", "which is not the expected"),
+        (-0.9, -0.8, "which is not the expected 1/N", "in agreement"),
+        (-2.1, 0.3, "does not show a fall at all", "in agreement"),
+    ],
+)
+def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
+    numbers = {
+        "matched_w2_slope": slope((low + high) / 2, low, high),
+        "matched_w2_constant": slope(2.0, 1.5, 2.5, None),
+    }
+    text = chaos_report._finding(numbers, noise=True)
+    assert said in text
+    assert unsaid not in text
+
+
+def test_finding_without_noise_is_about_the_function():
+    numbers = {
+        "matched_w2_slope": slope(-0.5, -0.6, -0.4),
+        "function_slope": slope(-1.0, -1.1, -0.9),
+        "function_constant": slope(2.0, 1.5, 2.5, None),
+    }
+    text = chaos_report._finding(numbers, noise=False)
+    assert "between the network of N neurons and the limit network" in text
+    assert "in agreement with the expected 1/N" in text
+
+
+@pytest.mark.parametrize(
+    ("trend", "said"),
+    [
+        (slope(0.1, 0.05, 0.15), "still grows"),
+        (slope(-0.1, -0.15, -0.05), "It falls"),
+        (slope(0.1, -0.1, 0.3), "growth of +30.0% of that mean cannot be excluded"),
+        (slope(-4.0, -9.0, 1.0), "trend amounts to −400.0% of its mean there"),
+        (slope(None, None, None), "add late times"),
+    ],
+)
+def test_uniformity_in_time_is_not_overclaimed(trend, said):
+    assert said in chaos_report._uniform({"coupling_trend": trend})
+
+
+def test_number_drops_an_interval_that_says_nothing():
+    assert Number("x", 1.0, (np.nan, 2.0)).interval is None
+    assert Number("x", 1.0, (0.0, np.inf)).interval is None
+    assert Number("x", 1.0, (np.float64(0), 2)).interval == (0.0, 2.0)
