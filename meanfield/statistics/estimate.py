@@ -1,0 +1,343 @@
+"""What was found, with its uncertainty: the one form of a measured number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield.statistics.intervals import LEVEL, mean_factor, mean_interval
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Dimension of an estimate in a dataset, and its coordinates.
+BOUND = "bound"
+BOUNDS = ("value", "low", "high")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A caution that belongs beside an estimate.
+
+    Parameters
+    ----------
+    code : str
+        What it is about, for programs: ``"floor"``, ``"hidden-bias"``.
+    text : str
+        The same as a sentence.
+    """
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A value with its confidence interval, or an array of them.
+
+    Parameters
+    ----------
+    value : float or ndarray
+        The estimate; NaN where nothing could be measured.
+    low, high : float or ndarray, default: nan
+        Bounds of the interval, of the shape of `value`; NaN where there is none.
+    level : float, default: 0.95
+        Confidence level of the interval.
+    expected : float or None
+        What theory says, where it says something.
+    resampled : str
+        What the interval is over: ``"replicas"``, ``"seeds"``; empty where nothing varies.
+    notes : tuple of Note
+        Cautions.
+    label : str
+        What it is, in a few words.
+
+    Examples
+    --------
+    >>> slope = Estimate(-0.98, -1.03, -0.93, expected=-1.0)
+    >>> slope.agrees, slope.excludes(0.0)
+    (True, True)
+    """
+
+    value: Any
+    low: Any = math.nan
+    high: Any = math.nan
+    level: float = LEVEL
+    expected: float | None = None
+    resampled: str = ""
+    notes: tuple[Note, ...] = ()
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.value):
+            value = np.asarray(self.value, dtype=float)
+            bounds = (np.broadcast_to(np.asarray(b, float), value.shape) for b in self._bounds)
+        else:
+            value, bounds = float(self.value), map(float, self._bounds)
+        for name, part in zip(BOUNDS, (value, *bounds), strict=True):
+            object.__setattr__(self, name, part)
+
+    @property
+    def _bounds(self) -> tuple[Any, Any]:
+        return self.low, self.high
+
+    @classmethod
+    def mean(cls, values: NDArray[np.floating], axis: int = 0, **more: Any) -> Estimate:
+        """Return the mean over replicas with Student's interval.
+
+        Parameters
+        ----------
+        values : ndarray
+            One entry per independent replica along `axis`.
+        axis : int, default: 0
+            The replicas.
+        **more
+            Further fields.
+
+        Returns
+        -------
+        Estimate
+            Without an interval for a single replica.
+        """
+        return cls(*mean_interval(np.moveaxis(values, axis, 0)), **more)
+
+    @classmethod
+    def positive_mean(cls, values: NDArray[np.floating], axis: int = 0, **more: Any) -> Estimate:
+        """Return the mean of positive values over replicas, with an interval that stays positive.
+
+        Parameters
+        ----------
+        values : ndarray
+            Positive, one entry per independent replica along `axis`.
+        axis : int, default: 0
+            The replicas.
+        **more
+            Further fields.
+
+        Returns
+        -------
+        Estimate
+            Without an interval for a single replica.
+        """
+        mean, factor = mean_factor(values, axis)
+        return cls(mean, mean / factor, mean * factor, **more)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value, or any in the array."""
+        return bool(np.isfinite(self.value).any())
+
+    @property
+    def interval(self) -> tuple[Any, Any] | None:
+        """The bounds; None where either is not finite, as with a single replica."""
+        if not (np.isfinite(self.low).any() and np.isfinite(self.high).any()):
+            return None
+        return self.low, self.high
+
+    @property
+    def width(self) -> Any:
+        """Length of the interval."""
+        return self.high - self.low
+
+    def excludes(self, value: float) -> bool | None:
+        """Return whether the interval leaves out a value; None without an interval.
+
+        Parameters
+        ----------
+        value : float
+            Anything.
+
+        Returns
+        -------
+        bool or None
+            The answer.
+        """
+        if self.interval is None:
+            return None
+        return not self.low <= value <= self.high
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the interval holds what is expected; None where there is nothing to compare."""
+        if self.expected is None:
+            return None
+        excluded = self.excludes(self.expected)
+        return None if excluded is None else not excluded
+
+    def map(self, function: Callable[[Any], Any]) -> Estimate:
+        """Return the estimate of a monotone function of this one.
+
+        Parameters
+        ----------
+        function : callable
+            Rising or falling; taken of the expected value too.
+
+        Returns
+        -------
+        Estimate
+            With bounds in their order.
+        """
+        value, low, high = (function(part) for part in (self.value, self.low, self.high))
+        low, high = np.minimum(low, high), np.maximum(low, high)
+        expected = None if self.expected is None else function(self.expected)
+        return replace(self, value=value, low=low, high=high, expected=expected)
+
+    def clip(self, low: float = -math.inf, high: float = math.inf) -> Estimate:
+        """Return the estimate with bounds kept to a range, as those of a share to 0 … 1.
+
+        Parameters
+        ----------
+        low, high : float
+            The range.
+
+        Returns
+        -------
+        Estimate
+            Its value is left as it was measured.
+        """
+        return replace(
+            self, low=np.clip(self.low, low, high)[()], high=np.clip(self.high, low, high)[()]
+        )
+
+    def __getitem__(self, index: Any) -> Estimate:
+        """Return a part of an array of estimates."""
+        return replace(self, value=self.value[index], low=self.low[index], high=self.high[index])
+
+    @classmethod
+    def stack(cls, estimates: Sequence[Estimate], **more: Any) -> Estimate:
+        """Return estimates as an array of them along a first axis.
+
+        Parameters
+        ----------
+        estimates : sequence of Estimate
+            Of one shape.
+        **more
+            Further fields.
+
+        Returns
+        -------
+        Estimate
+            The array.
+        """
+        parts = (np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS)
+        return cls(*parts, **more)
+
+    def to_xarray(
+        self, dims: Sequence[Hashable] = (), coords: Mapping[Any, ArrayLike] | None = None
+    ) -> xr.DataArray:
+        """Return a variable with the dimension ``bound``: value, low, high.
+
+        Parameters
+        ----------
+        dims : sequence of str
+            Dimensions of `value`.
+        coords : mapping, optional
+            Coordinates.
+
+        Returns
+        -------
+        xarray.DataArray
+            Attributes hold the rest, where it is set.
+        """
+        import xarray as xr
+
+        attrs: dict[str, Any] = {"level": self.level}
+        if self.label:
+            attrs["long_name"] = self.label
+        if self.expected is not None:
+            attrs["expected"] = self.expected
+        if self.resampled:
+            attrs["resampled"] = self.resampled
+        if self.notes:
+            attrs["note_codes"] = [note.code for note in self.notes]
+            attrs["note_texts"] = [note.text for note in self.notes]
+        return xr.DataArray(
+            np.stack([np.asarray(getattr(self, name), dtype=float) for name in BOUNDS], axis=-1),
+            dims=(*dims, BOUND),
+            coords={**(coords or {}), BOUND: list(BOUNDS)},
+            attrs=attrs,
+        )
+
+    @classmethod
+    def from_xarray(cls, variable: xr.DataArray) -> Estimate:
+        """Return what `to_xarray` wrote.
+
+        Parameters
+        ----------
+        variable : xarray.DataArray
+            With the dimension ``bound``.
+
+        Returns
+        -------
+        Estimate
+            The same.
+        """
+        attrs = variable.attrs
+        parts = (variable.sel({BOUND: name}).values[()] for name in BOUNDS)
+        codes, texts = (
+            np.atleast_1d(attrs.get(name, [])).tolist() for name in ("note_codes", "note_texts")
+        )
+        return cls(
+            *parts,
+            level=float(attrs.get("level", LEVEL)),
+            expected=float(attrs["expected"]) if "expected" in attrs else None,
+            resampled=str(attrs.get("resampled", "")),
+            notes=tuple(Note(code, text) for code, text in zip(codes, texts, strict=True)),
+            label=str(attrs.get("long_name", "")),
+        )
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return plain values for ``summary.json``; None for what is not finite.
+
+        Returns
+        -------
+        dict
+            Label, value, interval, level, expected, resampled, and notes with their codes.
+        """
+        return {
+            "label": self.label,
+            "value": _finite(self.value),
+            "interval": None if self.interval is None else [float(b) for b in self.interval],
+            "level": self.level,
+            "expected": self.expected,
+            "resampled": self.resampled,
+            "notes": [note.text for note in self.notes],
+            "note_codes": [note.code for note in self.notes],
+        }
+
+    @classmethod
+    def from_summary(cls, saved: Mapping[str, Any]) -> Estimate:
+        """Return what `to_summary` wrote.
+
+        Parameters
+        ----------
+        saved : mapping
+            Plain values.
+
+        Returns
+        -------
+        Estimate
+            The same.
+        """
+        low, high = saved["interval"] or (math.nan, math.nan)
+        value = math.nan if saved["value"] is None else saved["value"]
+        notes = zip(saved["note_codes"], saved["notes"], strict=True)
+        return cls(
+            value,
+            low,
+            high,
+            saved["level"],
+            saved["expected"],
+            saved["resampled"],
+            tuple(Note(code, text) for code, text in notes),
+            saved["label"],
+        )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
