@@ -1,0 +1,131 @@
+"""What a validation script leaves in ``results/NAME``: numbers, table, picture, manifest."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.plots.style import SIZE, STYLE
+from meanfield.statistics.estimate import BOUND, BOUNDS, Estimate
+from meanfield.system import storage
+from meanfield.system.version import VERSION
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parents[2]
+
+_LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "matplotlib")
+
+
+def write_result(
+    folder: Path,
+    title: str,
+    numbers: Mapping[str, Estimate],
+    dataset: xr.Dataset,
+    picture: bytes,
+    seconds: float,
+) -> None:
+    """Write everything, each file whole or absent, the manifest last; the folder names it."""
+    name = folder.name
+    summary = {
+        "study": name,
+        "title": title,
+        "version": VERSION,
+        "numbers": {key: estimate.to_summary() for key, estimate in numbers.items()},
+    }
+    files = {
+        "summary.json": json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "table.csv": to_csv(dataset),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        storage.write_atomic(folder / file, text.encode())
+    storage.write_atomic(folder / f"{name}.png", picture)
+    storage.write_manifest(folder, [*files, f"{name}.png"], provenance(seconds))
+
+
+def read_numbers(folder: Path) -> dict[str, Estimate]:
+    """Return the headline numbers of a result."""
+    summary = json.loads((folder / "summary.json").read_bytes())
+    return {key: Estimate.from_summary(saved) for key, saved in summary["numbers"].items()}
+
+
+def provenance(seconds: float) -> dict[str, Any]:
+    """Return with what, on what, from which state of the code, and how long."""
+    versions = {"meanfield": VERSION, "Python": platform.python_version()}
+    versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {
+        "versions": versions,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "commit": _commit(),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _commit() -> str:
+    """Return what `git describe` says; results that are being made again change no code."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+    return (git("describe", "--always", "--tags") or "unknown") + ("-dirty" if changed else "")
+
+
+def to_csv(dataset: xr.Dataset) -> str:
+    """Return a dataset as a long table: one row an entry, with its interval where it has one."""
+    dims = [str(dim) for dim in dataset.dims if dim != BOUND]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["quantity", *dims, *BOUNDS])
+    for name, variable in dataset.data_vars.items():
+        own = [str(dim) for dim in variable.dims if dim != BOUND]
+        bounded = BOUND in variable.dims
+        values = variable.transpose(*own, *([BOUND] if bounded else [])).values
+        for index in np.ndindex(tuple(variable.sizes[dim] for dim in own)):
+            entry = np.atleast_1d(values[index])
+            if not np.isnan(entry[0]):
+                at = {dim: dataset[dim].values[i] for dim, i in zip(own, index, strict=True)}
+                parts = [f"{x:.8g}" if np.isfinite(x) else "" for x in entry]
+                parts += [""] * (len(BOUNDS) - len(parts))
+                writer.writerow([name, *(at.get(dim, "") for dim in dims), *parts])
+    return text.getvalue()
+
+
+def render(
+    draw: Callable[[Figure, xr.Dataset], None],
+    dataset: xr.Dataset,
+    size: tuple[float, float] = SIZE,
+) -> bytes:
+    """Draw a picture in the common style, as PNG: the same results give the same bytes."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure, dataset)
+        png = io.BytesIO()
+        figure.savefig(png, format="png", metadata={"Software": None})
+    return png.getvalue()
+
+
+def require(holds: bool | None, claim: str) -> None:
+    """Raise unless a claim holds; None, a claim that cannot be judged, does not hold."""
+    if not holds:
+        raise AssertionError(f"The results do not support that {claim}.")

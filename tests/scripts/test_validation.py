@@ -1,0 +1,100 @@
+"""The validation scripts: quick versions, claims about committed numbers, and what is written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from meanfield.statistics.estimate import Estimate
+from meanfield.system import storage
+from scripts.validation import NAMES, __main__, output
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """A script that finds a slope, and claims that it is −1."""
+
+    def run(quick):
+        slope = Estimate(-0.9, -1.1 if quick else -0.95, -0.8, expected=-1.0, label="Slope")
+        curve = Estimate(np.array([1.0, np.nan]), [0.5, np.nan], [2.0, np.nan])
+        times = ("time", [0.25, 1 / 3, 3.0])
+        variables = {"curve": curve.to_xarray(["particles"]), "floor": times}
+        return {"slope": slope}, xr.Dataset(variables, {"particles": [4, 8], "time": [0, 1, 2]})
+
+    def draw(figure, dataset):
+        figure.subplots().plot(dataset["floor"])
+
+    def check(numbers):
+        output.require(numbers["slope"].agrees, "the slope is −1")
+
+    script = SimpleNamespace(TITLE="A slope", run=run, draw=draw, check=check)
+    monkeypatch.setitem(sys.modules, "scripts.validation.stub", script)
+    monkeypatch.setattr(__main__, "NAMES", ("stub",))
+    return script
+
+
+def test_result_is_read_back(stub, tmp_path):
+    numbers, dataset = stub.run(quick=True)
+    folder = tmp_path / "results" / "stub"
+    output.write_result(folder, "A slope", numbers, dataset, b"picture", 1.23)
+    assert storage.verify(folder) == ["stub.png", "summary.json", "table.csv"]
+    (slope,) = output.read_numbers(folder).values()
+    assert slope.to_summary() == numbers["slope"].to_summary()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["study"], summary["title"]) == ("stub", "A slope")
+    _, about = storage.read_manifest(folder)
+    assert about["seconds"] == 1.2
+    assert about["commit"]
+
+
+def test_table_has_a_row_an_entry_and_leaves_out_what_is_unknown(stub):
+    _, dataset = stub.run(quick=True)
+    assert output.to_csv(dataset).splitlines() == [
+        "quantity,particles,time,value,low,high",
+        "curve,4,,1,0.5,2",
+        "floor,,0,0.25,,",
+        "floor,,1,0.33333333,,",
+        "floor,,2,3,,",
+    ]
+
+
+def test_picture_is_the_same_file_again(stub):
+    _, dataset = stub.run(quick=True)
+    first, second = (output.render(stub.draw, dataset, (2.0, 1.0)) for _ in range(2))
+    assert first == second
+    assert first.startswith(b"\x89PNG")
+
+
+def test_a_claim_that_fails_is_told_and_nothing_is_written(stub, tmp_path, capsys):
+    assert __main__.main(["stub", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "−0.9  [−0.95, −0.8]  expected −1" in said
+    assert "FAILED: The results do not support that the slope is −1." in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quick_version_writes_only_where_it_is_told(stub, tmp_path, capsys):
+    assert __main__.main(["--quick"]) == 0
+    assert __main__.main(["--quick", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("stub: A slope") == 2
+    assert storage.verify(tmp_path / "stub")
+
+
+def test_unknown_experiment_is_refused(stub, capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["stubb"])
+    assert "there is no 'stubb'; choose from stub" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_numbers_support_the_claims(name):
+    script = importlib.import_module(f"scripts.validation.{name}")
+    numbers = output.read_numbers(output.ROOT / "results" / name)
+    script.check(numbers)
+    assert storage.verify(output.ROOT / "results" / name)
