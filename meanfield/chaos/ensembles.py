@@ -18,7 +18,7 @@ from meanfield.statistics.power_law import RateFit, fit_law_bias, fit_rate, squa
 from meanfield.statistics.resampling import jackknife_error
 
 if TYPE_CHECKING:
-    from meanfield.chaos.study import ChaosPlan
+    from meanfield.chaos.plan import ChaosPlan
     from meanfield.flow.particles import Particles
     from meanfield.limit.mean_field import MeanFieldPath
 

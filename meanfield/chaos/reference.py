@@ -16,7 +16,7 @@ from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field
 
 if TYPE_CHECKING:
-    from meanfield.chaos.study import ChaosPlan
+    from meanfield.chaos.plan import ChaosPlan
 
 #: A reference of M particles is silent when M is this many times the largest N.
 REFERENCE_RATIO = 100

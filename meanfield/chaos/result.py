@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from meanfield.chaos.study import ChaosPlan
+    from meanfield.chaos.plan import ChaosPlan
     from meanfield.limit.mean_field import MeanFieldPath
 
 Array = NDArray[np.floating]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import checks
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference import check_reference, laws_in_one_dimension, reference_path
 from meanfield.chaos.result import ChaosRates, assemble
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.integrators import get_integrator
+from meanfield.flow.initial import InitialLaw
 from meanfield.flow.schedule import Schedule
-from meanfield.flow.simulate import simulate, step_sizes, temperatures
+from meanfield.flow.simulate import simulate
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.transport.distances import matched_wasserstein2, wasserstein2
 
@@ -31,119 +29,6 @@ Array = NDArray[np.floating]
 
 #: Noise indices of the independent clouds of the raw distance, away from every replica's.
 CLOUD_REPLICA = 2**31
-
-_BATCH_BYTES = 2**28
-_BATCHES = 16
-
-
-@dataclass(frozen=True, eq=False)
-class ChaosPlan:
-    """What a rate study measures; see `chaos_rates` for the meaning of each field."""
-
-    problem: Problem
-    particle_counts: tuple[int, ...]
-    n_replicas: int
-    step_size: float | Array
-    times: tuple[int, ...]
-    seed: int
-    integrator: str
-    init: InitialLaw
-    dtype: str
-    cloud_size: int
-    cloud_replicas: int
-    temperatures: Array | None = None  # of every step, where they are not the problem's
-
-    @property
-    def scheme(self) -> dict[str, Any]:
-        """Return what determines the steps, up to the last time, as `simulate` takes it."""
-        last = self.times[-1]
-        return {
-            "step_size": self.step_size if np.ndim(self.step_size) == 0 else self.step_size[:last],
-            "temperature": None if self.temperatures is None else self.temperatures[:last],
-            "n_steps": last,
-            "integrator": self.integrator,
-            "init": self.init,
-        }
-
-    def shortened(self) -> ChaosPlan:
-        """Return the same study over one step: what it refuses, the whole refuses."""
-        return replace(self, times=(1,))
-
-    def batches(self) -> list[range]:
-        """Split the replicas: enough batches to show progress, each of bounded memory."""
-        states = len(self.times) * max(self.particle_counts) * self.problem.n_coordinates
-        fitting = max(1, _BATCH_BYTES // (8 * states))
-        size = min(fitting, max(4, math.ceil(self.n_replicas / _BATCHES)))
-        return [
-            range(first, min(first + size, self.n_replicas))
-            for first in range(0, self.n_replicas, size)
-        ]
-
-
-def plan_chaos(
-    problem: Problem,
-    particle_counts: Sequence[int],
-    n_replicas: int,
-    *,
-    step_size: float | ArrayLike | Schedule,
-    n_steps: int,
-    times: Sequence[int] | None = None,
-    seed: int = 0,
-    integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
-    dtype: str = "float64",
-    temperature: ArrayLike | Schedule | None = None,
-    cloud_size: int | None = None,
-    cloud_replicas: int = 8,
-    slope: bool = True,
-) -> ChaosPlan:
-    """Validate the settings of a rate study; parameters as in `chaos_rates`.
-
-    Without a `slope` to fit, one particle count is enough.
-    """
-    counts = checks.counts("particle_counts", particle_counts)
-    if slope and len(counts) < 3:
-        raise ValueError(
-            f"particle_counts must hold at least three sizes for a slope, got {counts}."
-        )
-    n_steps = checks.steps(n_steps)
-    if times is None:
-        times = default_times(n_steps)
-    # At step 0 every particle is its own copy: there is no distance to measure.
-    steps = [step for step in checks.counts("times", times, minimum=0) if step > 0]
-    if not steps or steps[-1] > n_steps:
-        raise ValueError(f"times must be steps between 1 and n_steps={n_steps}, got {steps}.")
-    cloud_size = max(counts) if cloud_size is None else checks.count("cloud_size", cloud_size)
-    if cloud_size < max(counts):
-        raise ValueError(
-            f"cloud_size must be at least the largest particle count {max(counts)}, "
-            f"got {cloud_size}."
-        )
-    n_replicas = checks.count("n_replicas", n_replicas)
-    if n_replicas < 4:
-        raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
-    shown, _ = step_sizes(step_size, n_steps)
-    return ChaosPlan(
-        problem=problem,
-        particle_counts=tuple(counts),
-        n_replicas=n_replicas,
-        step_size=shown,
-        times=tuple(steps),
-        seed=checks.seed(seed),
-        integrator=get_integrator(integrator).name,
-        init=as_initial_law(init),
-        dtype=checks.precision(dtype),
-        cloud_size=cloud_size,
-        cloud_replicas=min(checks.count("cloud_replicas", cloud_replicas, 0), n_replicas),
-        temperatures=(None if temperature is None else temperatures(problem, temperature, n_steps)),
-    )
-
-
-def default_times(n_steps: int) -> list[int]:
-    """Return steps that show the transient, and enough of the late half to see a trend."""
-    early = np.geomspace(1, n_steps / 2, num=6)
-    late = np.linspace(n_steps / 2, n_steps, num=5)
-    return np.unique(np.ceil(np.concatenate([early, late])).astype(int)).tolist()
 
 
 def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:

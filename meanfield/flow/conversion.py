@@ -1,4 +1,4 @@
-"""Particles to and from what other software keeps: weights by name, npz files, datasets."""
+"""Weights ``a, w, b`` to and from other software: weights by name, npz files, datasets."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from meanfield import checks
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from meanfield.flow.particles import Particles
 
 Array = NDArray[np.floating]
 Parts = tuple[Array, Array, Array | None]
@@ -59,22 +57,23 @@ def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
 
 
 def to_state_dict(
-    particles: Particles, normalisation: str, names: tuple[str, str]
+    a: Array, w: Array, b: Array | None, normalisation: str, names: tuple[str, str]
 ) -> dict[str, Array]:
-    """Return weights by name; see `Particles.to_state_dict`."""
-    if particles.n_replicas != 1:
+    """Return the weights of the one replica by name; see `Particles.to_state_dict`."""
+    n_replicas, n_particles = w.shape[:2]
+    if n_replicas != 1:
         raise ValueError(
-            f"A state_dict holds one network, and these are {particles.n_replicas}; choose one, "
-            "such as particles[0]."
+            f"A state_dict holds one network, and these are {n_replicas}; choose one, such as "
+            "particles[0]."
         )
     first, second = names
     if first == second:
         raise ValueError(f"names must be those of two layers, got {first!r} twice.")
-    outer = particles.a[0].reshape(particles.n_particles, -1)
-    state = {f"{first}.weight": particles.w[0].copy()}
-    if particles.b is not None:
-        state[f"{first}.bias"] = particles.b[0].copy()
-    factor = _factor(normalisation, particles.n_particles)
+    outer = a[0].reshape(n_particles, -1)
+    state = {f"{first}.weight": w[0].copy()}
+    if b is not None:
+        state[f"{first}.bias"] = b[0].copy()
+    factor = _factor(normalisation, n_particles)
     state[f"{second}.weight"] = np.ascontiguousarray(outer.T / factor)
     return state
 
@@ -92,15 +91,15 @@ def from_npz(path: str | os.PathLike[str]) -> Parts:
     return _named(arrays, os.fspath(path))
 
 
-def to_xarray(particles: Particles) -> xr.Dataset:
+def to_xarray(a: Array, w: Array, b: Array | None) -> xr.Dataset:
     """Return a dataset; see `Particles.to_xarray`."""
     import xarray as xr
 
     points = ("replica", "particle")
-    outputs = ("output",) if particles.a.ndim == 3 else ()
-    variables = {"a": ((*points, *outputs), particles.a), "w": ((*points, "feature"), particles.w)}
-    if particles.b is not None:
-        variables["b"] = (points, particles.b)
+    outputs = ("output",) if a.ndim == 3 else ()
+    variables = {"a": ((*points, *outputs), a), "w": ((*points, "feature"), w)}
+    if b is not None:
+        variables["b"] = (points, b)
     return xr.Dataset(variables)
 
 

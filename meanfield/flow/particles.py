@@ -159,7 +159,7 @@ class Particles:
         ValueError
             There are several replicas; choose one. Or the two names are the same.
         """
-        return conversion.to_state_dict(self, normalisation, names)
+        return conversion.to_state_dict(self.a, self.w, self.b, normalisation, names)
 
     @classmethod
     def from_npz(cls, path: str | os.PathLike[str]) -> Particles:
@@ -236,7 +236,7 @@ class Particles:
         xarray.Dataset
             Variables `a`, `w` and, with a bias, `b`.
         """
-        return conversion.to_xarray(self)
+        return conversion.to_xarray(self.a, self.w, self.b)
 
     @property
     def n_replicas(self) -> int:

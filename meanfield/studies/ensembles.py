@@ -10,7 +10,7 @@ from pydantic import Field
 
 from meanfield import plots
 from meanfield.chaos.ensembles import Ensembles, analyse_networks, measure_networks
-from meanfield.chaos.study import ChaosPlan, plan_chaos
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.studies.chaos.report import describe_reference
 from meanfield.workbench.config import Count, RunSection, Section, named_keys

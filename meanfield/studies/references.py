@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.result import ChaosRates
-from meanfield.chaos.study import ChaosPlan, assemble_rates, measure_against, plan_chaos
+from meanfield.chaos.study import assemble_rates, measure_against
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.intervals import mean_factor
 from meanfield.studies.chaos.report import LABELS

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.chaos.study import ChaosPlan, plan_chaos
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
 from meanfield.limit.fokker_planck import fokker_planck

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
-from meanfield.chaos.study import ChaosPlan, plan_chaos
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
 from meanfield.limit.mean_field import REFERENCE_REPLICA

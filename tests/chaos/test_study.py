@@ -5,6 +5,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.chaos import study
+from meanfield.chaos.plan import default_times, plan_chaos
 from meanfield.chaos.reference import automatic_method, reference_path
 
 
@@ -66,7 +67,7 @@ def test_dataset_holds_everything_with_named_dimensions(rates):
 
 
 def test_batches_of_replicas_do_not_matter(tanh):
-    plan = study.plan_chaos(tanh, [8, 16, 32], 10, **SMALL)
+    plan = plan_chaos(tanh, [8, 16, 32], 10, **SMALL)
     path = reference_path(plan, n_particles=500)
     whole = study.assemble_rates(plan, path, [study.measure(plan, path, range(10))])
     parts = [range(0, 4), range(4, 5), range(5, 10)]
@@ -83,22 +84,20 @@ def test_reference_error_is_flagged(tanh):
 
 
 def test_default_reference_is_large_enough(tanh):
-    plan = study.plan_chaos(tanh, [8, 16, 32], 8, **SMALL)
+    plan = plan_chaos(tanh, [8, 16, 32], 8, **SMALL)
     assert reference_path(plan).n_particles == 3200
 
 
 def test_step_zero_is_left_out(tanh):
-    assert study.plan_chaos(tanh, [8, 16, 32], 8, step_size=0.3, n_steps=9, times=[0, 9]).times == (
-        9,
-    )
+    assert plan_chaos(tanh, [8, 16, 32], 8, step_size=0.3, n_steps=9, times=[0, 9]).times == (9,)
 
 
 def test_default_times_show_the_late_half():
-    times = np.array(study.default_times(400))
+    times = np.array(default_times(400))
     assert times[-1] == 400
     assert np.sum(times >= 200) >= 5
     assert np.all(np.diff(times) > 0)
-    assert study.default_times(1) == [1]
+    assert default_times(1) == [1]
 
 
 @pytest.mark.parametrize(
@@ -165,14 +164,14 @@ def one():
     ],
 )
 def test_automatic_reference_is_exact_where_that_is_cheap(one, changes, method):
-    plan = study.plan_chaos(one.replace(**changes), [4, 8, 64], 4, step_size=0.1, n_steps=4)
+    plan = plan_chaos(one.replace(**changes), [4, 8, 64], 4, step_size=0.1, n_steps=4)
     assert reference_path(plan).method == method
 
 
 def test_automatic_reference_stays_within_memory():
     X = np.linspace(-1, 1, 6000)[:, None]
     problem = mf.Problem(X, X[:, 0], bias=False, train=("a", "w"), temperature=0.5)
-    plan = study.plan_chaos(problem, [4, 8, 1024], 4, step_size=0.1, n_steps=1)
+    plan = plan_chaos(problem, [4, 8, 1024], 4, step_size=0.1, n_steps=1)
     assert automatic_method(plan, 10**6) == "particles"
 
 

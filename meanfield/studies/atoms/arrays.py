@@ -16,7 +16,7 @@ from meanfield.statistics.intervals import mean_interval, wilson_interval
 from meanfield.workbench.study import Arrays, Number, Outcome
 
 if TYPE_CHECKING:
-    from meanfield.studies.atoms.study import AtomsConfig
+    from meanfield.studies.atoms.config import AtomsConfig
 
 SCALARS = (
     "n_atoms",

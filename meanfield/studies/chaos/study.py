@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.result import ChaosRates
-from meanfield.chaos.study import ChaosPlan, assemble_rates, measure, plan_chaos
+from meanfield.chaos.study import assemble_rates, measure
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.statistics.intervals import mean_factor

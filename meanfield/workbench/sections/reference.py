@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from meanfield.chaos.plan import ChaosPlan
 from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
-from meanfield.chaos.study import ChaosPlan
 from meanfield.flow.simulate import temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
