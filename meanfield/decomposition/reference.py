@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.decomposition.plan import ATOMS, Array, ErrorPlan
 from meanfield.dictionary import ThresholdNumber, coefficient_threshold_number
-from meanfield.dictionary.hermite import evaluate_basis
+from meanfield.dictionary.hermite_expansion import evaluate_basis
 from meanfield.problem.draws import generator
 from meanfield.problem.targets import Teacher
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.dictionary.certificate import Certificate, dual_certificate
 from meanfield.dictionary.extract import MOST_ATOMS, extract_dictionary
-from meanfield.dictionary.hermite import HermiteExpansion, hermite_expansion
+from meanfield.dictionary.hermite_expansion import HermiteExpansion, hermite_expansion
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.stability import Stability, compare_dictionaries
 from meanfield.dictionary.threshold import (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.dictionary.hermite import Array, HermiteExpansion, hermite_expansion
+from meanfield.dictionary.hermite_expansion import Array, HermiteExpansion, hermite_expansion
 from meanfield.identify import activation_coefficients
 from meanfield.problem import Activation, get_activation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meanfield.identify.activation_coefficients import activation_coefficients
 from meanfield.identify.atoms import Atoms
 from meanfield.identify.canonical import canonical
 from meanfield.identify.depth import (
@@ -13,7 +14,6 @@ from meanfield.identify.depth import (
     variety_depth,
 )
 from meanfield.identify.equivalence import Equivalence, equivalent
-from meanfield.identify.hermite import activation_coefficients
 from meanfield.identify.symmetry import Symmetry, symmetry_of
 
 __all__ = [

@@ -9,8 +9,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy.special import comb
 
+from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.identify.atoms import Array
-from meanfield.identify.hermite import coefficient_table
 from meanfield.problem import Activation
 
 

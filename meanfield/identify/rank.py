@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.identify.atoms import Array
-from meanfield.identify.hermite import coefficient_table
 from meanfield.identify.moments import MomentMap
 from meanfield.identify.symmetry import symmetry_of
 

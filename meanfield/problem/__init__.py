@@ -5,6 +5,7 @@ from __future__ import annotations
 from meanfield.problem.activations import ACTIVATIONS, Activation, get_activation
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.draws import draw_inputs
+from meanfield.problem.hermite_polynomials import hermite_table
 from meanfield.problem.losses import LOSSES, Loss, get_loss
 from meanfield.problem.problem import PARAMETERS, Problem
 from meanfield.problem.sources import SOURCES, load
@@ -24,7 +25,6 @@ from meanfield.problem.targets import (
     Parity,
     Target,
     Teacher,
-    hermite_table,
 )
 
 __all__ = [

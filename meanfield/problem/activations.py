@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from meanfield.errors import suggest
+from meanfield.problem.hermite_polynomials import hermite_polynomial
 
 LEAKY_SLOPE = 0.01
 """Slope of the leaky relu on the negative half line."""
@@ -19,7 +20,7 @@ LEAKY_SLOPE = 0.01
 _Function = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Activation:
     """A scalar activation σ with its derivative and its recorded properties.
 
@@ -28,7 +29,7 @@ class Activation:
     name : str
         Canonical name.
     code : int
-        Position in the table; compiled kernels switch on it.
+        Place in the table; compiled kernels switch on it.
     sign : int
         ``s`` = ±1 of the reflection relation ``σ(z) = s σ(−z) + q(z)``.
     remainder : tuple of float
@@ -59,14 +60,14 @@ class Activation:
     name: str
     code: int
     sign: int
-    remainder: tuple[float, ...]
-    homogeneous: bool
-    smooth: bool
+    remainder: tuple[float, ...] = ()
+    homogeneous: bool = False
+    smooth: bool = True
     lipschitz: float
     curvature: float
-    bounds: tuple[float, float] | None
-    asymptote: tuple[float, float, float] | None
-    degree: int | None
+    bounds: tuple[float, float] | None = None
+    asymptote: tuple[float, float, float] | None = None
+    degree: int | None = None
     _value: _Function = field(repr=False, compare=False)
     _derivative: _Function = field(repr=False, compare=False)
 
@@ -114,10 +115,6 @@ def _floating(z: np.ndarray) -> np.ndarray:
 
 # The derivatives below are written so that no intermediate overflows and tails keep their
 # relative accuracy: 1 − tanh² and s(1 − s), for instance, cancel to zero from |z| ≈ 19 and 37.
-
-
-def _identity(z: np.ndarray) -> np.ndarray:
-    return z.copy()
 
 
 def _exp_minus_square(z: np.ndarray) -> np.ndarray:
@@ -179,68 +176,84 @@ def _softplus(z: np.ndarray) -> np.ndarray:
     return np.logaddexp(z, 0)
 
 
-def _hermite(z: np.ndarray, order: int) -> np.ndarray:
-    """Evaluate He_order by the recurrence He_{k+1} = z He_k − k He_{k−1}."""
-    previous, current = np.zeros_like(z), np.ones_like(z)
-    for k in range(order):
-        previous, current = current, z * current - k * previous
-    return current
-
-
-def _hermite_derivative(z: np.ndarray, order: int) -> np.ndarray:
-    return order * _hermite(z, order - 1)
+def _hermite_derivative(z: np.ndarray, degree: int) -> np.ndarray:
+    return degree * hermite_polynomial(z, degree - 1)
 
 
 _SILU_LIPSCHITZ = 1.099839320128867  # silu′ at the root 2.39935728... of z tanh(z/2) = 2
 _GELU_LIPSCHITZ = float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(math.pi))
 
 
-def _table() -> dict[str, Activation]:
-    """Build the table; a row's place is its code."""
-    # sign, remainder
-    odd, even, linear = (-1, ()), (1, ()), (1, (0.0, 1.0))
-    leaky = (1, (0.0, 1.0 + LEAKY_SLOPE))
-    # Lipschitz constant, curvature
-    kinked, wave = (1.0, math.inf), (1.0, 1.0)
-    tanh = (1.0, 4.0 / (3.0 * math.sqrt(3.0)))
-    erf = (2 / math.sqrt(math.pi), math.sqrt(8.0 / (math.pi * math.e)))
-    sigmoid = (0.25, 1.0 / (6.0 * math.sqrt(3.0)))
-    silu, gelu = (_SILU_LIPSCHITZ, 0.5), (_GELU_LIPSCHITZ, math.sqrt(2.0 / math.pi))
-    # bounds, asymptote; the distances of silu and gelu from relu are rounded up
-    unit, step = ((-1.0, 1.0), (0.0, 0.0, 1.0)), ((0.0, 1.0), (0.0, 0.0, 1.0))
-    line, vee, steep = (None, (1.0, 1.0, 0.0)), (None, (-1.0, 1.0, 0.0)), (None, None)
-    ramp, leaky_ramp = (None, (0.0, 1.0, 0.0)), (None, (LEAKY_SLOPE, 1.0, 0.0))
-    near_silu, near_gelu = (None, (0.0, 1.0, 0.2785)), (None, (0.0, 1.0, 0.17))
-    near_softplus = (None, (0.0, 1.0, math.log(2.0)))
-    rows = [
-        ("identity", odd, True, True, (1.0, 0.0), line, 1, _identity, np.ones_like),
-        ("tanh", odd, False, True, tanh, unit, None, np.tanh, _tanh_derivative),
-        ("erf", odd, False, True, erf, unit, None, special.erf, _erf_derivative),
-        ("sin", odd, False, True, wave, unit, None, np.sin, np.cos),
-        ("sigmoid", (-1, (1.0,)), False, True, sigmoid, step, None, special.expit, _bell),
-        ("relu", linear, True, False, kinked, ramp, None, _relu, _relu_derivative),
-        ("leaky_relu", leaky, True, False, kinked, leaky_ramp, None,
-         _leaky_relu, _leaky_relu_derivative),
-        ("silu", linear, False, True, silu, near_silu, None, _silu, _silu_derivative),
-        ("gelu", linear, False, True, gelu, near_gelu, None, _gelu, _gelu_derivative),
-        ("softplus", linear, False, True, (1.0, 0.25), near_softplus, None,
-         _softplus, special.expit),
-        ("cos", even, False, True, wave, unit, None, np.cos, _minus_sin),
-        ("abs", even, True, False, kinked, vee, None, np.abs, np.sign),
-    ]  # fmt: skip
-    for k in range(1, 7):
-        sup = {1: (1.0, 0.0), 2: (math.inf, 2.0)}.get(k, (math.inf, math.inf))
-        rows.append(
-            (f"he{k}", odd if k % 2 else even, k == 1, True, sup, line if k == 1 else steep, k,
-             partial(_hermite, order=k), partial(_hermite_derivative, order=k))
-        )  # fmt: skip
-    return {
-        name: Activation(name, code, *symmetry, homogeneous, smooth, *slopes, *growth, *rest)
-        for code, (name, symmetry, homogeneous, smooth, slopes, growth, *rest) in enumerate(rows)
-    }
+_ROWS = (
+    Activation(
+        name="identity", code=0, sign=-1, homogeneous=True, lipschitz=1.0, curvature=0.0,
+        asymptote=(1.0, 1.0, 0.0), degree=1, _value=np.copy, _derivative=np.ones_like,
+    ),
+    Activation(
+        name="tanh", code=1, sign=-1, lipschitz=1.0, curvature=4.0 / (3.0 * math.sqrt(3.0)),
+        bounds=(-1.0, 1.0), asymptote=(0.0, 0.0, 1.0), _value=np.tanh, _derivative=_tanh_derivative,
+    ),
+    Activation(
+        name="erf", code=2, sign=-1, lipschitz=2 / math.sqrt(math.pi),
+        curvature=math.sqrt(8.0 / (math.pi * math.e)), bounds=(-1.0, 1.0),
+        asymptote=(0.0, 0.0, 1.0), _value=special.erf, _derivative=_erf_derivative,
+    ),
+    Activation(
+        name="sin", code=3, sign=-1, lipschitz=1.0, curvature=1.0, bounds=(-1.0, 1.0),
+        asymptote=(0.0, 0.0, 1.0), _value=np.sin, _derivative=np.cos,
+    ),
+    Activation(
+        name="sigmoid", code=4, sign=-1, remainder=(1.0,), lipschitz=0.25,
+        curvature=1.0 / (6.0 * math.sqrt(3.0)), bounds=(0.0, 1.0), asymptote=(0.0, 0.0, 1.0),
+        _value=special.expit, _derivative=_bell,
+    ),
+    Activation(
+        name="relu", code=5, sign=1, remainder=(0.0, 1.0), homogeneous=True, smooth=False,
+        lipschitz=1.0, curvature=math.inf, asymptote=(0.0, 1.0, 0.0),
+        _value=_relu, _derivative=_relu_derivative,
+    ),
+    Activation(
+        name="leaky_relu", code=6, sign=1, remainder=(0.0, 1.0 + LEAKY_SLOPE), homogeneous=True,
+        smooth=False, lipschitz=1.0, curvature=math.inf, asymptote=(LEAKY_SLOPE, 1.0, 0.0),
+        _value=_leaky_relu, _derivative=_leaky_relu_derivative,
+    ),
+    Activation(
+        name="silu", code=7, sign=1, remainder=(0.0, 1.0), curvature=0.5,
+        lipschitz=1.099839320128867,  # silu′ at the root 2.39935728... of z tanh(z/2) = 2
+        asymptote=(0.0, 1.0, 0.2785),  # rounded up
+        _value=_silu, _derivative=_silu_derivative,
+    ),
+    Activation(
+        name="gelu", code=8, sign=1, remainder=(0.0, 1.0), curvature=math.sqrt(2.0 / math.pi),
+        lipschitz=float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(math.pi)),
+        asymptote=(0.0, 1.0, 0.17),  # rounded up
+        _value=_gelu, _derivative=_gelu_derivative,
+    ),
+    Activation(
+        name="softplus", code=9, sign=1, remainder=(0.0, 1.0), lipschitz=1.0, curvature=0.25,
+        asymptote=(0.0, 1.0, math.log(2.0)), _value=_softplus, _derivative=special.expit,
+    ),
+    Activation(
+        name="cos", code=10, sign=1, lipschitz=1.0, curvature=1.0, bounds=(-1.0, 1.0),
+        asymptote=(0.0, 0.0, 1.0), _value=np.cos, _derivative=_minus_sin,
+    ),
+    Activation(
+        name="abs", code=11, sign=1, homogeneous=True, smooth=False, lipschitz=1.0,
+        curvature=math.inf, asymptote=(-1.0, 1.0, 0.0), _value=np.abs, _derivative=np.sign,
+    ),
+    *(
+        Activation(
+            name=f"he{k}", code=11 + k, sign=(-1) ** k, homogeneous=k == 1,
+            lipschitz=1.0 if k == 1 else math.inf, curvature={1: 0.0, 2: 2.0}.get(k, math.inf),
+            asymptote=(1.0, 1.0, 0.0) if k == 1 else None, degree=k,
+            _value=partial(hermite_polynomial, degree=k),
+            _derivative=partial(_hermite_derivative, degree=k),
+        )
+        for k in range(1, 7)
+    ),
+)  # fmt: skip
 
-
-ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(_table())
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({row.name: row for row in _ROWS})
 """Every activation by name, in the order of their codes."""
 
 

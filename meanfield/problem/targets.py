@@ -6,7 +6,6 @@ are orthonormal under the standard Gaussian. (The activations ``he1 … he6`` ar
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,30 +18,7 @@ from meanfield import checks
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import directions_apart, generator, unit_rows
-
-
-def hermite_table(z: np.ndarray, degree: int) -> np.ndarray:
-    """Evaluate the normalised Hermite polynomials ``h_0, …, h_degree``.
-
-    By the recurrence ``√(k+1) h_{k+1}(z) = z h_k(z) − √k h_{k−1}(z)``.
-
-    Parameters
-    ----------
-    z : ndarray
-        Any shape.
-    degree : int
-        Highest degree, at least 0.
-
-    Returns
-    -------
-    ndarray, shape (degree + 1, ...)
-        ``h_k(z)`` along the first axis, the shape of `z` after it.
-    """
-    table = np.ones((degree + 1, *np.shape(z)))
-    for k in range(degree):
-        lower = math.sqrt(k) * table[k - 1] if k else 0.0
-        table[k + 1] = (z * table[k] - lower) / math.sqrt(k + 1)
-    return table
+from meanfield.problem.hermite_polynomials import hermite_table
 
 
 class Target(ABC):

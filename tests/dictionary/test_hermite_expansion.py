@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from meanfield.dictionary import hermite_expansion
-from meanfield.dictionary.hermite import evaluate_basis, multi_indices
+from meanfield.dictionary.hermite_expansion import evaluate_basis, multi_indices
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher
 
 

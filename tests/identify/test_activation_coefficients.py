@@ -10,7 +10,7 @@ from numpy.polynomial.hermite_e import hermeval
 from scipy.integrate import quad
 
 from meanfield.identify import activation_coefficients
-from meanfield.identify.hermite import coefficient_table
+from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.problem import ACTIVATIONS
 from tests.identify.identify_cases import ALL
 

@@ -9,36 +9,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from meanfield.problem import Activation, get_activation
+from meanfield.problem.hermite_polynomials import hermite_functions
 
 Array = np.ndarray
-
-
-def hermite_functions(z: Array, degree: int) -> Array:
-    r"""Evaluate ``He_k(z) (k!)^{-1/2} exp(−z²/4)`` for ``k = 0 … degree``.
-
-    The factor ``exp(−z²/4)`` keeps the recurrence bounded at any degree.
-
-    Parameters
-    ----------
-    z : ndarray of shape (m,)
-        Points.
-    degree : int
-        Largest degree.
-
-    Returns
-    -------
-    ndarray of shape (degree + 1, m)
-        Row ``k`` is degree ``k``; dtype as `z`.
-    """
-    out = np.empty((degree + 1, len(z)), dtype=z.dtype)
-    out[0] = np.exp(-z * z / 4)
-    if degree:
-        out[1] = z * out[0]
-    for k in range(1, degree):
-        out[k + 1] = (z * out[k] - np.sqrt(z.dtype.type(k)) * out[k - 1]) / np.sqrt(
-            z.dtype.type(k + 1)
-        )
-    return out
 
 
 @lru_cache(maxsize=64)

@@ -13,10 +13,11 @@ from scipy.special import comb
 
 from meanfield import checks
 from meanfield.identify import canonical
+from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.identify.gaussian import l2_norm
-from meanfield.identify.hermite import coefficient_table
 from meanfield.problem import Activation
-from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher, hermite_table
+from meanfield.problem.hermite_polynomials import hermite_table
+from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher
 
 Array = np.ndarray
 
