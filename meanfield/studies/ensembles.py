@@ -105,14 +105,7 @@ def prepare(config: EnsemblesConfig) -> Plan:
     return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
 
 
-def measure_batch(
-    plan: ChaosPlan,
-    first: int,
-    last: int,
-    reference: Arrays,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def measure_batch(plan: ChaosPlan, first: int, last: int, reference: Arrays) -> Arrays:
     """Measure the networks from `first` up to, not including, `last`."""
     return measure_networks(plan, saved_path(plan, reference), range(first, last))
 

@@ -22,7 +22,7 @@ from meanfield.statistics.orders import OrderFit, fit_order
 from meanfield.studies.integrators_report import report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
 from meanfield.workbench.sections.data import ProblemConfig, build_problem, data_fingerprint
-from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 Array = np.ndarray
 
@@ -104,7 +104,9 @@ def prepare(config: IntegratorsConfig) -> Plan:
         arguments = {"variants": variants, "first": first, "last": last, **shared}
         label = f"replicas {first + 1}–{last} of {section.n_replicas}"
         key = f"replicas-{first:05d}"
-        units.append(Unit(key, measure, arguments, label, {"law": "law"}, last - first))
+        units.append(
+            Unit(key, measure, arguments, label, {"law": "law"}, last - first, context=True)
+        )
     return Plan(
         units,
         lambda results: combine(config, problem, variants, sizes, path_sizes, results),
@@ -130,13 +132,7 @@ def _whole(name: str, value: float, part: float) -> int:
     return times
 
 
-def stationary_start(
-    problem: Problem,
-    section: IntegratorsSection,
-    seed: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def stationary_start(problem: Problem, section: IntegratorsSection, seed: int) -> Arrays:
     """Solve for the stationary law and draw the particles that every system starts from."""
     law = stationary(problem)
     sample = law.sample(section.n_particles, section.n_replicas, seed)
@@ -153,8 +149,7 @@ def measure(
     first: int,
     last: int,
     law: Arrays,
-    checkpoint: str | None = None,
-    progress: Any = None,
+    context: Context,
 ) -> Arrays:
     """Run every variant at every step size on the Brownian paths of its reference.
 
@@ -236,8 +231,7 @@ def measure(
                 except ArithmeticError:
                     continue
                 arrays["path"][v, s] = np.square(away).sum(axis=1).mean(axis=1)
-        if progress is not None:
-            progress(v + 1, len(variants))
+        context.progress(v + 1, len(variants))
     return arrays
 
 

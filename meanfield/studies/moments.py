@@ -28,6 +28,7 @@ from meanfield.workbench.sections.data import LearningConfig, build_problem, dat
 from meanfield.workbench.study import (
     Arrays,
     Block,
+    Context,
     Figure,
     Finding,
     Heading,
@@ -121,6 +122,7 @@ def prepare(config: MomentsConfig) -> Plan:
                 "settings": settings,
             },
             f"from the {NAMES[name]} law",
+            context=True,
         )
         for name, law in laws.items()
     ]
@@ -138,8 +140,7 @@ def follow(
     max_order: int,
     steps: list[int],
     settings: Mapping[str, Any],
-    checkpoint: str | None = None,
-    progress: Any = None,
+    context: Context,
 ) -> Arrays:
     """Run the particles from one law and follow their moments."""
     weight = admissible_weight(law, problem=problem, max_order=max_order)
@@ -148,8 +149,8 @@ def follow(
         n_particles,
         init=law,
         save_at=steps,
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
         **settings,
     )
     try:

@@ -128,14 +128,7 @@ def prepare(config: ReferencesConfig) -> Plan:
     return Plan(units, lambda results: combine(plan, methods, results), data_fingerprint(problem))
 
 
-def measure_replicas(
-    plan: ChaosPlan,
-    first: int,
-    last: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
-    **references: Arrays,
-) -> Arrays:
+def measure_replicas(plan: ChaosPlan, first: int, last: int, **references: Arrays) -> Arrays:
     """Measure the replicas from `first` up to, not including, `last` against every reference."""
     paths = [saved_path(plan, arrays) for arrays in references.values()]
     found = measure_against(plan, paths, range(first, last))

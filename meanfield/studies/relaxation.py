@@ -29,6 +29,7 @@ from meanfield.workbench.sections.reference import ReferenceSection, reference_u
 from meanfield.workbench.study import (
     Arrays,
     Block,
+    Context,
     Figure,
     Finding,
     Heading,
@@ -102,7 +103,14 @@ def prepare(config: RelaxationConfig) -> Plan:
         label = f"networks {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
         weight = section.n_particles * len(batch)
         units.append(
-            Unit(f"networks-{batch.start:05d}", follow_networks, arguments, label, weight=weight)
+            Unit(
+                f"networks-{batch.start:05d}",
+                follow_networks,
+                arguments,
+                label,
+                weight=weight,
+                context=True,
+            )
         )
     return Plan(
         units,
@@ -112,13 +120,7 @@ def prepare(config: RelaxationConfig) -> Plan:
 
 
 def follow_networks(
-    plan: ChaosPlan,
-    n_particles: int,
-    steps: list[int],
-    first: int,
-    last: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
+    plan: ChaosPlan, n_particles: int, steps: list[int], first: int, last: int, context: Context
 ) -> Arrays:
     """Return the predictions of some networks over time, shape (R, T, n * k)."""
     run = simulate(
@@ -133,18 +135,13 @@ def follow_networks(
         init=plan.init,
         dtype=plan.dtype,
         save_at=steps,
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
     )
     return {"predictions": run.predictions.reshape(last - first, len(steps), -1)}
 
 
-def follow_free_energy(
-    plan: ChaosPlan,
-    steps: list[int],
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def follow_free_energy(plan: ChaosPlan, steps: list[int]) -> Arrays:
     """Return the free energy along the Fokker–Planck equation."""
     path = fokker_planck(
         plan.problem, step_size=plan.step_size, n_steps=steps[-1], init=plan.init, save_at=steps

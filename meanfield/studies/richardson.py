@@ -29,6 +29,7 @@ from meanfield.workbench.sections.data import LearningConfig, build_problem, dat
 from meanfield.workbench.study import (
     Arrays,
     Block,
+    Context,
     Figure,
     Finding,
     Heading,
@@ -104,7 +105,14 @@ def prepare(config: RichardsonConfig) -> Plan:
         arguments = {"plan": plan, "n_particles": size, "substeps": 2 ** (len(plans) - 1 - level)}
         label = f"limit at step size {plan.step_size:g}"
         units.append(
-            Unit(f"limit-{level}", compute_limit, arguments, label, weight=size * 2.0**level)
+            Unit(
+                f"limit-{level}",
+                compute_limit,
+                arguments,
+                label,
+                weight=size * 2.0**level,
+                context=True,
+            )
         )
     for batch in plans[0].batches():
         arguments = {"plans": plans, "first": batch.start, "last": batch.stop}
@@ -114,13 +122,7 @@ def prepare(config: RichardsonConfig) -> Plan:
     return Plan(units, lambda results: combine(plans, results), data_fingerprint(problem))
 
 
-def compute_limit(
-    plan: ChaosPlan,
-    n_particles: int,
-    substeps: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def compute_limit(plan: ChaosPlan, n_particles: int, substeps: int, context: Context) -> Arrays:
     """Return the predictions of the limit at the last time; large systems share their noise."""
     last = plan.times[-1]
     method = automatic_method(plan, n_particles)
@@ -139,19 +141,13 @@ def compute_limit(
         dtype=plan.dtype,
         substeps=substeps,
         save_at=[last],
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
     )
     return {"predictions": run.predictions[0, -1].reshape(-1), "particles": np.array(n_particles)}
 
 
-def refine(
-    plans: list[ChaosPlan],
-    first: int,
-    last: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def refine(plans: list[ChaosPlan], first: int, last: int) -> Arrays:
     """Run every size at every step size on the same Brownian paths.
 
     Returns the predictions at the last time, shape (counts, levels, replicas, n * k).

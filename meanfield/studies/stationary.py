@@ -30,6 +30,7 @@ from meanfield.workbench.sections.data import LearningConfig, build_problem, dat
 from meanfield.workbench.study import (
     Arrays,
     Block,
+    Context,
     Figure,
     Finding,
     Heading,
@@ -91,7 +92,9 @@ def prepare(config: StationaryConfig) -> Plan:
         }
     for i, temperature in enumerate(temperatures):
         at = {"problem": problem.replace(temperature=temperature), **arguments}
-        units.append(Unit(f"temperature-{i:02d}", compare, at, f"temperature {temperature:g}"))
+        units.append(
+            Unit(f"temperature-{i:02d}", compare, at, f"temperature {temperature:g}", context=True)
+        )
     return Plan(
         units,
         lambda results: combine(config, problem, temperatures, results),
@@ -109,8 +112,7 @@ def compare(
     init: InitialLaw,
     dtype: str,
     seed: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
+    context: Context,
 ) -> Arrays:
     """Solve for the law at one temperature and run the particles for long."""
     law = stationary(problem)
@@ -125,8 +127,8 @@ def compare(
         init=init,
         dtype=dtype,
         save_at=[n_steps],
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
     )
     weights = run.particles.w[..., 0]
     low, high = np.quantile(weights, [1e-4, 1 - 1e-4])

@@ -19,6 +19,10 @@ class Progress(Protocol):
         """Say that `done` of `total` is done, in any unit of work."""
 
 
+def no_progress(done: float, total: float, /) -> None:
+    """Show nothing."""
+
+
 class Bar:
     """A progress callback that shows nothing: what `progress_bar` gives without a terminal.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.system.progress import Progress, no_progress
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -17,6 +19,22 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What surrounds the work of a unit; its result does not depend on it.
+
+    Parameters
+    ----------
+    checkpoint : str or None
+        File in which the unit may keep its own progress, and finds what an earlier run kept.
+    progress : callable
+        To be called as ``progress(done, total)``.
+    """
+
+    checkpoint: str | None = None
+    progress: Progress = no_progress
 
 
 @dataclass(frozen=True)
@@ -29,9 +47,8 @@ class Unit:
         Name of its file in the folder of the study.
     function : callable
         Defined at the top level of a module; called as
-        ``function(**arguments, **results of needs, checkpoint=path, progress=callback)`` and
-        returns arrays by name. The same arguments give the same bits. `checkpoint` and `progress`
-        may be None.
+        ``function(**arguments, **results of needs)`` and returns arrays by name. The same
+        arguments give the same bits.
     arguments : mapping
         Plain data, arrays and problems: anything that can travel to another machine.
     label : str
@@ -40,6 +57,8 @@ class Unit:
         Argument name -> key of the unit whose arrays it receives.
     weight : float, default: 1.0
         Share of the work, for the progress bar.
+    context : bool, default: False
+        Whether the function takes a `Context` too, as its argument `context`.
     """
 
     key: str
@@ -48,6 +67,7 @@ class Unit:
     label: str
     needs: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
+    context: bool = False
 
 
 @dataclass(frozen=True)

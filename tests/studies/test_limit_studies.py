@@ -15,6 +15,7 @@ from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_problem
+from meanfield.workbench.study import Context
 
 DATA = {"source": "single-index", "n_features": 1, "link": "tanh", "n_train": 6, "n_test": 0}
 ONE = {"bias": False, "train": ["w"], "l2": 0.2, "temperature": 0.1}
@@ -231,4 +232,4 @@ def test_moments_that_no_order_supports_are_told():
     problem = unit.arguments["problem"]
     loud = problem.replace(y=1e6 * problem.y)
     with pytest.raises(ConfigError, match="smaller step size"):
-        unit.function(**{**unit.arguments, "problem": loud})
+        unit.function(**{**unit.arguments, "problem": loud}, context=Context())

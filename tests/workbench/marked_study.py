@@ -39,8 +39,6 @@ def work(
     index: int,
     config: dict[str, Any],
     base: Mapping[str, np.ndarray] | None = None,
-    checkpoint=None,
-    progress=None,
 ) -> dict[str, np.ndarray]:
     """A unit: says who works on it, takes its time, and may fail."""
     if config["marks"]:

@@ -17,7 +17,17 @@ import xarray as xr
 from meanfield.system import storage
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.study import Figure, Finding, Number, Outcome, Plan, Study, Text, Unit
+from meanfield.workbench.study import (
+    Context,
+    Figure,
+    Finding,
+    Number,
+    Outcome,
+    Plan,
+    Study,
+    Text,
+    Unit,
+)
 
 # Seconds that a step of a unit takes; set by the program below.
 PAUSE = 0.0
@@ -34,28 +44,26 @@ def walk(
     start: float,
     length: int,
     base: Mapping[str, np.ndarray] | None = None,
-    checkpoint=None,
-    progress=None,
+    *,
+    context: Context,
 ) -> dict[str, np.ndarray]:
     """A unit: a sum built up step by step, its progress kept after every step."""
     path = np.full(1, start if base is None else start + base["path"][-1])
-    if checkpoint is not None and Path(checkpoint).exists():
-        path = storage.load_arrays(checkpoint)[0]["path"]
+    if Path(context.checkpoint).exists():
+        path = storage.load_arrays(context.checkpoint)[0]["path"]
     while len(path) <= length:
         time.sleep(PAUSE)
         path = np.append(path, np.sin(path[-1]) + path[-1])
-        if checkpoint is not None:
-            storage.save_arrays(checkpoint, {"path": path})
-        if progress is not None:
-            progress(len(path) - 1, length)
+        storage.save_arrays(context.checkpoint, {"path": path})
+        context.progress(len(path) - 1, length)
     return {"path": path}
 
 
 def prepare(config: StubConfig) -> Plan:
-    units = [Unit("base", walk, {"start": 0.1, "length": 4}, "base")]
+    units = [Unit("base", walk, {"start": 0.1, "length": 4}, "base", context=True)]
     for i in range(config.size):
-        arguments = {"start": float(i), "length": 3}
-        units.append(Unit(f"walk-{i}", walk, arguments, f"walk {i}", {"base": "base"}, weight=2.0))
+        arguments, needs = {"start": float(i), "length": 3}, {"base": "base"}
+        units.append(Unit(f"walk-{i}", walk, arguments, f"walk {i}", needs, 2.0, context=True))
 
     def combine(results: Mapping[str, Any]) -> Outcome:
         paths = np.stack([results[f"walk-{i}"]["path"] for i in range(config.size)])

@@ -267,10 +267,25 @@ def test_arrays_of_a_unit_are_its_own():
     frozen = np.arange(3.0)
     frozen.flags.writeable = False
 
-    def function(x, y, checkpoint, progress):
+    def function(x, y):
         x[0] = y["z"][0] = 5.0
         return {"x": x}
 
     call = Call(Unit("u", function, {"x": frozen}, "u", {"y": "v"}), {"y": {"z": frozen}}, None)
     assert call().arrays["x"][0] == 5
     assert frozen[0] == 0
+
+
+def test_only_a_unit_that_asks_gets_the_context():
+    seen = []
+
+    def function(x, context):
+        context.progress(x, 4)
+        return {"path": np.array(context.checkpoint)}
+
+    done = Call(Unit("u", function, {"x": 3}, "u", context=True), {}, "u.running")(
+        lambda *shares: seen.append(shares)
+    )
+    assert done.arrays["path"] == "u.running"
+    assert seen == [(3, 4)]
+    assert Call(Unit("u", lambda x: {"x": np.array(x)}, {"x": 3}, "u"), {}, None)().arrays["x"] == 3

@@ -26,7 +26,7 @@ from meanfield.studies.atoms.arrays import combine, pack
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
 from meanfield.workbench.sections.data import build_data, data_fingerprint
-from meanfield.workbench.study import Arrays, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Plan, Study, Unit
 
 
 def prepare(config: AtomsConfig) -> Plan:
@@ -73,7 +73,9 @@ def prepare(config: AtomsConfig) -> Plan:
             "settings": settings,
         }
         label = f"network {replica + 1} of {section.n_replicas}"
-        units.append(Unit(f"network-{replica:04d}", train_and_extract, arguments, label))
+        units.append(
+            Unit(f"network-{replica:04d}", train_and_extract, arguments, label, context=True)
+        )
     target = _expandable(data, problem)
     if target is not None:
         arguments = {
@@ -123,8 +125,7 @@ def train_and_extract(
     target: str | None,
     max_atoms: int,
     settings: Mapping[str, Any],
-    checkpoint: str | None = None,
-    progress: Any = None,
+    context: Context,
 ) -> Arrays:
     """Train one network and find its atoms at some steps."""
     run = simulate(
@@ -134,8 +135,8 @@ def train_and_extract(
         temperature=temperatures,
         save_at=looks,
         first_replica=replica,
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
         **settings,
     )
     found = []
@@ -164,14 +165,7 @@ def _crowd(particles: Particles, problem: Problem) -> Arrays:
     return out
 
 
-def bound(
-    target: Target,
-    activation: str,
-    threshold: float,
-    seed: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def bound(target: Target, activation: str, threshold: float, seed: int) -> Arrays:
     """Compute the coefficient-threshold number of the target."""
     found = coefficient_threshold_number(target, activation, threshold, seed=seed)
     return {

@@ -138,7 +138,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def bounds_unit(threads: int, checkpoint: str | None = None, progress: Any = None) -> Arrays:
+def bounds_unit(threads: int) -> Arrays:
     """The machine's limits as arrays, per float type."""
     return {
         f"{dtype}.{name}": np.array(value)
@@ -147,14 +147,7 @@ def bounds_unit(threads: int, checkpoint: str | None = None, progress: Any = Non
     }
 
 
-def row_unit(
-    row: Mapping[str, Any],
-    repeats: int,
-    threads: int,
-    libraries: list[str],
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def row_unit(row: Mapping[str, Any], repeats: int, threads: int, libraries: list[str]) -> Arrays:
     """Time one row."""
     return measure_row(Row(**row), repeats=repeats, threads=threads, libraries=libraries)
 

@@ -81,14 +81,7 @@ def prepare(config: CellConfig) -> Plan:
     )
 
 
-def compute(
-    problem: Problem,
-    target: Target | None,
-    init: Any,
-    checkpoint: str | None = None,
-    progress: Any = None,
-    **options: Any,
-) -> Arrays:
+def compute(problem: Problem, target: Target | None, init: Any, **options: Any) -> Arrays:
     """Compute the triple and lay out its evidence; −1 stands for not reached."""
     cell = learning_cell(
         problem.activation,

@@ -100,14 +100,7 @@ def _replica_units(plan: ChaosPlan) -> list[Unit]:
     return units
 
 
-def measure_replicas(
-    plan: ChaosPlan,
-    first: int,
-    last: int,
-    reference: Arrays,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def measure_replicas(plan: ChaosPlan, first: int, last: int, reference: Arrays) -> Arrays:
     """Measure every metric on the replicas from `first` up to, not including, `last`."""
     return measure(plan, saved_path(plan, reference), range(first, last))
 

@@ -16,7 +16,7 @@ from meanfield.studies.errors.report import LABELS, report
 from meanfield.workbench.config import Count, Positive, Section, Step
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
 from meanfield.workbench.sections.reference import slope_number
-from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
 
@@ -133,6 +133,7 @@ def prepare(config: ErrorsConfig) -> Plan:
             {"plan": plan},
             "population network",
             weight=6 * long * len(plan.population[0]),
+            context=True,
         )
     ]
     for r in range(count):
@@ -146,6 +147,7 @@ def prepare(config: ErrorsConfig) -> Plan:
                 f"training sets, replica {number}",
                 {"population": "population"},
                 weight=2 * long * sum(plan.data_counts),
+                context=True,
             ),
             Unit(
                 f"dynamics-{r:04d}",
@@ -154,6 +156,7 @@ def prepare(config: ErrorsConfig) -> Plan:
                 f"time and width, replica {number}",
                 {"sets": f"sets-{r:04d}"},
                 weight=dynamics,
+                context=True,
             ),
             # The sizes are in the name: other sizes are other work, and nothing else is redone.
             Unit(
@@ -163,6 +166,7 @@ def prepare(config: ErrorsConfig) -> Plan:
                 f"few atoms, replica {number}",
                 {"network": f"dynamics-{r:04d}"},
                 weight=0.1 * dynamics,
+                context=True,
             ),
         ]
     # Stage by stage, so that the bar tells how far each one is.
@@ -171,42 +175,24 @@ def prepare(config: ErrorsConfig) -> Plan:
     return Plan(units, lambda results: combine(plan, kept, results), data_fingerprint(plan.problem))
 
 
-def find_population(plan: ErrorPlan, checkpoint: str | None = None, progress: Any = None) -> Arrays:
+def find_population(plan: ErrorPlan, context: Context) -> Arrays:
     """Settle the population network."""
-    return stages.population(plan, progress)
+    return stages.population(plan, context.progress)
 
 
-def average_sets(
-    plan: ErrorPlan,
-    replica: int,
-    population: Arrays,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def average_sets(plan: ErrorPlan, replica: int, population: Arrays, context: Context) -> Arrays:
     """Average the long-time networks of one replica's training sets."""
-    return stages.training_sets(plan, replica, population, progress)
+    return stages.training_sets(plan, replica, population, context.progress)
 
 
-def follow(
-    plan: ErrorPlan,
-    replica: int,
-    sets: Arrays,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def follow(plan: ErrorPlan, replica: int, sets: Arrays, context: Context) -> Arrays:
     """Follow one replica's training at finite time and width."""
-    return stages.dynamics(plan, replica, sets, progress)
+    return stages.dynamics(plan, replica, sets, context.progress)
 
 
-def compress_network(
-    plan: ErrorPlan,
-    replica: int,
-    network: Arrays,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def compress_network(plan: ErrorPlan, replica: int, network: Arrays, context: Context) -> Arrays:
     """Compress one replica's network to few atoms."""
-    return stages.few_atoms(plan, replica, network, progress)
+    return stages.few_atoms(plan, replica, network, context.progress)
 
 
 def combine(plan: ErrorPlan, kept: Kept, results: Mapping[str, Arrays]) -> Outcome:

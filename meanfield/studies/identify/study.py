@@ -99,8 +99,6 @@ def depths(
     n_starts: int,
     n_paths: int,
     seed: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
 ) -> Arrays:
     """Compute both depths of one cell with the evidence per degree; −1 stands for not reached."""
     found = orbit_depth(

@@ -21,7 +21,7 @@ from meanfield.workbench.sections.deep_inputs import (
     scale_inputs,
     simulate_limit,
 )
-from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 # Networks of a unit have about this many units per layer in all.
 _UNIT_NEURONS = 2**16
@@ -114,7 +114,9 @@ def prepare(config: LimitConfig) -> Plan:
             long["sampling"] = config.limit.model_dump()
             label = f"{name}, depth {depth}, infinite width"
             work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
-            units.append(Unit(f"{name}-{depth}-limit", train_limit, long, label, weight=work))
+            units.append(
+                Unit(f"{name}-{depth}-limit", train_limit, long, label, weight=work, context=True)
+            )
             units += _comparison(config, same, f"{name}-{depth}", f"{name}, depth {depth}")
     facts = {
         "input_check": deep.check_inputs(X).summary,
@@ -141,7 +143,16 @@ def _comparison(config: LimitConfig, same: Mapping[str, Any], key: str, label: s
     }
     arguments = {"common": common, "seed": config.seed, "sampling": sampling}
     work = convergence.n_steps * convergence.n_replicas * convergence.n_samples
-    units = [Unit(f"{key}-reference", train_limit, arguments, f"{label}, reference", weight=work)]
+    units = [
+        Unit(
+            f"{key}-reference",
+            train_limit,
+            arguments,
+            f"{label}, reference",
+            weight=work,
+            context=True,
+        )
+    ]
     for width in sorted(set(convergence.widths)):
         first = config.seed
         for part, size in enumerate(group_sizes(width, convergence.networks_per_unit)):
@@ -167,14 +178,10 @@ def group_sizes(width: int, networks_per_unit: float) -> list[int]:
 
 
 def train_limit(
-    common: Mapping[str, Any],
-    seed: int,
-    sampling: Mapping[str, Any],
-    checkpoint: str | None = None,
-    progress: Any = None,
+    common: Mapping[str, Any], seed: int, sampling: Mapping[str, Any], context: Context
 ) -> Arrays:
     """Simulate the limit; the leading axis of the arrays counts replicas."""
-    limit = simulate_limit(**common, **sampling, seed=seed, progress=progress)
+    limit = simulate_limit(**common, **sampling, seed=seed, progress=context.progress)
     run = limit.replicas
     return {
         "predictions": run.predictions,
@@ -199,12 +206,7 @@ def _beyond_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def train_networks(
-    common: Mapping[str, Any],
-    width: int,
-    first_seed: int,
-    n_networks: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
+    common: Mapping[str, Any], width: int, first_seed: int, n_networks: int
 ) -> Arrays:
     """Train networks of one width; return their predictions."""
     run = deep.train(

@@ -26,7 +26,7 @@ from meanfield.problem.targets import Teacher
 from meanfield.statistics.intervals import LEVEL, wilson_interval
 from meanfield.studies.recovery.report import METHODS, report
 from meanfield.workbench.config import Count, Positive, Section, StudyConfig
-from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,7 +114,9 @@ def prepare(config: RecoveryConfig) -> Plan:
         }
         key = _key(activation, d, size, noise, width)
         weight = (d + 5) * (size + 2) * width
-        units.append(Unit(key, recover, arguments, key.replace("-", " "), weight=weight))
+        units.append(
+            Unit(key, recover, arguments, key.replace("-", " "), weight=weight, context=True)
+        )
     return Plan(units, lambda results: combine(config, grid, results), data="")
 
 
@@ -153,8 +155,7 @@ def recover(
     temperature: float,
     baselines: bool,
     seed: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
+    context: Context,
 ) -> Arrays:
     """Train on every teacher of a cell; say what each method finds."""
     methods = METHODS if baselines else ("dictionary",)
@@ -195,8 +196,7 @@ def recover(
         out["missing"][i] = dictionary.certificate.missing
         out["compression_gap"][i] = dictionary.compression_gap
         out["network_error"][i] = np.linalg.norm(test) / np.linalg.norm(f[n_data:])
-        if progress is not None:
-            progress(i + 1, n_teachers)
+        context.progress(i + 1, n_teachers)
     return out
 
 

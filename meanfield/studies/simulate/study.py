@@ -28,6 +28,7 @@ from meanfield.workbench.sections.data import LearningConfig, build_problem, dat
 from meanfield.workbench.study import (
     Arrays,
     Block,
+    Context,
     Figure,
     Finding,
     Number,
@@ -117,7 +118,11 @@ def prepare(config: SimulateConfig) -> Plan:
             "settings": settings,
         }
         label = f"replicas {first + 1}–{last} of {section.n_replicas}"
-        units.append(Unit(f"replicas-{first:05d}", train, arguments, label, weight=last - first))
+        units.append(
+            Unit(
+                f"replicas-{first:05d}", train, arguments, label, weight=last - first, context=True
+            )
+        )
     return Plan(
         units=units,
         combine=lambda results: combine(config, problem, shown, steps, keep, results),
@@ -133,8 +138,7 @@ def train(
     steps: list[int],
     keep: list[int],
     settings: Mapping[str, Any],
-    checkpoint: str | None = None,
-    progress: Any = None,
+    context: Context,
 ) -> Arrays:
     """Train some replicas; return the loss at `steps` and the particles at `keep`."""
     run = simulate(
@@ -143,8 +147,8 @@ def train(
         n_replicas=n_replicas,
         first_replica=first_replica,
         save_at=steps,
-        checkpoint=checkpoint,
-        progress=progress,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
         **settings,
     )
     kept = [run.at(step) for step in keep]

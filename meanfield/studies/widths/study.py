@@ -22,7 +22,7 @@ from meanfield.workbench.sections.deep_inputs import (
     scale_inputs,
     simulate_limit,
 )
-from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 EARLY_STEPS = 6
 """Steps of the coordinate check: 0 to 5."""
@@ -114,7 +114,11 @@ def prepare(config: WidthsConfig) -> Plan:
             }
             label = f"{activation}, infinite width"
             work = config.limit.n_replicas * config.limit.n_samples
-            units.append(Unit(f"{activation}-limit", train_limit, arguments, label, weight=work))
+            units.append(
+                Unit(
+                    f"{activation}-limit", train_limit, arguments, label, weight=work, context=True
+                )
+            )
         for width in sorted(set(network.widths)):
             for scheme in schemes:
                 for seed in range(config.seed, config.seed + network.n_seeds):
@@ -131,14 +135,7 @@ def prepare(config: WidthsConfig) -> Plan:
     return Plan(units, lambda results: combine(config, facts, results), fingerprint(X, y))
 
 
-def train_network(
-    common: Mapping[str, Any],
-    scheme: str,
-    width: int,
-    dtype: str,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def train_network(common: Mapping[str, Any], scheme: str, width: int, dtype: str) -> Arrays:
     """Train one network and measure its features; NaN when it diverged."""
     weight_variance, rate_scale = deep.experiment_scales(scheme, common["X"].shape[1])
     try:
@@ -163,12 +160,7 @@ def train_network(
 
 
 def train_limit(
-    common: Mapping[str, Any],
-    n_samples: int,
-    n_replicas: int,
-    max_rank: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
+    common: Mapping[str, Any], n_samples: int, n_replicas: int, max_rank: int, context: Context
 ) -> Arrays:
     """Simulate the infinite-width limit of µP; the leading axis counts replicas."""
     weight_variance, rate_scale = deep.experiment_scales("mup", common["X"].shape[1])
@@ -180,7 +172,7 @@ def train_limit(
         weight_variance=weight_variance,
         rate_scale=rate_scale,
         save_at=_saved(common["n_steps"]),
-        progress=progress,
+        progress=context.progress,
     )
     return _measure(limit.replicas) | {"notes": np.array("\n".join(limit.notes))}
 

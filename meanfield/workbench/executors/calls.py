@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from meanfield.system.progress import Progress
-from meanfield.workbench.study import Arrays, Unit
+from meanfield.system.progress import Progress, no_progress
+from meanfield.workbench.study import Arrays, Context, Unit
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Call:
     inputs: Mapping[str, Arrays]
     checkpoint: str | None
 
-    def __call__(self, progress: Progress | None = None) -> Done:
+    def __call__(self, progress: Progress = no_progress) -> Done:
         """Do the work here and now."""
         begin = time.perf_counter()
         arguments = _own(self.unit.arguments)
-        inputs = {name: _own(arrays) for name, arrays in self.inputs.items()}
-        arrays = self.unit.function(
-            **arguments, **inputs, checkpoint=self.checkpoint, progress=progress
-        )
+        arguments |= {name: _own(arrays) for name, arrays in self.inputs.items()}
+        if self.unit.context:
+            arguments["context"] = Context(self.checkpoint, progress)
+        arrays = self.unit.function(**arguments)
         return Done(self, arrays, time.perf_counter() - begin)
 
 

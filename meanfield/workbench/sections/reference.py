@@ -5,7 +5,7 @@ The path is configured, computed once, and read back as a path.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,7 @@ from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
 from meanfield.statistics.power_law import RateFit
 from meanfield.workbench.config import Count, Section
-from meanfield.workbench.study import Arrays, Number, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Unit
 
 
 class ReferenceSection(Section):
@@ -66,19 +66,19 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "refer
     elif method == "fokker-planck":
         InputCoordinates(plan.problem).scales(plan.init)
     arguments = {"plan": plan, "method": method, "n_particles": size}
-    return Unit(key, compute_reference, arguments, f"mean-field path ({method})", weight=size)
+    return Unit(
+        key, compute_reference, arguments, f"mean-field path ({method})", weight=size, context=True
+    )
 
 
-def compute_reference(
-    plan: ChaosPlan,
-    method: str,
-    n_particles: int,
-    checkpoint: str | None = None,
-    progress: Any = None,
-) -> Arrays:
+def compute_reference(plan: ChaosPlan, method: str, n_particles: int, context: Context) -> Arrays:
     """Compute the mean-field path: predictions, and the law at the times of the plan."""
     path = reference_path(
-        plan, method, n_particles=n_particles, checkpoint=checkpoint, progress=progress
+        plan,
+        method,
+        n_particles=n_particles,
+        checkpoint=context.checkpoint,
+        progress=context.progress,
     )
     arrays = {
         "predictions": path.predictions,
