@@ -14,7 +14,7 @@ from meanfield.dictionary import (
     coefficient_threshold_number,
     extract_dictionary,
 )
-from meanfield.errors import DivergenceError
+from meanfield.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
 from meanfield.flow.simulate import simulate
@@ -153,17 +153,19 @@ def learning_cell(
     activation = get_activation(activation)
     if isinstance(target, Problem):
         if problem is not None and problem is not target:
-            raise ValueError(
-                "target and problem are two problems; give one as target alone, or as problem with "
-                "the function that it learns as target."
+            raise ArgumentError(
+                "problem",
+                message="target and problem are two problems; give one as target alone, or as "
+                "problem with the function that it learns as target.",
             )
         problem = target
     if problem is None:
         problem = _problem(activation, target, d, bias, n_data, l2, temperature, seed)
     elif problem.activation != activation:
-        raise ValueError(
-            f"activation is {activation.name!r} but the problem has {problem.activation.name!r}; "
-            "give the same."
+        raise ArgumentError(
+            "activation",
+            f"is {activation.name!r} but the problem has {problem.activation.name!r}; "
+            "give the same.",
         )
     w_star = admissible_weight(init, problem=problem)
     if particles is None:
@@ -197,10 +199,12 @@ def _problem(
 ) -> Problem:
     """Draw standard normal inputs and label them by the target."""
     if not callable(target):
-        raise TypeError(f"target must be callable or a Problem, got {type(target).__name__}.")
+        raise ArgumentTypeError(
+            "target", f"must be callable or a Problem, got {type(target).__name__}."
+        )
     d = getattr(target, "n_features", d)
     if d is None:
-        raise ValueError("d is needed: this target does not record its input dimension.")
+        raise ArgumentError("d", "is needed: this target does not record its input dimension.")
     if bias is None:
         bias = getattr(target, "b", True) is not None
     rng = np.random.Generator(np.random.Philox(key=[checks.seed(seed), 7]))

@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 
 _PRECISIONS = ("float64", "float32")
 
@@ -22,9 +22,9 @@ def count(name: str, value: object, minimum: int = 1) -> int:
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be an integer, got {_short(value)}.") from None
+        raise ArgumentTypeError(name, f"must be an integer, got {_short(value)}.") from None
     if isinstance(value, bool) or number < minimum:
-        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
+        raise ArgumentError(name, f"must be an integer of at least {minimum}, got {value!r}.")
     return number
 
 
@@ -32,14 +32,14 @@ def steps(value: object, minimum: int = 1) -> int:
     """Return the number of steps of a run, which must fit the counter of the noise, 32 bits."""
     number = count("n_steps", value, minimum)
     if number >= 2**32:
-        raise ValueError(f"n_steps must be less than 2**32, got {value!r}.")
+        raise ArgumentError("n_steps", f"must be less than 2**32, got {value!r}.")
     return number
 
 
 def counts(name: str, values: object, minimum: int = 1) -> list[int]:
     """Return `values` as ascending integers of at least `minimum`, without repetition."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be a sequence of integers, got {_short(values)}.")
+        raise ArgumentTypeError(name, f"must be a sequence of integers, got {_short(values)}.")
     return sorted({count(name, value, minimum) for value in values})
 
 
@@ -47,7 +47,7 @@ def real(name: str, value: object) -> float:
     """Return `value` as a finite float."""
     number = _number(name, value)
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value!r}.")
+        raise ArgumentError(name, f"must be finite, got {value!r}.")
     return number
 
 
@@ -55,7 +55,7 @@ def positive(name: str, value: object) -> float:
     """Return `value` as a finite float above zero."""
     number = real(name, value)
     if number <= 0:
-        raise ValueError(f"{name} must be greater than 0, got {value!r}.")
+        raise ArgumentError(name, f"must be greater than 0, got {value!r}.")
     return number
 
 
@@ -63,7 +63,7 @@ def nonnegative(name: str, value: object) -> float:
     """Return `value` as a finite float of at least zero."""
     number = _number(name, value)
     if not 0 <= number < math.inf:
-        raise ValueError(f"{name} must be finite and not negative, got {number}.")
+        raise ArgumentError(name, f"must be finite and not negative, got {number}.")
     return number + 0.0  # no negative zero
 
 
@@ -72,12 +72,13 @@ def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must hold numbers, got {type(values).__name__}.") from None
+        raise ArgumentTypeError(name, f"must hold numbers, got {type(values).__name__}.") from None
     finite = np.isfinite(numbers)
     if not finite.all():
-        raise ValueError(
-            f"{name} must be finite, but holds NaN or infinity in {(~finite).sum()} of "
-            f"{numbers.size} entries; drop them or fill them in."
+        raise ArgumentError(
+            name,
+            f"must be finite, but holds NaN or infinity in {(~finite).sum()} of "
+            f"{numbers.size} entries; drop them or fill them in.",
         )
     return numbers
 
@@ -86,7 +87,9 @@ def choice(name: str, value: object, options: Iterable[str]) -> str:
     """Return `value` if it is one of `options`."""
     options = list(options)
     if not isinstance(value, str) or value not in options:
-        raise ValueError(f"Unknown {name} {_short(value)}.{suggest(value, options)}")
+        raise ArgumentError(
+            name, message=f"Unknown {name} {_short(value)}.{suggest(value, options)}"
+        )
     return value
 
 
@@ -103,7 +106,7 @@ def seed(value: object, name: str = "seed") -> int:
     """Return a seed as an integer in [0, 2^64)."""
     number = count(name, value, minimum=0)
     if number >= 2**64:
-        raise ValueError(f"{name} must be below 2**64, got {value!r}.")
+        raise ArgumentError(name, f"must be below 2**64, got {value!r}.")
     return number
 
 
@@ -111,7 +114,7 @@ def _number(name: str, value: object) -> float:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {_short(value)}.")
+        raise ArgumentTypeError(name, f"must be a number, got {_short(value)}.")
     return float(value)
 
 

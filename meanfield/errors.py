@@ -8,6 +8,42 @@ from functools import partial
 from typing import Any
 
 
+class _OfArgument(Exception):
+    """What `ArgumentError` and `ArgumentTypeError` share."""
+
+    def __init__(self, argument: str, predicate: str = "", message: str = ""):
+        super().__init__(argument, predicate, message)
+        self.argument = argument
+
+    def __str__(self) -> str:
+        argument, predicate, message = self.args
+        return message or f"{argument} {predicate}"
+
+
+class ArgumentError(_OfArgument, ValueError):
+    """An argument has a value that cannot be used.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument, or of the option, that has to change.
+    predicate : str
+        What follows the name in the sentence of the error: what is asked of it, what came, and
+        what to do.
+    message : str
+        The whole sentence instead, where it does not start with the name.
+
+    Attributes
+    ----------
+    argument : str
+        The name.
+    """
+
+
+class ArgumentTypeError(_OfArgument, TypeError):
+    """An argument has a type that cannot be used; else as `ArgumentError`."""
+
+
 class DivergenceError(ArithmeticError):
     """A run left the finite numbers.
 

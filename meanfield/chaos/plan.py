@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.schedule import Schedule
@@ -92,8 +93,8 @@ def plan_chaos(
     """
     counts = checks.counts("particle_counts", particle_counts)
     if slope and len(counts) < 3:
-        raise ValueError(
-            f"particle_counts must hold at least three sizes for a slope, got {counts}."
+        raise ArgumentError(
+            "particle_counts", f"must hold at least three sizes for a slope, got {counts}."
         )
     n_steps = checks.steps(n_steps)
     if times is None:
@@ -101,16 +102,18 @@ def plan_chaos(
     # At step 0 every particle is its own copy: there is no distance to measure.
     steps = [step for step in checks.counts("times", times, minimum=0) if step > 0]
     if not steps or steps[-1] > n_steps:
-        raise ValueError(f"times must be steps between 1 and n_steps={n_steps}, got {steps}.")
+        raise ArgumentError("times", f"must be steps between 1 and n_steps={n_steps}, got {steps}.")
     cloud_size = max(counts) if cloud_size is None else checks.count("cloud_size", cloud_size)
     if cloud_size < max(counts):
-        raise ValueError(
-            f"cloud_size must be at least the largest particle count {max(counts)}, "
-            f"got {cloud_size}."
+        raise ArgumentError(
+            "cloud_size",
+            f"must be at least the largest particle count {max(counts)}, got {cloud_size}.",
         )
     n_replicas = checks.count("n_replicas", n_replicas)
     if n_replicas < 4:
-        raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
+        raise ArgumentError(
+            "n_replicas", f"must be at least 4 to give intervals, got {n_replicas}."
+        )
     shown, _ = step_sizes(step_size, n_steps)
     return ChaosPlan(
         problem=problem,

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from meanfield import checks
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import get_integrator
 from meanfield.problem import Problem
@@ -178,15 +179,18 @@ def target_values(target: Any, X: Array) -> Array:
     """Return the values of a known target with an output axis, (n, k)."""
     values = np.asarray(target(X))
     if values.dtype.kind not in "biuf":
-        raise TypeError(f"target must return real numbers, got an array of {values.dtype}.")
+        raise ArgumentTypeError(
+            "target", f"must return real numbers, got an array of {values.dtype}."
+        )
     if values.ndim not in (1, 2) or len(values) != len(X):
-        raise ValueError(
-            f"target must return shape (n,) or (n, k) for n inputs, got {values.shape} for "
-            f"{len(X)} inputs."
+        raise ArgumentError(
+            "target",
+            f"must return shape (n,) or (n, k) for n inputs, got {values.shape} for "
+            f"{len(X)} inputs.",
         )
     if not np.isfinite(values).all():
-        raise ValueError(
-            "target is NaN or infinite at some inputs; it must be finite wherever inputs fall."
+        raise ArgumentError(
+            "target", "is NaN or infinite at some inputs; it must be finite wherever inputs fall."
         )
     return columns(values, len(X))
 
@@ -240,7 +244,9 @@ def plan_errors(
     noise = _check_problem(problem, target)
     n_replicas = checks.count("n_replicas", n_replicas)
     if n_replicas < 4:
-        raise ValueError(f"n_replicas must be at least 4 to give intervals, got {n_replicas}.")
+        raise ArgumentError(
+            "n_replicas", f"must be at least 4 to give intervals, got {n_replicas}."
+        )
     n_particles = checks.count("n_particles", n_particles)
     n_atoms = None if n_atoms is None else checks.count("n_atoms", n_atoms)
     n_steps = checks.steps(n_steps)
@@ -262,9 +268,9 @@ def plan_errors(
     given = () if particle_counts is None else checks.counts("particle_counts", particle_counts)
     largest = max([n_particles, *given])
     if largest > most:
-        raise ValueError(
-            f"path_particles must be at least twice the largest particle count {largest}, got "
-            f"{path_particles}."
+        raise ArgumentError(
+            "path_particles",
+            f"must be at least twice the largest particle count {largest}, got {path_particles}.",
         )
     particle_counts = _around("particle_counts", particle_counts, n_particles, most, -4)
     if long_particles is None:
@@ -305,31 +311,37 @@ def plan_errors(
 def _check_problem(problem: Problem, target: Any) -> float:
     """Refuse what has no L² error; return the standard deviation of the label noise."""
     if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}.")
+        raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
     if problem.loss.name != "squared":
-        raise ValueError(
-            f"Errors are measured in L², so loss must be 'squared', got {problem.loss.name!r}; "
-            "labels ±1 or one-hot labels can be learned with it too."
+        raise ArgumentError(
+            "loss",
+            message="Errors are measured in L², so loss must be 'squared', got "
+            f"{problem.loss.name!r}; labels ±1 or one-hot labels can be learned with it too.",
         )
     if problem.temperature == 0:
-        raise ValueError(
-            "At temperature 0 the long-time network depends on where training starts; set "
-            "temperature > 0."
+        raise ArgumentError(
+            "temperature",
+            message="At temperature 0 the long-time network depends on where training starts; set "
+            "temperature > 0.",
         )
     if target is None:
         if problem.X_test is None:
-            raise ValueError(
-                "Without a target the errors are measured on held-out data; give the problem "
-                "X_test and y_test, or pass the target."
+            raise ArgumentError(
+                "target",
+                message="Without a target the errors are measured on held-out data; give the "
+                "problem X_test and y_test, or pass the target.",
             )
         return 0.0
     if not callable(target):
-        raise TypeError(f"target must be a function of the inputs, got {type(target).__name__}.")
+        raise ArgumentTypeError(
+            "target", f"must be a function of the inputs, got {type(target).__name__}."
+        )
     values = target_values(target, problem.X)
     if values.shape != problem.targets.shape:
-        raise ValueError(
-            f"target returns {values.shape[1]} values per input and the problem has "
-            f"{problem.n_outputs} outputs."
+        raise ArgumentError(
+            "target",
+            f"returns {values.shape[1]} values per input and the problem has "
+            f"{problem.n_outputs} outputs.",
         )
     noise = float(np.std(problem.targets - values))
     return noise if noise > _ROUNDING * max(float(np.std(values)), 1e-300) else 0.0
@@ -342,7 +354,7 @@ def _n_data(problem: Problem, target: Any, n_data: int | None, n_population: int
     n_data = checks.count("n_data", n_data)
     if n_data > n_population:
         what = "the rows of the data" if target is None else "n_population"
-        raise ValueError(f"n_data must be at most {what}, {n_population}, got {n_data}.")
+        raise ArgumentError("n_data", f"must be at most {what}, {n_population}, got {n_data}.")
     return n_data
 
 
@@ -361,10 +373,10 @@ def _around(
     else:
         values = set(checks.counts(name, values))
         if values and max(values) > largest:
-            raise ValueError(f"{name} must not exceed {largest}, got {max(values)}.")
+            raise ArgumentError(name, f"must not exceed {largest}, got {max(values)}.")
     counts = sorted({v for v in {*values, size, 2 * size} if v <= largest} | {size})
     if len(counts) < 3:
-        raise ValueError(f"{name} must hold at least three sizes up to {largest}, got {counts}.")
+        raise ArgumentError(name, f"must hold at least three sizes up to {largest}, got {counts}.")
     return tuple(counts)
 
 

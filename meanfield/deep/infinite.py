@@ -19,6 +19,7 @@ from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.run import DeepRun, as_run
 from meanfield.deep.stages import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
+from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 from meanfield.system import memory
@@ -301,12 +302,15 @@ class _Sampling:
     def check(self) -> None:
         """Refuse numbers for which there is no Sobol sequence, or none that is balanced."""
         if self.n_quasi > qmc.Sobol.MAXDIM:
-            raise ValueError(f"n_quasi must be at most {qmc.Sobol.MAXDIM}, got {self.n_quasi}.")
+            raise ArgumentError(
+                "n_quasi", f"must be at most {qmc.Sobol.MAXDIM}, got {self.n_quasi}."
+            )
         if self.n_quasi and self.n_samples & (self.n_samples - 1):
             below = 1 << (self.n_samples.bit_length() - 1)
-            raise ValueError(
-                f"n_samples must be a power of two, such as {below} or {2 * below}, got "
-                f"{self.n_samples}; or pass n_quasi=0."
+            raise ArgumentError(
+                "n_samples",
+                f"must be a power of two, such as {below} or {2 * below}, got "
+                f"{self.n_samples}; or pass n_quasi=0.",
             )
 
     def capacity(self, task: Task) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 
 
 class Scaling(NamedTuple):
@@ -154,12 +154,14 @@ def get_parametrization(parametrization: str | Parametrization) -> Parametrizati
         return parametrization
     if not isinstance(parametrization, str):
         kind = type(parametrization).__name__
-        raise TypeError(f"parametrization must be a name, not {kind}.")
+        raise ArgumentTypeError("parametrization", f"must be a name, not {kind}.")
     key = parametrization.lower().replace("-", "").replace("_", "").replace(" ", "")
     key = _ALIASES.get(key, key)
     if key not in PARAMETRIZATIONS:
         hint = suggest(parametrization, PARAMETRIZATIONS)
-        raise ValueError(f"Unknown parametrization {parametrization!r}.{hint}")
+        raise ArgumentError(
+            "parametrization", message=f"Unknown parametrization {parametrization!r}.{hint}"
+        )
     return PARAMETRIZATIONS[key]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from meanfield.checks import choice, count, counts, nonnegative, seed
+from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
@@ -119,10 +120,12 @@ def make_task(
     inputs = X if X_test is None else np.vstack([X, as_inputs(X_test, "X_test", X.shape[1])])
     loss = get_loss(loss)
     if loss.name == "cross-entropy":
-        raise ValueError("loss must be 'squared' or 'logistic' for a network with one output.")
+        raise ArgumentError(
+            "loss", "must be 'squared' or 'logistic' for a network with one output."
+        )
     _, targets = as_targets(y, loss, n_points=len(X))
     if targets.shape[1] != 1:
-        raise ValueError(f"y must have one output per input, got shape {np.shape(y)}.")
+        raise ArgumentError("y", f"must have one output per input, got shape {np.shape(y)}.")
     depth = count("depth", depth)
     n_steps = count("n_steps", n_steps, minimum=0)
     step_size = nonnegative("step_size", step_size)
@@ -155,7 +158,7 @@ def as_scales(values: Any, name: str) -> tuple[float, float, float]:
     except TypeError:
         scales = ()
     if len(scales) != 3:
-        raise ValueError(f"{name} must be three numbers (input, hidden, output), got {values!r}.")
+        raise ArgumentError(name, f"must be three numbers (input, hidden, output), got {values!r}.")
     return scales
 
 
@@ -167,7 +170,9 @@ def _schedule(
         return None
     batch_size = count("batch_size", batch_size)
     if batch_size > n_points:
-        raise ValueError(f"batch_size={batch_size} exceeds the {n_points} training inputs.")
+        raise ArgumentError(
+            "batch_size", message=f"batch_size={batch_size} exceeds the {n_points} training inputs."
+        )
     if batch_size == n_points:
         return None
     memory.require(16 * batch_size * n_steps, "lower n_steps or batch_size")
@@ -187,6 +192,6 @@ def _saved_steps(save_at: Sequence[int] | None, n_steps: int) -> np.ndarray:
         return saved
     steps = counts("save_at", save_at, minimum=0)
     if steps and steps[-1] > n_steps:
-        raise ValueError(f"save_at goes up to {steps[-1]}, but n_steps is {n_steps}.")
+        raise ArgumentError("save_at", f"goes up to {steps[-1]}, but n_steps is {n_steps}.")
     saved[[0, *steps, n_steps]] = True
     return saved

@@ -15,6 +15,7 @@ from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.support import Structure, collect, masses, shares, structure
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
@@ -89,7 +90,7 @@ def extract_dictionary(
     other atoms may make the same function: see `meanfield.identify.equivalent`.
     """
     if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be a Problem, got {type(problem).__name__}.")
+        raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
     seed = checks.seed(seed)
     network = _read(particles, problem, normalisation)
     predictions = network.predict(problem.X).reshape(problem.targets.shape)
@@ -99,9 +100,10 @@ def extract_dictionary(
         target = "labels" if enough else "network"
     own = checks.choice("target", target, ("labels", "network")) == "network"
     if not own and problem.loss.name != "squared":
-        raise ValueError(
-            f"target='labels' fits by least squares, which is not the {problem.loss.name} loss of "
-            "the problem; use target='network'."
+        raise ArgumentError(
+            "target",
+            message=f"target='labels' fits by least squares, which is not the {problem.loss.name} "
+            "loss of the problem; use target='network'.",
         )
     regression = to_network if own else to_labels
     crowd = collect(regression, network, problem.bias)
@@ -176,8 +178,10 @@ def extract_dictionary(
 def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
     """Check particles against the problem."""
     if problem.activation.degree == 1:
-        raise ValueError(
-            f"Networks with activation {problem.activation.name!r} are affine and have no atoms."
+        raise ArgumentError(
+            "activation",
+            message=f"Networks with activation {problem.activation.name!r} are affine and have no "
+            "atoms.",
         )
     network = as_atoms(particles, problem.activation, normalisation=normalisation)
     for what, found, wanted in (
@@ -185,7 +189,7 @@ def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
         ("outputs", network.columns.shape[1], problem.n_outputs),
     ):
         if found != wanted:
-            raise ValueError(f"particles have {found} {what} but the problem has {wanted}.")
+            raise ArgumentError("particles", f"have {found} {what} but the problem has {wanted}.")
     return network
 
 

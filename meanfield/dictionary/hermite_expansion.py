@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import comb
 
 from meanfield import checks
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import canonical
 from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.identify.gaussian import l2_norm
@@ -133,7 +134,9 @@ def hermite_expansion(
     if isinstance(target, tuple):
         X, y = (np.asarray(part, dtype=float) for part in target)
         if not np.isfinite(X).all():
-            raise ValueError("The inputs of the target have NaN or infinite values.")
+            raise ArgumentError(
+                "target", message="The inputs of the target have NaN or infinite values."
+            )
         return _least_squares(X, _scalar(y, len(X)), multi_indices(d, degree))
     if d <= 3:
         return _quadrature(target, d, degree)
@@ -172,18 +175,20 @@ def _dimension(target: Any, d: int | None) -> int:
     if isinstance(target, tuple):
         X = np.asarray(target[0])
         if len(target) != 2 or X.ndim != 2:
-            raise ValueError("target as data must be a tuple (X, y) with X of shape (n, d).")
+            raise ArgumentError("target", "as data must be a tuple (X, y) with X of shape (n, d).")
         known = X.shape[1]
     elif not callable(target):
-        raise TypeError(f"target must be callable or data (X, y), got {type(target).__name__}.")
+        raise ArgumentTypeError(
+            "target", f"must be callable or data (X, y), got {type(target).__name__}."
+        )
     else:
         known = getattr(target, "n_features", None)
     if known is None:
         if d is None:
-            raise ValueError("d is needed: this target does not record its input dimension.")
+            raise ArgumentError("d", "is needed: this target does not record its input dimension.")
         return checks.count("d", d)
     if d is not None and d != known:
-        raise ValueError(f"d is {d} but the target has {known} inputs.")
+        raise ArgumentError("d", f"is {d} but the target has {known} inputs.")
     return int(known)
 
 
@@ -199,9 +204,10 @@ def _degree(target: Any, d: int, degree: int | None) -> int:
         return degree
     degree = checks.count("degree", degree, minimum=0)
     if not isinstance(target, HermiteTarget | Parity) and _n_terms(d, degree) > TERM_LIMIT:
-        raise ValueError(
-            f"degree {degree} in {d} dimensions has {_n_terms(d, degree)} terms, more than "
-            f"{TERM_LIMIT}; lower the degree."
+        raise ArgumentError(
+            "degree",
+            f"{degree} in {d} dimensions has {_n_terms(d, degree)} terms, more than "
+            f"{TERM_LIMIT}; lower the degree.",
         )
     return degree
 
@@ -210,9 +216,11 @@ def _scalar(values: Any, n: int) -> Array:
     """Check the values of a target."""
     values = np.asarray(values, dtype=float)
     if values.shape not in ((n,), (n, 1)):
-        raise ValueError(f"The target must be scalar, shape ({n},), got {values.shape}.")
+        raise ArgumentError(
+            "target", message=f"The target must be scalar, shape ({n},), got {values.shape}."
+        )
     if not np.isfinite(values).all():
-        raise ValueError("The target has NaN or infinite values.")
+        raise ArgumentError("target", message="The target has NaN or infinite values.")
     return values.reshape(n)
 
 
@@ -273,7 +281,9 @@ def _times_linear(
                 raised = (*index[:j], index[j] + 1, *index[j + 1 :])
                 out[raised] = out.get(raised, 0.0) + c * float(u)
     if len(out) > 100 * TERM_LIMIT:
-        raise ValueError("This polynomial has too many terms in the original coordinates.")
+        raise ArgumentError(
+            "degree", message="This polynomial has too many terms in the original coordinates."
+        )
     return out
 
 
@@ -289,7 +299,10 @@ def _of_network(target: Teacher | IndexTarget, degree: int) -> HermiteExpansion:
     if a.ndim == 2 and a.shape[1] == 1:
         a = a[:, 0]
     if a.ndim != 1:
-        raise ValueError("The target must be scalar; expand the outputs of a teacher one by one.")
+        raise ArgumentError(
+            "target",
+            message="The target must be scalar; expand the outputs of a teacher one by one.",
+        )
     indices = multi_indices(w.shape[1], degree)
     r = np.linalg.norm(w, axis=1)
     unit = w / np.where(r > 0, r, 1)[:, None]
@@ -349,9 +362,10 @@ def _least_squares(
     """Regress on the basis; standard errors allow for residuals that depend on x (HC3)."""
     n, m, degree = len(X), len(indices), int(indices.sum(axis=1).max())
     if n < 2 * m:
-        raise ValueError(
-            f"{n} data points cannot determine {m} Hermite coefficients; lower the degree or "
-            f"give at least {2 * m}."
+        raise ArgumentError(
+            "degree",
+            message=f"{n} data points cannot determine {m} Hermite coefficients; lower the degree "
+            f"or give at least {2 * m}.",
         )
     basis = evaluate_basis(indices, X)
     if equal_leverage:

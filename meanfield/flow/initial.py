@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from meanfield import checks
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow import noise
 
 if TYPE_CHECKING:
@@ -71,16 +72,22 @@ class InitialLaw:
         elif len(self.scale) == 3:  # type: ignore[arg-type]
             scale = tuple(checks.nonnegative("scale", s) for s in self.scale)  # type: ignore[union-attr]
         else:
-            raise ValueError(f"scale must be one number or three (a, w, b), got {self.scale!r}.")
+            raise ArgumentError(
+                "scale", f"must be one number or three (a, w, b), got {self.scale!r}."
+            )
         object.__setattr__(self, "scale", scale)
         for name in ("rho", "nu"):
             if LAWS[self.law] == name:
                 value = getattr(self, name)
                 if value is None:
-                    raise ValueError(f"The initial law {self.law!r} needs the parameter {name}.")
+                    raise ArgumentError(
+                        name, message=f"The initial law {self.law!r} needs the parameter {name}."
+                    )
                 object.__setattr__(self, name, checks.positive(name, value))
             elif getattr(self, name) is not None:
-                raise ValueError(f"The initial law {self.law!r} takes no parameter {name}.")
+                raise ArgumentError(
+                    name, message=f"The initial law {self.law!r} takes no parameter {name}."
+                )
 
     @property
     def info(self) -> dict[str, object]:
@@ -147,7 +154,7 @@ def as_initial_law(
         return init
     if isinstance(init, str):
         return InitialLaw(init)
-    raise TypeError(f"init must be {accepted}, got {type(init).__name__}.")
+    raise ArgumentTypeError("init", f"must be {accepted}, got {type(init).__name__}.")
 
 
 def _gaussian(points: Array, radial: Array, law: InitialLaw) -> Array:

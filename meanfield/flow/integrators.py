@@ -44,6 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -225,8 +226,9 @@ def get_integrator(name: str | Integrator) -> Integrator:
             try:
                 friction = float(given[1])
             except ValueError:
-                raise ValueError(
-                    f"The friction in {name!r} must be a number, as in 'kinetic(0.5)'."
+                raise ArgumentError(
+                    "integrator",
+                    message=f"The friction in {name!r} must be a number, as in 'kinetic(0.5)'.",
                 ) from None
             return kinetic(friction)
     return INTEGRATORS[checks.choice("integrator", name, INTEGRATORS)]

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow import noise
 
 
@@ -61,11 +62,11 @@ def as_minibatch(
     """Return checked settings, or None for the gradient over all data."""
     if batch_size is None:
         if anchor_period is not None:
-            raise ValueError("anchor_period needs a batch_size: give one, or leave both out.")
+            raise ArgumentError("anchor_period", "needs a batch_size: give one, or leave both out.")
         return None
     batch_size = checks.count("batch_size", batch_size)
     if batch_size > n_data:
-        raise ValueError(f"batch_size must be at most the {n_data} data, got {batch_size}.")
+        raise ArgumentError("batch_size", f"must be at most the {n_data} data, got {batch_size}.")
     if anchor_period is not None:
         anchor_period = checks.count("anchor_period", anchor_period)
     return Minibatch(batch_size, anchor_period)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 
 __all__ = ["Constant", "Geometric", "Logarithmic", "Piecewise", "Schedule", "from_table"]
 
@@ -95,15 +95,16 @@ class Geometric(Schedule):
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", checks.positive("start", self.start))
         if (self.stop is None) == (self.ratio is None):
-            raise ValueError("A geometric schedule needs either stop or ratio.")
+            raise ArgumentError("stop", message="A geometric schedule needs either stop or ratio.")
         if self.stop is not None:
             object.__setattr__(self, "stop", checks.positive("stop", self.stop))
             return
         ratio = checks.positive("ratio", self.ratio)
         if ratio > 1:
-            raise ValueError(
-                f"ratio must be at most 1, got {ratio:g}: the schedule would increase without "
-                "bound; to increase up to a number, give it as stop."
+            raise ArgumentError(
+                "ratio",
+                f"must be at most 1, got {ratio:g}: the schedule would increase without "
+                "bound; to increase up to a number, give it as stop.",
             )
         object.__setattr__(self, "ratio", ratio)
 
@@ -163,25 +164,27 @@ class Piecewise(Schedule):
         for name in ("numbers", "changes"):
             value = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
-                raise TypeError(f"{name} must be a sequence, got {type(value).__name__}.")
+                raise ArgumentTypeError(name, f"must be a sequence, got {type(value).__name__}.")
         numbers = tuple(checks.nonnegative("numbers", value) for value in self.numbers)
         changes = tuple(checks.count("changes", value) for value in self.changes)
         if not numbers or len(changes) != len(numbers) - 1:
-            raise ValueError(
-                f"A piecewise schedule of {len(numbers)} numbers needs "
-                f"{max(len(numbers) - 1, 0)} changes, got {len(changes)}."
+            raise ArgumentError(
+                "changes",
+                message=f"A piecewise schedule of {len(numbers)} numbers needs "
+                f"{max(len(numbers) - 1, 0)} changes, got {len(changes)}.",
             )
         if sorted(set(changes)) != list(changes):
-            raise ValueError(f"changes must ascend, got {list(changes)}.")
+            raise ArgumentError("changes", f"must ascend, got {list(changes)}.")
         object.__setattr__(self, "numbers", numbers)
         object.__setattr__(self, "changes", changes)
 
     def values(self, n_steps: int) -> Array:
         n_steps = _length(n_steps)
         if self.changes and self.changes[-1] >= max(n_steps, 1):
-            raise ValueError(
-                f"The schedule changes at step {self.changes[-1]}, which a run of {n_steps} steps "
-                "does not reach."
+            raise ArgumentError(
+                "changes",
+                message=f"The schedule changes at step {self.changes[-1]}, which a run of "
+                f"{n_steps} steps does not reach.",
             )
         piece = np.searchsorted(self.changes, np.arange(n_steps), side="right")
         return np.array(self.numbers)[piece]
@@ -221,14 +224,18 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
     options = dict(table)
     kind = options.pop("kind", None)
     if kind not in KINDS:
-        raise ValueError(f"a schedule has no kind {kind!r}.{suggest(kind, KINDS)}")
+        raise ArgumentError(
+            "kind", message=f"a schedule has no kind {kind!r}.{suggest(kind, KINDS)}"
+        )
     fields = {field.name: field for field in dataclasses.fields(KINDS[kind])}  # type: ignore[arg-type]
     for name in options:
         if name not in fields:
-            raise ValueError(f"a {kind} schedule has no {name!r}.{suggest(name, fields)}")
+            raise ArgumentError(
+                name, message=f"a {kind} schedule has no {name!r}.{suggest(name, fields)}"
+            )
     for name, field in fields.items():
         if name not in options and field.default is dataclasses.MISSING:
-            raise ValueError(f"a {kind} schedule needs {name!r}.")
+            raise ArgumentError(name, message=f"a {kind} schedule needs {name!r}.")
     return KINDS[kind](**options)
 
 
@@ -256,21 +263,21 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
     try:
         values = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be a number, one per step or a schedule, got {type(value).__name__}."
+        raise ArgumentTypeError(
+            name, f"must be a number, one per step or a schedule, got {type(value).__name__}."
         ) from None
     if values.ndim > 1 or (values.ndim == 1 and len(values) != n_steps):
-        raise ValueError(
-            f"{name} must be one number or one per step ({n_steps}), got shape {values.shape}."
+        raise ArgumentError(
+            name, f"must be one number or one per step ({n_steps}), got shape {values.shape}."
         )
     wrong = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
     if np.any(wrong):
         bound = "at least 0" if zero else "greater than 0"
         if values.ndim == 0:
-            raise ValueError(f"{name} must be finite and {bound}, got {float(values):g}.")
+            raise ArgumentError(name, f"must be finite and {bound}, got {float(values):g}.")
         step = int(np.argmax(wrong))
-        raise ValueError(
-            f"{name} must be finite and {bound} at every step, got {values[step]:g} at step {step}."
+        raise ArgumentError(
+            name, f"must be finite and {bound} at every step, got {values[step]:g} at step {step}."
         )
     return np.broadcast_to(values, n_steps)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
@@ -208,8 +209,8 @@ def saved_steps(save_at: Sequence[int] | None, n_steps: int) -> NDArray[np.int64
         return np.unique([0, n_steps])
     steps = np.array(checks.counts("save_at", save_at, minimum=0))
     if len(steps) == 0 or steps[-1] > n_steps:
-        raise ValueError(
-            f"save_at must hold steps between 0 and n_steps={n_steps}, got {list(save_at)}."
+        raise ArgumentError(
+            "save_at", f"must hold steps between 0 and n_steps={n_steps}, got {list(save_at)}."
         )
     return steps
 
@@ -264,21 +265,23 @@ def initial_state(
             with np.errstate(over="ignore"):  # of single precision
                 state[r] = law.sample(problem, n_particles, seed=dynamics.seed, replica=replica)
         if not np.isfinite(state).all():
-            raise ValueError(
-                f"init draws particles beyond the range of {dynamics.dtype}: {law}; use a lighter "
-                "tail (a larger nu or rho) or a smaller scale."
+            raise ArgumentError(
+                "init",
+                f"draws particles beyond the range of {dynamics.dtype}: {law}; use a lighter "
+                "tail (a larger nu or rho) or a smaller scale.",
             )
         return state
     check_layout(problem, init, "init")
     points = init.coordinates
     shape = (n_replicas, n_particles, problem.n_coordinates)
     if points.shape not in (shape, (1, *shape[1:])):
-        raise ValueError(
-            f"init holds {init.n_replicas} replicas of {init.n_particles} particles, but this run "
-            f"has n_replicas={n_replicas} and n_particles={n_particles}; leave those two out."
+        raise ArgumentError(
+            "init",
+            f"holds {init.n_replicas} replicas of {init.n_particles} particles, but this run "
+            f"has n_replicas={n_replicas} and n_particles={n_particles}; leave those two out.",
         )
     if not np.isfinite(points).all():
-        raise ValueError("init holds NaN or infinite particles; start from finite ones.")
+        raise ArgumentError("init", "holds NaN or infinite particles; start from finite ones.")
     points = np.broadcast_to(points, shape).swapaxes(1, 2)
     return np.array(points, dtype=dynamics.dtype, order="C")
 
@@ -295,12 +298,15 @@ def _check_counters(dynamics: Dynamics, n_particles: int, n_replicas: int) -> No
     # Leimkuhler and Matthews' last step looks one increment ahead.
     increments = dynamics.integrator.stride * (dynamics.n_steps + 1) * dynamics.substeps
     if n_particles > 2**32 or increments > 2**32:
-        raise ValueError(
-            "n_particles and the increments of the Brownian path, "
-            f"{dynamics.integrator.stride} * (n_steps + 1) * substeps, must not exceed 2**32."
+        raise ArgumentError(
+            "n_particles",
+            "and the increments of the Brownian path, "
+            f"{dynamics.integrator.stride} * (n_steps + 1) * substeps, must not exceed 2**32.",
         )
     if dynamics.first_replica + n_replicas > 2**32:
-        raise ValueError("first_replica + n_replicas must not exceed 2**32.")
+        raise ArgumentError(
+            "n_replicas", message="first_replica + n_replicas must not exceed 2**32."
+        )
 
 
 def _drive(

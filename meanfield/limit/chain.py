@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import Coefficients, Integrator, get_integrator, step_coefficients
 from meanfield.flow.schedule import Schedule
@@ -170,18 +171,21 @@ def _finest_scale(coordinates: InputCoordinates, scales: Array, noise: Array) ->
 def _markov(integrator: str | Integrator) -> Integrator:
     integrator = get_integrator(integrator)
     if integrator.name not in _MARKOV:
-        raise ValueError(
-            f"The law of the chain needs an integrator whose next law depends on the present one "
-            f"alone ({' or '.join(_MARKOV)}), got {integrator.name!r}; use method='particles'."
+        raise ArgumentError(
+            "integrator",
+            message="The law of the chain needs an integrator whose next law depends on the "
+            f"present one alone ({' or '.join(_MARKOV)}), got {integrator.name!r}; use "
+            "method='particles'.",
         )
     return integrator
 
 
 def _check_temperatures(taus: Array) -> None:
     if not (taus > 0).all():
-        raise ValueError(
-            "The law of the chain needs a positive temperature at every step: the noise keeps it "
-            "smooth on its lattice; use method='particles'."
+        raise ArgumentError(
+            "temperature",
+            message="The law of the chain needs a positive temperature at every step: the noise "
+            "keeps it smooth on its lattice; use method='particles'.",
         )
 
 
@@ -247,10 +251,11 @@ def _start(
 
 def _check_size(shape: NDArray[np.int64]) -> None:
     if np.prod(shape.astype(float)) > _MAX_POINTS:
-        raise ValueError(
-            f"The law of the chain needs {'×'.join(map(str, shape))} lattice points, more than "
-            f"{_MAX_POINTS}: the noise of one step is too small for its extent; use a larger "
-            "step_size or temperature, or method='particles'."
+        raise ArgumentError(
+            "step_size",
+            message=f"The law of the chain needs {'×'.join(map(str, shape))} lattice points, more "
+            f"than {_MAX_POINTS}: the noise of one step is too small for its extent; use a larger "
+            "step_size or temperature, or method='particles'.",
         )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_banded
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
@@ -117,9 +118,10 @@ def fokker_planck(
             if grows
             else "use a larger half_width"
         )
-        raise ValueError(
-            f"A share {edge:.1e} of the mass reached the sides of the box [−{width:g}, {width:g}]; "
-            f"{remedy}."
+        raise ArgumentError(
+            "step_size" if grows else "half_width",
+            message=f"A share {edge:.1e} of the mass reached the sides of the box [−{width:g}, "
+            f"{width:g}]; {remedy}.",
         )
     none = steps[:0]
     in_time = path - fine.run(taus, sizes, substeps // 2, none)[0]
@@ -127,10 +129,11 @@ def fokker_planck(
     in_space = path - coarse.run(taus, sizes, substeps, none)[0]
     error = np.abs(in_time).max(1) + np.abs(in_space).max(1)
     if error.max() > _USELESS * max(1.0, np.abs(path).max()):
-        raise ValueError(
-            f"The predictions are not resolved: their estimated error reaches {error.max():.1e}. "
-            "The law answers its own predictions faster than the time step, or leaves the grid's "
-            "cells behind; use a smaller step_size."
+        raise ArgumentError(
+            "step_size",
+            message="The predictions are not resolved: their estimated error reaches "
+            f"{error.max():.1e}. The law answers its own predictions faster than the time step, "
+            "or leaves the grid's cells behind; use a smaller step_size.",
         )
     return GridPath(
         predictions=coordinates.shaped(path),
@@ -144,7 +147,7 @@ def fokker_planck(
 def _even(name: str, value: int, minimum: int) -> int:
     number = checks.count(name, value, minimum=minimum)
     if number % 2:
-        raise ValueError(f"{name} must be even, got {value}: the error estimate halves it.")
+        raise ArgumentError(name, f"must be even, got {value}: the error estimate halves it.")
     return number
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
-from meanfield.errors import DivergenceError
+from meanfield.errors import ArgumentError, DivergenceError
 from meanfield.flow.integrators import Integrator, get_integrator, some_steps
 from meanfield.flow.simulate import step_sizes, temperatures
 
@@ -97,7 +97,7 @@ class GaussianClosure:
         the covariance and nothing else.
         """
         if n_particles < 1:
-            raise ValueError(f"n_particles must be at least 1, got {n_particles}.")
+            raise ArgumentError("n_particles", f"must be at least 1, got {n_particles}.")
         p = self.mean.shape[1]
         share = 1.0 / n_particles
         fluctuation = self.propagation_matrix(step)[p:, p:]
@@ -148,9 +148,10 @@ def gaussian_closure(
     shown, sizes = step_sizes(step_size, n_steps)
     scheme = get_integrator(integrator)
     if scheme.has_velocity:
-        raise ValueError(
-            f"The Gaussian closure has no velocities, which integrator={scheme.name!r} needs; use "
-            "method='particles'."
+        raise ArgumentError(
+            "integrator",
+            message=f"The Gaussian closure has no velocities, which integrator={scheme.name!r} "
+            "needs; use method='particles'.",
         )
     X = problem.with_bias(problem.X)
     n, p = X.shape
@@ -211,7 +212,9 @@ def _check_closed(problem: Problem) -> None:
     elif tuple(problem.train) != trained:
         reason = f"the trained coordinates are {tuple(problem.train)}, not {trained}"
     if reason:
-        raise ValueError(f"The Gaussian closure does not apply: {reason}; {_ELSEWHERE}.")
+        raise ArgumentError(
+            "problem", message=f"The Gaussian closure does not apply: {reason}; {_ELSEWHERE}."
+        )
 
 
 def _initial_moments(

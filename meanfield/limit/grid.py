@@ -12,6 +12,7 @@ from scipy import special
 from scipy.interpolate import make_interp_spline
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 
 if TYPE_CHECKING:
@@ -184,14 +185,16 @@ class InputCoordinates:
     def __post_init__(self) -> None:
         problem = self.problem
         if problem.frozen_inputs:
-            raise ValueError(
-                f"A law on a grid needs every input parameter trained, but "
-                f"{' and '.join(problem.frozen_inputs)} is frozen; {_PARTICLES}."
+            raise ArgumentError(
+                "train",
+                message=f"A law on a grid needs every input parameter trained, but "
+                f"{' and '.join(problem.frozen_inputs)} is frozen; {_PARTICLES}.",
             )
         if problem.n_parameters > 2:
-            raise ValueError(
-                f"A law on a grid has at most 2 trained coordinates, this problem has "
-                f"{problem.n_parameters}; {_PARTICLES}."
+            raise ArgumentError(
+                "train",
+                message=f"A law on a grid has at most 2 trained coordinates, this problem has "
+                f"{problem.n_parameters}; {_PARTICLES}.",
             )
 
     @property
@@ -209,14 +212,18 @@ class InputCoordinates:
     def scales(self, init: InitialLaw) -> Array:
         """Scale of each trained coordinate under the initial law."""
         if init.law not in _REACH:
-            raise ValueError(
-                f"A law on a grid starts from init {' or '.join(map(repr, _REACH))}, got "
-                f"{init.law!r}; {_PARTICLES}."
+            raise ArgumentError(
+                "init",
+                message=f"A law on a grid starts from init {' or '.join(map(repr, _REACH))}, got "
+                f"{init.law!r}; {_PARTICLES}.",
             )
         skip = 0 if self.trained_output else self.problem.n_outputs
         scales = init.coordinate_scale(self.problem)[skip:]
         if (scales == 0).any():
-            raise ValueError("A law on a grid needs a positive initial scale in every coordinate.")
+            raise ArgumentError(
+                "init",
+                message="A law on a grid needs a positive initial scale in every coordinate.",
+            )
         return scales
 
     def pre_activations(self, points: Array) -> tuple[Array, Array]:

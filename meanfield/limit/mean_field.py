@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw, as_initial_law
@@ -221,9 +222,10 @@ def _on_grid(problem, method, step_size, law, temperatures, settings) -> MeanFie
         grid = chain_law(problem, integrator=settings["integrator"], **shared)
     else:
         if get_integrator(settings["integrator"]).has_velocity:
-            raise ValueError(
-                "method='fokker-planck' solves the overdamped equation, not that of "
-                f"integrator={settings['integrator']!r}; use method='particles'."
+            raise ArgumentError(
+                "integrator",
+                message="method='fokker-planck' solves the overdamped equation, not that of "
+                f"integrator={settings['integrator']!r}; use method='particles'.",
             )
         grid = fokker_planck(problem, **shared)
     return MeanFieldPath(
@@ -238,8 +240,10 @@ def _on_grid(problem, method, step_size, law, temperatures, settings) -> MeanFie
 
 def _gaussian(problem, step_size, law, temperatures, settings) -> MeanFieldPath:
     if law.law != "gaussian":
-        raise ValueError(
-            f"method='gaussian' needs init='gaussian', got {law.law!r}; use method='particles'."
+        raise ArgumentError(
+            "init",
+            message=f"method='gaussian' needs init='gaussian', got {law.law!r}; use "
+            "method='particles'.",
         )
     scale = law.coordinate_scale(problem)[problem.n_outputs :]
     closure = gaussian_closure(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp
 
+from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 
 Array = NDArray[np.float64]
@@ -66,7 +67,7 @@ def _spherical_log_moments(scales: Array, max_order: int) -> Array:
     k = np.arange(1, max_order + 1)
     active = scales[scales > 0]
     if len(active) == 0:
-        raise ValueError("The law is a point: every scale is 0.")
+        raise ArgumentError("scale", message="The law is a point: every scale is 0.")
     if np.all(active == active[0]):
         gaussian = k * np.log(active[0]) + _chi(len(active), k)
     else:
@@ -85,7 +86,7 @@ def _product_log_moments(
     """
     top = scales.max()
     if top == 0:
-        raise ValueError("The law is a point: every scale is 0.")
+        raise ArgumentError("scale", message="The law is a point: every scale is 0.")
     degree = max_order // 2 + 1
     log_t, width = np.linspace(-90.0, 45.0, 541, retstep=True)
     t = np.concatenate([[0.0], np.exp(log_t)])

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy import special
 
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 from meanfield.problem.hermite_polynomials import hermite_polynomial
 
 LEAKY_SLOPE = 0.01
@@ -289,9 +289,11 @@ def get_activation(activation: str | Activation) -> Activation:
     if isinstance(activation, Activation):
         return activation
     if not isinstance(activation, str):
-        raise TypeError(f"activation must be a name, not {type(activation).__name__}.")
+        raise ArgumentTypeError("activation", f"must be a name, not {type(activation).__name__}.")
     try:
         return _BY_KEY[_key(activation)]
     except KeyError:
         hint = suggest(activation, ACTIVATIONS)
-        raise ValueError(f"Unknown activation {activation!r}.{hint}") from None
+        raise ArgumentError(
+            "activation", message=f"Unknown activation {activation!r}.{hint}"
+        ) from None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.problem.losses import Loss
 
 _ENCODE = "np.unique({0}, return_inverse=True)[1]"
@@ -35,11 +36,11 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
         If `values` is ragged, masked, empty, or has entries that are not finite.
     """
     if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries; fill them or drop their rows first.")
+        raise ArgumentError(name, "has masked entries; fill them or drop their rows first.")
     try:
         array = np.asarray(values)
     except ValueError:
-        raise ValueError(f"{name} is ragged; give every row the same length.") from None
+        raise ArgumentError(name, "is ragged; give every row the same length.") from None
     if array.dtype.kind not in "fiub":
         if array.dtype.kind == "c":
             remedy = f"pass {name}.real, or real and imaginary parts as separate columns"
@@ -49,20 +50,23 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
             )
         else:
             remedy = f"convert it to a dense array of numbers, {name}.astype(float)"
-        raise TypeError(f"{name} must hold real numbers, not dtype {array.dtype}; {remedy}.")
+        raise ArgumentTypeError(name, f"must hold real numbers, not dtype {array.dtype}; {remedy}.")
     with np.errstate(over="ignore"):  # a long double too large for float64 is reported below
         array = np.array(array, dtype=np.float64, order="C")
     if array.size == 0:
-        raise ValueError(f"{name} is empty, shape {array.shape}; give at least one row and column.")
+        raise ArgumentError(
+            name, f"is empty, shape {array.shape}; give at least one row and column."
+        )
     bad = ~np.isfinite(array)
     if bad.any() and array.ndim == 0:
-        raise ValueError(f"{name} must be finite, got {array}.")
+        raise ArgumentError(name, f"must be finite, got {array}.")
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         index = first if array.ndim > 1 else first[0]
-        raise ValueError(
-            f"{name} has {bad.sum()} NaN or infinite entries, the first at index {index}; "
-            "drop those rows or fill them in."
+        raise ArgumentError(
+            name,
+            f"has {bad.sum()} NaN or infinite entries, the first at index {index}; "
+            "drop those rows or fill them in.",
         )
     array += 0.0
     return array
@@ -94,17 +98,19 @@ def as_inputs(X: Any, name: str = "X", n_features: int | None = None) -> np.ndar
     """
     X = as_numbers(X, name)
     if X.ndim == 1:
-        raise ValueError(
-            f"{name} must be 2-D, got shape {X.shape}; pass {name}.reshape(-1, 1) for one feature "
-            f"or {name}.reshape(1, -1) for one data point."
+        raise ArgumentError(
+            name,
+            f"must be 2-D, got shape {X.shape}; pass {name}.reshape(-1, 1) for one feature "
+            f"or {name}.reshape(1, -1) for one data point.",
         )
     if X.ndim != 2:
-        raise ValueError(
-            f"{name} must be 2-D, one row per data point, got shape {X.shape}; "
-            f"pass {name}.reshape(len({name}), -1)."
+        raise ArgumentError(
+            name,
+            f"must be 2-D, one row per data point, got shape {X.shape}; "
+            f"pass {name}.reshape(len({name}), -1).",
         )
     if n_features is not None and X.shape[1] != n_features:
-        raise ValueError(f"{name} must have {n_features} columns, got shape {X.shape}.")
+        raise ArgumentError(name, f"must have {n_features} columns, got shape {X.shape}.")
     return X
 
 
@@ -147,11 +153,11 @@ def as_targets(
     """
     y = as_numbers(y, name)
     if y.ndim not in (1, 2):
-        raise ValueError(f"{name} must have shape (n,) or (n, k), got {y.shape}.")
+        raise ArgumentError(name, f"must have shape (n,) or (n, k), got {y.shape}.")
     if len(y) != n_points:
         inputs = "X" + name[1:]
-        raise ValueError(
-            f"{name} has {len(y)} rows but {inputs} has {n_points}; give one row per data point."
+        raise ArgumentError(
+            name, f"has {len(y)} rows but {inputs} has {n_points}; give one row per data point."
         )
     if loss.name == "cross-entropy":
         return _classes(y, name, n_classes)
@@ -161,7 +167,7 @@ def as_targets(
             remedy = "encode it as y is"
         elif len(np.unique(y)) == 2:
             remedy = f"set {_OPTION}, or convert with np.where({name} == {name}.max(), 1, -1)"
-        raise ValueError(f"{name} must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
+        raise ArgumentError(name, f"must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
     return y, y.reshape(n_points, -1).copy()
 
 
@@ -169,14 +175,13 @@ def _classes(y: np.ndarray, name: str, n_classes: int | None) -> tuple[np.ndarra
     """Check class labels and make them one-hot."""
     if y.ndim != 1:
         remedy = f"{name}.ravel()" if y.shape[1] == 1 else f"{name}.argmax(axis=1) if one-hot"
-        raise ValueError(
-            f"{name} must be 1-D class labels for cross-entropy, got shape {y.shape}; "
-            f"pass {remedy}."
+        raise ArgumentError(
+            name, f"must be 1-D class labels for cross-entropy, got shape {y.shape}; pass {remedy}."
         )
     found = np.unique(y)
     if n_classes is None:
         if len(found) < 2:
-            raise ValueError(f"{name} has one class only, {found[0]:g}; cross-entropy needs two.")
+            raise ArgumentError(name, f"has one class only, {found[0]:g}; cross-entropy needs two.")
         n_classes = len(found)
         fits = np.array_equal(found, np.arange(n_classes))
         # Two classes become ±1 by that option.
@@ -185,9 +190,10 @@ def _classes(y: np.ndarray, name: str, n_classes: int | None) -> tuple[np.ndarra
     else:
         fits, remedy = np.isin(found, np.arange(n_classes)).all(), "the labels that y has"
     if not fits:
-        raise ValueError(
-            f"{name} must hold the class labels 0..{n_classes - 1} for cross-entropy, "
-            f"got {_some(y)}; use {remedy}."
+        raise ArgumentError(
+            name,
+            f"must hold the class labels 0..{n_classes - 1} for cross-entropy, "
+            f"got {_some(y)}; use {remedy}.",
         )
     labels = y.astype(np.int64)
     return labels, np.eye(n_classes)[labels]

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import generator
 from meanfield.problem.losses import get_loss
@@ -68,9 +69,10 @@ class Data:
         """
         loss = get_loss(options.get("loss", "squared")).name
         if loss != "squared" and "y_mean" in self.info:
-            raise ValueError(
-                f"labels are standardised, but the {loss} loss is for classes; drop standardize_y, "
-                "or use the squared loss."
+            raise ArgumentError(
+                "standardize_y",
+                message=f"labels are standardised, but the {loss} loss is for classes; drop "
+                "standardize_y, or use the squared loss.",
             )
         data = {"X": self.X, "y": self.y, "X_test": self.X_test, "y_test": self.y_test}
         return Problem(**{"name": self.info.get("source"), **data, **options})
@@ -177,7 +179,7 @@ def from_arrays(
     checks.choice("standardize", standardize, get_args(Standardization))
     if checks.choice("labels", labels, get_args(Labels)) == "classes":
         if standardize_y:
-            raise ValueError("standardize_y is for numbers; drop it, or labels = 'classes'.")
+            raise ArgumentError("standardize_y", "is for numbers; drop it, or labels = 'classes'.")
         y, y_test, classes = _encode(y, y_test)
         info, stratify = {**(info or {}), "classes": classes}, True
     X, y = _pair(X, y, "")
@@ -188,13 +190,14 @@ def from_arrays(
         info["test_rows"] = test_rows.tolist()
         X_test, y_test = (X[test_rows], y[test_rows]) if len(test_rows) else (None, None)
     elif len(test_rows):
-        raise ValueError("test_fraction must be 0 when there are X_test and y_test already.")
+        raise ArgumentError("test_fraction", "must be 0 when there are X_test and y_test already.")
     else:
         X_test, y_test = _pair(X_test, y_test, "_test")
         if X_test.shape[1:] != X.shape[1:] or y_test.shape[1:] != y.shape[1:]:
-            raise ValueError(
-                f"X_test {X_test.shape} and y_test {y_test.shape} must have the columns of "
-                f"X {X.shape} and y {y.shape}."
+            raise ArgumentError(
+                "X_test",
+                f"{X_test.shape} and y_test {y_test.shape} must have the columns of "
+                f"X {X.shape} and y {y.shape}.",
             )
     X, y = X[rows], y[rows]
     if standardize != "none":
@@ -206,7 +209,7 @@ def from_arrays(
     if standardize_y:
         mean, scale, constant = _statistics(y)
         if constant:
-            raise ValueError("standardize_y needs labels that vary on the training rows.")
+            raise ArgumentError("standardize_y", "needs labels that vary on the training rows.")
         y, y_test = _apply(y, mean, scale), _apply(y_test, mean, scale)
         info |= {"y_mean": mean.tolist(), "y_scale": scale.tolist()}
     return Data(X, y, X_test, y_test, info)
@@ -217,13 +220,15 @@ def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[st
     y = _class_names(y, "y")
     classes = np.unique(y)
     if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes[0]}; give labels of two or more.")
+        raise ArgumentError("y", f"has one class only, {classes[0]}; give labels of two or more.")
     codes = np.array([-1, 1]) if len(classes) == 2 else np.arange(len(classes))
     if y_test is not None:
         y_test = _class_names(y_test, "y_test")
         unknown = np.setdiff1d(y_test, classes)
         if len(unknown):
-            raise ValueError(f"y_test has the class {unknown[0]}, which y lacks; drop its rows.")
+            raise ArgumentError(
+                "y_test", f"has the class {unknown[0]}, which y lacks; drop its rows."
+            )
         y_test = codes[np.searchsorted(classes, y_test)]
     meaning = dict(zip(map(str, codes), classes.tolist(), strict=True))
     return codes[np.searchsorted(classes, y)], y_test, meaning
@@ -233,7 +238,7 @@ def _class_names(labels: Any, name: str) -> np.ndarray:
     """Check names of classes: one per row, all numbers or all texts."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
-        raise ValueError(f"{name} must be one class per row, got shape {labels.shape}.")
+        raise ArgumentError(name, f"must be one class per row, got shape {labels.shape}.")
     if all(isinstance(label, str) for label in labels):
         return labels.astype(str)
     numbers = as_numbers(labels, name)
@@ -244,13 +249,15 @@ def _class_names(labels: Any, name: str) -> np.ndarray:
 def _pair(X: Any, y: Any, suffix: str) -> tuple[np.ndarray, np.ndarray]:
     """Check inputs and labels against each other."""
     if X is None or y is None:
-        raise ValueError(f"{'X' if X is None else 'y'}{suffix} is missing; give both or neither.")
+        raise ArgumentError(
+            f"{'X' if X is None else 'y'}{suffix}", "is missing; give both or neither."
+        )
     X, numbers = as_inputs(X, "X" + suffix), as_numbers(y, "y" + suffix)
     y = numbers.astype(np.int64) if np.asarray(y).dtype.kind in "iu" else numbers
     if y.ndim not in (1, 2) or len(y) != len(X):
-        raise ValueError(
-            f"y{suffix} must have one row for each of the {len(X)} rows of X{suffix}, "
-            f"got shape {y.shape}."
+        raise ArgumentError(
+            f"y{suffix}",
+            f"must have one row for each of the {len(X)} rows of X{suffix}, got shape {y.shape}.",
         )
     return X, y
 
@@ -260,22 +267,28 @@ def _split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose training and held-out rows, each in ascending order."""
     if checks.nonnegative("test_fraction", test_fraction) >= 1:
-        raise ValueError(f"test_fraction must be below 1, got {test_fraction}.")
+        raise ArgumentError("test_fraction", f"must be below 1, got {test_fraction}.")
     order = generator(checks.seed(seed, "split_seed"), 0).permutation(len(y))
     if stratify:
         order = order[np.argsort(_class_quantiles(y[order]), kind="stable")]
     n_test = round(test_fraction * len(y))
     if test_fraction and not n_test:
-        raise ValueError(
-            f"test_fraction={test_fraction} of {len(y)} rows rounds to no held-out row; raise it, "
-            "or set it to 0."
+        raise ArgumentError(
+            "test_fraction",
+            message=f"test_fraction={test_fraction} of {len(y)} rows rounds to no held-out row; "
+            "raise it, or set it to 0.",
         )
     n_left = len(y) - n_test
     if n_left == 0:
-        raise ValueError(f"test_fraction={test_fraction} leaves none of {len(y)} rows to train on.")
+        raise ArgumentError(
+            "test_fraction",
+            message=f"test_fraction={test_fraction} leaves none of {len(y)} rows to train on.",
+        )
     n_train = n_left if n_samples is None else checks.count("n_samples", n_samples)
     if n_train > n_left:
-        raise ValueError(f"n_samples must be at most the {n_left} training rows, got {n_samples}.")
+        raise ArgumentError(
+            "n_samples", f"must be at most the {n_left} training rows, got {n_samples}."
+        )
     return np.sort(order[n_test:][:n_train]), np.sort(order[:n_test])
 
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 
 InputLaw = Literal["gaussian", "uniform-cube", "sphere", "rademacher"]
 """Names of the input laws; each is centred with unit covariance."""
@@ -72,7 +73,7 @@ def directions_apart(
 ) -> np.ndarray:
     """Draw unit vectors one after the other, each until it is far from those before."""
     if checks.nonnegative("min_angle", min_angle) > 90:
-        raise ValueError(f"min_angle must be 0 to 90 degrees, got {min_angle}.")
+        raise ArgumentError("min_angle", f"must be 0 to 90 degrees, got {min_angle}.")
     limit = math.cos(math.radians(min_angle))
     chosen = np.empty((n_atoms, n_features))
     for i in range(n_atoms):
@@ -81,8 +82,9 @@ def directions_apart(
             if min_angle == 0 or (np.abs(chosen[:i] @ chosen[i]) <= limit).all():
                 break
         else:
-            raise ValueError(
-                f"min_angle={min_angle} found room for {i} of {n_atoms} directions in "
-                f"{n_features} dimensions; lower min_angle."
+            raise ArgumentError(
+                "min_angle",
+                message=f"min_angle={min_angle} found room for {i} of {n_atoms} directions in "
+                f"{n_features} dimensions; lower min_angle.",
             )
     return chosen

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy import special
 
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 
 _Function = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -147,9 +147,9 @@ def get_loss(loss: str | Loss) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if not isinstance(loss, str):
-        raise TypeError(f"loss must be a name, not {type(loss).__name__}.")
+        raise ArgumentTypeError("loss", f"must be a name, not {type(loss).__name__}.")
     key = "-".join(loss.lower().replace("_", " ").replace("-", " ").split())
     key = "cross-entropy" if key == "crossentropy" else key
     if key not in LOSSES:
-        raise ValueError(f"Unknown loss {loss!r}.{suggest(loss, LOSSES)}")
+        raise ArgumentError("loss", message=f"Unknown loss {loss!r}.{suggest(loss, LOSSES)}")
     return LOSSES[key]

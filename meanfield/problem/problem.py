@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
@@ -130,7 +130,7 @@ class Problem:
         name: str | None = None,
     ) -> None:
         if not isinstance(bias, bool | np.bool_):
-            raise TypeError(f"bias must be True or False, got {bias!r}.")
+            raise ArgumentTypeError("bias", f"must be True or False, got {bias!r}.")
         loss = get_loss(loss)
         X = as_inputs(X)
         y, targets = as_targets(y, loss, n_points=len(X))
@@ -284,7 +284,7 @@ class Problem:
         for name in changes:
             if name not in arguments:
                 hint = suggest(name, arguments)
-                raise TypeError(f"Problem has no argument {name!r}.{hint}")
+                raise ArgumentTypeError(name, message=f"Problem has no argument {name!r}.{hint}")
         return Problem(**{**arguments, **changes})
 
     def _arguments(self) -> dict[str, Any]:
@@ -328,13 +328,15 @@ def _held_out(
         return None, None, None
     if X_test is None or y_test is None:
         missing = "X_test" if X_test is None else "y_test"
-        raise ValueError(f"{missing} is missing; give X_test and y_test together.")
+        raise ArgumentError(missing, "is missing; give X_test and y_test together.")
     X_test = as_inputs(X_test, "X_test", X.shape[1])
     y_test, targets_test = as_targets(
         y_test, loss, n_points=len(X_test), name="y_test", n_classes=targets.shape[1]
     )
     if y_test.shape[1:] != y.shape[1:]:
-        raise ValueError(f"y_test has shape {y_test.shape} but y has {y.shape}; use one layout.")
+        raise ArgumentError(
+            "y_test", f"has shape {y_test.shape} but y has {y.shape}; use one layout."
+        )
     return X_test, y_test, targets_test
 
 
@@ -342,7 +344,9 @@ def _l2(l2: Any) -> tuple[float, float]:
     """Return the penalties on the output and on the input parameters."""
     if isinstance(l2, tuple | list | np.ndarray) and np.ndim(l2) == 1:
         if len(l2) != 2:
-            raise ValueError(f"l2 must be one number or (output, input), got {len(l2)} numbers.")
+            raise ArgumentError(
+                "l2", f"must be one number or (output, input), got {len(l2)} numbers."
+            )
         return checks.nonnegative("l2[0]", l2[0]), checks.nonnegative("l2[1]", l2[1])
     return (checks.nonnegative("l2", l2),) * 2
 
@@ -350,17 +354,23 @@ def _l2(l2: Any) -> tuple[float, float]:
 def _train(train: Iterable[str], bias: bool) -> tuple[str, ...]:
     """Return the trained parameters in canonical order."""
     if isinstance(train, str) or not isinstance(train, Iterable):
-        raise TypeError(f"train must be a sequence of names such as ('a', 'w'), not {train!r}.")
+        raise ArgumentTypeError(
+            "train", f"must be a sequence of names such as ('a', 'w'), not {train!r}."
+        )
     names = list(train)
     for name in names:
         if name not in PARAMETERS:
-            raise ValueError(f"train has unknown parameter {name!r}; choose among 'a', 'w', 'b'.")
+            raise ArgumentError(
+                "train", f"has unknown parameter {name!r}; choose among 'a', 'w', 'b'."
+            )
         if names.count(name) > 1:
-            raise ValueError(f"train names {name!r} {names.count(name)} times; name it once.")
+            raise ArgumentError("train", f"names {name!r} {names.count(name)} times; name it once.")
     if not names:
-        raise ValueError("train is empty; name at least one of 'a', 'w', 'b'.")
+        raise ArgumentError("train", "is empty; name at least one of 'a', 'w', 'b'.")
     if not bias and "b" in names:
         if len(names) < len(PARAMETERS):
-            raise ValueError("train names 'b' but bias is False; leave 'b' out or set bias=True.")
+            raise ArgumentError(
+                "train", "names 'b' but bias is False; leave 'b' out or set bias=True."
+            )
         names.remove("b")
     return tuple(name for name in PARAMETERS if name in names)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import directions_apart, generator, unit_rows
@@ -224,12 +225,12 @@ class HermiteTarget(Target):
     def __post_init__(self) -> None:
         d = checks.count("n_features", self.n_features)
         if not isinstance(self.coefficients, Mapping) or not self.coefficients:
-            raise ValueError('coefficients must map multi-indices to numbers, as in {"1,1": 1.0}.')
+            raise ArgumentError("coefficients", 'must map multi-indices to numbers: {"1,1": 1.0}.')
         full: dict[tuple[int, ...], float] = {}
         for key, value in self.coefficients.items():
             index = _multi_index(key, d)
             if index in full:
-                raise ValueError(f"coefficients give the multi-index {index} twice.")
+                raise ArgumentError("coefficients", f"give the multi-index {index} twice.")
             full[index] = float(as_numbers(value, f"coefficients[{key!r}]"))
         _freeze(self, n_features=d, coefficients=full)
 
@@ -276,8 +277,8 @@ class IndexTarget(Target):
     def __post_init__(self) -> None:
         directions = as_inputs(self.directions, "directions")
         if not np.allclose(directions @ directions.T, np.eye(len(directions)), atol=1e-9):
-            raise ValueError(
-                "directions must have orthonormal rows; pass np.linalg.qr(directions.T)[0].T."
+            raise ArgumentError(
+                "directions", "must have orthonormal rows; pass np.linalg.qr(directions.T)[0].T."
             )
         _freeze(self, directions=directions, link=_link(self.link, len(directions)))
 
@@ -315,7 +316,7 @@ class IndexTarget(Target):
         """
         d, r = checks.count("n_features", n_features), checks.count("n_directions", n_directions)
         if r > d:
-            raise ValueError(f"n_directions must be at most n_features = {d}, got {r}.")
+            raise ArgumentError("n_directions", f"must be at most n_features = {d}, got {r}.")
         q, upper = np.linalg.qr(generator(seed, 0).standard_normal((d, r)))
         return cls((q * np.sign(np.diag(upper))).T, link)  # the sign makes the law uniform
 
@@ -362,8 +363,9 @@ class Parity(Target):
         coordinates = tuple(checks.count("coordinates", i, minimum=0) for i in self.coordinates)
         distinct = sorted(set(coordinates))
         if not coordinates or len(distinct) < len(coordinates) or distinct[-1] >= d:
-            raise ValueError(
-                f"coordinates must be distinct numbers from 0 to {d - 1}, got {list(coordinates)}."
+            raise ArgumentError(
+                "coordinates",
+                f"must be distinct numbers from 0 to {d - 1}, got {list(coordinates)}.",
             )
         _freeze(self, n_features=d, coordinates=tuple(distinct))
 
@@ -380,9 +382,9 @@ class Parity(Target):
 def _norms(norms: float | Sequence[float], n_atoms: int, name: str) -> np.ndarray:
     norms = as_numbers(norms, name)
     if norms.shape not in ((), (n_atoms,)):
-        raise ValueError(f"{name} must be one number or {n_atoms}, got shape {norms.shape}.")
+        raise ArgumentError(name, f"must be one number or {n_atoms}, got shape {norms.shape}.")
     if (norms <= 0).any():
-        raise ValueError(f"{name} must be positive, got {norms.min():g}.")
+        raise ArgumentError(name, f"must be positive, got {norms.min():g}.")
     return np.broadcast_to(norms, n_atoms)
 
 
@@ -391,11 +393,13 @@ def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
     try:
         index = tuple(map(int, key.split(",")) if isinstance(key, str) else map(as_index, key))
     except (TypeError, ValueError):
-        raise ValueError(
-            f'A multi-index is a tuple of degrees or text such as "2,0,1", got {key!r}.'
+        raise ArgumentError(
+            "coefficients", f'need keys such as "2,0,1" or tuples of degrees, got {key!r}.'
         ) from None
     if len(index) > n_features or min(index, default=-1) < 0:
-        raise ValueError(f"Multi-index {key!r} must be 1 to {n_features} degrees, none negative.")
+        raise ArgumentError(
+            "coefficients", f"need keys of 1 to {n_features} degrees, none negative, got {key!r}."
+        )
     return index + (0,) * (n_features - len(index))
 
 
@@ -404,14 +408,18 @@ def _link(link: Any, n_directions: int) -> Activation | HermiteTarget:
         return get_activation(link)
     if isinstance(link, HermiteTarget):
         if link.n_features != n_directions:
-            raise ValueError(f"link takes {link.n_features} projections, not {n_directions}.")
+            raise ArgumentError("link", f"takes {link.n_features} projections, not {n_directions}.")
         return link
     if isinstance(link, Mapping):
-        return HermiteTarget(n_directions, link)
+        try:
+            return HermiteTarget(n_directions, link)
+        except (ArgumentError, ArgumentTypeError) as error:
+            raise ArgumentError("link", message=f"link: {error}") from None
     coefficients = as_numbers(link, "link")
     if coefficients.ndim != 1 or n_directions != 1:
-        raise ValueError(
-            "link as a list holds the coefficients of one projection; "
-            'for several give multi-indices, as in {"1,1": 1.0}.'
+        raise ArgumentError(
+            "link",
+            "as a list holds the coefficients of one projection; "
+            'for several give multi-indices, as in {"1,1": 1.0}.',
         )
     return HermiteTarget(1, {(k,): c for k, c in enumerate(coefficients)})

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from meanfield import checks
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentTypeError, suggest
 from meanfield.problem.data import Data
 from meanfield.problem.sources import bundled, cifar10, files, synthetic
 
@@ -62,8 +62,10 @@ def load(source: str, **options: Any) -> Data:
     for name in options:
         if name not in parameters:
             hint = suggest(name, parameters)
-            raise TypeError(f"Source {source!r} has no option {name!r}.{hint}")
+            raise ArgumentTypeError(
+                name, message=f"Source {source!r} has no option {name!r}.{hint}"
+            )
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in options:
-            raise TypeError(f"Source {source!r} needs the option {name!r}.")
+            raise ArgumentTypeError(name, message=f"Source {source!r} needs the option {name!r}.")
     return loader(**options)

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
+from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data, Standardization, from_arrays
 
 
@@ -53,7 +54,7 @@ def digits(
     classes = list(range(10)) if classes is None else list(classes)
     distinct = set(classes)
     if len(classes) < 2 or len(distinct) < len(classes) or not distinct <= set(range(10)):
-        raise ValueError(f"classes must be at least two distinct digits, got {classes}.")
+        raise ArgumentError("classes", f"must be at least two distinct digits, got {classes}.")
     keep = np.isin(bunch.target, classes)
     labels = np.argsort(classes)[np.searchsorted(np.sort(classes), bunch.target[keep])]
     names = list(range(len(classes)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data, Standardization, from_arrays
 
 CLASSES = (
@@ -122,7 +123,7 @@ def _check_classes(classes: list[str] | None) -> list[int]:
     for name in classes:
         checks.choice("class", name, CLASSES)
     if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise ValueError(f"classes must be at least two distinct names, got {classes}.")
+        raise ArgumentError("classes", f"must be at least two distinct names, got {classes}.")
     return [CLASSES.index(name) for name in classes]
 
 
@@ -138,11 +139,14 @@ def _read_batch(folder: Path, name: str) -> np.ndarray:
         raise FileNotFoundError(f"There is no {path}; {_HELP}.")
     records = np.fromfile(path, dtype=np.uint8)
     if len(records) == 0 or len(records) % _RECORD:
-        raise ValueError(
-            f"{path} has {len(records)} bytes, not a multiple of {_RECORD}; it is truncated or not "
-            f"in the binary format: {_HELP}."
+        raise ArgumentError(
+            "folder",
+            message=f"{path} has {len(records)} bytes, not a multiple of {_RECORD}; it is "
+            f"truncated or not in the binary format: {_HELP}.",
         )
     records = records.reshape(-1, _RECORD)
     if records[:, 0].max() > 9:
-        raise ValueError(f"{path} has labels above 9; it is not the binary CIFAR-10: {_HELP}.")
+        raise ArgumentError(
+            "folder", message=f"{path} has labels above 9; it is not the binary CIFAR-10: {_HELP}."
+        )
     return records

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from meanfield.errors import suggest
+from meanfield.errors import ArgumentError, suggest
 from meanfield.problem.data import Data, Labels, Standardization, from_arrays
 
 _MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}
@@ -65,15 +65,19 @@ def npz(
     path = _existing(path)
     archive = _read(path, partial(np.load, path, allow_pickle=False))
     if isinstance(archive, np.ndarray):
-        raise ValueError(f"{path} holds one bare array; save it with np.savez(path, X=X, y=y).")
+        raise ArgumentError(
+            "path", message=f"{path} holds one bare array; save it with np.savez(path, X=X, y=y)."
+        )
     with archive:
         wanted = {"X": X, "y": y}
         if (X_test, y_test) != ("X_test", "y_test") or {X_test, y_test} & set(archive.files):
             wanted |= {"X_test": X_test, "y_test": y_test}
-        for name in wanted.values():
+        for option, name in wanted.items():
             if name not in archive.files:
                 found = ", ".join(archive.files) or "nothing"
-                raise ValueError(f"{path} has no array {name!r}; it holds {found}.")
+                raise ArgumentError(
+                    option, message=f"{path} has no array {name!r}; it holds {found}."
+                )
         arrays = {
             argument: _read(path, partial(archive.__getitem__, name))
             for argument, name in wanted.items()
@@ -141,35 +145,41 @@ def csv(
         If the file is not such a table; the message names line and column.
     """
     if decimal not in (".", ","):
-        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
+        raise ArgumentError("decimal", f"must be '.' or ',', got {decimal!r}.")
     path = _existing(path)
     lines = _read_lines(path, delimiter, decimal)
     first = lines[0][1]
     names = first if _has_header(path, *lines[0], header) else None
     body = lines if names is None else lines[1:]
     if not body:
-        raise ValueError(f"{path} has no line of numbers below its header.")
+        raise ArgumentError("path", message=f"{path} has no line of numbers below its header.")
     width = len(first)
     for line, row in lines:
         if len(row) != width:
-            raise ValueError(
-                f"{path}, line {line} has {len(row)} cells, expected {width}"
-                f"{_why_uneven(lines[0], (line, row), width)}."
+            raise ArgumentError(
+                "path",
+                message=f"{path}, line {line} has {len(row)} cells, expected {width}"
+                f"{_why_uneven(lines[0], (line, row), width)}.",
             )
     targets = _columns(path, "target", target, width, names)
     dropped = _columns(path, "drop", drop, width, names) if drop else []
     if set(targets) & set(dropped):
-        raise ValueError(f"drop={drop!r} has a target column of {path}; leave it out of drop.")
+        raise ArgumentError(
+            "drop", message=f"drop={drop!r} has a target column of {path}; leave it out of drop."
+        )
     inputs = [i for i in range(width) if i not in targets + dropped]
     if not inputs:
-        raise ValueError(f"{path} has no input column besides the target.")
+        raise ArgumentError("path", message=f"{path} has no input column besides the target.")
     if width - 1 not in dropped and not any(row[-1] for _, row in lines):
-        raise ValueError(f"{path}: every line ends with a separator; delete it from all of them.")
+        raise ArgumentError(
+            "path", message=f"{path}: every line ends with a separator; delete it from all of them."
+        )
     for i in inputs:
         if names is not None and not names[i]:
-            raise ValueError(
-                f"{path}, column {i + 1} has no name, as an index has none; leave it out with "
-                f"drop = [{i}], or name it."
+            raise ArgumentError(
+                "drop",
+                message=f"{path}, column {i + 1} has no name, as an index has none; leave it out "
+                f"with drop = [{i}], or name it.",
             )
     remedy = "correct it, or leave the column out with drop"
     X = _read_table(path, body, names, inputs, decimal, remedy)
@@ -202,7 +212,7 @@ def _existing(path: str | Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}; check the path.")
     if not path.is_file():
-        raise ValueError(f"{path} is not a file; give the path of one.")
+        raise ArgumentError("path", message=f"{path} is not a file; give the path of one.")
     return path
 
 
@@ -215,7 +225,9 @@ def _read(path: Path, read: Callable[[], Any]) -> Any:
             problem = "holds pickled objects, which are never loaded, or is not an npz archive"
         else:
             problem = f"is not a readable npz archive ({error})"
-        raise ValueError(f"{path} {problem}; save numeric arrays with np.savez.") from None
+        raise ArgumentError(
+            "path", message=f"{path} {problem}; save numeric arrays with np.savez."
+        ) from None
 
 
 def _read_lines(path: Path, delimiter: str | None, decimal: str) -> list[tuple[int, list[str]]]:
@@ -223,25 +235,29 @@ def _read_lines(path: Path, delimiter: str | None, decimal: str) -> list[tuple[i
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+        raise ArgumentError(
+            "path", message=f"{path} is not UTF-8 text; save it as UTF-8."
+        ) from None
     if delimiter is None:
         # A comma is the last resort where it is the decimal mark.
         marks = sorted(_DELIMITERS, key=lambda mark: mark == decimal)
         delimiter = next((mark for mark in marks if _splits(mark, text.lstrip())), ",")
     elif len(delimiter) != 1:
         hint = r' (a tab is "\t")' if delimiter.lower() in ("tab", r"\t") else ""
-        raise ValueError(f"delimiter must be one character{hint}, got {delimiter!r}.")
+        raise ArgumentError("delimiter", f"must be one character{hint}, got {delimiter!r}.")
     reader = _reader(text, delimiter)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv_module.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}.") from None
+        raise ArgumentError("path", message=f"{path}, line {reader.line_num}: {error}.") from None
     rows = [(line, row) for line, row in rows if row and row != [""]]
     if not rows:
-        raise ValueError(f"{path} is empty.")
+        raise ArgumentError("path", message=f"{path} is empty.")
     for line, row in rows:
         if not any(row):
-            raise ValueError(f"{path}, line {line} holds only separators; delete it.")
+            raise ArgumentError(
+                "path", message=f"{path}, line {line} holds only separators; delete it."
+            )
     return rows
 
 
@@ -275,9 +291,10 @@ def _has_header(path: Path, line: int, first: list[str], header: bool | None) ->
     # With either decimal mark: a line of numbers never holds names.
     n_numbers = sum(any(_number(cell, mark) is not None for mark in ".,") for cell in cells)
     if 0 < n_numbers < len(cells):
-        raise ValueError(
-            f"{path}, line {line} mixes numbers and text; if it holds names set header = true, "
-            "else header = false."
+        raise ArgumentError(
+            "header",
+            message=f"{path}, line {line} mixes numbers and text; if it holds names set header = "
+            "true, else header = false.",
         )
     return bool(cells) and n_numbers == 0
 
@@ -315,7 +332,9 @@ def _read_table(
                     remedy = (
                         f'if all have this decimal mark set decimal = "{other}", else correct it'
                     )
-                raise ValueError(f"{where}: {cell!r} is not a finite number; {remedy}.")
+                raise ArgumentError(
+                    "path", message=f"{where}: {cell!r} is not a finite number; {remedy}."
+                )
             table[i, j] = number
     return table
 
@@ -342,7 +361,7 @@ def _place(path: Path, line: int, column: int, names: list[str] | None) -> str:
 
 def _check_there(cell: str, where: str) -> None:
     if cell.lower() in _MISSING:
-        raise ValueError(f"{where} is missing; fill it in or drop the line.")
+        raise ArgumentError("path", message=f"{where} is missing; fill it in or drop the line.")
 
 
 def _columns(
@@ -357,15 +376,20 @@ def _columns(
     for column in chosen if isinstance(chosen, list | tuple) else [chosen]:
         if isinstance(column, str):
             if names is None:
-                raise ValueError(f"{path} has no header; give {option} as a position, not a name.")
+                raise ArgumentError(
+                    option,
+                    message=f"{path} has no header; give {option} as a position, not a name.",
+                )
             if names.count(column) != 1:
                 times = f"{names.count(column)} columns" if column in names else "no column"
                 hint = "" if column in names else suggest(column, names)
-                raise ValueError(f"{path} has {times} named {column!r}.{hint}")
+                raise ArgumentError(option, message=f"{path} has {times} named {column!r}.{hint}")
             column = names.index(column)
         if not isinstance(column, int) or not -width <= column < width:
-            raise ValueError(f"{option}={column!r} is not one of the {width} columns of {path}.")
+            raise ArgumentError(
+                option, message=f"{option}={column!r} is not one of the {width} columns of {path}."
+            )
         columns.append(column % width)
     if not columns or len(set(columns)) < len(columns):
-        raise ValueError(f"{option} must name distinct columns of {path}, got {chosen!r}.")
+        raise ArgumentError(option, f"must name distinct columns of {path}, got {chosen!r}.")
     return columns
