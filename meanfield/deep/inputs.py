@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.problem.checks import as_inputs
+from meanfield.problem.validation import as_inputs
 
 _SHOWN = 5
 _LISTED = 100

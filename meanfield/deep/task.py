@@ -12,8 +12,8 @@ from scipy import special
 from meanfield.checks import choice, count, counts, nonnegative, seed
 from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation, get_activation
-from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
+from meanfield.problem.validation import as_inputs
 from meanfield.system import memory
 
 # Streams of random numbers: layer l draws from stream l, everything else from one of these.
@@ -123,7 +123,7 @@ def make_task(
         raise ArgumentError(
             "loss", "must be 'squared' or 'logistic' for a network with one output."
         )
-    _, targets = as_targets(y, loss, n_points=len(X))
+    _, targets = loss.check_labels(y, n_points=len(X))
     if targets.shape[1] != 1:
         raise ArgumentError("y", f"must have one output per input, got shape {np.shape(y)}.")
     depth = count("depth", depth)

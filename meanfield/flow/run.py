@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.schedule import elapsed
-from meanfield.problem.checks import as_inputs
+from meanfield.problem.validation import as_inputs
 
 if TYPE_CHECKING:
     import xarray as xr

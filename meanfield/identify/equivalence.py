@@ -15,7 +15,7 @@ from meanfield.identify.canonical import TOLERANCE, canonical, symmetric_affine
 from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation, get_activation
-from meanfield.problem.checks import as_inputs
+from meanfield.problem.validation import as_inputs
 
 # A gap with a larger relative error says nothing.
 _COARSE = 1e-3

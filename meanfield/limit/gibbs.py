@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from meanfield.limit.cubature import DEPTH, Chart, Grid, adaptive_grid, cartesian, polar, refined
 from meanfield.limit.growth import Tail, has_linear_growth, tail
@@ -170,7 +169,7 @@ class Gibbs:
         """
         problem = self.family.problem
         n, k = self.f.shape
-        curvature = _curvature(problem, self.f)
+        curvature = problem.loss.curvature(self.f, problem.targets)
         covariance = self._covariance() / (n * problem.temperature)
         product = np.einsum("aibj,bjl->aibl", covariance.reshape(n, k, n, k), curvature)
         gap = (self.response - self.f).reshape(-1)
@@ -263,15 +262,3 @@ class Gibbs:
             points[open_[accepted]] = theta[accepted]
             open_ = open_[~accepted]
         return points
-
-
-def _curvature(problem: Problem, f: Array) -> Array:
-    """Hessian of the loss in the predictions of each datum, shape (n, k, k)."""
-    n, k = f.shape
-    if problem.loss.name == "squared":
-        return np.broadcast_to(np.eye(k), (n, k, k))
-    if problem.loss.name == "logistic":
-        s = special.expit(f)
-        return (s * special.expit(-f))[:, :, None] * np.eye(k)
-    p = special.softmax(f, axis=-1)
-    return p[:, :, None] * np.eye(k) - p[:, :, None] * p[:, None, :]

@@ -9,11 +9,11 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import generator
 from meanfield.problem.losses import get_loss
 from meanfield.problem.problem import Problem
 from meanfield.problem.targets import Target
+from meanfield.problem.validation import as_inputs, as_numbers
 
 Standardization = Literal["none", "zscore", "unit"]
 """Names of the ways to standardise inputs."""
@@ -67,11 +67,11 @@ class Data:
         ValueError
             If the labels are standardised and the loss is for classes.
         """
-        loss = get_loss(options.get("loss", "squared")).name
-        if loss != "squared" and "y_mean" in self.info:
+        loss = get_loss(options.get("loss", "squared"))
+        if loss.labels != "real" and "y_mean" in self.info:
             raise ArgumentError(
                 "standardize_y",
-                message=f"labels are standardised, but the {loss} loss is for classes; drop "
+                message=f"labels are standardised, but the {loss.name} loss is for classes; drop "
                 "standardize_y, or use the squared loss.",
             )
         data = {"X": self.X, "y": self.y, "X_test": self.X_test, "y_test": self.y_test}

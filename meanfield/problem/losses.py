@@ -1,20 +1,22 @@
-"""The losses: value per data point and derivative in the prediction."""
+"""The losses in one table: value, derivatives in the prediction, and the labels they are for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from scipy import special
 
 from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
+from meanfield.problem.validation import CLASSES_OPTION, as_numbers, encode_classes
 
-_Function = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Array = np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Loss:
     """A loss ``ℓ(f, y)``, convex in the prediction ``f``.
 
@@ -32,14 +34,21 @@ class Loss:
         Canonical name.
     code : int
         0 squared, 1 logistic, 2 cross-entropy; compiled kernels switch on it.
+    labels : {"real", "sign", "class"}
+        What labels are: real numbers, ±1, or class labels 0..K−1.
     """
 
     name: str
     code: int
-    _value: _Function = field(repr=False, compare=False)
-    _derivative: _Function = field(repr=False, compare=False)
+    labels: Literal["real", "sign", "class"]
+    _value: Callable[[Array, Array], Array] = field(repr=False, compare=False)
+    _derivative: Callable[[Array, Array], Array] = field(repr=False, compare=False)
+    _curvature: Callable[[Array], Array] = field(repr=False, compare=False)
+    _targets: Callable[[Array, str, int | None], tuple[Array, Array]] = field(
+        repr=False, compare=False
+    )
 
-    def value(self, f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def value(self, f: Array, targets: Array) -> Array:
         """Evaluate the loss at every data point, summed over outputs.
 
         Parameters
@@ -54,10 +63,9 @@ class Loss:
         ndarray of shape (..., n)
             ``ℓ(f, y)`` in the dtype of `f`.
         """
-        f, targets = _aligned(f, targets)
-        return self._value(f, targets)
+        return self._value(*_aligned(f, targets))
 
-    def derivative(self, f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def derivative(self, f: Array, targets: Array) -> Array:
         """Evaluate the error signal ``r = ∂ℓ/∂f``.
 
         Parameters
@@ -72,54 +80,202 @@ class Loss:
         ndarray of shape (..., n, k)
             ``∂ℓ/∂f`` in the dtype of `f`.
         """
-        f, targets = _aligned(f, targets)
-        return self._derivative(f, targets)
+        return self._derivative(*_aligned(f, targets))
 
-    def __reduce__(self) -> tuple:
+    def curvature(self, f: Array, targets: Array) -> Array:
+        """Evaluate the Hessian ``∂²ℓ/∂f²``; of the losses here it is the same for all targets.
+
+        Parameters
+        ----------
+        f : ndarray of shape (..., n, k)
+            Predictions.
+        targets : ndarray of shape (..., n, k)
+            Targets, see the table above.
+
+        Returns
+        -------
+        ndarray of shape (..., n, k, k)
+            ``∂²ℓ/∂f²`` in the dtype of `f`.
+        """
+        return self._curvature(_aligned(f, targets)[0])
+
+    def check_labels(
+        self, y: Any, *, n_points: int, name: str = "y", n_classes: int | None = None
+    ) -> tuple[Array, Array]:
+        """Return labels as given and as the targets of the loss.
+
+        Parameters
+        ----------
+        y : array_like of shape (n,) or (n, k)
+            Real values (squared), ±1 (logistic), or class labels 0..K−1 of shape (n,)
+            (cross-entropy).
+        n_points : int
+            Number of rows that `y` must have.
+        name : str
+            What to call it in an error.
+        n_classes : int, optional
+            Number of classes when it is already known; otherwise every class must occur.
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, k)
+            A copy, float64, or int64 for cross-entropy.
+        targets : ndarray of shape (n, k)
+            float64; one-hot for cross-entropy.
+
+        Raises
+        ------
+        TypeError
+            If `y` does not hold real numbers.
+        ValueError
+            If `y` has the wrong shape, is not finite, or its labels do not suit the loss.
+        """
+        y = as_numbers(y, name)
+        if y.ndim not in (1, 2):
+            raise ArgumentError(name, f"must have shape (n,) or (n, k), got {y.shape}.")
+        if len(y) != n_points:
+            raise ArgumentError(
+                name,
+                f"has {len(y)} rows but X{name[1:]} has {n_points}; give one row per data point.",
+            )
+        return self._targets(y, name, n_classes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
         # A worker process gets the entry of its own table.
         return get_loss, (self.name,)
 
 
-def _aligned(f: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _aligned(f: Array, targets: Array) -> tuple[Array, Array]:
     f = np.asarray(f)
     if not np.issubdtype(f.dtype, np.floating):
         f = f.astype(np.float64)
     return f, np.asarray(targets, dtype=f.dtype)
 
 
-def _squared(f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _squared(f: Array, targets: Array) -> Array:
     return 0.5 * np.square(f - targets).sum(axis=-1)
 
 
-def _squared_derivative(f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _squared_derivative(f: Array, targets: Array) -> Array:
     return f - targets
 
 
-def _logistic(f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _squared_curvature(f: Array) -> Array:
+    return np.broadcast_to(np.eye(f.shape[-1], dtype=f.dtype), (*f.shape, f.shape[-1]))
+
+
+def _logistic(f: Array, targets: Array) -> Array:
     return np.logaddexp(-targets * f, 0).sum(axis=-1)
 
 
-def _logistic_derivative(f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _logistic_derivative(f: Array, targets: Array) -> Array:
     return -targets * special.expit(-targets * f)
 
 
-def _cross_entropy(f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _logistic_curvature(f: Array) -> Array:
+    s = special.expit(f)
+    return (s * special.expit(-f))[..., None] * np.eye(f.shape[-1], dtype=f.dtype)
+
+
+def _cross_entropy(f: Array, targets: Array) -> Array:
     # Relative to the true class first: a confident, right prediction keeps its small loss.
     margins = f - (f * targets).sum(axis=-1, keepdims=True)
     return special.logsumexp(margins, axis=-1)
 
 
-def _cross_entropy_derivative(f: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _cross_entropy_derivative(f: Array, targets: Array) -> Array:
     return special.softmax(f, axis=-1) - targets
 
 
-LOSSES: Mapping[str, Loss] = MappingProxyType(
-    {
-        "squared": Loss("squared", 0, _squared, _squared_derivative),
-        "logistic": Loss("logistic", 1, _logistic, _logistic_derivative),
-        "cross-entropy": Loss("cross-entropy", 2, _cross_entropy, _cross_entropy_derivative),
-    }
+def _cross_entropy_curvature(f: Array) -> Array:
+    p = special.softmax(f, axis=-1)
+    return p[..., None] * np.eye(f.shape[-1], dtype=f.dtype) - p[..., None] * p[..., None, :]
+
+
+def _real_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Array]:
+    """Take any numbers."""
+    return y, y.reshape(len(y), -1).copy()
+
+
+def _sign_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Array]:
+    """Check that labels are ±1."""
+    if not (np.abs(y) == 1).all():
+        remedy = "it is for two classes, cross-entropy for more, the squared loss for numbers"
+        if name.endswith("_test"):
+            remedy = "encode it as y is"
+        elif len(np.unique(y)) == 2:
+            remedy = (
+                f"set {CLASSES_OPTION}, or convert with np.where({name} == {name}.max(), 1, -1)"
+            )
+        raise ArgumentError(name, f"must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
+    return _real_targets(y, name, n_classes)
+
+
+def _class_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Array]:
+    """Check class labels and make them one-hot."""
+    if y.ndim != 1:
+        remedy = f"{name}.ravel()" if y.shape[1] == 1 else f"{name}.argmax(axis=1) if one-hot"
+        raise ArgumentError(
+            name, f"must be 1-D class labels for cross-entropy, got shape {y.shape}; pass {remedy}."
+        )
+    found = np.unique(y)
+    if n_classes is None:
+        if len(found) < 2:
+            raise ArgumentError(name, f"has one class only, {found[0]:g}; cross-entropy needs two.")
+        n_classes = len(found)
+        fits = np.array_equal(found, np.arange(n_classes))
+        # Two classes become ±1 by that option.
+        option = CLASSES_OPTION if n_classes > 2 else f"the logistic loss with {CLASSES_OPTION}"
+        remedy = f"{option}, or {encode_classes(name)}"
+    else:
+        fits, remedy = np.isin(found, np.arange(n_classes)).all(), "the labels that y has"
+    if not fits:
+        raise ArgumentError(
+            name,
+            f"must hold the class labels 0..{n_classes - 1} for cross-entropy, "
+            f"got {_some(y)}; use {remedy}.",
+        )
+    labels = y.astype(np.int64)
+    return labels, np.eye(n_classes)[labels]
+
+
+def _some(y: Array) -> str:
+    """Show the distinct values, a few of them."""
+    found = [f"{value:g}" for value in np.unique(y)[:6]]
+    return "{" + ", ".join(found[:5]) + (", …" if len(found) > 5 else "") + "}"
+
+
+_ROWS = (
+    Loss(
+        name="squared",
+        code=0,
+        labels="real",
+        _value=_squared,
+        _derivative=_squared_derivative,
+        _curvature=_squared_curvature,
+        _targets=_real_targets,
+    ),
+    Loss(
+        name="logistic",
+        code=1,
+        labels="sign",
+        _value=_logistic,
+        _derivative=_logistic_derivative,
+        _curvature=_logistic_curvature,
+        _targets=_sign_targets,
+    ),
+    Loss(
+        name="cross-entropy",
+        code=2,
+        labels="class",
+        _value=_cross_entropy,
+        _derivative=_cross_entropy_derivative,
+        _curvature=_cross_entropy_curvature,
+        _targets=_class_targets,
+    ),
 )
+
+LOSSES: Mapping[str, Loss] = MappingProxyType({row.name: row for row in _ROWS})
 """Every loss by name, in the order of their codes."""
 
 

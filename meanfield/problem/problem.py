@@ -12,8 +12,8 @@ import numpy as np
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 from meanfield.problem.activations import Activation, get_activation
-from meanfield.problem.checks import as_inputs, as_targets
 from meanfield.problem.losses import Loss, get_loss
+from meanfield.problem.validation import as_inputs
 
 PARAMETERS = ("a", "w", "b")
 """Names of the parameters of one particle, in the order of its coordinates."""
@@ -133,7 +133,7 @@ class Problem:
             raise ArgumentTypeError("bias", f"must be True or False, got {bias!r}.")
         loss = get_loss(loss)
         X = as_inputs(X)
-        y, targets = as_targets(y, loss, n_points=len(X))
+        y, targets = loss.check_labels(y, n_points=len(X))
         X_test, y_test, targets_test = _held_out(X_test, y_test, loss, X, y, targets)
         l2_output, l2_input = _l2(l2)
         for array in (X, y, targets, X_test, y_test, targets_test):
@@ -197,7 +197,7 @@ class Problem:
     @property
     def vector_output(self) -> bool:
         """Whether predictions carry an output axis, (n, k) rather than (n,)."""
-        return self.y.ndim == 2 or self.loss.name == "cross-entropy"
+        return self.y.ndim == 2 or self.loss.labels == "class"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -330,8 +330,8 @@ def _held_out(
         missing = "X_test" if X_test is None else "y_test"
         raise ArgumentError(missing, "is missing; give X_test and y_test together.")
     X_test = as_inputs(X_test, "X_test", X.shape[1])
-    y_test, targets_test = as_targets(
-        y_test, loss, n_points=len(X_test), name="y_test", n_classes=targets.shape[1]
+    y_test, targets_test = loss.check_labels(
+        y_test, n_points=len(X_test), name="y_test", n_classes=targets.shape[1]
     )
     if y_test.shape[1:] != y.shape[1:]:
         raise ArgumentError(

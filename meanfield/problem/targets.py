@@ -17,9 +17,9 @@ import numpy as np
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.problem.activations import Activation, get_activation
-from meanfield.problem.checks import as_inputs, as_numbers
 from meanfield.problem.draws import directions_apart, generator, unit_rows
 from meanfield.problem.hermite_polynomials import hermite_table
+from meanfield.problem.validation import as_inputs, as_numbers
 
 
 class Target(ABC):

@@ -57,6 +57,17 @@ def test_derivative_is_the_limit_of_differences(loss):
         assert np.abs(derivative[..., o] - difference).max() < 1e-9
 
 
+def test_curvature_is_the_derivative_of_the_derivative(loss):
+    f, targets = example(loss.name)
+    h = 1e-5
+    curvature = loss.curvature(f, targets)
+    assert curvature.shape == (*f.shape, f.shape[-1])
+    for o in range(f.shape[-1]):
+        step = h * np.eye(f.shape[-1])[o]
+        difference = loss.derivative(f + step, targets) - loss.derivative(f - step, targets)
+        assert np.abs(curvature[..., o] - difference / (2 * h)).max() < 1e-9
+
+
 def test_loss_is_convex_in_the_prediction(loss):
     f, targets = example(loss.name, shape=(50, 5, 4))
     g, _ = example(loss.name, seed=1, shape=(50, 5, 4))
@@ -74,7 +85,8 @@ def test_far_out_nothing_overflows_and_dtype_stays(loss, dtype):
     targets = np.array([[1.0, 0.0]] * 3) if loss.code == 2 else np.array([[1.0, -1.0]] * 3)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         value, derivative = loss.value(f, targets), loss.derivative(f, targets)
-    assert value.dtype == derivative.dtype == dtype
+        curvature = loss.curvature(f, targets)
+    assert value.dtype == derivative.dtype == curvature.dtype == dtype
     far = {"squared": 9999.0**2, "logistic": 0.0, "cross-entropy": 0.0}[loss.name]
     assert value[0] == pytest.approx(far, abs=0)
     assert value[1] == pytest.approx(10001.0**2 if loss.code == 0 else 2e4)
