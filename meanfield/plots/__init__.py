@@ -42,7 +42,6 @@ from meanfield.plots.errors import (
     plot_tail,
 )
 from meanfield.plots.identify import plot_depths
-from meanfield.plots.integrators import plot_cost, plot_path_errors, plot_scheme_bias
 from meanfield.plots.limit import (
     plot_bias,
     plot_features,
@@ -82,7 +81,6 @@ __all__ = [
     "plot_constants",
     "plot_cooling",
     "plot_coordinate_check",
-    "plot_cost",
     "plot_depths",
     "plot_feature_change",
     "plot_feature_diversity",
@@ -101,7 +99,6 @@ __all__ = [
     "plot_outputs",
     "plot_particle_number",
     "plot_particles",
-    "plot_path_errors",
     "plot_rates",
     "plot_raw_w2",
     "plot_reference_gaps",
@@ -111,7 +108,6 @@ __all__ = [
     "plot_residual",
     "plot_roofline",
     "plot_scaling",
-    "plot_scheme_bias",
     "plot_slopes",
     "plot_sparse",
     "plot_spread",

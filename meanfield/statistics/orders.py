@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import LEVEL
 
 Array = NDArray[np.float64]
@@ -123,6 +125,102 @@ def fit_order(
     constant = math.exp(solve[0] @ y)
     sign = math.copysign(1.0, mean[0]) if not squared else 1.0
     return OrderFit(order, (order - half, order + half), sign * constant, local)
+
+
+def fit_visible_order(
+    step_sizes: ArrayLike,
+    errors: ArrayLike,
+    *,
+    squared: bool = False,
+    declared: float | None = None,
+    label: str = "",
+) -> Estimate:
+    """Fit an order over the widest range of step sizes on which `fit_order` finds one.
+
+    Where four step sizes are left, the fit has its leading correction.
+
+    Parameters
+    ----------
+    step_sizes : array_like, shape (K,)
+        Step sizes η, ascending.
+    errors : array_like, shape (K, R)
+        Errors of each replica; NaN where a run diverged.
+    squared : bool, default: False
+        The values are squared errors.
+    declared : float, optional
+        The order that is expected.
+    label : str, default: ""
+        What it is.
+
+    Returns
+    -------
+    Estimate
+        The order over replicas, with a note on step sizes that were left out; NaN, with the
+        reason as its note, where none can be fitted.
+    """
+    h, values = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
+    usable = ~np.isnan(values).any(axis=1)
+    text = "Runs diverged at the largest step sizes, which are left out."
+    notes = [] if usable.all() else [Note("diverged", text)]
+    h, values = h[usable], values[usable]
+    problem = "Fewer than three step sizes stayed finite."
+    found = {"expected": declared, "resampled": "replicas", "label": label}
+    for length in range(len(h), 2, -1):
+        for begin in range(len(h) - length + 1):
+            part = slice(begin, begin + length)
+            try:
+                fit = fit_order(h[part], values[part], squared=squared, correction=length > 3)
+            except ValueError as error:
+                problem = str(error) if length == len(h) else problem
+                continue
+            if length < len(h):
+                low, high = h[part][[0, -1]]
+                notes.append(Note("range", f"Fitted from {low:g} to {high:g} only. {problem}"))
+            return Estimate(fit.order, *fit.interval, notes=tuple(notes), **found)
+    return Estimate(math.nan, notes=(*notes, Note("no-order", problem)), **found)
+
+
+def cost_at_error(costs: ArrayLike, errors: Estimate, accuracy: float, **more: Any) -> Estimate:
+    """Interpolate the cost at which an error has a given size, between the costs measured.
+
+    Linear in the logarithms; the bounds come from those of the errors.
+
+    Parameters
+    ----------
+    costs : array_like, shape (K,)
+        What each error cost, falling.
+    errors : Estimate, shape (K,)
+        Errors of either sign, rising in size; NaN where there is none.
+    accuracy : float
+        The size wanted, positive.
+    **more
+        Further fields of the result.
+
+    Returns
+    -------
+    Estimate
+        An upper bound, the last cost without an interval and with the note ``"upper-bound"``,
+        where every error is small enough; NaN where they do not cross the accuracy.
+    """
+    usable = np.isfinite(errors.value)
+    cost = np.asarray(costs, dtype=float)[usable]
+    bounds = np.stack([errors.low, errors.value, errors.high])[:, usable]
+    # An interval that holds 0 has no logarithm: its nearer end is that of no error at all.
+    size = np.where(bounds[0] * bounds[2] > 0, np.abs(bounds).min(axis=0), np.finfo(float).tiny)
+    sizes = np.stack([size, np.abs(bounds[1]), np.abs(bounds).max(axis=0)])
+    if (sizes[2] <= accuracy).all():
+        text = "The error is smaller already at the largest step size measured: an upper bound."
+        return Estimate(float(cost[-1]), notes=(Note("upper-bound", text),), **more)
+    found = []
+    for size in sizes:
+        crossing = np.flatnonzero((size[:-1] <= accuracy) & (size[1:] > accuracy))
+        if not len(crossing):
+            return Estimate(math.nan, **more)
+        i = crossing[0]
+        share = np.log(accuracy / size[i]) / np.log(size[i + 1] / size[i])
+        found.append(float(np.exp((1 - share) * np.log(cost[i]) + share * np.log(cost[i + 1]))))
+    low, value, high = found
+    return Estimate(value, low, high, **more)
 
 
 def _checked(

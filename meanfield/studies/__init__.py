@@ -83,9 +83,6 @@ STUDIES: dict[str, Entry] = {
     "stationary": Entry(
         "meanfield.studies.stationary", "Compare long runs with the Gibbs law that they end in."
     ),
-    "integrators": Entry(
-        "meanfield.studies.integrators", "Measure the orders of the integrators, and their cost."
-    ),
     "relaxation": Entry(
         "meanfield.studies.relaxation",
         "Measure how fast the network settles, beside the rate that is guaranteed.",
