@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from meanfield.flow.compiled import threads
+from meanfield.system.compiling import FAST_MATH
 
 #: Rows of the matrix that are added at a time, and columns that stay in the first cache meanwhile.
 _ROWS, _COLUMNS = 8, 512
@@ -51,7 +52,7 @@ def rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return out[: len(rows)]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, fastmath=FAST_MATH)
 def _add_product(rows, matrix, begin, end, out):
     """Add the columns from `begin` to `end` of ``rows @ matrix``."""
     n = len(matrix)

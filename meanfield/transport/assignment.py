@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-# Contraction to fused multiply-adds only: NaN checks and the order of sums stay.
-_FLAGS = {"contract", "nsz"}
+from meanfield.system.compiling import FAST_MATH
+
 _CHUNK = 256
 _SMALL = 32  # columns kept per row
 _FREE_SHARE = 10  # a matched start that leaves more than N / 10 rows free was not matched
@@ -27,7 +27,7 @@ _BIDS_PER_ROW = 20  # an auction that stalls on rounding gives way to the exact 
 # ---------------------------------------------------------------------------- full scans
 
 
-@njit(cache=True, fastmath=_FLAGS)
+@njit(cache=True, fastmath=FAST_MATH)
 def _minima_of_four(rows, yt, v, values, best):
     """Row minima of c(i, j) − v_j for four rows at once; best[r, 0] holds the result."""
     p, n = yt.shape
@@ -70,7 +70,7 @@ def row_minima(x, yt, v, out):
             out[i + r] = best[r, 0]
 
 
-@njit(cache=True, fastmath=_FLAGS)
+@njit(cache=True, fastmath=FAST_MATH)
 def _row_costs(point, yt, out):
     """out[j] = |point − y_j|² for all columns."""
     p, n = yt.shape
@@ -85,7 +85,7 @@ def _row_costs(point, yt, out):
                 part[j] += d * d
 
 
-@njit(cache=True, fastmath=_FLAGS)
+@njit(cache=True, fastmath=FAST_MATH)
 def _cost(point, yt, j):
     """|point − y_j|² for one column."""
     total = 0.0
