@@ -32,7 +32,7 @@ LAYERS = [
     ("dictionary",),
     ("decomposition",),
     ("cell",),
-    ("deep", "bench"),
+    ("deep",),
     ("estimators",),
     ("workbench",),
     ("studies",),
@@ -55,11 +55,8 @@ def test_every_name_can_be_reached_first():
 
 def test_every_part_is_an_attribute():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    # Benchmarks are a study, `meanfield bench`.
-    assert {
-        *mf.__all__,
-        *folders - {"bench", "system", "statistics", "transport", "workbench"},
-    } <= set(dir(mf))
+    inner = {"system", "statistics", "transport", "workbench"}
+    assert {*mf.__all__, *folders - inner} <= set(dir(mf))
 
 
 def test_unknown_name():

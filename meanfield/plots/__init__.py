@@ -14,7 +14,6 @@ from meanfield.plots.atoms import (
     plot_residual,
     plot_tiles,
 )
-from meanfield.plots.bench import plot_roofline, plot_scaling, plot_times
 from meanfield.plots.cell import plot_cell_residual, plot_weight
 from meanfield.plots.chaos import (
     plot_chaos_loss,
@@ -106,8 +105,7 @@ __all__ = [
     "plot_reference_rates",
     "plot_relaxation",
     "plot_residual",
-    "plot_roofline",
-    "plot_scaling",
+    "plot_scheme_bias",
     "plot_slopes",
     "plot_sparse",
     "plot_spread",
@@ -120,7 +118,6 @@ __all__ = [
     "plot_success",
     "plot_tail",
     "plot_tiles",
-    "plot_times",
     "plot_total_error",
     "plot_weight",
     "plot_weights",

@@ -61,9 +61,7 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.recovery.study",
         "Count how often networks give their teacher's atoms back.",
     ),
-    "bench": Entry(
-        "meanfield.studies.bench.study", "Time the particle step against other libraries."
-    ),
+    "bench": Entry("meanfield.studies.bench.study", "Time the particle step on this machine."),
     "ensembles": Entry(
         "meanfield.studies.ensembles",
         "Measure the bias of small networks, and what averaging them can do.",

@@ -1,1 +1,1 @@
-"""meanfield against JAX, PyTorch and NumPy: the same dynamics, interleaved in one run."""
+"""How fast this package is beside other libraries doing the same work, interleaved in one run."""

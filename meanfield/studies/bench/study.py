@@ -1,61 +1,52 @@
-"""The study `bench`: the speed and memory of the particle step, against peers and the machine."""
+"""The study `bench`: the speed and the memory of the particle step on this machine.
+
+Every number of particles is timed with every input dimension and number of threads. One timed run
+is a call of `simulate`, less one without steps; all systems take turns, so that a change of the
+machine's speed meets all of them. Beside them stands the rate of NumPy's matrix product, measured
+in the same turns. The comparison with other libraries is ``python -m scripts.benchmarks.particles``
+in the source.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import platform
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from meanfield.bench.grid import ACTIVATIONS, GRIDS, Row, largest, scaling
-from meanfield.bench.libraries import LIBRARIES
-from meanfield.bench.measure import (
-    installed_libraries,
-    limit,
-    measure_bounds,
-    measure_row,
-)
-from meanfield.errors import ConfigError, suggest
-from meanfield.studies.bench.report import headline, report
+from meanfield.errors import ConfigError
+from meanfield.flow.simulate import simulate
+from meanfield.problem import ACTIVATIONS, Problem
+from meanfield.statistics.estimate import Estimate
+from meanfield.studies.bench.report import report
 from meanfield.system.cores import available_cores
 from meanfield.workbench.config import Count, Section, StudyConfig
-from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
-_SCALING_REPEATS = 3
-_VERSIONED = ("meanfield", "jax", "torch", "numpy")
-
-
-class RowSection(Section):
-    """A system of your own."""
-
-    n_particles: Count = Field(description="Particles.")
-    n_replicas: Count = Field(1, description="Independent systems.")
-    n_data: Count = Field(description="Data points.")
-    n_features: Count = Field(description="Input dimension.")
-    dtype: Literal["float64", "float32"] = Field("float64", description="Float type.")
-    activation: Literal[ACTIVATIONS] = Field("tanh", description=", ".join(ACTIVATIONS) + ".")
+_SECONDS = 0.2  # of a timed run, about
+_PRODUCT = 1024  # rows and columns of the matrices that NumPy multiplies
+_SYSTEM = ("n_particles", "n_features", "threads")
 
 
 class BenchSection(Section):
     """What is timed."""
 
-    grid: Literal[tuple(GRIDS)] = Field(
-        "small",
-        description="small (two minutes), standard (half an hour) or complete (a day).",
+    n_particles: list[Count] = Field([1024, 4096, 16384], description="Particles per system.")
+    n_features: list[Count] = Field([2, 10, 64], description="Input dimensions.")
+    n_data: Count = Field(512, description="Training points.")
+    n_replicas: Count = Field(1, description="Independent systems that are advanced at once.")
+    activation: Literal[tuple(ACTIVATIONS)] = Field("tanh", description="Activation.")
+    dtype: Literal["float64", "float32"] = Field("float64", description="Precision.")
+    threads: list[Count] = Field(
+        [], description="Numbers of threads; an empty list stands for 1 and all cores."
     )
-    rows: list[RowSection] = Field([], description="Further systems, as tables [[bench.rows]].")
-    libraries: list[str] = Field(
-        [], description="Peers: " + ", ".join(list(LIBRARIES)[1:]) + "; all installed by default."
-    )
-    repeats: Count = Field(5, description="Timed runs per library and row, in turns.")
-    threads: Count | None = Field(None, description="Cores for every library; all by default.")
-    scaling: bool = Field(
-        False, description="Whether to fit how the cost grows with N, n and replicas, too."
-    )
+    repeats: Count = Field(5, description="Timed runs of every system, in turns.")
 
 
 class BenchConfig(StudyConfig):
@@ -65,154 +56,173 @@ class BenchConfig(StudyConfig):
 
 
 def prepare(config: BenchConfig) -> Plan:
-    """Name one unit per row, one for the machine's limits."""
-    section = config.bench
-    threads = section.threads or available_cores()
-    if threads > available_cores():
+    """Check the configuration; one unit, so that nothing runs beside what is timed."""
+    section, cores = config.bench, available_cores()
+    for key in ("n_particles", "n_features"):
+        if not getattr(section, key):
+            raise ConfigError(f"key 'bench.{key}' is empty; give at least one number.")
+    threads = sorted(set(section.threads)) or sorted({1, cores})
+    if threads[-1] > cores:
         raise ConfigError(
-            f"key 'bench.threads' is {threads}, but this process may use {available_cores()} "
-            "cores; give at most that many."
+            f"key 'bench.threads' holds {threads[-1]}, but this process may use {cores} cores; "
+            "give at most that many."
         )
-    libraries = ["meanfield", *_peers(section.libraries)]
-    rows = list(
-        dict.fromkeys([*GRIDS[section.grid](), *(Row(**r.model_dump()) for r in section.rows)])
-    )
-    units = [Unit("bounds", bounds_unit, {"threads": threads}, "limits of the machine")]
-    for row in rows:
-        units.append(_unit("row", row, section.repeats, threads, libraries))
-    lines = scaling() if section.scaling else {}
-    alone = list(dict.fromkeys(row for line in lines.values() for row in line))
-    if section.scaling:
-        alone.append(largest())
-    for row in alone:
-        units.append(_unit("alone", row, _SCALING_REPEATS, threads, ["meanfield"]))
-    versions = {name: _version(name) for name in _VERSIONED}
-    machine = f"{_processor()}, {threads} threads"
-    found = {"threads": threads, "libraries": libraries, "versions": versions, "machine": machine}
-    return Plan(
-        units=units,
-        combine=lambda results: combine(rows, lines, results, **found),
-        data=hashlib.sha256(f"{machine} {versions}".encode()).hexdigest(),
-    )
+    arguments = section.model_dump() | {
+        "n_particles": sorted(set(section.n_particles)),
+        "n_features": sorted(set(section.n_features)),
+        "threads": threads,
+    }
+    unit = Unit("times", measure, arguments, "systems in turns", context=True)
+    machine = f"{processor_name()}, {cores} cores"
+    return Plan([unit], lambda results: combine(arguments, machine, results["times"]), machine)
 
 
-def _unit(kind: str, row: Row, repeats: int, threads: int, libraries: list[str]) -> Unit:
-    arguments = {
-        "row": row.as_dict(), "repeats": repeats, "threads": threads, "libraries": libraries
-    }  # fmt: skip
-    return Unit(f"{kind}-{row.key}", row_unit, arguments, row.key, weight=len(libraries))
-
-
-def _peers(asked: list[str]) -> list[str]:
-    """The libraries to compare with, all of which can be imported."""
-    installed = installed_libraries()
-    for name in asked:
-        if name not in LIBRARIES:
-            raise ConfigError(
-                f"key 'bench.libraries' names {name!r}, which is not known."
-                f"{suggest(name, LIBRARIES)}"
-            )
-        if name not in installed:
-            raise ConfigError(
-                f"key 'bench.libraries' names {name!r}, which is not installed; "
-                "pip install 'meanfield[bench]'."
-            )
-    return [name for name in asked or installed if name != "meanfield"]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "source" if name == "meanfield" else "not installed"
-
-
-def _processor() -> str:
+def processor_name() -> str:
+    """Return the name of this machine's processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            names = [
+            return next(
                 line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-            ]
-        return names[0]
-    except (OSError, IndexError):
+            )
+    except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 
 
-def bounds_unit(threads: int) -> Arrays:
-    """The machine's limits as arrays, per float type."""
+def measure(
+    n_particles: list[int],
+    n_features: list[int],
+    n_data: int,
+    n_replicas: int,
+    activation: str,
+    dtype: str,
+    threads: list[int],
+    repeats: int,
+    context: Context,
+) -> Arrays:
+    """Time all systems in turns, after a run each that compiles and finds the number of steps."""
+    systems = list(product(n_particles, n_features, threads))
+    problems = {d: _problem(n_data, d, activation) for d in n_features}
+
+    def run(system: tuple[int, int, int], n_steps: int) -> float:
+        n, d, t = system
+        with _limited(t):
+            begin = time.perf_counter()
+            simulate(
+                problems[d], n, n_steps=n_steps, n_replicas=n_replicas, save_at=[n_steps],
+                dtype=dtype,
+            )  # fmt: skip
+            return time.perf_counter() - begin
+
+    n_steps = []
+    for system in systems:
+        run(system, 1)
+        n_steps.append(max(3, round(_SECONDS / run(system, 2) * 2)))
+    seconds = np.empty((len(systems), repeats))
+    products = np.empty((len(threads), repeats))
+    for repeat in range(repeats):
+        products[:, repeat] = [_product_seconds(t, dtype) for t in threads]
+        for i, system in enumerate(systems):
+            without = run(system, 0)
+            seconds[i, repeat] = (run(system, n_steps[i]) - without) / n_steps[i]
+        context.progress(repeat + 1, repeats)
+    memory = []
+    for n, d in product(n_particles, n_features):
+        tracemalloc.start()
+        run((n, d, threads[-1]), 1)
+        memory.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    shape = len(n_particles), len(n_features)
     return {
-        f"{dtype}.{name}": np.array(value)
-        for dtype, rates in measure_bounds(threads).items()
-        for name, value in rates.items()
+        "step_seconds": seconds.reshape(*shape, len(threads), repeats),
+        "product_gflops": 2 * _PRODUCT**3 / products / 1e9,
+        "memory_bytes": np.reshape(memory, shape),
     }
 
 
-def row_unit(row: Mapping[str, Any], repeats: int, threads: int, libraries: list[str]) -> Arrays:
-    """Time one row."""
-    return measure_row(Row(**row), repeats=repeats, threads=threads, libraries=libraries)
+def _problem(n_data: int, n_features: int, activation: str) -> Problem:
+    """Return inputs of length about one and a smooth target."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((n_data, n_features)) / np.sqrt(n_features)
+    return Problem(X, np.sin(3 * X[:, 0]), activation=activation)
 
 
-def combine(
-    rows: list[Row],
-    lines: Mapping[str, list[Row]],
-    results: Mapping[str, Arrays],
-    *,
-    threads: int,
-    libraries: list[str],
-    versions: Mapping[str, str],
-    machine: str,
-) -> Outcome:
-    """Put the rows in one dataset, with the limits and the fitted exponents."""
+@contextmanager
+def _limited(threads: int) -> Iterator[None]:
+    """Use some threads, here and in NumPy."""
+    import numba
+    from threadpoolctl import threadpool_limits
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def _product_seconds(threads: int, dtype: str) -> float:
+    """Return the median time of NumPy's matrix product."""
+    matrix = np.ones((_PRODUCT, _PRODUCT), dtype)
+    out, times = np.empty_like(matrix), []
+    with _limited(threads):
+        np.dot(matrix, matrix, out=out)
+        for _ in range(3):
+            begin = time.perf_counter()
+            np.dot(matrix, matrix, out=out)
+            times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
+def combine(arguments: dict[str, Any], machine: str, found: Arrays) -> Outcome:
+    """Put times per pair beside what the matrix product allows."""
     import xarray as xr
 
-    rates: dict[str, dict[str, float]] = {}
-    for key, value in results["bounds"].items():
-        dtype, name = key.split(".")
-        rates.setdefault(dtype, {})[name] = float(value)
-    measured = [results[f"row-{row.key}"] for row in rows]
-    limits = [limit(row, rates[row.dtype], threads) for row in rows]
-    per_library = ("row", "library")
-    variables: dict[str, Any] = {
-        "ns_per_pair": ((*per_library, "repeat"), np.stack([m["ns_per_pair"] for m in measured])),
-        **{
-            name: (per_library, np.stack([m[name] for m in measured]))
-            for name in ("compile_seconds", "peak_bytes", "disagreement", "failure")
+    particles, features = (np.array(arguments[name]) for name in _SYSTEM[:2])
+    pairs = particles * arguments["n_replicas"] * arguments["n_data"]
+    ns = 1e9 * found["step_seconds"] / pairs[:, None, None, None]
+    # Two products with the inputs and the bias, a multiplication and an addition each.
+    product_ns = 4 * (features + 1)[:, None, None] / found["product_gflops"]
+    share = product_ns / ns
+    per_pair = Estimate.positive_mean(ns, axis=-1, resampled="timed runs")
+    dataset = xr.Dataset(
+        {
+            "ns_per_pair": per_pair.to_xarray(_SYSTEM),
+            "runs_ns_per_pair": ((*_SYSTEM, "run"), ns),
+            "product_share": (_SYSTEM, np.median(share, axis=-1)),
+            "product_gflops": (("threads", "run"), found["product_gflops"]),
+            "memory_bytes": (_SYSTEM[:2], found["memory_bytes"]),
         },
-        **{
-            f"limit_{name}": ("row", np.array([each[name] for each in limits]))
-            for name in limits[0]
-        },
-        "bound": (
-            ("dtype", "quantity"), np.array([list(each.values()) for each in rates.values()])
+        coords={name: arguments[name] for name in _SYSTEM},
+        attrs={name: arguments[name] for name in ("n_data", "n_replicas", "activation", "dtype")}
+        | {"machine": machine},
+    )
+    most = dataset["threads"].values[-1]
+    own = np.exp(np.log(ns).mean(axis=(0, 1)))  # (threads, run)
+    numbers = {
+        "ns_per_pair": _number(
+            f"Nanoseconds per particle, datum and step with {most} threads, geometric mean",
+            Estimate.positive_mean(own[-1]),
         ),
-    }  # fmt: skip
-    coordinates: dict[str, Any] = {
-        name: ("row", np.array([getattr(row, name) for row in rows]))
-        for name in ("n_particles", "n_replicas", "n_data", "n_features", "activation")
+        "product_share": Number(
+            "Share of that time which NumPy would need for the two products alone, median",
+            float(np.median(share[:, :, -1])),
+        ),
+        "memory_mb": Number(
+            "Memory in MB that the largest system takes, Python apart",
+            float(found["memory_bytes"].max()) / 1e6,
+        ),
     }
-    coordinates |= {
-        "row_dtype": ("row", np.array([row.dtype for row in rows])),
-        "library": libraries,
-        "dtype": list(rates),
-        "quantity": list(next(iter(rates.values()))),
-    }
-    for name, line in lines.items():
-        times = [results[f"alone-{row.key}"]["ns_per_pair"][0] * row.pairs for row in line]
-        variables[f"step_ns_{name}"] = ((f"{name}_size", "scaling_repeat"), np.array(times))
-        coordinates[f"{name}_size"] = [getattr(row, f"n_{name}") for row in line]
-    if lines:
-        variables["largest_peak_bytes"] = results[f"alone-{largest().key}"]["peak_bytes"][0]
-    attributes = {"machine": machine, "threads": threads} | {
-        f"version_{name}": value for name, value in versions.items()
-    }
-    dataset = xr.Dataset(variables, coords=coordinates, attrs=attributes)
-    return Outcome(dataset, headline(dataset))
+    if len(own) > 1:
+        label = f"Speed with {most} threads over that with {dataset['threads'].values[0]}"
+        numbers["thread_gain"] = _number(label, Estimate.positive_mean(own[0] / own[-1]))
+    return Outcome(dataset, numbers)
 
 
-EXAMPLE: dict[str, Any] = {
-    "study": "bench",
-    "title": "The particle step on this machine",
-    "bench": {"grid": "small", "repeats": 3},
-}
+def _number(label: str, estimate: Estimate) -> Number:
+    return Number(label, estimate.value, estimate.interval)
+
+
+EXAMPLE: dict[str, Any] = {"study": "bench", "title": "The particle step on this machine"}
 
 STUDY = Study("bench", BenchConfig, EXAMPLE, prepare, report)

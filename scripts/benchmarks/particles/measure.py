@@ -12,19 +12,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from meanfield.bench.grid import Row
-from meanfield.bench.libraries import LIBRARIES
-from meanfield.errors import ConfigError
 from meanfield.flow.compiled.activations import keeps_slope
 from meanfield.problem import get_activation
+from scripts.benchmarks.particles.grid import Row
+from scripts.benchmarks.particles.libraries import LIBRARIES
 
 # The threads of some libraries go on spinning after a call, on cores that the next one needs.
 _PAUSE = 0.25
 _AGREEMENT = {"float64": 1e-10, "float32": 2e-4}
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _NEEDS = {"jax": "jax", "torch": "torch", "torch compiled": "torch"}
 
 
@@ -45,7 +45,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 class Worker:
-    """A running `meanfield.bench.worker`, confined to some cores.
+    """A running worker, confined to some cores.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ class Worker:
 
     def __init__(self, library: str, row: Row, threads: int):
         # A pipe that nobody reads would fill.
-        self._words = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (closed in `close`)
-        command = [sys.executable, "-m", "meanfield.bench.worker", library]
+        self._errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 (closed in `close`)
+        command = [sys.executable, "-m", "scripts.benchmarks.particles.worker", library]
         with _confined(0, threads):
             self._process = subprocess.Popen(
                 [*command, json.dumps(row.as_dict())],
                 env=_environment(threads), text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             )  # fmt: skip
 
     def answer(self) -> dict | None:
@@ -83,11 +83,11 @@ class Worker:
         return self.answer()
 
     def close(self) -> str:
-        """End the worker; the last line of what it said on standard error."""
+        """End the worker; the last line that it wrote to standard error."""
         self._process.communicate()
-        self._words.seek(0)
-        lines = self._words.read().strip().splitlines()
-        self._words.close()
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        self._errors.close()
         return lines[-1] if lines else ""
 
 
@@ -106,8 +106,8 @@ def _confined(first: int, last: int) -> Iterator[None]:
 
 
 def measure_row(
-    row: Row, *, repeats: int, threads: int, libraries: Sequence[str]
-) -> dict[str, np.ndarray]:
+    row: Row, repeats: int, threads: int, libraries: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Time one row.
 
     Parameters
@@ -123,16 +123,18 @@ def measure_row(
 
     Returns
     -------
-    dict of ndarray
-        ``ns_per_pair`` (libraries, repeats): nanoseconds per particle, datum and step, NaN for a
-        library that failed; ``compile_seconds``, ``peak_bytes``, ``disagreement`` (libraries,),
-        the last being the largest difference of a short noiseless run from meanfield's;
-        ``failure`` (libraries,): what a library that failed said last.
+    dict of dict
+        By library: ``ns_per_pair``, nanoseconds per particle, datum and step of each repeat;
+        ``compile_seconds``; ``peak_bytes``; ``disagreement``, the largest difference of a short
+        noiseless run from meanfield's. Or only ``failure``, the last line that a library which
+        failed wrote.
 
     Raises
     ------
     ArithmeticError
         A library computes something else.
+    RuntimeError
+        meanfield failed.
     """
     workers, ready = [], []
     for name in libraries:  # one after the other: compiling in parallel would be unfair
@@ -145,35 +147,32 @@ def measure_row(
                 time.sleep(_PAUSE)
                 if (answer := worker.run()) is not None:
                     answers[i].append(answer)
-    words = [worker.close() for worker in workers]
-    done = [len(some) == repeats for some in answers]
+    last_lines = [worker.close() for worker in workers]
     per_run = row.pairs * row.n_steps
-
-    def each(value, missing=np.nan) -> np.ndarray:
-        return np.array([value(i) if done[i] else missing for i in range(len(libraries))])
-
-    result = {
-        "ns_per_pair": each(
-            lambda i: [1e9 * a["seconds"] / per_run for a in answers[i]], [np.nan] * repeats
-        ),
-        "compile_seconds": each(lambda i: ready[i]["compile_seconds"]),
-        "peak_bytes": each(lambda i: max(a["peak_bytes"] for a in answers[i])),
-        "disagreement": each(lambda i: _difference(ready[i], ready[0])),
-        "failure": np.array(["" if done[i] else words[i] or "died" for i in range(len(done))]),
-    }
-    wrong = np.flatnonzero(result["disagreement"] > _AGREEMENT[row.dtype])
-    if wrong.size:
-        raise ArithmeticError(
-            f"{libraries[wrong[0]]} computes something else in {row.key}: a difference of "
-            f"{result['disagreement'][wrong[0]]:.1e} after a few noiseless steps."
-        )
+    result: dict[str, dict[str, Any]] = {}
+    for i, name in enumerate(libraries):
+        if len(answers[i]) < repeats:
+            if i == 0:
+                raise RuntimeError(f"{name} failed in {row.key}: {last_lines[i] or 'no message'}")
+            result[name] = {"failure": last_lines[i] or "died"}
+            continue
+        result[name] = {
+            "ns_per_pair": [1e9 * answer["seconds"] / per_run for answer in answers[i]],
+            "compile_seconds": ready[i]["compile_seconds"],
+            "peak_bytes": max(answer["peak_bytes"] for answer in answers[i]),
+            "disagreement": _difference(ready[i], ready[0]),
+        }
+        if (difference := result[name]["disagreement"]) > _AGREEMENT[row.dtype]:
+            raise ArithmeticError(
+                f"{name} computes something else in {row.key}: a difference of {difference:.1e} "
+                "after a few noiseless steps."
+            )
     return result
 
 
-def _difference(mine: dict, reference: dict | None) -> float:
-    if reference is None:
-        return np.nan
-    return float(np.abs(np.subtract(mine["check"], reference["check"])).max())
+def _difference(answer: dict, reference: dict) -> float:
+    """Largest difference of two short noiseless runs."""
+    return float(np.abs(np.subtract(answer["check"], reference["check"])).max())
 
 
 def measure_bounds(threads: int) -> dict[str, dict[str, float]]:
@@ -194,22 +193,22 @@ def measure_bounds(threads: int) -> dict[str, dict[str, float]]:
 
     Raises
     ------
-    ConfigError
+    RuntimeError
         A process failed.
     """
     processes = []
     for core in range(threads):
         with _confined(core, core + 1):
             process = subprocess.Popen(
-                [sys.executable, "-m", "meanfield.bench.bounds"],
+                [sys.executable, "-m", "scripts.benchmarks.particles.bounds"],
                 env=_environment(1), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         processes.append(process)
     answers = [process.communicate() for process in processes]
-    for process, (_, words) in zip(processes, answers, strict=True):
+    for process, (_, errors) in zip(processes, answers, strict=True):
         if process.returncode:
-            reason = (words.strip().splitlines() or ["it said nothing"])[-1]
-            raise ConfigError(f"The limits of this machine could not be measured: {reason}.")
+            reason = (errors.strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"The limits of this machine could not be measured: {reason}.")
     each = [json.loads(answer) for answer, _ in answers]
     return {
         dtype: {name: float(np.mean([one[dtype][name] for one in each])) for name in rates}

@@ -1,6 +1,6 @@
 """One library in a process of its own, driven over standard input and output.
 
-    python -m meanfield.bench.worker LIBRARY '{"n_particles": …}'
+    python -m scripts.benchmarks.particles.worker LIBRARY '{"n_particles": …}'
 
 prints one JSON line when ready (compile time, a check of the result) and one per line read: the
 seconds of one timed run and the process's peak memory.
@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 
-from meanfield.bench.grid import Row
-from meanfield.bench.libraries import LIBRARIES
+from scripts.benchmarks.particles.grid import Row
+from scripts.benchmarks.particles.libraries import LIBRARIES
 
 STEP_SIZE, L2, NOISE = 0.05, 0.01, 0.01
 _CHECK_STEPS = 2

@@ -41,6 +41,14 @@ class Row:
         return f"{sizes}-{self.dtype}-{self.activation}"
 
     @property
+    def description(self) -> str:
+        """The row for a reader."""
+        return (
+            f"N = {self.n_particles} × {self.n_replicas}, n = {self.n_data}, "
+            f"d = {self.n_features}, {self.dtype}, {self.activation}"
+        )
+
+    @property
     def pairs(self) -> int:
         """Particle–datum pairs per step."""
         return self.n_particles * self.n_replicas * self.n_data

@@ -1,6 +1,6 @@
 """What this machine can do: the limits that the kernels are held against.
 
-    python -m meanfield.bench.bounds
+    python -m scripts.benchmarks.particles.bounds
 
 prints them as JSON. Rates are of one thread; for what cores do side by side, run it on each.
 """
