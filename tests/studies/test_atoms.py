@@ -27,6 +27,7 @@ from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_problem
+from meanfield.workbench.study import Context
 
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
 CONFIGS = {
@@ -462,7 +463,7 @@ def test_arrays_have_room_for_as_many_atoms_as_are_asked_for():
     )
     unit = atoms.prepare(config).units[0]
     for most in (2, 31):
-        arrays = unit.function(**{**unit.arguments, "max_atoms": most})
+        arrays = unit.function(**{**unit.arguments, "max_atoms": most}, context=Context())
         assert arrays["share"].shape == (3, most)
         assert arrays["residual"].shape == (3, most + 1)
         tried = np.isfinite(arrays["residual"]).sum(axis=1) - 1

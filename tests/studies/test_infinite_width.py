@@ -16,6 +16,7 @@ from meanfield.studies.limit import study as limit
 from meanfield.studies.limit.report import STILL, report, verdict
 from meanfield.system import storage
 from meanfield.workbench.config import parse
+from meanfield.workbench.executors.calls import Call
 from meanfield.workbench.outputs import _finite_or_null
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
@@ -167,7 +168,7 @@ def test_exponents_are_confirmed_by_their_interval():
 def test_every_figure_can_be_drawn():
     config = configuration(network={"n_steps": 12})
     plan = limit.prepare(config)
-    results = {unit.key: unit.function(**unit.arguments) for unit in plan.units}
+    results = {unit.key: Call(unit, {}, None)().arrays for unit in plan.units}
     outcome = plan.combine(results)
     summary = _finite_or_null(
         {"numbers": {key: asdict(number) for key, number in outcome.numbers.items()}}
@@ -202,7 +203,7 @@ def test_configuration_is_checked(arguments, message):
 def test_a_limit_that_cannot_run_is_refused_before_it_starts(sampling, error, message):
     unit = limit.prepare(configuration(**sampling)).units[0]
     with pytest.raises(error, match=message):
-        unit.function(**unit.arguments)
+        Call(unit, {}, None)()
 
 
 @pytest.mark.filterwarnings("error")

@@ -15,6 +15,7 @@ from meanfield.studies.widths import study as widths
 from meanfield.studies.widths.report import keeps_size, report
 from meanfield.system import storage
 from meanfield.workbench.config import parse
+from meanfield.workbench.executors.calls import Call
 from meanfield.workbench.outputs import _finite_or_null
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs
@@ -191,7 +192,7 @@ def test_findings_of_the_paper_come_out_of_the_data(tmp_path, plain_figures):
 def test_every_figure_can_be_drawn(tmp_path):
     config = configuration(activations=["tanh", "relu"], n_steps=6, widths=[8, 16])
     plan = widths.prepare(config)
-    results = {unit.key: unit.function(**unit.arguments) for unit in plan.units}
+    results = {unit.key: Call(unit, {}, None)().arrays for unit in plan.units}
     outcome = plan.combine(results)
     numbers = {key: asdict(number) for key, number in outcome.numbers.items()}
     summary = _finite_or_null({"numbers": numbers})
