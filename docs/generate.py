@@ -1,4 +1,4 @@
-"""Pages that write themselves: one per study, and the public names."""
+"""Pages that write themselves: one per study and validation script, and the public names."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ import meanfield
 from meanfield.studies import STUDIES, get_study
 from meanfield.workbench.config import parse
 from meanfield.workbench.toml import to_toml
+from scripts import validation
+from scripts.validation.__main__ import described
+from scripts.validation.output import read_numbers
 
 ROOT = Path(__file__).parents[1]
 
 # Where each public name is explained, in the order of the theory.
 _PARTS = (
-    ("Problems and particles", ("problem", "schedule", "flow")),
+    ("Problems and particles", ("problem", "flow.schedule", "flow")),
     ("The limit", ("limit",)),
-    ("Propagation of chaos", ("chaos",)),
+    ("Propagation of chaos", ("chaos", "transport", "statistics")),
     ("Moments and identifiability", ("moments", "identify")),
     ("Atoms and errors", ("dictionary", "decomposition", "cell")),
     ("Deep networks", ("deep",)),
@@ -71,6 +74,25 @@ def _shown(name: str) -> list[str]:
     where = figure.parent.relative_to(ROOT)
     lines = [f".. figure:: {name}.png", f"   :alt: {caption}", ""]
     return [*lines, f"   {_escaped(caption)} (``{where}``)", ""]
+
+
+def validation_page(name: str) -> str:
+    """Return the page of a validation script: what it shows, its numbers and picture, itself."""
+    script = importlib.import_module(f"scripts.validation.{name}")
+    about, _, rest = (inspect.getdoc(script) or "").partition("\n")
+    folder = ROOT / "results" / name
+    shutil.copy(folder / f"{name}.png", ROOT / "docs" / "validation" / f"{name}.png")
+    lines = [name, "=" * len(name), "", about, "", rest.strip(), ""]
+    lines += [".. code-block:: console", "", f"   scripts/validate {name}", ""]
+    lines += [f".. figure:: {name}.png", f"   :alt: {script.TITLE}", "", f"   {script.TITLE}.", ""]
+    lines += [".. list-table::", "   :header-rows: 1", ""]
+    rows = [("Number", "Value [95 % interval]")]
+    rows += [(n.label, described(n)) for n in read_numbers(folder).values()]
+    for row in rows:
+        first, second = (_escaped(cell) for cell in row)
+        lines += [f"   * - {first}", f"     - {second}"]
+    lines += ["", f".. literalinclude:: ../../scripts/validation/{name}.py", ""]
+    return "\n".join(lines)
 
 
 def committed_result(name: str) -> tuple[Path, str] | None:
@@ -179,14 +201,25 @@ def write_pages(app: Sphinx) -> None:
     folder.mkdir(exist_ok=True)
     for name in STUDIES:
         _write(folder / f"{name}.rst", study_page(name))
+    proofs = Path(app.srcdir) / "validation"
+    proofs.mkdir(exist_ok=True)
+    for name in validation.NAMES:
+        _write(proofs / f"{name}.rst", validation_page(name))
+    head = (
+        "Validation\n==========\n\nThe library against what is known exactly, in short scripts.\n\n"
+    )
+    _write(proofs / "index.rst", head + _contents(validation.NAMES))
     tables = Path(app.srcdir) / "tables"
     tables.mkdir(exist_ok=True)
     for name in ("estimators", "cluster", "reliability"):
         _write(tables / f"{name}.inc", table(ROOT / "results" / name / "README.md"))
-    toc = "".join(f"   {name}\n" for name in STUDIES)
     head = "Studies\n=======\n\nEach is one command and one configuration.\n\n"
-    _write(folder / "index.rst", f"{head}.. toctree::\n   :maxdepth: 1\n\n{toc}")
+    _write(folder / "index.rst", head + _contents(STUDIES))
     _write(Path(app.srcdir) / "api.rst", api_page())
+
+
+def _contents(names: Iterable[str]) -> str:
+    return ".. toctree::\n   :maxdepth: 1\n\n" + "".join(f"   {name}\n" for name in names)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import pkgutil
@@ -13,6 +14,7 @@ from docutils.utils.math import MathError
 
 import meanfield as mf
 from meanfield.studies import STUDIES, get_study
+from scripts.validation import NAMES
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,8 +39,17 @@ def test_every_study_has_a_page_with_all_its_keys(study, tmp_path, monkeypatch):
         assert re.search(rf"``{key}[`.]", page), key
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_validation_script_has_a_page_with_its_numbers(name, monkeypatch):
+    monkeypatch.setattr(generate.shutil, "copy", lambda source, target: None)
+    page = generate.validation_page(name)
+    assert f"scripts/validate {name}\n" in page
+    assert page.count("   * -") > 2
+    assert f"literalinclude:: ../../scripts/validation/{name}.py\n" in page
+
+
 def test_every_public_name_has_its_place():
-    for part in (mf, *(getattr(mf, name) for name in mf._SUBPACKAGES)):
+    for part in (mf, *(getattr(mf, name) for name in mf._PARTS)):
         for name in getattr(part, "__all__", ()):
             places = [f":: meanfield.{name}\n", f":: {part.__name__}.{name}\n"]
             assert sum(API.count(place) for place in set(places)) == 1, (part, name)
@@ -50,6 +61,7 @@ def formulas():
         value = pkgutil.resolve_name(path)
         members = vars(value).values() if inspect.isclass(value) else ()
         texts += [inspect.getdoc(part) or "" for part in (value, *members) if callable(part)]
+    texts += [inspect.getdoc(importlib.import_module(f"scripts.validation.{n}")) for n in NAMES]
     for text in texts:
         yield from re.findall(r":math:`([^`]+)`", text)
         for block in re.findall(r"\.\. math::((?:.*\n)(?:(?: +.*)?\n)*)", text + "\n"):

@@ -11,6 +11,7 @@ import pytest
 from meanfield.studies import STUDIES, get_study
 from meanfield.workbench.config import parse
 from scripts.gallery import with_gallery
+from scripts.validation import NAMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -20,16 +21,18 @@ def test_gallery_is_what_its_command_writes():
     assert with_gallery(README) == README
 
 
-def test_gallery_shows_every_study_with_a_command_that_exists():
+def test_gallery_shows_every_study_and_script_with_a_command_that_exists():
     shown = re.findall(r"<b>([a-z-]+)</b>.*?<img src=\"([^\"]+)\".*?<code>([^<]+)</code>", README)
     own = [name for name, entry in STUDIES.items() if entry.module.startswith("meanfield.")]
-    without_result = ("simulate", "bench")
-    assert [name for name, _, _ in shown] == [name for name in own if name not in without_result]
+    studies = [name for name in own if name not in ("simulate", "bench")]  # without a result
+    assert [name for name, _, _ in shown] == studies + list(NAMES)
     for _, picture, command in shown:
         assert (ROOT / picture).is_file()
         program, argument, *_ = command.split()
         if program == "scripts/study":
             assert (ROOT / f"scripts/studies/{argument}.toml").is_file()
+        elif program == "scripts/validate":
+            assert argument in NAMES
         else:
             assert program == "meanfield"
             assert argument in STUDIES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meanfield.chaos.result import ChaosRates
+from meanfield.chaos.step_size import StepSizeErrors, separate_errors, step_size_errors
 from meanfield.chaos.study import chaos_rates
 from meanfield.statistics.power_law import RateFit, Trend, fit_rate, late_time_trend
 from meanfield.transport.distances import (
@@ -18,6 +19,7 @@ __all__ = [
     "ChaosRates",
     "Matching",
     "RateFit",
+    "StepSizeErrors",
     "Trend",
     "chaos_rates",
     "fit_rate",
@@ -25,6 +27,8 @@ __all__ = [
     "late_time_trend",
     "matched_wasserstein2",
     "optimal_matching",
+    "separate_errors",
     "sliced_wasserstein2",
+    "step_size_errors",
     "wasserstein2",
 ]

@@ -57,7 +57,6 @@ from meanfield.plots.references import (
     plot_reference_rates,
 )
 from meanfield.plots.relaxation import plot_free_energy, plot_relaxation
-from meanfield.plots.richardson import plot_step_error, plot_total_error
 from meanfield.plots.simulate import plot_loss, plot_particles
 from meanfield.plots.stationary import (
     plot_stationary_bias,
@@ -114,11 +113,9 @@ __all__ = [
     "plot_stationary_densities",
     "plot_stationary_predictions",
     "plot_statistical",
-    "plot_step_error",
     "plot_success",
     "plot_tail",
     "plot_tiles",
-    "plot_total_error",
     "plot_weight",
     "plot_weights",
     "render",

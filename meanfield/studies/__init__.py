@@ -89,10 +89,6 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.limit.study",
         "Simulate infinitely wide networks and how finite ones approach them.",
     ),
-    "richardson": Entry(
-        "meanfield.studies.richardson",
-        "Separate what the step size costs from what the particle number costs.",
-    ),
 }
 
 

@@ -22,6 +22,7 @@ from meanfield.system.version import VERSION
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +124,12 @@ def render(
         png = io.BytesIO()
         figure.savefig(png, format="png", metadata={"Software": None})
     return png.getvalue()
+
+
+def bars(ax: Axes, x: Any, estimate: xr.DataArray, **style: Any) -> None:
+    """Draw an estimate in a dataset, over `x`, with its interval."""
+    value, low, high = (estimate.sel({BOUND: bound}).values for bound in BOUNDS)
+    ax.errorbar(np.asarray(x), value, [value - low, high - value], **style)
 
 
 def require(holds: bool | None, claim: str) -> None:

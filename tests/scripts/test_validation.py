@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from meanfield.plots import style
 from meanfield.statistics.estimate import Estimate
 from meanfield.system import storage
 from scripts.validation import NAMES, __main__, output
@@ -98,3 +99,26 @@ def test_committed_numbers_support_the_claims(name):
     numbers = output.read_numbers(output.ROOT / "results" / name)
     script.check(numbers)
     assert storage.verify(output.ROOT / "results" / name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_script_runs_in_small_and_draws(name):
+    script = importlib.import_module(f"scripts.validation.{name}")
+    numbers, dataset = script.run(quick=True)
+    before = dataset.copy(deep=True)
+    assert numbers.keys() <= output.read_numbers(output.ROOT / "results" / name).keys()
+    assert all(number.label for number in numbers.values())
+    figures = []
+
+    def draw(figure, dataset):
+        script.draw(figure, dataset)
+        figures.append(figure)
+
+    output.render(draw, dataset, getattr(script, "SIZE", style.SIZE))
+    assert dataset.identical(before)
+    (figure,) = figures
+    for ax in figure.axes:
+        assert ax.get_xlabel()
+        assert ax.get_ylabel()
+        assert figure.bbox.padded(1.0).containsx(ax.get_tightbbox().x1)
+        assert figure.bbox.padded(1.0).containsy(ax.get_tightbbox().y1)

@@ -165,37 +165,6 @@ def test_relaxation_follows_the_free_energy(tmp_path):
     assert float(saved["gap"][0]) > 0
 
 
-def test_richardson(tmp_path):
-    run = {"step_size": 0.5, "n_steps": 4}
-    keys = {"particle_counts": [16, 64, 256], "n_replicas": 24, "levels": 3}
-    config = configuration("richardson", keys, LINEAR, run)
-    numbers, saved, page = finished(tmp_path, config)
-    assert saved.attrs["reference_particles"] == 0
-    for key, expected in (("step_slope", 2), ("own_slope", -1), ("richardson_slope", -1)):
-        assert numbers[key]["expected"] == expected
-        low, high = numbers[key]["interval"]
-        assert low - 0.3 < expected < high + 0.3
-    # The floor is that of the closed form at each step size.
-    problem = build_problem(config)
-    rate = np.mean(problem.X**2) + 0.2
-    target = np.mean(problem.X[:, 0] * problem.y) / rate
-    size = np.mean(problem.X**2)
-    ends = np.array([target * (1 - (1 - rate * 0.5 / m) ** (4 * m)) for m in (1, 2, 4)])
-    limit = 2 * ends[2] - ends[1]
-    np.testing.assert_allclose(saved["floor"], size * (ends - limit) ** 2, rtol=1e-9)
-    assert "on the same Brownian paths" in page
-
-
-def test_richardson_with_a_large_system_shares_its_noise(tmp_path, no_figures):
-    """The limits at two step sizes differ by their bias, not by their scatter."""
-    run = {"step_size": 0.5, "n_steps": 4}
-    keys = {"particle_counts": [4, 8, 16], "n_replicas": 8, "levels": 3, "n_particles": 400}
-    problem = {"l2": 0.2, "temperature": 0.1}
-    _, saved, _ = finished(tmp_path, configuration("richardson", keys, problem, run))
-    assert saved.attrs["reference_particles"] == 400
-    assert saved.attrs["limit_error"] ** 2 < 0.1 * float(saved["own_mean"][-1, 0]) * 16 / 400
-
-
 @pytest.mark.parametrize(
     ("name", "keys", "problem", "message"),
     [
@@ -209,7 +178,6 @@ def test_richardson_with_a_large_system_shares_its_noise(tmp_path, no_figures):
         ("stationary", {"n_replicas": 1}, ONE, "key 'stationary.n_replicas'"),
         ("stationary", {}, {**ONE, "l2": 0.0}, "No normalisable stationary law"),
         ("stationary", {}, {**ONE, "activation": "he3"}, "he3 makes −V grow"),
-        ("richardson", {"particle_counts": [4, 8]}, ONE, "key 'richardson.particle_counts'"),
         ("relaxation", {}, {**ONE, "temperature": 0.0}, "temperature must be positive"),
     ],
 )

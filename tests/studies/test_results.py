@@ -14,7 +14,7 @@ from meanfield.studies import get_study
 from meanfield.system import storage
 from meanfield.workbench.study import Figure
 
-STUDIES = ("references", "richardson", "ensembles", "stationary", "relaxation", "moments")
+STUDIES = ("references", "ensembles", "stationary", "relaxation", "moments")
 RESULTS = Path(__file__).parents[2] / "results"
 
 
@@ -59,14 +59,6 @@ def test_moments_are_recovered_and_kept():
     for law in laws:
         assert holds(found[f"order_{law}"])
         assert found[f"largest_{law}"]["interval"][1] < 2.5
-
-
-def test_step_size_and_particle_number_act_separately():
-    found = numbers("richardson")
-    for key in ("step_slope", "own_slope", "richardson_slope"):
-        assert holds(found[key])
-    # At a fixed step size there is a floor, and extrapolation removes it.
-    assert found["total_slope"]["interval"][0] > -0.85
 
 
 def test_relaxation_is_faster_than_its_bound():

@@ -1,0 +1,364 @@
+"""The error of the step size apart from that of the particle number, on shared Brownian paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield import checks
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
+from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
+from meanfield.errors import ArgumentError
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.integrators import get_integrator
+from meanfield.flow.simulate import simulate
+from meanfield.limit.mean_field import REFERENCE_REPLICA
+from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.power_law import RateFit, fit_rate
+from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from meanfield.problem import Problem
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class StepSizeErrors:
+    r"""Mean squared distances of networks with K particle counts and L step sizes.
+
+    With :math:`|g|^2 = \frac1n \sum_j g(x_j)^2`, :math:`f_{N,η}` a network and
+    :math:`\bar f_η` the limit of the same scheme.
+
+    Attributes
+    ----------
+    particle_counts : ndarray of int, shape (K,)
+        Sizes N.
+    step_sizes : ndarray, shape (L,)
+        Step sizes η, each half of the one before.
+    step : Estimate, shape (K, L - 1)
+        :math:`|f_{N,η} − f_{N,η/2}|^2` on the same paths, of the order of :math:`η^{2γ}` with γ
+        the strong order of the integrator.
+    own : Estimate, shape (K, L)
+        :math:`|f_{N,η} − \bar f_η|^2`, of the order of 1/N.
+    total : Estimate, shape (K, L)
+        :math:`|f_{N,η} − \bar f_0|^2`: it ends on `floor`.
+    extrapolated : Estimate, shape (K,)
+        :math:`|2 f_{N,η/2} − f_{N,η} − \bar f_0|^2` for the two finest steps, of order 1/N again.
+    floor : ndarray, shape (L,)
+        :math:`|\bar f_η − \bar f_0|^2`, of the order of :math:`η^2`.
+    limit_error : float
+        Distance of :math:`\bar f_0`, extrapolated from the two finest steps, from the same by the
+        next coarser pair.
+    reference_particles : int or None
+        Size of the system behind the limits; None when they are exact.
+    step_slope : Estimate
+        Slope of `step` in η, at the largest N.
+    own_slope, total_slope, extrapolated_slope : Estimate
+        Slopes in N, the first two at the coarsest step size.
+    balance : Estimate
+        Number of particles from which the coarsest step size costs more than the finite number.
+    """
+
+    particle_counts: NDArray[np.int64]
+    step_sizes: Array
+    step: Estimate
+    own: Estimate
+    total: Estimate
+    extrapolated: Estimate
+    floor: Array
+    limit_error: float
+    reference_particles: int | None
+    step_slope: Estimate
+    own_slope: Estimate
+    total_slope: Estimate
+    extrapolated_slope: Estimate
+    balance: Estimate
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the mean squares over ``particles`` and ``step_size``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``step`` is NaN at the finest step size, which has no half.
+        """
+        import xarray as xr
+
+        both = ("particles", "step_size")
+        coords = {"particles": self.particle_counts, "step_size": self.step_sizes}
+        coarse = {**coords, "step_size": self.step_sizes[:-1]}
+        variables = {
+            "step": self.step.to_xarray(both, coarse).reindex(step_size=self.step_sizes),
+            "own": self.own.to_xarray(both),
+            "total": self.total.to_xarray(both),
+            "extrapolated": self.extrapolated.to_xarray(["particles"]),
+            "floor": ("step_size", self.floor),
+        }
+        return xr.Dataset(variables, coords)
+
+
+def step_size_errors(
+    problem: Problem,
+    particle_counts: Sequence[int] = (64, 256, 1024, 4096),
+    n_replicas: int = 64,
+    *,
+    step_size: float = 0.5,
+    n_steps: int = 8,
+    levels: int = 4,
+    seed: int = 0,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    dtype: str = "float64",
+    n_particles: int | None = None,
+) -> StepSizeErrors:
+    r"""Measure what the step size costs and what the number of particles costs.
+
+    Systems of every size run up to the same time with the step sizes η, η/2, η/4, … on the same
+    Brownian paths: the increment of a coarse step is the sum of those of the fine steps that it
+    spans. The limit is known at every step size, and is extrapolated to vanishing step size,
+    :math:`\bar f_0 = 2 \bar f_{η/2} − \bar f_η + O(η^2)` with the two finest.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network, loss, λ and τ.
+    particle_counts : sequence of int
+        Sizes N of the systems, at least three.
+    n_replicas : int, default: 64
+        Independent repetitions; intervals are over them.
+    step_size : float, default: 0.5
+        The coarsest step size.
+    n_steps : int, default: 8
+        Its number of steps.
+    levels : int, default: 4
+        Number L of step sizes, at least 3.
+    seed : int, default: 0
+        Seed of noise and initial law.
+    integrator : str, default: "euler"
+        One of weak order 1.
+    init : str or InitialLaw, default: "gaussian"
+        Initial law.
+    dtype : {"float64", "float32"}, default: "float64"
+        Precision.
+    n_particles : int, optional
+        Size of the large system where the limit is not known exactly; 100 times the largest
+        particle count by default. The large systems share their Brownian path too.
+
+    Returns
+    -------
+    StepSizeErrors
+        Mean squares, slopes and the balance of the two errors.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used.
+    DivergenceError
+        A system left the finite numbers.
+
+    References
+    ----------
+    Talay and Tubaro, "Expansion of the global error for numerical schemes solving stochastic
+    differential equations", 1990 (extrapolation in the step size).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), bias=False, train=("w",), temperature=0.1)
+    >>> found = mf.chaos.step_size_errors(problem, [4, 16, 64], 16, step_size=0.4, n_steps=5)
+    >>> found.step.value.shape
+    (3, 3)
+    """
+    levels = checks.count("levels", levels, minimum=3)  # two to extrapolate, one more to check it
+    scheme = get_integrator(integrator)
+    if scheme.stationary_order != 1:
+        raise ArgumentError(
+            "integrator",
+            f"must be of weak order 1 to be extrapolated here, {scheme.name!r} has "
+            f"{scheme.stationary_order:g}; use euler or exponential-euler.",
+        )
+    plans = [
+        plan_chaos(
+            problem,
+            particle_counts,
+            n_replicas,
+            step_size=step_size / 2**level,
+            n_steps=n_steps * 2**level,
+            times=[n_steps * 2**level],
+            seed=seed,
+            integrator=scheme.name,
+            init=init,
+            dtype=dtype,
+            cloud_replicas=0,
+        )
+        for level in range(levels)
+    ]
+    size = n_particles or REFERENCE_RATIO * max(plans[0].particle_counts)
+    exact = automatic_method(plans[0], size) != "particles"
+    limits = [_limit(plan, size, 2 ** (levels - 1 - level)) for level, plan in enumerate(plans)]
+    runs = [
+        [_last(plan, count, 2 ** (levels - 1 - level)) for level, plan in enumerate(plans)]
+        for count in plans[0].particle_counts
+    ]
+    found = separate_errors(
+        plans[0].particle_counts,
+        [plan.step_size for plan in plans],
+        runs,
+        limits,
+        problem.n_data,
+        strong_order=scheme.strong_order,
+        seed=seed,
+    )
+    return replace(found, reference_particles=None if exact else size)
+
+
+def _limit(plan: ChaosPlan, n_particles: int, substeps: int) -> Array:
+    """Return the predictions of the limit at the last time; large systems share their noise."""
+    method = automatic_method(plan, n_particles)
+    if method != "particles":
+        return reference_path(plan, method).predictions[-1].reshape(-1)
+    return _run(plan, n_particles, substeps, first_replica=REFERENCE_REPLICA)[0]
+
+
+def _last(plan: ChaosPlan, n_particles: int, substeps: int) -> Array:
+    """Return the predictions of all replicas at the last time, shape (R, n * k)."""
+    pieces = [
+        _run(plan, n_particles, substeps, first_replica=batch.start, n_replicas=len(batch))
+        for batch in plan.batches()
+    ]
+    return np.concatenate(pieces)
+
+
+def _run(plan: ChaosPlan, n_particles: int, substeps: int, **replicas: int) -> Array:
+    last = plan.times[-1]
+    run = simulate(
+        plan.problem,
+        n_particles,
+        plan.step_size,
+        last,
+        seed=plan.seed,
+        integrator=plan.integrator,
+        init=plan.init,
+        dtype=plan.dtype,
+        substeps=substeps,
+        save_at=[last],
+        **replicas,
+    )
+    return run.predictions[:, -1].reshape(len(run.predictions), -1)
+
+
+def separate_errors(
+    particle_counts: ArrayLike,
+    step_sizes: ArrayLike,
+    runs: ArrayLike,
+    limits: ArrayLike,
+    n_data: int,
+    *,
+    strong_order: float = 1.0,
+    seed: int = 0,
+) -> StepSizeErrors:
+    """Separate the errors of step size and particle number in predictions at one time.
+
+    Parameters
+    ----------
+    particle_counts : array_like of int, shape (K,)
+        Sizes N, ascending, at least three.
+    step_sizes : array_like, shape (L,)
+        Each half of the one before, at least three.
+    runs : array_like, shape (K, L, R, m)
+        Predictions of R replicas, on the same Brownian paths at every step size.
+    limits : array_like, shape (L, m)
+        Predictions of the limit of the same scheme.
+    n_data : int
+        Number of data points n that squares are averaged over.
+    strong_order : float, default: 1.0
+        Strong order of the integrator.
+    seed : int, default: 0
+        Seed of the resampling.
+
+    Returns
+    -------
+    StepSizeErrors
+        Mean squares over replicas, slopes and the balance of the two errors.
+
+    Raises
+    ------
+    ValueError
+        Fewer than three sizes, or distances that have no slope.
+    """
+    counts, h = np.asarray(particle_counts), np.asarray(step_sizes, dtype=float)
+    runs, limits = np.asarray(runs, dtype=float), np.asarray(limits, dtype=float)
+    limit = 2.0 * limits[-1] - limits[-2]
+    coarser = 2.0 * limits[-2] - limits[-3]
+
+    def square(deviation: Array) -> Array:
+        return np.square(deviation).sum(-1) / n_data
+
+    step = square(runs[:, :-1] - runs[:, 1:])
+    own = square(runs - limits[:, None])
+    total = square(runs - limit)
+    extrapolated = square(2.0 * runs[:, -1] - runs[:, -2] - limit)
+    floor = square(limits - limit)
+    weights = slope_weights(np.log(h[:-1]))
+    slope, interval = bootstrap_t(
+        step[-1],
+        lambda m: np.log(m) @ weights,
+        lambda m: weights / m,
+        draw_repeats(runs.shape[2], seed),
+    )
+    own_fit, total_fit, extrapolated_fit = (
+        fit_rate(counts, values, seed=seed) for values in (own[:, 0], total[:, 0], extrapolated)
+    )
+    distance = "Slope in N of the squared distance from the limit"
+    # At a fixed step size the distance has a floor: nothing is expected of its slope.
+    total_slope = _slope(total_fit, f"{distance} of vanishing step size, at the coarsest")
+    return StepSizeErrors(
+        particle_counts=counts,
+        step_sizes=h,
+        step=Estimate.positive_mean(step, axis=-1, resampled="replicas"),
+        own=Estimate.positive_mean(own, axis=-1, resampled="replicas"),
+        total=Estimate.positive_mean(total, axis=-1, resampled="replicas"),
+        extrapolated=Estimate.positive_mean(extrapolated, axis=-1, resampled="replicas"),
+        floor=floor,
+        limit_error=float(np.sqrt(square(limit - coarser))),
+        reference_particles=None,
+        step_slope=Estimate(
+            slope,
+            *interval,
+            expected=2.0 * strong_order,
+            resampled="replicas",
+            label="Slope in the step size of its squared error on the same paths, "
+            f"N = {counts[-1]}",
+        ),
+        own_slope=_slope(own_fit, f"{distance} at the same step size, the coarsest"),
+        total_slope=replace(total_slope, expected=None, notes=()),
+        extrapolated_slope=_slope(
+            extrapolated_fit, f"{distance} of vanishing step size, extrapolated"
+        ),
+        balance=Estimate(
+            own_fit.constant / floor[0],
+            *(bound / floor[0] for bound in own_fit.constant_ci),
+            resampled="replicas",
+            label=f"Number of particles from which the step size {h[0]:g} costs more",
+        ),
+    )
+
+
+def _slope(fit: RateFit, label: str) -> Estimate:
+    notes = tuple(Note("fit", flag) for flag in fit.flags)
+    return Estimate(
+        fit.slope,
+        *fit.slope_ci,
+        expected=fit.expected_slope,
+        resampled="replicas",
+        notes=notes,
+        label=label,
+    )
