@@ -215,13 +215,18 @@ def from_arrays(
     return Data(X, y, X_test, y_test, info)
 
 
+def class_codes(n_classes: int) -> np.ndarray:
+    """Return the labels of classes: −1 and +1 for two, 0..K−1 for more."""
+    return np.array([-1, 1]) if n_classes == 2 else np.arange(n_classes)
+
+
 def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
     """Return class labels for the losses, and the class that each of them stands for."""
     y = _class_names(y, "y")
     classes = np.unique(y)
     if len(classes) < 2:
         raise ArgumentError("y", f"has one class only, {classes[0]}; give labels of two or more.")
-    codes = np.array([-1, 1]) if len(classes) == 2 else np.arange(len(classes))
+    codes = class_codes(len(classes))
     if y_test is not None:
         y_test = _class_names(y_test, "y_test")
         unknown = np.setdiff1d(y_test, classes)

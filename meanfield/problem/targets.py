@@ -220,7 +220,7 @@ class HermiteTarget(Target):
     """
 
     n_features: int
-    coefficients: Mapping[tuple[int, ...], float]
+    coefficients: Mapping[Any, float]
 
     def __post_init__(self) -> None:
         d = checks.count("n_features", self.n_features)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Unpack
 
 import numpy as np
 
 from meanfield.errors import ArgumentError
-from meanfield.problem.data import Data, Standardization, from_arrays
+from meanfield.problem.data import Data, class_codes, from_arrays
+from meanfield.problem.sources.options import RowOptions, takes
 
 
 def _sklearn_datasets() -> ModuleType:
@@ -20,14 +22,8 @@ def _sklearn_datasets() -> ModuleType:
     return datasets
 
 
-def digits(
-    *,
-    classes: list[int] | None = None,
-    standardize: Standardization = "unit",
-    test_fraction: float = 0.2,
-    split_seed: int = 0,
-    n_samples: int | None = None,
-) -> Data:
+@takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
+def digits(*, classes: list[int] | None = None, **rows: Unpack[RowOptions]) -> Data:
     """Load 8 × 8 images of handwritten digits: 1797 rows, 64 pixels from 0 to 16.
 
     Parameters
@@ -56,38 +52,27 @@ def digits(
     if len(classes) < 2 or len(distinct) < len(classes) or not distinct <= set(range(10)):
         raise ArgumentError("classes", f"must be at least two distinct digits, got {classes}.")
     keep = np.isin(bunch.target, classes)
-    labels = np.argsort(classes)[np.searchsorted(np.sort(classes), bunch.target[keep])]
-    names = list(range(len(classes)))
-    if len(classes) == 2:
-        labels, names = 2 * labels - 1, [-1, 1]
+    codes = class_codes(len(classes))
+    places = np.argsort(classes)[np.searchsorted(np.sort(classes), bunch.target[keep])]
     return from_arrays(
         bunch.data[keep],
-        labels,
-        standardize=standardize,
-        test_fraction=test_fraction,
-        split_seed=split_seed,
-        n_samples=n_samples,
+        codes[places],
         stratify=True,
         info={
             "source": "digits",
-            "classes": {str(name): int(c) for name, c in zip(names, classes, strict=True)},
+            "classes": {str(code): int(c) for code, c in zip(codes, classes, strict=True)},
         },
+        **rows,
     )
 
 
-def diabetes(
-    *,
-    standardize: Standardization = "unit",
-    standardize_y: bool = True,
-    test_fraction: float = 0.2,
-    split_seed: int = 0,
-    n_samples: int | None = None,
-) -> Data:
+@takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
+def diabetes(*, standardize_y: bool = True, **rows: Unpack[RowOptions]) -> Data:
     """Load disease progression in 442 diabetes patients from ten measurements.
 
     Parameters
     ----------
-    standardize, standardize_y, test_fraction, split_seed, n_samples : as for `from_arrays`
+    standardize_y, standardize, test_fraction, split_seed, n_samples : as for `from_arrays`
         Standardisation and choice of rows.
 
     Returns
@@ -104,10 +89,7 @@ def diabetes(
     return from_arrays(
         bunch.data,
         bunch.target,
-        standardize=standardize,
         standardize_y=standardize_y,
-        test_fraction=test_fraction,
-        split_seed=split_seed,
-        n_samples=n_samples,
         info={"source": "diabetes", "feature_names": list(bunch.feature_names)},
+        **rows,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.problem.data import Data, Standardization, from_arrays
+from meanfield.problem.data import Data, Standardization, class_codes, from_arrays
 
 CLASSES = (
     "airplane",
@@ -83,11 +83,8 @@ def cifar10(
     labels = np.concatenate([batch[:, 0] for batch in batches]).astype(np.int64)
     images = np.concatenate([batch[:, 1:] for batch in batches])
     rows = np.flatnonzero(np.isin(labels, chosen))
-    order = {label: place for place, label in enumerate(chosen)}
-    y = np.array([order[label] for label in labels[rows]])
-    names = list(range(len(chosen)))
-    if len(chosen) == 2:
-        y, names = 2 * y - 1, [-1, 1]
+    codes = class_codes(len(chosen))
+    y = codes[np.argsort(chosen)[np.searchsorted(np.sort(chosen), labels[rows])]]
     # Split the row numbers first, so that only the images in use become floating point.
     split = from_arrays(
         rows[:, None],
@@ -107,7 +104,7 @@ def cifar10(
         standardize=standardize,
         info={
             "source": "cifar10",
-            "classes": {str(name): CLASSES[c] for name, c in zip(names, chosen, strict=True)},
+            "classes": {str(code): CLASSES[c] for code, c in zip(codes, chosen, strict=True)},
         },
     )
     data.info.update(split_seed=split_seed, train_rows=used.tolist())

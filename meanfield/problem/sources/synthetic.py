@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 
 from meanfield import checks
 from meanfield.problem.data import Data
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
+from meanfield.problem.sources.options import takes
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
 
-Labels = Literal["real", "sign", "class"]
+TargetLabels = Literal["real", "sign", "class"]
 """Names of the ways to make labels from the values of a target."""
+
+
+class Sample(TypedDict, total=False):
+    """What is drawn for a target, see `from_target`."""
+
+    n_train: int
+    n_test: int
+    inputs: InputLaw
+    noise: float
+    labels: TargetLabels
+    seed: int
 
 
 def from_target(
@@ -22,7 +34,7 @@ def from_target(
     n_test: int = 1000,
     inputs: InputLaw = "gaussian",
     noise: float = 0.0,
-    labels: Labels = "real",
+    labels: TargetLabels = "real",
     seed: int = 0,
     source: str = "target",
 ) -> Data:
@@ -60,7 +72,7 @@ def from_target(
     ValueError
         If an option is out of range.
     """
-    checks.choice("labels", labels, get_args(Labels))
+    checks.choice("labels", labels, get_args(TargetLabels))
     n_train, n_test = checks.count("n_train", n_train), checks.count("n_test", n_test, minimum=0)
     noise = checks.nonnegative("noise", noise)
 
@@ -93,6 +105,7 @@ def _labels(values: np.ndarray, labels: str) -> np.ndarray:
     return values.argmax(axis=1) if values.ndim == 2 else (values >= 0).astype(int)
 
 
+@takes(Sample, of=from_target)
 def teacher(
     *,
     n_features: int,
@@ -105,12 +118,7 @@ def teacher(
     weight_norm: float | list[float] = 1.0,
     bias_scale: float = 1.0,
     target_seed: int = 0,
-    n_train: int = 200,
-    n_test: int = 1000,
-    inputs: InputLaw = "gaussian",
-    noise: float = 0.0,
-    labels: Labels = "real",
-    seed: int = 0,
+    **sample: Unpack[Sample],
 ) -> Data:
     """Draw data from a random teacher network.
 
@@ -147,29 +155,16 @@ def teacher(
         bias_scale=bias_scale,
         seed=checks.seed(target_seed, "target_seed"),
     )
-    return from_target(
-        target,
-        n_train=n_train,
-        n_test=n_test,
-        inputs=inputs,
-        noise=noise,
-        labels=labels,
-        seed=seed,
-        source="teacher",
-    )
+    return from_target(target, source="teacher", **sample)
 
 
+@takes(Sample, of=from_target)
 def single_index(
     *,
     n_features: int,
     link: str | list[float] = "tanh",
     target_seed: int = 0,
-    n_train: int = 200,
-    n_test: int = 1000,
-    inputs: InputLaw = "gaussian",
-    noise: float = 0.0,
-    labels: Labels = "real",
-    seed: int = 0,
+    **sample: Unpack[Sample],
 ) -> Data:
     """Draw data from ``f*(x) = g(⟨u, x⟩)`` with a random unit direction.
 
@@ -194,30 +189,19 @@ def single_index(
     ValueError
         If an option is out of range.
     """
-    return from_target(
-        IndexTarget.random(n_features, 1, link, seed=checks.seed(target_seed, "target_seed")),
-        n_train=n_train,
-        n_test=n_test,
-        inputs=inputs,
-        noise=noise,
-        labels=labels,
-        seed=seed,
-        source="single-index",
-    )
+    seed = checks.seed(target_seed, "target_seed")
+    target = IndexTarget.random(n_features, 1, link, seed=seed)
+    return from_target(target, source="single-index", **sample)
 
 
+@takes(Sample, of=from_target)
 def multi_index(
     *,
     n_features: int,
     n_directions: int,
     link: str | dict[str, float] = "tanh",
     target_seed: int = 0,
-    n_train: int = 200,
-    n_test: int = 1000,
-    inputs: InputLaw = "gaussian",
-    noise: float = 0.0,
-    labels: Labels = "real",
-    seed: int = 0,
+    **sample: Unpack[Sample],
 ) -> Data:
     """Draw data from a function of a few random orthonormal projections.
 
@@ -243,31 +227,13 @@ def multi_index(
     ValueError
         If an option is out of range.
     """
-    return from_target(
-        IndexTarget.random(
-            n_features, n_directions, link, seed=checks.seed(target_seed, "target_seed")
-        ),
-        n_train=n_train,
-        n_test=n_test,
-        inputs=inputs,
-        noise=noise,
-        labels=labels,
-        seed=seed,
-        source="multi-index",
-    )
+    seed = checks.seed(target_seed, "target_seed")
+    target = IndexTarget.random(n_features, n_directions, link, seed=seed)
+    return from_target(target, source="multi-index", **sample)
 
 
-def parity(
-    *,
-    n_features: int,
-    coordinates: list[int],
-    n_train: int = 200,
-    n_test: int = 1000,
-    inputs: InputLaw = "rademacher",
-    noise: float = 0.0,
-    labels: Labels = "real",
-    seed: int = 0,
-) -> Data:
+@takes(Sample, of=from_target, inputs="rademacher")
+def parity(*, n_features: int, coordinates: list[int], **sample: Unpack[Sample]) -> Data:
     """Draw data from a product of coordinates, by default on the hypercube.
 
     Parameters
@@ -290,29 +256,11 @@ def parity(
     ValueError
         If an option is out of range.
     """
-    return from_target(
-        Parity(n_features, coordinates),
-        n_train=n_train,
-        n_test=n_test,
-        inputs=inputs,
-        noise=noise,
-        labels=labels,
-        seed=seed,
-        source="parity",
-    )
+    return from_target(Parity(n_features, tuple(coordinates)), source="parity", **sample)
 
 
-def hermite(
-    *,
-    n_features: int,
-    coefficients: dict[str, float],
-    n_train: int = 200,
-    n_test: int = 1000,
-    inputs: InputLaw = "gaussian",
-    noise: float = 0.0,
-    labels: Labels = "real",
-    seed: int = 0,
-) -> Data:
+@takes(Sample, of=from_target)
+def hermite(*, n_features: int, coefficients: dict[str, float], **sample: Unpack[Sample]) -> Data:
     """Draw data from a finite expansion in normalised Hermite polynomials.
 
     Parameters
@@ -334,13 +282,4 @@ def hermite(
     ValueError
         If an option is out of range.
     """
-    return from_target(
-        HermiteTarget(n_features, coefficients),
-        n_train=n_train,
-        n_test=n_test,
-        inputs=inputs,
-        noise=noise,
-        labels=labels,
-        seed=seed,
-        source="hermite",
-    )
+    return from_target(HermiteTarget(n_features, coefficients), source="hermite", **sample)
