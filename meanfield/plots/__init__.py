@@ -104,7 +104,6 @@ __all__ = [
     "plot_reference_rates",
     "plot_relaxation",
     "plot_residual",
-    "plot_scheme_bias",
     "plot_slopes",
     "plot_sparse",
     "plot_spread",
