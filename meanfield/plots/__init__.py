@@ -58,11 +58,6 @@ from meanfield.plots.references import (
 )
 from meanfield.plots.relaxation import plot_free_energy, plot_relaxation
 from meanfield.plots.simulate import plot_loss, plot_particles
-from meanfield.plots.stationary import (
-    plot_stationary_bias,
-    plot_stationary_densities,
-    plot_stationary_predictions,
-)
 from meanfield.plots.style import render
 
 __all__ = [
@@ -108,9 +103,6 @@ __all__ = [
     "plot_sparse",
     "plot_spread",
     "plot_standstill",
-    "plot_stationary_bias",
-    "plot_stationary_densities",
-    "plot_stationary_predictions",
     "plot_statistical",
     "plot_success",
     "plot_tail",

@@ -78,9 +78,6 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.widths.study",
         "Compare four parametrizations of deep networks across widths.",
     ),
-    "stationary": Entry(
-        "meanfield.studies.stationary", "Compare long runs with the Gibbs law that they end in."
-    ),
     "relaxation": Entry(
         "meanfield.studies.relaxation",
         "Measure how fast the network settles, beside the rate that is guaranteed.",

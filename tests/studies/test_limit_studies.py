@@ -114,31 +114,6 @@ def test_moments(tmp_path):
     np.testing.assert_allclose(saved["log_w_star"].sel(law="gaussian"), exact.log_w_star)
 
 
-def test_stationary(tmp_path):
-    keys = {"temperatures": [0.1, 0.4], "n_particles": 256, "n_replicas": 16}
-    numbers, saved, page = finished(tmp_path, configuration("stationary", keys, LINEAR))
-    assert list(saved["temperature"].values) == [0.1, 0.4]
-    for i in range(2):
-        amplitude = numbers[f"amplitude_{i}"]
-        assert amplitude["expected"] == pytest.approx(1.0, abs=1e-3)
-        assert amplitude["value"] == pytest.approx(1.0, abs=0.1)
-        assert numbers[f"certificate_{i}"]["value"] < 1e-8
-        # Both are samples of about the same law.
-        assert numbers[f"w2_{i}"]["value"] < 4 * numbers[f"floor_{i}"]["value"]
-        mass = np.trapezoid(saved["density"][i], saved["points"][i])
-        assert mass == pytest.approx(1.0, abs=1e-3)
-    assert "Where the particles end" in page
-
-
-def test_stationary_bias_of_euler_is_of_order_one(tmp_path, no_figures):
-    keys = {"temperatures": [0.1], "n_particles": 64, "n_replicas": 4}
-    run = {"step_size": 0.5, "n_steps": 100}
-    numbers, saved, _ = finished(tmp_path, configuration("stationary", keys, run=run))
-    assert numbers["order_0"]["value"] == pytest.approx(1.0, abs=0.1)
-    assert numbers["order_0"]["expected"] == 1.0
-    assert saved.sizes["step_size"] == 3
-
-
 def test_relaxation_of_a_linear_network_has_the_rate_of_its_closed_form(tmp_path):
     run = {"step_size": 0.05, "n_steps": 400, "init": {"scale": 0.3}}
     keys = {"n_particles": 512, "n_replicas": 24}
@@ -174,10 +149,6 @@ def test_relaxation_follows_the_free_energy(tmp_path):
         ("references", {"methods": ["gaussian"]}, ONE, "does not apply"),
         ("references", {}, {"l2": 0.1}, "at most 2 trained coordinates"),
         ("moments", {"laws": []}, ONE, "key 'moments.laws'"),
-        ("stationary", {"temperatures": []}, ONE, "key 'stationary.temperatures'"),
-        ("stationary", {"n_replicas": 1}, ONE, "key 'stationary.n_replicas'"),
-        ("stationary", {}, {**ONE, "l2": 0.0}, "No normalisable stationary law"),
-        ("stationary", {}, {**ONE, "activation": "he3"}, "he3 makes −V grow"),
         ("relaxation", {}, {**ONE, "temperature": 0.0}, "temperature must be positive"),
     ],
 )

@@ -1,0 +1,226 @@
+"""Particles after a long time against the stationary law: predictions, distance, step size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meanfield import checks
+from meanfield.errors import ArgumentError
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.integrators import get_integrator
+from meanfield.limit.chain import chain_law
+from meanfield.limit.grid import GridLaw
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.orders import fit_order
+
+if TYPE_CHECKING:
+    from meanfield.flow.particles import Particles
+    from meanfield.limit.stationary import StationaryLaw
+
+Array = NDArray[np.float64]
+
+_GRID_POINTS = 3201
+#: A grid reaches this many times as far as all but a share 1e-4 of the particles on either side.
+_MARGIN = 1.5
+
+
+def stationary_amplitude(predictions: ArrayLike, law: StationaryLaw) -> Array:
+    r"""Length of networks along the stationary one, :math:`⟨f, f_∞⟩ / ⟨f_∞, f_∞⟩` over the data.
+
+    Parameters
+    ----------
+    predictions : array_like, shape (..., n) or (..., n, k)
+        Networks at the training inputs.
+    law : StationaryLaw
+        Where the flow ends.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        1 for the stationary network.
+
+    Raises
+    ------
+    ValueError
+        The predictions are not those of the law's data.
+    """
+    target = law.predictions
+    values = checks.finite("predictions", predictions)
+    if values.shape[values.ndim - target.ndim :] != target.shape:
+        raise ArgumentError(
+            "predictions",
+            f"must have shape (..., {', '.join(map(str, target.shape))}), got {values.shape}.",
+        )
+    flat = values.reshape(-1, *law.problem.targets.shape)
+    size = np.square(target).sum()
+    amplitude = np.einsum("rjk,jk->r", flat, target.reshape(flat.shape[1:])) / size
+    return amplitude.reshape(values.shape[: values.ndim - target.ndim])
+
+
+@dataclass(frozen=True, eq=False)
+class LawDistance:
+    r"""Squared distance :math:`W_2^2` between a law and clouds of particles, over replicas.
+
+    Attributes
+    ----------
+    particles : Estimate
+        Of the particles.
+    draws : Estimate
+        Of as many independent draws from the law: what finitely many points must have.
+    """
+
+    particles: Estimate
+    draws: Estimate
+
+
+def stationary_distance(particles: Particles, law: StationaryLaw, *, seed: int = 0) -> LawDistance:
+    """Measure how far particles are from the stationary law of a single parameter.
+
+    Parameters
+    ----------
+    particles : Particles
+        Replicas of N particles each.
+    law : StationaryLaw
+        Of a problem with one trained parameter.
+    seed : int, default: 0
+        Seed of the independent draws.
+
+    Returns
+    -------
+    LawDistance
+        Exact distances, by quantile functions, with intervals over replicas.
+
+    Raises
+    ------
+    ValueError
+        The problem has more than one trained parameter.
+    """
+    points = particles.w[..., 0]
+    low, high = np.quantile(points, [1e-4, 1 - 1e-4])
+    grid = stationary_grid(law, _MARGIN * max(abs(low), abs(high)))
+    replicas, n_particles = points.shape
+    draws = law.sample(n_particles, replicas, seed).w[..., 0]
+    return LawDistance(
+        *(Estimate.mean(grid.wasserstein2(x), resampled="replicas") for x in (points, draws))
+    )
+
+
+def stationary_grid(law: StationaryLaw, half_width: float) -> GridLaw:
+    """Return the stationary law of a single parameter on a grid.
+
+    Parameters
+    ----------
+    law : StationaryLaw
+        Of a problem with one trained parameter.
+    half_width : float
+        The grid covers ``[−half_width, half_width]``.
+
+    Returns
+    -------
+    GridLaw
+        Its masses sum to 1.
+
+    Raises
+    ------
+    ValueError
+        The problem has more than one trained parameter.
+    """
+    if law.problem.n_parameters != 1:
+        raise ArgumentError(
+            "law",
+            f"must be that of one trained parameter, this one has {law.problem.n_parameters}; "
+            "compare with mf.wasserstein2 and law.sample instead.",
+        )
+    half_width = checks.positive("half_width", half_width)
+    axis = np.linspace(-half_width, half_width, _GRID_POINTS)
+    masses = law.density(axis[:, None])
+    return GridLaw((axis,), masses / masses.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class StepSizeBias:
+    """Where the discrete scheme ends with infinitely many particles, at several step sizes.
+
+    Attributes
+    ----------
+    step_sizes : ndarray, shape (M,)
+        Step sizes, falling.
+    predictions : ndarray, shape (M, n) or (M, n, k)
+        Predictions at the end.
+    errors : ndarray, shape (M,)
+        Their root mean square distance over the data from the stationary ones.
+    order : Estimate
+        Power of the step size that the errors fall with, beside the one declared. It has no
+        interval, for nothing is random.
+    """
+
+    step_sizes: Array
+    predictions: Array
+    errors: Array
+    order: Estimate
+
+
+def step_size_bias(
+    law: StationaryLaw,
+    *,
+    step_size: float,
+    n_steps: int,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    refinements: Sequence[int] = (1, 2, 4),
+) -> StepSizeBias:
+    """Compute what the step size costs at the end, without particles, by `chain_law`.
+
+    Parameters
+    ----------
+    law : StationaryLaw
+        Where the flow ends.
+    step_size : float
+        The largest step size η.
+    n_steps : int
+        Steps of that size, enough to reach the end.
+    integrator : str, default: "euler"
+        ``"euler"`` or ``"exponential-euler"``.
+    init : str or InitialLaw, default: "gaussian"
+        Initial law.
+    refinements : sequence of int, default: (1, 2, 4)
+        The step sizes are ``step_size / m``, over the same time; at least three.
+
+    Returns
+    -------
+    StepSizeBias
+        Errors and their order.
+
+    Raises
+    ------
+    ValueError
+        `chain_law` does not apply to the problem, or the errors are no power of the step size.
+    """
+    factors = checks.counts("refinements", refinements)
+    step_size = checks.positive("step_size", step_size)
+    paths = [
+        chain_law(
+            law.problem,
+            step_size=step_size / m,
+            n_steps=m * checks.steps(n_steps),
+            init=init,
+            integrator=integrator,
+            save_at=[0],
+        )
+        for m in factors
+    ]
+    ends = np.stack([path.predictions[-1] for path in paths])
+    gaps = (ends - law.predictions).reshape(len(ends), -1)
+    errors = np.sqrt(np.square(gaps).sum(1) / law.problem.n_data)
+    sizes = step_size / np.array(factors)
+    order = Estimate(
+        fit_order(sizes, errors).order,
+        expected=get_integrator(integrator).stationary_order,
+        label="Order in the step size of the stationary bias",
+    )
+    return StepSizeBias(sizes, ends, errors, order)
