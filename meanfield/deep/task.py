@@ -154,7 +154,7 @@ def make_task(
 def as_scales(values: Any, name: str) -> tuple[float, float, float]:
     """Return three constants for the input, hidden and output layers."""
     try:
-        scales = tuple(nonnegative(f"each of {name}", value) for value in values)
+        scales = tuple(nonnegative(name, value) for value in values)
     except TypeError:
         scales = ()
     if len(scales) != 3:

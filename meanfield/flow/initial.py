@@ -66,7 +66,7 @@ class InitialLaw:
     nu: float | None = None
 
     def __post_init__(self) -> None:
-        checks.choice("init", self.law, LAWS)
+        checks.choice("law", self.law, LAWS)
         if np.ndim(self.scale) == 0:
             scale: float | tuple[float, ...] = checks.nonnegative("scale", self.scale)
         elif len(self.scale) == 3:  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ def as_initial_law(
     if isinstance(init, InitialLaw):
         return init
     if isinstance(init, str):
-        return InitialLaw(init)
+        return InitialLaw(checks.choice("init", init, LAWS))
     raise ArgumentTypeError("init", f"must be {accepted}, got {type(init).__name__}.")
 
 

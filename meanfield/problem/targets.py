@@ -404,17 +404,17 @@ def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
 
 
 def _link(link: Any, n_directions: int) -> Activation | HermiteTarget:
-    if isinstance(link, str | Activation):
-        return get_activation(link)
     if isinstance(link, HermiteTarget):
         if link.n_features != n_directions:
             raise ArgumentError("link", f"takes {link.n_features} projections, not {n_directions}.")
         return link
-    if isinstance(link, Mapping):
-        try:
+    try:
+        if isinstance(link, str | Activation):
+            return get_activation(link)
+        if isinstance(link, Mapping):
             return HermiteTarget(n_directions, link)
-        except (ArgumentError, ArgumentTypeError) as error:
-            raise ArgumentError("link", message=f"link: {error}") from None
+    except (ArgumentError, ArgumentTypeError) as error:
+        raise ArgumentError("link", message=f"link: {error}") from None
     coefficients = as_numbers(link, "link")
     if coefficients.ndim != 1 or n_directions != 1:
         raise ArgumentError(

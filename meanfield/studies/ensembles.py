@@ -13,7 +13,7 @@ from meanfield.chaos.ensembles import Ensembles, analyse_networks, measure_netwo
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.studies.chaos.report import describe_reference
-from meanfield.workbench.config import Count, RunSection, Section, named_keys
+from meanfield.workbench.config import Count, Section, named_keys
 from meanfield.workbench.report.formatting import (
     agrees,
     format_estimate,
@@ -75,7 +75,7 @@ def prepare(config: EnsemblesConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of networks another."""
     problem = build_problem(config)
     section, run = config.ensembles, config.run
-    with named_keys(ensembles=EnsemblesSection, run=RunSection):
+    with named_keys(config, "ensembles", "run"):
         plan = plan_chaos(
             problem,
             section.particle_counts,

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.errors import ConfigError
+from meanfield.errors import ArgumentError, ConfigError
 from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
 from meanfield.moments import AdmissibleWeight, admissible_weight, moment_propagation
 from meanfield.problem import Problem
-from meanfield.workbench.config import Count, Positive, RunSection, Section, named_keys
+from meanfield.workbench.config import Count, Positive, Section, named_keys
 from meanfield.workbench.report.formatting import (
     agrees,
     format_estimate,
@@ -87,7 +87,7 @@ def prepare(config: MomentsConfig) -> Plan:
     problem = build_problem(config)
     section, run = config.moments, config.run
     names = list(dict.fromkeys(section.laws))
-    with named_keys(moments=MomentsSection, run=RunSection):
+    with named_keys(config, "moments", "run"):
         scale = run.init.initial_law().scale
         shapes = {"rho": section.rho, "nu": section.nu}
         laws = {
@@ -95,7 +95,7 @@ def prepare(config: MomentsConfig) -> Plan:
             for name in names
         }
         if not laws:
-            raise ValueError("laws must name at least one initial law.")
+            raise ArgumentError("laws", "must name at least one initial law.")
         settings = {
             "step_size": run.step_size,
             "n_steps": run.n_steps,

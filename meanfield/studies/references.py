@@ -12,10 +12,11 @@ from meanfield import plots
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import assemble_rates, measure_against
+from meanfield.errors import ArgumentError
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.intervals import mean_factor
 from meanfield.studies.chaos.report import LABELS
-from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
+from meanfield.workbench.config import Count, Section, Step, named_keys
 from meanfield.workbench.report.formatting import (
     agrees,
     format_estimate,
@@ -91,10 +92,10 @@ def prepare(config: ReferencesConfig) -> Plan:
     problem = build_problem(config)
     section, run = config.references, config.run
     units = []
-    with named_keys(references=ReferencesSection, run=RunSection):
+    with named_keys(config, "references", "run"):
         methods = tuple(dict.fromkeys(section.methods))
         if not methods:
-            raise ValueError("methods must name at least one way to compute the limit.")
+            raise ArgumentError("methods", "must name at least one way to compute the limit.")
         plan = plan_chaos(
             problem,
             section.particle_counts,

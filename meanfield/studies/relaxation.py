@@ -10,14 +10,14 @@ from pydantic import Field
 
 from meanfield import plots
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
-from meanfield.errors import ConfigError
+from meanfield.errors import ArgumentError, ConfigError
 from meanfield.flow.simulate import simulate
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
 from meanfield.statistics.intervals import mean_interval
 from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
 from meanfield.studies.chaos.report import describe_reference
-from meanfield.workbench.config import Count, RunSection, Section, named_keys
+from meanfield.workbench.config import Count, Section, named_keys
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_number,
@@ -71,9 +71,11 @@ def prepare(config: RelaxationConfig) -> Plan:
     problem = build_problem(config)
     section, run = config.relaxation, config.run
     steps = np.unique(np.linspace(0, run.n_steps, _CURVE + 1).round().astype(int)).tolist()
-    with named_keys(relaxation=RelaxationSection, run=RunSection):
+    with named_keys(config, "relaxation", "run"):
         if problem.temperature == 0:
-            raise ValueError("temperature must be positive: without noise there is no such rate.")
+            raise ArgumentError(
+                "temperature", "must be positive: there is no such rate without noise."
+            )
         plan = plan_chaos(
             problem,
             [section.n_particles],

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from meanfield.errors import ConfigError
 from meanfield.flow import schedule
@@ -21,6 +21,16 @@ from meanfield.workbench.messages import first_problem
 Count = Annotated[int, Field(ge=1)]
 Step = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        below = 1 << (value.bit_length() - 1)
+        raise ValueError(f"must be a power of two, such as {below} or {2 * below}")
+    return value
+
+
+PowerOfTwo = Annotated[int, Field(ge=2), AfterValidator(_power_of_two)]
 
 
 class Section(BaseModel):
@@ -154,14 +164,18 @@ class StudyConfig(Section):
 
 
 @contextmanager
-def named_keys(**tables: type[Section]) -> Iterator[None]:
+def named_keys(config: Section, *tables: str, **keys: str) -> Iterator[None]:
     """Turn what a function says about its arguments into a `ConfigError` that names the key.
 
     Parameters
     ----------
-    **tables : type of Section
-        Tables by the name that they have in the file; the first that has a key of the argument's
-        name is taken.
+    config : Section
+        The configuration that the arguments are from.
+    *tables : str
+        Names of tables; the first that has a key of the argument's name, itself or in a table
+        inside it, is taken. An argument that is no key is laid to the first table.
+    **keys : str
+        Keys, or tables, of arguments whose key has another name.
 
     Raises
     ------
@@ -173,11 +187,19 @@ def named_keys(**tables: type[Section]) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         if isinstance(error, ConfigError):
             raise
-        text = str(error)
-        argument = text.split(" ", 1)[0]
-        table = next((name for name, kind in tables.items() if argument in kind.model_fields), None)
-        key = f"key '{table}.{argument}': " if table else ""
-        raise ConfigError(f"{key}{text}") from None
+        argument = getattr(error, "argument", None)
+        found = (_find(getattr(config, table), table, argument) for table in tables)
+        key = keys.get(argument) or next(filter(None, found), None)
+        place = f"[{tables[0]}]" if key is None else f"key {key!r}" if "." in key else f"[{key}]"
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _find(table: Section, name: str, argument: str | None) -> str | None:
+    """Return the dotted name of a key, looking at a table first and then at those inside it."""
+    if argument in type(table).model_fields:
+        return f"{name}.{argument}"
+    inside = ((f"{name}.{key}", value) for key, value in table if isinstance(value, Section))
+    return next(filter(None, (_find(value, key, argument) for key, value in inside)), None)
 
 
 def number_or_schedule(value: Any, *, zero: bool) -> Any:

@@ -68,7 +68,7 @@ def run_study(
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
     stamp = Stamp(study.name, settings, plan.data, late=study.late)
-    record = describe_data(config.data) if isinstance(config, DataConfig) else None
+    record = describe_data(config) if isinstance(config, DataConfig) else None
     with claim(out, stamp, resume=resume) as folder:
         write_config(folder.path, config)
         if record is not None:

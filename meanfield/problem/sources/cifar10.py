@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meanfield import checks
-from meanfield.errors import ArgumentError
+from meanfield.errors import ArgumentError, suggest
 from meanfield.problem.data import Data, Standardization, class_codes, from_arrays
 
 CLASSES = (
@@ -118,7 +117,10 @@ def _check_classes(classes: list[str] | None) -> list[int]:
     if classes is None:
         return list(range(10))
     for name in classes:
-        checks.choice("class", name, CLASSES)
+        if name not in CLASSES:
+            raise ArgumentError(
+                "classes", message=f"Unknown class {name!r}.{suggest(name, CLASSES)}"
+            )
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise ArgumentError("classes", f"must be at least two distinct names, got {classes}.")
     return [CLASSES.index(name) for name in classes]

@@ -25,6 +25,7 @@ from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
+from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.data import build_data, data_fingerprint
 from meanfield.workbench.study import Arrays, Context, Plan, Study, Unit
 
@@ -49,7 +50,7 @@ def prepare(config: AtomsConfig) -> Plan:
             f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
             "labels are fitted by least squares; choose 'network' or 'auto'."
         )
-    try:
+    with named_keys(config, "run"):
         settings = {
             "step_size": config.run.step_size,
             "integrator": get_integrator(config.run.integrator).name,
@@ -57,8 +58,6 @@ def prepare(config: AtomsConfig) -> Plan:
             "dtype": config.run.dtype,
             "seed": config.seed,
         }
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
     temperatures, looks = _course(problem, config)
     units = []
     for replica in range(section.n_replicas):

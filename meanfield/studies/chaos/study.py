@@ -66,7 +66,7 @@ def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     problem = build_problem(config)
     section, run = config.chaos, config.run
-    with named_keys(chaos=ChaosSection, run=ScheduledRunSection):
+    with named_keys(config, "chaos", "run"):
         plan = plan_chaos(
             problem,
             section.particle_counts,

@@ -13,7 +13,7 @@ from meanfield.decomposition.plan import ErrorPlan, plan_errors
 from meanfield.decomposition.reference import Kept, kept_part
 from meanfield.errors import ConfigError
 from meanfield.studies.errors.report import LABELS, report
-from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
 from meanfield.workbench.sections.reference import slope_number
 from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
@@ -99,7 +99,7 @@ def make_plan(config: ErrorsConfig) -> ErrorPlan:
         )
     options = config.errors.model_dump()
     options["n_atoms"] = options["n_atoms"] or None
-    try:
+    with named_keys(config, "errors", "run", "problem", target="data", problem="problem"):
         return plan_errors(
             problem,
             data.target if known else None,
@@ -112,17 +112,13 @@ def make_plan(config: ErrorsConfig) -> ErrorPlan:
             seed=config.seed,
             **options,
         )
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
 
 
 def prepare(config: ErrorsConfig) -> Plan:
     """Check the configuration; every stage of every replica is a unit."""
     plan = make_plan(config)
-    try:
+    with named_keys(config, "errors", "problem", target="data"):
         kept = kept_part(plan)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
     long = 3.0 * plan.settle_steps * plan.long_particles
     dynamics = 6 * plan.n_steps * plan.path_particles * plan.n_data

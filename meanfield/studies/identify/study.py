@@ -13,7 +13,7 @@ from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
-from meanfield.workbench.config import Count, Section, Step, StudyConfig
+from meanfield.workbench.config import Count, Section, Step, StudyConfig, named_keys
 from meanfield.workbench.study import (
     Arrays,
     Block,
@@ -61,10 +61,8 @@ class IdentifyConfig(StudyConfig):
 def prepare(config: IdentifyConfig) -> Plan:
     """Check the configuration and make one unit of every cell."""
     section = config.identify
-    try:
+    with named_keys(config, "identify", activation="identify.activations"):
         names = [get_activation(name).name for name in section.activations]
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"key 'identify.activations': {error}") from None
     if section.max_degree is not None and section.max_degree > MOST_DEGREES:
         raise ConfigError(f"key 'identify.max_degree' must be at most {MOST_DEGREES}.")
     cells = list(itertools.product(names, section.bias, section.dims, section.sizes))

@@ -13,7 +13,7 @@ from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.limit.report import report
-from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.config import Count, Positive, PowerOfTwo, Section, Step, named_keys
 from meanfield.workbench.sections.data import DataConfig
 from meanfield.workbench.sections.deep_inputs import (
     fingerprint,
@@ -54,7 +54,9 @@ class NetworkSection(Section):
 class LimitSection(Section):
     """The simulation of the infinite-width limit."""
 
-    n_samples: Count = Field(4096, description="Samples of every random variable, a power of two.")
+    n_samples: PowerOfTwo = Field(
+        4096, description="Samples of each random variable, a power of two."
+    )
     n_replicas: Count = Field(4, description="Independent simulations; error bars are over them.")
     max_rank: Count = Field(512, description="Most directions kept per matrix and side.")
     tol: Positive = Field(1e-3, description="Shorter directions are left out.")
@@ -70,7 +72,9 @@ class ConvergenceSection(Section):
     networks_per_unit: Positive = Field(
         20.0, description="Number of networks of a width, divided by the width."
     )
-    n_samples: Count = Field(16384, description="Samples of the limit that they are compared with.")
+    n_samples: PowerOfTwo = Field(
+        16384, description="Samples of the limit that they are compared with."
+    )
     n_replicas: Count = Field(8, description="Its independent simulations.")
 
 
@@ -85,16 +89,14 @@ class LimitConfig(DataConfig):
 def prepare(config: LimitConfig) -> Plan:
     """Check the configuration; units are limits and groups of finite networks."""
     network, convergence = config.network, config.convergence
-    X, y, X_test = load_inputs(config.data, network.loss)
+    X, y, X_test = load_inputs(config, network.loss)
     if network.input_length is not None:
         X, X_test = (
             inputs if inputs is None else scale_inputs(inputs, network.input_length)
             for inputs in (X, X_test)
         )
-    try:
+    with named_keys(config, "network", activation="network.activations"):
         activations = [get_activation(name).name for name in network.activations]
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
     if len(convergence.widths) == 1:
         raise ConfigError("key 'convergence.widths' needs two widths or more, or none.")
     common = {

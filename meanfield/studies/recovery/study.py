@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -25,7 +25,7 @@ from meanfield.problem.draws import directions_apart, generator
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.intervals import LEVEL, wilson_interval
 from meanfield.studies.recovery.report import METHODS, report
-from meanfield.workbench.config import Count, Positive, Section, StudyConfig
+from meanfield.workbench.config import Count, Positive, Section, StudyConfig, named_keys
 from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class RecoverySection(Section):
     )
     n_particles: list[Count] = Field([200], description="Widths of the trained networks.")
     n_teachers: Count = Field(20, description="Random teachers in each cell.")
-    min_angle: float = Field(
+    min_angle: Annotated[float, Field(ge=0, le=90)] = Field(
         20.0, description="Least angle between the lines of two atoms of a teacher, in degrees."
     )
     bias: bool = Field(False, description="Whether atoms have biases.")
     n_data: Count = Field(1000, description="Training inputs, standard normal.")
     n_steps: Count = Field(1500, description="Steps of the training.")
-    l2: float = Field(0.001, description="Strength of the L2 penalty.")
+    l2: Annotated[float, Field(ge=0)] = Field(0.001, description="Strength of the L2 penalty.")
     start_temperature: Positive = Field(1e-3, description="Temperature of the first step.")
     temperature: Positive = Field(
         1e-5, description="Temperature of the last step; it falls geometrically."
@@ -85,10 +85,8 @@ def prepare(config: RecoveryConfig) -> Plan:
             f"key 'recovery.step_sizes' has {len(section.step_sizes)} entries for "
             f"{len(section.activations)} activations; give one for each."
         )
-    try:
+    with named_keys(config, "recovery", activation="recovery.activations"):
         names = [get_activation(name).name for name in section.activations]
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"key 'recovery.activations': {error}") from None
     for d, size in itertools.product(section.dims, section.sizes):
         if size > 1 and (d == 1 or (d == 2 and size * section.min_angle >= 180)):
             raise ConfigError(

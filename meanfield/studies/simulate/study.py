@@ -86,7 +86,7 @@ def prepare(config: SimulateConfig) -> Plan:
     """Check the configuration and split the replicas into units."""
     problem = build_problem(config)
     section = config.simulate
-    with named_keys(simulate=SimulateSection, run=SimulateRunSection):
+    with named_keys(config, "simulate", "run"):
         settings = {
             **config.run.scheduled(),
             "batch_size": config.run.batch_size,

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from meanfield import deep
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
-from meanfield.errors import ConfigError, DivergenceError
+from meanfield.errors import DivergenceError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.intervals import mean_factor
 from meanfield.studies.widths.report import report
-from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.config import Count, Positive, PowerOfTwo, Section, Step, named_keys
 from meanfield.workbench.sections.data import DataConfig
 from meanfield.workbench.sections.deep_inputs import (
     fingerprint,
@@ -65,7 +65,9 @@ class NetworkSection(Section):
 class LimitSection(Section):
     """The infinite-width limit of µP that is drawn beside the networks."""
 
-    n_samples: Count = Field(4096, description="Samples of every random variable, a power of two.")
+    n_samples: PowerOfTwo = Field(
+        4096, description="Samples of every random variable, a power of two."
+    )
     n_replicas: Step = Field(4, description="Independent simulations; 0 leaves the limit out.")
     max_rank: Count = Field(1024, description="Most directions kept per matrix and side.")
 
@@ -89,13 +91,12 @@ class WidthsConfig(DataConfig):
 def prepare(config: WidthsConfig) -> Plan:
     """Check the configuration; a unit is one network, or the limit for one activation."""
     network = config.network
-    X, y, _ = load_inputs(config.data)
+    X, y, _ = load_inputs(config)
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
-    try:
+    keys = {"activation": "network.activations", "parametrization": "network.parametrizations"}
+    with named_keys(config, "network", **keys):
         activations, schemes = _names(network)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from None
     common = {
         "X": X,
         "y": y,

@@ -17,7 +17,7 @@ from pydantic import Field, create_model
 from meanfield.errors import ConfigError, suggest
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
-from meanfield.workbench.config import ProblemSection, RunSection, Section, StudyConfig
+from meanfield.workbench.config import ProblemSection, RunSection, Section, StudyConfig, named_keys
 from meanfield.workbench.study import Block, Heading, Text
 
 
@@ -108,20 +108,18 @@ def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
     ConfigError
         The data cannot be loaded, or do not suit the problem.
     """
-    data = load_data(config.data)
-    try:
+    data = load_data(config)
+    with named_keys(config, "problem", "data", X="data", y="problem.loss"):
         return data, data.problem(**config.problem.options())
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"[problem]: {error}") from error
 
 
-def load_data(section: DataSection) -> Data:
-    """Load the data of a source.
+def load_data(config: DataConfig) -> Data:
+    """Load the data of a configuration.
 
     Parameters
     ----------
-    section : DataSection
-        The source with its options.
+    config : DataConfig
+        The configuration.
 
     Returns
     -------
@@ -133,19 +131,24 @@ def load_data(section: DataSection) -> Data:
     ConfigError
         The data cannot be loaded.
     """
+    section = config.data
     try:
-        return SOURCES[section.source](**section.model_dump(exclude={"source"}))
-    except (ValueError, TypeError, OSError, ImportError) as error:
+        with named_keys(config, "data"):
+            return SOURCES[section.source](**section.model_dump(exclude={"source"}))
+    except OSError as error:
+        place = next(key for key in ("path", "folder") if key in type(section).model_fields)
+        raise ConfigError(f"key 'data.{place}': {error}") from error
+    except ImportError as error:
         raise ConfigError(f"[data]: {error}") from error
 
 
-def describe_data(section: DataSection) -> dict[str, Any]:
+def describe_data(config: DataConfig) -> dict[str, Any]:
     """Return the record of the data that a study leaves beside its results.
 
     Parameters
     ----------
-    section : DataSection
-        The source with its options.
+    config : DataConfig
+        The configuration.
 
     Returns
     -------
@@ -158,10 +161,10 @@ def describe_data(section: DataSection) -> dict[str, Any]:
     ConfigError
         The data cannot be loaded.
     """
-    data = load_data(section)
+    data = load_data(config)
     notes = []
     scale = _scale_far_from_one(data.y)
-    if scale is not None and "standardize_y" in type(section).model_fields:
+    if scale is not None and "standardize_y" in type(config.data).model_fields:
         notes.append(
             f"The labels have standard deviation {scale:.2g}, but networks and step sizes are made "
             "for one near 1; set standardize_y = true in [data]."

@@ -10,18 +10,19 @@ import numpy as np
 
 from meanfield import deep
 from meanfield.errors import ConfigError
-from meanfield.workbench.sections.data import DataSection, load_data
+from meanfield.workbench.config import named_keys
+from meanfield.workbench.sections.data import DataConfig, load_data
 
 
 def load_inputs(
-    data: DataSection, loss: str = "squared"
+    config: DataConfig, loss: str = "squared"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Load training inputs, targets and test inputs.
 
     Parameters
     ----------
-    data : DataSection
-        The source.
+    config : DataConfig
+        The configuration.
     loss : str
         The loss that the targets are for.
 
@@ -35,13 +36,11 @@ def load_inputs(
     ConfigError
         The data cannot be loaded, or do not suit the loss or a network with one output.
     """
-    loaded = load_data(data)
+    loaded = load_data(config)
     if loaded.y.ndim != 1:
         raise ConfigError("[data]: the networks have one output; choose data with one target.")
-    try:
+    with named_keys(config, "data", y="network.loss"):
         loaded.problem(loss=loss)
-    except ValueError as error:
-        raise ConfigError(f"[data]: {error}") from None
     return loaded.X, loaded.y.astype(float), loaded.X_test
 
 
@@ -87,14 +86,9 @@ def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
 
     Raises
     ------
-    ConfigError
-        An argument is not usable.
     MemoryError
         The simulation does not fit into memory.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            return deep.infinite_width(**arguments)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"[limit]: {error}") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return deep.infinite_width(**arguments)

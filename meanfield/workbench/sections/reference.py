@@ -12,6 +12,7 @@ from pydantic import Field
 
 from meanfield.chaos.plan import ChaosPlan
 from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
+from meanfield.errors import ArgumentError
 from meanfield.flow.simulate import temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
@@ -57,14 +58,17 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "refer
 
     Raises
     ------
-    ValueError
+    ArgumentError
         The method does not apply to the problem.
     """
     method, size = choose_reference(plan, section.method, section.n_particles)
-    if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
-        reference_path(plan.shortened(), method)
-    elif method == "fokker-planck":
-        InputCoordinates(plan.problem).scales(plan.init)
+    try:
+        if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
+            reference_path(plan.shortened(), method)
+        elif method == "fokker-planck":
+            InputCoordinates(plan.problem).scales(plan.init)
+    except ArgumentError as error:
+        raise ArgumentError("method", message=str(error)) from None
     arguments = {"plan": plan, "method": method, "n_particles": size}
     return Unit(
         key, compute_reference, arguments, f"mean-field path ({method})", weight=size, context=True
