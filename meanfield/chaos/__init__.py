@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meanfield.chaos.ensembles import Ensembles, ensemble_errors
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.step_size import StepSizeErrors, separate_errors, step_size_errors
 from meanfield.chaos.study import chaos_rates
@@ -17,11 +18,13 @@ from meanfield.transport.distances import (
 
 __all__ = [
     "ChaosRates",
+    "Ensembles",
     "Matching",
     "RateFit",
     "StepSizeErrors",
     "Trend",
     "chaos_rates",
+    "ensemble_errors",
     "fit_rate",
     "gaussian_wasserstein2",
     "late_time_trend",

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
 
-from meanfield.chaos.metrics import function_deviation
-from meanfield.chaos.reference import check_reference
+from meanfield.chaos.metrics import function_deviation, slope_estimate
+from meanfield.chaos.plan import ChaosPlan, plan_chaos
+from meanfield.chaos.reference import check_reference, reference_path
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.run import predict
+from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import simulate
-from meanfield.statistics.intervals import LEVEL
-from meanfield.statistics.power_law import RateFit, fit_law_bias, fit_rate, squared_mean
+from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.statistics.estimate import BOUNDS, Estimate, Note
+from meanfield.statistics.power_law import fit_law_bias, fit_rate, squared_mean
 from meanfield.statistics.resampling import jackknife_error
 
 if TYPE_CHECKING:
-    from meanfield.chaos.plan import ChaosPlan
+    import xarray as xr
+
     from meanfield.flow.particles import Particles
-    from meanfield.limit.mean_field import MeanFieldPath
+    from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
 
 _BLOCKS = 64
 #: Groups that a mean over networks is judged from, at least.
 _GROUPS = 16
+#: Share of the smallest squared bias that the reference's own error may have.
+_REFERENCE_SHARE = 0.1
 
 
 def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:
@@ -64,7 +72,7 @@ def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> d
     for n_particles in plan.particle_counts:
         run = simulate(plan.problem, n_particles, **settings)
         partners = copies.first(n_particles)
-        driven = _outputs(plan, partners)
+        driven = predict(plan.problem, partners, plan.problem.X)
         pieces.append(
             {
                 "deviation": function_deviation(run.predictions, limit)[0],
@@ -73,12 +81,6 @@ def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> d
             }
         )
     return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
-
-
-def _outputs(plan: ChaosPlan, particles: Particles) -> Array:
-    from meanfield.flow.run import predict
-
-    return predict(plan.problem, particles, plan.problem.X)
 
 
 def _low_moments(particles: Particles) -> Array:
@@ -90,37 +92,181 @@ def _low_moments(particles: Particles) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Ensembles:
-    """What many small networks say about the limit.
+    """What many small networks of K sizes say about the limit.
 
     Attributes
     ----------
-    bias : RateFit
-        Squared bias of the predictions, ``(1/n) Σ_j |E f_N(x_j) − f̄(x_j)|²``, slope −2.
-    moment_bias : RateFit
-        Squared bias of the mean and of the second moment of the particles, slope −2.
-    variance : RateFit
-        ``(1/n) Σ_j Var f_N(x_j)``, slope −1.
+    particle_counts : ndarray of int, shape (K,)
+        Sizes N.
+    bias_slope : Estimate
+        Slope in N of the squared bias of the predictions,
+        ``(1/n) Σ_j |E f_N(x_j) − f̄(x_j)|²``; −2 is expected.
+    moment_bias_slope : Estimate
+        The same for the mean and the second moment of the particles.
+    variance_slope : Estimate
+        Slope of ``(1/n) Σ_j Var f_N(x_j)``; −1 is expected.
     squared_bias, squared_bias_error : ndarray, shape (K,)
         Unbiased estimates of the squared bias for every size, and their standard errors.
     reduction : ndarray, shape (K,)
         Variance that is left when the copies serve as control variates, relative; 1 without.
     sizes : ndarray of int, shape (G,)
         Numbers of networks that were averaged.
-    error, error_low, error_high : ndarray, shape (K, G)
+    error : Estimate, shape (K, G)
         Mean squared error of the average of so many networks, with 95 % intervals over disjoint
-        groups; NaN where there are too few groups.
+        groups.
     """
 
-    bias: RateFit
-    moment_bias: RateFit
-    variance: RateFit
+    particle_counts: NDArray[np.int64]
+    bias_slope: Estimate
+    moment_bias_slope: Estimate
+    variance_slope: Estimate
     squared_bias: Array
     squared_bias_error: Array
     reduction: Array
     sizes: NDArray[np.int64]
-    error: Array
-    error_low: Array
-    error_high: Array
+    error: Estimate
+
+    @property
+    def variance(self) -> Estimate:
+        """Variance of a single network, shape (K,)."""
+        single = self.error[:, 0]
+        variance, factor = single.value - self.squared_bias, single.high / single.value
+        return Estimate(variance, variance / factor, variance * factor, resampled="replicas")
+
+    @property
+    def worthwhile(self) -> Estimate:
+        """Networks of the smallest size whose average has as much variance as squared bias.
+
+        Averaging many more changes nothing. The interval is from two standard errors of the
+        squared bias; NaN where it does not stand out of them.
+        """
+        label = "Networks of the smallest size whose average has as much variance as squared bias"
+        variance, bias = self.variance.value[0], self.squared_bias[0]
+        two_errors = 2 * self.squared_bias_error[0]
+        if bias <= two_errors:
+            return Estimate(math.nan, label=label)
+        low, high = variance / (bias + two_errors), variance / (bias - two_errors)
+        return Estimate(variance / bias, low, high, resampled="replicas", label=label)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the curves over ``particles`` and ``networks``, the number that is averaged.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``squared_bias`` with two standard errors, ``variance``, ``error`` and ``reduction``.
+        """
+        import xarray as xr
+
+        two_errors = 2 * self.squared_bias_error
+        high = np.maximum(self.squared_bias, 0) + two_errors
+        bias = Estimate(self.squared_bias, self.squared_bias - two_errors, high)
+        variables = {
+            "squared_bias": bias.to_xarray(["particles"]),
+            "variance": self.variance.to_xarray(["particles"]),
+            "error": self.error.to_xarray(["particles", "networks"]),
+            "reduction": ("particles", self.reduction),
+        }
+        return xr.Dataset(variables, {"particles": self.particle_counts, "networks": self.sizes})
+
+
+def ensemble_errors(
+    problem: Problem,
+    particle_counts: Sequence[int] = (8, 16, 32, 64, 128),
+    n_replicas: int = 4096,
+    *,
+    step_size: float | ArrayLike | Schedule = 0.1,
+    n_steps: int = 1000,
+    seed: int = 0,
+    integrator: str = "euler",
+    init: str | InitialLaw = "gaussian",
+    dtype: str = "float64",
+    reference: str | MeanFieldPath = "auto",
+) -> Ensembles:
+    r"""Measure the bias of small networks, and what averaging them can do about it.
+
+    With :math:`|g|^2 = \frac1n \sum_j g(x_j)^2`, the average of R independent networks has
+
+    .. math:: E \Big|\frac1R \sum_r f_N^{(r)} − \bar f\Big|^2
+              = \frac1R E|f_N − E f_N|^2 + |E f_N − \bar f|^2,
+
+    whose first term is of order 1/(R N) and whose second, the squared bias, is of order 1/N²
+    whatever R is.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network, loss, λ and τ.
+    particle_counts : sequence of int
+        Sizes N of the networks, at least three.
+    n_replicas : int, default: 4096
+        Networks of each size. The bias is of order 1/N beside a scatter of order 1/√N: thousands
+        are needed.
+    step_size, n_steps, seed, integrator, init, dtype : as for `chaos_rates`
+        What is measured is the last step.
+    reference : str or MeanFieldPath, default: "auto"
+        As in `chaos_rates`. One without particles lets the McKean–Vlasov copies serve as control
+        variates.
+
+    Returns
+    -------
+    Ensembles
+        Slopes, curves and the number of networks that is worthwhile.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used, or the reference belongs to other dynamics.
+    DivergenceError
+        A system left the finite numbers.
+
+    References
+    ----------
+    Sznitman 1991 (propagation of chaos, of which the bias of the law is a part).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), bias=False, train=("w",), temperature=0.1)
+    >>> found = mf.chaos.ensemble_errors(problem, [2, 4, 8], 64, step_size=0.2, n_steps=10)
+    >>> found.error.value.shape
+    (3, 3)
+    """
+    plan = plan_chaos(
+        problem,
+        particle_counts,
+        n_replicas,
+        step_size=step_size,
+        n_steps=n_steps,
+        times=[n_steps],
+        seed=seed,
+        integrator=integrator,
+        init=init,
+        dtype=dtype,
+        cloud_replicas=0,
+    )
+    path = reference_path(plan, reference) if isinstance(reference, str) else reference
+    check_reference(plan, path)
+    pieces = [measure_networks(plan, path, batch) for batch in plan.batches()]
+    return _with_caution(analyse_networks(plan, path, pieces), path)
+
+
+def _with_caution(found: Ensembles, path: MeanFieldPath) -> Ensembles:
+    """Say where the reference's own error hides the smallest bias."""
+    if path.n_particles is None:
+        return found
+    own = found.variance.value[-1] * found.particle_counts[-1] / path.n_particles
+    if own <= _REFERENCE_SHARE * max(found.squared_bias.min(), 0.0):
+        return found
+    note = Note(
+        "reference",
+        f"The reference of {path.n_particles} particles has a squared error of its own of about "
+        f"{own:.1e}, which is not small against the smallest bias: use a reference without "
+        "particles, or a larger one.",
+    )
+    slope = replace(found.bias_slope, notes=(*found.bias_slope.notes, note))
+    return replace(found, bias_slope=slope)
 
 
 def analyse_networks(
@@ -157,14 +303,22 @@ def analyse_networks(
     left = np.square(sharper - sharper.mean(1, keepdims=True)).sum(-1) / n_data
     sizes = 2 ** np.arange(int(np.log2(max(1, deviation.shape[1] // _GROUPS))) + 1)
     return Ensembles(
-        fit_law_bias(counts, sharper, n_data),
-        fit_law_bias(counts, values["moments"], 1),
-        fit_rate(counts, _blocks(scatter), seed=plan.seed),
-        squared,
-        jackknife_error(left_out),
-        left.mean(1) / scatter.mean(1),
-        sizes,
-        *_average(deviation, n_data, sizes),
+        particle_counts=np.array(counts),
+        bias_slope=slope_estimate(
+            fit_law_bias(counts, sharper, n_data), "Slope of squared bias of the law"
+        ),
+        moment_bias_slope=slope_estimate(
+            fit_law_bias(counts, values["moments"], 1),
+            "Slope of squared bias of the particles' moments",
+        ),
+        variance_slope=slope_estimate(
+            fit_rate(counts, _blocks(scatter), seed=plan.seed), "Slope of variance of a network"
+        ),
+        squared_bias=squared,
+        squared_bias_error=jackknife_error(left_out),
+        reduction=left.mean(1) / scatter.mean(1),
+        sizes=sizes,
+        error=_average(deviation, n_data, sizes),
     )
 
 
@@ -186,16 +340,13 @@ def _blocks(values: Array) -> Array:
     return values[:, : n_blocks * size].reshape(len(values), n_blocks, size).mean(-1)
 
 
-def _average(deviation: Array, n_data: int, sizes: NDArray[np.int64]) -> tuple[Array, Array, Array]:
-    """Mean squared error of averages over disjoint groups of networks, with intervals."""
-    shape = (len(deviation), len(sizes))
-    mean, low, high = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
-    for g, size in enumerate(sizes):
+def _average(deviation: Array, n_data: int, sizes: NDArray[np.int64]) -> Estimate:
+    """Mean squared error (K, G) of averages over disjoint groups of networks."""
+    found = []
+    for size in sizes:
         n_groups = deviation.shape[1] // size
         groups = deviation[:, : n_groups * size].reshape(len(deviation), n_groups, size, -1)
         errors = np.square(groups.mean(2)).sum(-1) / n_data
-        mean[:, g] = errors.mean(1)
-        spread = errors.std(1, ddof=1) / np.sqrt(n_groups) / mean[:, g]
-        factor = np.exp(stats.t.ppf(0.5 + LEVEL / 2, n_groups - 1) * spread)
-        low[:, g], high[:, g] = mean[:, g] / factor, mean[:, g] * factor
-    return mean, low, high
+        found.append(Estimate.positive_mean(errors, axis=1))
+    parts = (np.stack([getattr(e, name) for e in found], axis=1) for name in BOUNDS)
+    return Estimate(*parts, resampled="replicas")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
+from meanfield.chaos.metrics import slope_estimate
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
@@ -17,8 +18,8 @@ from meanfield.flow.initial import InitialLaw
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
 from meanfield.limit.mean_field import REFERENCE_REPLICA
-from meanfield.statistics.estimate import Estimate, Note
-from meanfield.statistics.power_law import RateFit, fit_rate
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.power_law import fit_rate
 from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def separate_errors(
     )
     distance = "Slope in N of the squared distance from the limit"
     # At a fixed step size the distance has a floor: nothing is expected of its slope.
-    total_slope = _slope(total_fit, f"{distance} of vanishing step size, at the coarsest")
+    total_slope = slope_estimate(total_fit, f"{distance} of vanishing step size, at the coarsest")
     return StepSizeErrors(
         particle_counts=counts,
         step_sizes=h,
@@ -338,9 +339,9 @@ def separate_errors(
             label="Slope in the step size of its squared error on the same paths, "
             f"N = {counts[-1]}",
         ),
-        own_slope=_slope(own_fit, f"{distance} at the same step size, the coarsest"),
+        own_slope=slope_estimate(own_fit, f"{distance} at the same step size, the coarsest"),
         total_slope=replace(total_slope, expected=None, notes=()),
-        extrapolated_slope=_slope(
+        extrapolated_slope=slope_estimate(
             extrapolated_fit, f"{distance} of vanishing step size, extrapolated"
         ),
         balance=Estimate(
@@ -349,16 +350,4 @@ def separate_errors(
             resampled="replicas",
             label=f"Number of particles from which the step size {h[0]:g} costs more",
         ),
-    )
-
-
-def _slope(fit: RateFit, label: str) -> Estimate:
-    notes = tuple(Note("fit", flag) for flag in fit.flags)
-    return Estimate(
-        fit.slope,
-        *fit.slope_ci,
-        expected=fit.expected_slope,
-        resampled="replicas",
-        notes=notes,
-        label=label,
     )

@@ -31,7 +31,6 @@ from meanfield.plots.deep import (
     plot_joint_diversity,
     plot_slopes,
 )
-from meanfield.plots.ensembles import plot_averaging, plot_bias_and_variance
 from meanfield.plots.errors import (
     plot_budget,
     plot_optimisation,
@@ -64,9 +63,7 @@ __all__ = [
     "plot_activations",
     "plot_angles",
     "plot_atoms",
-    "plot_averaging",
     "plot_bias",
-    "plot_bias_and_variance",
     "plot_budget",
     "plot_cell_residual",
     "plot_cells",

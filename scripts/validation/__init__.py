@@ -13,4 +13,9 @@ public functions only, and reads as an example of them. It has
 from __future__ import annotations
 
 #: In the order in which they are shown.
-NAMES: tuple[str, ...] = ("richardson", "integrators", "stationary")
+NAMES: tuple[str, ...] = (
+    "richardson",
+    "ensembles",
+    "integrators",
+    "stationary",
+)

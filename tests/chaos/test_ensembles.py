@@ -38,9 +38,13 @@ def analysed(pieces, method="chain", n_networks=4000):
 def test_slopes_bias_and_variance_of_known_deviations():
     values, constant = made_up(8000)
     found = analysed([values])
-    for fit, expected, excluded in ((found.bias, -2, -1), (found.variance, -1, -2)):
-        assert fit.slope_ci[0] < expected < fit.slope_ci[1]
-        assert not fit.slope_ci[0] < excluded < fit.slope_ci[1]
+    for slope, expected, excluded in (
+        (found.bias_slope, -2, -1),
+        (found.variance_slope, -1, -2),
+    ):
+        assert slope.expected == expected
+        assert slope.agrees
+        assert slope.excludes(excluded)
     exact = constant / np.square(COUNTS)
     assert (np.abs(found.squared_bias - exact) < 4 * found.squared_bias_error).all()
     np.testing.assert_allclose(found.reduction, 1 - 0.9**2, rtol=0.1)
@@ -71,9 +75,9 @@ def test_averages_lose_variance_and_keep_their_bias():
     n = np.array(COUNTS)[:, None]
     expected = constant / n**2 + 1.0 / (n * found.sizes)
     assert found.sizes[-1] == 512
-    assert (found.error_low < found.error).all()
+    assert (found.error.low < found.error.value).all()
     # 95 % intervals of 40 numbers that partly share their networks.
-    held = (found.error_low <= expected) & (expected <= found.error_high)
+    held = (found.error.low <= expected) & (expected <= found.error.high)
     assert held.mean() > 0.85
 
 
@@ -82,7 +86,7 @@ def test_batches_join_in_order():
     halves = [{k: v[:, half] for k, v in values.items()} for half in (slice(32), slice(32, None))]
     whole, parts = analysed([values], n_networks=64), analysed(halves, n_networks=64)
     np.testing.assert_array_equal(whole.squared_bias, parts.squared_bias)
-    np.testing.assert_array_equal(whole.error, parts.error)
+    np.testing.assert_array_equal(whole.error.value, parts.error.value)
 
 
 def test_measured_deviations_of_a_linear_network_have_no_bias():
@@ -101,8 +105,8 @@ def test_measured_deviations_of_a_linear_network_have_no_bias():
     assert (np.abs(mean) < 4.5 * error).all()
     found = ensembles.analyse_networks(plan, path, [values])
     exact = path.details.function_constant[12] / np.array([4, 8, 16])
-    np.testing.assert_allclose(found.error[:, 0], exact, rtol=0.25)
-    assert np.isnan(found.bias.slope)
+    np.testing.assert_allclose(found.error.value[:, 0], exact, rtol=0.25)
+    assert not found.bias_slope.known
     assert values["moments"].shape == (3, 600, 4)
 
 
@@ -112,3 +116,41 @@ def test_refuses_a_path_of_another_step_size():
     path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=2)
     with pytest.raises(ValueError, match=r"step_size=0\.2 instead of 0\.3"):
         ensembles.measure_networks(plan, path, range(4))
+
+
+def test_worthwhile_number_has_as_much_variance_as_squared_bias():
+    found = analysed([made_up(8192)[0]], n_networks=8192)
+    number = found.worthwhile
+    assert found.variance.value[0] / number.value == pytest.approx(found.squared_bias[0])
+    assert number.low < number.value < number.high
+    # A single network has its bias and its variance as its error.
+    np.testing.assert_allclose(found.squared_bias + found.variance.value, found.error.value[:, 0])
+    few = analysed([made_up(16)[0]], n_networks=16)
+    assert few.squared_bias[0] < 2 * few.squared_bias_error[0]
+    assert not few.worthwhile.known
+
+
+def one_parameter():
+    X = np.linspace(-1, 1, 6)[:, None]
+    return mf.Problem(X, np.tanh(X[:, 0]), bias=False, train=("w",), l2=0.2, temperature=0.1)
+
+
+def test_a_reference_that_is_too_small_is_told():
+    problem = one_parameter()
+    scheme = {"step_size": 0.25, "n_steps": 40, "seed": 3}
+    path = mf.mean_field(problem, n_particles=300, **scheme)
+    found = mf.chaos.ensemble_errors(problem, [2, 4, 8], 256, reference=path, **scheme)
+    assert any("squared error of its own" in note.text for note in found.bias_slope.notes)
+    assert (found.reduction == 1).all()
+    exact = mf.chaos.ensemble_errors(problem, [2, 4, 8], 256, **scheme)
+    assert not any(note.code == "reference" for note in exact.bias_slope.notes)
+    assert (exact.reduction < 0.8).all()
+
+
+def test_dataset_holds_the_curves():
+    found = analysed([made_up(2000)[0]], n_networks=2000)
+    saved = found.to_xarray()
+    np.testing.assert_array_equal(saved["error"].sel(bound="low"), found.error.low)
+    width = saved["squared_bias"].sel(bound="value") - saved["squared_bias"].sel(bound="low")
+    np.testing.assert_allclose(width, 2 * found.squared_bias_error)
+    assert saved["reduction"].dims == ("particles",)

@@ -47,28 +47,6 @@ def no_figures(monkeypatch):
     monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
 
 
-def test_ensembles(tmp_path):
-    keys = {"particle_counts": [2, 4, 8], "n_replicas": 512}
-    numbers, saved, page = finished(tmp_path, configuration("ensembles", keys))
-    assert numbers["bias_slope"]["expected"] == -2
-    assert numbers["variance_slope"]["interval"][0] < -1 < numbers["variance_slope"]["interval"][1]
-    assert saved.attrs["reference"] == "chain"
-    assert (saved["variance_left"] < 0.8).all()
-    assert "serve as control variates" in page
-    # A single network has its bias and its variance as its error.
-    total = saved["bias_mean"] + saved["variance_mean"]
-    np.testing.assert_allclose(total, saved["error_mean"].isel(networks=0))
-
-
-def test_ensembles_warn_of_a_reference_that_is_too_small(tmp_path, no_figures):
-    reference = {"method": "particles", "n_particles": 300}
-    keys = {"particle_counts": [2, 4, 8], "n_replicas": 256, "reference": reference}
-    numbers, saved, page = finished(tmp_path, configuration("ensembles", keys))
-    assert any("squared error of its own" in note for note in numbers["bias_slope"]["notes"])
-    assert "control variates" not in page
-    assert (saved["variance_left"] == 1).all()
-
-
 def test_references(tmp_path):
     keys = {"particle_counts": [4, 8, 16], "n_replicas": 24, "n_particles": 2000}
     config = configuration("references", keys)
@@ -143,8 +121,6 @@ def test_relaxation_follows_the_free_energy(tmp_path):
 @pytest.mark.parametrize(
     ("name", "keys", "problem", "message"),
     [
-        ("ensembles", {"particle_counts": [2, 4]}, ONE, "key 'ensembles.particle_counts'"),
-        ("ensembles", {"reference": {"method": "gaussian"}}, ONE, "does not apply"),
         ("references", {"methods": []}, ONE, "key 'references.methods'"),
         ("references", {"methods": ["gaussian"]}, ONE, "does not apply"),
         ("references", {}, {"l2": 0.1}, "at most 2 trained coordinates"),
