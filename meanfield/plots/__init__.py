@@ -55,7 +55,6 @@ from meanfield.plots.references import (
     plot_reference_laws,
     plot_reference_rates,
 )
-from meanfield.plots.relaxation import plot_free_energy, plot_relaxation
 from meanfield.plots.simulate import plot_loss, plot_particles
 from meanfield.plots.style import render
 
@@ -75,7 +74,6 @@ __all__ = [
     "plot_feature_change",
     "plot_feature_diversity",
     "plot_features",
-    "plot_free_energy",
     "plot_growth",
     "plot_heavier_weight",
     "plot_independence",
@@ -94,7 +92,6 @@ __all__ = [
     "plot_reference_gaps",
     "plot_reference_laws",
     "plot_reference_rates",
-    "plot_relaxation",
     "plot_residual",
     "plot_slopes",
     "plot_sparse",

@@ -74,10 +74,6 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.widths.study",
         "Compare four parametrizations of deep networks across widths.",
     ),
-    "relaxation": Entry(
-        "meanfield.studies.relaxation",
-        "Measure how fast the network settles, beside the rate that is guaranteed.",
-    ),
     "limit": Entry(
         "meanfield.studies.limit.study",
         "Simulate infinitely wide networks and how finite ones approach them.",

@@ -18,4 +18,5 @@ NAMES: tuple[str, ...] = (
     "ensembles",
     "integrators",
     "stationary",
+    "relaxation",
 )

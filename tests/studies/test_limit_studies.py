@@ -92,32 +92,6 @@ def test_moments(tmp_path):
     np.testing.assert_allclose(saved["log_w_star"].sel(law="gaussian"), exact.log_w_star)
 
 
-def test_relaxation_of_a_linear_network_has_the_rate_of_its_closed_form(tmp_path):
-    run = {"step_size": 0.05, "n_steps": 400, "init": {"scale": 0.3}}
-    keys = {"n_particles": 512, "n_replicas": 24}
-    config = configuration("relaxation", keys, LINEAR, run)
-    numbers, saved, page = finished(tmp_path, config)
-    problem = build_problem(config)
-    contraction = 1 - 0.05 * (np.mean(problem.X**2) + 0.2)
-    rate = numbers["rate"]
-    assert rate["expected"] == pytest.approx(-2 * np.log(contraction) / 0.05, rel=1e-6)
-    assert rate["interval"][0] < rate["value"] < rate["interval"][1]
-    assert abs(rate["value"] / rate["expected"] - 1) < 0.2
-    assert numbers["bound"]["value"] == pytest.approx(2 * 0.2)
-    assert "the rate is at least 0.400" in page
-    assert "gap" not in saved
-
-
-def test_relaxation_follows_the_free_energy(tmp_path):
-    run = {"step_size": 0.1, "n_steps": 120, "init": {"scale": 0.3}}
-    keys = {"n_particles": 256, "n_replicas": 8}
-    problem = {**ONE, "l2": 0.4, "temperature": 0.4}
-    numbers, saved, page = finished(tmp_path, configuration("relaxation", keys, problem, run))
-    assert numbers["energy_rate"]["value"] > numbers["bound"]["value"] > 0
-    assert "never below the bound" in page
-    assert float(saved["gap"][0]) > 0
-
-
 @pytest.mark.parametrize(
     ("name", "keys", "problem", "message"),
     [
@@ -125,19 +99,11 @@ def test_relaxation_follows_the_free_energy(tmp_path):
         ("references", {"methods": ["gaussian"]}, ONE, "does not apply"),
         ("references", {}, {"l2": 0.1}, "at most 2 trained coordinates"),
         ("moments", {"laws": []}, ONE, "key 'moments.laws'"),
-        ("relaxation", {}, {**ONE, "temperature": 0.0}, "temperature must be positive"),
     ],
 )
 def test_what_cannot_work_is_told_before_the_work(name, keys, problem, message):
     with pytest.raises(ConfigError, match=message):
         get_study(name).prepare(configuration(name, keys, problem))
-
-
-def test_a_run_that_is_too_short_to_relax_is_told(tmp_path):
-    keys = {"n_particles": 32, "n_replicas": 4}
-    config = configuration("relaxation", keys, run={"step_size": 0.01, "n_steps": 3})
-    with pytest.raises(ConfigError, match="does not show the relaxation"):
-        run_study(get_study("relaxation"), config, tmp_path / "out")
 
 
 def test_moments_that_no_order_supports_are_told():

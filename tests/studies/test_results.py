@@ -14,7 +14,7 @@ from meanfield.studies import get_study
 from meanfield.system import storage
 from meanfield.workbench.study import Figure
 
-STUDIES = ("references", "relaxation", "moments")
+STUDIES = ("references", "moments")
 RESULTS = Path(__file__).parents[2] / "results"
 
 
@@ -43,13 +43,6 @@ def test_moments_are_recovered_and_kept():
     for law in laws:
         assert holds(found[f"order_{law}"])
         assert found[f"largest_{law}"]["interval"][1] < 2.5
-
-
-def test_relaxation_is_faster_than_its_bound():
-    found = numbers("relaxation")
-    assert holds(found["rate"])
-    assert 0 < found["bound"]["value"] <= found["energy_rate"]["value"]
-    assert found["bound"]["value"] <= found["rate"]["interval"][0]
 
 
 @pytest.mark.parametrize("study", STUDIES)
