@@ -10,7 +10,8 @@ from meanfield.problem.losses import LOSSES, Loss, get_loss
 from meanfield.problem.problem import PARAMETERS, Problem
 from meanfield.problem.sources import SOURCES, load
 from meanfield.problem.sources.bundled import diabetes, digits
-from meanfield.problem.sources.files import csv, npz
+from meanfield.problem.sources.csv import csv
+from meanfield.problem.sources.npz import npz
 from meanfield.problem.sources.synthetic import (
     from_target,
     hermite,

@@ -10,12 +10,12 @@ from typing import Any
 from meanfield import checks
 from meanfield.errors import ArgumentTypeError, suggest
 from meanfield.problem.data import Data
-from meanfield.problem.sources import bundled, cifar10, files, synthetic
+from meanfield.problem.sources import bundled, cifar10, csv, npz, synthetic
 
 SOURCES: Mapping[str, Callable[..., Data]] = MappingProxyType(
     {
-        "npz": files.npz,
-        "csv": files.csv,
+        "npz": npz.npz,
+        "csv": csv.csv,
         "digits": bundled.digits,
         "diabetes": bundled.diabetes,
         "cifar10": cifar10.cifar10,

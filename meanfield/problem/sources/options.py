@@ -6,8 +6,10 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
+from meanfield.errors import ArgumentError
 from meanfield.problem.data import Labels, Standardization
 
 _Loader = TypeVar("_Loader", bound=Callable[..., Any])
@@ -58,3 +60,13 @@ def takes(options: type, of: Callable[..., Any], **defaults: Any) -> Callable[[_
         return typing.cast(_Loader, load)
 
     return decorate
+
+
+def existing_file(path: str | Path) -> Path:
+    """Return the path of a file that is there."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}; check the path.")
+    if not path.is_file():
+        raise ArgumentError("path", message=f"{path} is not a file; give the path of one.")
+    return path

@@ -1,0 +1,90 @@
+"""Arrays from npz archives; pickles are refused."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from meanfield.errors import ArgumentError
+from meanfield.problem.data import Data, from_arrays
+from meanfield.problem.sources.options import TableOptions, existing_file, takes
+
+
+@takes(TableOptions, of=from_arrays)
+def npz(
+    *,
+    path: str | Path,
+    X: str = "X",
+    y: str = "y",
+    X_test: str = "X_test",
+    y_test: str = "y_test",
+    **rows: Unpack[TableOptions],
+) -> Data:
+    """Read arrays from an npz archive; nothing in it is unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+        The archive.
+    X, y : str
+        Names of the arrays of inputs and labels.
+    X_test, y_test : str
+        Names of the held-out arrays; under the default names they may be absent.
+    standardize, standardize_y, labels, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation, encoding of classes and choice of rows.
+
+    Returns
+    -------
+    Data
+        The data.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TypeError
+        If an array does not hold real numbers.
+    ValueError
+        If the file is not an npz archive, holds pickles, or lacks an array.
+    """
+    path = existing_file(path)
+    archive = _read(path, partial(np.load, path, allow_pickle=False))
+    if isinstance(archive, np.ndarray):
+        raise ArgumentError(
+            "path", message=f"{path} holds one bare array; save it with np.savez(path, X=X, y=y)."
+        )
+    with archive:
+        wanted = {"X": X, "y": y}
+        if (X_test, y_test) != ("X_test", "y_test") or {X_test, y_test} & set(archive.files):
+            wanted |= {"X_test": X_test, "y_test": y_test}
+        for option, name in wanted.items():
+            if name not in archive.files:
+                found = ", ".join(archive.files) or "nothing"
+                raise ArgumentError(
+                    option, message=f"{path} has no array {name!r}; it holds {found}."
+                )
+        arrays = {
+            argument: _read(path, partial(archive.__getitem__, name))
+            for argument, name in wanted.items()
+        }
+    return from_arrays(**arrays, info={"source": "npz", "path": str(path)}, **rows)
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    """Turn what NumPy and zipfile raise on foreign or broken files into one sentence."""
+    try:
+        return read()
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        if "allow_pickle" in str(error):
+            problem = "holds pickled objects, which are never loaded, or is not an npz archive"
+        else:
+            problem = f"is not a readable npz archive ({error})"
+        raise ArgumentError(
+            "path", message=f"{path} {problem}; save numeric arrays with np.savez."
+        ) from None
