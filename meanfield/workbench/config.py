@@ -4,23 +4,46 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from meanfield.errors import ConfigError
+from meanfield.errors import ArgumentError, ArgumentTypeError, ConfigError
 from meanfield.flow import schedule
 from meanfield.flow.initial import LAWS, InitialLaw
-from meanfield.flow.integrators import INTEGRATORS
-from meanfield.problem import ACTIVATIONS
+from meanfield.flow.integrators import INTEGRATORS, get_integrator
+from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.problem.losses import get_loss
 from meanfield.workbench.messages import first_problem
 
 Count = Annotated[int, Field(ge=1)]
 Step = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+def accepted_by(check: Callable[[Any], Any]) -> AfterValidator:
+    """Refuse what `check` refuses, in its words; the value stays as it is in the file."""
+
+    def validate(value: Any) -> Any:
+        try:
+            check(value)
+        except ArgumentTypeError as error:  # pydantic knows ValueErrors alone
+            raise ArgumentError(error.argument, message=str(error)) from None
+        return value
+
+    return AfterValidator(validate)
 
 
 def _power_of_two(value: int) -> int:
@@ -31,6 +54,10 @@ def _power_of_two(value: int) -> int:
 
 
 PowerOfTwo = Annotated[int, Field(ge=2), AfterValidator(_power_of_two)]
+ActivationName = Annotated[str, accepted_by(get_activation)]
+LossName = Annotated[str, accepted_by(get_loss)]
+IntegratorName = Annotated[str, accepted_by(get_integrator)]
+ScheduleTable = Annotated[dict[str, Any], accepted_by(schedule.from_table)]
 
 
 class Section(BaseModel):
@@ -42,15 +69,15 @@ class Section(BaseModel):
 class ProblemSection(Section):
     """What is learned from the data: the network, its loss and its regularisation."""
 
-    activation: str = Field("tanh", description=f"Activation: {', '.join(ACTIVATIONS)}.")
-    loss: str = Field("squared", description="squared, logistic (labels ±1) or cross-entropy.")
+    activation: ActivationName = Field("tanh", description=f"Activation: {', '.join(ACTIVATIONS)}.")
+    loss: LossName = Field("squared", description="squared, logistic (labels ±1) or cross-entropy.")
     bias: bool = Field(True, description="Whether neurons have a bias.")
     train: list[Literal["a", "w", "b"]] = Field(
         ["a", "w", "b"],
         description="Trained parameters. An output weight a that is left out stays 1; w and b "
         "stay where they start.",
     )
-    l2: Any = Field(
+    l2: NonNegative | Annotated[list[NonNegative], Field(min_length=2, max_length=2)] = Field(
         0.01, description="Strength of the L2 penalty: one number, or [output, input] weights."
     )
     temperature: float = Field(
@@ -58,11 +85,6 @@ class ProblemSection(Section):
         description="Temperature of the noise: a step adds sqrt(2 * step_size * temperature) "
         "times a standard normal.",
     )
-
-    @field_validator("l2")
-    @classmethod
-    def _check_l2(cls, value: Any) -> Any:
-        return number_or_list(value, ("output", "input"))
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of `Problem`."""
@@ -77,14 +99,16 @@ class InitSection(Section):
         "gaussian",
         description=f"One of: {', '.join(LAWS)}; stretched-exponential needs rho, student-t nu.",
     )
-    scale: Any = Field(1.0, description="Factor on every parameter, or one each: [a, w, b].")
+    scale: NonNegative | Annotated[list[NonNegative], Field(min_length=3, max_length=3)] = Field(
+        1.0, description="Factor on every parameter, or one each: [a, w, b]."
+    )
     rho: Positive | None = Field(None, description="Exponent of the stretched exponential.")
     nu: Positive | None = Field(None, description="Tail index of Student t.")
 
-    @field_validator("scale")
-    @classmethod
-    def _check_scale(cls, value: Any) -> Any:
-        return number_or_list(value, ("a", "w", "b"))
+    @model_validator(mode="after")
+    def _check(self) -> InitSection:
+        self.initial_law()
+        return self
 
     def initial_law(self) -> InitialLaw:
         """Return the law."""
@@ -92,50 +116,41 @@ class InitSection(Section):
         return InitialLaw(self.law, scale, self.rho, self.nu)
 
 
+def _law_of_a_name(value: Any) -> Any:
+    return {"law": value} if isinstance(value, str) else value
+
+
 class RunSection(Section):
     """How the particles move."""
 
     step_size: Positive = Field(0.1, description="Step size; time is step_size times the step.")
     n_steps: Count = Field(1000, description="Number of steps.")
-    integrator: str = Field(
+    integrator: IntegratorName = Field(
         "euler",
         description=f"Time integrator: {', '.join(INTEGRATORS)}; kinetic(0.5) sets the friction.",
     )
     dtype: Literal["float64", "float32"] = Field(
         "float64", description="Precision of the particles."
     )
-    init: InitSection = Field(default_factory=InitSection)
-
-    @field_validator("init", mode="before")
-    @classmethod
-    def _accept_name(cls, value: Any) -> Any:
-        return {"law": value} if isinstance(value, str) else value
+    init: Annotated[InitSection, BeforeValidator(_law_of_a_name)] = Field(
+        default_factory=InitSection
+    )
 
 
 class ScheduledRunSection(RunSection):
     """How the particles move."""
 
-    step_size: Any = Field(
+    step_size: Positive | ScheduleTable = Field(
         0.1,
         description="Step size; time is the sum of the step sizes. A number, or a schedule: "
         '{ kind = "geometric", start = 0.5, stop = 0.05 }; kinds are '
         f"{', '.join(schedule.KINDS)}.",
     )
-    temperature: Any = Field(
+    temperature: NonNegative | ScheduleTable | None = Field(
         None,
         description="Temperature of the noise over the run: a number or a schedule like that of "
         "step_size; that of the problem by default.",
     )
-
-    @field_validator("step_size")
-    @classmethod
-    def _check_step_size(cls, value: Any) -> Any:
-        return number_or_schedule(value, zero=False)
-
-    @field_validator("temperature")
-    @classmethod
-    def _check_temperature(cls, value: Any) -> Any:
-        return None if value is None else number_or_schedule(value, zero=True)
 
     def scheduled(self) -> dict[str, Any]:
         """Return `step_size` and `temperature` as `simulate` takes them."""
@@ -154,13 +169,6 @@ class StudyConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(
         0, description="Seed: the same file gives the same numbers, bit for bit."
     )
-
-    @classmethod
-    def specialize(
-        cls, content: dict[str, Any], folder: Path
-    ) -> tuple[type[StudyConfig], dict[str, Any]]:
-        """Return the model that fits a file, and its content with paths taken from `folder`."""
-        return cls, content
 
 
 @contextmanager
@@ -200,32 +208,6 @@ def _find(table: Section, name: str, argument: str | None) -> str | None:
         return f"{name}.{argument}"
     inside = ((f"{name}.{key}", value) for key, value in table if isinstance(value, Section))
     return next(filter(None, (_find(value, key, argument) for key, value in inside)), None)
-
-
-def number_or_schedule(value: Any, *, zero: bool) -> Any:
-    """Return a key that takes a number, or the table of a schedule."""
-    if isinstance(value, dict):
-        try:
-            schedule.from_table(value)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"cannot be used ({str(error).rstrip('.')})") from None
-        return value
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError("must be a number or a schedule in braces")
-    if not (0 <= value < float("inf")) or (value == 0 and not zero):
-        raise ValueError(f"must be finite and {'at least' if zero else 'greater than'} 0")
-    return float(value)
-
-
-def number_or_list(value: Any, names: Sequence[str]) -> Any:
-    """Return a key that takes one number, or one each for the parts in `names`."""
-    numbers = value if isinstance(value, list) else [value]
-    plain = all(isinstance(item, int | float) and not isinstance(item, bool) for item in numbers)
-    if not plain or len(numbers) not in (1, len(names)):
-        raise ValueError(f"must be a number or a list of {len(names)} ({', '.join(names)})")
-    if not all(0 <= item < float("inf") for item in numbers):
-        raise ValueError("must be at least 0 and finite")
-    return [float(item) for item in value] if isinstance(value, list) else float(value)
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -289,9 +271,8 @@ def parse(
     ConfigError
         One sentence on the first key that is wrong.
     """
-    model, content = model.specialize(content, Path(folder))
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context={"folder": Path(folder)})
     except ValidationError as error:
         raise ConfigError(first_problem(model, error)) from None
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,15 +18,54 @@ _REQUIREMENTS = {
     "string_type": "must be a text in quotes",
     "bool_type": "must be true or false",
     "list_type": "must be a list in square brackets",
+    "dict_type": "must be a table in braces",
     "model_type": "must be a table",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
+    "model_attributes_type": "must be a table",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
+    "less_than_equal": "must be at most {le:g}",
     "too_short": "must hold at least {min_length} values",
     "too_long": "must hold at most {max_length} values",
     "value_error": "{error}",
 }
+
+_TYPES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text in quotes",
+    bool: "true or false",
+    list: "a list in square brackets",
+    dict: "a table in braces",
+}
+
+
+class _Place(NamedTuple):
+    """Where in a configuration: the keys down to it, what is expected, and what tells tables apart.
+
+    `tag` is the key by which the tables of a union are told apart, if they are.
+    """
+
+    keys: list[str | int]
+    expected: Any
+    tag: str | None = None
+
+    def __str__(self) -> str:
+        """Write the keys as one dotted key; positions in lists in brackets."""
+        return _dotted(self.keys)
+
+    @property
+    def members(self) -> list[Any]:
+        """The kinds of values that are expected."""
+        return [member for member in _members(self.expected) if member is not type(None)]
+
+    @property
+    def options(self) -> list[Any]:
+        """The values that are expected, where they can be listed."""
+        kinds = self.members
+        if self.tag is not None:
+            kinds = [table.model_fields[self.tag].annotation for table in kinds]
+        return [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
 
 
 def first_problem(model: type[BaseModel], error: ValidationError) -> str:
@@ -48,61 +86,80 @@ def first_problem(model: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     # A misspelt key also shows as a missing one: name the misspelling.
     problem = min(problems, key=lambda found: found["type"] != "extra_forbidden")
-    kind, got = problem["type"], problem["input"]
+    place = _locate(model, problem["loc"])
+    if place.tag is None and len(place.members) > 1:
+        # The member of a union that takes such values says more than "this or that".
+        others = [p for p in problems if _locate(model, p["loc"]).keys == place.keys]
+        problem = next((p for p in others if not p["type"].endswith(_MISMATCHES)), problem)
+    return _sentence(place, problem)
+
+
+# What pydantic calls a value of another type.
+_MISMATCHES = ("_type", "_from_float")
+
+
+def _sentence(place: _Place, problem: Mapping[str, Any]) -> str:
+    kind, got, context = problem["type"], problem["input"], problem.get("ctx", {})
+    key = str(place)
     if kind == "extra_forbidden":
-        *parents, last = problem["loc"]
-        table = _locate(model, parents)[1]
-        return f"key {_path(problem['loc'])!r} is not known.{suggest(last, table.model_fields)}"
-    location, annotation = _locate(model, problem["loc"])
-    key = _path(location)
+        wrong = problem["loc"][-1]
+        key = _dotted([*place.keys, wrong])
+        return f"key {key!r} is not known.{suggest(wrong, place.expected.model_fields)}"
+    if place.tag is not None and kind in ("missing", "union_tag_not_found"):
+        options = ", ".join(place.options)
+        return f"key '{key}.{place.tag}' is missing; add it, one of {options}."
     if kind == "missing":
-        table = _path(location[:-1])
+        table = _dotted(place.keys[:-1])
         return f"key {key!r} is missing; add it {f'to [{table}]' if table else 'at the top'}."
-    if kind == "literal_error":
-        options = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        return f"key {key!r} is {_shown(got)}, which is not known.{suggest(got, options)}"
-    choices = [choice for choice in _members(annotation) if choice is not type(None)]
-    if len(choices) > 1:
-        requirement = "must be " + " or ".join(_TYPES[get_origin(c) or c] for c in choices)
+    if kind == "union_tag_invalid":
+        key, got = f"{key}.{place.tag}", got[place.tag]
+    if kind in ("literal_error", "union_tag_invalid"):
+        return f"key {key!r} is {_shown(got)}, which is not known.{suggest(got, place.options)}"
+    cause = context.get("error")
+    argument = getattr(cause, "argument", None)
+    if argument is not None:
+        inside = getattr(place.expected, "model_fields", ())
+        key = f"{key}.{argument}" if argument in inside else key
+        return f"key {key!r}: {cause}"
+    if place.tag is None and len(place.members) > 1 and kind.endswith(_MISMATCHES):
+        requirement = "must be " + " or ".join(_TYPES[get_origin(m) or m] for m in place.members)
     else:
-        requirement = _REQUIREMENTS.get(kind, problem["msg"]).format(**problem.get("ctx", {}))
+        requirement = _REQUIREMENTS.get(kind, problem["msg"]).format(**context)
     return f"key {key!r} {requirement}, got {_shown(got)}."
 
 
-_TYPES = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text in quotes",
-    bool: "true or false",
-    list: "a list in square brackets",
-    dict: "a table in braces",
-}
-
-
-def _locate(model: Any, location: Sequence[str | int]) -> tuple[list[str | int], Any]:
-    """Follow a location down a model: the part of it that is keys, and what is expected there.
+def _locate(model: type[BaseModel], location: Sequence[str | int]) -> _Place:
+    """Follow a location down a model, as far as it is keys.
 
     What pydantic adds to name the members of a union is left out.
     """
-    known: list[str | int] = []
+    keys: list[str | int] = []
     expected: Any = model
+    tag = None
     for part in location:
-        table = next((kind for kind in _members(expected) if _is_model(kind)), None)
+        tables = [kind for kind in _members(expected) if _is_model(kind)]
+        if tag is not None:
+            named = (t for t in tables if part in get_args(t.model_fields[tag].annotation))
+            expected, tag = next(named), None
+            continue
         if isinstance(part, int):
             expected = (*get_args(expected), None)[0]
-        elif table is not None and part in table.model_fields:
-            expected = table.model_fields[part].annotation
+        elif tables and part in tables[0].model_fields:
+            field = tables[0].model_fields[part]
+            expected, tag = field.annotation, field.discriminator
         else:
+            expected = tables[0] if tables else expected
             break
-        known.append(part)
-    table = next((kind for kind in _members(expected) if _is_model(kind)), None)
-    return known, table or expected
+        keys.append(part)
+    return _Place(keys, expected, tag)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
-    """Return the members of a union, or the annotation alone."""
+    """Return the members of a union, of unions in it as well, or the annotation alone."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return get_args(annotation)
+        return tuple(kind for member in get_args(annotation) for kind in _members(member))
     return (annotation,)
 
 
@@ -110,9 +167,9 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _path(location: Sequence[str | int]) -> str:
-    """Write a location as a dotted key; positions in lists in brackets."""
-    dotted = ".".join(f"[{part}]" if isinstance(part, int) else part for part in location)
+def _dotted(keys: Sequence[str | int]) -> str:
+    """Write keys as one dotted key; positions in lists in brackets."""
+    dotted = ".".join(f"[{part}]" if isinstance(part, int) else part for part in keys)
     return dotted.replace(".[", "[")
 
 

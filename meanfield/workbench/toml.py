@@ -41,7 +41,10 @@ def _table(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
         yield from _comment(type(model).__doc__)
         yield f"[{'.'.join(path)}]"
     tables, last = {}, None
-    for name, field in type(model).model_fields.items():
+    # What has no default comes first.
+    for name, field in sorted(
+        type(model).model_fields.items(), key=lambda item: not item[1].is_required()
+    ):
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             tables[name] = value

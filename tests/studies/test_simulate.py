@@ -135,8 +135,8 @@ def test_schedules_and_batches_reach_the_run(tmp_path):
             {"step_size": {"kind": "constant", "value": 0.0}},
             "step_size must be greater than 0, got 0.0",
         ),
-        ({"step_size": 0.0}, "key 'run.step_size' must be finite and greater than 0, got 0.0"),
-        ({"temperature": "hot"}, "key 'run.temperature' must be a number or a schedule in braces"),
+        ({"step_size": 0.0}, "key 'run.step_size' must be greater than 0, got 0.0"),
+        ({"temperature": "hot"}, "key 'run.temperature' must be a number or a table in braces"),
         ({"temperature": {"kind": "geometric", "start": 1.0, "ratio": 1.1}}, "without bound"),
         (
             {"temperature": {"kind": "piecewise", "numbers": [1.0, 0.1], "changes": [90]}},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 import typing
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,15 @@ from pydantic import Field
 from meanfield.errors import ConfigError
 from meanfield.problem import SOURCES
 from meanfield.studies import STUDIES, get_study
-from meanfield.workbench.config import Count, Section, StudyConfig, load_config, parse
+from meanfield.workbench.config import (
+    Count,
+    Positive,
+    PowerOfTwo,
+    Section,
+    StudyConfig,
+    load_config,
+    parse,
+)
 from meanfield.workbench.sections.data import LearningConfig
 from meanfield.workbench.toml import to_toml
 
@@ -35,6 +46,9 @@ class Everything(StudyConfig):
     words: list[str] = []  # noqa: RUF012
     table: dict[str, float] = {}  # noqa: RUF012
     either: str | list[int] = "x"
+    size: Positive | list[Positive] = 1.0
+    power: PowerOfTwo = 2
+    kind: Literal["foxes", "it's", "owls"] | None = None
     inner: Inner = Field(default_factory=Inner)
 
 
@@ -91,11 +105,27 @@ def test_every_source_has_its_options_explained(source):
     config = parse(LearningConfig, content)
     text = to_toml(config)
     assert parse(LearningConfig, tomllib.loads(text)) == config
-    options = set(typing.get_type_hints(SOURCES[source])) - {"return"}
-    assert set(type(config.data).model_fields) == options | {"source"}
     for name, field in type(config.data).model_fields.items():
-        assert field.description, f"the docstring of {source} does not explain {name}"
+        assert field.description, f"nothing explains {name} of {source}"
         assert "`" not in field.description
+
+
+@pytest.mark.parametrize("source", list(SOURCES))
+def test_options_of_a_source_are_those_of_its_loader(source):
+    content = {"study": "x", "data": {"source": source, **REQUIRED.get(source, {})}}
+    fields = dict(type(parse(LearningConfig, content).data).model_fields)
+    assert fields.pop("source").is_required()
+    parameters = inspect.signature(SOURCES[source]).parameters
+    assert {name: field.default for name, field in fields.items() if not field.is_required()} == {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    assert set(fields) == set(parameters)
+    hints = typing.get_type_hints(SOURCES[source])
+    for name, field in fields.items():
+        taken = str if Path in typing.get_args(hints[name]) else hints[name]
+        assert field.annotation == taken, name
 
 
 @pytest.mark.parametrize(
@@ -117,7 +147,13 @@ def test_every_source_has_its_options_explained(source):
             {"either": 2},
             "key 'either' must be a text in quotes or a list in square brackets, got 2.",
         ),
+        ({"kind": "fox"}, "key 'kind' is 'fox', which is not known. Did you mean 'foxes'?"),
+        ({"kind": 3}, "key 'kind' is 3, which is not known. Choose one of: foxes, it's, owls."),
         ({"table": {"a": "b"}}, "key 'table' must be a number, got 'b'."),
+        ({"size": -1}, "key 'size' must be greater than 0, got -1."),
+        ({"size": [1, -2]}, "key 'size' must be greater than 0, got -2."),
+        ({"size": "1"}, "key 'size' must be a number or a list in square brackets, got '1'."),
+        ({"power": 12}, "key 'power' must be a power of two, such as 8 or 16, got 12."),
         ({"seed": -1}, "key 'seed' must be at least 0, got -1."),
         ({"text": ["y" * 100]}, "got ['" + "y" * 55 + "...."),
     ],
@@ -148,3 +184,26 @@ def test_configuration_does_not_change():
     config = parse(Everything, {"study": "x"})
     with pytest.raises(ValueError, match="frozen"):
         config.whole = 2
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "key 'data.source' is missing; add it, one of npz, csv, digits,"),
+        ({}, "key 'data.source' is missing; add it, one of npz, csv, digits,"),
+        (3, "key 'data' must be a table, got 3."),
+        (
+            {"source": "digit"},
+            "key 'data.source' is 'digit', which is not known. Did you mean 'dig",
+        ),
+        ({"source": ["csv"]}, "key 'data.source' is ['csv'], which is not known."),
+        ({"source": "csv"}, "key 'data.path' is missing; add it to [data]."),
+        ({"source": "digits", "target": 1}, "key 'data.target' is not known."),
+        ({"source": "digits", "classes": ["3"]}, "key 'data.classes[0]' must be a whole number"),
+    ],
+)
+def test_the_source_decides_what_the_data_table_holds(data, message):
+    content = {"study": "x"} if data is None else {"study": "x", "data": data}
+    with pytest.raises(ConfigError) as error:
+        parse(LearningConfig, content)
+    assert str(error.value).startswith(message)

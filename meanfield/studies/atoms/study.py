@@ -25,7 +25,6 @@ from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
-from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.data import build_data, data_fingerprint
 from meanfield.workbench.study import Arrays, Context, Plan, Study, Unit
 
@@ -50,14 +49,13 @@ def prepare(config: AtomsConfig) -> Plan:
             f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
             "labels are fitted by least squares; choose 'network' or 'auto'."
         )
-    with named_keys(config, "run"):
-        settings = {
-            "step_size": config.run.step_size,
-            "integrator": get_integrator(config.run.integrator).name,
-            "init": config.run.init.initial_law(),
-            "dtype": config.run.dtype,
-            "seed": config.seed,
-        }
+    settings = {
+        "step_size": config.run.step_size,
+        "integrator": get_integrator(config.run.integrator).name,
+        "init": config.run.init.initial_law(),
+        "dtype": config.run.dtype,
+        "seed": config.seed,
+    }
     temperatures, looks = _course(problem, config)
     units = []
     for replica in range(section.n_replicas):

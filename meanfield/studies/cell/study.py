@@ -11,10 +11,9 @@ from pydantic import Field
 from meanfield import plots
 from meanfield.cell import learning_cell
 from meanfield.errors import ConfigError
-from meanfield.flow.integrators import get_integrator
 from meanfield.problem import Problem
 from meanfield.problem.targets import Target
-from meanfield.workbench.config import Count, Positive, Section, named_keys
+from meanfield.workbench.config import Count, Positive, Section
 from meanfield.workbench.report.formatting import format_interval, format_value, heading_for_problem
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
 from meanfield.workbench.study import (
@@ -65,13 +64,10 @@ def prepare(config: CellConfig) -> Plan:
             "atoms; choose another."
         )
     gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
-    with named_keys(config, "run"):
-        law = config.run.init.initial_law()
-        get_integrator(config.run.integrator)
     arguments = {
         "problem": problem,
         "target": data.target if gaussian else None,
-        "init": law,
+        "init": config.run.init.initial_law(),
         "step_size": config.run.step_size,
         "n_steps": config.run.n_steps,
         "seed": config.seed,

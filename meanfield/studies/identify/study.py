@@ -13,7 +13,7 @@ from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
-from meanfield.workbench.config import Count, Section, Step, StudyConfig, named_keys
+from meanfield.workbench.config import ActivationName, Count, Section, Step, StudyConfig
 from meanfield.workbench.study import (
     Arrays,
     Block,
@@ -40,7 +40,7 @@ AXES = ("activation", "bias", "d", "atoms")
 class IdentifySection(Section):
     """One cell for every combination of the lists."""
 
-    activations: list[str] = Field(["tanh", "silu"], description="Activations.")
+    activations: list[ActivationName] = Field(["tanh", "silu"], description="Activations.")
     dims: list[Count] = Field([1, 2], description="Input dimensions d.")
     sizes: list[Count] = Field([1, 2], description="Numbers of atoms S.")
     bias: list[bool] = Field([False], description="Without biases, with, or both.")
@@ -61,8 +61,7 @@ class IdentifyConfig(StudyConfig):
 def prepare(config: IdentifyConfig) -> Plan:
     """Check the configuration and make one unit of every cell."""
     section = config.identify
-    with named_keys(config, "identify", activation="identify.activations"):
-        names = [get_activation(name).name for name in section.activations]
+    names = [get_activation(name).name for name in section.activations]
     if section.max_degree is not None and section.max_degree > MOST_DEGREES:
         raise ConfigError(f"key 'identify.max_degree' must be at most {MOST_DEGREES}.")
     cells = list(itertools.product(names, section.bias, section.dims, section.sizes))

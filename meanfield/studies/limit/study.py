@@ -13,7 +13,7 @@ from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.limit.report import report
-from meanfield.workbench.config import Count, Positive, PowerOfTwo, Section, Step, named_keys
+from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
 from meanfield.workbench.sections.data import DataConfig
 from meanfield.workbench.sections.deep_inputs import (
     fingerprint,
@@ -30,7 +30,7 @@ _UNIT_NEURONS = 2**16
 class NetworkSection(Section):
     """The networks and their training."""
 
-    activations: list[str] = Field(
+    activations: list[ActivationName] = Field(
         ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
     )
     depths: list[Count] = Field([2, 3], description="Numbers of hidden layers.")
@@ -95,8 +95,7 @@ def prepare(config: LimitConfig) -> Plan:
             inputs if inputs is None else scale_inputs(inputs, network.input_length)
             for inputs in (X, X_test)
         )
-    with named_keys(config, "network", activation="network.activations"):
-        activations = [get_activation(name).name for name in network.activations]
+    activations = [get_activation(name).name for name in network.activations]
     if len(convergence.widths) == 1:
         raise ConfigError("key 'convergence.widths' needs two widths or more, or none.")
     common = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +24,14 @@ from meanfield.problem.draws import directions_apart, generator
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.intervals import LEVEL, wilson_interval
 from meanfield.studies.recovery.report import METHODS, report
-from meanfield.workbench.config import Count, Positive, Section, StudyConfig, named_keys
+from meanfield.workbench.config import (
+    ActivationName,
+    Count,
+    NonNegative,
+    Positive,
+    Section,
+    StudyConfig,
+)
 from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
@@ -44,13 +50,15 @@ CHECKS = ("confident", "missing", "compression_gap", "network_error")
 class RecoverySection(Section):
     """Random teachers: one cell for every combination of the lists."""
 
-    activations: list[str] = Field(["tanh", "erf", "relu", "silu"], description="Activations.")
+    activations: list[ActivationName] = Field(
+        ["tanh", "erf", "relu", "silu"], description="Activations."
+    )
     step_sizes: list[Positive] = Field(
         [0.5, 0.5, 0.2, 0.2], description="Step size for each activation."
     )
     dims: list[Count] = Field([2, 5], description="Input dimensions d.")
     sizes: list[Count] = Field([1, 2, 4], description="Numbers of atoms S of the teachers.")
-    noise: list[float] = Field(
+    noise: list[NonNegative] = Field(
         [0.0, 0.05], description="Label noise relative to the standard deviation of the labels."
     )
     n_particles: list[Count] = Field([200], description="Widths of the trained networks.")
@@ -61,7 +69,7 @@ class RecoverySection(Section):
     bias: bool = Field(False, description="Whether atoms have biases.")
     n_data: Count = Field(1000, description="Training inputs, standard normal.")
     n_steps: Count = Field(1500, description="Steps of the training.")
-    l2: Annotated[float, Field(ge=0)] = Field(0.001, description="Strength of the L2 penalty.")
+    l2: NonNegative = Field(0.001, description="Strength of the L2 penalty.")
     start_temperature: Positive = Field(1e-3, description="Temperature of the first step.")
     temperature: Positive = Field(
         1e-5, description="Temperature of the last step; it falls geometrically."
@@ -85,16 +93,13 @@ def prepare(config: RecoveryConfig) -> Plan:
             f"key 'recovery.step_sizes' has {len(section.step_sizes)} entries for "
             f"{len(section.activations)} activations; give one for each."
         )
-    with named_keys(config, "recovery", activation="recovery.activations"):
-        names = [get_activation(name).name for name in section.activations]
+    names = [get_activation(name).name for name in section.activations]
     for d, size in itertools.product(section.dims, section.sizes):
         if size > 1 and (d == 1 or (d == 2 and size * section.min_angle >= 180)):
             raise ConfigError(
                 f"key 'recovery.min_angle' is {section.min_angle:g}: {size} lines cannot be that "
                 f"far apart in {d} dimensions; lower it."
             )
-    if any(not 0 <= noise < math.inf for noise in section.noise):
-        raise ConfigError("key 'recovery.noise' must hold finite numbers of at least 0.")
     steps = dict(zip(names, section.step_sizes, strict=True))
     common = section.model_dump(include=COMMON)
     grid = (names, section.dims, section.sizes, section.noise, section.n_particles)

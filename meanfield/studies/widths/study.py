@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,15 @@ from meanfield.errors import DivergenceError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.intervals import mean_factor
 from meanfield.studies.widths.report import report
-from meanfield.workbench.config import Count, Positive, PowerOfTwo, Section, Step, named_keys
+from meanfield.workbench.config import (
+    ActivationName,
+    Count,
+    Positive,
+    PowerOfTwo,
+    Section,
+    Step,
+    accepted_by,
+)
 from meanfield.workbench.sections.data import DataConfig
 from meanfield.workbench.sections.deep_inputs import (
     fingerprint,
@@ -35,10 +43,10 @@ _METRICS = ("feature_change", "feature_diversity", "joint_diversity")
 class NetworkSection(Section):
     """The networks and their training."""
 
-    activations: list[str] = Field(
+    activations: list[ActivationName] = Field(
         ["silu", "tanh", "relu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
     )
-    parametrizations: list[str] = Field(
+    parametrizations: list[Annotated[str, accepted_by(deep.get_parametrization)]] = Field(
         list(PARAMETRIZATIONS), description="Among sp, ntp, ip and mup."
     )
     widths: list[Count] = Field(
@@ -94,9 +102,7 @@ def prepare(config: WidthsConfig) -> Plan:
     X, y, _ = load_inputs(config)
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
-    keys = {"activation": "network.activations", "parametrization": "network.parametrizations"}
-    with named_keys(config, "network", **keys):
-        activations, schemes = _names(network)
+    activations, schemes = _names(network)
     common = {
         "X": X,
         "y": y,

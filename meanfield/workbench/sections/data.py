@@ -1,58 +1,26 @@
-"""The [data] table of a configuration, made from the signatures of the data sources."""
+"""Configurations on data: loading them, the problem on them, and what a report says of them."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import inspect
-import re
-import typing
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import Field
 
-from meanfield.errors import ConfigError, suggest
+from meanfield.errors import ConfigError
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
-from meanfield.workbench.config import ProblemSection, RunSection, Section, StudyConfig, named_keys
+from meanfield.workbench.config import ProblemSection, RunSection, StudyConfig, named_keys
+from meanfield.workbench.sections.data_tables import DataTable
 from meanfield.workbench.study import Block, Heading, Text
-
-
-class DataSection(Section):
-    """Where the data come from; each source has its own options."""
-
-    source: str = Field(description="One of: " + ", ".join(SOURCES) + ".")
 
 
 class DataConfig(StudyConfig):
     """Configuration of a study on data."""
 
-    data: DataSection
-
-    @classmethod
-    def specialize(
-        cls, content: dict[str, Any], folder: Path
-    ) -> tuple[type[DataConfig], dict[str, Any]]:
-        """Give [data] the options of its source, and take its paths from `folder`."""
-        table = content.get("data")
-        if not isinstance(table, Mapping) or "source" not in table:
-            raise ConfigError(f"key 'data.source' is missing; add it, one of {', '.join(SOURCES)}.")
-        source = table["source"]
-        if not isinstance(source, str) or source not in SOURCES:
-            raise ConfigError(
-                f"key 'data.source' is {source!r}, which is not known.{suggest(source, SOURCES)}"
-            )
-        hints = typing.get_type_hints(SOURCES[source])
-        resolved = {
-            name: str((folder / value).resolve())
-            if isinstance(value, str) and _is_path(hints.get(name))
-            else value
-            for name, value in table.items()
-        }
-        return _with_source(cls, source), {**content, "data": resolved}
+    data: DataTable
 
 
 class ProblemConfig(DataConfig):
@@ -208,56 +176,3 @@ def data_fingerprint(problem: Problem) -> str:
         if array is not None:
             digest.update(array.astype("<f8").tobytes())
     return digest.hexdigest()
-
-
-@functools.cache
-def _with_source(model: type[DataConfig], source: str) -> type[DataConfig]:
-    """Return `model` with the options of one source; the same type each time."""
-    return create_model(model.__name__, __base__=model, data=(_section(source), ...))
-
-
-def _section(source: str) -> type[DataSection]:
-    """Make the table of one source from the signature of its loader."""
-    loader = SOURCES[source]
-    hints = typing.get_type_hints(loader)
-    fields: dict[str, Any] = {"source": (Literal[source], Field(description=_purpose(loader)))}
-    for name, parameter in inspect.signature(loader).parameters.items():
-        default = ... if parameter.default is parameter.empty else parameter.default
-        kind = str if _is_path(hints[name]) else hints[name]
-        fields[name] = (kind, Field(default, description=_description(loader, name)))
-    return create_model("DataSection", __base__=DataSection, __doc__=DataSection.__doc__, **fields)
-
-
-def _is_path(annotation: Any) -> bool:
-    return Path in typing.get_args(annotation)
-
-
-def _purpose(loader: Callable[..., Any]) -> str:
-    return (inspect.getdoc(loader) or "").split("\n\n")[0].replace("`", "")
-
-
-def _description(function: Any, name: str) -> str:
-    """Return what the docstring says about a parameter, following "as for `other`"."""
-    parameters = re.search(
-        r"Parameters\n-+\n(.*?)(\n\n[A-Z]\w+\n-+\n|\Z)", inspect.getdoc(function) or "", re.DOTALL
-    )
-    if parameters is None:
-        return ""
-    for entry in re.split(r"\n(?=\S)", parameters[1]):
-        head, _, text = entry.partition("\n")
-        names = head.split(":")[0].replace(" ", "").split(",")
-        if name in names:
-            other = re.search(r"[Aa]s for `([\w.]+)`", entry)
-            if other is not None and len(names) > 1:
-                return _description(_named(function, other[1]), name)
-            return " ".join(text.replace("`", "").split())
-    return ""
-
-
-def _named(function: Any, dotted: str) -> Any:
-    """Find what a docstring refers to, in the module of the function."""
-    first, *rest = dotted.split(".")
-    found = inspect.getmodule(function).__dict__[first]
-    for part in rest:
-        found = getattr(found, part)
-    return found
