@@ -54,8 +54,9 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.limit.stationary import stationary as stationary
     from meanfield.moments import admissible_weight as admissible_weight
     from meanfield.problem import Problem as Problem
-    from meanfield.statistics.orders import OrderFit as OrderFit
+    from meanfield.statistics.estimate import Estimate as Estimate
     from meanfield.statistics.orders import fit_order as fit_order
+    from meanfield.statistics.power_law import PowerLaw as PowerLaw
     from meanfield.transport.distances import gaussian_wasserstein2 as gaussian_wasserstein2
     from meanfield.transport.distances import matched_wasserstein2 as matched_wasserstein2
     from meanfield.transport.distances import sliced_wasserstein2 as sliced_wasserstein2
@@ -72,7 +73,8 @@ _PUBLIC = {
     "Particles": "flow.particles",
     "Run": "flow.run",
     "predict": "flow.run",
-    "OrderFit": "statistics.orders",
+    "Estimate": "statistics.estimate",
+    "PowerLaw": "statistics.power_law",
     "fit_order": "statistics.orders",
     "simulate": "flow.simulate",
     "MeanFieldPath": "limit.mean_field",

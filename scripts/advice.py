@@ -55,7 +55,7 @@ def check(index: int, budget: dict[str, int]) -> dict[str, object]:
     trial = try_options(plan, TRIALS)
     rival = advice.second or max(
         (option for option in trial.gain if option != advice.option),
-        key=lambda option: trial.gain[option] / trial.cost[option],
+        key=lambda option: trial.gain[option].value / trial.cost[option],
     )
     row: dict[str, object] = dict(zip(OPTIONS, budget.values(), strict=True))
     row |= {
@@ -65,21 +65,21 @@ def check(index: int, budget: dict[str, int]) -> dict[str, object]:
         "right": trial.confirms(advice),
     }
     if advice.option:
-        more, (low, high) = trial.better(advice.option, rival)
+        lead = trial.better(advice.option, rival)
         scale = trial.cost[advice.option] / trial.squared_error
         row |= {
-            "lead": f"{more * scale:.3f}",
-            "lead_low": f"{low * scale:.3f}",
-            "lead_high": f"{high * scale:.3f}",
+            "lead": f"{lead.value * scale:.3f}",
+            "lead_low": f"{lead.low * scale:.3f}",
+            "lead_high": f"{lead.high * scale:.3f}",
         }
     for option in OPTIONS:
-        low, high = trial.gain_ci[option]
+        measured = trial.gain[option]
         row |= {
             f"cost_{option}": f"{trial.cost[option]:.3g}",
-            f"expected_{option}": f"{advice.gain[option]:.3g}",
-            f"measured_{option}": f"{trial.gain[option]:.3g}",
-            f"measured_{option}_low": f"{low:.3g}",
-            f"measured_{option}_high": f"{high:.3g}",
+            f"expected_{option}": f"{advice.gain[option].value:.3g}",
+            f"measured_{option}": f"{measured.value:.3g}",
+            f"measured_{option}_low": f"{measured.low:.3g}",
+            f"measured_{option}_high": f"{measured.high:.3g}",
         }
     return row
 

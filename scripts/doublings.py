@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost, mean_over_replicas
+from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost
 from meanfield.decomposition.plan import Array, ErrorPlan, columns
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
-from meanfield.statistics.resampling import Interval, draw_repeats
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.resampling import draw_repeats, mean_over_replicas
 
 #: Training sets and noise of the check, away from those that the advice was made from.
 FIRST_REPLICA = 2**20
@@ -26,10 +27,8 @@ class Trial:
     ----------
     squared_error : float
         Squared total error of the budget as it is.
-    gain : dict of str to float
+    gain : dict of str to Estimate
         What doubling each took off.
-    gain_ci : dict of str to (float, float)
-        95 % intervals over replicas.
     cost : dict of str to float
         What it cost in addition.
     gains : dict of str to ndarray
@@ -37,12 +36,11 @@ class Trial:
     """
 
     squared_error: float
-    gain: dict[str, float]
-    gain_ci: dict[str, Interval]
+    gain: dict[str, Estimate]
     cost: dict[str, float]
     gains: dict[str, Array]
 
-    def better(self, first: str, second: str) -> tuple[float, Interval]:
+    def better(self, first: str, second: str) -> Estimate:
         """Return how much more per unit of compute one option gained than another.
 
         Parameters
@@ -52,10 +50,8 @@ class Trial:
 
         Returns
         -------
-        value : float
-            Difference of the gains per unit of compute.
-        interval : tuple of float
-            95 % interval over replicas, which share their data and noise.
+        Estimate
+            Difference of the gains per unit of compute; replicas share their data and noise.
         """
         difference = self.gains[first] / self.cost[first] - self.gains[second] / self.cost[second]
         return mean_over_replicas(difference, draw_repeats(len(difference), 0))
@@ -77,8 +73,8 @@ class Trial:
         if advice.option is None:
             return None
         rivals = [advice.second] if advice.second else [o for o in self.gain if o != advice.option]
-        own = self.gain[advice.option] / self.cost[advice.option]
-        return all(own >= self.gain[rival] / self.cost[rival] for rival in rivals)
+        per_unit = {option: self.gain[option].value / self.cost[option] for option in self.gain}
+        return all(per_unit[advice.option] >= per_unit[rival] for rival in rivals)
 
 
 def try_options(plan: ErrorPlan, n_replicas: int) -> Trial:
@@ -103,11 +99,9 @@ def try_options(plan: ErrorPlan, n_replicas: int) -> Trial:
     errors = np.array([_errors(plan, FIRST_REPLICA + r, names) for r in range(n_replicas)])
     gains = {name: errors[:, 0] - errors[:, 1 + i] for i, name in enumerate(names)}
     repeats = draw_repeats(n_replicas, 0)
-    estimates = {name: mean_over_replicas(values, repeats) for name, values in gains.items()}
     return Trial(
         float(errors[:, 0].mean()),
-        {name: value for name, (value, _) in estimates.items()},
-        {name: interval for name, (_, interval) in estimates.items()},
+        {name: mean_over_replicas(values, repeats) for name, values in gains.items()},
         extra_cost(plan),
         gains,
     )

@@ -33,10 +33,10 @@ def test_trials_are_what_training_gives():
         errors.append(((TEACHER(plan.X_test) - run.predict(plan.X_test)[0]) ** 2).mean())
     for option, error in zip(("n", "N", "t"), errors[1:], strict=True):
         assert trial.gains[option][2] == pytest.approx(errors[0] - error, rel=1e-5)
-    value, (low, high) = trial.better("t", "N")
-    per_unit = [trial.gain[option] / trial.cost[option] for option in ("t", "N")]
-    assert value == pytest.approx(per_unit[0] - per_unit[1])
-    assert low < value < high
+    lead = trial.better("t", "N")
+    per_unit = [trial.gain[option].value / trial.cost[option] for option in ("t", "N")]
+    assert lead.value == pytest.approx(per_unit[0] - per_unit[1])
+    assert lead.low < lead.value < lead.high
 
 
 def test_random_budgets_stay_in_their_ranges():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from meanfield import plots
 from meanfield.plots import style
+from meanfield.statistics.estimate import Estimate
 
 COUNTS = np.array([16, 32, 64, 128])
 TIME = np.array([0.1, 1.0, 5.0, 10.0, 15.0, 20.0])
@@ -24,24 +25,24 @@ def chaos_dataset(law_bias=(3e-4, 8e-5, 2e-5, -1e-6), n_parameters=10):
     variables = {"mean_field_loss": ("time", 0.3 * np.exp(-TIME / 5) + 0.01)}
 
     def add(name, dims, mean, factor=1.3):
-        for part, values in (("mean", mean), ("low", mean / factor), ("high", mean * factor)):
-            variables[f"{name}_{part}"] = (dims, values)
+        variables[name] = Estimate(mean, mean / factor, mean * factor).to_xarray(dims)
 
     for metric, constant in (("coupling", 2.2), ("matched_w2", 2.0), ("function", 0.3)):
-        add(metric, ("particles", "time"), constant * growth / COUNTS[:, None])
-        add(f"{metric}_peak", "particles", constant * growth.max() / COUNTS)
         line = constant * growth.max() / COUNTS
-        slope = {"slope": -1.0, "slope_low": -1.1, "slope_high": -0.95}
-        variables[f"{metric}_fit"] = ("particles", line, slope)
+        add(f"{metric}_mean", ["particles", "time"], constant * growth / COUNTS[:, None])
+        add(f"{metric}_peak", ["particles"], line)
+        variables[f"{metric}_line"] = ("particles", line)
+        variables[f"{metric}_slope"] = Estimate(-1.0, -1.1, -0.95).to_xarray()
     for metric in ("raw_w2", "sampling_floor"):
-        add(metric, "particles", 20.0 * COUNTS**-0.2, 1.05)
-        slope = {"slope": -0.2, "slope_low": -0.21, "slope_high": -0.19}
-        variables[f"{metric}_fit"] = ("particles", 20.0 * COUNTS**-0.2, slope)
-    add("loss", ("particles", "time"), variables["mean_field_loss"][1] + 0.5 / COUNTS[:, None])
+        line = 20.0 * COUNTS**-0.2
+        add(f"{metric}_mean", ["particles"], line, 1.05)
+        variables[f"{metric}_line"] = ("particles", line)
+        variables[f"{metric}_slope"] = Estimate(-0.2, -0.21, -0.19).to_xarray()
+    loss = variables["mean_field_loss"][1] + 0.5 / COUNTS[:, None]
+    add("loss_mean", ["particles", "time"], loss)
     bias, error = np.array(law_bias), 1e-5
-    variables["law_bias_mean"] = ("particles", bias)
-    variables["law_bias_low"] = ("particles", bias - 2 * error)
-    variables["law_bias_high"] = ("particles", np.maximum(bias, 0) + 2 * error)
+    bounds = bias - 2 * error, np.maximum(bias, 0) + 2 * error
+    variables["law_bias_mean"] = Estimate(bias, *bounds).to_xarray(["particles"])
     coordinates = {"particles": COUNTS, "time": TIME}
     return xr.Dataset(variables, coordinates, attrs={"n_parameters": n_parameters})
 
@@ -117,14 +118,20 @@ def test_rate_plot_shows_the_saved_numbers_and_the_expected_slope():
     guide = lines["expected: slope $-1$"]
     steps = np.diff(np.log(guide.get_ydata())) / np.diff(np.log(guide.get_xdata()))
     np.testing.assert_allclose(steps, -1)
-    assert (guide.get_ydata() > dataset["coupling_peak_high"].values).all()
+    assert (guide.get_ydata() > dataset["coupling_peak"].sel(bound="high").values).all()
     _, labels = axes.get_legend_handles_labels()
     assert "matched $W_2^2$: −1.00 [−1.10, −0.95]" in labels
     bars = axes.containers[1]
-    np.testing.assert_array_equal(bars.lines[0].get_ydata(), dataset["matched_w2_peak_mean"])
+    np.testing.assert_array_equal(
+        bars.lines[0].get_ydata(), dataset["matched_w2_peak"].sel(bound="value")
+    )
     ends = bars.lines[2][0].get_segments()
-    np.testing.assert_allclose([end[0, 1] for end in ends], dataset["matched_w2_peak_low"])
-    np.testing.assert_allclose([end[1, 1] for end in ends], dataset["matched_w2_peak_high"])
+    np.testing.assert_allclose(
+        [end[0, 1] for end in ends], dataset["matched_w2_peak"].sel(bound="low")
+    )
+    np.testing.assert_allclose(
+        [end[1, 1] for end in ends], dataset["matched_w2_peak"].sel(bound="high")
+    )
 
 
 def test_counts_are_the_ticks():
@@ -144,7 +151,9 @@ def test_bias_hidden_in_noise_is_an_upper_bound():
     axes = plots.plot_law_bias(dataset, Figure().subplots())
     bound = {line.get_label(): line for line in axes.get_lines()}["upper bound"]
     np.testing.assert_array_equal(bound.get_xdata(), COUNTS[2:])
-    np.testing.assert_array_equal(bound.get_ydata(), dataset["law_bias_high"].values[2:])
+    np.testing.assert_array_equal(
+        bound.get_ydata(), dataset["law_bias_mean"].sel(bound="high").values[2:]
+    )
 
 
 def test_new_axes_without_any():

@@ -6,7 +6,8 @@ from meanfield.chaos.ensembles import Ensembles, ensemble_errors
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.step_size import StepSizeErrors, separate_errors, step_size_errors
 from meanfield.chaos.study import chaos_rates
-from meanfield.statistics.power_law import RateFit, Trend, fit_rate, late_time_trend
+from meanfield.statistics.power_law import PowerLaw
+from meanfield.statistics.rates import Trend, fit_rate, late_time_trend
 from meanfield.transport.distances import (
     Matching,
     gaussian_wasserstein2,
@@ -20,7 +21,7 @@ __all__ = [
     "ChaosRates",
     "Ensembles",
     "Matching",
-    "RateFit",
+    "PowerLaw",
     "StepSizeErrors",
     "Trend",
     "chaos_rates",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.chaos.metrics import function_deviation, slope_estimate
+from meanfield.chaos.metrics import function_deviation
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference import check_reference, reference_path
 from meanfield.flow.initial import InitialLaw
@@ -19,7 +19,7 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import simulate
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.estimate import BOUNDS, Estimate, Note
-from meanfield.statistics.power_law import fit_law_bias, fit_rate, squared_mean
+from meanfield.statistics.rates import fit_law_bias, fit_rate, squared_mean
 from meanfield.statistics.resampling import jackknife_error
 
 if TYPE_CHECKING:
@@ -304,15 +304,16 @@ def analyse_networks(
     sizes = 2 ** np.arange(int(np.log2(max(1, deviation.shape[1] // _GROUPS))) + 1)
     return Ensembles(
         particle_counts=np.array(counts),
-        bias_slope=slope_estimate(
-            fit_law_bias(counts, sharper, n_data), "Slope of squared bias of the law"
+        bias_slope=replace(
+            fit_law_bias(counts, sharper, n_data).slope, label="Slope of squared bias of the law"
         ),
-        moment_bias_slope=slope_estimate(
-            fit_law_bias(counts, values["moments"], 1),
-            "Slope of squared bias of the particles' moments",
+        moment_bias_slope=replace(
+            fit_law_bias(counts, values["moments"], 1).slope,
+            label="Slope of squared bias of the particles' moments",
         ),
-        variance_slope=slope_estimate(
-            fit_rate(counts, _blocks(scatter), seed=plan.seed), "Slope of variance of a network"
+        variance_slope=replace(
+            fit_rate(counts, _blocks(scatter), seed=plan.seed).slope,
+            label="Slope of variance of a network",
         ),
         squared_bias=squared,
         squared_bias_error=jackknife_error(left_out),

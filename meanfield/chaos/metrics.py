@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.flow.particles import Particles
-from meanfield.statistics.estimate import Estimate, Note
-from meanfield.statistics.power_law import RateFit
 
 Array = NDArray[np.floating]
 
@@ -79,16 +77,3 @@ def function_error(deviation: Array, n_data: int) -> Array:
         Mean square over data, summed over outputs.
     """
     return np.einsum("...j,...j->...", deviation, deviation) / n_data
-
-
-def slope_estimate(fit: RateFit, label: str) -> Estimate:
-    """Return the slope of a fit with what may be wrong with it."""
-    notes = tuple(Note("fit", flag) for flag in fit.flags)
-    return Estimate(
-        fit.slope,
-        *fit.slope_ci,
-        expected=fit.expected_slope,
-        resampled="replicas",
-        notes=notes,
-        label=label,
-    )

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from meanfield.chaos.metrics import EXPECTED_SLOPE
 from meanfield.flow.schedule import elapsed
 from meanfield.limit.gaussian import GaussianClosure
-from meanfield.statistics.intervals import mean_factor
-from meanfield.statistics.power_law import (
-    RateFit,
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.power_law import PowerLaw
+from meanfield.statistics.rates import (
     Trend,
     fit_law_bias,
     fit_rate,
     late_time_trend,
-    power_law,
     squared_mean,
 )
 
@@ -41,7 +40,7 @@ class ChaosRates:
 
     Attributes
     ----------
-    fits : dict of str to RateFit
+    fits : dict of str to PowerLaw
         One fit per metric. The first three are fitted to the largest of the recorded times
         (the supremum over time of the mean over replicas), the others to the last time.
     trends : dict of str to Trend
@@ -52,39 +51,42 @@ class ChaosRates:
         ``N · E D_N`` and ``N · E`` function error, ``coupling_exact`` and ``function_exact``.
     """
 
-    fits: dict[str, RateFit]
+    fits: dict[str, PowerLaw]
     trends: dict[str, Trend]
     dataset: xr.Dataset
 
     @property
     def slope(self) -> dict[str, float]:
         """Slope of log metric against log N."""
-        return {metric: fit.slope for metric, fit in self.fits.items()}
+        return {metric: fit.slope.value for metric, fit in self.fits.items()}
 
     @property
     def slope_ci(self) -> dict[str, tuple[float, float]]:
         """95 % bootstrap interval of each slope, over replicas."""
-        return {metric: fit.slope_ci for metric, fit in self.fits.items()}
+        return {metric: (fit.slope.low, fit.slope.high) for metric, fit in self.fits.items()}
 
     @property
     def constant(self) -> dict[str, float]:
         """``N^(-expected slope) · metric``, for the metrics that have an expected slope."""
-        return {metric: fit.constant for metric, fit in self.fits.items()}
+        return {metric: fit.constant.value for metric, fit in self.fits.items()}
 
     @property
     def constant_ci(self) -> dict[str, tuple[float, float]]:
         """95 % bootstrap interval of each constant."""
-        return {metric: fit.constant_ci for metric, fit in self.fits.items()}
+        return {metric: (fit.constant.low, fit.constant.high) for metric, fit in self.fits.items()}
 
     @property
     def expected_slope(self) -> dict[str, float | None]:
         """What theory predicts; None where it is the sampling floor that decides."""
-        return {metric: fit.expected_slope for metric, fit in self.fits.items()}
+        return {metric: fit.slope.expected for metric, fit in self.fits.items()}
 
     @property
     def flags(self) -> dict[str, tuple[str, ...]]:
         """Plain warnings about each fit; empty when nothing is wrong."""
-        return {metric: fit.flags for metric, fit in self.fits.items()}
+        return {
+            metric: tuple(note.text for note in fit.slope.notes)
+            for metric, fit in self.fits.items()
+        }
 
     def curves(self) -> xr.Dataset:
         """Return what a figure of the rates shows, for the metrics that fall like 1/N.
@@ -92,9 +94,9 @@ class ChaosRates:
         Returns
         -------
         xarray.Dataset
-            Over `particles`: the mean over replicas at the time that was fitted with Student's
-            95 % interval for its logarithm (``*_peak_mean``, ``*_peak_low``, ``*_peak_high``), and
-            the fitted line (``*_fit``) with its slope as attributes.
+            Over `particles`: the mean over replicas at the time that was fitted (``*_peak``), as
+            an estimate with the dimension ``bound``, and the fitted line (``*_line``); with the
+            fitted ``*_slope``.
         """
         import xarray as xr
 
@@ -106,12 +108,10 @@ class ChaosRates:
         for metric in ("coupling", "matched_w2", "function"):
             fit = self.fits[metric]
             values = self.dataset[metric].values[:, fit.time_index]
-            mean, factor = mean_factor(values, axis=1)
-            bounds = {"mean": mean, "low": mean / factor, "high": mean * factor}
-            for part, drawn in bounds.items():
-                variables[f"{metric}_peak_{part}"] = ("particles", drawn)
-            line = power_law(against, mean, fit.slope)
-            variables[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
+            peak = Estimate.positive_mean(values, axis=1)
+            variables[f"{metric}_peak"] = peak.to_xarray(["particles"])
+            variables[f"{metric}_line"] = ("particles", fit.line(against, peak.value))
+            variables[f"{metric}_slope"] = fit.slope.to_xarray()
         return xr.Dataset(variables, coords={"particles": counts})
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -134,10 +134,11 @@ class ChaosRates:
     def __repr__(self) -> str:
         lines = []
         for metric, fit in self.fits.items():
-            low, high = fit.slope_ci
-            expected = "" if fit.expected_slope is None else f"  expected {fit.expected_slope:+.0f}"
-            lines.append(f"  {metric:<15} {fit.slope:+.3f} [{low:+.3f}, {high:+.3f}]{expected}")
-            lines.extend(f"    {flag}" for flag in fit.flags)
+            slope = fit.slope
+            expected = "" if slope.expected is None else f"  expected {slope.expected:+.0f}"
+            interval = f"[{slope.low:+.3f}, {slope.high:+.3f}]"
+            lines.append(f"  {metric:<15} {slope.value:+.3f} {interval}{expected}")
+            lines.extend(f"    {note.text}" for note in slope.notes)
         return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines])
 
 
@@ -202,16 +203,16 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     variables["law_bias"] = (("particles", "time"), bias)
     rate_metrics = [metric for metric, slope in EXPECTED_SLOPE.items() if slope == -1]
     by_time = [
-        [
-            fit_rate(plan.particle_counts, values[metric][:, t], seed=plan.seed)
-            for t in range(len(plan.times))
-        ]
+        Estimate.stack(
+            [
+                fit_rate(plan.particle_counts, values[metric][:, t], seed=plan.seed).slope
+                for t in range(len(plan.times))
+            ]
+        )
         for metric in rate_metrics
     ]
-    per_metric = ("metric", "time")
-    variables["slope"] = (per_metric, [[fit.slope for fit in row] for row in by_time])
-    variables["slope_low"] = (per_metric, [[fit.slope_ci[0] for fit in row] for row in by_time])
-    variables["slope_high"] = (per_metric, [[fit.slope_ci[1] for fit in row] for row in by_time])
+    slopes = Estimate.stack(by_time, resampled="replicas", expected=-1.0)
+    variables["slope"] = slopes.to_xarray(["metric", "time"])
     if isinstance(path.details, GaussianClosure):
         steps = list(plan.times)
         variables["coupling_exact"] = (("time",), path.details.coupling_constant[steps])

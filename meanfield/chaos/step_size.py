@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
-from meanfield.chaos.metrics import slope_estimate
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
@@ -19,7 +18,7 @@ from meanfield.flow.integrators import get_integrator
 from meanfield.flow.simulate import simulate
 from meanfield.limit.mean_field import REFERENCE_REPLICA
 from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.power_law import fit_rate
+from meanfield.statistics.rates import fit_rate
 from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
 
 if TYPE_CHECKING:
@@ -309,7 +308,7 @@ def separate_errors(
     extrapolated = square(2.0 * runs[:, -1] - runs[:, -2] - limit)
     floor = square(limits - limit)
     weights = slope_weights(np.log(h[:-1]))
-    slope, interval = bootstrap_t(
+    step_slope = bootstrap_t(
         step[-1],
         lambda m: np.log(m) @ weights,
         lambda m: weights / m,
@@ -320,7 +319,7 @@ def separate_errors(
     )
     distance = "Slope in N of the squared distance from the limit"
     # At a fixed step size the distance has a floor: nothing is expected of its slope.
-    total_slope = slope_estimate(total_fit, f"{distance} of vanishing step size, at the coarsest")
+    total_label = f"{distance} of vanishing step size, at the coarsest"
     return StepSizeErrors(
         particle_counts=counts,
         step_sizes=h,
@@ -331,23 +330,19 @@ def separate_errors(
         floor=floor,
         limit_error=float(np.sqrt(square(limit - coarser))),
         reference_particles=None,
-        step_slope=Estimate(
-            slope,
-            *interval,
+        step_slope=replace(
+            step_slope,
             expected=2.0 * strong_order,
-            resampled="replicas",
             label="Slope in the step size of its squared error on the same paths, "
             f"N = {counts[-1]}",
         ),
-        own_slope=slope_estimate(own_fit, f"{distance} at the same step size, the coarsest"),
-        total_slope=replace(total_slope, expected=None, notes=()),
-        extrapolated_slope=slope_estimate(
-            extrapolated_fit, f"{distance} of vanishing step size, extrapolated"
+        own_slope=replace(own_fit.slope, label=f"{distance} at the same step size, the coarsest"),
+        total_slope=replace(total_fit.slope, expected=None, notes=(), label=total_label),
+        extrapolated_slope=replace(
+            extrapolated_fit.slope, label=f"{distance} of vanishing step size, extrapolated"
         ),
-        balance=Estimate(
-            own_fit.constant / floor[0],
-            *(bound / floor[0] for bound in own_fit.constant_ci),
-            resampled="replicas",
+        balance=replace(
+            own_fit.constant.map(lambda constant: constant / floor[0]),
             label=f"Number of particles from which the step size {h[0]:g} costs more",
         ),
     )

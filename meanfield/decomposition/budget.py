@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +24,10 @@ from meanfield.decomposition.laws import (
 from meanfield.decomposition.plan import Array, ErrorPlan, l2_norms, mean_squares
 from meanfield.decomposition.reference import Kept
 from meanfield.dictionary import ThresholdNumber
-from meanfield.statistics.power_law import RateFit, fit_rate
-from meanfield.statistics.resampling import UNKNOWN, Interval, draw_repeats, log_mean_interval
+from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.power_law import PowerLaw
+from meanfield.statistics.rates import fit_rate
+from meanfield.statistics.resampling import draw_repeats, log_mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,17 +36,16 @@ if TYPE_CHECKING:
 COMPONENTS = ("tail", "regularisation", "statistical", "optimisation", "chaos", "sparse")
 
 
-@dataclass(frozen=True)
-class Component:
+@dataclass(frozen=True, eq=False, repr=False)
+class Component(Estimate):
     """One component of the error, as an L² norm on held-out inputs.
+
+    The estimate is the root of the mean over replicas of the squared norm. Its interval is over
+    replicas, for ``tail`` and ``regularisation`` over held-out inputs; there is none for these
+    with a single held-out input.
 
     Attributes
     ----------
-    value : float
-        Root of the mean over replicas of the squared norm.
-    interval : tuple of float
-        95 % interval: over replicas, for ``tail`` and ``regularisation`` over held-out inputs;
-        NaN for these with a single held-out input.
     norms : ndarray, shape (R,)
         Norm in each replica.
     resolution : float
@@ -53,15 +54,12 @@ class Component:
         From what to what.
     """
 
-    value: float
-    interval: Interval
-    norms: Array
-    resolution: float
-    meaning: str
+    norms: Array = field(default_factory=lambda: np.empty(0))
+    resolution: float = 0.0
+    meaning: str = ""
 
     def __repr__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.4g} [{low:.4g}, {high:.4g}]"
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,7 @@ class ErrorBudget:
         ``‖f* − f_S‖``.
     closure : float
         Largest ``‖Σ differences − (f* − f_S)‖ / ‖f* − f_S‖`` over replicas: rounding.
-    statistical_rate, chaos_rate : RateFit
+    statistical_rate, chaos_rate : PowerLaw
         Laws of the squared components in n and in N, of slope −1 in theory.
     decay : Decay
         Exponential law of the optimisation component in t.
@@ -98,8 +96,8 @@ class ErrorBudget:
     components: dict[str, Component]
     total: Component
     closure: float
-    statistical_rate: RateFit
-    chaos_rate: RateFit
+    statistical_rate: PowerLaw
+    chaos_rate: PowerLaw
     decay: Decay
     advice: Advice
     bounds: tuple[ThresholdNumber, ...]
@@ -129,7 +127,7 @@ class ErrorBudget:
         rows = [
             f"  {name:<15}{part!r:<31} {part.meaning}" for name, part in self.components.items()
         ]
-        rate = self.decay.rate
+        rate = self.decay.rate.value
         laws = [
             f"statistical² in n: slope {_slope(self.statistical_rate)}",
             f"chaos² in N: slope {_slope(self.chaos_rate)}",
@@ -209,7 +207,7 @@ def assemble_budget(
     rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], plan.seed)
     rate_N = _fit_law(effective_particles(plan), chaos, plan.seed)
     # 0 where it is not known: `max` keeps its first argument against NaN.
-    noise = max(0.0, rate_N.constant) / plan.path_particles
+    noise = max(0.0, rate_N.constant.value) / plan.path_particles
     decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
     squared_bias = float(mean_squares(plan.truth - population["prediction"]))
     advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
@@ -247,11 +245,11 @@ def assemble_budget(
     return ErrorBudget(**budget, dataset=make_dataset(plan, kept, budget, scans))
 
 
-def _fit_law(counts: Array, squares: Array, seed: int) -> RateFit:
+def _fit_law(counts: Array, squares: Array, seed: int) -> PowerLaw:
     """Fit a squared component against a size; with too little to fit the slope is unknown."""
     if len(counts) < 3 or (squares.mean(axis=1) == 0).any():
-        flag = "A slope takes three sizes at which there is an error; there are too few here."
-        return RateFit(math.nan, UNKNOWN, math.nan, UNKNOWN, -1.0, (flag,))
+        text = "A slope takes three sizes at which there is an error; there are too few here."
+        return PowerLaw(Estimate(math.nan, expected=-1.0, notes=(Note("few-sizes", text),)))
     return fit_rate(counts, squares, expected_slope=-1.0, seed=seed)
 
 
@@ -269,17 +267,18 @@ def _component(
     per_input = (difference**2).sum(axis=-1)  # (R, m)
     values = per_input.mean(axis=0 if over_inputs else 1)
     if len(values) == 1:  # a single held-out input says nothing of others
-        square, (low, high) = float(values[0]), UNKNOWN
+        square = Estimate(values[0])
     else:
-        square, (low, high) = log_mean_interval(
-            values[None], np.ones(1), draw_repeats(len(values), seed)
-        )
+        square = log_mean_interval(values[None], np.ones(1), draw_repeats(len(values), seed))
+    norm = square.clip(low=0.0).map(np.sqrt)
     return Component(
-        math.sqrt(square),
-        (math.sqrt(max(low, 0.0)), math.sqrt(high)),
-        np.sqrt(per_input.mean(axis=1)),
-        resolution,
-        meaning,
+        norm.value,
+        norm.low,
+        norm.high,
+        resampled="held-out inputs" if over_inputs else "replicas",
+        norms=np.sqrt(per_input.mean(axis=1)),
+        resolution=resolution,
+        meaning=meaning,
     )
 
 
@@ -380,11 +379,11 @@ def _notes(
     return notes
 
 
-def _slope(fit: RateFit) -> str:
-    if math.isnan(fit.slope):
+def _slope(fit: PowerLaw) -> str:
+    slope = fit.slope
+    if not slope.known:
         return "not measurable"
-    low, high = fit.slope_ci
-    return f"{fit.slope:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{slope.value:.2f} [{slope.low:.2f}, {slope.high:.2f}]"
 
 
 def _stack(pieces: Sequence[Mapping[str, Array]], name: str) -> Array:

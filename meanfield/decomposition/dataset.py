@@ -12,12 +12,11 @@ from meanfield.decomposition.laws import (
     effective_counts,
     effective_particles,
     fitted_counts,
-    mean_over_replicas,
 )
 from meanfield.decomposition.plan import Array, ErrorPlan
 from meanfield.decomposition.reference import Kept
-from meanfield.statistics.power_law import power_law
-from meanfield.statistics.resampling import draw_repeats, log_mean_interval
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.resampling import draw_repeats, log_mean_interval, mean_over_replicas
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,51 +39,48 @@ def make_dataset(
     import xarray as xr
 
     parts = {**budget["components"], "total": budget["total"]}
-    rows = {
-        "value": [part.value for part in parts.values()],
-        "low": [part.interval[0] for part in parts.values()],
-        "high": [part.interval[1] for part in parts.values()],
-        "resolution": [part.resolution for part in parts.values()],
-    }
     variables: dict[str, Any] = {
-        f"component_{key}": ("component", row) for key, row in rows.items()
+        "component_norm": Estimate.stack(list(parts.values())).to_xarray(["component"]),
+        "component_resolution": ("component", [part.resolution for part in parts.values()]),
     }
     norms = np.stack([part.norms for part in parts.values()])
-    variables["component_norm"] = (("component", "replica"), norms)
+    variables["component_norms"] = (("component", "replica"), norms)
+    means = {}
     for name, values in scans.items():
         dimension = _DIMENSIONS[name]
         variables[f"{name}_squares"] = ((dimension, "replica"), values)
         averaged = _geometric if dimension == "time" else _intervals
-        mean, low, high = averaged(values, plan.seed)
-        for part, row in (("mean", mean), ("low", low), ("high", high)):
-            variables[f"{name}_{part}"] = (dimension, row)
+        means[name] = averaged(values, plan.seed)
+        variables[f"{name}_mean"] = means[name].to_xarray([dimension])
     counts, fitted = effective_counts(plan), fitted_counts(plan)
     line = np.full(len(counts), math.nan)
-    line[fitted] = _line(
-        counts[fitted], variables["statistical_mean"][1][fitted], budget["statistical_rate"].slope
+    line[fitted] = budget["statistical_rate"].line(
+        counts[fitted], means["statistical"].value[fitted]
     )
-    variables["statistical_fit"] = ("data_count", line)
+    variables["statistical_line"] = ("data_count", line)
     particle_counts = effective_particles(plan)
     variables["statistical_expected"] = ("data_count", 1 / counts)
     variables["chaos_expected"] = ("particle_count", 1 / particle_counts)
-    variables["chaos_fit"] = (
+    variables["chaos_line"] = (
         "particle_count",
-        _line(particle_counts, variables["chaos_mean"][1], budget["chaos_rate"].slope),
+        budget["chaos_rate"].line(particle_counts, means["chaos"].value),
     )
     times = plan.times * plan.step_size
     decay = budget["decay"]
     for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
-        line = _exponential(times, variables[f"{name}_mean"][1], rate, decay.span)
-        variables[f"{name}_fit"] = ("time", line)
+        line = _exponential(times, means[name].value, rate.value, decay.span)
+        variables[f"{name}_line"] = ("time", line)
+        variables[f"{name}_rate"] = rate.to_xarray()
+    variables["rate_difference"] = decay.difference.to_xarray()
+    for name in ("statistical", "chaos"):
+        variables[f"{name}_slope"] = budget[f"{name}_rate"].slope.to_xarray()
     thresholds, tails, numbers = _tails(plan, kept)
     variables["tail_by_threshold"] = ("threshold", tails)
     variables["atoms_by_threshold"] = ("threshold", numbers)
     advice = budget["advice"]
     options = list(advice.gain)
     variables |= {
-        "gain": ("option", [advice.gain[option] for option in options]),
-        "gain_low": ("option", [advice.gain_ci[option][0] for option in options]),
-        "gain_high": ("option", [advice.gain_ci[option][1] for option in options]),
+        "gain": Estimate.stack(list(advice.gain.values())).to_xarray(["option"]),
         "cost": ("option", [advice.cost[option] for option in options]),
         "move": ("round", list(budget["moves"])),
     }
@@ -143,52 +139,24 @@ def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[
         "span_low": decay.span[0],
         "span_high": decay.span[1],
     }
-    for name in ("rate", "other_rate"):
-        attributes[name] = getattr(decay, name)
-    for name, interval in (
-        ("rate", decay.rate_ci),
-        ("other_rate", decay.other_ci),
-        ("rate_difference", decay.difference_ci),
-    ):
-        attributes[f"{name}_low"], attributes[f"{name}_high"] = interval
-    for name in ("statistical", "chaos"):
-        fit = budget[f"{name}_rate"]
-        attributes[f"{name}_slope"] = fit.slope
-        attributes[f"{name}_slope_low"], attributes[f"{name}_slope_high"] = fit.slope_ci
-        attributes[f"{name}_constant"] = fit.constant
-        attributes[f"{name}_flags"] = "\n".join(fit.flags)
     if kept.bounds:
         attributes["barron_norm"] = sum(bound.barron_norm for bound in kept.bounds)
         attributes["threshold_number"] = sum(bound.number for bound in kept.bounds)
     return attributes
 
 
-def _intervals(values: Array, seed: int) -> tuple[Array, Array, Array]:
-    """Return means over replicas, from (K, R), with intervals."""
+def _intervals(values: Array, seed: int) -> Estimate:
+    """Return means over replicas, from (K, R)."""
     repeats = draw_repeats(values.shape[1], seed)
-    rows = []
-    for row in values:
-        mean, (low, high) = log_mean_interval(row[None], np.ones(1), repeats)
-        rows.append((mean, low, high))
-    mean, low, high = np.array(rows).reshape(-1, 3).T
-    return mean, low, high
+    return Estimate.stack([log_mean_interval(row[None], np.ones(1), repeats) for row in values])
 
 
-def _geometric(values: Array, seed: int) -> tuple[Array, Array, Array]:
-    """Return geometric means over replicas, from (K, R), with intervals."""
+def _geometric(values: Array, seed: int) -> Estimate:
+    """Return geometric means over replicas, from (K, R)."""
     repeats = draw_repeats(values.shape[1], seed)
-    rows = [mean_over_replicas(np.log(row), repeats) for row in values]
-    rows = [(mean, low, high) for mean, (low, high) in rows]
+    logarithms = Estimate.stack([mean_over_replicas(np.log(row), repeats) for row in values])
     with np.errstate(over="ignore"):
-        mean, low, high = np.exp(rows).T
-    return mean, low, high
-
-
-def _line(counts: Array, means: Array, slope: float) -> Array:
-    """Return the fitted power law, NaN where none was fitted."""
-    if math.isnan(slope):
-        return np.full(len(counts), math.nan)
-    return power_law(counts, means, slope)
+        return logarithms.map(np.exp)
 
 
 def _exponential(times: Array, means: Array, rate: float, span: tuple[float, float]) -> Array:

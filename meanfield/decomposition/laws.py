@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from meanfield.decomposition.compress import STEPS
 from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
-from meanfield.statistics.resampling import (
-    UNKNOWN,
-    Interval,
-    bootstrap_t,
-    draw_repeats,
-    slope_weights,
-)
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.resampling import draw_repeats, mean_over_replicas, slope_weights
 
 #: The decay is fitted between these shares of its first square: fast modes are over, and particles
 #: that are caught in different places do not show yet. And above this many times their noise.
@@ -38,41 +33,29 @@ class Decay:
 
     Attributes
     ----------
-    rate : float
-        Per unit of time, mean over replicas; NaN where too little of the decay was seen.
-    rate_ci : tuple of float
-        95 % interval over replicas.
-    other_rate : float
+    rate : Estimate
+        Per unit of time, mean over replicas; NaN where too little of the decay was seen. The rate
+        from the other start is what is expected.
+    other_rate : Estimate
         The same from another start, over the same times: the relaxation.
-    other_ci : tuple of float
-        Its interval.
-    difference_ci : tuple of float
-        95 % interval of the difference of the two rates, replica by replica.
+    difference : Estimate
+        Difference of the two rates, replica by replica.
     span : tuple of float
         First and last time of the fit.
-    change_ci : tuple of float
-        95 % interval of the rate over the second half of the span less that over the first.
+    change : Estimate
+        Rate over the second half of the span less that over the first.
     """
 
-    rate: float
-    rate_ci: Interval
-    other_rate: float
-    other_ci: Interval
-    difference_ci: Interval
+    rate: Estimate
+    other_rate: Estimate
+    difference: Estimate
     span: tuple[float, float]
-    change_ci: Interval = UNKNOWN
+    change: Estimate
 
     @property
     def bends(self) -> bool:
         """Whether the rate changes over the span, so that it is only an average."""
-        return self.change_ci[0] > 0 or self.change_ci[1] < 0
-
-    @property
-    def agrees(self) -> bool | None:
-        """Whether the interval holds the other rate; None when nothing was fitted."""
-        if math.isnan(self.rate):
-            return None
-        return self.rate_ci[0] <= self.other_rate <= self.rate_ci[1]
+        return bool(self.change.excludes(0.0))
 
 
 def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed: int = 0) -> Decay:
@@ -93,12 +76,13 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     late = (levels <= first + math.log(_FROM)).all(axis=0)
     start = int(np.argmax(late)) if late.any() else len(times)
     if end - start < _LEAST_POINTS:
-        return Decay(math.nan, UNKNOWN, math.nan, UNKNOWN, UNKNOWN, UNKNOWN)
+        unknown = Estimate(math.nan)
+        return Decay(unknown, unknown, unknown, (math.nan, math.nan), unknown)
     t = times[start:end]
     # Of the norm: the square decays twice as fast.
     own, reference = (-0.5 * slope_weights(t) @ log for log in logs[:, start:end])
     repeats = draw_repeats(path.shape[1], seed)
-    (rate, interval), (other_rate, other_interval), (_, difference) = (
+    rate, other_rate, difference = (
         mean_over_replicas(rates, repeats) for rates in (own, reference, own - reference)
     )
     middle = (start + end) // 2
@@ -106,14 +90,14 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
         -0.5 * slope_weights(times[part]) @ logs[0][part]
         for part in (slice(start, middle), slice(middle, end))
     )
-    _, change = mean_over_replicas(after - before, repeats)
-    span = (float(t[0]), float(t[-1]))
-    return Decay(rate, interval, other_rate, other_interval, difference, span, change)
-
-
-def mean_over_replicas(values: Array, repeats: Array) -> tuple[float, Interval]:
-    """Return the mean of values (R,) with its interval."""
-    return bootstrap_t(values[None], lambda m: m[..., 0], np.ones_like, repeats)
+    change = mean_over_replicas(after - before, repeats)
+    return Decay(
+        replace(rate, expected=other_rate.value),
+        other_rate,
+        replace(difference, value=rate.value - other_rate.value, expected=0.0),
+        (float(t[0]), float(t[-1])),
+        change,
+    )
 
 
 @dataclass(frozen=True)
@@ -127,10 +111,8 @@ class Advice:
         unit of compute; None when no doubling takes off 1 %.
     second : str or None
         The runner-up.
-    gain : dict of str to float
+    gain : dict of str to Estimate
         What doubling each would take off the squared total error.
-    gain_ci : dict of str to (float, float)
-        95 % intervals over replicas.
     cost : dict of str to float
         What doubling each would cost in addition, in updates of one particle by one datum.
     squared_error : float
@@ -141,8 +123,7 @@ class Advice:
 
     option: str | None
     second: str | None
-    gain: dict[str, float]
-    gain_ci: dict[str, Interval]
+    gain: dict[str, Estimate]
     cost: dict[str, float]
     squared_error: float
     statement: str
@@ -233,30 +214,25 @@ def advise(
     `squared_bias` is what the limit itself has: no n, N, t or S takes it away.
     """
     repeats = draw_repeats(plan.n_replicas, plan.seed)
-    gain, interval = {}, {}
-    for option, values in gains.items():
-        gain[option], interval[option] = mean_over_replicas(values, repeats)
+    gain = {option: mean_over_replicas(values, repeats) for option, values in gains.items()}
     cost = {option: value for option, value in extra_cost(plan).items() if option in gain}
-    worth = [option for option in gain if gain[option] >= WORTHWHILE * squared_error]
-    ranked = sorted(worth, key=lambda option: -gain[option] / cost[option])
+    worth = [option for option in gain if gain[option].value >= WORTHWHILE * squared_error]
+    ranked = sorted(worth, key=lambda option: -gain[option].value / cost[option])
     option, second = (*ranked, None, None)[:2]
     return Advice(
         option,
         second,
         gain,
-        interval,
         cost,
         squared_error,
-        _statement(plan, option, gain, interval, squared_error)
-        + _on_bias(squared_bias, squared_error),
+        _statement(plan, option, gain, squared_error) + _on_bias(squared_bias, squared_error),
     )
 
 
 def _statement(
     plan: ErrorPlan,
     option: str | None,
-    gain: Mapping[str, float],
-    interval: Mapping[str, Interval],
+    gain: Mapping[str, Estimate],
     squared_error: float,
 ) -> str:
     if option is None:
@@ -269,12 +245,12 @@ def _statement(
         "S": f"S, the atoms ({plan.n_atoms})",
     }
     before = math.sqrt(squared_error)
-    after = math.sqrt(max(squared_error - gain[option], 0.0))
+    after = math.sqrt(max(squared_error - gain[option].value, 0.0))
     text = (
         f"Increase first {names[option]}: doubling it is expected to take the total error from "
         f"{before:.3g} to {after:.3g}, the most per unit of compute."
     )
-    if interval[option][0] <= 0:
+    if gain[option].low <= 0:
         text += " The replicas are too few to be sure that it gains anything."
     return text
 

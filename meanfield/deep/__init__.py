@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from meanfield.deep.convergence import (
-    PowerLaw,
     WidthConvergence,
     fit_power_law,
     width_convergence,
@@ -36,7 +35,6 @@ __all__ = [
     "InputCheck",
     "LayerReport",
     "Parametrization",
-    "PowerLaw",
     "WidthConvergence",
     "check_inputs",
     "experiment_scales",

@@ -8,26 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_NORMAL_95 = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """A fit ``value ≈ constant · width^slope``.
-
-    Attributes
-    ----------
-    slope : float
-        Weighted least squares in the logarithm.
-    interval : (float, float)
-        Its 95 % interval, from the errors of the values.
-    constant : float
-        The prefactor at the fitted slope.
-    """
-
-    slope: float
-    interval: tuple[float, float]
-    constant: float
+from meanfield.statistics.power_law import PowerLaw, fit_power_law
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,37 +100,9 @@ def width_convergence(
         bias_error,
         spread,
         spread_error,
-        fit_power_law(n, bias, bias_error),
-        fit_power_law(n, spread, spread_error),
+        fit_power_law(n, bias, bias_error, expected=-1.0),
+        fit_power_law(n, spread, spread_error, expected=-0.5),
     )
-
-
-def fit_power_law(widths: np.ndarray, values: np.ndarray, errors: np.ndarray) -> PowerLaw:
-    """Fit a power of the width.
-
-    Parameters
-    ----------
-    widths : ndarray of shape (W,)
-        Widths.
-    values : ndarray of shape (W,)
-        Positive values; others, and NaN, are left out.
-    errors : ndarray of shape (W,)
-        Their standard errors.
-
-    Returns
-    -------
-    PowerLaw
-        NaN throughout when fewer than two values can be used.
-    """
-    usable = np.isfinite(values) & (values > 0) & (errors > 0)
-    if usable.sum() < 2:
-        return PowerLaw(np.nan, (np.nan, np.nan), np.nan)
-    weight = values[usable] / errors[usable]
-    design = np.stack([np.ones(usable.sum()), np.log(widths[usable])], axis=1) * weight[:, None]
-    covariance = np.linalg.inv(design.T @ design)
-    offset, slope = covariance @ design.T @ (np.log(values[usable]) * weight)
-    half = _NORMAL_95 * np.sqrt(covariance[1, 1])
-    return PowerLaw(float(slope), (float(slope - half), float(slope + half)), float(np.exp(offset)))
 
 
 def _bias(f: np.ndarray, limit: np.ndarray, floor: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -107,18 +107,15 @@ def relaxation_rate(
     direction /= direction @ (limit[0] - last)  # 1 at the start
     amplitude, exact = (runs - last) @ direction, (limit - last) @ direction
     weights = slope_weights(times[window])
-    slope, interval = bootstrap_t(
+    slope = bootstrap_t(
         amplitude[:, window].T,
         lambda m: np.log(np.abs(m)) @ weights,
         lambda m: weights / m,
         draw_repeats(len(runs), checks.seed(seed)),
     )
-    rate = Estimate(
-        -2.0 * slope,
-        -2.0 * interval[1],
-        -2.0 * interval[0],
+    rate = replace(
+        slope.map(lambda s: -2.0 * s),
         expected=-2.0 * float(weights @ np.log(np.abs(exact)[window])),
-        resampled="replicas",
         label="Rate at which the squared distance of the networks from their end falls",
     )
     mean = Estimate.mean(amplitude, resampled="replicas")

@@ -14,12 +14,14 @@ from meanfield.plots.style import (
     PURPLE,
     VERMILION,
     axes,
+    band,
     count_axis,
     legend_below,
     legend_beside,
     log_scale,
     slope_text,
 )
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,12 +54,9 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     counts = dataset["particles"].values
     for metric, label, colour, marker, shift in _METRICS:
-        fit = dataset[f"{metric}_fit"]
-        label = f"{label}: {fit_text(fit)}"
-        _bars(ax, dataset, f"{metric}_peak", colour, marker, label, shift)
-        ax.plot(counts, fit.values, color=colour, linewidth=1.0)
+        _fitted(ax, dataset, metric, f"{metric}_peak", label, colour, marker, shift)
     # Above every interval.
-    start = 1.2 * np.max(dataset["coupling_peak_high"].values * counts / counts[0])
+    start = 1.2 * np.max(dataset["coupling_peak"].sel(bound="high").values * counts / counts[0])
     guide(ax, counts, start, -1.0, "expected: slope $-1$")
     count_axis(ax, counts)
     log_scale(ax, "y")
@@ -83,17 +82,17 @@ def plot_law_bias(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     counts = dataset["particles"].values
-    high = dataset["law_bias_high"].values
-    seen = dataset["law_bias_low"].values > 0
+    bias = Estimate.from_xarray(dataset["law_bias_mean"])
+    seen = bias.low > 0
     shown = dataset.isel(particles=np.flatnonzero(seen))
     if seen.any():
-        _bars(ax, shown, "law_bias", PURPLE, "D", r"$|\mathrm{E} f_N - \bar f|^2$")
+        _bars(ax, shown, "law_bias_mean", PURPLE, "D", r"$|\mathrm{E} f_N - \bar f|^2$")
         first = np.flatnonzero(seen)[0]
-        start = 1.8 * dataset["law_bias_mean"].values[first]
+        start = 1.8 * bias.value[first]
         guide(ax, counts[first:], start, -2.0, "expected: slope $-2$")
     if not seen.all():
         bound = {"color": PURPLE, "fillstyle": "none", "label": "upper bound"}
-        ax.plot(counts[~seen], high[~seen], "v", **bound)
+        ax.plot(counts[~seen], bias.high[~seen], "v", **bound)
     count_axis(ax, counts)
     log_scale(ax, "y")
     ax.set_ylabel("squared bias of the law")
@@ -121,14 +120,12 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     for shift, (count, colour, marker) in zip(
         np.linspace(-0.5, 0.5, len(counts)), by_count(counts), strict=True
     ):
-        at = dataset.sel(particles=count)
-        mean, low, high = (
-            count * at[f"coupling_{part}"].values for part in ("mean", "low", "high")
-        )
+        at = Estimate.from_xarray(dataset["coupling_mean"].sel(particles=count))
+        scaled = at.map(lambda distance, count=count: count * distance)
         shown = {"color": colour, "marker": marker, "elinewidth": 0.8, "capsize": 0}
         # Side by side, so that no interval hides another.
         shifted = time + shift * 0.02 * time[-1]
-        ax.errorbar(shifted, mean, [mean - low, high - mean], label=f"$N = {count}$", **shown)
+        ax.errorbar(shifted, scaled.value, scaled.arms, label=f"$N = {count}$", **shown)
     if "coupling_exact" in dataset:
         exact = dataset["coupling_exact"].values
         ax.plot(time, exact, "--", color=BLACK, zorder=3, label="exact, every $N$")
@@ -158,7 +155,7 @@ def plot_raw_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     counts = dataset["particles"].values
     _beside_floor(ax, dataset, "raw_w2", "sampling_floor")
     p = int(dataset.attrs["n_parameters"])
-    start = dataset["sampling_floor_mean"].values[0]
+    start = dataset["sampling_floor_mean"].sel(bound="value").values[0]
     if p > 4:
         guide(ax, counts, start, -2.0 / p, rf"independent: slope $-2/{p}$")
     guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
@@ -187,7 +184,7 @@ def plot_law_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     counts = dataset["particles"].values
     _beside_floor(ax, dataset, "law_w2", "law_floor")
-    start = 1.5 * dataset["law_w2_mean"].values[0]
+    start = 1.5 * dataset["law_w2_mean"].sel(bound="value").values[0]
     guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
     count_axis(ax, counts)
     log_scale(ax, "y")
@@ -198,14 +195,28 @@ def plot_law_w2(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 def _beside_floor(ax: Axes, dataset: xr.Dataset, metric: str, floor: str) -> None:
     """Draw a distance and its sampling floor against N, with their fits."""
-    counts = dataset["particles"].values
     for name, label, colour, marker, shift in (
         (metric, "trained particles", VERMILION, "o", 1.02),
         (floor, "sampling floor", BLACK, "s", 0.98),
     ):
-        fit = dataset[f"{name}_fit"]
-        _bars(ax, dataset, name, colour, marker, f"{label}: {fit_text(fit)}", shift)
-        ax.plot(counts, fit.values, color=colour, linewidth=1.0)
+        _fitted(ax, dataset, name, f"{name}_mean", label, colour, marker, shift)
+
+
+def _fitted(
+    ax: Axes,
+    dataset: xr.Dataset,
+    metric: str,
+    points: str,
+    label: str,
+    colour: str,
+    marker: str,
+    shift: float,
+) -> None:
+    """Draw means against N with the power law that was fitted to them."""
+    slope = slope_text(Estimate.from_xarray(dataset[f"{metric}_slope"]))
+    _bars(ax, dataset, points, colour, marker, f"{label}: {slope}", shift)
+    counts = dataset["particles"].values
+    ax.plot(counts, dataset[f"{metric}_line"].values, color=colour, linewidth=1.0)
 
 
 def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -226,10 +237,8 @@ def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     time, counts = dataset["time"].values, dataset["particles"].values
     for count, colour, marker in by_count(counts):
-        at = dataset.sel(particles=count)
-        low, high = at["loss_low"].values, at["loss_high"].values
-        ax.fill_between(time, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.plot(time, at["loss_mean"].values, color=colour, marker=marker, label=f"$N = {count}$")
+        loss = Estimate.from_xarray(dataset["loss_mean"].sel(particles=count))
+        band(ax, time, loss, color=colour, marker=marker, label=f"$N = {count}$")
     limit = dataset["mean_field_loss"].values
     ax.plot(time, limit, "--", color=BLACK, label=r"limit $N \to \infty$")
     log_scale(ax, "y")
@@ -237,11 +246,6 @@ def plot_chaos_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(r"mean loss $R(f_N)$")
     legend_beside(ax)
     return ax
-
-
-def fit_text(fit: xr.DataArray) -> str:
-    """Return the slope of a fitted line with its interval."""
-    return slope_text(*(fit.attrs[name] for name in ("slope", "slope_low", "slope_high")))
 
 
 def _bars(
@@ -254,15 +258,9 @@ def _bars(
     shift: float = 1.0,
 ) -> None:
     """Draw means with their intervals against N."""
-    mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
-    ax.errorbar(
-        shift * dataset["particles"].values,
-        mean,
-        yerr=[mean - low, high - mean],
-        fmt=marker,
-        color=colour,
-        label=label,
-    )
+    mean = Estimate.from_xarray(dataset[name])
+    x = shift * dataset["particles"].values
+    ax.errorbar(x, mean.value, mean.arms, fmt=marker, color=colour, label=label)
 
 
 def guide(

@@ -15,11 +15,13 @@ from meanfield.plots.style import (
     SKY,
     VERMILION,
     axes,
+    band,
     count_axis,
     legend_below,
     log_scale,
     slope_text,
 )
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,8 +56,8 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     estimated = () if dataset.attrs["closed_form"] else ("tail", "regularisation")
     names = [str(name) for name in dataset["component"].values]
-    values = dataset["component_value"].values
-    low, high = dataset["component_low"].values, dataset["component_high"].values
+    norms = Estimate.from_xarray(dataset["component_norm"])
+    values = norms.value
     ends = np.concatenate([np.cumsum(values[:-1]), [values[-1]]])
     starts = np.concatenate([[0.0], ends[:-2], [0.0]])
     labels = [f"{name} (estimate)" if name in estimated else name for name in names]
@@ -71,11 +73,9 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             edgecolor="white" if hatch else "none",
             height=0.7,
         )
-    ax.errorbar(
-        ends, rows, xerr=[values - low, high - values], fmt="none", ecolor=BLACK, elinewidth=0.9
-    )
+    ax.errorbar(ends, rows, xerr=norms.arms, fmt="none", ecolor=BLACK, elinewidth=0.9)
     # A wide interval may leave the axes, so that the bars stay in sight; an unknown one is none.
-    reach = ends + np.nan_to_num(high - values, posinf=np.inf)
+    reach = ends + np.nan_to_num(norms.high - values, posinf=np.inf)
     top = min(float(reach.max()), 2 * float(ends.max()))
     for row, value in enumerate(values):
         ax.annotate(
@@ -201,22 +201,22 @@ def plot_optimisation(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     attrs, time = dataset.attrs, dataset["time"].values
-    for name, rate, label, colour, style in (
-        ("optimisation", "rate", "from the initial law", ORANGE, "-"),
-        ("other_start", "other_rate", "from a wider start", BLUE, "--"),
+    for name, label, colour, style in (
+        ("optimisation", "from the initial law", ORANGE, "-"),
+        ("other_start", "from a wider start", BLUE, "--"),
     ):
-        mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
-        if np.isfinite(attrs[rate]):
-            bounds = f"[{attrs[f'{rate}_low']:.3g}, {attrs[f'{rate}_high']:.3g}]"
-            label = f"{label}: rate {attrs[rate]:.3g} {bounds}".replace("-", "−")
-        ax.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0)
-        ax.plot(time, mean, style, color=colour, label=label)
-        ax.plot(time, dataset[f"{name}_fit"].values, style, color=BLACK, linewidth=2.0)
+        rate = Estimate.from_xarray(dataset[f"{name}_rate"])
+        if rate.known:
+            bounds = f"[{rate.low:.3g}, {rate.high:.3g}]"
+            label = f"{label}: rate {rate.value:.3g} {bounds}".replace("-", "−")
+        mean = Estimate.from_xarray(dataset[f"{name}_mean"])
+        band(ax, time, mean, color=colour, linestyle=style, label=label)
+        ax.plot(time, dataset[f"{name}_line"].values, style, color=BLACK, linewidth=2.0)
     noise = float(dataset["component_resolution"].sel(component="optimisation")) ** 2
     ax.axhline(noise, color="0.45", linestyle="-.", linewidth=1.0, label="noise of the particles")
     budget = attrs["n_steps"] * attrs["step_size"]
     ax.axvline(budget, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
-    ax.set_ylim(bottom=0.1 * dataset["optimisation_mean"].values.min())
+    ax.set_ylim(bottom=0.1 * dataset["optimisation_mean"].sel(bound="value").values.min())
     ax.set_yscale("log")
     ax.set_xlabel("time (step × step size)")
     ax.set_ylabel(r"$\| f_{n,\infty} - f_{n,t} \|^2$")
@@ -245,9 +245,9 @@ def plot_sparse(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         ("sparse", r"to the network, $\| f_{n,t,N} - f_S \|^2$", VERMILION, "o"),
         ("total_by_atoms", r"to the target, $\| f^* - f_S \|^2$", "0.35", "s"),
     ):
-        mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
-        bars = {"yerr": [mean - low, high - mean], "fmt": f"{marker}-", "color": colour}
-        ax.errorbar(counts, mean, label=label, **bars)
+        mean = Estimate.from_xarray(dataset[f"{name}_mean"])
+        bars = {"yerr": mean.arms, "fmt": f"{marker}-", "color": colour}
+        ax.errorbar(counts, mean.value, label=label, **bars)
     _mark(ax, dataset.attrs["n_atoms"])
     count_axis(ax, counts, "atoms $S$")
     log_scale(ax, "y")
@@ -262,23 +262,22 @@ def _law(
     """Draw one component with its fitted power law, the expected slope and the budget."""
     ax = axes(ax)
     counts, attrs = dataset[dimension].values, dataset.attrs
-    mean, low, high = (dataset[f"{name}_{part}"].values for part in ("mean", "low", "high"))
-    shown = mean > 0
-    fitted = np.isfinite(attrs[f"{name}_slope"])
-    slope = slope_text(*(attrs[f"{name}_slope{part}"] for part in ("", "_low", "_high")))
+    mean = Estimate.from_xarray(dataset[f"{name}_mean"])
+    slope = Estimate.from_xarray(dataset[f"{name}_slope"])
+    shown = mean.value > 0
     colour = _COLOURS[name]
     ax.errorbar(
         counts[shown],
-        mean[shown],
-        yerr=[(mean - low)[shown], (high - mean)[shown]],
+        mean.value[shown],
+        yerr=mean[shown].arms,
         fmt="o",
         color=colour,
-        label=f"measured, slope {slope}" if fitted else "measured",
+        label=f"measured, slope {slope_text(slope)}" if slope.known else "measured",
     )
-    if fitted:
-        ax.plot(counts, dataset[f"{name}_fit"].values, color=colour, linewidth=1.2, label="fit")
+    if slope.known:
+        ax.plot(counts, dataset[f"{name}_line"].values, color=colour, linewidth=1.2, label="fit")
     expected = dataset[f"{name}_expected"].values
-    guide = 1.6 * np.max(mean / np.where(shown, expected, np.inf)) * expected
+    guide = 1.6 * np.max(mean.value / np.where(shown, expected, np.inf)) * expected
     pool = name == "statistical" and not attrs["closed_form"]
     law = f"expected: $1/n - 1/{attrs['n_population']}$" if pool else "expected: slope $-1$"
     ax.plot(counts[shown], guide[shown], "--", color="0.45", linewidth=1.0, label=law)

@@ -19,6 +19,7 @@ from meanfield.plots.style import (
     log_scale,
     slope_text,
 )
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +79,7 @@ def _against_counts(dataset: xr.Dataset, ax: Axes, metric: str, label: str) -> A
         mean, low, high = (at[f"{metric}_{part}"].values for part in ("mean", "low", "high"))
         if np.isnan(mean).any():
             continue
-        slope = slope_text(*at[f"{metric}_slope"].values, digits=3)
+        slope = slope_text(Estimate(*at[f"{metric}_slope"].values), digits=3)
         bars = [mean - low, high - mean]
         ax.errorbar(shift * counts, mean, bars, fmt=marker, color=colour, label=f"{text}: {slope}")
         top = max(top, float(high[0]))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.statistics.estimate import Estimate
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -130,9 +132,16 @@ def width_axis(ax: Axes, widths: np.ndarray) -> None:
     ax.set_xlabel("width $n$")
 
 
-def slope_text(slope: float, low: float, high: float, digits: int = 2) -> str:
+def band(ax: Axes, x: np.ndarray, curve: Estimate, **line: Any) -> None:
+    """Draw a curve with its intervals as a band around it."""
+    ax.fill_between(x, curve.low, curve.high, color=line["color"], alpha=0.2, linewidth=0)
+    ax.plot(x, curve.value, **line)
+
+
+def slope_text(slope: Estimate, digits: int = 2) -> str:
     """Return a slope with its interval, for a legend."""
-    return f"{slope:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")
+    value, low, high = (f"{part:.{digits}f}" for part in (slope.value, slope.low, slope.high))
+    return f"{value} [{low}, {high}]".replace("-", "−")
 
 
 def legend_below(ax: Axes) -> None:

@@ -144,6 +144,11 @@ class Estimate:
         """Length of the interval."""
         return self.high - self.low
 
+    @property
+    def arms(self) -> NDArray[np.float64]:
+        """What the interval reaches below and above the value, for error bars."""
+        return np.array([self.value - self.low, self.high - self.value])
+
     def excludes(self, value: float) -> bool | None:
         """Return whether the interval leaves out a value; None without an interval.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import LEVEL
+from meanfield.statistics.power_law import PowerLaw
 
 Array = NDArray[np.float64]
 
@@ -21,47 +22,14 @@ _VISIBLE = 3.0
 _DRIFT = 0.5
 
 
-@dataclass(frozen=True)
-class OrderFit:
-    """A power of the step size fitted to errors.
-
-    Attributes
-    ----------
-    order : float
-        Exponent p of ``error = constant · step_size^p``.
-    interval : tuple of float
-        Its 95 % interval: over replicas where there are some, else from the scatter of the points
-        around the line.
-    constant : float
-        Factor, with the sign of the errors.
-    local_orders : ndarray, shape (K - 1,)
-        Exponent between neighbouring step sizes, ascending.
-    """
-
-    order: float
-    interval: tuple[float, float]
-    constant: float
-    local_orders: Array
-
-    def agrees(self, order: float) -> bool:
-        """Return whether the interval holds `order`.
-
-        Parameters
-        ----------
-        order : float
-            What was declared.
-
-        Returns
-        -------
-        bool
-            Whether they agree.
-        """
-        return self.interval[0] <= order <= self.interval[1]
-
-
 def fit_order(
-    step_sizes: ArrayLike, errors: ArrayLike, *, squared: bool = False, correction: bool = False
-) -> OrderFit:
+    step_sizes: ArrayLike,
+    errors: ArrayLike,
+    *,
+    squared: bool = False,
+    correction: bool = False,
+    expected: float | None = None,
+) -> PowerLaw:
     r"""Fit the order of an integrator, or say plainly why none can be fitted.
 
     Least squares of :math:`\log|e(η)| = c + p \log η`, and with `correction`
@@ -78,11 +46,14 @@ def fit_order(
         The values are squared errors; the order is that of their root.
     correction : bool, default: False
         Fit the leading correction as well; needs one step size more.
+    expected : float, optional
+        The order that was declared.
 
     Returns
     -------
-    OrderFit
-        Order with its interval.
+    PowerLaw
+        Its slope is the order: the interval is over replicas where there are some, else from the
+        scatter of the points around the line. Its constant has the sign of the errors.
 
     Raises
     ------
@@ -95,8 +66,8 @@ def fit_order(
     Examples
     --------
     >>> import meanfield as mf
-    >>> fit = mf.fit_order([0.1, 0.2, 0.4], [0.0011, 0.0039, 0.0162])
-    >>> round(fit.order, 2), fit.agrees(2.0)
+    >>> fit = mf.fit_order([0.1, 0.2, 0.4], [0.0011, 0.0039, 0.0162], expected=2.0)
+    >>> round(fit.slope.value, 2), fit.slope.agrees
     (1.94, True)
     """
     h, values = _checked(step_sizes, errors, 4 if correction else 3, squared)
@@ -124,7 +95,9 @@ def fit_order(
     _check_power(h, local, noise, order)
     constant = math.exp(solve[0] @ y)
     sign = math.copysign(1.0, mean[0]) if not squared else 1.0
-    return OrderFit(order, (order - half, order + half), sign * constant, local)
+    resampled = "replicas" if values.ndim == 2 else ""
+    slope = Estimate(order, order - half, order + half, expected=expected, resampled=resampled)
+    return PowerLaw(slope, Estimate(sign * constant), local)
 
 
 def fit_visible_order(
@@ -176,7 +149,7 @@ def fit_visible_order(
             if length < len(h):
                 low, high = h[part][[0, -1]]
                 notes.append(Note("range", f"Fitted from {low:g} to {high:g} only. {problem}"))
-            return Estimate(fit.order, *fit.interval, notes=tuple(notes), **found)
+            return replace(fit.slope, notes=tuple(notes), **found)
     return Estimate(math.nan, notes=(*notes, Note("no-order", problem)), **found)
 
 

@@ -1,78 +1,40 @@
-"""Statistics of convergence rates: slopes, constants, trends, and what may be wrong with them.
-
-Replicas share their noise across particle counts, so every resampling draws replicas jointly.
-Intervals are symmetric studentised bootstrap intervals over replicas (Hall 1988; Davison and
-Hinkley, "Bootstrap methods and their application", 1997, §5.2). On metrics like a weighted
-chi-square / N, with 4 or 6 counts, 95 % intervals of the slope cover, in 1000 studies each:
-
-========== ================ ================ ================
-replicas   symmetric t      percentile       BCa
-========== ================ ================ ================
-8          95.0 to 96.0 %   86.4 to 88.8 %   86.2 to 88.1 %
-16         92.7 to 95.5 %   89.9 to 93.1 %   89.7 to 93.1 %
-24         94.5 to 96.3 %   91.3 to 93.4 %   91.2 to 93.6 %
-64         94.9 to 95.7 %   92.3 to 95.0 %   92.4 to 94.8 %
-========== ================ ================ ================
-
-Those of the constant cover 93.4 to 96.4 %.
-"""
+"""A power law with the uncertainty of its exponent: the one form of every rate and order."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
-from meanfield.statistics.flags import floor_test, line_test
+from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
-from meanfield.statistics.resampling import (
-    UNKNOWN,
-    Interval,
-    bootstrap_t,
-    draw_repeats,
-    jackknife_error,
-    log_mean_interval,
-    slope_weights,
-)
 
 Array = NDArray[np.float64]
 
-# A flag is raised at this false-alarm rate of its test.
-_ALARM = 0.005
-# Share of the reference's own error in the metric at the largest N that is passed over.
-_REFERENCE_SHARE = 0.02
-# Rounding may make up this share of the smallest mean.
-_ROUNDING_SHARE = 0.01
-# The bias of the law is fitted where it stands out of the replica noise by this many errors.
-_SEPARATION = 3.0
+_NOTHING = Estimate(math.nan)
 
 
-@dataclass(frozen=True)
-class RateFit:
-    """A power law fitted to a metric of the particle count.
+@dataclass(frozen=True, eq=False)
+class PowerLaw:
+    """A fit ``value = constant · x^slope``.
 
     Attributes
     ----------
-    slope : float
-        Slope of log metric against log N; NaN when nothing can be fitted.
-    slope_ci : tuple of float
-        Its 95 % interval.
-    constant : float
-        ``N^(-expected slope) · metric``, extrapolated to ``1/N = 0``; NaN without expectation.
-    constant_ci : tuple of float
-        Its 95 % interval.
-    expected_slope : float or None
-        What theory predicts.
-    flags : tuple of str
-        Warnings, as plain sentences.
+    slope : Estimate
+        Slope of log value against log x; NaN when nothing can be fitted. Its notes say what may
+        be wrong with the fit.
+    constant : Estimate
+        The factor: that of the fitted slope, or, for the rates of `fit_rate`, of the expected one,
+        extrapolated to ``1/N = 0``.
+    local_slopes : ndarray, shape (K - 1,)
+        Slope between neighbouring x, ascending; empty where it is not asked for.
     time_index : int or None
-        Position of the time that was fitted, when the metric was given over time.
+        Position of the time that was fitted, when the values were given over time.
     floor_share : float
-        Estimated share, at the largest N, of a floor that does not fall with N; it may come out
+        Estimated share, at the largest x, of a floor that does not fall with x; it may come out
         negative. NaN where it is not tested.
     floor_p : float
         One-sided p-value of a positive floor.
@@ -80,375 +42,67 @@ class RateFit:
         p-value of a straight line in log-log axes.
     """
 
-    slope: float
-    slope_ci: Interval
-    constant: float
-    constant_ci: Interval
-    expected_slope: float | None
-    flags: tuple[str, ...] = ()
+    slope: Estimate
+    constant: Estimate = _NOTHING
+    local_slopes: Array = field(default_factory=lambda: np.empty(0))
     time_index: int | None = None
     floor_share: float = math.nan
     floor_p: float = math.nan
     line_p: float = math.nan
 
-    @property
-    def agrees(self) -> bool | None:
-        """Whether the interval holds the expected slope; None where there is none to compare."""
-        if self.expected_slope is None or math.isnan(self.slope):
-            return None
-        return self.slope_ci[0] <= self.expected_slope <= self.slope_ci[1]
+    def line(self, x: ArrayLike, means: Array) -> Array:
+        """Return the fitted line: least squares in the logarithm passes through the centre.
 
-    @property
-    def slope_attributes(self) -> dict[str, float]:
-        """The slope with its interval, as attributes of a fitted line."""
-        return {"slope": self.slope, "slope_low": self.slope_ci[0], "slope_high": self.slope_ci[1]}
-
-    def summary(self) -> dict[str, Any]:
-        """Return the fit as plain values, with None for what is not known.
+        Parameters
+        ----------
+        x : array_like, shape (K,)
+            What was fitted against, such as particle counts.
+        means : ndarray, shape (K,)
+            The means that were fitted.
 
         Returns
         -------
-        dict
-            Ready for JSON.
+        ndarray, shape (K,)
+            The line at `x`; NaN when nothing was fitted.
         """
-        return {
-            "slope": _plain(self.slope),
-            "slope_ci": [_plain(x) for x in self.slope_ci],
-            "constant": _plain(self.constant),
-            "constant_ci": [_plain(x) for x in self.constant_ci],
-            "expected_slope": self.expected_slope,
-            "agrees": self.agrees,
-            "flags": list(self.flags),
-            "floor_share": _plain(self.floor_share),
-            "floor_p": _plain(self.floor_p),
-            "line_p": _plain(self.line_p),
-        }
+        if not self.slope.known:
+            return np.full(np.shape(x), math.nan)
+        log_x = np.log(x)
+        return np.exp(np.log(means).mean() + self.slope.value * (log_x - log_x.mean()))
 
 
-@dataclass(frozen=True)
-class Trend:
-    """Late-time trend of ``N · metric``.
+def fit_power_law(
+    x: Array, values: Array, errors: Array, *, expected: float | None = None
+) -> PowerLaw:
+    r"""Fit :math:`\log y = c + s \log x` to independent values of known standard errors.
 
-    Attributes
-    ----------
-    change : float
-        Change over the second half of the horizon, relative to its mean there: the
-        least-squares slope in time times the length of that half.
-    change_ci : tuple of float
-        Its 95 % interval.
-    supremum : float
-        Largest mean over replicas at any of the times.
-    supremum_ci : tuple of float
-        95 % interval of the mean at that time. The largest of several estimates is too large by
-        its very choice; the interval does not correct for it.
-    supremum_time : float
-        When it is attained.
-    """
-
-    change: float
-    change_ci: Interval
-    supremum: float = math.nan
-    supremum_ci: Interval = UNKNOWN
-    supremum_time: float = math.nan
-
-    @property
-    def grows(self) -> bool:
-        """Whether the interval lies above zero."""
-        return self.change_ci[0] > 0
-
-
-def fit_rate(
-    particle_counts: ArrayLike,
-    values: ArrayLike,
-    *,
-    expected_slope: float | None = -1.0,
-    reference_particles: int | None = None,
-    rounding: float = 0.0,
-    seed: int = 0,
-) -> RateFit:
-    r"""Fit :math:`\log E[\text{metric}] = \text{const} + s \log N`.
-
-    Least squares on the logarithm of the mean over replicas, with equal weights: the relative
-    error of the mean hardly depends on N. The constant is the intercept of
-    :math:`N^{-s} \cdot \text{metric}` against 1/N, for the expected slope s.
-
-    Flags are raised when a floor is significantly positive (one-sided t test over replicas) and
-    moves the slope by more than half the half width of its interval; when the points do not lie
-    on one line (Hotelling's statistic, bootstrapped); when the reference's own error or rounding
-    is visible. Each test is at 0.5 %; a clean study raised a flag in at most 1.5 % of 400.
+    Least squares with the weights :math:`(y / \mathrm{se})^2` of the logarithms; the interval of
+    the slope is the normal one that follows from the errors.
 
     Parameters
     ----------
-    particle_counts : array_like, shape (K,)
-        Sizes N, ascending, at least three.
-    values : array_like, shape (K, R) or (K, T, R)
-        Nonnegative metric per replica; column r is the *same* replica at every N. With times,
-        the fit is at one time, common to all N: that of the largest geometric mean over N.
-        Choosing a time by its value favours values that are too large. The slope does not
-        suffer; the constant of a metric that is flat in time comes out 10 to 35 % too large with
-        24 replicas (25 to 50 % if each N chose its own time). For an unbiased constant give the
-        values at one time.
-    expected_slope : float or None, default: -1.0
-        What theory predicts.
-    reference_particles : int, optional
-        Size M of the system behind the mean-field path: the fit is then against
-        ``1/N + 1/M`` in place of 1/N. The reference is one realisation whose error is ``c/M`` on
-        average only, and intervals do not contain it: keep ``M >= 100 N``.
-    rounding : float, default: 0.0
-        Size that rounding alone gives the metric.
-    seed : int, default: 0
-        Seed of the resampling.
+    x : ndarray, shape (K,)
+        Positive.
+    values : ndarray, shape (K,)
+        Positive values; others, and NaN, are left out.
+    errors : ndarray, shape (K,)
+        Their standard errors.
+    expected : float, optional
+        The slope that theory predicts.
 
     Returns
     -------
-    RateFit
-        Slope, constant and flags.
-
-    Raises
-    ------
-    ValueError
-        Fewer than three sizes or two replicas, sizes that do not ascend, or values that are
-        negative, not finite, or zero on average.
-
-    References
-    ----------
-    Davison and Hinkley 1997, §5.2; Hall, "Theoretical comparison of bootstrap confidence
-    intervals", Annals of Statistics 16, 1988.
+    PowerLaw
+        NaN when fewer than two values can be used.
     """
-    counts = _ascending_counts(particle_counts)
-    values = np.asarray(values, dtype=float)
-    time_index = None
-    if values.ndim == 3 and values.size and len(values) == len(counts):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            time_index = int(np.log(values.mean(axis=-1)).sum(axis=0).argmax())
-        values = values[:, time_index]
-    if values.ndim != 2 or len(values) != len(counts) or len(counts) < 3 or values.shape[1] < 2:
-        raise ValueError(
-            "values must have shape (K, R) or (K, T, R) with K >= 3 particle counts and R >= 2 "
-            f"replicas, got {values.shape} for {len(counts)} counts."
-        )
-    if not np.all(np.isfinite(values)) or np.any(values < 0) or np.any(values.mean(axis=1) == 0):
-        raise ValueError(
-            "values must be finite and nonnegative, with a positive mean at every particle count."
-        )
-    flags = []
-    if reference_particles is not None:
-        flags += _reference_flag(counts[-1], reference_particles)
-        counts = 1 / (1 / counts + 1 / reference_particles)
-
-    repeats = draw_repeats(values.shape[1], seed)
-    weights = slope_weights(np.log(counts))
-    slope, slope_ci = bootstrap_t(
-        values, lambda m: np.log(m) @ weights, lambda m: weights / m, repeats
+    usable = np.isfinite(values) & (values > 0) & (errors > 0)
+    if usable.sum() < 2:
+        return PowerLaw(Estimate(math.nan, expected=expected))
+    weight = values[usable] / errors[usable]
+    design = np.stack([np.ones(usable.sum()), np.log(x[usable])], axis=1) * weight[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    offset, slope = covariance @ design.T @ (np.log(values[usable]) * weight)
+    half = ndtri((1 + LEVEL) / 2) * np.sqrt(covariance[1, 1])
+    return PowerLaw(
+        Estimate(slope, slope - half, slope + half, expected=expected), Estimate(np.exp(offset))
     )
-    constant, constant_ci, floor_share, floor_p = math.nan, UNKNOWN, math.nan, math.nan
-    if expected_slope is not None:
-        scale = _extrapolation(counts) * counts**-expected_slope
-        constant, constant_ci = log_mean_interval(values, scale, repeats)
-        floor_share, floor_p = floor_test(counts, values, expected_slope)
-    line_p = line_test(counts, values, repeats)
-
-    bend = _slope_shift(counts, floor_share, expected_slope)
-    if floor_p < _ALARM and bend > (slope_ci[1] - slope_ci[0]) / 4:
-        flags.append(
-            f"A floor that does not fall with N makes up {floor_share:.0%} of the metric at "
-            f"N={counts[-1]:.0f}: the noise floor is being fitted, it moves the slope by "
-            f"{bend:+.2f}."
-        )
-    elif line_p < _ALARM:
-        flags.append(
-            "The points do not lie on one straight line in log-log axes: the slope is an average."
-        )
-    if rounding > _ROUNDING_SHARE * values.mean(axis=1).min():
-        flags.append(f"Rounding is visible at N={counts[-1]:.0f}: use dtype='float64'.")
-    return RateFit(
-        slope, slope_ci, constant, constant_ci, expected_slope,
-        tuple(flags), time_index, floor_share, floor_p, line_p,
-    )  # fmt: skip
-
-
-def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) -> RateFit:
-    r"""Fit the squared bias of the law, :math:`\frac1n |E f_N − \bar f|^2`, of slope −2.
-
-    With R replicas the square of the mean deviation is estimated without bias by
-    :math:`\frac{1}{R(R-1)} \sum_{r \ne s} ⟨d_r, d_s⟩ / n`. Only sizes, from the smallest
-    upwards, at which it exceeds three standard errors are fitted, for elsewhere it is noise.
-
-    Parameters
-    ----------
-    particle_counts : array_like, shape (K,)
-        Sizes N, ascending.
-    deviation : array_like, shape (K, R, m)
-        Deviations ``f_N − f̄`` of every replica.
-    n_data : int
-        Number of data points n.
-
-    Returns
-    -------
-    RateFit
-        With a jackknife interval; NaN and a flag when fewer than three sizes stand out.
-    """
-    counts = _ascending_counts(particle_counts)
-    deviation = np.asarray(deviation, dtype=float)
-    bias, left_out = squared_mean(deviation, n_data)
-    error = jackknife_error(left_out)
-    visible = bias > _SEPARATION * error
-    fitted = len(counts) if visible.all() else int(np.argmin(visible))
-    if fitted < 3:
-        return RateFit(
-            math.nan, UNKNOWN, math.nan, UNKNOWN, -2.0,
-            ("The bias of the law is hidden in the scatter of the replicas; it needs more "
-             "replicas or smaller systems.",),
-        )  # fmt: skip
-    counts, bias, left_out, error = (x[:fitted] for x in (counts, bias, left_out, error))
-    weight = (bias / error) ** 2
-    centered = np.log(counts) - np.average(np.log(counts), weights=weight)
-    rise = weight * centered / np.sum(weight * centered**2)
-    quantile = stats.t.ppf(0.5 + LEVEL / 2, deviation.shape[1] - 1)
-
-    def estimate(weights: Array, shift: float) -> tuple[float, tuple[float, float]]:
-        value = float(weights @ np.log(bias)) - shift
-        # Linear in the estimates: logarithms of left-out values need not exist.
-        spread = float(jackknife_error(weights @ (left_out / bias[:, None])))
-        return value, (value - quantile * spread, value + quantile * spread)
-
-    slope, slope_ci = estimate(rise, 0.0)
-    level = weight / weight.sum()
-    log_constant, log_ci = estimate(level, -2.0 * float(level @ np.log(counts)))
-    flags = ()
-    if fitted < len(particle_counts):  # type: ignore[arg-type]
-        flags = (
-            f"Fitted up to N={counts[-1]:.0f}; beyond, the bias of the law is hidden in the "
-            "scatter of the replicas.",
-        )
-    return RateFit(
-        slope, slope_ci, math.exp(log_constant), (math.exp(log_ci[0]), math.exp(log_ci[1])), -2.0,
-        flags,
-    )  # fmt: skip
-
-
-def squared_mean(deviation: Array, n_data: int) -> tuple[Array, Array]:
-    """Return unbiased estimates of the squared mean over replicas, and the jackknife ones.
-
-    Parameters
-    ----------
-    deviation : ndarray, shape (K, R, m)
-        Deviations of every replica.
-    n_data : int
-        Number of data points n that the square is averaged over.
-
-    Returns
-    -------
-    estimate : ndarray, shape (K,)
-        ``(|Σ d|² − Σ |d|²) / (R (R − 1) n)``.
-    left_out : ndarray, shape (K, R)
-        The same without each replica in turn.
-    """
-    n_replicas = deviation.shape[1]
-    total = deviation.sum(axis=1)
-    squares = np.einsum("krm,krm->kr", deviation, deviation)
-    products = np.einsum("krm,km->kr", deviation, total)
-    pairs = np.einsum("km,km->k", total, total) - squares.sum(axis=1)
-    estimate = pairs / (n_replicas * (n_replicas - 1) * n_data)
-    left_pairs = pairs[:, None] - 2 * (products - squares)
-    left_out = left_pairs / (max(n_replicas - 1, 1) * max(n_replicas - 2, 1) * n_data)
-    return estimate, left_out
-
-
-def power_law(x: ArrayLike, means: Array, slope: float) -> Array:
-    """Return the fitted line: least squares in the logarithm passes through the centre.
-
-    Parameters
-    ----------
-    x : array_like, shape (K,)
-        What was fitted against, such as particle counts.
-    means : ndarray, shape (K,)
-        The means that were fitted.
-    slope : float
-        The slope that was found.
-
-    Returns
-    -------
-    ndarray, shape (K,)
-        The line at `x`.
-    """
-    log_x = np.log(x)
-    return np.exp(np.log(means).mean() + slope * (log_x - log_x.mean()))
-
-
-def late_time_trend(times: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Trend:
-    """Measure whether a metric still grows over the second half of the horizon.
-
-    Parameters
-    ----------
-    times : array_like, shape (T,)
-        Ascending times.
-    values : array_like, shape (T, R)
-        Metric per replica, for example ``N · D_N(t)``.
-    seed : int, default: 0
-        Seed of the resampling.
-
-    Returns
-    -------
-    Trend
-        Its change is NaN with fewer than three times in the second half.
-    """
-    times = np.asarray(times, dtype=float)
-    values = np.asarray(values, dtype=float)
-    repeats = draw_repeats(values.shape[1], seed)
-    top = int(values.mean(axis=1).argmax())
-    supremum, supremum_ci = log_mean_interval(values[[top]], np.ones(1), repeats)
-    change, change_ci = math.nan, UNKNOWN
-    late = times >= times[-1] / 2
-    if late.sum() >= 3:
-        times_late, values_late = times[late], values[late]
-        growth = slope_weights(times_late) * (times_late[-1] - times_late[0])
-
-        def relative(means: Array) -> Array:
-            return (means @ growth) / means.mean(axis=-1)
-
-        def gradient(means: Array) -> Array:
-            level = means.mean(axis=-1, keepdims=True)
-            return (growth - relative(means)[..., None] / len(growth)) / level
-
-        change, change_ci = bootstrap_t(values_late, relative, gradient, repeats)
-    return Trend(change, change_ci, supremum, supremum_ci, float(times[top]))
-
-
-def _ascending_counts(particle_counts: ArrayLike) -> Array:
-    """Return the particle counts as floats, checked."""
-    counts = np.asarray(particle_counts, dtype=float)
-    if counts.ndim != 1 or np.any(counts <= 0) or np.any(np.diff(counts) <= 0):
-        raise ValueError(f"particle_counts must be positive and ascend, got {particle_counts!r}.")
-    return counts
-
-
-def _extrapolation(counts: Array) -> Array:
-    """Weights w of the intercept at 1/N = 0 of a line in 1/N: intercept = w · y."""
-    design = np.stack([np.ones_like(counts), counts.min() / counts], axis=1)
-    return np.linalg.pinv(design)[0]
-
-
-def _reference_flag(largest: float, reference_particles: int) -> list[str]:
-    """Warn of a reference whose own error shows."""
-    share = largest / reference_particles
-    if share <= _REFERENCE_SHARE:
-        return []
-    return [
-        f"The reference of {reference_particles} particles has an error of its own, about "
-        f"{share:.0%} of the metric at N={largest:.0f}; keep it at 100 times the largest N. The "
-        "fit is against 1/N + 1/M."
-    ]
-
-
-def _slope_shift(counts: Array, floor_share: float, expected_slope: float | None) -> float:
-    """How far a floor of this share at the largest N moves the slope of a clean power law."""
-    if expected_slope is None or not 0 < floor_share < 1:
-        return math.nan if expected_slope is None or floor_share <= 0 else math.inf
-    clean = (counts / counts[-1]) ** expected_slope * (1 - floor_share)
-    return float(slope_weights(np.log(counts)) @ np.log(clean + floor_share)) - expected_slope
-
-
-def _plain(value: float) -> float | None:
-    """Return a float, or None where there is no finite number."""
-    return float(value) if math.isfinite(value) else None

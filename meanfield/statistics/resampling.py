@@ -11,17 +11,16 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
 
 Array = NDArray[np.float64]
-Interval = tuple[float, float]
 
 RESAMPLES = 2000
 #: With fewer replicas too many resamples consist of one or two of them.
 FEWEST_RESAMPLED = 8
-UNKNOWN: Interval = (math.nan, math.nan)
 
 
 def draw_repeats(n_replicas: int, seed: int) -> Array:
@@ -38,7 +37,7 @@ def bootstrap_t(
     function: Callable[[Array], Array],
     gradient: Callable[[Array], Array],
     repeats: Array,
-) -> tuple[float, Interval]:
+) -> Estimate:
     """Estimate a smooth function of the K replica means, with a symmetric bootstrap-t interval.
 
     Both callables take means of shape (..., K); `gradient` returns (..., K). Every resample is
@@ -60,33 +59,39 @@ def bootstrap_t(
 
     estimate, error = (float(x[0]) for x in with_error(np.ones((1, n_replicas))))
     if error == 0:
-        return estimate, (estimate, estimate)
+        return Estimate(estimate, estimate, estimate, resampled="replicas")
     if n_replicas < FEWEST_RESAMPLED:
-        half = error * float(stats.t.ppf((1 + LEVEL) / 2, n_replicas - 1))
-        return estimate, (estimate - half, estimate + half)
+        half = error * float(stdtrit(n_replicas - 1, (1 + LEVEL) / 2))
+        return Estimate(estimate, estimate - half, estimate + half, resampled="replicas")
     with np.errstate(divide="ignore", invalid="ignore"):
         starred, errors = with_error(repeats)
         distances = np.abs(starred - estimate) / errors
     # A resample that has no estimate or no spread counts as arbitrarily far off.
     distances = np.where(np.isnan(distances), np.inf, distances)
     half = error * float(np.quantile(distances, LEVEL, method="higher"))
-    return estimate, (estimate - half, estimate + half)
+    return Estimate(estimate, estimate - half, estimate + half, resampled="replicas")
 
 
-def log_mean_interval(values: Array, weights: Array, repeats: Array) -> tuple[float, Interval]:
+def mean_over_replicas(values: Array, repeats: Array) -> Estimate:
+    """Estimate the mean of values (R,)."""
+    return bootstrap_t(values[None], lambda m: m[..., 0], np.ones_like, repeats)
+
+
+def log_mean_interval(values: Array, weights: Array, repeats: Array) -> Estimate:
     """Estimate Σ_k weights_k mean_k, positive, with an interval that stays positive."""
     if weights @ values.mean(axis=1) <= 0:
         return bootstrap_t(
             values, lambda m: m @ weights, lambda m: np.broadcast_to(weights, m.shape), repeats
         )
-    log_value, (low, high) = bootstrap_t(
+    logarithm = bootstrap_t(
         values,
         lambda m: np.log(m @ weights),
         lambda m: weights / (m @ weights)[..., None],
         repeats,
     )
     with np.errstate(over="ignore"):  # few replicas may leave the upper end open
-        return math.exp(log_value), (float(np.exp(low)), float(np.exp(high)))
+        low, high = np.exp([logarithm.low, logarithm.high])
+    return Estimate(math.exp(logarithm.value), low, high, resampled="replicas")
 
 
 def jackknife_error(left_out: Array) -> Array:

@@ -176,7 +176,11 @@ def combine(plan: ChaosPlan, methods: tuple[str, ...], results: Mapping[str, Arr
                     ("mean", "low", "high"), (mean, mean / factor, mean * factor), strict=True
                 ):
                     variables[f"{metric}_{part}"][1][i] = value
-                variables[f"{metric}_slope"][1][i] = (fit.slope, *fit.slope_ci)
+                variables[f"{metric}_slope"][1][i] = (
+                    fit.slope.value,
+                    fit.slope.low,
+                    fit.slope.high,
+                )
     coordinates = {
         "reference": list(methods),
         "particles": list(plan.particle_counts),
@@ -209,7 +213,7 @@ def _numbers(rates: Mapping[str, ChaosRates], dataset: xr.Dataset, base: str) ->
             if metric in found.fits:
                 fit = found.fits[metric]
                 label = f"{LABELS[metric]} against the {NAMES[method]}"
-                numbers[f"{metric}_{method}"] = slope_number(label, fit, fit.expected_slope)
+                numbers[f"{metric}_{method}"] = slope_number(label, fit, fit.slope.expected)
     for method in rates:
         if method != base:
             numbers[f"gap_{method}"] = Number(

@@ -26,8 +26,8 @@ def test_exponential_decay_is_recovered_exactly():
     level = np.random.default_rng(0).uniform(1, 2, size=12)
     path, other = (c * np.exp(-2 * 0.3 * times[:, None]) * level for c in (1, 3))
     decay = fit_decay(times, path, other)
-    assert decay.rate == pytest.approx(0.3, rel=1e-10)
-    assert decay.other_rate == pytest.approx(0.3, rel=1e-10)
+    assert decay.rate.value == pytest.approx(0.3, rel=1e-10)
+    assert decay.other_rate.value == pytest.approx(0.3, rel=1e-10)
     # From a hundredth to a ten-thousandth of the first square.
     assert decay.span == pytest.approx((0.5 + np.log(1e2) / 0.6, 0.5 + np.log(1e4) / 0.6), abs=0.51)
 
@@ -38,8 +38,8 @@ def test_noise_of_the_particles_is_taken_off():
     path, other = (c * np.exp(-2 * 0.3 * times[:, None]) * level + 1e-5 for c in (1, 3))
     decay = fit_decay(times, path, other, noise=1.2e-5)
     assert decay.span[1] < 25
-    assert decay.rate == pytest.approx(0.3, rel=1e-3)
-    assert decay.agrees
+    assert decay.rate.value == pytest.approx(0.3, rel=1e-3)
+    assert decay.difference.value == pytest.approx(0, abs=1e-3)
 
 
 def test_decay_is_that_of_the_slowest_mode():
@@ -49,11 +49,11 @@ def test_decay_is_that_of_the_slowest_mode():
     path = (0.1 * slow + fast) * rng.uniform(0.9, 1.1, size=(40, 12))
     other = (0.3 * slow + 0.1 * fast) * rng.uniform(0.9, 1.1, size=(40, 12))
     decay = fit_decay(times, path, other)
-    assert decay.rate == pytest.approx(0.1, rel=0.03)
-    assert decay.rate_ci[0] < decay.rate < decay.rate_ci[1]
-    assert decay.agrees
+    assert decay.rate.value == pytest.approx(0.1, rel=0.03)
+    assert decay.rate.low < decay.rate.value < decay.rate.high
+    assert decay.rate.agrees
     faster = fit_decay(times, path, other * np.exp(-2 * 0.02 * times[:, None]))
-    assert not faster.agrees
+    assert faster.rate.agrees is False
 
 
 def test_a_decay_that_slows_down_is_told():
@@ -69,8 +69,8 @@ def test_no_rate_without_decay():
     times = np.linspace(1, 10, 10)
     flat = np.random.default_rng(0).uniform(0.9, 1.1, size=(10, 6))
     decay = fit_decay(times, flat, flat)
-    assert np.isnan(decay.rate)
-    assert decay.agrees is None
+    assert np.isnan(decay.rate.value)
+    assert decay.rate.agrees is None
 
 
 def linear_model(plan, keep, seed=0):
@@ -128,8 +128,8 @@ def test_advice_is_the_largest_gain_per_unit_of_compute():
     gains = {name: value + 1e-4 * rng.normal(size=R) for name, value in gains.items()}
     advice = advise(plan, gains, 1.0)
     assert (advice.option, advice.second) == ("S", "N")
-    low, high = advice.gain_ci["N"]
-    assert low < advice.gain["N"] < high
+    low, high = advice.gain["N"].interval
+    assert low < advice.gain["N"].value < high
     nothing = advise(plan, gains, 1000.0)
     assert nothing.option is None
     assert "No doubling" in nothing.statement

@@ -35,10 +35,10 @@ def test_exponents_are_recovered(power):
         f[:, 0] -= 1
         networks[width] = f
     result = deep.width_convergence(limit, networks)
-    low, high = result.bias_fit.interval
+    low, high = result.bias_fit.slope.interval
     assert low < -power < high
     assert high - low < 0.3
-    low, high = result.spread_fit.interval
+    low, high = result.spread_fit.slope.interval
     assert low < -0.5 < high
     assert high - low < 0.1
     rms = 2 * np.sqrt(np.mean(np.square(np.sin(np.arange(4, 13)))) * 9 / 12)
@@ -69,9 +69,9 @@ def test_the_error_of_the_limit_is_taken_off():
 def test_power_laws_through_exact_values():
     n = np.array([10, 20, 40])
     fit = deep.fit_power_law(n, 3.0 * n**-1.5, 0.1 * n**-1.5)
-    assert fit.slope == pytest.approx(-1.5)
-    assert fit.constant == pytest.approx(3.0)
-    assert np.isnan(deep.fit_power_law(n, np.array([1.0, np.nan, -1.0]), np.ones(3)).slope)
+    assert fit.slope.value == pytest.approx(-1.5)
+    assert fit.constant.value == pytest.approx(3.0)
+    assert np.isnan(deep.fit_power_law(n, np.array([1.0, np.nan, -1.0]), np.ones(3)).slope.value)
 
 
 def test_arguments_are_checked():

@@ -181,8 +181,8 @@ def test_bias_falls_like_one_over_the_width(depth, activation, eta, widths, per_
     }
     found = deep.width_convergence(limit.predictions, networks, limit.predictions_error)
     assert (found.bias > 5 * found.bias_error).all()
-    assert -1.25 < found.bias_fit.interval[0] < found.bias_fit.interval[1] < -0.75
-    assert -0.6 < found.spread_fit.interval[0] < found.spread_fit.interval[1] < -0.4
+    assert -1.25 < found.bias_fit.slope.low < found.bias_fit.slope.high < -0.75
+    assert -0.6 < found.spread_fit.slope.low < found.spread_fit.slope.high < -0.4
 
 
 def test_least_eigenvalues_stay_positive_where_the_theorem_applies():

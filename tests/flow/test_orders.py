@@ -17,16 +17,16 @@ class TestFit:
     def test_a_power_is_recovered(self):
         h = np.array([0.4, 0.1, 0.2])
         fit = mf.fit_order(h, -3 * h**1.5)
-        assert fit.order == pytest.approx(1.5, abs=1e-12)
-        assert fit.constant == pytest.approx(-3)
-        np.testing.assert_allclose(fit.local_orders, 1.5)
-        assert mf.fit_order(h, h**3, squared=True).order == pytest.approx(1.5)
+        assert fit.slope.value == pytest.approx(1.5, abs=1e-12)
+        assert fit.constant.value == pytest.approx(-3)
+        np.testing.assert_allclose(fit.local_slopes, 1.5)
+        assert mf.fit_order(h, h**3, squared=True).slope.value == pytest.approx(1.5)
 
     def test_the_correction_removes_what_bends_the_line(self):
         h = np.array(STEP_SIZES)
         errors = h**2 * np.exp(0.7 * h)
-        assert mf.fit_order(h, errors).order > 2.1
-        assert mf.fit_order(h, errors, correction=True).order == pytest.approx(2, abs=1e-9)
+        assert mf.fit_order(h, errors).slope.value > 2.1
+        assert mf.fit_order(h, errors, correction=True).slope.value == pytest.approx(2, abs=1e-9)
 
     def test_intervals_cover(self):
         """95 % intervals over 12 replicas that share their noise across step sizes."""
@@ -35,7 +35,7 @@ class TestFit:
         for _ in range(1000):
             common = rng.normal(size=12)
             errors = h[:, None] * (1 + 0.3 * common + 0.1 * rng.normal(size=(4, 12)))
-            hits += mf.fit_order(h, errors).agrees(1.0)
+            hits += mf.fit_order(h, errors, expected=1.0).slope.agrees
         assert 930 <= hits <= 970
 
     @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def pathwise(name, temperature):
 @pytest.mark.parametrize("name", NAMES)
 def test_strong_order_on_refined_paths(name):
     fit = mf.fit_order(STEP_SIZES, pathwise(name, 0.3), squared=True)
-    assert abs(fit.order - INTEGRATORS[name].strong_order) < 0.06
+    assert abs(fit.slope.value - INTEGRATORS[name].strong_order) < 0.06
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_strong_order_on_refined_paths(name):
 )
 def test_order_without_noise(name, order):
     fit = mf.fit_order(STEP_SIZES, pathwise(name, 0.0), squared=True)
-    assert abs(fit.order - order) < 0.06
+    assert abs(fit.slope.value - order) < 0.06
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,7 +115,7 @@ def test_stationary_order_of_a_gaussian_law(name):
         np.testing.assert_allclose(variance, closed[name], rtol=1e-12)
     if name != "leimkuhler-matthews":
         fit = mf.fit_order(STEP_SIZES, np.array(variance) - exact, correction=True)
-        assert abs(fit.order - INTEGRATORS[name].stationary_order) < 0.03
+        assert abs(fit.slope.value - INTEGRATORS[name].stationary_order) < 0.03
 
 
 def test_stationary_order_of_a_law_that_is_not_gaussian():
@@ -155,7 +155,7 @@ def test_stationary_order_of_a_law_that_is_not_gaussian():
     for name, (step_sizes, mean) in measured.items():
         errors = np.array([mean(h) for h in step_sizes]) - exact
         fit = mf.fit_order(step_sizes, errors, correction=name != "kinetic")
-        assert abs(fit.order - INTEGRATORS[name].stationary_order) < 0.1, (name, fit)
+        assert abs(fit.slope.value - INTEGRATORS[name].stationary_order) < 0.1, (name, fit)
         # Second order pays off already at a large step.
         if INTEGRATORS[name].stationary_order == 2:
             assert abs(errors[0]) < 0.03 * exact

@@ -15,17 +15,17 @@ NOISE = 1e-3 * np.random.default_rng(0).normal(size=(5, 12))
 def test_all_step_sizes_are_used_where_all_show_the_error():
     errors = H[:, None] ** 2 + NOISE
     order = fit_visible_order(H, errors, declared=2.0, label="Order")
-    fit = fit_order(H, errors, correction=True)
-    assert (order.value, order.low, order.high) == (fit.order, *fit.interval)
+    fit = fit_order(H, errors, correction=True).slope
+    assert (order.value, order.low, order.high) == (fit.value, fit.low, fit.high)
     assert order.agrees
     assert (order.notes, order.label) == ((), "Order")
 
 
 def test_three_step_sizes_are_fitted_without_a_correction():
     errors = H[:3, None] + 0.1 * NOISE[:3]
-    assert fit_visible_order(H[:3], errors).value == fit_order(H[:3], errors).order
+    assert fit_visible_order(H[:3], errors).value == fit_order(H[:3], errors).slope.value
     squared = fit_visible_order(H[:3], errors**2, squared=True)
-    assert squared.value == fit_order(H[:3], errors**2, squared=True).order
+    assert squared.value == fit_order(H[:3], errors**2, squared=True).slope.value
 
 
 def test_step_sizes_whose_error_is_hidden_are_left_out():

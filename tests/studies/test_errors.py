@@ -74,7 +74,7 @@ def test_numbers_are_those_of_the_library(folder):
         assert found[name]["interval"] == pytest.approx(part.interval, rel=1e-5)
     assert found["closure"]["value"] < 1e-12
     assert found["chaos_slope"]["expected"] == -1
-    assert found["gain_S"]["value"] == pytest.approx(budget.advice.gain["S"], rel=1e-5)
+    assert found["gain_S"]["value"] == pytest.approx(budget.advice.gain["S"].value, rel=1e-5)
     saved = storage.read_dataset(folder / "result.nc")
     assert saved.attrs["advice"] == budget.advice.statement
 

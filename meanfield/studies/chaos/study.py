@@ -13,8 +13,8 @@ from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import assemble_rates, measure
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
-from meanfield.statistics.intervals import mean_factor
-from meanfield.statistics.power_law import Trend, power_law, squared_mean
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.rates import Trend, squared_mean
 from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.report import LABELS, report
 from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
@@ -123,32 +123,25 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
     dataset = rates.dataset.copy()
     counts = dataset["particles"].values
     for metric in ("coupling", "matched_w2", "function", "loss"):
-        mean, factor = mean_factor(dataset[metric].values, axis=2)
-        _add_interval(dataset, metric, ("particles", "time"), mean, mean / factor, mean * factor)
+        mean = Estimate.positive_mean(dataset[metric].values, axis=2, resampled="replicas")
+        dataset[f"{metric}_mean"] = mean.to_xarray(["particles", "time"])
     for name, curve in rates.curves().data_vars.items():
         dataset[name] = curve
     for metric in ("raw_w2", "sampling_floor", "law_w2", "law_floor"):
         if metric in rates.fits:
             last = dataset[metric].values[:, -1]
-            mean, factor = mean_factor(last[:, ~np.isnan(last[0])], axis=1)
-            _add_interval(dataset, metric, ("particles",), mean, mean / factor, mean * factor)
+            mean = Estimate.positive_mean(last[:, ~np.isnan(last[0])], axis=1, resampled="replicas")
             fit = rates.fits[metric]
-            line = power_law(counts, mean, fit.slope)
-            dataset[f"{metric}_fit"] = ("particles", line, fit.slope_attributes)
+            dataset[f"{metric}_mean"] = mean.to_xarray(["particles"])
+            dataset[f"{metric}_line"] = ("particles", fit.line(counts, mean.value))
+            dataset[f"{metric}_slope"] = fit.slope.to_xarray()
     bias, left_out = squared_mean(deviation, problem.n_data)
     error = jackknife_error(left_out)
     # The estimate may be negative, a bound on the square may not.
     bound = np.maximum(bias, 0) + 2 * error
-    _add_interval(dataset, "law_bias", ("particles",), bias, bias - 2 * error, bound)
+    dataset["law_bias_mean"] = Estimate(bias, bias - 2 * error, bound).to_xarray(["particles"])
     dataset.attrs |= {"problem": repr(problem), "n_parameters": problem.n_parameters}
     return dataset
-
-
-def _add_interval(
-    dataset: xr.Dataset, name: str, dims: tuple[str, ...], mean: Any, low: Any, high: Any
-) -> None:
-    for part, values in (("mean", mean), ("low", low), ("high", high)):
-        dataset[f"{name}_{part}"] = (dims, values)
 
 
 def _numbers(rates: ChaosRates) -> dict[str, Number]:
@@ -158,17 +151,17 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
     fits = {metric: rates.fits[metric] for metric in LABELS if metric in rates.fits}
     for metric, fit in fits.items():
         # Without noise there is a theorem for the function alone.
-        expected = fit.expected_slope if noise or metric == "function" else None
+        expected = fit.slope.expected if noise or metric == "function" else None
         numbers[f"{metric}_slope"] = slope_number(LABELS[metric], fit, expected)
     for metric, fit in fits.items():
-        if fit.expected_slope is not None:
-            power = "N" if fit.expected_slope == -1 else "N²"
+        if fit.slope.expected is not None:
+            power = "N" if fit.slope.expected == -1 else "N²"
             label = f"{power} × {LABELS[metric]}"
             exact = rates.dataset.get(f"{metric}_exact")
             numbers[f"{metric}_constant"] = Number(
                 label,
-                fit.constant,
-                fit.constant_ci,
+                fit.constant.value,
+                fit.constant.interval,
                 expected=None if exact is None else float(exact[fit.time_index]),
             )
     for metric, trend in rates.trends.items():
@@ -176,15 +169,18 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
     for metric, trend in rates.trends.items():
         numbers[f"{metric}_supremum"] = Number(
             f"Largest N × {LABELS[metric]} at any time",
-            trend.supremum,
-            trend.supremum_ci,
+            trend.supremum.value,
+            trend.supremum.interval,
         )
     return numbers
 
 
 def _trend(label: str, trend: Trend) -> Number:
     return Number(
-        f"Late trend of {label}, relative to its mean", trend.change, trend.change_ci, expected=0.0
+        f"Late trend of {label}, relative to its mean",
+        trend.change.value,
+        trend.change.interval,
+        expected=0.0,
     )
 
 

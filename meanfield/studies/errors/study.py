@@ -218,15 +218,14 @@ def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Number]:
     for name, fit in (("statistical", budget.statistical_rate), ("chaos", budget.chaos_rate)):
         numbers[f"{name}_slope"] = slope_number(f"{LABELS[name]}, squared", fit, -1.0)
     decay = budget.decay
-    if decay.agrees is not None:
-        label = "Rate at which the optimisation error decays"
-        numbers["rate"] = Number(label, decay.rate, decay.rate_ci, expected=decay.other_rate)
-        label = "Rate less that from a wider start"
-        difference = decay.rate - decay.other_rate
-        numbers["rate_difference"] = Number(label, difference, decay.difference_ci, expected=0.0)
+    if decay.rate.known:
+        label, rate = "Rate at which the optimisation error decays", decay.rate
+        numbers["rate"] = Number(label, rate.value, rate.interval, expected=rate.expected)
+        label, rate = "Rate less that from a wider start", decay.difference
+        numbers["rate_difference"] = Number(label, rate.value, rate.interval, expected=0.0)
     for option, gain in budget.advice.gain.items():
         label = f"Squared error that doubling {option} takes off"
-        numbers[f"gain_{option}"] = Number(label, gain, budget.advice.gain_ci[option])
+        numbers[f"gain_{option}"] = Number(label, gain.value, gain.interval)
     numbers["closure"] = Number("Closure of the decomposition, relative", budget.closure)
     return numbers
 

@@ -387,8 +387,8 @@ def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Numb
         fit = getattr(found, f"{name}_fit")
         rows[f"{case}_{name}_exponent"] = Number(
             f"Exponent of the {title} in the width, {case}",
-            fit.slope,
-            fit.interval,
+            fit.slope.value,
+            fit.slope.interval,
             expected=-power,
         )
         scale = n**power

@@ -16,7 +16,7 @@ from meanfield.errors import ArgumentError
 from meanfield.flow.simulate import temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
-from meanfield.statistics.power_law import RateFit
+from meanfield.statistics.power_law import PowerLaw
 from meanfield.workbench.config import Count, Section
 from meanfield.workbench.study import Arrays, Context, Number, Unit
 
@@ -124,8 +124,12 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
     )
 
 
-def slope_number(label: str, fit: RateFit, expected: float | None) -> Number:
+def slope_number(label: str, fit: PowerLaw, expected: float | None) -> Number:
     """Return the slope of a fit with its interval and cautions, beside what is expected."""
     return Number(
-        f"Slope of {label}", fit.slope, fit.slope_ci, expected=expected, notes=list(fit.flags)
+        f"Slope of {label}",
+        fit.slope.value,
+        fit.slope.interval,
+        expected=expected,
+        notes=[note.text for note in fit.slope.notes],
     )

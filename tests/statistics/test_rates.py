@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from meanfield.statistics.power_law import fit_law_bias, fit_rate, late_time_trend, squared_mean
+from meanfield.statistics.rates import fit_law_bias, fit_rate, late_time_trend, squared_mean
 
 COUNTS = np.array([32, 64, 128, 256, 512])
 SPREAD = np.array([1.0, 0.3, 0.1])
@@ -26,11 +26,11 @@ def oracle_metric(rng, n_replicas, counts=COUNTS):
 def test_exact_power_law():
     values = 3.0 / COUNTS[:, None] * np.ones((5, 7))
     fit = fit_rate(COUNTS, values)
-    assert fit.slope == pytest.approx(-1, abs=1e-12)
-    assert fit.slope_ci == pytest.approx((-1, -1), abs=1e-12)
-    assert fit.constant == pytest.approx(3, rel=1e-12)
-    assert fit.flags == ()
-    assert fit.agrees or abs(fit.slope + 1) < 1e-12
+    assert fit.slope.value == pytest.approx(-1, abs=1e-12)
+    assert fit.slope.interval == pytest.approx((-1, -1), abs=1e-12)
+    assert fit.constant.value == pytest.approx(3, rel=1e-12)
+    assert fit.slope.notes == ()
+    assert fit.line(COUNTS, 3.0 / COUNTS) == pytest.approx(3.0 / COUNTS, rel=1e-12)
 
 
 def test_supremum_over_time_is_fitted():
@@ -38,15 +38,15 @@ def test_supremum_over_time_is_fitted():
     growing = np.stack([0 * values, 0.1 * values, values, 0.5 * values], axis=1)
     fit = fit_rate(COUNTS, growing)
     assert fit.time_index == 2
-    assert fit.slope == fit_rate(COUNTS, values).slope
+    assert fit.slope.value == fit_rate(COUNTS, values).slope.value
 
 
 def test_replicas_are_resampled_with_all_their_counts():
     """A factor of a whole replica moves every N alike and says nothing about the slope."""
     factors = np.random.default_rng(3).gamma(1.0, size=30)
     fit = fit_rate(COUNTS, factors / COUNTS[:, None])
-    assert fit.slope_ci == pytest.approx((-1, -1), abs=1e-9)
-    low, high = fit.constant_ci
+    assert fit.slope.interval == pytest.approx((-1, -1), abs=1e-9)
+    low, high = fit.constant.interval
     assert low < factors.mean() < high
     assert high - low > 0.3 * factors.mean()
 
@@ -54,11 +54,14 @@ def test_replicas_are_resampled_with_all_their_counts():
 def test_order_of_the_replicas_and_unit_of_the_metric():
     values = oracle_metric(np.random.default_rng(4), 30)
     fit, scaled = fit_rate(COUNTS, values), fit_rate(COUNTS, 1e-6 * values)
-    assert scaled.slope_ci == pytest.approx(fit.slope_ci, rel=1e-9)
-    assert scaled.constant_ci == pytest.approx([1e-6 * x for x in fit.constant_ci], rel=1e-9)
-    assert fit_rate(COUNTS, values, seed=1).slope == fit.slope
-    assert fit_rate(COUNTS, values, seed=1).slope_ci != fit.slope_ci
-    assert fit_rate(COUNTS, values, seed=1) == fit_rate(COUNTS, values, seed=1)
+    assert scaled.slope.interval == pytest.approx(fit.slope.interval, rel=1e-9)
+    assert scaled.constant.interval == pytest.approx(
+        [1e-6 * x for x in fit.constant.interval], rel=1e-9
+    )
+    assert fit_rate(COUNTS, values, seed=1).slope.value == fit.slope.value
+    assert fit_rate(COUNTS, values, seed=1).slope.interval != fit.slope.interval
+    again = fit_rate(COUNTS, values, seed=1)
+    assert again.slope.interval == fit_rate(COUNTS, values, seed=1).slope.interval
 
 
 def test_constant_is_extrapolated():
@@ -67,31 +70,33 @@ def test_constant_is_extrapolated():
     scatter = rng.gamma(4.0, 0.25, size=(5, 50))
     scatter /= scatter.mean(axis=1, keepdims=True)
     fit = fit_rate(COUNTS, (2 / COUNTS + 10 / COUNTS**2)[:, None] * scatter)
-    assert fit.constant == pytest.approx(2, rel=1e-9)
+    assert fit.constant.value == pytest.approx(2, rel=1e-9)
 
 
 def test_reference_of_finite_size_enters_the_fit():
     size = 2048
     values = (1 / COUNTS + 1 / size)[:, None] * np.ones((5, 6))
     fit = fit_rate(COUNTS, values, reference_particles=size)
-    assert fit.slope == pytest.approx(-1, rel=1e-9)
-    assert fit.constant == pytest.approx(1, rel=1e-9)
-    assert fit_rate(COUNTS, values).slope > -0.97
+    assert fit.slope.value == pytest.approx(-1, rel=1e-9)
+    assert fit.constant.value == pytest.approx(1, rel=1e-9)
+    assert fit_rate(COUNTS, values).slope.value > -0.97
 
 
 def test_constant_is_the_expectation():
     values = oracle_metric(np.random.default_rng(1), 2000)
     fit = fit_rate(COUNTS, values)
-    assert fit.constant_ci[0] < SPREAD.sum() < fit.constant_ci[1]
-    assert fit.constant == pytest.approx(SPREAD.sum(), rel=0.1)
+    assert fit.constant.interval[0] < SPREAD.sum() < fit.constant.interval[1]
+    assert fit.constant.value == pytest.approx(SPREAD.sum(), rel=0.1)
 
 
 def coverage(n_replicas, n_studies, seed):
     """Share of studies whose interval holds the true slope, and the true constant."""
     rng = np.random.default_rng(seed)
     fits = [fit_rate(COUNTS, oracle_metric(rng, n_replicas), seed=i) for i in range(n_studies)]
-    constants = [fit.constant_ci[0] <= SPREAD.sum() <= fit.constant_ci[1] for fit in fits]
-    return np.mean([fit.agrees for fit in fits]), np.mean(constants)
+    constants = [
+        fit.constant.interval[0] <= SPREAD.sum() <= fit.constant.interval[1] for fit in fits
+    ]
+    return np.mean([fit.slope.agrees for fit in fits]), np.mean(constants)
 
 
 @pytest.mark.parametrize("n_replicas", [8, 24])
@@ -109,13 +114,13 @@ def test_intervals_cover_in_many_studies(n_replicas):
 
 
 def floor_flagged(fit):
-    return any("noise floor is being fitted" in flag for flag in fit.flags)
+    return any(note.code == "floor" for note in fit.slope.notes)
 
 
 def test_a_floor_is_noticed_and_a_clean_metric_is_not():
     rng = np.random.default_rng(2)
     clean = [oracle_metric(rng, 64) for _ in range(100)]
-    alarms = sum(bool(fit_rate(COUNTS, values).flags) for values in clean)
+    alarms = sum(bool(fit_rate(COUNTS, values).slope.notes) for values in clean)
     assert alarms <= 4  # two tests at 0.5 % each
     floor = SPREAD.sum() / COUNTS[-1]  # as large as the metric itself at the largest N
     caught = [fit_rate(COUNTS, values + floor) for values in clean]
@@ -135,17 +140,19 @@ def test_next_order_of_the_power_law_is_no_floor():
 def test_rate_of_false_alarms():
     rng = np.random.default_rng(12)
     for n_replicas in (8, 24, 64):
-        alarms = [bool(fit_rate(COUNTS, oracle_metric(rng, n_replicas)).flags) for _ in range(1000)]
+        alarms = [
+            bool(fit_rate(COUNTS, oracle_metric(rng, n_replicas)).slope.notes) for _ in range(1000)
+        ]
         assert np.mean(alarms) <= 0.015
 
 
 def test_reference_error_and_rounding_are_noticed():
     values = oracle_metric(np.random.default_rng(3), 30)
-    assert fit_rate(COUNTS, values, reference_particles=51200).flags == ()
-    (flag,) = fit_rate(COUNTS, values, reference_particles=5120).flags
-    assert "error of its own, about 10%" in flag
-    (flag,) = fit_rate(COUNTS, values, rounding=1e-3).flags
-    assert "Rounding is visible" in flag
+    assert fit_rate(COUNTS, values, reference_particles=51200).slope.notes == ()
+    (flag,) = fit_rate(COUNTS, values, reference_particles=5120).slope.notes
+    assert "error of its own, about 10%" in flag.text
+    (flag,) = fit_rate(COUNTS, values, rounding=1e-3).slope.notes
+    assert "Rounding is visible" in flag.text
 
 
 def test_a_bent_line_without_expectation_is_noticed():
@@ -153,10 +160,10 @@ def test_a_bent_line_without_expectation_is_noticed():
     noise = rng.normal(size=(5, 30)) * 0.05
     straight = COUNTS[:, None] ** -0.4 * (1 + noise)
     bent = straight * (1 + COUNTS[:, None] / 200)
-    assert fit_rate(COUNTS, straight, expected_slope=None).flags == ()
-    (flag,) = fit_rate(COUNTS, bent, expected_slope=None).flags
-    assert "not lie on one straight line" in flag
-    assert math.isnan(fit_rate(COUNTS, straight, expected_slope=None).constant)
+    assert fit_rate(COUNTS, straight, expected_slope=None).slope.notes == ()
+    (flag,) = fit_rate(COUNTS, bent, expected_slope=None).slope.notes
+    assert "not lie on one straight line" in flag.text
+    assert math.isnan(fit_rate(COUNTS, straight, expected_slope=None).constant.value)
 
 
 class TestLawBias:
@@ -168,15 +175,15 @@ class TestLawBias:
 
     def test_visible_bias_has_its_slope(self):
         fit = fit_law_bias(COUNTS, self.deviations(0.05), 6)
-        assert fit.slope_ci[0] < -2 < fit.slope_ci[1]
-        assert fit.slope_ci[1] < -1
-        assert fit.constant == pytest.approx(np.mean(np.linspace(1, 2, 6) ** 2), rel=0.05)
+        assert fit.slope.interval[0] < -2 < fit.slope.interval[1]
+        assert fit.slope.interval[1] < -1
+        assert fit.constant.value == pytest.approx(np.mean(np.linspace(1, 2, 6) ** 2), rel=0.05)
 
     def test_hidden_bias_is_not_fitted(self):
         fit = fit_law_bias(COUNTS, self.deviations(30.0), 6)
-        assert math.isnan(fit.slope)
-        assert "hidden in the scatter" in fit.flags[0]
-        assert fit.agrees is None
+        assert math.isnan(fit.slope.value)
+        assert "hidden in the scatter" in fit.slope.notes[0].text
+        assert fit.slope.agrees is None
 
     def test_estimate_is_unbiased_and_its_jackknife_is_literal(self):
         rng = np.random.default_rng(8)
@@ -199,32 +206,33 @@ class TestTrend:
         assert not late_time_trend(times, flat).grows
         growing = late_time_trend(times, flat + 0.1 * times[:, None])
         assert growing.grows
-        assert growing.change == pytest.approx(0.5 / 1.75, rel=0.1)
-        assert growing.change_ci[0] < growing.change < growing.change_ci[1]
+        assert growing.change.value == pytest.approx(0.5 / 1.75, rel=0.1)
+        assert growing.change.low < growing.change.value < growing.change.high
 
     def test_supremum(self):
         rng = np.random.default_rng(10)
         values = np.array([0, 1, 3, 2, 2.5])[:, None] * rng.gamma(2.0, 0.5, size=(5, 60))
         trend = late_time_trend([0, 1, 2, 3, 4], values)
         assert trend.supremum_time == 2
-        assert trend.supremum == pytest.approx(values[2].mean())
-        assert 0 < trend.supremum_ci[0] < 3 < trend.supremum_ci[1]
+        assert trend.supremum.value == pytest.approx(values[2].mean())
+        assert 0 < trend.supremum.low < 3 < trend.supremum.high
 
     def test_interval_covers(self):
         rng = np.random.default_rng(11)
         times = np.linspace(0, 10, 13)
         flat = [late_time_trend(times, rng.gamma(0.5, size=(13, 24))) for _ in range(200)]
-        assert 0.90 <= np.mean([t.change_ci[0] < 0 < t.change_ci[1] for t in flat]) <= 0.98
+        assert 0.90 <= np.mean([t.change.agrees for t in flat]) <= 0.98
 
     def test_needs_three_late_times(self):
-        assert math.isnan(late_time_trend([0, 1, 10], np.ones((3, 5))).change)
+        assert math.isnan(late_time_trend([0, 1, 10], np.ones((3, 5))).change.value)
 
 
 def test_summary_is_json():
     values = oracle_metric(np.random.default_rng(0), 12)
-    json.dumps(fit_rate(COUNTS, values).summary(), allow_nan=False)
+    json.dumps(fit_rate(COUNTS, values).slope.to_summary(), allow_nan=False)
     hidden = fit_law_bias(COUNTS, np.random.default_rng(0).normal(size=(5, 9, 2)), 2)
-    assert json.loads(json.dumps(hidden.summary(), allow_nan=False))["slope"] is None
+    text = json.dumps(hidden.slope.to_summary(), allow_nan=False)
+    assert json.loads(text)["value"] is None
 
 
 @pytest.mark.parametrize("counts", [[64, 32, 128], [32, 32, 64], [0, 1, 2], [[1, 2, 3]]])

@@ -1,0 +1,353 @@
+"""Statistics of convergence rates: slopes, constants, trends, and what may be wrong with them.
+
+Replicas share their noise across particle counts, so every resampling draws replicas jointly.
+Intervals are symmetric studentised bootstrap intervals over replicas (Hall 1988; Davison and
+Hinkley, "Bootstrap methods and their application", 1997, §5.2). On metrics like a weighted
+chi-square / N, with 4 or 6 counts, 95 % intervals of the slope cover, in 1000 studies each:
+
+========== ================ ================ ================
+replicas   symmetric t      percentile       BCa
+========== ================ ================ ================
+8          95.0 to 96.0 %   86.4 to 88.8 %   86.2 to 88.1 %
+16         92.7 to 95.5 %   89.9 to 93.1 %   89.7 to 93.1 %
+24         94.5 to 96.3 %   91.3 to 93.4 %   91.2 to 93.6 %
+64         94.9 to 95.7 %   92.3 to 95.0 %   92.4 to 94.8 %
+========== ================ ================ ================
+
+Those of the constant cover 93.4 to 96.4 %.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.flags import floor_test, line_test
+from meanfield.statistics.intervals import LEVEL
+from meanfield.statistics.power_law import PowerLaw
+from meanfield.statistics.resampling import (
+    bootstrap_t,
+    draw_repeats,
+    jackknife_error,
+    log_mean_interval,
+    slope_weights,
+)
+
+Array = NDArray[np.float64]
+
+# A flag is raised at this false-alarm rate of its test.
+_ALARM = 0.005
+# Share of the reference's own error in the metric at the largest N that is passed over.
+_REFERENCE_SHARE = 0.02
+# Rounding may make up this share of the smallest mean.
+_ROUNDING_SHARE = 0.01
+# The bias of the law is fitted where it stands out of the replica noise by this many errors.
+_SEPARATION = 3.0
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Late-time trend of ``N · metric``.
+
+    Attributes
+    ----------
+    change : Estimate
+        Change over the second half of the horizon, relative to its mean there: the
+        least-squares slope in time times the length of that half. A rate that is uniform in time
+        has none.
+    supremum : Estimate
+        Largest mean over replicas at any of the times. The largest of several estimates is too
+        large by its very choice; the interval does not correct for it.
+    supremum_time : float
+        When it is attained.
+    """
+
+    change: Estimate
+    supremum: Estimate
+    supremum_time: float
+
+    @property
+    def grows(self) -> bool:
+        """Whether the interval lies above zero."""
+        return bool(self.change.low > 0)
+
+
+def fit_rate(
+    particle_counts: ArrayLike,
+    values: ArrayLike,
+    *,
+    expected_slope: float | None = -1.0,
+    reference_particles: int | None = None,
+    rounding: float = 0.0,
+    seed: int = 0,
+) -> PowerLaw:
+    r"""Fit :math:`\log E[\text{metric}] = \text{const} + s \log N`.
+
+    Least squares on the logarithm of the mean over replicas, with equal weights: the relative
+    error of the mean hardly depends on N. The constant is the intercept of
+    :math:`N^{-s} \cdot \text{metric}` against 1/N, for the expected slope s.
+
+    Notes are made when a floor is significantly positive (one-sided t test over replicas) and
+    moves the slope by more than half the half width of its interval; when the points do not lie
+    on one line (Hotelling's statistic, bootstrapped); when the reference's own error or rounding
+    is visible. Each test is at 0.5 %; a clean study had a note in at most 1.5 % of 400.
+
+    Parameters
+    ----------
+    particle_counts : array_like, shape (K,)
+        Sizes N, ascending, at least three.
+    values : array_like, shape (K, R) or (K, T, R)
+        Nonnegative metric per replica; column r is the *same* replica at every N. With times,
+        the fit is at one time, common to all N: that of the largest geometric mean over N.
+        Choosing a time by its value favours values that are too large. The slope does not
+        suffer; the constant of a metric that is flat in time comes out 10 to 35 % too large with
+        24 replicas (25 to 50 % if each N chose its own time). For an unbiased constant give the
+        values at one time.
+    expected_slope : float or None, default: -1.0
+        What theory predicts.
+    reference_particles : int, optional
+        Size M of the system behind the mean-field path: the fit is then against
+        ``1/N + 1/M`` in place of 1/N. The reference is one realisation whose error is ``c/M`` on
+        average only, and intervals do not contain it: keep ``M >= 100 N``.
+    rounding : float, default: 0.0
+        Size that rounding alone gives the metric.
+    seed : int, default: 0
+        Seed of the resampling.
+
+    Returns
+    -------
+    PowerLaw
+        Slope, with what may be wrong as notes, and constant.
+
+    Raises
+    ------
+    ValueError
+        Fewer than three sizes or two replicas, sizes that do not ascend, or values that are
+        negative, not finite, or zero on average.
+
+    References
+    ----------
+    Davison and Hinkley 1997, §5.2; Hall, "Theoretical comparison of bootstrap confidence
+    intervals", Annals of Statistics 16, 1988.
+    """
+    counts = _ascending_counts(particle_counts)
+    values = np.asarray(values, dtype=float)
+    time_index = None
+    if values.ndim == 3 and values.size and len(values) == len(counts):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            time_index = int(np.log(values.mean(axis=-1)).sum(axis=0).argmax())
+        values = values[:, time_index]
+    if values.ndim != 2 or len(values) != len(counts) or len(counts) < 3 or values.shape[1] < 2:
+        raise ValueError(
+            "values must have shape (K, R) or (K, T, R) with K >= 3 particle counts and R >= 2 "
+            f"replicas, got {values.shape} for {len(counts)} counts."
+        )
+    if not np.all(np.isfinite(values)) or np.any(values < 0) or np.any(values.mean(axis=1) == 0):
+        raise ValueError(
+            "values must be finite and nonnegative, with a positive mean at every particle count."
+        )
+    notes = []
+    if reference_particles is not None:
+        notes += _reference_note(counts[-1], reference_particles)
+        counts = 1 / (1 / counts + 1 / reference_particles)
+
+    repeats = draw_repeats(values.shape[1], seed)
+    weights = slope_weights(np.log(counts))
+    slope = bootstrap_t(values, lambda m: np.log(m) @ weights, lambda m: weights / m, repeats)
+    constant, floor_share, floor_p = Estimate(math.nan), math.nan, math.nan
+    if expected_slope is not None:
+        scale = _extrapolation(counts) * counts**-expected_slope
+        constant = log_mean_interval(values, scale, repeats)
+        floor_share, floor_p = floor_test(counts, values, expected_slope)
+    line_p = line_test(counts, values, repeats)
+
+    bend = _slope_shift(counts, floor_share, expected_slope)
+    if floor_p < _ALARM and bend > slope.width / 4:
+        text = (
+            f"A floor that does not fall with N makes up {floor_share:.0%} of the metric at "
+            f"N={counts[-1]:.0f}: the noise floor is being fitted, it moves the slope by "
+            f"{bend:+.2f}."
+        )
+        notes.append(Note("floor", text))
+    elif line_p < _ALARM:
+        text = (
+            "The points do not lie on one straight line in log-log axes: the slope is an average."
+        )
+        notes.append(Note("bent", text))
+    if rounding > _ROUNDING_SHARE * values.mean(axis=1).min():
+        text = f"Rounding is visible at N={counts[-1]:.0f}: use dtype='float64'."
+        notes.append(Note("rounding", text))
+    return PowerLaw(
+        replace(slope, expected=expected_slope, notes=tuple(notes)),
+        constant,
+        time_index=time_index,
+        floor_share=floor_share,
+        floor_p=floor_p,
+        line_p=line_p,
+    )
+
+
+def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) -> PowerLaw:
+    r"""Fit the squared bias of the law, :math:`\frac1n |E f_N − \bar f|^2`, of slope −2.
+
+    With R replicas the square of the mean deviation is estimated without bias by
+    :math:`\frac{1}{R(R-1)} \sum_{r \ne s} ⟨d_r, d_s⟩ / n`. Only sizes, from the smallest
+    upwards, at which it exceeds three standard errors are fitted, for elsewhere it is noise.
+
+    Parameters
+    ----------
+    particle_counts : array_like, shape (K,)
+        Sizes N, ascending.
+    deviation : array_like, shape (K, R, m)
+        Deviations ``f_N − f̄`` of every replica.
+    n_data : int
+        Number of data points n.
+
+    Returns
+    -------
+    PowerLaw
+        With jackknife intervals; NaN and a note when fewer than three sizes stand out.
+    """
+    counts = _ascending_counts(particle_counts)
+    deviation = np.asarray(deviation, dtype=float)
+    bias, left_out = squared_mean(deviation, n_data)
+    error = jackknife_error(left_out)
+    visible = bias > _SEPARATION * error
+    fitted = len(counts) if visible.all() else int(np.argmin(visible))
+    if fitted < 3:
+        text = (
+            "The bias of the law is hidden in the scatter of the replicas; it needs more replicas "
+            "or smaller systems."
+        )
+        return PowerLaw(Estimate(math.nan, expected=-2.0, notes=(Note("hidden-bias", text),)))
+    counts, bias, left_out, error = (x[:fitted] for x in (counts, bias, left_out, error))
+    weight = (bias / error) ** 2
+    centered = np.log(counts) - np.average(np.log(counts), weights=weight)
+    rise = weight * centered / np.sum(weight * centered**2)
+    quantile = stdtrit(deviation.shape[1] - 1, 0.5 + LEVEL / 2)
+
+    def estimate(weights: Array, shift: float) -> Estimate:
+        value = float(weights @ np.log(bias)) - shift
+        # Linear in the estimates: logarithms of left-out values need not exist.
+        spread = float(jackknife_error(weights @ (left_out / bias[:, None])))
+        half = quantile * spread
+        return Estimate(value, value - half, value + half, resampled="replicas")
+
+    slope = estimate(rise, 0.0)
+    level = weight / weight.sum()
+    constant = estimate(level, -2.0 * float(level @ np.log(counts)))
+    notes: tuple[Note, ...] = ()
+    if fitted < len(visible):
+        text = (
+            f"Fitted up to N={counts[-1]:.0f}; beyond, the bias of the law is hidden in the "
+            "scatter of the replicas."
+        )
+        notes = (Note("hidden-bias-beyond", text),)
+    return PowerLaw(replace(slope, expected=-2.0, notes=notes), constant.map(math.exp))
+
+
+def squared_mean(deviation: Array, n_data: int) -> tuple[Array, Array]:
+    """Return unbiased estimates of the squared mean over replicas, and the jackknife ones.
+
+    Parameters
+    ----------
+    deviation : ndarray, shape (K, R, m)
+        Deviations of every replica.
+    n_data : int
+        Number of data points n that the square is averaged over.
+
+    Returns
+    -------
+    estimate : ndarray, shape (K,)
+        ``(|Σ d|² − Σ |d|²) / (R (R − 1) n)``.
+    left_out : ndarray, shape (K, R)
+        The same without each replica in turn.
+    """
+    n_replicas = deviation.shape[1]
+    total = deviation.sum(axis=1)
+    squares = np.einsum("krm,krm->kr", deviation, deviation)
+    products = np.einsum("krm,km->kr", deviation, total)
+    pairs = np.einsum("km,km->k", total, total) - squares.sum(axis=1)
+    estimate = pairs / (n_replicas * (n_replicas - 1) * n_data)
+    left_pairs = pairs[:, None] - 2 * (products - squares)
+    left_out = left_pairs / (max(n_replicas - 1, 1) * max(n_replicas - 2, 1) * n_data)
+    return estimate, left_out
+
+
+def late_time_trend(times: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Trend:
+    """Measure whether a metric still grows over the second half of the horizon.
+
+    Parameters
+    ----------
+    times : array_like, shape (T,)
+        Ascending times.
+    values : array_like, shape (T, R)
+        Metric per replica, for example ``N · D_N(t)``.
+    seed : int, default: 0
+        Seed of the resampling.
+
+    Returns
+    -------
+    Trend
+        Its change is NaN with fewer than three times in the second half.
+    """
+    times = np.asarray(times, dtype=float)
+    values = np.asarray(values, dtype=float)
+    repeats = draw_repeats(values.shape[1], seed)
+    top = int(values.mean(axis=1).argmax())
+    supremum = log_mean_interval(values[[top]], np.ones(1), repeats)
+    change = Estimate(math.nan)
+    late = times >= times[-1] / 2
+    if late.sum() >= 3:
+        times_late, values_late = times[late], values[late]
+        growth = slope_weights(times_late) * (times_late[-1] - times_late[0])
+
+        def relative(means: Array) -> Array:
+            return (means @ growth) / means.mean(axis=-1)
+
+        def gradient(means: Array) -> Array:
+            level = means.mean(axis=-1, keepdims=True)
+            return (growth - relative(means)[..., None] / len(growth)) / level
+
+        change = bootstrap_t(values_late, relative, gradient, repeats)
+    return Trend(replace(change, expected=0.0), supremum, float(times[top]))
+
+
+def _ascending_counts(particle_counts: ArrayLike) -> Array:
+    """Return the particle counts as floats, checked."""
+    counts = np.asarray(particle_counts, dtype=float)
+    if counts.ndim != 1 or np.any(counts <= 0) or np.any(np.diff(counts) <= 0):
+        raise ValueError(f"particle_counts must be positive and ascend, got {particle_counts!r}.")
+    return counts
+
+
+def _extrapolation(counts: Array) -> Array:
+    """Weights w of the intercept at 1/N = 0 of a line in 1/N: intercept = w · y."""
+    design = np.stack([np.ones_like(counts), counts.min() / counts], axis=1)
+    return np.linalg.pinv(design)[0]
+
+
+def _reference_note(largest: float, reference_particles: int) -> list[Note]:
+    """Warn of a reference whose own error shows."""
+    share = largest / reference_particles
+    if share <= _REFERENCE_SHARE:
+        return []
+    text = (
+        f"The reference of {reference_particles} particles has an error of its own, about "
+        f"{share:.0%} of the metric at N={largest:.0f}; keep it at 100 times the largest N. The "
+        "fit is against 1/N + 1/M."
+    )
+    return [Note("reference", text)]
+
+
+def _slope_shift(counts: Array, floor_share: float, expected_slope: float | None) -> float:
+    """How far a floor of this share at the largest N moves the slope of a clean power law."""
+    if expected_slope is None or not 0 < floor_share < 1:
+        return math.nan if expected_slope is None or floor_share <= 0 else math.inf
+    clean = (counts / counts[-1]) ** expected_slope * (1 - floor_share)
+    return float(slope_weights(np.log(counts)) @ np.log(clean + floor_share)) - expected_slope
