@@ -122,15 +122,14 @@ def test_rate_plot_shows_the_saved_numbers_and_the_expected_slope():
     _, labels = axes.get_legend_handles_labels()
     assert "matched $W_2^2$: −1.00 [−1.10, −0.95]" in labels
     bars = axes.containers[1]
-    np.testing.assert_array_equal(
-        bars.lines[0].get_ydata(), dataset["matched_w2_peak"].sel(bound="value")
-    )
+    peak = Estimate.from_xarray(dataset["matched_w2_peak"])
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), peak.value)
     ends = bars.lines[2][0].get_segments()
     np.testing.assert_allclose(
-        [end[0, 1] for end in ends], dataset["matched_w2_peak"].sel(bound="low")
+        [end[0, 1] for end in ends], peak.low
     )
     np.testing.assert_allclose(
-        [end[1, 1] for end in ends], dataset["matched_w2_peak"].sel(bound="high")
+        [end[1, 1] for end in ends], peak.high
     )
 
 
@@ -151,9 +150,8 @@ def test_bias_hidden_in_noise_is_an_upper_bound():
     axes = plots.plot_law_bias(dataset, Figure().subplots())
     bound = {line.get_label(): line for line in axes.get_lines()}["upper bound"]
     np.testing.assert_array_equal(bound.get_xdata(), COUNTS[2:])
-    np.testing.assert_array_equal(
-        bound.get_ydata(), dataset["law_bias_mean"].sel(bound="high").values[2:]
-    )
+    bias = Estimate.from_xarray(dataset["law_bias_mean"])
+    np.testing.assert_array_equal(bound.get_ydata(), bias.high[2:])
 
 
 def test_new_axes_without_any():

@@ -265,6 +265,6 @@ def test_doubling_the_atoms_beyond_the_particles_keeps_them_all():
 
 
 def test_columns_of_the_text_do_not_touch(budget):
-    tiny = Component(1.714e-15, (5.648e-16, 5.203e-15), np.zeros(16), 0.0, "to the kept part")
+    tiny = Component(1.714e-15, 5.648e-16, 5.203e-15, meaning="to the kept part")
     text = repr(dataclasses.replace(budget, components={**budget.components, "tail": tiny}))
     assert "5.203e-15] to the kept part" in text
