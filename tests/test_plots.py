@@ -125,12 +125,8 @@ def test_rate_plot_shows_the_saved_numbers_and_the_expected_slope():
     peak = Estimate.from_xarray(dataset["matched_w2_peak"])
     np.testing.assert_array_equal(bars.lines[0].get_ydata(), peak.value)
     ends = bars.lines[2][0].get_segments()
-    np.testing.assert_allclose(
-        [end[0, 1] for end in ends], peak.low
-    )
-    np.testing.assert_allclose(
-        [end[1, 1] for end in ends], peak.high
-    )
+    np.testing.assert_allclose([end[0, 1] for end in ends], peak.low)
+    np.testing.assert_allclose([end[1, 1] for end in ends], peak.high)
 
 
 def test_counts_are_the_ticks():

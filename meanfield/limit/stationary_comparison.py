@@ -219,7 +219,7 @@ def step_size_bias(
     errors = np.sqrt(np.square(gaps).sum(1) / law.problem.n_data)
     sizes = step_size / np.array(factors)
     order = Estimate(
-        fit_order(sizes, errors).order,
+        fit_order(sizes, errors).slope.value,
         expected=get_integrator(integrator).stationary_order,
         label="Order in the step size of the stationary bias",
     )

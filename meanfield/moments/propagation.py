@@ -12,6 +12,8 @@ from meanfield import checks
 from meanfield.moments import tails
 from meanfield.moments.points import sample_points
 from meanfield.moments.weight import AdmissibleWeight, reciprocal
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import normal_quantile
 
 if TYPE_CHECKING:
     from meanfield.flow.run import Run
@@ -27,11 +29,10 @@ class MomentPropagation:
     ----------
     steps : ndarray of int, shape (T,)
         Saved steps of the run.
-    growth : ndarray, shape (T,)
+    growth : Estimate, shape (T,)
         ``G(t)`` over the orders ``k`` that the particles support; ``G(0)`` is 1 up to sampling.
-        It stays bounded when the flow propagates the class.
-    interval : ndarray, shape (T, 2)
-        Largest of the 95 % intervals' lower, and of their upper, ends over the orders.
+        It stays bounded when the flow propagates the class. The bounds are the largest lower, and
+        the largest upper, end of the intervals over the orders.
     max_orders : ndarray of int, shape (T,)
         Highest order in use at each step.
     heavier : ndarray, shape (T, K)
@@ -40,8 +41,7 @@ class MomentPropagation:
     """
 
     steps: NDArray[np.int64]
-    growth: Array
-    interval: Array
+    growth: Estimate
     max_orders: NDArray[np.int64]
     heavier: Array
 
@@ -79,7 +79,7 @@ def moment_propagation(
     propagated = weight.propagated_order(run.problem.temperature)
     order_lost = reciprocal(propagated) - reciprocal(weight.order)
     order_lost = 0.0 if np.isnan(order_lost) else order_lost
-    growth, interval, orders = [], [], []
+    growth, orders = [], []
     heavier = np.full((len(run.steps), len(k)), np.nan)
     for t, particles in enumerate(run.trajectory):
         radius = np.linalg.norm(sample_points(particles, run.problem), axis=1)
@@ -92,15 +92,13 @@ def moment_propagation(
                 "smaller step size, more particles, or labels of size 1."
             )
         logs = (values + weight.log_w_star[: len(order)]) / order - order_lost * np.log(order)
-        spread = 1.96 * errors / order
-        growth.append(np.exp(logs.max()))
-        interval.append(np.exp([(logs - spread).max(), (logs + spread).max()]))
+        spread = normal_quantile() * errors / order
+        growth.append(np.exp([logs.max(), (logs - spread).max(), (logs + spread).max()]))
         orders.append(len(order))
         heavier[t, : len(order)] = np.exp(logs + excess * np.log(order))
     return MomentPropagation(
         steps=run.steps,
-        growth=np.array(growth),
-        interval=np.array(interval),
+        growth=Estimate(*np.transpose(growth), resampled="particles"),
         max_orders=np.array(orders),
         heavier=heavier,
     )

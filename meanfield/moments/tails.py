@@ -10,6 +10,8 @@ from scipy.optimize import least_squares, minimize_scalar
 from scipy.special import gammaln, logsumexp
 from scipy.stats import ks_2samp
 
+from meanfield.statistics.intervals import normal_quantile
+
 Array = NDArray[np.float64]
 
 #: A sample moment is used while its terms, as weights, have this effective sample size.
@@ -66,7 +68,7 @@ def read_tail(radii: Array) -> Tail:
     shape, heavy = _generalised_pareto(y**2 - 1.0)
     heavy += np.log(2.0 * y)
     exponent, light = _weibull_tail(np.log(y))
-    error = 1.96 * (1.0 + max(shape, -0.5)) / np.sqrt(count)
+    error = normal_quantile() * (1.0 + max(shape, -0.5)) / np.sqrt(count)
     low, high = (2.0 / s if s > 0 else np.inf for s in (shape + error, shape - error))
     gain = heavy - light
     z = float(gain.sum() / (gain.std() * np.sqrt(count)))

@@ -15,6 +15,8 @@ from meanfield.flow.particles import Particles
 from meanfield.moments import tails
 from meanfield.moments.exact import log_moments
 from meanfield.moments.points import sample_points
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import LEVEL, normal_quantile
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -76,6 +78,30 @@ class AdmissibleWeight:
     def w_star(self) -> Array:
         """``w*_k`` for k = 1, ..., K; 0 where the moment is infinite."""
         return np.exp(self.log_w_star)
+
+    def inverse_order(self, level: float = LEVEL) -> Estimate:
+        """Return ``1/ρ`` with its interval, ``log m_k = (k/ρ) log k + O(k)``.
+
+        Parameters
+        ----------
+        level : float, default: 0.95
+            Confidence level.
+
+        Returns
+        -------
+        Estimate
+            0 for a compact law, infinite for one with finitely many moments; without an interval
+            for a named law.
+        """
+        if self.exact or self.order == 0.0:
+            return Estimate(reciprocal(self.order), level=level)
+        read, error = self.evidence["inverse_order"]
+        half = normal_quantile(level) * error
+        found = {"level": level, "resampled": "particles"}
+        # A law that reads as compact has order infinity, however the fit came out.
+        if np.isinf(self.order):
+            return Estimate(0.0, 0.0, read + half, **found)
+        return Estimate(read, read - half, read + half, **found)
 
     def propagated_order(self, temperature: float) -> float:
         """Return the order of the law at positive times: ``min(ρ, 2)`` with noise, ``ρ`` without.
@@ -260,11 +286,11 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     if tail.is_power_law or not np.isfinite(inverse):
         order, interval = 0.0, (0.0, tail.exponent)
     else:
-        low, high = inverse - 1.96 * error, inverse + 1.96 * error
+        low, high = inverse - normal_quantile() * error, inverse + normal_quantile() * error
         compact = inverse < _COMPACT and (low <= 0 or tail.is_bounded)
         order = np.inf if compact else 1.0 / inverse
         interval = (reciprocal(high), np.inf if compact or low <= 0 else 1.0 / low)
-    spread = 1.96 * errors[:, None] * np.array([-1.0, 1.0])
+    spread = normal_quantile() * errors[:, None] * np.array([-1.0, 1.0])
     return AdmissibleWeight(
         log_moments=values,
         log_moments_interval=values[:, None] + spread,

@@ -48,7 +48,6 @@ from meanfield.plots.limit import (
     plot_spread,
     plot_standstill,
 )
-from meanfield.plots.moments import plot_growth, plot_heavier_weight, plot_weights
 from meanfield.plots.recovery import plot_angles, plot_cells, plot_methods, plot_success
 from meanfield.plots.references import (
     plot_reference_gaps,
@@ -74,8 +73,6 @@ __all__ = [
     "plot_feature_change",
     "plot_feature_diversity",
     "plot_features",
-    "plot_growth",
-    "plot_heavier_weight",
     "plot_independence",
     "plot_joint_diversity",
     "plot_law_bias",
@@ -102,6 +99,5 @@ __all__ = [
     "plot_tail",
     "plot_tiles",
     "plot_weight",
-    "plot_weights",
     "render",
 ]

@@ -9,6 +9,11 @@ from scipy.special import ndtri, stdtrit
 LEVEL = 0.95
 
 
+def normal_quantile(level: float = LEVEL) -> float:
+    """Return z such that a standard normal lies between −z and z with probability `level`."""
+    return float(ndtri((1 + level) / 2))
+
+
 def mean_interval(
     values: NDArray[np.floating], level: float = LEVEL
 ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
@@ -87,7 +92,7 @@ def wilson_interval(
         Between 0 and 1, of the shape of `hits`.
     """
     hits = np.asarray(hits)
-    z = ndtri((1 + level) / 2)
+    z = normal_quantile(level)
     centre = (hits + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * np.sqrt(hits * (n - hits) / n + z * z / 4)
     # Exact at the ends, where rounding would leave 1e-17.

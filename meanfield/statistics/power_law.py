@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.intervals import LEVEL
+from meanfield.statistics.intervals import normal_quantile
 
 Array = NDArray[np.float64]
 
@@ -102,7 +101,7 @@ def fit_power_law(
     design = np.stack([np.ones(usable.sum()), np.log(x[usable])], axis=1) * weight[:, None]
     covariance = np.linalg.inv(design.T @ design)
     offset, slope = covariance @ design.T @ (np.log(values[usable]) * weight)
-    half = ndtri((1 + LEVEL) / 2) * np.sqrt(covariance[1, 1])
+    half = normal_quantile() * np.sqrt(covariance[1, 1])
     return PowerLaw(
         Estimate(slope, slope - half, slope + half, expected=expected), Estimate(np.exp(offset))
     )

@@ -66,10 +66,6 @@ STUDIES: dict[str, Entry] = {
         "meanfield.studies.references",
         "Compare the same particles with every way to compute their limit.",
     ),
-    "moments": Entry(
-        "meanfield.studies.moments",
-        "Follow the moments of the particles from initial laws of every kind.",
-    ),
     "widths": Entry(
         "meanfield.studies.widths.study",
         "Compare four parametrizations of deep networks across widths.",

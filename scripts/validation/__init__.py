@@ -19,4 +19,5 @@ NAMES: tuple[str, ...] = (
     "integrators",
     "stationary",
     "relaxation",
+    "moments",
 )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from meanfield.limit.integrator_errors import integrator_errors
+from meanfield.limit import integrator_errors
 from meanfield.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, log_scale
 from meanfield.problem import teacher
 from meanfield.statistics.estimate import BOUNDS, Estimate

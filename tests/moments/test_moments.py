@@ -125,6 +125,19 @@ def test_order_of_a_named_law_is_that_of_its_moments(law, order, dimension):
             assert slope == pytest.approx(weight.growth_exponent(1.3 * order), rel=0.35)
 
 
+@pytest.mark.parametrize(("law", "order"), LAWS, ids=IDS)
+def test_inverse_order_of_a_named_law_is_exact(problem, law, order):
+    found = admissible_weight(law, problem=problem).inverse_order()
+    assert found.value == 1 / order
+    assert found.interval is None
+
+
+def test_moments_of_student_t_end_at_its_tail_index(problem):
+    weight = admissible_weight(mf.InitialLaw("student-t", nu=4.0), problem=problem, max_order=12)
+    np.testing.assert_array_equal(np.isfinite(weight.log_w_star), np.arange(1, 13) < 4)
+    assert weight.inverse_order().value == np.inf
+
+
 def test_noise_gives_gaussian_tails():
     ball = admissible_weight("uniform-ball", dimension=2)
     laplace = admissible_weight("laplace", dimension=2)
@@ -152,6 +165,25 @@ def test_order_is_recovered_from_particles(problem, law, order, seed):
         assert abs(inverse - 1 / order) < 3 * error
         assert weight.order == pytest.approx(order, rel=0.15)
         assert error < 0.06
+
+
+def test_inverse_order_of_a_sample_has_the_interval_of_its_level(problem):
+    run = mf.simulate(problem, 20_000, 0.1, 0, seed=1, init="laplace")
+    weight = admissible_weight(run.particles, problem=problem)
+    read, error = weight.evidence["inverse_order"]
+    for level, z in ((0.95, 1.959964), (0.99, 2.575829)):
+        found = weight.inverse_order(level)
+        assert (found.value, found.level) == (read, level)
+        assert found.high - read == pytest.approx(z * error, rel=1e-6)
+        assert read - found.low == pytest.approx(z * error, rel=1e-6)
+    assert 1 / weight.inverse_order().high == pytest.approx(weight.order_interval[0])
+
+
+def test_inverse_order_of_a_compact_sample_is_zero(problem):
+    run = mf.simulate(problem, 20_000, 0.1, 0, seed=1, init="uniform-ball")
+    found = admissible_weight(run.particles, problem=problem).inverse_order(0.99)
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert 0 < found.high < 0.05
 
 
 @pytest.mark.parametrize("nu", [2.0, 3.0, 5.0])
@@ -293,16 +325,40 @@ def test_growth_stays_bounded_and_a_heavier_weight_fails(problem, name):
     weight = admissible_weight(law, problem=problem)
     run = mf.simulate(problem, 20_000, 0.5, 100, seed=2, init=law, save_at=[0, 1, 10, 50, 100])
     path = moment_propagation(run, weight)
-    assert path.growth[0] == pytest.approx(1.0, abs=0.05)
-    assert (path.growth < 3.0).all()
-    assert path.growth[-1] == pytest.approx(path.growth[-2], rel=0.1)
-    assert (path.interval[:, 0] <= path.growth).all()
-    assert (path.growth <= path.interval[:, 1]).all()
+    growth = path.growth.value
+    assert growth[0] == pytest.approx(1.0, abs=0.05)
+    assert (growth < 3.0).all()
+    assert growth[-1] == pytest.approx(growth[-2], rel=0.1)
+    assert (path.growth.low <= growth).all()
+    assert (growth <= path.growth.high).all()
     if name in ("gaussian", "laplace"):
         heavier = path.heavier[0, : path.max_orders[0]]
         assert (np.diff(heavier) > 0).all()
         assert heavier[-1] > 2.5
     assert np.isnan(path.heavier[0, path.max_orders[0] :]).all()
+
+
+def test_growth_is_that_of_plain_means():
+    """With w* from the particles themselves, and no noise, G is that of plain means."""
+    x = np.array([[0.5], [-1.0]])
+    problem = mf.Problem(x, x[:, 0], l2=0.05, temperature=0.0)
+    run = mf.simulate(problem, 2000, 0.1, 10, seed=1)
+    own = admissible_weight(run.at(0), problem=problem, max_order=4)
+    path = moment_propagation(run, own)
+    assert path.growth[0].value == pytest.approx(1.0)
+    radius = np.linalg.norm(run.particles.coordinates[0], axis=1)
+    k = np.arange(1, 5)
+    logs = (np.log(np.mean(radius[:, None] ** k, axis=0)) - own.log_moments) / k
+    assert path.growth[1].value == pytest.approx(np.exp(logs.max()))
+    assert path.growth.resampled == "particles"
+
+
+def test_moments_that_no_order_supports_are_told(problem):
+    loud = problem.replace(y=1e6 * problem.y)
+    law = mf.InitialLaw("student-t", nu=5.0)
+    run = mf.simulate(loud, 1000, 0.25, 40, init=law, save_at=[0, 13, 27, 40])
+    with pytest.raises(ValueError, match="smaller step size"):
+        moment_propagation(run, admissible_weight(law, problem=loud))
 
 
 # Boundary -----------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 import meanfield as mf
@@ -15,7 +14,6 @@ from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_problem
-from meanfield.workbench.study import Context
 
 DATA = {"source": "single-index", "n_features": 1, "link": "tanh", "n_train": 6, "n_test": 0}
 ONE = {"bias": False, "train": ["w"], "l2": 0.2, "temperature": 0.1}
@@ -67,50 +65,14 @@ def test_references(tmp_path):
     assert "Every interval holds −1" in page or "Not −1" in page
 
 
-def test_moments(tmp_path):
-    keys = {"n_particles": 4000, "max_order": 12, "n_times": 4, "nu": 4.0}
-    problem = {"l2": 0.2, "temperature": 0.1}
-    numbers, saved, page = finished(tmp_path, configuration("moments", keys, problem))
-    assert saved.sizes["law"] == 5
-    expected = {name: numbers[f"order_{name}"]["expected"] for name in saved["law"].values}
-    assert expected == {
-        "gaussian": 0.5,
-        "laplace": 1.0,
-        "uniform-ball": 0.0,
-        "stretched-exponential": pytest.approx(1 / 0.7),
-        "student-t": 4.0,
-    }
-    np.testing.assert_array_equal(
-        np.isfinite(saved["log_w_star"].sel(law="student-t")), np.arange(1, 13) < 4
-    )
-    assert "there w*_k = 0" in page
-    # At the start G is 1 up to sampling, and the heavier weight grows.
-    np.testing.assert_allclose(saved["growth"].isel(time=0), 1.0, atol=0.1)
-    ratio = saved["heavier"] / saved["admitted"]
-    np.testing.assert_allclose(ratio.sel(law="gaussian"), np.arange(1, 13) ** 0.5)
-    exact = mf.admissible_weight("gaussian", dimension=3, max_order=12)
-    np.testing.assert_allclose(saved["log_w_star"].sel(law="gaussian"), exact.log_w_star)
-
-
 @pytest.mark.parametrize(
     ("name", "keys", "problem", "message"),
     [
         ("references", {"methods": []}, ONE, "key 'references.methods'"),
         ("references", {"methods": ["gaussian"]}, ONE, "does not apply"),
         ("references", {}, {"l2": 0.1}, "at most 2 trained coordinates"),
-        ("moments", {"laws": []}, ONE, "key 'moments.laws'"),
     ],
 )
 def test_what_cannot_work_is_told_before_the_work(name, keys, problem, message):
     with pytest.raises(ConfigError, match=message):
         get_study(name).prepare(configuration(name, keys, problem))
-
-
-def test_moments_that_no_order_supports_are_told():
-    keys = {"n_particles": 1000, "laws": ["student-t"], "n_times": 4}
-    config = configuration("moments", keys, {"l2": 0.05, "temperature": 0.02})
-    (unit,) = get_study("moments").prepare(config).units
-    problem = unit.arguments["problem"]
-    loud = problem.replace(y=1e6 * problem.y)
-    with pytest.raises(ConfigError, match="smaller step size"):
-        unit.function(**{**unit.arguments, "problem": loud}, context=Context())
