@@ -85,14 +85,10 @@ def plan_chaos(
     temperature: ArrayLike | Schedule | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
-    slope: bool = True,
 ) -> ChaosPlan:
-    """Validate the settings of a rate study; parameters as in `chaos_rates`.
-
-    Without a `slope` to fit, one particle count is enough.
-    """
+    """Validate the settings of a rate study; parameters as in `chaos_rates`."""
     counts = checks.counts("particle_counts", particle_counts)
-    if slope and len(counts) < 3:
+    if len(counts) < 3:
         raise ArgumentError(
             "particle_counts", f"must hold at least three sizes for a slope, got {counts}."
         )
