@@ -14,6 +14,9 @@ from PIL import Image
 from meanfield import plots
 from meanfield.plots import style
 from meanfield.statistics.estimate import Estimate
+from meanfield.studies.chaos import figures as chaos_figures
+from meanfield.studies.simulate import figures as simulate_figures
+from meanfield.studies.widths import figures as widths_figures
 
 COUNTS = np.array([16, 32, 64, 128])
 TIME = np.array([0.1, 1.0, 5.0, 10.0, 15.0, 20.0])
@@ -70,16 +73,16 @@ def simulate_dataset(n_outputs=None, n_replicas=3, test=True):
 FIGURES = [
     (plots.plot_rates, chaos_dataset()),
     (plots.plot_constants, chaos_dataset()),
-    (plots.plot_chaos_loss, chaos_dataset()),
-    (plots.plot_raw_w2, chaos_dataset()),
-    (plots.plot_raw_w2, chaos_dataset(n_parameters=3)),
-    (plots.plot_law_bias, chaos_dataset()),
-    (plots.plot_law_bias, chaos_dataset(law_bias=(-1e-6, 2e-6, -1e-7, 0.0))),
-    (plots.plot_law_bias, chaos_dataset(law_bias=(3e-3, 8e-4, 2e-4, 5e-5))),
+    (chaos_figures.plot_chaos_loss, chaos_dataset()),
+    (chaos_figures.plot_raw_w2, chaos_dataset()),
+    (chaos_figures.plot_raw_w2, chaos_dataset(n_parameters=3)),
+    (chaos_figures.plot_law_bias, chaos_dataset()),
+    (chaos_figures.plot_law_bias, chaos_dataset(law_bias=(-1e-6, 2e-6, -1e-7, 0.0))),
+    (chaos_figures.plot_law_bias, chaos_dataset(law_bias=(3e-3, 8e-4, 2e-4, 5e-5))),
     (plots.plot_loss, simulate_dataset()),
     (plots.plot_loss, simulate_dataset(n_replicas=1, test=False)),
-    (plots.plot_particles, simulate_dataset()),
-    (plots.plot_particles, simulate_dataset(n_outputs=4)),
+    (simulate_figures.plot_particles, simulate_dataset()),
+    (simulate_figures.plot_particles, simulate_dataset(n_outputs=4)),
 ]
 
 
@@ -136,14 +139,15 @@ def test_counts_are_the_ticks():
 
 
 def test_raw_distance_is_never_labelled_as_one_over_n():
-    _, labels = plots.plot_raw_w2(chaos_dataset(), Figure().subplots()).get_legend_handles_labels()
+    axes = chaos_figures.plot_raw_w2(chaos_dataset(), Figure().subplots())
+    _, labels = axes.get_legend_handles_labels()
     assert "independent: slope $-2/10$" in labels
     assert not any("expected" in label for label in labels)
 
 
 def test_bias_hidden_in_noise_is_an_upper_bound():
     dataset = chaos_dataset()
-    axes = plots.plot_law_bias(dataset, Figure().subplots())
+    axes = chaos_figures.plot_law_bias(dataset, Figure().subplots())
     bound = {line.get_label(): line for line in axes.get_lines()}["upper bound"]
     np.testing.assert_array_equal(bound.get_xdata(), COUNTS[2:])
     bias = Estimate.from_xarray(dataset["law_bias_mean"])
@@ -174,7 +178,7 @@ def test_saving_logs_nothing(caplog):
         {"phi_prime": (("activation", "z"), [1 - np.tanh(z) ** 2])},
         {"activation": ["tanh"], "z": z},
     )
-    plots.render(plots.plot_slopes, dataset)
+    plots.render(widths_figures.plot_slopes, dataset)
     assert not caplog.records
 
 

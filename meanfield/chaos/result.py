@@ -127,7 +127,7 @@ class ChaosRates:
         matplotlib Axes
             The axes.
         """
-        from meanfield.plots.chaos import plot_rates
+        from meanfield.plots.rates import plot_rates
 
         return plot_rates(self.curves(), ax)
 

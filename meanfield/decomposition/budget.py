@@ -119,7 +119,7 @@ class ErrorBudget:
         matplotlib Axes
             The axes.
         """
-        from meanfield.plots.errors import plot_budget
+        from meanfield.plots.budget import plot_budget
 
         return plot_budget(self.dataset, ax)
 

@@ -124,7 +124,7 @@ class Run:
         matplotlib Axes
             The axes.
         """
-        from meanfield.plots.simulate import plot_replicas
+        from meanfield.plots.loss import plot_replicas
 
         return plot_replicas(self.to_xarray(), ax)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from meanfield import plots
 from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.result import ChaosRates
 from meanfield.chaos.study import assemble_rates, measure_against
 from meanfield.errors import ArgumentError
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.plots import references as plots
 from meanfield.statistics.intervals import mean_factor
 from meanfield.studies.chaos.report import LABELS
 from meanfield.workbench.config import Count, Section, Step, named_keys

@@ -22,7 +22,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import meanfield as mf
-from meanfield.plots.chaos import by_count, guide
+from meanfield.plots.rates import by_count, guide
 from meanfield.plots.style import BLACK, GREEN, PURPLE, count_axis, log_scale
 from meanfield.statistics.estimate import Estimate
 from scripts.validation.output import bars, require

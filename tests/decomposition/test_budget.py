@@ -12,7 +12,7 @@ from meanfield.decomposition import COMPONENTS, Component
 from meanfield.decomposition.dataset import _tails
 from meanfield.decomposition.plan import plan_errors
 from meanfield.decomposition.reference import kept_part
-from meanfield.plots.errors import plot_budget
+from meanfield.plots.budget import plot_budget
 from meanfield.problem import Teacher
 
 TARGET = Teacher.random(2, 2, bias=False, min_angle=60, weight_norm=1.5, seed=3)

@@ -18,10 +18,14 @@ from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
 from meanfield.studies import get_study
+from meanfield.studies.atoms import figures as atoms_figures
 from meanfield.studies.atoms import report as atoms_report
 from meanfield.studies.atoms import study as atoms
 from meanfield.studies.atoms.arrays import unpack
+from meanfield.studies.cell import figures as cell_figures
 from meanfield.studies.cell import study as cell
+from meanfield.studies.identify import figures as identify_figures
+from meanfield.studies.recovery import figures as recovery_figures
 from meanfield.studies.recovery import study as recovery
 from meanfield.system import storage
 from meanfield.workbench.config import parse
@@ -360,20 +364,20 @@ def test_recovery_refuses_in_words(keys, words):
 
 
 FIGURES = [
-    ("atoms", plots.plot_residual),
-    ("atoms", plots.plot_atoms),
-    ("atoms", plots.plot_mass),
-    ("atoms", plots.plot_cooling),
-    ("atoms on images", plots.plot_atoms),
-    ("atoms on images", plots.plot_tiles),
-    ("atoms in one dimension", plots.plot_atoms),
-    ("identify", plots.plot_depths),
-    ("cell", plots.plot_weight),
-    ("cell", plots.plot_cell_residual),
-    ("recovery", plots.plot_methods),
-    ("recovery", plots.plot_cells),
-    ("recovery", plots.plot_angles),
-    ("recovery by width", plots.plot_success),
+    ("atoms", atoms_figures.plot_residual),
+    ("atoms", atoms_figures.plot_atoms),
+    ("atoms", atoms_figures.plot_mass),
+    ("atoms", atoms_figures.plot_cooling),
+    ("atoms on images", atoms_figures.plot_atoms),
+    ("atoms on images", atoms_figures.plot_tiles),
+    ("atoms in one dimension", atoms_figures.plot_atoms),
+    ("identify", identify_figures.plot_depths),
+    ("cell", cell_figures.plot_weight),
+    ("cell", cell_figures.plot_cell_residual),
+    ("recovery", recovery_figures.plot_methods),
+    ("recovery", recovery_figures.plot_cells),
+    ("recovery", recovery_figures.plot_angles),
+    ("recovery by width", recovery_figures.plot_success),
 ]
 
 
@@ -406,7 +410,7 @@ def test_plane_without_atoms_or_neurons_that_contribute(results):
     dataset["particle_size"][:] = 0.0
     for name in ("w", "b", "c"):
         dataset[name][:] = np.nan
-    _, low = plots.plot_atoms(dataset, Figure().subplots()).get_ylim()
+    _, low = atoms_figures.plot_atoms(dataset, Figure().subplots()).get_ylim()
     assert np.isfinite(low)
 
 
@@ -440,7 +444,7 @@ def test_counts_of_atoms_are_said_in_words(results):
 def test_drawn_sign_goes_with_the_drawn_half_plane(results):
     # Of an odd activation a flip changes the sign: drawn atoms are (w, c) or (−w, −c) of one atom.
     dataset = results("atoms")[0].isel(replica=[0])
-    axes = plots.plot_atoms(dataset.assign_attrs(reference=0), Figure().subplots())
+    axes = atoms_figures.plot_atoms(dataset.assign_attrs(reference=0), Figure().subplots())
     drawn = [
         (x, y, 1 if "> 0" in line.get_label() else -1)
         for line in axes.get_lines()

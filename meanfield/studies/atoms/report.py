@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield import plots
 from meanfield.statistics.intervals import mean_interval
+from meanfield.studies.atoms import figures
 from meanfield.workbench.report.formatting import (
     format_interval,
     format_number,
@@ -45,7 +45,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Text(_how_many(dataset)),
         Figure(
             "residual",
-            plots.plot_residual,
+            figures.plot_residual,
             "What the best dictionary of each size leaves of what it is fit to (root mean square, "
             "relative), for every network at the end; circles mark the size that is chosen. "
             "Values below 10⁻⁸ are drawn there.",
@@ -62,7 +62,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         blocks.append(
             Figure(
                 "cooling",
-                plots.plot_cooling,
+                figures.plot_cooling,
                 "Number of atoms found in every network while the temperature falls (left to "
                 "right); filled marks can be relied on.",
             )
@@ -74,13 +74,13 @@ def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
     """Return the picture of the atoms, which comes first, and what belongs to each of them."""
     if not dataset.attrs["modal"]:
         return [], []
-    plane = Figure("atoms", plots.plot_atoms, _atoms_caption(dataset))
+    plane = Figure("atoms", figures.plot_atoms, _atoms_caption(dataset))
     rest: list[Block] = [
         Heading("Which"),
         _table(dataset),
         Figure(
             "mass",
-            plots.plot_mass,
+            figures.plot_mass,
             "Share of the neurons that belong to each atom: one mark per network, the bar is "
             "their mean. What is missing to 100% are neurons that contribute next to nothing "
             "or belong to no atom.",
@@ -90,7 +90,7 @@ def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
         return [plane], rest
     tiles = Figure(
         "tiles",
-        plots.plot_tiles,
+        figures.plot_tiles,
         "Input weights of each atom, pixel by pixel; above it its coefficient and the share of "
         "the neurons. Orange pixels push the neuron up, purple ones down.",
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield import plots
 from meanfield.cell import learning_cell
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.problem.targets import Target
+from meanfield.studies.cell import figures
 from meanfield.workbench.config import Count, Positive, Section
 from meanfield.workbench.report.formatting import format_interval, format_value, heading_for_problem
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
@@ -212,14 +212,14 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "weight",
-            plots.plot_weight,
+            figures.plot_weight,
             "Growth of the moments of the initial law: the k-th root of m_k against k.",
         ),
         Heading("The number of atoms S*"),
         Text(numbers["n_atoms"]["notes"][0]),
         Figure(
             "residual",
-            plots.plot_cell_residual,
+            figures.plot_cell_residual,
             "What the best dictionary of each size leaves (root mean square, relative); the dashed "
             "line is S*.",
         ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
+from meanfield.studies.chaos import figures
 from meanfield.workbench.report.formatting import (
     agrees,
     excludes_zero,
@@ -84,7 +85,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "law_bias",
-            plots.plot_law_bias,
+            figures.plot_law_bias,
             "Squared bias of the average network at the last time, with two standard errors. "
             "Points whose interval reaches zero are not distinguishable from no bias and are "
             "drawn as upper bounds.",
@@ -101,7 +102,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "loss",
-            plots.plot_chaos_loss,
+            figures.plot_chaos_loss,
             "Training loss over time for each number of particles, and in the limit.",
         ),
     ]
@@ -111,7 +112,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             Text(_raw(numbers, dataset.attrs["n_parameters"])),
             Figure(
                 "raw_w2",
-                plots.plot_raw_w2,
+                figures.plot_raw_w2,
                 "Raw squared Wasserstein distance to an unrelated sample of the limit, beside "
                 "what independent particles of the limit have: the sampling floor.",
             ),
@@ -122,7 +123,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             Text(_law(numbers)),
             Figure(
                 "law_w2",
-                plots.plot_law_w2,
+                figures.plot_law_w2,
                 "Exact squared Wasserstein distance between the particles and the limit law at "
                 "the last time, beside what independent particles of the limit have.",
             ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
+from meanfield.studies.errors import figures
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
@@ -90,19 +91,19 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         *_tail(attrs),
         Figure(
             "statistical",
-            plots.plot_statistical,
+            figures.plot_statistical,
             "Squared statistical error against the number of training data, mean over training "
             "sets with 95% intervals; the vertical line is the budget.",
         ),
         Figure(
             "chaos",
-            plots.plot_particle_number,
+            figures.plot_particle_number,
             "Squared distance of N particles from the infinitely wide network after the same "
             "training, against N.",
         ),
         Figure(
             "optimisation",
-            plots.plot_optimisation,
+            figures.plot_optimisation,
             "Squared distance to the long-time network over time, from the initial law and from "
             "a wider start, geometric means over training sets with 95% bands; black lines are "
             "the fitted decays. Both networks feel the same noise, so that the distance falls as "
@@ -111,7 +112,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "sparse",
-            plots.plot_sparse,
+            figures.plot_sparse,
             "Squared distance of the dictionary of S atoms from the network it stands for, and "
             "from the target.",
         ),
@@ -125,7 +126,7 @@ def _tail(attrs: Mapping[str, Any]) -> list[Block]:
     return [
         Figure(
             "tail",
-            plots.plot_tail,
+            figures.plot_tail,
             "What is cut off the Hermite series of the target at each threshold, from its "
             "coefficients, and the number of atoms that bound what is kept.",
         )

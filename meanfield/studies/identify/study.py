@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
+from meanfield.studies.identify import figures
 from meanfield.workbench.config import ActivationName, Count, Section, Step, StudyConfig
 from meanfield.workbench.study import (
     Arrays,
@@ -224,7 +224,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "depths",
-            plots.plot_depths,
+            figures.plot_depths,
             "D*_var and D*_orb for every cell. Framed: the two separate. A dash: not reached up to "
             "the largest degree tried. ≥: one orbit is known from there on, but no search came "
             "back to it, so that others may have been missed.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.plots import limit as plots
+from meanfield.studies.limit import figures
 from meanfield.workbench.report.formatting import format_interval, format_number, format_value
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
 
@@ -126,10 +126,10 @@ def _approach(numbers: Mapping[str, Any], cases: list[str]) -> list[Block]:
         Table(rows, "Exponents with 95% intervals; constants at the largest width."),
         Figure(
             "bias",
-            plots.plot_bias,
+            figures.plot_bias,
             "Bias of finite networks, with 95% intervals; dotted, the expected slope.",
         ),
-        Figure("spread", plots.plot_spread, "Spread of finite networks, likewise."),
+        Figure("spread", figures.plot_spread, "Spread of finite networks, likewise."),
     ]
 
 
@@ -204,19 +204,19 @@ def _figures(case: str, dataset: xr.Dataset) -> list[Block]:
         Heading(f"Network: {_name(case)}"),
         Figure(
             f"{name}_outputs",
-            partial(plots.plot_outputs, case=case),
+            partial(figures.plot_outputs, case=case),
             "Outputs of the infinitely wide network on its training inputs (solid) and on test "
             "inputs (dashed), with 95% intervals, which are mostly thinner than the lines.",
         ),
         Figure(
             f"{name}_independence",
-            partial(plots.plot_independence, case=case),
+            partial(figures.plot_independence, case=case),
             "Least eigenvalues along training. Zero by necessity, and not drawn, where there are "
             "more inputs than dimensions.",
         ),
         Figure(
             f"{name}_standstill",
-            partial(plots.plot_standstill, case=case),
+            partial(figures.plot_standstill, case=case),
             "Largest error signal, and the size of the next step in every layer.",
         ),
     ]
@@ -224,7 +224,7 @@ def _figures(case: str, dataset: xr.Dataset) -> list[Block]:
         blocks.append(
             Figure(
                 f"{name}_features",
-                partial(plots.plot_features, case=case),
+                partial(figures.plot_features, case=case),
                 "Relative change of the features of every layer, with 95% intervals.",
             )
         )

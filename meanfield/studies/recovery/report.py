@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meanfield import plots
+from meanfield.studies.recovery import figures
 from meanfield.workbench.report.formatting import format_interval, format_value
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
 
@@ -52,7 +52,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             ),
             Figure(
                 "width",
-                plots.plot_success,
+                figures.plot_success,
                 "Share of teachers against the width of the trained network, with 95% intervals. "
                 "Found: the dictionary has exactly their atoms, every direction within 1°, and "
                 "says that it can be relied on. Right: the network's root mean square error on "
@@ -64,20 +64,20 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Heading("Method by method"),
         Figure(
             "methods",
-            plots.plot_methods,
+            figures.plot_methods,
             "Share of teachers whose number of atoms is found exactly, against that number, "
             "over all activations and dimensions, with 95% intervals.",
         ),
         Heading("Cell by cell"),
         Figure(
             "cells",
-            plots.plot_cells,
+            figures.plot_cells,
             "Share of teachers whose number of atoms the dictionary finds exactly, in percent, for "
             "every activation, dimension d and number of atoms S.",
         ),
         Figure(
             "angles",
-            plots.plot_angles,
+            figures.plot_angles,
             "Largest angle between the line of a teacher's atom and the nearest atom found, for "
             "the teachers whose number of atoms is found: median (marker), and the range from the "
             "5th to the 95th percentile. Angles below 10⁻⁹ are drawn there.",

@@ -16,6 +16,7 @@ from meanfield.flow.schedule import elapsed
 from meanfield.flow.simulate import saved_steps, simulate, step_sizes, temperatures
 from meanfield.problem import Problem
 from meanfield.statistics.intervals import mean_interval
+from meanfield.studies.simulate import figures
 from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.workbench.report.formatting import (
     format_estimate,
@@ -278,7 +279,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "particles",
-            plots.plot_particles,
+            figures.plot_particles,
             "Every particle at the first and at the last kept step: the length of its input "
             "weights against its output weight. Particles near the horizontal axis hardly "
             "contribute to the network.",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
-from meanfield.plots import deep as plots
+from meanfield.studies.widths import figures
 from meanfield.workbench.report.formatting import format_interval, format_number, format_value
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
 
@@ -63,8 +63,8 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     blocks += _coordinate_checks(activations[0], schemes)
     blocks += [
         Heading("Activations"),
-        Figure("activations", plots.plot_activations, "The activations of this study."),
-        Figure("slopes", plots.plot_slopes, "Their derivatives."),
+        Figure("activations", figures.plot_activations, "The activations of this study."),
+        Figure("slopes", figures.plot_slopes, "Their derivatives."),
     ]
     return blocks
 
@@ -178,13 +178,13 @@ def _figures(activation: str, dataset: xr.Dataset) -> list[Block]:
         blocks += [
             Figure(
                 f"{activation}_feature_change_{layer}",
-                partial(plots.plot_feature_change, activation=activation, layer=layer),
+                partial(figures.plot_feature_change, activation=activation, layer=layer),
                 f"Relative change of the features of the {place} hidden layer, mean over inputs "
                 "and seeds with 95% interval. The dashed line is the infinite-width limit of µP.",
             ),
             Figure(
                 f"{activation}_feature_diversity_{layer}",
-                partial(plots.plot_feature_diversity, activation=activation, layer=layer),
+                partial(figures.plot_feature_diversity, activation=activation, layer=layer),
                 f"Least eigenvalue of the Gram matrix of the features of the {place} hidden layer "
                 "after training, per unit. It is zero, and not drawn, below as many units as "
                 "inputs.",
@@ -194,7 +194,7 @@ def _figures(activation: str, dataset: xr.Dataset) -> list[Block]:
     blocks.append(
         Figure(
             f"{activation}_joint_diversity_{joint_layer}",
-            partial(plots.plot_joint_diversity, activation=activation, layer=joint_layer),
+            partial(figures.plot_joint_diversity, activation=activation, layer=joint_layer),
             f"The same for the initial and the final features of the {place} hidden layer "
             "together.",
         )
@@ -215,7 +215,7 @@ def _coordinate_checks(activation: str, schemes: list[str]) -> list[Block]:
     return blocks + [
         Figure(
             f"coordinate_check_{scheme}",
-            partial(plots.plot_coordinate_check, activation=activation, scheme=scheme),
+            partial(figures.plot_coordinate_check, activation=activation, scheme=scheme),
             f"{PARAMETRIZATIONS[scheme].title.capitalize()}, {activation}; one curve per step, "
             "later ones darker.",
         )

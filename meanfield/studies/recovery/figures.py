@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, axes, legend_beside, log_scale
+from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, legend_beside, log_scale
 from meanfield.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
@@ -21,22 +21,8 @@ METHOD_LOOKS = {
 }
 
 
-def plot_methods(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the share of exact sizes against the size, for every method and noise.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `recovery`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_methods(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the share of exact sizes against the size, for every method and noise."""
     sizes = dataset["atoms"].values
     noises = dataset["noise"].values
     looks = {m: look for m, look in METHOD_LOOKS.items() if f"exact_{m}" in dataset}
@@ -62,22 +48,8 @@ def plot_methods(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_success(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw how often a teacher comes back against the width of the network.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `recovery` for several widths.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_success(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw how often a teacher comes back against the width of the network."""
     widths = dataset["particles"].values
     series = (
         ("teacher found, reliably", dataset["success"], BLUE, "o"),
@@ -95,22 +67,8 @@ def plot_success(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_cells(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Write the share of exact sizes into a table of cells.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `recovery`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_cells(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Write the share of exact sizes into a table of cells."""
     share = 100 * dataset["exact_dictionary"].mean(["teacher", "particles"])
     share = share.transpose("activation", "d", "noise", "atoms")
     n_activations, n_dims, n_noises, n_sizes = share.shape
@@ -138,22 +96,8 @@ def plot_cells(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_angles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the worst angle of the atoms that were found.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `recovery`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_angles(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the worst angle of the atoms that were found."""
     names = dataset["activation"].values
     dims = dataset["d"].values
     looks = zip(dataset["noise"].values, (BLUE, ORANGE, GREEN, VERMILION), "os^v", strict=False)

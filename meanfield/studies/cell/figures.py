@@ -6,29 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, SKY, VERMILION, axes, legend_beside, log_scale
+from meanfield.plots.style import BLUE, SKY, VERMILION, legend_beside, log_scale
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
 
-def plot_weight(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the growth of the moments, whose reciprocals are the weight.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `cell`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_weight(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the growth of the moments, whose reciprocals are the weight."""
     k = dataset["k"].values
     root = np.exp(dataset["log_moments"].values / k)
     low, high = np.exp(dataset["log_moments_interval"].values.T / k)
@@ -43,22 +29,8 @@ def plot_weight(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_cell_residual(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw what the best dictionary of each size leaves.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `cell`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_cell_residual(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw what the best dictionary of each size leaves."""
     residual = np.maximum(dataset["residual"].values, 1e-8)
     ax.plot(dataset["size"].values, residual, "o-", color=BLUE, label="best of its size")
     size = int(dataset.attrs["n_atoms"])

@@ -14,7 +14,6 @@ from meanfield.plots.style import (
     PURPLE,
     SKY,
     VERMILION,
-    axes,
     legend_beside,
     log_scale,
     width_axis,
@@ -28,24 +27,8 @@ _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _MARKERS = "os^Dvp<>"
 
 
-def plot_outputs(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
-    """Draw the outputs of the limit over training.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `limit`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    case : str
-        Which network, activation and depth.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
+    """Draw the outputs of the limit over training."""
     at, steps = dataset.sel(case=case), dataset["step"].values
     for key, style, label in (("predictions", "-", "input"), ("predictions_test", "--", "test")):
         if f"{key}_mean" not in at or not at[f"{key}_mean"].size:
@@ -64,24 +47,8 @@ def plot_outputs(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> A
     return ax
 
 
-def plot_independence(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
-    """Draw the least eigenvalues of the feature kernels over training.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `limit`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    case : str
-        Which network, activation and depth.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_independence(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
+    """Draw the least eigenvalues of the feature kernels over training."""
     at, steps = dataset.sel(case=case), dataset["saved_step"].values
     deficient = dataset.attrs["input_rank"] < dataset.attrs["n_inputs"]
     for layer in range(int(at["depth"])):
@@ -112,24 +79,8 @@ def plot_independence(dataset: xr.Dataset, ax: Axes | None = None, *, case: str)
     return ax
 
 
-def plot_standstill(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
-    """Draw the error signals and the size of the steps over training.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `limit`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    case : str
-        Which network, activation and depth.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_standstill(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
+    """Draw the error signals and the size of the steps over training."""
     at = dataset.sel(case=case)
     depth = int(at["depth"])
     signals = np.abs(at["error_signals_mean"].values).max(axis=1)
@@ -154,24 +105,8 @@ def plot_standstill(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -
     return ax
 
 
-def plot_features(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> Axes:
-    """Draw the relative change of the features over training.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `limit`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    case : str
-        Which network, activation and depth.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_features(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
+    """Draw the relative change of the features over training."""
     at, steps = dataset.sel(case=case), dataset["saved_step"].values
     for layer in range(int(at["depth"])):
         mean, low, high = (
@@ -194,44 +129,17 @@ def plot_features(dataset: xr.Dataset, ax: Axes | None = None, *, case: str) -> 
     return ax
 
 
-def plot_bias(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the bias of finite networks against the width.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `limit`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_bias(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the bias of finite networks against the width."""
     return _approach(dataset, ax, "bias", -1.0, r"bias $|\mathrm{E} f_n - f_\infty|$")
 
 
-def plot_spread(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the spread of finite networks against the width.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `limit`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_spread(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the spread of finite networks against the width."""
     return _approach(dataset, ax, "spread", -0.5, r"spread of $f_n$")
 
 
-def _approach(dataset: xr.Dataset, ax: Axes | None, name: str, power: float, label: str) -> Axes:
-    ax = axes(ax)
+def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str) -> Axes:
     widths = dataset["width"].values
     for i, case in enumerate(dataset["case"].values):
         activation, depth = str(case).rsplit("-", 1)

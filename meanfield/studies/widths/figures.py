@@ -12,7 +12,6 @@ from meanfield.plots.style import (
     PURPLE,
     SKY,
     VERMILION,
-    axes,
     legend_beside,
     log_scale,
     width_axis,
@@ -33,85 +32,27 @@ _LAYERS = (BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION)
 _MARKERS = "os^Dvp<>"
 
 
-def plot_feature_change(
-    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, layer: int
-) -> Axes:
-    """Draw the relative change of the features against the width.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `widths`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    activation : str
-        Which networks.
-    layer : int
-        Which hidden layer, from 1.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_feature_change(dataset: xr.Dataset, ax: Axes, *, activation: str, layer: int) -> Axes:
+    """Draw the relative change of the features against the width."""
     label = rf"feature change $\|h - h_0\| / \|h_0\|$, layer {layer}"
     return _against_width(dataset, ax, "feature_change", activation, layer, label)
 
 
-def plot_feature_diversity(
-    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, layer: int
-) -> Axes:
-    """Draw the least eigenvalue of the features' Gram matrix against the width.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `widths`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    activation : str
-        Which networks.
-    layer : int
-        Which hidden layer, from 1.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_feature_diversity(dataset: xr.Dataset, ax: Axes, *, activation: str, layer: int) -> Axes:
+    """Draw the least eigenvalue of the features' Gram matrix against the width."""
     label = rf"$\lambda_{{\min}}(\langle h_i, h_j \rangle / n)$, layer {layer}"
     return _against_width(dataset, ax, "feature_diversity", activation, layer, label)
 
 
-def plot_joint_diversity(
-    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, layer: int
-) -> Axes:
-    """Draw the least eigenvalue of initial and final features together against the width.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `widths`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    activation : str
-        Which networks.
-    layer : int
-        Which hidden layer, from 1.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_joint_diversity(dataset: xr.Dataset, ax: Axes, *, activation: str, layer: int) -> Axes:
+    """Draw the least eigenvalue of initial and final features together against the width."""
     label = rf"$\lambda_{{\min}}$ of $h_0$ and $h$ together, layer {layer}"
     return _against_width(dataset, ax, "joint_diversity", activation, layer, label)
 
 
 def _against_width(
-    dataset: xr.Dataset, ax: Axes | None, metric: str, activation: str, layer: int, label: str
+    dataset: xr.Dataset, ax: Axes, metric: str, activation: str, layer: int, label: str
 ) -> Axes:
-    ax = axes(ax)
     widths = dataset["width"].values
     chosen = dataset.sel(activation=activation, layer=layer)
     for scheme in dataset["scheme"].values:
@@ -134,28 +75,8 @@ def _against_width(
     return ax
 
 
-def plot_coordinate_check(
-    dataset: xr.Dataset, ax: Axes | None = None, *, activation: str, scheme: str
-) -> Axes:
-    """Draw the mean size of each layer's features over the first steps against the width.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `widths`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-    activation : str
-        Which networks.
-    scheme : str
-        Which parametrization.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_coordinate_check(dataset: xr.Dataset, ax: Axes, *, activation: str, scheme: str) -> Axes:
+    """Draw the mean size of each layer's features over the first steps against the width."""
     widths = dataset["width"].values
     sizes = dataset["feature_size_mean"].sel(activation=activation, scheme=scheme).values
     n_steps, n_rows = sizes.shape[1:]
@@ -182,45 +103,18 @@ def plot_coordinate_check(
     return ax
 
 
-def plot_activations(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the activations.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `widths`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_activations(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the activations."""
     return _curves(dataset, ax, "phi", r"$\phi(z)$")
 
 
-def plot_slopes(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the derivatives of the activations.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `widths`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_slopes(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the derivatives of the activations."""
     # Not an apostrophe: mathtext takes that prime from a font that PDF embeds with warnings.
     return _curves(dataset, ax, "phi_prime", r"$\phi′(z)$")
 
 
-def _curves(dataset: xr.Dataset, ax: Axes | None, name: str, label: str) -> Axes:
-    ax = axes(ax)
+def _curves(dataset: xr.Dataset, ax: Axes, name: str, label: str) -> Axes:
     styles = ("-", "--", "-.", ":")
     for i, activation in enumerate(dataset["activation"].values):
         ax.plot(

@@ -6,29 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import VERMILION, axes
+from meanfield.plots.style import VERMILION
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
 
-def plot_depths(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Write both depths into a table of cells, coloured by the orbit depth.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `identify`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_depths(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Write both depths into a table of cells, coloured by the orbit depth."""
     order = ("activation", "bias", "d", "atoms")
     names = ("variety", "orbit", "at_least")
     variety, orbit, least = (dataset[name].transpose(*order).values for name in names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, ORANGE, SKY, VERMILION, axes, legend_beside, log_scale
+from meanfield.plots.style import BLUE, ORANGE, SKY, VERMILION, legend_beside, log_scale
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,22 +15,8 @@ if TYPE_CHECKING:
 LEAST = 1e-8
 
 
-def plot_residual(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw what the best dictionary of each size leaves, and the size that is chosen.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `atoms`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_residual(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw what the best dictionary of each size leaves, and the size that is chosen."""
     last = dataset.isel(look=-1)
     sizes = dataset["size"].values
     for i in range(dataset.sizes["replica"]):
@@ -59,22 +45,8 @@ def plot_residual(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_atoms(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw neurons and atoms modulo symmetry in a plane.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `atoms`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_atoms(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw neurons and atoms modulo symmetry in a plane."""
     d = dataset.sizes["feature"]
     reference = int(dataset.attrs["reference"])
     place = _in_plane(dataset["particle_w"].values[reference], dataset)[0]
@@ -175,22 +147,8 @@ def _round(value: float) -> float:
     return power * max((1, 2, 5), key=lambda m: m * (m * power <= 1.2 * value))
 
 
-def plot_tiles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the input weights of the reference network's atoms as images.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `atoms` on images.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_tiles(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the input weights of the reference network's atoms as images."""
     height, width = (int(n) for n in dataset.attrs["image"])
     last = dataset.isel(look=-1, replica=int(dataset.attrs["reference"]))
     n = int(last["n_atoms"])
@@ -225,22 +183,8 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_mass(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the share of neurons that belong to each atom.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `atoms`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_mass(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the share of neurons that belong to each atom."""
     mass = 100 * dataset["matched_mass"].values
     x = np.arange(1, mass.shape[1] + 1)
     ax.bar(x, np.nanmean(mass, axis=0), width=0.6, color=SKY, label="mean")
@@ -256,22 +200,8 @@ def plot_mass(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_cooling(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the number of atoms against the temperature, which falls to the right.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `atoms`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_cooling(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the number of atoms against the temperature, which falls to the right."""
     temperature = dataset["temperature"].values
     number, sure = dataset["n_atoms"].values, dataset["confident"].values == 1
     n = len(number)

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.plots.budget import COMPONENT_COLOURS
 from meanfield.plots.style import (
     BLACK,
     BLUE,
-    GREEN,
     ORANGE,
-    PURPLE,
-    SKY,
     VERMILION,
-    axes,
     band,
     count_axis,
     legend_below,
@@ -27,94 +24,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-_COLOURS = {
-    "tail": SKY,
-    "regularisation": PURPLE,
-    "statistical": BLUE,
-    "optimisation": ORANGE,
-    "chaos": GREEN,
-    "sparse": VERMILION,
-    "total": "0.35",
-}
 
-
-def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the components one after the other, and the total error below them.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `errors`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
-    estimated = () if dataset.attrs["closed_form"] else ("tail", "regularisation")
-    names = [str(name) for name in dataset["component"].values]
-    norms = Estimate.from_xarray(dataset["component_norm"])
-    values = norms.value
-    ends = np.concatenate([np.cumsum(values[:-1]), [values[-1]]])
-    starts = np.concatenate([[0.0], ends[:-2], [0.0]])
-    labels = [f"{name} (estimate)" if name in estimated else name for name in names]
-    rows = np.arange(len(names))
-    for row, name in enumerate(names):
-        hatch = "//" if name in estimated else None
-        ax.barh(
-            row,
-            values[row],
-            left=starts[row],
-            color=_COLOURS[name],
-            hatch=hatch,
-            edgecolor="white" if hatch else "none",
-            height=0.7,
-        )
-    ax.errorbar(ends, rows, xerr=norms.arms, fmt="none", ecolor=BLACK, elinewidth=0.9)
-    # A wide interval may leave the axes, so that the bars stay in sight; an unknown one is none.
-    reach = ends + np.nan_to_num(norms.high - values, posinf=np.inf)
-    top = min(float(reach.max()), 2 * float(ends.max()))
-    for row, value in enumerate(values):
-        ax.annotate(
-            f"{value:.2g}",
-            (min(reach[row], top), row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-        )
-    for row in rows[:-2]:
-        ax.plot([ends[row]] * 2, [row - 0.35, row + 1.35], color="0.6", linewidth=0.6)
-    ax.set_yticks(rows, labels)
-    ax.invert_yaxis()
-    ax.set_xlim(0, 1.12 * top)
-    ax.set_xlabel(r"$L^2$ norm on held-out inputs")
-    return ax
-
-
-def plot_tail(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the Hermite tail of a known target against the number of atoms that its terms take.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `errors` for a known target.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_tail(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the Hermite tail of a known target against the number of atoms that its terms take."""
     threshold = dataset["threshold"].values
     tail = dataset["tail_by_threshold"].values
-    ax.step(threshold, tail, where="post", color=_COLOURS["tail"], label=r"$L^2$ tail (left)")
+    ax.step(
+        threshold, tail, where="post", color=COMPONENT_COLOURS["tail"], label=r"$L^2$ tail (left)"
+    )
     ax.axvline(
         dataset.attrs["threshold"], color="0.45", linestyle=":", linewidth=1.0, label="the budget"
     )
@@ -144,62 +61,22 @@ def plot_tail(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_statistical(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the squared statistical component against n, with its fit and the expected slope.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `errors`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_statistical(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the squared statistical component against n, with its fit and the expected slope."""
     ax = _law(dataset, ax, "statistical", "data_count", "n_data", "training data $n$")
     ax.set_ylabel(r"$\| f_\infty - f_{n,\infty} \|^2$")
     return ax
 
 
-def plot_particle_number(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the squared chaos component against N, with its fit and the expected slope.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `errors`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+def plot_particle_number(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the squared chaos component against N, with its fit and the expected slope."""
     ax = _law(dataset, ax, "chaos", "particle_count", "n_particles", "particles $N$")
     ax.set_ylabel(r"$\| f_{n,t} - f_{n,t,N} \|^2$")
     return ax
 
 
-def plot_optimisation(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the squared distance to the long-time network over time, from two starts.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `errors`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_optimisation(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the squared distance to the long-time network over time, from two starts."""
     attrs, time = dataset.attrs, dataset["time"].values
     for name, label, colour, style in (
         ("optimisation", "from the initial law", ORANGE, "-"),
@@ -224,22 +101,8 @@ def plot_optimisation(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_sparse(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the squared sparse residual and the squared total error against S.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Result of the study `errors`.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
-    ax = axes(ax)
+def plot_sparse(dataset: xr.Dataset, ax: Axes) -> Axes:
+    """Draw the squared sparse residual and the squared total error against S."""
     counts = dataset["atom_count"].values
     for name, label, colour, marker in (
         ("sparse", r"to the network, $\| f_{n,t,N} - f_S \|^2$", VERMILION, "o"),
@@ -256,16 +119,13 @@ def plot_sparse(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _law(
-    dataset: xr.Dataset, ax: Axes | None, name: str, dimension: str, budget: str, label: str
-) -> Axes:
+def _law(dataset: xr.Dataset, ax: Axes, name: str, dimension: str, budget: str, label: str) -> Axes:
     """Draw one component with its fitted power law, the expected slope and the budget."""
-    ax = axes(ax)
     counts, attrs = dataset[dimension].values, dataset.attrs
     mean = Estimate.from_xarray(dataset[f"{name}_mean"])
     slope = Estimate.from_xarray(dataset[f"{name}_slope"])
     shown = mean.value > 0
-    colour = _COLOURS[name]
+    colour = COMPONENT_COLOURS[name]
     ax.errorbar(
         counts[shown],
         mean.value[shown],

@@ -1,0 +1,149 @@
+"""Figures of the rates at which N particles approach their limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    axes,
+    count_axis,
+    legend_below,
+    legend_beside,
+    log_scale,
+    slope_text,
+)
+from meanfield.statistics.estimate import Estimate
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+# Metric, label, colour, marker, and a shift along the axis that keeps intervals apart.
+_METRICS = (
+    ("coupling", r"coupling $D_N$", ORANGE, "s", 0.98),
+    ("matched_w2", r"matched $W_2^2$", BLUE, "o", 1.02),
+    ("function", r"function distance", GREEN, "^", 1.0),
+)
+
+
+def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Draw the distances to the limit against N, with fits and the expected slope.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    counts = dataset["particles"].values
+    for metric, label, colour, marker, shift in _METRICS:
+        fitted_points(ax, dataset, metric, f"{metric}_peak", label, colour, marker, shift)
+    # Above every interval.
+    start = 1.2 * np.max(dataset["coupling_peak"].sel(bound="high").values * counts / counts[0])
+    guide(ax, counts, start, -1.0, "expected: slope $-1$")
+    count_axis(ax, counts)
+    log_scale(ax, "y")
+    ax.set_ylabel("mean at the time of its peak")
+    legend_below(ax)
+    return ax
+
+
+def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    r"""Draw :math:`N \, E D_N(t)`, the coupling distance, over time: one curve per N.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of the study `chaos`.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+    """
+    ax = axes(ax)
+    time, counts = dataset["time"].values, dataset["particles"].values
+    for shift, (count, colour, marker) in zip(
+        np.linspace(-0.5, 0.5, len(counts)), by_count(counts), strict=True
+    ):
+        at = Estimate.from_xarray(dataset["coupling_mean"].sel(particles=count))
+        scaled = at.map(lambda distance, count=count: count * distance)
+        shown = {"color": colour, "marker": marker, "elinewidth": 0.8, "capsize": 0}
+        # Side by side, so that no interval hides another.
+        shifted = time + shift * 0.02 * time[-1]
+        ax.errorbar(shifted, scaled.value, scaled.arms, label=f"$N = {count}$", **shown)
+    if "coupling_exact" in dataset:
+        exact = dataset["coupling_exact"].values
+        ax.plot(time, exact, "--", color=BLACK, zorder=3, label="exact, every $N$")
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("time (step × step size)")
+    ax.set_ylabel(r"$N \cdot \mathrm{E}\, D_N(t)$")
+    legend_beside(ax)
+    return ax
+
+
+def fitted_points(
+    ax: Axes,
+    dataset: xr.Dataset,
+    metric: str,
+    means: str,
+    label: str,
+    colour: str,
+    marker: str,
+    shift: float,
+) -> None:
+    """Draw means against N with the power law that was fitted to them."""
+    slope = slope_text(Estimate.from_xarray(dataset[f"{metric}_slope"]))
+    points(ax, dataset, means, colour, marker, f"{label}: {slope}", shift)
+    counts = dataset["particles"].values
+    ax.plot(counts, dataset[f"{metric}_line"].values, color=colour, linewidth=1.0)
+
+
+def points(
+    ax: Axes,
+    dataset: xr.Dataset,
+    name: str,
+    colour: str,
+    marker: str,
+    label: str,
+    shift: float = 1.0,
+) -> None:
+    """Draw means with their intervals against N."""
+    mean = Estimate.from_xarray(dataset[name])
+    x = shift * dataset["particles"].values
+    ax.errorbar(x, mean.value, mean.arms, fmt=marker, color=colour, label=label)
+
+
+def guide(
+    ax: Axes, counts: np.ndarray, start: float, slope: float, label: str, style: str = "--"
+) -> None:
+    """Draw a line of a given slope from the smallest N on."""
+    line = start * (counts / counts[0]) ** slope
+    ax.plot(counts, line, style, color="0.45", linewidth=1.0, label=label)
+
+
+def by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
+    """Give each N a colour, from light to dark, and a marker."""
+    from matplotlib import colormaps
+
+    shades = colormaps["cividis_r"](np.linspace(0.15, 1.0, len(counts)))
+    markers = "osD^vP*X"
+    return [
+        (int(count), shade, markers[i % len(markers)])
+        for i, (count, shade) in enumerate(zip(counts, shades, strict=True))
+    ]
