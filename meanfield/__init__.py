@@ -57,10 +57,10 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.statistics.estimate import Estimate as Estimate
     from meanfield.statistics.orders import fit_order as fit_order
     from meanfield.statistics.power_law import PowerLaw as PowerLaw
-    from meanfield.transport.distances import gaussian_wasserstein2 as gaussian_wasserstein2
-    from meanfield.transport.distances import matched_wasserstein2 as matched_wasserstein2
-    from meanfield.transport.distances import sliced_wasserstein2 as sliced_wasserstein2
-    from meanfield.transport.distances import wasserstein2 as wasserstein2
+    from meanfield.transport import gaussian_wasserstein2 as gaussian_wasserstein2
+    from meanfield.transport import matched_wasserstein2 as matched_wasserstein2
+    from meanfield.transport import sliced_wasserstein2 as sliced_wasserstein2
+    from meanfield.transport import wasserstein2 as wasserstein2
 
 # Public name -> module that defines it. Loaded on first use, so that importing the package
 # pulls in no compiler, no plotting and no transport library.
@@ -83,10 +83,10 @@ _PUBLIC = {
     "stationary": "limit.stationary",
     "ChaosRates": "chaos.result",
     "chaos_rates": "chaos.study",
-    "gaussian_wasserstein2": "transport.distances",
-    "matched_wasserstein2": "transport.distances",
-    "sliced_wasserstein2": "transport.distances",
-    "wasserstein2": "transport.distances",
+    "gaussian_wasserstein2": "transport",
+    "matched_wasserstein2": "transport",
+    "sliced_wasserstein2": "transport",
+    "wasserstein2": "transport",
     "canonical": "identify.canonical",
     "equivalent": "identify",
     "orbit_depth": "identify",

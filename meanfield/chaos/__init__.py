@@ -8,7 +8,7 @@ from meanfield.chaos.step_size import StepSizeErrors, separate_errors, step_size
 from meanfield.chaos.study import chaos_rates
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import Trend, fit_rate, late_time_trend
-from meanfield.transport.distances import (
+from meanfield.transport import (
     Matching,
     gaussian_wasserstein2,
     matched_wasserstein2,

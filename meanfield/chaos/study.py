@@ -17,7 +17,7 @@ from meanfield.flow.initial import InitialLaw
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.simulate import simulate
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.transport.distances import matched_wasserstein2, wasserstein2
+from meanfield.transport import matched_wasserstein2, wasserstein2
 
 if TYPE_CHECKING:
     from meanfield.flow.particles import Particles

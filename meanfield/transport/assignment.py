@@ -19,9 +19,7 @@ from meanfield.system.compiling import FAST_MATH
 
 _CHUNK = 256
 _SMALL = 32  # columns kept per row
-_FREE_SHARE = 10  # a matched start that leaves more than N / 10 rows free was not matched
-_FIRST_EPS, _EPS_RATIO, _LAST_EPS = 0.25, 0.2, 0.05  # of the typical cost; of the nearest cost
-_BIDS_PER_ROW = 20  # an auction that stalls on rounding gives way to the exact stage
+_BIDS_PER_ROW = 2  # an auction that stalls gives way to the exact stage
 
 
 # ---------------------------------------------------------------------------- full scans
@@ -161,12 +159,10 @@ def _best_two(i, v, near, near_cost):
 
 
 @njit(cache=True)
-def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, max_bids):
-    """Let free rows bid for their best column, at most `max_bids` times.
+def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate):
+    """Let free rows bid for their best column: the augmenting row reduction.
 
-    eps > 0: Bertsekas's auction, every row ends within eps of its best column. eps = 0: the
-    augmenting row reduction of Jonker and Volgenant, every matched row ends *at* its best column
-    and ties may leave rows free.
+    Every matched row ends at its best column; ties may leave rows free.
     """
     n = x.shape[0]
     costs, heap = np.empty(n), np.empty(near.shape[1])
@@ -177,7 +173,7 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, max_b
             queue[waiting] = i
             waiting += 1
     bids = 0
-    while waiting > 0 and bids < max_bids:
+    while waiting > 0 and bids < _BIDS_PER_ROW * n:
         bids += 1
         waiting -= 1
         i = queue[waiting]
@@ -186,8 +182,8 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, max_b
             _scan(i, x, yt, v, near, near_cost, floor, costs, heap)
             first, j, second, j2 = _best_two(i, v, near, near_cost)
         owner = column_mate[j]
-        if second > first or eps > 0.0:
-            v[j] -= second - first + eps
+        if second > first:
+            v[j] -= second - first
         elif owner >= 0:
             if column_mate[j2] >= 0:
                 continue
@@ -198,22 +194,6 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, max_b
             row_mate[owner] = -1
             queue[waiting] = owner
             waiting += 1
-
-
-@njit(cache=True)
-def _take_best(x, yt, v, near, near_cost, floor, row_mate, column_mate):
-    """Match each row to its best column where that is still free."""
-    costs, heap = np.empty(v.size), np.empty(near.shape[1])
-    row_mate[:] = -1
-    column_mate[:] = -1
-    for i in range(row_mate.size):
-        first, j, _, _ = _best_two(i, v, near, near_cost)
-        if first > floor[i]:
-            _scan(i, x, yt, v, near, near_cost, floor, costs, heap)
-            j = _best_two(i, v, near, near_cost)[1]
-        if column_mate[j] < 0:
-            column_mate[j] = i
-            row_mate[i] = j
 
 
 # ---------------------------------------------------------------------------- shortest paths
@@ -353,31 +333,12 @@ def _augment(came_from, start, end, row_mate, column_mate):
 # ---------------------------------------------------------------------------- the solver
 
 
-@njit(cache=True)
-def _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, typical_cost):
-    """Bring v near its optimum from nothing by auctions of falling eps, then match tightly."""
-    n, k = near.shape
-    costs, heap = np.empty(n), np.empty(k)
-    v[:] = 0.0
-    nearest = np.empty(n)
-    for i in range(n):
-        _scan(i, x, yt, v, near, near_cost, floor, costs, heap)
-        nearest[i] = near_cost[i].min()
-    last = _LAST_EPS * np.median(nearest)
-    eps = _FIRST_EPS * typical_cost
-    while eps > max(last, 1e-9 * typical_cost):
-        row_mate[:] = -1
-        column_mate[:] = -1
-        bids = _BIDS_PER_ROW * n
-        _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, eps, bids)
-        eps *= _EPS_RATIO
-    _take_best(x, yt, v, near, near_cost, floor, row_mate, column_mate)
-    _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, 0.0, 2 * n)
-
-
 @njit(cache=True, nogil=True)
-def solve(x, yt, v, row_mate, typical_cost):
-    """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v."""
+def solve(x, yt, v, row_mate, most_free):
+    """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v.
+
+    Returns False, with the matching begun, when bids leave more than `most_free` rows free.
+    """
     n = x.shape[0]
     k = min(_SMALL, n)
     near = np.zeros((n, k), np.int32)
@@ -387,7 +348,8 @@ def solve(x, yt, v, row_mate, typical_cost):
     for i in range(n):
         if row_mate[i] >= 0:
             column_mate[row_mate[i]] = i
-    _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, 0.0, 2 * n)
-    if np.sum(row_mate < 0) > n // _FREE_SHARE:
-        _scaled_auction(x, yt, v, near, near_cost, floor, row_mate, column_mate, typical_cost)
+    _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate)
+    if np.sum(row_mate < 0) > most_free:
+        return False
     _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate)
+    return True

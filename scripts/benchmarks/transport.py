@@ -4,7 +4,7 @@
 
 The clouds are particles at the end of a run and their McKean–Vlasov copies. `ot.emd2` gets the
 dense cost matrix, the building of which is timed too, as ours includes finding the candidates.
-Independent clouds, for which nothing is known beforehand, are timed beside them.
+Clouds that are not coupled, which ours hands to the same solver, are timed beside them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import ot
 
 import meanfield as mf
-from meanfield.transport.distances import matched_wasserstein2
+from meanfield.transport import matched_wasserstein2
 
 FEATURES, REPEATS = 10, 3  # p = 12 with the output weight and the bias
 

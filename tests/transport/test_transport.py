@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import cdist
 
-from meanfield.transport import assignment
-from meanfield.transport.distances import (
+from meanfield.transport import (
+    assignment,
     gaussian_wasserstein2,
     matched_wasserstein2,
+    matching,
+    network_simplex,
     optimal_matching,
     sliced_wasserstein2,
     wasserstein2,
@@ -79,15 +81,60 @@ def test_certificate(name):
     assert matching.lower_bound == pytest.approx(matching.value, rel=1e-11)
 
 
+def keep_any(x, yt, v, permutation, most_free):
+    """A solver that is wrong."""
+    permutation[:] = np.arange(len(permutation))
+    return True
+
+
 def test_certificate_is_about_all_pairs(monkeypatch):
-    """A wrong matching is refused: the check does not trust the solver."""
-
-    def keep_any(x, yt, v, permutation, typical_cost):
-        permutation[:] = np.arange(len(permutation))
-
+    """A wrong matching is refused: the check trusts neither solver."""
     monkeypatch.setattr(assignment, "solve", keep_any)
+    monkeypatch.setattr(network_simplex, "transport_plan", lambda x, y: _wrong_plan(len(x)))
     with pytest.raises(ArithmeticError, match="duality gap"):
         wasserstein2(cloud(0, 50, 3), cloud(1, 50, 3))
+
+
+def _wrong_plan(n):
+    order = np.arange(n)
+    return network_simplex.TransportPlan(order, order, np.ones(n), np.zeros(n))
+
+
+def test_certificate_sends_a_wrong_matching_to_the_other_solver(monkeypatch):
+    x, y = pairs(130, 3)["loosely coupled"]
+    exact, solve, wrong = pot(x, y), assignment.solve, []
+
+    def wrong_at_first(*arguments):
+        if arguments[-1] < len(x):
+            wrong.append(keep_any(*arguments))
+            return True
+        return solve(*arguments)
+
+    monkeypatch.setattr(assignment, "solve", wrong_at_first)
+    assert matched_wasserstein2(x, y) == pytest.approx(exact, rel=1e-12)
+    assert len(wrong) == 1
+
+
+@pytest.mark.parametrize("name", ["coupled", "independent", "grid", "few points", "far point"])
+def test_both_ways_give_the_same_bits(monkeypatch, name):
+    """Coupled clouds by the network simplex, others by shortest paths alone."""
+    x, y = pairs(130, 3)[name]
+    value = wasserstein2(x, y)
+    monkeypatch.setattr(matching, "_FREE_SHARE", 10**6)  # none is taken for coupled
+    by_simplex = wasserstein2(x, y)
+    monkeypatch.setattr(matching.memory, "available", lambda: 0)
+    by_paths = wasserstein2(x, y)
+    if name in ("grid", "few points"):  # several matchings are optimal
+        assert by_simplex == pytest.approx(value, rel=1e-13)
+        assert by_paths == pytest.approx(value, rel=1e-13)
+    else:
+        assert value == by_simplex == by_paths
+
+
+def test_sizes_whose_costs_do_not_fit(monkeypatch):
+    monkeypatch.setattr(network_simplex.memory, "available", lambda: 1000)
+    with pytest.raises(MemoryError, match="clouds of equal sizes"):
+        wasserstein2(cloud(0, 50, 3), cloud(1, 60, 3))
 
 
 coordinates = st.floats(-8, 8, width=16) | st.sampled_from([0.0, 1.0, -1.0])
