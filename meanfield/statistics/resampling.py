@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 RESAMPLES = 2000
 #: With fewer replicas too many resamples consist of one or two of them.
 FEWEST_RESAMPLED = 8
+#: An estimate this many errors above the least of several may still be the least in truth.
+_CONTENDS = 1.7
 
 
 def draw_repeats(n_replicas: int, seed: int) -> Array:
@@ -45,31 +47,101 @@ def bootstrap_t(
     g ± se · quantile(|t*|), of Student's law where there are few replicas. `repeats` comes from
     `draw_repeats`.
     """
-    n_replicas = values.shape[1]
-
-    def with_error(repeats: Array) -> tuple[Array, Array]:
-        means = repeats @ values.T / n_replicas
-        slopes = gradient(means)
-        second = np.einsum("br,br->b", repeats, (slopes @ values) ** 2) / n_replicas
-        variance = second - np.sum(slopes * means, axis=-1) ** 2
-        # Below rounding the replicas agree.
-        rounding = 1e-13 * np.sum(np.abs(slopes * means), axis=-1)
-        variance = np.where(variance > rounding**2, variance, 0.0)
-        return function(means), np.sqrt(variance / (n_replicas - 1))
-
-    estimate, error = (float(x[0]) for x in with_error(np.ones((1, n_replicas))))
+    estimate, error = (float(x[0]) for x in _with_error(values, function, gradient))
     if error == 0:
         return Estimate(estimate, estimate, estimate, resampled="replicas")
+    n_replicas = values.shape[1]
     if n_replicas < FEWEST_RESAMPLED:
         half = error * float(stdtrit(n_replicas - 1, (1 + LEVEL) / 2))
-        return Estimate(estimate, estimate - half, estimate + half, resampled="replicas")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        starred, errors = with_error(repeats)
-        distances = np.abs(starred - estimate) / errors
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            starred, errors = _with_error(values, function, gradient, repeats)
+            distances = np.abs(starred - estimate) / errors
+        half = error * _quantile(distances)
+    return Estimate(estimate, estimate - half, estimate + half, resampled="replicas")
+
+
+def least_bootstrap_t(
+    values: Array,
+    function: Callable[[Array], Array],
+    gradient: Callable[[Array], Array],
+    repeats: Array,
+) -> tuple[Estimate, int]:
+    """Estimate the least of L functions of replica means that share their replicas.
+
+    The least of several estimates is too small by its very choice. With g_l and se_l as in
+    `bootstrap_t`, the interval is from min (g_l − q se_l) to min (g_l + q se_l), over the l that
+    may be the least: those less than `_CONTENDS` errors above it. Where these are equal in truth,
+    it misses when max(−t_l) > q or min t_l > q, and q is the quantile of the larger of the two;
+    for a single contender this is the interval of `bootstrap_t`. With ten replicas and three
+    functions, 95 % intervals hold the least in 95 to 96 % of studies where all are alike, in 96 to
+    97 % where one is far below the others, and in 98 to 99 % in between.
+
+    Parameters
+    ----------
+    values : ndarray, shape (L, K, R)
+        Replica r is the same one in every l.
+    function, gradient : callable
+        As for `bootstrap_t`.
+    repeats : ndarray
+        From `draw_repeats`.
+
+    Returns
+    -------
+    Estimate
+        The least.
+    int
+        Position l of the least estimate.
+    """
+    n_replicas = values.shape[2]
+    single = [_with_error(part, function, gradient) for part in values]
+    found, errors = (np.array(x)[:, 0] for x in zip(*single, strict=True))
+    least = int(found.argmin())
+    influence = np.stack([gradient(part.mean(axis=1)) @ part for part in values])
+    apart = np.std(influence - influence[least], axis=1, ddof=1) / np.sqrt(n_replicas)
+    contends = np.flatnonzero(found - found[least] <= _CONTENDS * apart)
+    if n_replicas < FEWEST_RESAMPLED:
+        # Šidák's and Bonferroni's bounds agree to the digits that so few replicas justify.
+        tail = min((1 - LEVEL) / 2, (1 - LEVEL) / len(contends))
+        quantile = float(stdtrit(n_replicas - 1, 1 - tail))
+    else:
+        resampled = [_with_error(values[m], function, gradient, repeats) for m in contends]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.stack(
+                [(s - found[m]) / e for m, (s, e) in zip(contends, resampled, strict=True)]
+            )
+        t = np.where(np.isinf(t), np.nan, t)
+        quantile = _quantile(np.maximum((-t).max(axis=0), t.min(axis=0)))
+    half = quantile * errors[contends]
+    low, high = (found[contends] - half).min(), (found[contends] + half).min()
+    return Estimate(found[least], low, high, resampled="replicas"), least
+
+
+def _with_error(
+    values: Array,
+    function: Callable[[Array], Array],
+    gradient: Callable[[Array], Array],
+    repeats: Array | None = None,
+) -> tuple[Array, Array]:
+    """Return a function of the means of each resample with its delta-method error, (B,) each."""
+    n_replicas = values.shape[1]
+    if repeats is None:
+        repeats = np.ones((1, n_replicas))
+    means = repeats @ values.T / n_replicas
+    slopes = gradient(means)
+    second = np.einsum("br,br->b", repeats, (slopes @ values) ** 2) / n_replicas
+    variance = second - np.sum(slopes * means, axis=-1) ** 2
+    # Below rounding the replicas agree.
+    rounding = 1e-13 * np.sum(np.abs(slopes * means), axis=-1)
+    variance = np.where(variance > rounding**2, variance, 0.0)
+    return function(means), np.sqrt(variance / (n_replicas - 1))
+
+
+def _quantile(distances: Array) -> float:
+    """Return the quantile of resampled distances, in standard errors."""
     # A resample that has no estimate or no spread counts as arbitrarily far off.
     distances = np.where(np.isnan(distances), np.inf, distances)
-    half = error * float(np.quantile(distances, LEVEL, method="higher"))
-    return Estimate(estimate, estimate - half, estimate + half, resampled="replicas")
+    return float(np.quantile(distances, LEVEL, method="higher"))
 
 
 def mean_over_replicas(values: Array, repeats: Array) -> Estimate:
