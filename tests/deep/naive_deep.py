@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.deep.task import generator
+from tests.naive_functions import LOSSES
 
 # Table 2 of [RFL], typed as printed: (initial variance, learning rate) of a layer, for width n.
 TABLE_2 = {
@@ -39,7 +39,8 @@ def initial_weights(scheme, width, depth, n_features, seed, weight_variance=(1, 
     weights = []
     for layer, (kind, constant, shape) in enumerate(zip(kinds, constants, shapes, strict=True)):
         variance = constant * TABLE_2[scheme][kind](width)[0]
-        weights.append(np.sqrt(variance) * generator(seed, layer).standard_normal(shape))
+        stream = np.random.Philox(key=np.array([seed, layer], dtype=np.uint64))
+        weights.append(np.sqrt(variance) * np.random.Generator(stream).standard_normal(shape))
     return weights
 
 
@@ -78,7 +79,7 @@ def gradients(weights, activation, xi):
 
 def signal(loss, f, y):
     """χ for squared loss (f − y)² and logistic loss log(1 + exp(−y f))."""
-    return 2 * (f - y) if loss == "squared" else -y / (1 + np.exp(y * f))
+    return (2 if loss == "squared" else 1) * LOSSES[loss].derivative(f, y)
 
 
 def train(weights, rates, activation, X, y, loss, batches, scale=1.0):

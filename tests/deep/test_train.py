@@ -8,7 +8,7 @@ import pytest
 import meanfield as mf
 from meanfield import DivergenceError, deep
 from meanfield.deep import stages
-from meanfield.problem.activations import ACTIVATIONS, get_activation
+from meanfield.problem.activations import ACTIVATIONS
 from tests.deep.naive_deep import (
     TABLE_2,
     evaluate,
@@ -18,6 +18,7 @@ from tests.deep.naive_deep import (
     signal,
     train,
 )
+from tests.naive_functions import ACTIVATIONS as TEXTBOOK
 
 SCHEMES = ("sp", "ntp", "ip", "mup")
 
@@ -76,7 +77,7 @@ def test_dense_engine_is_the_naive_network(scheme, loss):
     for replica in range(2):
         weights = initial_weights(scheme, 7, 3, 4, 3 + replica, constants["weight_variance"])
         rates = layer_rates(scheme, 7, 3, 0.1, constants["rate_scale"])
-        silu = get_activation("silu")
+        silu = TEXTBOOK["silu"]
         expected, final = train(weights, rates, silu, X, y, loss, [range(5)] * 20)
         np.testing.assert_allclose(run.predictions[replica], expected, rtol=0, atol=1e-12)
         for i, xi in enumerate(X):
@@ -90,7 +91,7 @@ def test_dense_engine_is_the_naive_network(scheme, loss):
 
 def test_one_step_follows_the_numerical_gradient():
     X, y = _data(m=3, d=2)
-    tanh, width, depth, eta = get_activation("tanh"), 3, 2, 0.3
+    tanh, width, depth, eta = TEXTBOOK["tanh"], 3, 2, 0.3
     for scheme in SCHEMES:
         weights = initial_weights(scheme, width, depth, 2, seed=1)
         rates = layer_rates(scheme, width, depth, eta)
@@ -145,7 +146,7 @@ def test_minibatches_follow_one_schedule(engine):
     for replica in range(2):
         weights = initial_weights("mup", 6, 2, 4, replica)
         rates = layer_rates("mup", 6, 2, 0.2)
-        tanh = get_activation("tanh")
+        tanh = TEXTBOOK["tanh"]
         expected, _ = train(weights, rates, tanh, X, y, "squared", batches, scale=1 / 3)
         np.testing.assert_allclose(run.predictions[replica], expected, rtol=0, atol=1e-12)
 
@@ -159,7 +160,7 @@ def test_one_hidden_layer_under_mup_is_the_particle_system():
         )
         first, last = initial_weights("mup", width, 1, 3, seed=2)
         expected = particle_predictions(
-            width * last[0], first, X, y, get_activation(activation), 2 * len(X) * eta, 300
+            width * last[0], first, X, y, TEXTBOOK[activation], 2 * len(X) * eta, 300
         )
         np.testing.assert_allclose(run.predictions[0], expected, rtol=0, atol=1e-12)
 
@@ -312,7 +313,7 @@ def test_recorded_weight_change_and_error_signals():
     width, depth, eta = 9, 2, 0.1
     run = deep.train(X, y, width=width, depth=depth, activation="tanh", step_size=eta, n_steps=3)
     weights, rates = initial_weights("mup", width, depth, 4, 0), layer_rates("mup", width, 2, eta)
-    tanh = get_activation("tanh")
+    tanh = TEXTBOOK["tanh"]
     previous = weights
     for step in range(3):
         _, present = train(weights, rates, tanh, X, y, "squared", [range(5)] * (step + 1))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.problem.activations import ACTIVATIONS
-from meanfield.problem.losses import LOSSES
+from tests.naive_functions import ACTIVATIONS, LOSSES, by_code
 
 
 def philox(counter, key):
@@ -43,11 +42,6 @@ def gaussians(seed, replica, step, n_particles, n_coordinates, stream=0):
             for c in range(n_coordinates)
         ]
     )
-
-
-def by_code(table, code):
-    """The entry of a table of activations or losses with this code."""
-    return next(entry for entry in table.values() if entry.code == code)
 
 
 def predict(theta, X, activation, k):

@@ -15,6 +15,7 @@ from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.integrators import INTEGRATORS, get_integrator, kinetic
 from meanfield.flow.minibatch import Minibatch, draw_batch
 from tests.flow import naive_flow as naive
+from tests.naive_functions import LOSSES
 
 SIZES = np.array([0.3, 0.1, 0.25, 0.2, 0.05, 0.15])
 TAUS = np.array([0.02, 0.05, 0.01, 0.03, 0.0, 0.04])
@@ -45,7 +46,7 @@ def twin(problem, name, *, substeps=1, friction=1.0, batch=None, anchor=None, dr
     def data_part(at, rows, t):
         X, targets = problem.X[rows], problem.targets[rows]
         f = naive.predict(at, X, code, 1) if drive is None else drive[t][rows, None]
-        return naive.data_gradient(at, X, problem.loss.derivative(f, targets), code, 1)
+        return naive.data_gradient(at, X, LOSSES[problem.loss.name].derivative(f, targets), code, 1)
 
     everything = np.arange(problem.n_data)
     still = {}

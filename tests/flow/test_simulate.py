@@ -16,7 +16,7 @@ from scipy import stats
 import meanfield as mf
 from meanfield.flow import noise
 from meanfield.flow import step_loop as run_steps
-from meanfield.problem import get_activation
+from tests.naive_functions import ACTIVATIONS
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_is_plain_training_under_mup(data, activation):
     """A two-layer network trained by µP's table equals the particles ([RFL] Table 2)."""
     X, y = data
     N, eta, n_steps = 37, 0.3, 100
-    sigma = get_activation(activation)
+    sigma = ACTIVATIONS[activation]
     problem = mf.Problem(X, y, activation=activation, bias=False, l2=0.0, temperature=0.0)
     run = mf.simulate(problem, N, eta, n_steps, seed=5)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.naive_functions import ACTIVATIONS, LOSSES
+
 
 def linear_particles(X, y, start, copies, *, step_size, l2, temperatures, rng, drive):
     """Linear particle systems beside their McKean–Vlasov copies, all replicas at once.
@@ -46,14 +48,14 @@ def propagation_matrix(X, *, step_size, l2, temperatures, covariance):
 def gibbs_predictions(problem, f, axes):
     """∫ a σ dµ_f of the Gibbs law that the predictions f produce, by sums on a full grid."""
     n, k = problem.targets.shape
-    r = problem.loss.derivative(np.reshape(f, (n, k)), problem.targets)
+    r = LOSSES[problem.loss.name].derivative(np.reshape(f, (n, k)), problem.targets)
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
     total, outputs, peak = 0.0, np.zeros((n, k)), None
     for part in np.array_split(points, max(1, len(points) // 200_000)):
         a = part[:, :k] if "a" in problem.train else np.ones((len(part), k))
         theta = part[:, k:] if "a" in problem.train else part
         w, b = (theta[:, :-1], theta[:, -1:]) if problem.bias else (theta, 0.0)
-        sigma = problem.activation.value(w @ problem.X.T + b)
+        sigma = ACTIVATIONS[problem.activation.name].value(w @ problem.X.T + b)
         potential = ((sigma @ r / n) * a).sum(1) + problem.l2_input / 2 * (theta**2).sum(1)
         if "a" in problem.train:
             potential += problem.l2_output / 2 * (a**2).sum(1)

@@ -7,6 +7,7 @@ import meanfield as mf
 from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
 from meanfield.limit.relaxation_rate import slowest_decay
+from tests.naive_functions import ACTIVATIONS, LOSSES
 
 X = np.array([[-0.9], [-0.3], [0.4], [1.1]])
 Y = np.array([-1.2, 0.1, 0.8, 0.6])
@@ -20,9 +21,9 @@ def make(**changes):
 def spectral_gap(problem, predictions, axes):
     """Smallest positive eigenvalue of −(τΔ − ∇V·∇) on a grid, by its symmetric form."""
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    r = problem.loss.derivative(predictions.reshape(-1, 1), problem.targets)[:, 0]
+    r = LOSSES[problem.loss.name].derivative(predictions.reshape(-1, 1), problem.targets)[:, 0]
     a, w = (points[..., 0], points[..., 1]) if len(axes) == 2 else (1.0, points[..., 0])
-    g = problem.activation.value(w[..., None] * X[:, 0]) @ r / len(X)
+    g = ACTIVATIONS[problem.activation.name].value(w[..., None] * X[:, 0]) @ r / len(X)
     potential = a * g + problem.l2_input / 2 * np.square(points).sum(-1)
     tau, index = problem.temperature, np.arange(potential.size).reshape(potential.shape)
     operator = np.zeros((potential.size, potential.size))
