@@ -20,24 +20,8 @@ def encode_classes(name: str) -> str:
 def as_numbers(values: Any, name: str) -> np.ndarray:
     """Return `values` as a new finite float64 array, C-contiguous and without negative zeros.
 
-    Parameters
-    ----------
-    values : array_like
-        Real numbers; anything `numpy.asarray` understands.
-    name : str
-        What to call it in an error.
-
-    Returns
-    -------
-    ndarray of float64
-        A copy, same shape.
-
-    Raises
-    ------
-    TypeError
-        If `values` does not hold real numbers.
-    ValueError
-        If `values` is ragged, masked, empty, or has entries that are not finite.
+    A TypeError or ValueError calls it `name`: if it does not hold real numbers, or is ragged,
+    masked, empty, or not finite.
     """
     if np.ma.is_masked(values):
         raise ArgumentError(name, "has masked entries; fill them or drop their rows first.")
@@ -78,29 +62,7 @@ def as_numbers(values: Any, name: str) -> np.ndarray:
 
 
 def as_inputs(X: Any, name: str = "X", n_features: int | None = None) -> np.ndarray:
-    """Return inputs as a new float64 array of shape (n, d).
-
-    Parameters
-    ----------
-    X : array_like of shape (n, d)
-        Inputs, one row per data point.
-    name : str
-        What to call it in an error.
-    n_features : int, optional
-        The ``d`` that is wanted.
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-        A C-contiguous copy.
-
-    Raises
-    ------
-    TypeError
-        If `X` does not hold real numbers.
-    ValueError
-        If `X` is not a finite, non-empty matrix with `n_features` columns.
-    """
+    """Return inputs as a new array (n, d) as `as_numbers` makes it, with `n_features` columns."""
     X = as_numbers(X, name)
     if X.ndim == 1:
         raise ArgumentError(

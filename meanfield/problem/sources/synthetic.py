@@ -137,11 +137,6 @@ def teacher(
     -------
     Data
         The data and the teacher.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
     """
     target = Teacher.random(
         n_features,
@@ -183,11 +178,6 @@ def single_index(
     -------
     Data
         The data and the target.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
     """
     seed = checks.seed(target_seed, "target_seed")
     target = IndexTarget.random(n_features, 1, link, seed=seed)
@@ -221,11 +211,6 @@ def multi_index(
     -------
     Data
         The data and the target.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
     """
     seed = checks.seed(target_seed, "target_seed")
     target = IndexTarget.random(n_features, n_directions, link, seed=seed)
@@ -250,11 +235,6 @@ def parity(*, n_features: int, coordinates: list[int], **sample: Unpack[Sample])
     -------
     Data
         The data and the target.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
     """
     return from_target(Parity(n_features, tuple(coordinates)), source="parity", **sample)
 
@@ -276,10 +256,5 @@ def hermite(*, n_features: int, coefficients: dict[str, float], **sample: Unpack
     -------
     Data
         The data and the target.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
     """
     return from_target(HermiteTarget(n_features, coefficients), source="hermite", **sample)
