@@ -335,6 +335,16 @@ def test_sources_are_keyword_only_and_annotated_with_simple_types():
             assert name in hints
 
 
+def test_signatures_show_the_defaults_in_use():
+    parity, digits = (inspect.signature(SOURCES[name]).parameters for name in ("parity", "digits"))
+    made = load("parity", **SYNTHETIC["parity"]).info
+    for name in ("inputs", "noise", "labels", "seed", "n_train", "n_test"):
+        assert made[name] == parity[name].default, name
+    assert load("digits").info["standardize"] == digits["standardize"].default == "unit"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n_trian'"):
+        SOURCES["parity"](**SYNTHETIC["parity"], n_trian=3)
+
+
 def test_load_names_what_is_wrong():
     with pytest.raises(ValueError, match=r"Unknown source 'digit'. Did you mean 'digits'\?"):
         load("digit")

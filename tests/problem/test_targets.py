@@ -16,8 +16,6 @@ from meanfield.problem import (
     IndexTarget,
     Parity,
     Teacher,
-    get_activation,
-    hermite_table,
 )
 
 RNG = np.random.default_rng(0)
@@ -46,16 +44,6 @@ def angles(w):
     unit = w / np.linalg.norm(w, axis=1, keepdims=True)
     cosines = np.abs(unit @ unit.T)[np.triu_indices(len(w), 1)]
     return np.degrees(np.arccos(np.minimum(cosines, 1)))
-
-
-def test_normalised_hermite_polynomials_are_orthonormal():
-    z, weights = special.roots_hermitenorm(30)
-    table = hermite_table(z, 12)
-    assert np.abs(table * (weights / weights.sum()) @ table.T - np.eye(13)).max() < 1e-10
-    for k in range(1, 7):
-        plain = get_activation(f"he{k}").value(z)
-        assert np.allclose(table[k] * math.sqrt(math.factorial(k)), plain, rtol=1e-12, atol=1e-9)
-    assert hermite_table(np.zeros((2, 3)), 0).shape == (1, 2, 3)
 
 
 def test_hermite_target_has_its_coefficients_as_moments():
