@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.flow.particles import Particles as Particles
     from meanfield.flow.run import Run as Run
     from meanfield.flow.run import predict as predict
+    from meanfield.flow.scheme import Scheme as Scheme
     from meanfield.flow.simulate import simulate as simulate
     from meanfield.identify import equivalent as equivalent
     from meanfield.identify import orbit_depth as orbit_depth
@@ -72,6 +73,7 @@ _PUBLIC = {
     "InitialLaw": "flow.initial",
     "Particles": "flow.particles",
     "Run": "flow.run",
+    "Scheme": "flow.scheme",
     "predict": "flow.run",
     "Estimate": "statistics.estimate",
     "PowerLaw": "statistics.power_law",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from meanfield.dictionary import (
 from meanfield.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
-from meanfield.flow.simulate import simulate
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.identify import OrbitDepth, orbit_depth
 from meanfield.moments import AdmissibleWeight, admissible_weight
 from meanfield.problem import Activation, Problem, get_activation
@@ -225,15 +226,16 @@ def _train(
     n_steps = checks.steps(n_steps)
     last = max(problem.temperature, 1e-12)
     cooling = np.geomspace(max(START_TEMPERATURE, last), last, n_steps)
-    options = {"n_particles": n_particles, "n_steps": n_steps, "seed": seed, "init": init}
+    scheme = Scheme.of(
+        problem, step_size=step_size, n_steps=n_steps, temperature=cooling, init=init, seed=seed
+    )
     try:
-        run = simulate(problem, step_size=step_size, temperature=cooling, **options)
+        return simulate_scheme(problem, scheme, n_particles).particles
     except DivergenceError as error:
         if error.stable_step_size is None:
             raise
-        step_size = error.stable_step_size / 2
-        run = simulate(problem, step_size=step_size, temperature=cooling, **options)
-    return run.particles
+        scheme = replace(scheme, step_size=error.stable_step_size / 2)
+        return simulate_scheme(problem, scheme, n_particles).particles
 
 
 def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) -> OrbitDepth | None:

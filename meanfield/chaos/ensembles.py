@@ -16,7 +16,8 @@ from meanfield.chaos.reference import check_reference, reference_path
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Schedule
-from meanfield.flow.simulate import simulate
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.estimate import BOUNDS, Estimate, Note
 from meanfield.statistics.rates import fit_law_bias, fit_rate, squared_mean
@@ -59,18 +60,16 @@ def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> d
     check_reference(plan, path)
     last = plan.times[-1]
     settings = {
-        **plan.scheme,
-        "seed": plan.seed,
-        "save_at": [last],
-        "dtype": plan.dtype,
         "n_replicas": len(replicas),
+        "save_at": [last],
         "first_replica": replicas.start,
     }
     limit = path.predictions[[last]]
-    copies = simulate(plan.problem, max(plan.particle_counts), drive=path, **settings).particles
+    largest = max(plan.particle_counts)
+    copies = simulate_scheme(plan.problem, plan.scheme, largest, drive=path, **settings).particles
     pieces = []
     for n_particles in plan.particle_counts:
-        run = simulate(plan.problem, n_particles, **settings)
+        run = simulate_scheme(plan.problem, plan.scheme, n_particles, **settings)
         partners = copies.first(n_particles)
         driven = predict(plan.problem, partners, plan.problem.X)
         pieces.append(
@@ -233,18 +232,17 @@ def ensemble_errors(
     >>> found.error.value.shape
     (3, 3)
     """
-    plan = plan_chaos(
+    scheme = Scheme.of(
         problem,
-        particle_counts,
-        n_replicas,
         step_size=step_size,
         n_steps=n_steps,
-        times=[n_steps],
-        seed=seed,
         integrator=integrator,
         init=init,
+        seed=seed,
         dtype=dtype,
-        cloud_replicas=0,
+    )
+    plan = plan_chaos(
+        problem, scheme, particle_counts, n_replicas, times=[scheme.n_steps], cloud_replicas=0
     )
     path = reference_path(plan, reference) if isinstance(reference, str) else reference
     check_reference(plan, path)
@@ -312,7 +310,7 @@ def analyse_networks(
             label="Slope of squared bias of the particles' moments",
         ),
         variance_slope=replace(
-            fit_rate(counts, _blocks(scatter), seed=plan.seed).slope,
+            fit_rate(counts, _blocks(scatter), seed=plan.scheme.seed).slope,
             label="Slope of variance of a network",
         ),
         squared_bias=squared,

@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.integrators import get_integrator
-from meanfield.flow.schedule import Schedule
-from meanfield.flow.simulate import step_sizes, temperatures
+from meanfield.flow.scheme import Scheme
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
-
-Array = NDArray[np.floating]
 
 _BATCH_BYTES = 2**28
 _BATCHES = 16
@@ -31,33 +25,16 @@ class ChaosPlan:
     """What a rate study measures; see `chaos_rates` for the meaning of each field."""
 
     problem: Problem
+    scheme: Scheme  # up to the last time
     particle_counts: tuple[int, ...]
     n_replicas: int
-    step_size: float | Array
     times: tuple[int, ...]
-    seed: int
-    integrator: str
-    init: InitialLaw
-    dtype: str
     cloud_size: int
     cloud_replicas: int
-    temperatures: Array | None = None  # of every step, where they are not the problem's
-
-    @property
-    def scheme(self) -> dict[str, Any]:
-        """Return what determines the steps, up to the last time, as `simulate` takes it."""
-        last = self.times[-1]
-        return {
-            "step_size": self.step_size if np.ndim(self.step_size) == 0 else self.step_size[:last],
-            "temperature": None if self.temperatures is None else self.temperatures[:last],
-            "n_steps": last,
-            "integrator": self.integrator,
-            "init": self.init,
-        }
 
     def shortened(self) -> ChaosPlan:
         """Return the same study over one step: what it refuses, the whole refuses."""
-        return replace(self, times=(1,))
+        return replace(self, times=(1,), scheme=self.scheme.shortened(1))
 
     def batches(self) -> list[range]:
         """Split the replicas: enough batches to show progress, each of bounded memory."""
@@ -72,17 +49,11 @@ class ChaosPlan:
 
 def plan_chaos(
     problem: Problem,
+    scheme: Scheme,
     particle_counts: Sequence[int],
     n_replicas: int,
     *,
-    step_size: float | ArrayLike | Schedule,
-    n_steps: int,
     times: Sequence[int] | None = None,
-    seed: int = 0,
-    integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
-    dtype: str = "float64",
-    temperature: ArrayLike | Schedule | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
 ) -> ChaosPlan:
@@ -92,7 +63,7 @@ def plan_chaos(
         raise ArgumentError(
             "particle_counts", f"must hold at least three sizes for a slope, got {counts}."
         )
-    n_steps = checks.steps(n_steps)
+    n_steps = checks.steps(scheme.n_steps)
     if times is None:
         times = default_times(n_steps)
     # At step 0 every particle is its own copy: there is no distance to measure.
@@ -110,20 +81,14 @@ def plan_chaos(
         raise ArgumentError(
             "n_replicas", f"must be at least 4 to give intervals, got {n_replicas}."
         )
-    shown, _ = step_sizes(step_size, n_steps)
     return ChaosPlan(
         problem=problem,
+        scheme=scheme.shortened(steps[-1]),
         particle_counts=tuple(counts),
         n_replicas=n_replicas,
-        step_size=shown,
         times=tuple(steps),
-        seed=checks.seed(seed),
-        integrator=get_integrator(integrator).name,
-        init=as_initial_law(init),
-        dtype=checks.precision(dtype),
         cloud_size=cloud_size,
         cloud_replicas=min(checks.count("cloud_replicas", cloud_replicas, 0), n_replicas),
-        temperatures=(None if temperature is None else temperatures(problem, temperature, n_steps)),
     )
 
 

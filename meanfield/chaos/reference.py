@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield import checks
-from meanfield.flow.schedule import elapsed
 from meanfield.limit.chain import lattice_size
-from meanfield.limit.gaussian import GaussianClosure
+from meanfield.limit.gaussian import GaussianClosure, gaussian_closure
 from meanfield.limit.grid import GridLaw, GridPath
-from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field
+from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field_path
 
 if TYPE_CHECKING:
     from meanfield.chaos.plan import ChaosPlan
@@ -60,17 +59,7 @@ def reference_path(
     """
     checks.choice("reference", method, ("auto", *METHODS))
     method, size = choose_reference(plan, method, n_particles)
-    if method != "particles":
-        return mean_field(plan.problem, method, **plan.scheme)
-    return mean_field(
-        plan.problem,
-        method,
-        n_particles=size,
-        seed=plan.seed,
-        dtype=plan.dtype,
-        **plan.scheme,
-        **options,
-    )
+    return mean_field_path(plan.problem, plan.scheme, method, size, **options)
 
 
 def choose_reference(plan: ChaosPlan, method: str, n_particles: int | None) -> tuple[str, int]:
@@ -84,21 +73,12 @@ def choose_reference(plan: ChaosPlan, method: str, n_particles: int | None) -> t
 def automatic_method(plan: ChaosPlan, n_particles: int) -> str:
     """Return the first method that applies and costs no more than `n_particles` particles."""
     try:
-        mean_field(plan.problem, "gaussian", **plan.shortened().scheme)
+        gaussian_closure(plan.problem, plan.scheme.shortened(1))
         return "gaussian"
     except ValueError:
         pass
     try:
-        # The lattice is as fine as the smallest noise of all steps demands.
-        coldest = plan.problem
-        if plan.temperatures is not None:
-            coldest = coldest.replace(temperature=float(plan.temperatures.min()))
-        size = lattice_size(
-            coldest,
-            step_size=float(np.min(plan.step_size)),
-            init=plan.init,
-            integrator=plan.integrator,
-        )
+        size = lattice_size(plan.problem, plan.scheme)
         cheap = size <= n_particles and size * plan.problem.n_data <= _FEATURE_VALUES
         return "chain" if cheap else "particles"
     except ValueError:
@@ -112,24 +92,8 @@ def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
             "reference must be a method's name or a MeanFieldPath, as mean_field returns it, got "
             f"{type(path).__name__}."
         )
-    problem, last = plan.problem, plan.times[-1]
-    taus = problem.temperature if plan.temperatures is None else plan.temperatures[:last]
-    mismatch = None
-    if path.problem.fingerprint != problem.fingerprint:
-        mismatch = "another problem"
-    elif path.n_steps < last:
-        mismatch = f"only {path.n_steps} steps of the {last} that are needed"
-    elif not np.allclose(path.times[: last + 1], elapsed(plan.step_size, range(last + 1)), 1e-12):
-        sizes = (np.diff(path.times[:2])[0], float(np.ravel(plan.step_size)[0]))
-        mismatch = "step_size={:g} instead of {:g}".format(*sizes)
-        if sizes[0] == sizes[1]:
-            mismatch = "another schedule of the step size"
-    elif path.settings["integrator"] != plan.integrator:
-        mismatch = f"integrator={path.settings['integrator']!r} instead of {plan.integrator!r}"
-    elif path.settings["init"] != plan.init:
-        mismatch = f"init={path.settings['init']} instead of {plan.init}"
-    elif not np.all(path.settings["temperatures"][:last] == taus):
-        mismatch = "another temperature"
+    other = path.problem != plan.problem
+    mismatch = "another problem" if other else path.scheme.mismatch(plan.scheme)
     if mismatch:
         raise ValueError(
             f"reference was computed for {mismatch}; compute it with the settings of this study."

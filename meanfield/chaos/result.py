@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.chaos.metrics import EXPECTED_SLOPE
-from meanfield.flow.schedule import elapsed
 from meanfield.limit.gaussian import GaussianClosure
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.power_law import PowerLaw
@@ -163,8 +162,10 @@ def assemble(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     quality = {
         "reference_particles": path.n_particles,
         # One rounding error per step and coordinate, added as a random walk.
-        "rounding": plan.problem.n_coordinates * plan.times[-1] * np.finfo(plan.dtype).eps ** 2,
-        "seed": plan.seed,
+        "rounding": plan.problem.n_coordinates
+        * plan.times[-1]
+        * np.finfo(plan.scheme.dtype).eps ** 2,
+        "seed": plan.scheme.seed,
     }
     fits = {}
     for metric in ("coupling", "matched_w2", "function"):
@@ -173,12 +174,12 @@ def assemble(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     if plan.cloud_replicas >= 2:
         for metric in ("raw_w2", "sampling_floor"):
             measured = values[metric][:, -1, : plan.cloud_replicas]
-            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.seed)
+            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.scheme.seed)
     if not np.isnan(values["law_w2"]).any():
         for metric in ("law_w2", "law_floor"):
             measured = values[metric][:, -1]
-            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.seed)
-    times = elapsed(plan.step_size, plan.times)
+            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.scheme.seed)
+    times = plan.scheme.elapsed(plan.times)
     trends = {
         metric: late_time_trend(times, counts[-1] * values[metric][-1])
         for metric in ("coupling", "matched_w2", "function")
@@ -190,6 +191,7 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     """Return everything measured, with the slope of each metric at each time."""
     import xarray as xr
 
+    scheme = plan.scheme
     per_replica = ("particles", "time", "replica")
     names = ("coupling", "matched_w2", "function", "loss", "raw_w2", "sampling_floor")
     if not np.isnan(values["law_w2"]).any():
@@ -205,7 +207,7 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     by_time = [
         Estimate.stack(
             [
-                fit_rate(plan.particle_counts, values[metric][:, t], seed=plan.seed).slope
+                fit_rate(plan.particle_counts, values[metric][:, t], seed=plan.scheme.seed).slope
                 for t in range(len(plan.times))
             ]
         )
@@ -223,27 +225,21 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
         coords={
             "particles": list(plan.particle_counts),
             "step": ("time", list(plan.times)),
-            "time": elapsed(plan.step_size, plan.times),
+            "time": plan.scheme.elapsed(plan.times),
             "metric": rate_metrics,
         },
         attrs={
             "step_size": (
-                plan.step_size
-                if np.ndim(plan.step_size) == 0
-                else f"{np.min(plan.step_size):g} to {np.max(plan.step_size):g}"
+                scheme.step_size
+                if np.ndim(scheme.step_size) == 0
+                else f"{scheme.step_sizes.min():g} to {scheme.step_sizes.max():g}"
             ),
-            "seed": str(plan.seed),
-            "integrator": plan.integrator,
-            "dtype": plan.dtype,
+            "seed": str(scheme.seed),
+            "integrator": scheme.integrator.name,
+            "dtype": scheme.dtype,
             "reference": path.method,
             "reference_particles": path.n_particles or 0,
             "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
-            "temperature": _hottest(plan),
+            "temperature": float(scheme.temperatures.max()),
         },
     )
-
-
-def _hottest(plan: ChaosPlan) -> float:
-    """Return the highest temperature of any step."""
-    taus = plan.scheme["temperature"]
-    return plan.problem.temperature if taus is None else float(taus.max())

@@ -14,8 +14,8 @@ from meanfield.chaos.plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
-from meanfield.flow.integrators import get_integrator
-from meanfield.flow.simulate import simulate
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import REFERENCE_REPLICA
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import fit_rate
@@ -178,80 +178,68 @@ def step_size_errors(
     (3, 3)
     """
     levels = checks.count("levels", levels, minimum=3)  # two to extrapolate, one more to check it
-    scheme = get_integrator(integrator)
-    if scheme.stationary_order != 1:
+    coarsest = Scheme.of(
+        problem,
+        step_size=checks.positive("step_size", step_size),
+        n_steps=n_steps,
+        integrator=integrator,
+        init=init,
+        seed=seed,
+        dtype=dtype,
+    )
+    weak_order = coarsest.integrator.stationary_order
+    if weak_order != 1:
         raise ArgumentError(
             "integrator",
-            f"must be of weak order 1 to be extrapolated here, {scheme.name!r} has "
-            f"{scheme.stationary_order:g}; use euler or exponential-euler.",
+            f"must be of weak order 1 to be extrapolated here, {coarsest.integrator.name!r} has "
+            f"{weak_order:g}; use euler or exponential-euler.",
         )
+    schemes = [
+        replace(coarsest.refined(2**level), substeps=2 ** (levels - 1 - level))
+        for level in range(levels)
+    ]
     plans = [
         plan_chaos(
-            problem,
-            particle_counts,
-            n_replicas,
-            step_size=step_size / 2**level,
-            n_steps=n_steps * 2**level,
-            times=[n_steps * 2**level],
-            seed=seed,
-            integrator=scheme.name,
-            init=init,
-            dtype=dtype,
-            cloud_replicas=0,
+            problem, scheme, particle_counts, n_replicas, times=[scheme.n_steps], cloud_replicas=0
         )
-        for level in range(levels)
+        for scheme in schemes
     ]
     size = n_particles or REFERENCE_RATIO * max(plans[0].particle_counts)
     exact = automatic_method(plans[0], size) != "particles"
-    limits = [_limit(plan, size, 2 ** (levels - 1 - level)) for level, plan in enumerate(plans)]
-    runs = [
-        [_last(plan, count, 2 ** (levels - 1 - level)) for level, plan in enumerate(plans)]
-        for count in plans[0].particle_counts
-    ]
+    limits = [_limit(plan, size) for plan in plans]
+    runs = [[_last(plan, count) for plan in plans] for count in plans[0].particle_counts]
     found = separate_errors(
         plans[0].particle_counts,
-        [plan.step_size for plan in plans],
+        [scheme.step_size for scheme in schemes],
         runs,
         limits,
         problem.n_data,
-        strong_order=scheme.strong_order,
+        strong_order=coarsest.integrator.strong_order,
         seed=seed,
     )
     return replace(found, reference_particles=None if exact else size)
 
 
-def _limit(plan: ChaosPlan, n_particles: int, substeps: int) -> Array:
+def _limit(plan: ChaosPlan, n_particles: int) -> Array:
     """Return the predictions of the limit at the last time; large systems share their noise."""
     method = automatic_method(plan, n_particles)
     if method != "particles":
         return reference_path(plan, method).predictions[-1].reshape(-1)
-    return _run(plan, n_particles, substeps, first_replica=REFERENCE_REPLICA)[0]
+    return _run(plan, n_particles, first_replica=REFERENCE_REPLICA)[0]
 
 
-def _last(plan: ChaosPlan, n_particles: int, substeps: int) -> Array:
+def _last(plan: ChaosPlan, n_particles: int) -> Array:
     """Return the predictions of all replicas at the last time, shape (R, n * k)."""
     pieces = [
-        _run(plan, n_particles, substeps, first_replica=batch.start, n_replicas=len(batch))
+        _run(plan, n_particles, first_replica=batch.start, n_replicas=len(batch))
         for batch in plan.batches()
     ]
     return np.concatenate(pieces)
 
 
-def _run(plan: ChaosPlan, n_particles: int, substeps: int, **replicas: int) -> Array:
-    last = plan.times[-1]
-    run = simulate(
-        plan.problem,
-        n_particles,
-        plan.step_size,
-        last,
-        seed=plan.seed,
-        integrator=plan.integrator,
-        init=plan.init,
-        dtype=plan.dtype,
-        substeps=substeps,
-        save_at=[last],
-        **replicas,
-    )
+def _run(plan: ChaosPlan, n_particles: int, **replicas: int) -> Array:
+    last = plan.times[-1:]
+    run = simulate_scheme(plan.problem, plan.scheme, n_particles, save_at=last, **replicas)
     return run.predictions[:, -1].reshape(len(run.predictions), -1)
 
 

@@ -15,7 +15,8 @@ from meanfield.chaos.reference import check_reference, laws_in_one_dimension, re
 from meanfield.chaos.result import ChaosRates, assemble
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.schedule import Schedule
-from meanfield.flow.simulate import simulate
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.transport import matched_wasserstein2, wasserstein2
 
@@ -76,7 +77,7 @@ def measure_against(
     limits = [_Limit.of(plan, path, replicas) for path in paths]
     found: list[list[dict[str, Array]]] = [[] for _ in paths]
     for n_particles in plan.particle_counts:
-        run = simulate(plan.problem, n_particles, **_batch(plan, replicas))
+        run = _simulate(plan, n_particles, replicas)
         for limit, pieces in zip(limits, found, strict=True):
             pieces.append(limit.compare(plan, run))
     return [
@@ -85,16 +86,19 @@ def measure_against(
     ]
 
 
-def _batch(plan: ChaosPlan, replicas: range) -> dict[str, object]:
-    """Return the arguments of `simulate` for some replicas."""
-    return {
-        **plan.scheme,
-        "seed": plan.seed,
-        "save_at": plan.times,
-        "dtype": plan.dtype,
-        "n_replicas": len(replicas),
-        "first_replica": replicas.start,
-    }
+def _simulate(
+    plan: ChaosPlan, n_particles: int, replicas: range, drive: MeanFieldPath | None = None
+) -> Run:
+    """Run some replicas of one size, or their copies."""
+    return simulate_scheme(
+        plan.problem,
+        plan.scheme,
+        n_particles,
+        len(replicas),
+        save_at=plan.times,
+        drive=drive,
+        first_replica=replicas.start,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,15 +114,15 @@ class _Limit:
     def of(cls, plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> _Limit:
         """Run the copies and the clouds of a reference."""
         check_reference(plan, path)
-        batch = _batch(plan, replicas)
-        copies = simulate(plan.problem, max(plan.particle_counts), drive=path, **batch)
-        alone = {**batch, "n_replicas": 1, "save_at": plan.times[-1:]}
+        copies = _simulate(plan, max(plan.particle_counts), replicas, path)
         clouds = [
-            simulate(
+            simulate_scheme(
                 plan.problem,
+                plan.scheme,
                 plan.cloud_size,
+                save_at=plan.times[-1:],
                 drive=path,
-                **{**alone, "first_replica": CLOUD_REPLICA + replica},
+                first_replica=CLOUD_REPLICA + replica,
             ).particles.coordinates[0]
             for replica in replicas
             if replica < plan.cloud_replicas
@@ -260,18 +264,22 @@ def chaos_rates(
     >>> rates = mf.chaos_rates(problem, [16, 32, 64], 8, step_size=0.2, n_steps=50)
     >>> low, high = rates.slope_ci["coupling"]
     """
-    plan = plan_chaos(
+    scheme = Scheme.of(
         problem,
-        particle_counts,
-        n_replicas,
         step_size=step_size,
         n_steps=n_steps,
-        times=times,
-        seed=seed,
+        temperature=temperature,
         integrator=integrator,
         init=init,
+        seed=seed,
         dtype=dtype,
-        temperature=temperature,
+    )
+    plan = plan_chaos(
+        problem,
+        scheme,
+        particle_counts,
+        n_replicas,
+        times=times,
         cloud_size=cloud_size,
         cloud_replicas=cloud_replicas,
     )

@@ -14,10 +14,10 @@ from meanfield import checks
 from meanfield.dictionary import extract_dictionary
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.initial import as_initial_law
-from meanfield.flow.integrators import get_integrator
+from meanfield.flow.initial_state import initial_state
+from meanfield.flow.particles import as_particles
 from meanfield.flow.run import network_outputs
-from meanfield.flow.simulate import as_particles, initial_state, temperatures
+from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.problem import Problem, get_activation
 
@@ -120,12 +120,16 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
             weights = np.concatenate([weights, np.zeros(len(layout))])
         problem = self._problem(X, y)
         n_networks = checks.count("n_networks", self.n_networks)
-        dynamics = Dynamics(
-            problem=problem,
-            integrator=get_integrator("euler"),
+        scheme = Scheme.of(
+            problem,
             step_size=checks.positive("step_size", self.step_size),
-            temperatures=temperatures(problem, None, n_steps),
+            n_steps=n_steps,
+            init=self.init,
             seed=self._seed,
+        )
+        dynamics = Dynamics(
+            problem,
+            scheme,
             # Calls of partial_fit must not see the same noise again.
             first_replica=self._calls * n_networks,
             weights=weights / weights.mean(),
@@ -133,7 +137,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         start = self._state
         if start is None:
             n_particles = checks.count("n_particles", self.n_particles)
-            start = initial_state(dynamics, as_initial_law(self.init), n_particles, n_networks)
+            start = initial_state(dynamics, n_particles, n_networks)
         (self._state,) = run_steps(
             dynamics, start, np.array([n_steps]), checkpoint=Checkpoint(None, "")
         )

@@ -14,12 +14,11 @@ from meanfield.flow.checkpoint import fingerprint
 from meanfield.flow.compiled import particle_step
 from meanfield.flow.integrators import (
     Coefficients,
-    Integrator,
     coordinate_l2,
-    step_coefficients,
     trained_coordinates,
 )
-from meanfield.flow.minibatch import Minibatch, draw_batch
+from meanfield.flow.minibatch import draw_batch
+from meanfield.flow.scheme import Scheme
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -44,26 +43,14 @@ class Dynamics:
     ----------
     problem : Problem
         Data, network, loss, regularisation.
-    integrator : Integrator
-        Time integrator.
-    step_size : float or ndarray, shape (n_steps,)
-        Step size η, or that of each step.
-    temperatures : ndarray, shape (n_steps,)
-        Temperature τ_t of each step.
-    seed : int
-        Seed of the noise.
+    scheme : Scheme
+        How its particles move.
     first_replica : int
         Noise index of replica 0; replica r uses ``first_replica + r``.
-    substeps : int
-        Each step uses the normalised sum of this many consecutive increments.
     drive : ndarray, shape (n_steps, n, k), or None
         Predictions that replace the network's own in the gradient (McKean–Vlasov copies).
-    dtype : str
-        ``"float64"`` or ``"float32"``.
     weights : ndarray, shape (n,), or None
         Weight of each datum in the loss, of mean 1; None weighs all alike.
-    minibatch : Minibatch or None
-        How the gradient is estimated; None for all data.
 
     Notes
     -----
@@ -72,30 +59,14 @@ class Dynamics:
     """
 
     problem: Problem
-    integrator: Integrator
-    step_size: float | NDArray[np.float64]
-    temperatures: NDArray[np.float64]
-    seed: int
+    scheme: Scheme
     first_replica: int = 0
-    substeps: int = 1
     drive: NDArray[np.float64] | None = None
-    dtype: str = "float64"
     weights: NDArray[np.float64] | None = None
-    minibatch: Minibatch | None = None
-
-    @property
-    def n_steps(self) -> int:
-        """Number of steps."""
-        return len(self.temperatures)
 
     @cached_property
     def _inputs(self) -> Array:
-        return self.problem.X.astype(self.dtype)
-
-    @property
-    def step_sizes(self) -> NDArray[np.float64]:
-        """Step size η_t of each step, shape (n_steps,)."""
-        return np.broadcast_to(np.asarray(self.step_size, dtype=float), self.n_steps)
+        return self.problem.X.astype(self.scheme.dtype)
 
     @cached_property
     def _l2(self) -> Array:
@@ -103,12 +74,14 @@ class Dynamics:
 
     @property
     def _has_anchor(self) -> bool:
-        return self.minibatch is not None and self.minibatch.anchor_period is not None
+        minibatch = self.scheme.minibatch
+        return minibatch is not None and minibatch.anchor_period is not None
 
     @property
     def n_rows(self) -> int:
         """Rows of a state."""
-        return self.problem.n_coordinates * (1 + self.integrator.has_velocity + self._has_anchor)
+        has_velocity = self.scheme.integrator.has_velocity
+        return self.problem.n_coordinates * (1 + has_velocity + self._has_anchor)
 
     def start(self, positions: Array) -> Array:
         """Return the state at step 0: velocities are drawn from their Gibbs law N(0, τ_0).
@@ -123,16 +96,16 @@ class Dynamics:
         ndarray, shape (R, rows, N)
             The state.
         """
-        C, parts = self.problem.n_coordinates, [positions]
-        if self.integrator.has_velocity:
-            spread = np.sqrt(self.temperatures[0]) if self.n_steps else 0.0
+        C, scheme, parts = self.problem.n_coordinates, self.scheme, [positions]
+        if scheme.integrator.has_velocity:
+            spread = np.sqrt(scheme.temperatures[0]) if scheme.n_steps else 0.0
             scale = (spread * trained_coordinates(self.problem))[:, None]
             replicas = range(self.first_replica, self.first_replica + len(positions))
             normals = [
-                noise.gaussian(self.seed, r, 1, positions.shape[2], C, stream=noise.INITIAL)
+                noise.gaussian(scheme.seed, r, 1, positions.shape[2], C, stream=noise.INITIAL)
                 for r in replicas
             ]
-            parts.append((scale * np.array(normals)).astype(self.dtype))
+            parts.append((scale * np.array(normals)).astype(scheme.dtype))
         if self._has_anchor:
             parts.append(positions)
         return np.concatenate(parts, axis=1) if len(parts) > 1 else positions
@@ -147,14 +120,9 @@ class Dynamics:
         return fingerprint(
             *weights,
             self.problem.fingerprint,
-            self.integrator.name,
-            self.step_size,
-            self.temperatures,
-            self.seed,
+            self.scheme.fingerprint,
             self.first_replica,
-            self.substeps,
             self.drive,
-            self.minibatch,
             start,
             save_at,
         )
@@ -185,10 +153,8 @@ class Dynamics:
         Diverged
             A prediction or a particle stopped being finite.
         """
-        step = step_coefficients(
-            self.problem, self.integrator, self.step_sizes, self.temperatures, first_step, last_step
-        )
-        if self.minibatch is None:
+        step = self.scheme.coefficients(self.problem, first_step, last_step)
+        if self.scheme.minibatch is None:
             self._call(state, slice(None), first_step, step, predictions_out=predictions)
             return
         for r in range(len(state)):
@@ -210,20 +176,20 @@ class Dynamics:
             self._inputs[data],
             self.problem.targets[data],
             first_step=first_step,
-            seed=self.seed,
+            seed=self.scheme.seed,
             replica0=self.first_replica + r,
             decay=step.decay,
             gain=step.gain,
             noise=step.noise,
             drift=step.drift,
             l2=self._l2,
-            stride=self.integrator.stride,
-            shift=self.integrator.shift,
+            stride=self.scheme.integrator.stride,
+            shift=self.scheme.integrator.shift,
             activation=self.problem.activation.code,
             loss=self.problem.loss.code,
             drive=None if self.drive is None else self.drive[steps, data],
             weights=None if self.weights is None else self.weights[data],
-            substeps=self.substeps,
+            substeps=self.scheme.substeps,
             **more,
         )
         if lost >= 0:
@@ -242,15 +208,16 @@ class Dynamics:
         self, state: Array, r: int, first_step: int, steps: Coefficients, predictions: Array | None
     ) -> None:
         """Advance one replica, a batch at a time."""
-        assert self.minibatch is not None
-        size, period = self.minibatch.size, self.minibatch.anchor_period
+        minibatch = self.scheme.minibatch
+        assert minibatch is not None
+        size, period = minibatch.size, minibatch.anchor_period
         C, n = self.problem.n_coordinates, self.problem.n_data
         anchor, full = state[:, -C:], None
         for i in range(len(steps.noise)):
             t, step = first_step + i, steps.at(i)
             if predictions is not None:
                 predictions[i] = self.predictions(state)[0]
-            batch = draw_batch(self.seed, self.first_replica + r, t, n, size)
+            batch = draw_batch(self.scheme.seed, self.first_replica + r, t, n, size)
             correction = None
             if period is not None:
                 set_at = t - t % period  # a drive, too, is taken where the anchor was set

@@ -146,15 +146,15 @@ class InitialLaw:
         return points
 
 
-def as_initial_law(
-    init: str | InitialLaw, accepted: str = "a law's name or an InitialLaw"
-) -> InitialLaw:
+def as_initial_law(init: str | InitialLaw) -> InitialLaw:
     """Return `init` as a law; a string is a law of unit scale."""
     if isinstance(init, InitialLaw):
         return init
     if isinstance(init, str):
         return InitialLaw(checks.choice("init", init, LAWS))
-    raise ArgumentTypeError("init", f"must be {accepted}, got {type(init).__name__}.")
+    raise ArgumentTypeError(
+        "init", f"must be a law's name or an InitialLaw, got {type(init).__name__}."
+    )
 
 
 def _gaussian(points: Array, radial: Array, law: InitialLaw) -> Array:

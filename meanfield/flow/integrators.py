@@ -146,17 +146,19 @@ def _leimkuhler_matthews(l2, steps):
     return decay, gain, (noise / 2, noise / 2), None
 
 
-def _obabo(friction):
+@dataclass(frozen=True)
+class _Obabo:
     """Coefficients of the step B O O B A, the first of a run O B A."""
 
-    def coefficients(l2, steps):
+    friction: float
+
+    def __call__(self, l2, steps):
+        friction = self.friction
         before, now = (np.exp(-friction * h / 2) for h in (steps.size_before, steps.size))
         first = np.sqrt(steps.temperature_before * -np.expm1(-friction * steps.size_before))
         second = np.sqrt(steps.temperature * -np.expm1(-friction * steps.size))
         kick = (before * now * steps.size_before + steps.size) / 2
         return before * now, kick, (now * first, second), steps.size
-
-    return coefficients
 
 
 def _phi(z):
@@ -185,7 +187,7 @@ def kinetic(friction: float = FRICTION) -> Integrator:
         name = f"kinetic({friction!r})"
     # Each half step of friction takes its own increment; a step begins with the last one of the
     # step before, whose gradient it had to wait for.
-    return Integrator(name, 1.0, 2.0, 1, _obabo(friction), stride=2, shift=-1)
+    return Integrator(name, 1.0, 2.0, 1, _Obabo(friction), stride=2, shift=-1)
 
 
 INTEGRATORS: dict[str, Integrator] = {
@@ -232,51 +234,6 @@ def get_integrator(name: str | Integrator) -> Integrator:
                 ) from None
             return kinetic(friction)
     return INTEGRATORS[checks.choice("integrator", name, INTEGRATORS)]
-
-
-def step_coefficients(
-    problem: Problem,
-    integrator: Integrator,
-    step_sizes: Array,
-    temperatures: Array,
-    first: int = 0,
-    last: int | None = None,
-) -> Coefficients:
-    """Return the coefficients of steps ``first .. last - 1`` for the coordinates of `problem`.
-
-    Parameters
-    ----------
-    problem : Problem
-        Gives the L2 strengths and the trained coordinates.
-    integrator : Integrator
-        The integrator.
-    step_sizes, temperatures : ndarray, shape (n_steps,)
-        Step size η_t and temperature τ_t of every step of the run.
-    first, last : int
-        Which steps; all by default.
-
-    Returns
-    -------
-    Coefficients
-        With zero gain, noise and drift on frozen coordinates.
-    """
-    last = len(temperatures) if last is None else last
-    l2, trained = coordinate_l2(problem), trained_coordinates(problem)
-    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
-        decay, gain, noise, drift = integrator.coefficients(
-            l2, some_steps(step_sizes, temperatures, first, last)
-        )
-    shape = (last - first, len(l2))
-
-    def trained_only(values: Array, otherwise: float = 0.0) -> Array:
-        return np.where(trained, np.broadcast_to(values, shape), otherwise)
-
-    return Coefficients(
-        decay=trained_only(decay, 1.0),
-        gain=trained_only(gain),
-        noise=np.stack([trained_only(part) for part in noise], axis=1),
-        drift=None if drift is None else trained_only(drift),
-    )
 
 
 def some_steps(step_sizes: Array, temperatures: Array, first: int, last: int) -> Steps:

@@ -288,6 +288,13 @@ class Particles:
         )
 
 
+def as_particles(problem: Problem, state: Array) -> Particles:
+    """Return a state (R, C, N) as particles."""
+    return Particles.from_coordinates(
+        state.swapaxes(1, 2), problem.n_outputs, problem.bias, problem.vector_output
+    )
+
+
 def check_layout(problem: Problem, particles: Particles, name: str = "particles") -> None:
     """Refuse particles whose coordinates mean something else in `problem`."""
     outputs = particles.a.shape[2] if particles.a.ndim == 3 else 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.flow.particles import Particles, check_layout
-from meanfield.flow.schedule import elapsed
+from meanfield.flow.scheme import Scheme
 from meanfield.problem.validation import as_inputs
 
 if TYPE_CHECKING:
@@ -36,21 +36,21 @@ class Run:
         The particles at each saved step.
     predictions : ndarray, shape (R, T, n) or (R, T, n, k)
         Network outputs on the training inputs at each saved step.
-    step_size : float or ndarray, shape (n_steps,)
-        Step size η, or that of every step if it follows a schedule.
-    seed : int
-        Seed of the noise and of the initial law.
-    info : dict
-        The other settings of the run.
+    scheme : Scheme
+        How the particles moved: step sizes, temperatures, integrator, seed and so on.
+    first_replica : int
+        Noise index of the first replica.
+    driven : bool
+        Whether predictions of another origin stood for the networks' own in the gradient.
     """
 
     problem: Problem
     steps: NDArray[np.int64]
     trajectory: tuple[Particles, ...]
     predictions: Array
-    step_size: float | NDArray[np.float64]
-    seed: int
-    info: dict[str, Any] = field(default_factory=dict)
+    scheme: Scheme
+    first_replica: int = 0
+    driven: bool = False
 
     @property
     def particles(self) -> Particles:
@@ -60,7 +60,7 @@ class Run:
     @property
     def times(self) -> NDArray[np.float64]:
         """Time of each saved step, the sum of the step sizes before it, shape (T,)."""
-        return elapsed(self.step_size, self.steps)
+        return self.scheme.elapsed(self.steps)
 
     @property
     def loss(self) -> NDArray[np.float64]:
@@ -149,8 +149,9 @@ class Run:
         if self.problem.bias:
             variables["b"] = (points, np.stack([np.asarray(p.b) for p in self.trajectory]))
         coordinates = {"step": self.steps, "time": ("step", self.times)}
-        attributes = {"step_size": self.step_size, "seed": str(self.seed)}
-        attributes.update({key: str(value) for key, value in self.info.items()})
+        info = {**self.scheme.info, "first_replica": self.first_replica, "driven": self.driven}
+        attributes = {key: str(value) for key, value in info.items()}
+        attributes["step_size"] = self.scheme.step_size
         return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 
     def __repr__(self) -> str:

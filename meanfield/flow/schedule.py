@@ -239,8 +239,8 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
     return KINDS[kind](**options)
 
 
-def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool) -> Array:
-    """Return one number per step, checked.
+def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool) -> float | Array:
+    """Return what a user gave for every step, checked.
 
     Parameters
     ----------
@@ -255,49 +255,30 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
 
     Returns
     -------
-    ndarray, shape (n_steps,)
-        The numbers.
+    float or ndarray, shape (n_steps,)
+        One number where one was given, or one per step.
     """
+    if isinstance(value, Constant):
+        value = value.value
     if isinstance(value, Schedule):
         value = value.values(n_steps)
     try:
-        values = np.asarray(value, dtype=float)
+        values = np.array(value, dtype=float)
     except (TypeError, ValueError):
         raise ArgumentTypeError(
             name, f"must be a number, one per step or a schedule, got {type(value).__name__}."
         ) from None
-    if values.ndim > 1 or (values.ndim == 1 and len(values) != n_steps):
+    if values.ndim == 0:
+        return checks.nonnegative(name, value) if zero else checks.positive(name, value)
+    if values.shape != (n_steps,):
         raise ArgumentError(
             name, f"must be one number or one per step ({n_steps}), got shape {values.shape}."
         )
     wrong = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
-    if np.any(wrong):
+    if wrong.any():
         bound = "at least 0" if zero else "greater than 0"
-        if values.ndim == 0:
-            raise ArgumentError(name, f"must be finite and {bound}, got {float(values):g}.")
         step = int(np.argmax(wrong))
         raise ArgumentError(
             name, f"must be finite and {bound} at every step, got {values[step]:g} at step {step}."
         )
-    return np.broadcast_to(values, n_steps)
-
-
-def elapsed(step_size: float | Array, steps: ArrayLike) -> Array:
-    """Return the time at which each step begins: the sum of the step sizes before it.
-
-    Parameters
-    ----------
-    step_size : float or ndarray, shape (n_steps,)
-        Step size, or that of every step.
-    steps : array_like of int
-        Steps in ``0 .. n_steps``.
-
-    Returns
-    -------
-    ndarray
-        Like `steps`.
-    """
-    steps = np.asarray(steps)
-    if np.ndim(step_size) == 0:
-        return steps * step_size
-    return np.concatenate([[0.0], np.cumsum(step_size)])[steps]
+    return values

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
-from meanfield.errors import ArgumentError
+from meanfield.errors import ArgumentTypeError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.integrators import Integrator, get_integrator
-from meanfield.flow.minibatch import as_minibatch
-from meanfield.flow.particles import Particles, check_layout
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial_state import initial_state
+from meanfield.flow.integrators import Integrator
+from meanfield.flow.particles import Particles, as_particles
 from meanfield.flow.run import Run
-from meanfield.flow.schedule import Constant, Schedule, per_step
+from meanfield.flow.schedule import Schedule
+from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.system import memory
 from meanfield.system.progress import Progress
@@ -35,7 +36,7 @@ class Driver(Protocol):
     """A prediction path that knows what it was computed for."""
 
     problem: Problem
-    step_size: float | NDArray[np.float64]
+    scheme: Scheme
     predictions: NDArray[np.float64]
 
 
@@ -152,175 +153,109 @@ def simulate(
     >>> run.predictions.shape
     (4, 2, 64)
     """
-    n_steps = checks.steps(n_steps, minimum=0)
-    given = (init.n_particles, init.n_replicas) if isinstance(init, Particles) else (1024, 1)
+    start = init if isinstance(init, Particles) else None
+    if not isinstance(init, str | InitialLaw | Particles):
+        raise ArgumentTypeError(
+            "init", f"must be a law's name, an InitialLaw or Particles, got {type(init).__name__}."
+        )
+    scheme = Scheme.of(
+        problem,
+        step_size=step_size,
+        n_steps=n_steps,
+        temperature=temperature,
+        integrator=integrator,
+        init="gaussian" if start is not None else init,
+        seed=seed,
+        dtype=dtype,
+        batch_size=batch_size,
+        anchor_period=anchor_period,
+        substeps=substeps,
+    )
+    return simulate_scheme(
+        problem,
+        scheme,
+        n_particles,
+        n_replicas,
+        start=start,
+        save_at=save_at,
+        drive=drive,
+        first_replica=first_replica,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def simulate_scheme(
+    problem: Problem,
+    scheme: Scheme,
+    n_particles: int | None = None,
+    n_replicas: int | None = None,
+    *,
+    start: Particles | None = None,
+    save_at: Sequence[int] | None = None,
+    drive: ArrayLike | Driver | None = None,
+    first_replica: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Simulate networks under a scheme; `simulate` says what the other arguments mean.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network, loss, regularisation.
+    scheme : Scheme
+        How its particles move.
+    n_particles, n_replicas : int, optional
+        Sizes N and R; those of `start`, or 1024 and 1.
+    start : Particles, optional
+        Where to start; drawn from the scheme's initial law by default.
+    save_at, drive, first_replica, checkpoint, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    Run
+        Particles, predictions and loss at the saved steps.
+    """
+    given = (1024, 1) if start is None else (start.n_particles, start.n_replicas)
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
     n_replicas = checks.count("n_replicas", given[1] if n_replicas is None else n_replicas)
-    steps = saved_steps(save_at, n_steps)
-    step_size, _ = step_sizes(step_size, n_steps)
+    steps = scheme.saved_steps(save_at)
     dynamics = Dynamics(
         problem=problem,
-        integrator=get_integrator(integrator),
-        step_size=step_size,
-        temperatures=temperatures(problem, temperature, n_steps),
-        seed=checks.seed(seed),
+        scheme=scheme if start is None else replace(scheme, init=None),
         first_replica=checks.count("first_replica", first_replica, minimum=0),
-        substeps=checks.count("substeps", substeps),
-        drive=None if drive is None else _drive(problem, drive, step_size, n_steps),
-        minibatch=as_minibatch(batch_size, anchor_period, problem.n_data),
-        dtype=checks.precision(dtype),
+        drive=None if drive is None else _drive(problem, scheme, drive),
     )
     # The state, its start, and the particles of every saved state.
-    size = n_replicas * n_particles * np.dtype(dynamics.dtype).itemsize
+    size = n_replicas * n_particles * np.dtype(scheme.dtype).itemsize
     rows = 2 * dynamics.n_rows + len(steps) * problem.n_coordinates
     memory.require(rows * size, "lower n_particles, n_replicas or the saved steps")
-    start = initial_state(dynamics, init, n_particles, n_replicas)
+    state = initial_state(dynamics, n_particles, n_replicas, start)
     states = run_steps(
         dynamics,
-        start,
+        state,
         steps,
-        checkpoint=Checkpoint(checkpoint, dynamics.fingerprint(start, steps)),
+        checkpoint=Checkpoint(checkpoint, dynamics.fingerprint(state, steps)),
         progress=progress,
     )
     predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)
-    minibatch = {} if dynamics.minibatch is None else asdict(dynamics.minibatch)
     return Run(
         problem=problem,
         steps=steps,
         trajectory=tuple(as_particles(problem, state) for state in states),
         predictions=predictions if problem.vector_output else predictions[..., 0],
-        step_size=step_size,
-        seed=dynamics.seed,
-        info={
-            "integrator": dynamics.integrator.name,
-            "dtype": dynamics.dtype,
-            "first_replica": dynamics.first_replica,
-            "substeps": dynamics.substeps,
-            "driven": drive is not None,
-            **{f"minibatch_{key}": value for key, value in minibatch.items()},
-            "init": "particles" if isinstance(init, Particles) else as_initial_law(init).info,
-        },
+        scheme=dynamics.scheme,
+        first_replica=dynamics.first_replica,
+        driven=drive is not None,
     )
 
 
-def saved_steps(save_at: Sequence[int] | None, n_steps: int) -> NDArray[np.int64]:
-    """Return the saved steps, ascending and without repetition."""
-    if save_at is None:
-        return np.unique([0, n_steps])
-    steps = np.array(checks.counts("save_at", save_at, minimum=0))
-    if len(steps) == 0 or steps[-1] > n_steps:
-        raise ArgumentError(
-            "save_at", f"must hold steps between 0 and n_steps={n_steps}, got {list(save_at)}."
-        )
-    return steps
-
-
-def step_sizes(
-    step_size: ArrayLike | Schedule, n_steps: int
-) -> tuple[float | NDArray[np.float64], NDArray[np.float64]]:
-    """Return the step size as a run shows it, one number where it is constant, and of every step.
-
-    Parameters
-    ----------
-    step_size : float, array_like of shape (n_steps,) or Schedule
-        What the user gave.
-    n_steps : int
-        Length of the run.
-
-    Returns
-    -------
-    shown : float or ndarray, shape (n_steps,)
-        A number if one was given.
-    sizes : ndarray, shape (n_steps,)
-        The step size of every step.
-    """
-    if isinstance(step_size, Constant):
-        step_size = step_size.value
-    if isinstance(step_size, Schedule) or np.ndim(step_size) > 0:
-        sizes = per_step("step_size", step_size, n_steps, zero=False)
-        return sizes, sizes
-    number = checks.positive("step_size", step_size)
-    return number, np.broadcast_to(number, n_steps)
-
-
-def temperatures(
-    problem: Problem, temperature: ArrayLike | Schedule | None, n_steps: int
-) -> NDArray[np.float64]:
-    """Return the temperature of every step, shape (n_steps,)."""
-    value = problem.temperature if temperature is None else temperature
-    return per_step("temperature", value, n_steps, zero=True)
-
-
-def initial_state(
-    dynamics: Dynamics, init: str | InitialLaw | Particles, n_particles: int, n_replicas: int
-) -> Array:
-    """Return the state at step 0, shape (R, C, N), in the dtype of the run."""
-    _check_counters(dynamics, n_particles, n_replicas)
-    problem = dynamics.problem
-    if not isinstance(init, Particles):
-        law = as_initial_law(init, "a law's name, an InitialLaw or Particles")
-        replicas = range(dynamics.first_replica, dynamics.first_replica + n_replicas)
-        state = np.empty((n_replicas, problem.n_coordinates, n_particles), dynamics.dtype)
-        for r, replica in enumerate(replicas):
-            with np.errstate(over="ignore"):  # of single precision
-                state[r] = law.sample(problem, n_particles, seed=dynamics.seed, replica=replica)
-        if not np.isfinite(state).all():
-            raise ArgumentError(
-                "init",
-                f"draws particles beyond the range of {dynamics.dtype}: {law}; use a lighter "
-                "tail (a larger nu or rho) or a smaller scale.",
-            )
-        return state
-    check_layout(problem, init, "init")
-    points = init.coordinates
-    shape = (n_replicas, n_particles, problem.n_coordinates)
-    if points.shape not in (shape, (1, *shape[1:])):
-        raise ArgumentError(
-            "init",
-            f"holds {init.n_replicas} replicas of {init.n_particles} particles, but this run "
-            f"has n_replicas={n_replicas} and n_particles={n_particles}; leave those two out.",
-        )
-    if not np.isfinite(points).all():
-        raise ArgumentError("init", "holds NaN or infinite particles; start from finite ones.")
-    points = np.broadcast_to(points, shape).swapaxes(1, 2)
-    return np.array(points, dtype=dynamics.dtype, order="C")
-
-
-def as_particles(problem: Problem, state: Array) -> Particles:
-    """Return a state (R, C, N) as particles."""
-    return Particles.from_coordinates(
-        state.swapaxes(1, 2), problem.n_outputs, problem.bias, problem.vector_output
-    )
-
-
-def _check_counters(dynamics: Dynamics, n_particles: int, n_replicas: int) -> None:
-    """Refuse runs whose noise would need counters beyond 32 bits and so repeat itself."""
-    # Leimkuhler and Matthews' last step looks one increment ahead.
-    increments = dynamics.integrator.stride * (dynamics.n_steps + 1) * dynamics.substeps
-    if n_particles > 2**32 or increments > 2**32:
-        raise ArgumentError(
-            "n_particles",
-            "and the increments of the Brownian path, "
-            f"{dynamics.integrator.stride} * (n_steps + 1) * substeps, must not exceed 2**32.",
-        )
-    if dynamics.first_replica + n_replicas > 2**32:
-        raise ArgumentError(
-            "n_replicas", message="first_replica + n_replicas must not exceed 2**32."
-        )
-
-
-def _drive(
-    problem: Problem,
-    drive: ArrayLike | Driver,
-    step_size: float | NDArray[np.float64],
-    n_steps: int,
-) -> NDArray[np.float64]:
+def _drive(problem: Problem, scheme: Scheme, drive: ArrayLike | Driver) -> NDArray[np.float64]:
     """Return the driving predictions of every step, shape (n_steps, n, k)."""
     if isinstance(drive, Driver):
-        sizes = np.asarray(drive.step_size)
-        sizes = sizes[:n_steps] if sizes.ndim else sizes
-        other = drive.problem.fingerprint != problem.fingerprint
-        if other or not np.array_equal(sizes, step_size):
+        if drive.problem != problem or not drive.scheme.same_steps(scheme):
             raise ValueError(
                 "drive was computed for another problem or step_size; compute the path with the "
                 "settings of this run, or pass its predictions as an array."
@@ -335,11 +270,11 @@ def _drive(
     if values.ndim == 2:
         values = values[..., None]
     wanted = (problem.n_data, problem.n_outputs)
-    if values.ndim != 3 or values.shape[1:] != wanted or len(values) < n_steps:
+    if values.ndim != 3 or values.shape[1:] != wanted or len(values) < scheme.n_steps:
         raise ValueError(
-            f"drive must hold the predictions of at least n_steps={n_steps} steps, shape "
+            f"drive must hold the predictions of at least n_steps={scheme.n_steps} steps, shape "
             f"(steps, n={wanted[0]}, k={wanted[1]}), got {values.shape}."
         )
     if not np.isfinite(values).all():
         raise ValueError("drive holds NaN or infinite predictions.")
-    return np.ascontiguousarray(values[:n_steps])
+    return np.ascontiguousarray(values[: scheme.n_steps])

@@ -71,7 +71,7 @@ def run_steps(
             arrays["path"] = path[:, :step]
         checkpoint.save(arrays, {"step": step})
 
-    for first, last in _calls(step, dynamics.n_steps, save_at):
+    for first, last in _calls(step, dynamics.scheme.n_steps, save_at):
         if len(states) < len(save_at) and save_at[len(states)] == first:
             states.append(dynamics.positions(theta).copy())
         try:
@@ -81,12 +81,12 @@ def run_steps(
         if checkpoint.due():
             save(last)
         if progress is not None:
-            progress(last, dynamics.n_steps)
+            progress(last, dynamics.scheme.n_steps)
     if len(states) < len(save_at):
         states.append(dynamics.positions(theta).copy())
     if path is not None:
         path[:, -1] = dynamics.predictions(theta)
-    save(dynamics.n_steps)
+    save(dynamics.scheme.n_steps)
     return states
 
 

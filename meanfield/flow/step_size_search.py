@@ -42,8 +42,8 @@ def divergence_error(
         With a step size for which the run, tried again, stayed finite.
     """
     stable, n_steps = _stable_step_size(dynamics, start)
-    largest = dynamics.step_sizes.max()
-    constant = np.all(dynamics.step_sizes == largest)
+    largest = dynamics.scheme.step_sizes.max()
+    constant = np.ndim(dynamics.scheme.step_size) == 0
     setting = "step_size=" if constant else "a schedule of step sizes up to "
     remedy = (
         f"{setting}{stable:.3g} stayed finite when tried for {n_steps} steps."
@@ -59,34 +59,37 @@ def divergence_error(
     )
 
 
-def _stable_step_size(dynamics, start) -> tuple[float | None, int]:
+def _stable_step_size(dynamics: Dynamics, start: NDArray[np.floating]) -> tuple[float | None, int]:
     """Halve the step size until a reduced run holds; return it and how long it was tried."""
+    scheme = dynamics.scheme
     start = start[:_REPLICAS, :, :_PARTICLES]
     evaluations = start.shape[0] * start.shape[2] * dynamics.problem.n_data
     affordable = max(64, _EVALUATIONS // max(evaluations, _LEAST_PER_STEP))
 
     def trial(h: int) -> Dynamics:
-        n_steps = min(dynamics.n_steps << h, affordable)
+        n_steps = min(scheme.n_steps << h, affordable)
         coarse = np.arange(n_steps) >> min(h, 62)
-        return replace(
-            dynamics,
-            step_size=np.ldexp(dynamics.step_sizes[coarse], -h),
-            temperatures=dynamics.temperatures[coarse],
-            drive=None if dynamics.drive is None else dynamics.drive[coarse],
+        finer = replace(
+            scheme,
+            n_steps=n_steps,
+            step_size=np.ldexp(scheme.step_sizes[coarse], -h),
+            temperature=scheme.temperatures[coarse],
             substeps=1,
         )
+        drive = None if dynamics.drive is None else dynamics.drive[coarse]
+        return replace(dynamics, scheme=finer, drive=drive)
 
     def holds(h: int) -> bool:
         run = trial(h)
         try:
-            run.advance(np.array(run.start(start), order="C"), 0, run.n_steps)
+            run.advance(np.array(run.start(start), order="C"), 0, run.scheme.n_steps)
         except Diverged:
             return False
         return True
 
-    largest = float(dynamics.step_sizes.max())
+    largest = float(scheme.step_sizes.max())
     h = halvings(largest, holds)
-    return (None, 0) if h is None else (math.ldexp(largest, -h), trial(h).n_steps)
+    return (None, 0) if h is None else (math.ldexp(largest, -h), trial(h).scheme.n_steps)
 
 
 def halvings(step_size: float, holds: Callable[[int], bool]) -> int | None:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.integrators import Coefficients, Integrator, get_integrator, step_coefficients
-from meanfield.flow.schedule import Schedule
-from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.scheme import Scheme
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_density, reach
 
 if TYPE_CHECKING:
@@ -37,12 +35,8 @@ _MAX_POINTS = 4_000_000
 
 def chain_law(
     problem: Problem,
+    scheme: Scheme,
     *,
-    step_size: ArrayLike | Schedule,
-    n_steps: int,
-    init: str | InitialLaw = "gaussian",
-    integrator: str | Integrator = "euler",
-    temperature: ArrayLike | None = None,
     spacing: float | None = None,
     save_at: Sequence[int] | None = None,
 ) -> GridPath:
@@ -66,16 +60,9 @@ def chain_law(
     ----------
     problem : Problem
         At most two trained coordinates, all input parameters among them.
-    step_size : float, array_like of shape (n_steps,) or Schedule
-        Step size η, or that of every step.
-    n_steps : int
-        Number of steps.
-    init : str or InitialLaw, default: "gaussian"
-        ``"gaussian"`` or ``"laplace"``, with their scales.
-    integrator : str, default: "euler"
-        As in `simulate`.
-    temperature : float or array_like, shape (n_steps,), optional
-        Temperature of every step, above 0; the problem's by default.
+    scheme : Scheme
+        At least one step, above temperature 0, of Euler or exponential Euler, from the initial law
+        ``"gaussian"`` or ``"laplace"``. Seed, precision and minibatches play no part.
     spacing : float, optional
         Lattice spacing, 0.8 by default, in units of what it must resolve: the standard deviation
         of the smallest step's noise, the scale of the initial law, or half the inverse of the
@@ -94,17 +81,12 @@ def chain_law(
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    n_steps = checks.steps(n_steps)
-    _, sizes = step_sizes(step_size, n_steps)
-    law = as_initial_law(init)
-    taus = temperatures(problem, temperature, n_steps)
-    _check_temperatures(taus)
+    _check(scheme)
     keep_all = save_at is None and p == 1
-    steps = saved_steps(range(n_steps + 1) if keep_all else save_at, n_steps)
+    steps = scheme.saved_steps(range(scheme.n_steps + 1) if keep_all else save_at)
     spacing = _SPACING if spacing is None else checks.positive("spacing", spacing)
-    scheme = step_coefficients(problem, _markov(integrator), sizes, taus)
-    path, laws = _propagate(coordinates, law, scheme, spacing, steps)
-    coarse, _ = _propagate(coordinates, law, scheme, _COARSER * spacing, steps[:0])
+    path, laws = _propagate(coordinates, scheme, spacing, steps)
+    coarse, _ = _propagate(coordinates, scheme, _COARSER * spacing, steps[:0])
     return GridPath(
         predictions=coordinates.shaped(path),
         extrapolated=coordinates.shaped(path),  # nothing to gain: the error is not algebraic
@@ -114,25 +96,15 @@ def chain_law(
     )
 
 
-def lattice_size(
-    problem: Problem,
-    *,
-    step_size: float,
-    init: str | InitialLaw = "gaussian",
-    integrator: str | Integrator = "euler",
-) -> int:
+def lattice_size(problem: Problem, scheme: Scheme) -> int:
     """Return the number of lattice points on which `chain_law` starts, which sets its cost.
 
     Parameters
     ----------
     problem : Problem
         As for `chain_law`.
-    step_size : float
-        Step size η.
-    init : str or InitialLaw, default: "gaussian"
-        Initial law.
-    integrator : str, default: "euler"
-        As in `simulate`.
+    scheme : Scheme
+        As for `chain_law`.
 
     Returns
     -------
@@ -144,14 +116,17 @@ def lattice_size(
     ValueError
         `chain_law` would refuse.
     """
-    coordinates, law = InputCoordinates(problem), as_initial_law(init)
-    scales = coordinates.scales(law)
-    integrator = _markov(integrator)
-    taus = temperatures(problem, None, 1)
-    _check_temperatures(taus)
-    noise = step_coefficients(problem, integrator, np.array([step_size]), taus).noise[0, 0]
-    h = _SPACING * _finest_scale(coordinates, scales, noise[-problem.n_parameters :])
-    return int(np.prod(2 * np.ceil(reach(law) * scales / h)))
+    coordinates = InputCoordinates(problem)
+    scales = coordinates.scales(scheme.init)
+    _check(scheme)
+    h = _SPACING * _finest_scale(coordinates, scales, _noise(coordinates, scheme).min(0))
+    return int(np.prod(2 * np.ceil(reach(scheme.init) * scales / h)))
+
+
+def _noise(coordinates: InputCoordinates, scheme: Scheme) -> Array:
+    """Standard deviation of the noise of every step, (n_steps, p)."""
+    problem = coordinates.problem
+    return scheme.coefficients(problem).noise[:, 0, -problem.n_parameters :]
 
 
 def _finest_scale(coordinates: InputCoordinates, scales: Array, noise: Array) -> Array:
@@ -168,31 +143,27 @@ def _finest_scale(coordinates: InputCoordinates, scales: Array, noise: Array) ->
     return np.minimum(np.minimum(noise, scales), features)
 
 
-def _markov(integrator: str | Integrator) -> Integrator:
-    integrator = get_integrator(integrator)
-    if integrator.name not in _MARKOV:
-        raise ArgumentError(
-            "integrator",
-            message="The law of the chain needs an integrator whose next law depends on the "
-            f"present one alone ({' or '.join(_MARKOV)}), got {integrator.name!r}; use "
-            "method='particles'.",
-        )
-    return integrator
-
-
-def _check_temperatures(taus: Array) -> None:
-    if not (taus > 0).all():
+def _check(scheme: Scheme) -> None:
+    """Refuse a scheme whose law does not follow from the one before, or is not smooth."""
+    checks.steps(scheme.n_steps)
+    if not (scheme.temperatures > 0).all():
         raise ArgumentError(
             "temperature",
             message="The law of the chain needs a positive temperature at every step: the noise "
             "keeps it smooth on its lattice; use method='particles'.",
         )
+    if scheme.integrator.name not in _MARKOV:
+        raise ArgumentError(
+            "integrator",
+            message="The law of the chain needs an integrator whose next law depends on the "
+            f"present one alone ({' or '.join(_MARKOV)}), got {scheme.integrator.name!r}; use "
+            "method='particles'.",
+        )
 
 
 def _propagate(
     coordinates: InputCoordinates,
-    law: InitialLaw,
-    scheme: Coefficients,
+    scheme: Scheme,
     spacing: float,
     steps: NDArray[np.int64],
 ) -> tuple[Array, list[GridLaw]]:
@@ -203,7 +174,8 @@ def _propagate(
     from meanfield.limit.kernels import spread
 
     problem, p = coordinates.problem, coordinates.problem.n_parameters
-    decay, gain, noise = scheme.decay[:, -p:], scheme.gain[:, -p:], scheme.noise[:, 0, -p:]
+    law, step, noise = scheme.init, scheme.coefficients(problem), _noise(coordinates, scheme)
+    decay, gain = step.decay[:, -p:], step.gain[:, -p:]
     h = spacing * _finest_scale(coordinates, coordinates.scales(law), noise.min(0))
     masses, corner = _start(coordinates, law, h)
     path, laws = np.empty((len(noise) + 1, problem.n_data)), []

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.linalg import solve_banded
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.schedule import Schedule
-from meanfield.flow.simulate import saved_steps, step_sizes, temperatures
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.scheme import Scheme
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_cdf, reach
 
 if TYPE_CHECKING:
@@ -30,11 +29,8 @@ _USELESS = 0.25
 
 def fokker_planck(
     problem: Problem,
+    scheme: Scheme,
     *,
-    step_size: float | ArrayLike | Schedule,
-    n_steps: int,
-    init: str | InitialLaw = "gaussian",
-    temperature: ArrayLike | None = None,
     n_cells: int | None = None,
     substeps: int | None = None,
     half_width: float | None = None,
@@ -61,14 +57,9 @@ def fokker_planck(
     ----------
     problem : Problem
         At most two trained coordinates, all input parameters among them.
-    step_size : float, array_like of shape (n_steps,) or Schedule
-        Time between two entries of the path, or that after every entry.
-    n_steps : int
-        Number of entries after the first.
-    init : str or InitialLaw, default: "gaussian"
-        ``"gaussian"`` or ``"laplace"``, with their scales.
-    temperature : float or array_like, shape (n_steps,), optional
-        Temperature of every step; the problem's by default.
+    scheme : Scheme
+        Its step sizes are the times between two entries of the path, with its temperatures; the
+        initial law is ``"gaussian"`` or ``"laplace"``. Nothing else of it plays a part.
     n_cells : int, optional
         Even number of cells per axis; 1024 for one coordinate and 192 for two by default.
     substeps : int, optional
@@ -96,19 +87,16 @@ def fokker_planck(
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    n_steps = checks.steps(n_steps, minimum=0)
-    _, sizes = step_sizes(step_size, n_steps)
-    law = as_initial_law(init)
-    taus = temperatures(problem, temperature, n_steps)
+    law = scheme.init
     n_cells = _even("n_cells", _CELLS[p] if n_cells is None else n_cells, minimum=8)
     substeps = _even("substeps", _SUBSTEPS[p] if substeps is None else substeps, minimum=2)
     keep_all = save_at is None and p == 1
-    steps = saved_steps(range(n_steps + 1) if keep_all else save_at, n_steps)
+    steps = scheme.saved_steps(range(scheme.n_steps + 1) if keep_all else save_at)
     grows = half_width is None
     width = _first_width(coordinates, law) if grows else checks.positive("half_width", half_width)
     for _ in range(8):
         fine = _Solver(coordinates, law, n_cells, width)
-        path, laws, edge = fine.run(taus, sizes, substeps, steps)
+        path, laws, edge = fine.run(scheme, substeps, steps)
         if edge < _EDGE_MASS or not grows:
             break
         width *= 2.0
@@ -124,9 +112,9 @@ def fokker_planck(
             f"{width:g}]; {remedy}.",
         )
     none = steps[:0]
-    in_time = path - fine.run(taus, sizes, substeps // 2, none)[0]
+    in_time = path - fine.run(scheme, substeps // 2, none)[0]
     coarse = _Solver(coordinates, law, n_cells // 2, width)
-    in_space = path - coarse.run(taus, sizes, substeps, none)[0]
+    in_space = path - coarse.run(scheme, substeps, none)[0]
     error = np.abs(in_time).max(1) + np.abs(in_space).max(1)
     if error.max() > _USELESS * max(1.0, np.abs(path).max()):
         raise ArgumentError(
@@ -177,10 +165,11 @@ class _Solver:
         self.penalty = 0.5 * np.square(points) @ coordinates.l2
 
     def run(
-        self, taus: Array, sizes: Array, substeps: int, steps: NDArray[np.int64]
+        self, scheme: Scheme, substeps: int, steps: NDArray[np.int64]
     ) -> tuple[Array, list[GridLaw], float]:
         """Path (n_steps + 1, n), the laws at ``steps``, and the most mass seen at the sides."""
         masses = self.start
+        taus, sizes = scheme.temperatures, scheme.step_sizes
         path = np.empty((len(taus) + 1, self.features.shape[1]))
         laws, edge = [], 0.0
         for t in range(len(taus) + 1):

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield import checks
 from meanfield.errors import ArgumentError, DivergenceError
-from meanfield.flow.integrators import Integrator, get_integrator, some_steps
-from meanfield.flow.simulate import step_sizes, temperatures
+from meanfield.flow.scheme import Scheme
 
 if TYPE_CHECKING:
-    from meanfield.flow.schedule import Schedule
     from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -50,9 +47,8 @@ class GaussianClosure:
         ``tr P_ee(t) = N E|m_N(t) − m̄_t|²`` for every ``N``.
     function_constant : ndarray, shape (n_steps + 1,)
         ``tr(Σ̂ P_ee(t)) = N E (1/n) Σ_j (f_N(x_j) − f̄_t(x_j))²`` for every ``N``.
-    step_size : float or ndarray, shape (n_steps,)
-    integrator : str
-        Name of the scheme.
+    scheme : Scheme
+        The scheme.
     """
 
     predictions: Array
@@ -60,8 +56,7 @@ class GaussianClosure:
     coupling_constant: Array
     mean_constant: Array
     function_constant: Array
-    step_size: float | Array
-    integrator: str
+    scheme: Scheme
     _initial_covariance: Array
     _axes: Array  # eigenvectors of Σ̂, as columns
     _law: Array  # (n_steps + 1, 2): covariance of the law is u C_0 + v I
@@ -106,11 +101,8 @@ class GaussianClosure:
 
 def gaussian_closure(
     problem: Problem,
+    scheme: Scheme,
     *,
-    step_size: ArrayLike | Schedule,
-    n_steps: int,
-    integrator: str | Integrator = "euler",
-    temperature: ArrayLike | Schedule | None = None,
     initial_mean: ArrayLike | None = None,
     initial_covariance: ArrayLike | None = None,
 ) -> GaussianClosure:
@@ -121,16 +113,12 @@ def gaussian_closure(
     problem : Problem
         Activation ``identity``, squared loss, one output, output weights frozen (at 1), every
         other coordinate trained.
-    step_size : float, array_like of shape (n_steps,) or Schedule
-        ``η > 0``, or that of every step.
-    n_steps : int
-        Number of steps.
-    integrator : {"euler", "exponential-euler", "leimkuhler-matthews"}
-        The scheme whose discrete law is wanted.
-    temperature : float, array_like of shape (n_steps,) or Schedule, optional
-        Temperature of every step; the problem's by default.
+    scheme : Scheme
+        The scheme whose discrete law is wanted, without velocities. Seed, precision and
+        minibatches play no part.
     initial_mean, initial_covariance : array_like, optional
-        Of the initial law in the trained coordinates ``(w, b)``; by default ``N(0, I)``.
+        Of the initial law in the trained coordinates ``(w, b)``; by default those of the scheme's,
+        which must then be Gaussian.
 
     Returns
     -------
@@ -144,20 +132,18 @@ def gaussian_closure(
         When the step size is beyond stability and the run leaves the finite numbers.
     """
     _check_closed(problem)
-    n_steps = checks.steps(n_steps, minimum=0)
-    shown, sizes = step_sizes(step_size, n_steps)
-    scheme = get_integrator(integrator)
-    if scheme.has_velocity:
+    if scheme.integrator.has_velocity:
         raise ArgumentError(
             "integrator",
-            message=f"The Gaussian closure has no velocities, which integrator={scheme.name!r} "
-            "needs; use method='particles'.",
+            message="The Gaussian closure has no velocities, which "
+            f"integrator={scheme.integrator.name!r} needs; use method='particles'.",
         )
+    if initial_covariance is None:
+        initial_covariance = _covariance(problem, scheme)
     X = problem.with_bias(problem.X)
     n, p = X.shape
     start_mean, start_covariance = _initial_moments(initial_mean, initial_covariance, p)
-    tau = temperatures(problem, temperature, n_steps)
-    alpha, gamma, *noise = _coefficients(scheme, problem.l2_input, sizes, tau)
+    alpha, gamma, *noise = _coefficients(problem, scheme)
 
     gram = X.T @ X / n
     gains, axes = np.linalg.eigh(gram)
@@ -176,7 +162,7 @@ def gaussian_closure(
         stable = 1.0 / (problem.l2_input + max(gains[-1], 0.0))
         raise DivergenceError(
             f"The mean-field law left the finite numbers at step {step} with step sizes up to "
-            f"{sizes.max():g}; step_size={stable:.3g} is stable.",
+            f"{scheme.step_sizes.max():g}; step_size={stable:.3g} is stable.",
             step=step,
             replica=0,
             stable_step_size=stable,
@@ -189,8 +175,7 @@ def gaussian_closure(
         coupling_constant=second[:, 0].sum(-1),
         mean_constant=second[:, 1].sum(-1),
         function_constant=second[:, 1] @ gains,
-        step_size=shown,
-        integrator=scheme.name,
+        scheme=scheme,
         _initial_covariance=start_covariance,
         _axes=axes,
         _law=law,
@@ -217,12 +202,22 @@ def _check_closed(problem: Problem) -> None:
         )
 
 
-def _initial_moments(
-    mean: ArrayLike | None, covariance: ArrayLike | None, p: int
-) -> tuple[Array, Array]:
-    """Return validated initial moments, N(0, I) by default."""
+def _covariance(problem: Problem, scheme: Scheme) -> Array:
+    """Return the covariance of the scheme's initial law in the trained coordinates."""
+    law = scheme.init
+    if law.law != "gaussian":
+        raise ArgumentError(
+            "init",
+            message=f"The Gaussian closure needs init='gaussian', got {law.law!r}; use "
+            "method='particles'.",
+        )
+    return np.diag(law.coordinate_scale(problem)[problem.n_outputs :] ** 2)
+
+
+def _initial_moments(mean: ArrayLike | None, covariance: ArrayLike, p: int) -> tuple[Array, Array]:
+    """Return validated initial moments, of mean 0 by default."""
     mean = np.zeros(p) if mean is None else np.asarray(mean, dtype=float)
-    covariance = np.eye(p) if covariance is None else np.asarray(covariance, dtype=float)
+    covariance = np.asarray(covariance, dtype=float)
     if mean.shape != (p,) or not np.isfinite(mean).all():
         raise ValueError(f"initial_mean must hold {p} finite numbers, got shape {mean.shape}.")
     if covariance.shape != (p, p) or not np.isfinite(covariance).all():
@@ -236,16 +231,12 @@ def _initial_moments(
     return mean, covariance
 
 
-def _coefficients(
-    scheme: Integrator, l2: float, sizes: Array, tau: Array
-) -> tuple[Array, Array, Array, Array]:
+def _coefficients(problem: Problem, scheme: Scheme) -> tuple[Array, Array, Array, Array]:
     """Return contraction, gain on the data gradient and the amplitudes of ξ_t and ξ_{t+1}."""
-    decay, gain, amplitudes, _ = scheme.coefficients(
-        np.array([l2], dtype=float), some_steps(sizes, tau, 0, len(tau))
-    )
-    now, after = (*amplitudes, np.zeros((len(tau), 1)))[:2]
-    columns = [np.broadcast_to(x, (len(tau), 1))[:, 0] for x in (decay, gain, now, after)]
-    return columns[0], columns[1], columns[2], columns[3]
+    step = scheme.coefficients(problem)
+    # The trained coordinates share one penalty, so that the last one stands for all.
+    now, after = (*step.noise[..., -1].T, np.zeros(scheme.n_steps))[:2]
+    return step.decay[:, -1], step.gain[:, -1], now, after
 
 
 def _propagate(

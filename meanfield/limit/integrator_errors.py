@@ -17,6 +17,7 @@ from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.integrators import INTEGRATORS, Integrator, get_integrator
 from meanfield.flow.minibatch import Minibatch, as_minibatch
+from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.limit.stationary import StationaryLaw, check_supported, stationary
 from meanfield.statistics.estimate import Estimate
@@ -302,7 +303,7 @@ class _SharedNoise:
 
     def _run(
         self,
-        scheme: Integrator,
+        integrator: Integrator,
         h: float,
         m: int,
         steps: int,
@@ -311,8 +312,17 @@ class _SharedNoise:
         path: Array | None = None,
     ) -> list[Array]:
         problem = self.law.problem
-        taus = np.full(steps, problem.temperature)
-        run = Dynamics(problem, scheme, h, taus, self.seed, substeps=m, minibatch=batches)
+        scheme = Scheme(
+            n_steps=steps,
+            step_size=h,
+            temperature=problem.temperature,
+            integrator=integrator,
+            init=None,
+            seed=self.seed,
+            minibatch=batches,
+            substeps=m,
+        )
+        run = Dynamics(problem, scheme)
         return run_steps(run, start, np.array([steps]), path=path, checkpoint=Checkpoint(None, ""))
 
 

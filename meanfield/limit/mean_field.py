@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.integrators import get_integrator
-from meanfield.flow.particles import Particles
-from meanfield.flow.schedule import Schedule, elapsed
-from meanfield.flow.simulate import as_particles, initial_state, step_sizes, temperatures
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial_state import initial_state
+from meanfield.flow.particles import Particles, as_particles
+from meanfield.flow.schedule import Schedule
+from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.limit.chain import chain_law
 from meanfield.limit.fokker_planck import fokker_planck
@@ -46,8 +46,8 @@ class MeanFieldPath:
         McKean–Vlasov copies.
     problem : Problem
         What was learned.
-    step_size : float or ndarray, shape (n_steps,)
-        Step size η, or that of every step if it follows a schedule.
+    scheme : Scheme
+        How the particles moved; a study of this path must share it.
     method : str
         How it was computed, see `mean_field`.
     n_particles : int or None
@@ -57,28 +57,20 @@ class MeanFieldPath:
     details : object
         Further results of the method: a `GaussianClosure` for ``"gaussian"``, a `GridPath` with
         the law and an error estimate for ``"chain"`` and ``"fokker-planck"``.
-    settings : dict
-        ``integrator``, ``init`` and ``temperatures``, which a study of this path must share.
     """
 
     predictions: NDArray[np.float64]
     problem: Problem
-    step_size: float | NDArray[np.float64]
+    scheme: Scheme
     method: str
     n_particles: int | None = None
     particles: Particles | None = None
     details: Any = None
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def n_steps(self) -> int:
-        """Number of steps."""
-        return len(self.predictions) - 1
 
     @property
     def times(self) -> NDArray[np.float64]:
         """Time of every step, shape (n_steps + 1,)."""
-        return elapsed(self.step_size, np.arange(self.n_steps + 1))
+        return self.scheme.times
 
     @property
     def loss(self) -> NDArray[np.float64]:
@@ -88,7 +80,7 @@ class MeanFieldPath:
     def __repr__(self) -> str:
         size = "" if self.n_particles is None else f", n_particles={self.n_particles}"
         return (
-            f"MeanFieldPath(method={self.method!r}{size}, n_steps={self.n_steps}, "
+            f"MeanFieldPath(method={self.method!r}{size}, n_steps={self.scheme.n_steps}, "
             f"time={self.times[-1]:g}, loss={float(self.loss[-1]):.4g})"
         )
 
@@ -165,37 +157,84 @@ def mean_field(
     [RFL] §2 (mean-field analysis); Sznitman, "Topics in propagation of chaos", 1991.
     """
     checks.choice("method", method, METHODS)
-    n_steps = checks.steps(n_steps, minimum=0)
-    step_size, _ = step_sizes(step_size, n_steps)
-    law = as_initial_law(init)
-    taus = temperatures(problem, temperature, n_steps)
-    seed = checks.seed(seed)
-    dtype = checks.precision(dtype)
-    n_particles = checks.count("n_particles", n_particles)
-    settings = {
-        "integrator": get_integrator(integrator).name,
-        "init": law,
-        "temperatures": taus,
-    }
-    if method == "gaussian":
-        return _gaussian(problem, step_size, law, taus, settings)
-    if method in ("chain", "fokker-planck"):
-        return _on_grid(problem, method, step_size, law, taus, settings)
-    dynamics = Dynamics(
-        problem=problem,
-        integrator=get_integrator(integrator),
+    scheme = Scheme.of(
+        problem,
         step_size=step_size,
-        temperatures=taus,
+        n_steps=n_steps,
+        temperature=temperature,
+        integrator=integrator,
+        init=init,
         seed=seed,
-        first_replica=REFERENCE_REPLICA,
         dtype=dtype,
     )
-    predictions = (n_steps + 1) * problem.n_data * problem.n_outputs
+    return mean_field_path(
+        problem, scheme, method, n_particles, checkpoint=checkpoint, progress=progress
+    )
+
+
+def mean_field_path(
+    problem: Problem,
+    scheme: Scheme,
+    method: str,
+    n_particles: int,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> MeanFieldPath:
+    """Compute the mean-field path of a scheme; `mean_field` says what the other arguments mean.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network, loss, regularisation.
+    scheme : Scheme
+        How the particles move.
+    method : {"particles", "gaussian", "chain", "fokker-planck"}
+        How to compute the path.
+    n_particles : int
+        Size of the large system, for ``"particles"``.
+    checkpoint, progress
+        As in `mean_field`.
+
+    Returns
+    -------
+    MeanFieldPath
+        Predictions at every step.
+    """
+    if method == "particles":
+        n_particles = checks.count("n_particles", n_particles)
+        return _large_system(problem, scheme, n_particles, checkpoint, progress)
+    if method == "gaussian":
+        closure = gaussian_closure(problem, scheme)
+        return MeanFieldPath(closure.predictions, problem, scheme, method, details=closure)
+    if method == "chain":
+        grid = chain_law(problem, scheme)
+    else:
+        if scheme.integrator.has_velocity:
+            raise ArgumentError(
+                "integrator",
+                message="method='fokker-planck' solves the overdamped equation, not that of "
+                f"integrator={scheme.integrator.name!r}; use method='particles'.",
+            )
+        grid = fokker_planck(problem, scheme)
+    return MeanFieldPath(grid.extrapolated, problem, scheme, method, details=grid)
+
+
+def _large_system(
+    problem: Problem,
+    scheme: Scheme,
+    n_particles: int,
+    checkpoint: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> MeanFieldPath:
+    """Follow one large system."""
+    dynamics = Dynamics(problem, scheme, first_replica=REFERENCE_REPLICA)
+    n_steps, predictions = scheme.n_steps, (scheme.n_steps + 1) * problem.n_data * problem.n_outputs
     memory.require(
         8 * (predictions + 3 * dynamics.n_rows * n_particles),
         "lower n_particles or n_steps",
     )
-    start = initial_state(dynamics, law, n_particles, 1)
+    start = initial_state(dynamics, n_particles, 1)
     path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs))
     last = np.array([n_steps])
     store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))
@@ -203,62 +242,8 @@ def mean_field(
     return MeanFieldPath(
         predictions=path[0] if problem.vector_output else path[0, ..., 0],
         problem=problem,
-        step_size=step_size,
-        method=method,
+        scheme=scheme,
+        method="particles",
         n_particles=n_particles,
         particles=as_particles(problem, states[-1]),
-        settings=settings,
-    )
-
-
-def _on_grid(problem, method, step_size, law, temperatures, settings) -> MeanFieldPath:
-    shared = {
-        "step_size": step_size,
-        "n_steps": len(temperatures),
-        "init": law,
-        "temperature": temperatures,
-    }
-    if method == "chain":
-        grid = chain_law(problem, integrator=settings["integrator"], **shared)
-    else:
-        if get_integrator(settings["integrator"]).has_velocity:
-            raise ArgumentError(
-                "integrator",
-                message="method='fokker-planck' solves the overdamped equation, not that of "
-                f"integrator={settings['integrator']!r}; use method='particles'.",
-            )
-        grid = fokker_planck(problem, **shared)
-    return MeanFieldPath(
-        predictions=grid.extrapolated,
-        problem=problem,
-        step_size=step_size,
-        method=method,
-        details=grid,
-        settings=settings,
-    )
-
-
-def _gaussian(problem, step_size, law, temperatures, settings) -> MeanFieldPath:
-    if law.law != "gaussian":
-        raise ArgumentError(
-            "init",
-            message=f"method='gaussian' needs init='gaussian', got {law.law!r}; use "
-            "method='particles'.",
-        )
-    scale = law.coordinate_scale(problem)[problem.n_outputs :]
-    closure = gaussian_closure(
-        problem,
-        step_size=step_size,
-        n_steps=len(temperatures),
-        integrator=settings["integrator"],
-        temperature=temperatures,
-        initial_covariance=np.diag(scale**2),
-    )
-    return MeanFieldPath(
-        predictions=closure.predictions,
-        problem=problem,
-        step_size=step_size,
-        method="gaussian",
-        details=closure,
-        settings=settings,
     )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
-from meanfield.flow.integrators import get_integrator
+from meanfield.flow.scheme import Scheme
 from meanfield.limit.chain import chain_law
 from meanfield.limit.grid import GridLaw
 from meanfield.statistics.estimate import Estimate
@@ -202,25 +202,21 @@ def step_size_bias(
         `chain_law` does not apply to the problem, or the errors are no power of the step size.
     """
     factors = checks.counts("refinements", refinements)
-    step_size = checks.positive("step_size", step_size)
-    paths = [
-        chain_law(
-            law.problem,
-            step_size=step_size / m,
-            n_steps=m * checks.steps(n_steps),
-            init=init,
-            integrator=integrator,
-            save_at=[0],
-        )
-        for m in factors
-    ]
+    scheme = Scheme.of(
+        law.problem,
+        step_size=checks.positive("step_size", step_size),
+        n_steps=checks.steps(n_steps),
+        integrator=integrator,
+        init=init,
+    )
+    paths = [chain_law(law.problem, scheme.refined(m), save_at=[0]) for m in factors]
     ends = np.stack([path.predictions[-1] for path in paths])
     gaps = (ends - law.predictions).reshape(len(ends), -1)
     errors = np.sqrt(np.square(gaps).sum(1) / law.problem.n_data)
-    sizes = step_size / np.array(factors)
+    sizes = scheme.step_size / np.array(factors)
     order = Estimate(
         fit_order(sizes, errors).slope.value,
-        expected=get_integrator(integrator).stationary_order,
+        expected=scheme.integrator.stationary_order,
         label="Order in the step size of the stationary bias",
     )
     return StepSizeBias(sizes, ends, errors, order)

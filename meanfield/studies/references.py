@@ -90,7 +90,7 @@ class ReferencesConfig(LearningConfig):
 def prepare(config: ReferencesConfig) -> Plan:
     """Check the configuration; every reference is a unit, and every batch against it."""
     problem = build_problem(config)
-    section, run = config.references, config.run
+    section = config.references
     units = []
     with named_keys(config, "references", "run"):
         methods = tuple(dict.fromkeys(section.methods))
@@ -98,15 +98,10 @@ def prepare(config: ReferencesConfig) -> Plan:
             raise ArgumentError("methods", "must name at least one way to compute the limit.")
         plan = plan_chaos(
             problem,
+            config.scheme(problem),
             section.particle_counts,
             section.n_replicas,
-            step_size=run.step_size,
-            n_steps=run.n_steps,
             times=section.times,
-            seed=config.seed,
-            integrator=run.integrator,
-            init=run.init.initial_law(),
-            dtype=run.dtype,
             cloud_replicas=0,
         )
         for method in methods:
@@ -185,16 +180,16 @@ def combine(plan: ChaosPlan, methods: tuple[str, ...], results: Mapping[str, Arr
         "reference": list(methods),
         "particles": list(plan.particle_counts),
         "step": steps,
-        "time": ("step", steps * plan.step_size),
+        "time": ("step", steps * plan.scheme.step_size),
         "end": ["value", "low", "high"],
     }
     attributes = {
         "problem": repr(plan.problem),
         "base": base,
-        "step_size": plan.step_size,
+        "step_size": plan.scheme.step_size,
         "n_replicas": plan.n_replicas,
         "reference_particles": max((path.n_particles or 0) for path in paths.values()),
-        "seed": str(plan.seed),
+        "seed": str(plan.scheme.seed),
     }
     dataset = xr.Dataset(variables, coordinates, attributes)
     return Outcome(dataset, _numbers(rates, dataset, base))

@@ -136,6 +136,14 @@ class RunSection(Section):
         default_factory=InitSection
     )
 
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of `Scheme.of`, but for the seed."""
+        options = {
+            name: schedule.from_table(value) if isinstance(value, dict) else value
+            for name, value in self.model_dump(exclude={"init"}).items()
+        }
+        return {**options, "init": self.init.initial_law()}
+
 
 class ScheduledRunSection(RunSection):
     """How the particles move."""
@@ -151,14 +159,6 @@ class ScheduledRunSection(RunSection):
         description="Temperature of the noise over the run: a number or a schedule like that of "
         "step_size; that of the problem by default.",
     )
-
-    def scheduled(self) -> dict[str, Any]:
-        """Return `step_size` and `temperature` as `simulate` takes them."""
-        values = {"step_size": self.step_size, "temperature": self.temperature}
-        return {
-            name: schedule.from_table(value) if isinstance(value, dict) else value
-            for name, value in values.items()
-        }
 
 
 class StudyConfig(Section):

@@ -49,7 +49,7 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     path = mf.mean_field(problem, "chain", **settings)
     runs = mf.simulate(problem, n_particles, n_replicas=n_replicas, save_at=steps, **settings)
     found = relaxation_rate(runs.times, path.predictions[steps], runs.predictions)
-    laws = fokker_planck(problem, save_at=steps, **settings).laws
+    laws = fokker_planck(problem, path.scheme, save_at=steps).laws
     energy = np.array([free_energy(problem, law) for law in laws])
     bound = log_sobolev_bound(problem, path.predictions)
     numbers = {

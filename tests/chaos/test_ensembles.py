@@ -30,7 +30,10 @@ def made_up(n_networks, *, correlation=0.9, seed=0):
 
 def analysed(pieces, method="chain", n_networks=4000):
     plan = SimpleNamespace(
-        particle_counts=COUNTS, problem=SimpleNamespace(n_data=5), seed=0, n_replicas=n_networks
+        particle_counts=COUNTS,
+        problem=SimpleNamespace(n_data=5),
+        scheme=SimpleNamespace(seed=0),
+        n_replicas=n_networks,
     )
     return ensembles.analyse_networks(plan, SimpleNamespace(method=method), pieces)
 
@@ -96,7 +99,13 @@ def test_measured_deviations_of_a_linear_network_have_no_bias():
     problem = mf.Problem(
         X, X @ [1.0, -0.5], "identity", bias=False, train=("w",), l2=0.2, temperature=0.1
     )
-    plan = plan_chaos(problem, [4, 8, 16], 600, step_size=0.3, n_steps=12, times=[12], seed=1)
+    plan = plan_chaos(
+        problem,
+        mf.Scheme.of(problem, step_size=0.3, n_steps=12, seed=1),
+        [4, 8, 16],
+        600,
+        times=[12],
+    )
     path = reference_path(plan)
     assert path.method == "gaussian"
     values = ensembles.measure_networks(plan, path, range(600))
@@ -112,7 +121,9 @@ def test_measured_deviations_of_a_linear_network_have_no_bias():
 
 def test_refuses_a_path_of_another_step_size():
     problem = mf.Problem([[0.5], [1.0]], [0.1, 0.2], bias=False, train=("w",), temperature=0.1)
-    plan = plan_chaos(problem, [2, 4, 8], 4, step_size=0.3, n_steps=2, times=[2])
+    plan = plan_chaos(
+        problem, mf.Scheme.of(problem, step_size=0.3, n_steps=2), [2, 4, 8], 4, times=[2]
+    )
     path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=2)
     with pytest.raises(ValueError, match=r"step_size=0\.2 instead of 0\.3"):
         ensembles.measure_networks(plan, path, range(4))

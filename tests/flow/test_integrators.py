@@ -13,7 +13,8 @@ from meanfield.flow import noise
 from meanfield.flow import step_loop as run_steps
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.integrators import INTEGRATORS, get_integrator, kinetic
-from meanfield.flow.minibatch import Minibatch, draw_batch
+from meanfield.flow.minibatch import draw_batch
+from meanfield.flow.scheme import Scheme
 from tests.flow import naive_flow as naive
 from tests.naive_functions import LOSSES
 
@@ -169,9 +170,10 @@ def test_the_average_over_all_batches_is_the_full_gradient(problem, anchor):
     """Unbiased, exactly: one noiseless step from each of the 84 batches of 3 out of 9."""
     rng = np.random.default_rng(1)
     theta, still = rng.normal(size=(2, 1, 4, 6))
-    dynamics = Dynamics(
-        problem, INTEGRATORS["euler"], 1.0, np.zeros(10), seed=0, minibatch=Minibatch(3, anchor)
+    scheme = Scheme.of(
+        problem, step_size=1.0, n_steps=10, temperature=0.0, batch_size=3, anchor_period=anchor
     )
+    dynamics = Dynamics(problem, scheme)
     full = dynamics._gradient(theta, 0, 0)
     steps = []
     for batch in itertools.combinations(range(9), 3):
@@ -296,6 +298,6 @@ def test_a_diverged_schedule_names_one_that_held(problem):
 
 def test_a_drive_with_other_step_sizes_is_refused(problem):
     path = mf.mean_field(problem, n_particles=32, step_size=SIZES, n_steps=6)
-    assert mf.simulate(problem, 4, SIZES, 6, drive=path).info["driven"]
+    assert mf.simulate(problem, 4, SIZES, 6, drive=path).driven
     with pytest.raises(ValueError, match="drive was computed for another problem or step"):
         mf.simulate(problem, 4, SIZES[::-1], 6, drive=path)

@@ -13,7 +13,6 @@ from meanfield.flow.schedule import (
     Geometric,
     Logarithmic,
     Piecewise,
-    elapsed,
     from_table,
     per_step,
 )
@@ -83,11 +82,6 @@ def test_tables_are_schedules():
     )
     table = {"kind": "piecewise", "numbers": [1.0, 0.5], "changes": [4]}
     assert from_table(table) == Piecewise((1.0, 0.5), (4,))
-
-
-def test_elapsed_time_is_the_sum_of_the_step_sizes():
-    assert elapsed(0.5, [0, 3]).tolist() == [0.0, 1.5]
-    assert elapsed(np.array([0.5, 0.25, 0.125]), [0, 1, 3]).tolist() == [0.0, 0.5, 0.875]
 
 
 def test_a_schedule_is_the_array_of_its_values():

@@ -225,8 +225,8 @@ class TestCheckpoint:
             import sys
             import numpy as np
             import meanfield as mf
-            from meanfield.flow import run_steps
-            run_steps.Checkpoint.due = lambda self: True
+            from meanfield.flow import step_loop
+            step_loop.Checkpoint.due = lambda self: True
             X = np.linspace(-1, 1, 20)[:, None]
             problem = mf.Problem(X, X[:, 0] ** 2, temperature=0.01)
             run = mf.simulate(problem, 64, 0.1, 20000, seed=1, checkpoint=sys.argv[1])
@@ -319,7 +319,7 @@ class TestDivergence:
         ({"integrator": "eulr"}, "Unknown integrator 'eulr'.*Did you mean 'euler'"),
         ({"dtype": "float16"}, "Unknown dtype 'float16'"),
         ({"save_at": [11]}, "save_at must hold steps between 0 and n_steps=10"),
-        ({"temperature": -1.0}, "temperature must be finite and at least 0"),
+        ({"temperature": -1.0}, "temperature must be finite and not negative"),
         ({"temperature": np.ones(3)}, "temperature must be one number or one per step"),
         ({"drive": np.zeros((3, 23))}, "drive must hold the predictions of at least n_steps=10"),
         ({"drive": np.full((11, 23), np.nan)}, "drive holds NaN"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.integrators import get_integrator
+from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 
 LABELS = {
@@ -17,9 +17,8 @@ LABELS = {
 
 
 def advanced(problem, start, weights=None):
-    dynamics = Dynamics(
-        problem, get_integrator("euler"), 0.3, np.full(20, 0.01), seed=3, weights=weights
-    )
+    scheme = Scheme.of(problem, step_size=0.3, n_steps=20, temperature=0.01, seed=3)
+    dynamics = Dynamics(problem, scheme, weights=weights)
     theta = start.copy()
     dynamics.advance(theta, 0, 20)
     return theta
@@ -43,10 +42,9 @@ def test_whole_weights_are_repetitions_and_zero_is_absence(loss):
 def test_weights_enter_the_fingerprint():
     problem = Problem(np.eye(2), [0.0, 1.0])
     start, steps = np.zeros((1, 4, 1)), np.array([1])
+    scheme = Scheme.of(problem, step_size=0.1, n_steps=1)
     prints = {
-        Dynamics(
-            problem, get_integrator("euler"), 0.1, np.zeros(1), seed=0, weights=weights
-        ).fingerprint(start, steps)
+        Dynamics(problem, scheme, weights=weights).fingerprint(start, steps)
         for weights in (None, np.array([1.0, 1.0]), np.array([0.5, 1.5]))
     }
     assert len(prints) == 3

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.limit.chain import chain_law
-from meanfield.limit.fokker_planck import fokker_planck
-from meanfield.limit.gaussian import gaussian_closure
+from tests.limit.by_keyword import chain_law, fokker_planck, gaussian_closure
 
 X = np.array([[-0.9], [-0.3], [0.4], [1.1]])
 Y = np.array([-1.2, 0.1, 0.8, 0.6])

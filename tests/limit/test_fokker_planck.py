@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import meanfield as mf
-from meanfield.limit.fokker_planck import bernoulli, fokker_planck, implicit_step
+from meanfield.limit.fokker_planck import bernoulli, implicit_step
 from meanfield.limit.grid import GridLaw
+from tests.limit.by_keyword import fokker_planck
 
 X = np.array([[-0.9], [-0.3], [0.4], [1.1]])
 Y = np.array([-1.2, 0.1, 0.8, 0.6])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.limit.gaussian import gaussian_closure
 from tests.limit import naive_limit as naive
+from tests.limit.by_keyword import gaussian_closure
 
 N_STEPS = 25
 

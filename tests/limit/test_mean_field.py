@@ -19,7 +19,7 @@ SETTINGS = {"step_size": 0.2, "n_steps": 40}
 def test_is_one_large_system_at_every_step(problem):
     path = mf.mean_field(problem, n_particles=300, seed=3, **SETTINGS)
     assert path.predictions.shape == (41, 12)
-    assert path.n_steps == 40
+    assert path.scheme.n_steps == 40
     run = mf.simulate(problem, 300, 0.2, 40, seed=3, first_replica=2**32 - 1, save_at=range(41))
     np.testing.assert_array_equal(path.predictions, run.predictions[0])
     np.testing.assert_array_equal(path.particles.coordinates, run.particles.coordinates)
@@ -90,7 +90,7 @@ def test_laws_on_a_grid_agree_with_a_large_system():
     assert 1e-5 < np.max(np.abs(continuous.predictions - chain.predictions)) < 0.05
     assert chain.details.error.max() < 1e-6
     rates = mf.chaos_rates(problem, [8, 16, 32], 24, reference=chain, cloud_replicas=0, **settings)
-    assert rates.fits["coupling"].agrees
+    assert rates.fits["coupling"].slope.agrees
 
 
 def test_methods_that_do_not_apply_say_why(problem):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.relaxation import free_energy, log_sobolev_bound
 from meanfield.limit.relaxation_rate import slowest_decay
+from tests.limit.by_keyword import fokker_planck
 from tests.naive_functions import ACTIVATIONS, LOSSES
 
 X = np.array([[-0.9], [-0.3], [0.4], [1.1]])

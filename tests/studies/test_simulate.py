@@ -168,8 +168,9 @@ def test_intervals_stay_in_the_possible_range():
         "loss": np.array([[1.0, 0.1], [1.0, 0.9]]),
         "test_accuracy": np.array([[0.5, 0.8], [0.5, 1.0]]),
     }
+    problem = build_problem(config)
     outcome = simulate.combine(
-        config, build_problem(config), 0.2, steps, keep, {"replicas-00000": arrays}
+        config, problem, config.scheme(problem), steps, keep, {"replicas-00000": arrays}
     )
     assert outcome.numbers["loss"].interval[0] == 0
     low, high = outcome.numbers["test_accuracy"].interval

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.dictionary import Certificate, Dictionary, Stability, compare_dictionaries
+from meanfield.flow.scheme import Scheme
 from meanfield.identify import Atoms, symmetry_of
 from meanfield.identify.atoms import make_atoms
 from meanfield.identify.equivalence import match_atoms
@@ -105,8 +106,8 @@ def unpack(arrays: Arrays, look: int, problem: Problem) -> Atoms:
 def combine(
     config: AtomsConfig,
     problem: Problem,
+    scheme: Scheme,
     looks: np.ndarray,
-    temperatures: np.ndarray,
     image: list[int] | None,
     results: Mapping[str, Arrays],
 ) -> Outcome:
@@ -153,11 +154,10 @@ def combine(
             None if low == high else (low, high),
             notes=[str(b["words"])],
         )
-    tau = np.concatenate([temperatures, temperatures[-1:]])
     coordinates = {
         "step": ("look", looks),
-        "time": ("look", looks * config.run.step_size),
-        "temperature": ("look", tau[np.maximum(looks - 1, 0)]),
+        "time": ("look", scheme.elapsed(looks)),
+        "temperature": ("look", scheme.temperatures[looks - 1]),
         "size": np.arange(pieces[0]["residual"].shape[1]),
     }
     return Outcome(xr.Dataset(variables, coordinates, attributes), numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from meanfield.dictionary import (
     extract_dictionary,
 )
 from meanfield.errors import ConfigError
-from meanfield.flow.integrators import get_integrator
 from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Geometric
-from meanfield.flow.simulate import simulate
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.identify import Atoms, canonical
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
@@ -25,6 +24,7 @@ from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
+from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.data import build_data, data_fingerprint
 from meanfield.workbench.study import Arrays, Context, Plan, Study, Unit
 
@@ -49,25 +49,30 @@ def prepare(config: AtomsConfig) -> Plan:
             f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
             "labels are fitted by least squares; choose 'network' or 'auto'."
         )
-    settings = {
-        "step_size": config.run.step_size,
-        "integrator": get_integrator(config.run.integrator).name,
-        "init": config.run.init.initial_law(),
-        "dtype": config.run.dtype,
-        "seed": config.seed,
-    }
-    temperatures, looks = _course(problem, config)
+    with named_keys(config, "run"):
+        scheme = config.scheme(problem)
+    if section.cool_steps:
+        if problem.temperature < section.cool_to:
+            raise ConfigError(
+                f"key 'atoms.cool_to' is {section.cool_to:g}, above problem.temperature "
+                f"{problem.temperature:g}; lower it, or set atoms.cool_steps = 0."
+            )
+        cooling = Geometric(problem.temperature, section.cool_to)
+        scheme = scheme.extended(section.cool_steps, cooling)
+    looks = np.array([scheme.n_steps])
+    if section.looks > 1 and section.cool_steps:
+        looks = np.linspace(config.run.n_steps, scheme.n_steps, section.looks)
+        looks = np.unique(looks.round().astype(int))
     units = []
     for replica in range(section.n_replicas):
         arguments = {
             "problem": problem,
+            "scheme": scheme,
             "replica": replica,
             "n_particles": section.n_particles,
-            "temperatures": temperatures,
             "looks": looks.tolist(),
             "target": None if section.target == "auto" else section.target,
             "max_atoms": section.max_atoms or MOST_ATOMS,
-            "settings": settings,
         }
         label = f"network {replica + 1} of {section.n_replicas}"
         units.append(
@@ -84,27 +89,9 @@ def prepare(config: AtomsConfig) -> Plan:
         units.append(Unit("bound", bound, arguments, "bound on S*", weight=0.2))
     return Plan(
         units,
-        lambda results: combine(config, problem, looks, temperatures, image, results),
+        lambda results: combine(config, problem, scheme, looks, image, results),
         data=data_fingerprint(problem),
     )
-
-
-def _course(problem: Problem, config: AtomsConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the temperature of every step and the steps at which atoms are looked for."""
-    section, hot = config.atoms, config.run.n_steps
-    temperatures = np.full(hot + section.cool_steps, problem.temperature)
-    if section.cool_steps:
-        if problem.temperature < section.cool_to:
-            raise ConfigError(
-                f"key 'atoms.cool_to' is {section.cool_to:g}, above problem.temperature "
-                f"{problem.temperature:g}; lower it, or set atoms.cool_steps = 0."
-            )
-        cooling = Geometric(problem.temperature, section.cool_to)
-        temperatures[hot:] = cooling.values(section.cool_steps)
-    end = len(temperatures)
-    if section.looks == 1 or not section.cool_steps:
-        return temperatures, np.array([end])
-    return temperatures, np.unique(np.linspace(hot, end, section.looks).round().astype(int))
 
 
 def _expandable(data: Data, problem: Problem) -> Target | None:
@@ -115,26 +102,23 @@ def _expandable(data: Data, problem: Problem) -> Target | None:
 
 def train_and_extract(
     problem: Problem,
+    scheme: Scheme,
     replica: int,
     n_particles: int,
-    temperatures: np.ndarray,
     looks: list[int],
     target: str | None,
     max_atoms: int,
-    settings: Mapping[str, Any],
     context: Context,
 ) -> Arrays:
     """Train one network and find its atoms at some steps."""
-    run = simulate(
+    run = simulate_scheme(
         problem,
+        scheme,
         n_particles,
-        n_steps=len(temperatures),
-        temperature=temperatures,
         save_at=looks,
         first_replica=replica,
         checkpoint=context.checkpoint,
         progress=context.progress,
-        **settings,
     )
     found = []
     for look in looks:

@@ -65,19 +65,14 @@ class ChaosConfig(LearningConfig):
 def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     problem = build_problem(config)
-    section, run = config.chaos, config.run
+    section = config.chaos
     with named_keys(config, "chaos", "run"):
         plan = plan_chaos(
             problem,
+            config.scheme(problem),
             section.particle_counts,
             section.n_replicas,
-            **run.scheduled(),
-            n_steps=run.n_steps,
             times=section.times,
-            seed=config.seed,
-            integrator=run.integrator,
-            init=run.init.initial_law(),
-            dtype=run.dtype,
             cloud_size=section.cloud_size,
             cloud_replicas=section.cloud_replicas,
         )

@@ -9,11 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from meanfield import plots
-from meanfield.flow.integrators import get_integrator
-from meanfield.flow.minibatch import as_minibatch
 from meanfield.flow.run import predict
-from meanfield.flow.schedule import elapsed
-from meanfield.flow.simulate import saved_steps, simulate, step_sizes, temperatures
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.problem import Problem
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.simulate import figures
@@ -88,21 +86,9 @@ def prepare(config: SimulateConfig) -> Plan:
     problem = build_problem(config)
     section = config.simulate
     with named_keys(config, "simulate", "run"):
-        settings = {
-            **config.run.scheduled(),
-            "batch_size": config.run.batch_size,
-            "anchor_period": config.run.anchor_period,
-            "n_steps": config.run.n_steps,
-            "seed": config.seed,
-            "integrator": get_integrator(config.run.integrator).name,
-            "init": config.run.init.initial_law(),
-            "dtype": config.run.dtype,
-        }
-        keep = saved_steps(section.save_at, config.run.n_steps)
-        shown, _ = step_sizes(settings["step_size"], config.run.n_steps)
-        temperatures(problem, settings["temperature"], config.run.n_steps)
-        as_minibatch(config.run.batch_size, config.run.anchor_period, problem.n_data)
-    curve = np.geomspace(1, config.run.n_steps, section.loss_points).round().astype(int)
+        scheme = config.scheme(problem)
+        keep = scheme.saved_steps(section.save_at)
+    curve = np.geomspace(1, scheme.n_steps, section.loss_points).round().astype(int)
     steps = np.unique([0, *curve, *keep])
     state_bytes = 8 * len(steps) * section.n_particles * problem.n_coordinates
     size = max(1, min(section.n_replicas, _UNIT_BYTES // state_bytes))
@@ -111,12 +97,12 @@ def prepare(config: SimulateConfig) -> Plan:
         last = min(first + size, section.n_replicas)
         arguments = {
             "problem": problem,
+            "scheme": scheme,
             "n_particles": section.n_particles,
             "first_replica": first,
             "n_replicas": last - first,
             "steps": steps.tolist(),
             "keep": keep.tolist(),
-            "settings": settings,
         }
         label = f"replicas {first + 1}–{last} of {section.n_replicas}"
         units.append(
@@ -126,31 +112,31 @@ def prepare(config: SimulateConfig) -> Plan:
         )
     return Plan(
         units=units,
-        combine=lambda results: combine(config, problem, shown, steps, keep, results),
+        combine=lambda results: combine(config, problem, scheme, steps, keep, results),
         data=data_fingerprint(problem),
     )
 
 
 def train(
     problem: Problem,
+    scheme: Scheme,
     n_particles: int,
     first_replica: int,
     n_replicas: int,
     steps: list[int],
     keep: list[int],
-    settings: Mapping[str, Any],
     context: Context,
 ) -> Arrays:
     """Train some replicas; return the loss at `steps` and the particles at `keep`."""
-    run = simulate(
+    run = simulate_scheme(
         problem,
+        scheme,
         n_particles,
-        n_replicas=n_replicas,
+        n_replicas,
         first_replica=first_replica,
         save_at=steps,
         checkpoint=context.checkpoint,
         progress=context.progress,
-        **settings,
     )
     kept = [run.at(step) for step in keep]
     arrays = {
@@ -180,7 +166,7 @@ def _accuracy(problem: Problem, outputs: np.ndarray) -> np.ndarray:
 def combine(
     config: SimulateConfig,
     problem: Problem,
-    step_size: float | np.ndarray,
+    scheme: Scheme,
     steps: np.ndarray,
     keep: np.ndarray,
     results: Mapping[str, Arrays],
@@ -215,12 +201,14 @@ def combine(
             numbers[name] = Number(label, float(mean[-1]), (low[-1], high[-1]), notes=notes)
     coordinates = {
         "step": keep,
-        "time": ("step", elapsed(step_size, keep)),
+        "time": ("step", scheme.elapsed(keep)),
         "loss_step": steps,
-        "loss_time": ("loss_step", elapsed(step_size, steps)),
+        "loss_time": ("loss_step", scheme.elapsed(steps)),
     }
     attributes = {
-        "step_size": step_size if np.ndim(step_size) == 0 else str(config.run.step_size),
+        "step_size": (
+            scheme.step_size if np.ndim(scheme.step_size) == 0 else str(config.run.step_size)
+        ),
         "seed": str(config.seed),
         "n_particles": config.simulate.n_particles,
         "problem": repr(problem),

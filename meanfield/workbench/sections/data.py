@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.errors import ConfigError
+from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
 from meanfield.workbench.config import ProblemSection, RunSection, StudyConfig, named_keys
@@ -33,6 +34,26 @@ class LearningConfig(ProblemConfig):
     """Configuration of a study that trains such networks."""
 
     run: RunSection = Field(default_factory=RunSection)
+
+    def scheme(self, problem: Problem) -> Scheme:
+        """Return how the particles move.
+
+        Parameters
+        ----------
+        problem : Problem
+            The problem of this configuration.
+
+        Returns
+        -------
+        Scheme
+            The settings of the run.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A setting cannot be used; the sentence names it.
+        """
+        return Scheme.of(problem, seed=self.seed, **self.run.options())
 
 
 def build_problem(config: ProblemConfig) -> Problem:

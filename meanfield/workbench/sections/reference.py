@@ -13,7 +13,6 @@ from pydantic import Field
 from meanfield.chaos.plan import ChaosPlan
 from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
 from meanfield.errors import ArgumentError
-from meanfield.flow.simulate import temperatures
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import METHODS, MeanFieldPath
 from meanfield.statistics.power_law import PowerLaw
@@ -66,7 +65,7 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "refer
         if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
             reference_path(plan.shortened(), method)
         elif method == "fokker-planck":
-            InputCoordinates(plan.problem).scales(plan.init)
+            InputCoordinates(plan.problem).scales(plan.scheme.init)
     except ArgumentError as error:
         raise ArgumentError("method", message=str(error)) from None
     arguments = {"plan": plan, "method": method, "n_particles": size}
@@ -112,15 +111,10 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
     return MeanFieldPath(
         predictions=arrays["predictions"],
         problem=plan.problem,
-        step_size=plan.scheme["step_size"],
+        scheme=plan.scheme,
         method=method,
         n_particles=int(arrays["n_particles"]) or None,
         details=details,
-        settings={
-            "integrator": plan.integrator,
-            "init": plan.init,
-            "temperatures": temperatures(plan.problem, plan.scheme["temperature"], plan.times[-1]),
-        },
     )
 
 

@@ -1,0 +1,219 @@
+"""The scheme: what is refused, what is equal, and its first, last and next steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.errors import ArgumentError
+from meanfield.flow.initial import InitialLaw
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
+
+X = np.linspace(-1, 1, 6)[:, None]
+COOLING = mf.schedule.Geometric(0.5, 0.01)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return mf.Problem(X, np.sin(2 * X[:, 0]), temperature=0.02)
+
+
+def scheme_of(problem, **settings):
+    return Scheme.of(problem, **{"step_size": 0.1, "n_steps": 8} | settings)
+
+
+def test_temperature_is_that_of_the_problem_by_default(problem):
+    scheme = scheme_of(problem)
+    assert scheme.temperature == 0.02
+    assert scheme.temperatures.tolist() == [0.02] * 8
+    assert scheme_of(problem, temperature=0.0).temperature == 0.0
+
+
+def test_a_constant_is_one_number_however_it_was_given(problem):
+    same = [0.1, [0.1] * 8, mf.schedule.Constant(0.1), mf.schedule.Piecewise([0.1], [])]
+    schemes = {scheme_of(problem, step_size=size, temperature=size) for size in same}
+    assert len(schemes) == 1
+    (scheme,) = schemes
+    assert (scheme.step_size, scheme.temperature) == (0.1, 0.1)
+    assert scheme.step_sizes.tolist() == [0.1] * 8
+
+
+def test_numbers_per_step_are_copied_and_do_not_change(problem):
+    sizes = np.linspace(0.1, 0.2, 8)
+    scheme = scheme_of(problem, step_size=sizes)
+    sizes[0] = 7.0
+    assert scheme.step_size[0] == 0.1
+    with pytest.raises(ValueError, match="read-only"):
+        scheme.step_size[0] = 7.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        scheme.seed = 1
+
+
+CHANGES = [
+    {"step_size": 0.2},
+    {"step_size": mf.schedule.Geometric(0.2, 0.1)},
+    {"n_steps": 9},
+    {"temperature": 0.01},
+    {"temperature": COOLING},
+    {"integrator": "kinetic"},
+    {"integrator": "kinetic(0.5)"},
+    {"init": "laplace"},
+    {"init": InitialLaw(scale=2.0)},
+    {"seed": 1},
+    {"dtype": "float32"},
+    {"batch_size": 2},
+    {"batch_size": 2, "anchor_period": 3},
+    {"substeps": 2},
+]
+
+
+def test_two_are_equal_when_nothing_differs(problem):
+    schemes = [scheme_of(problem), *(scheme_of(problem, **change) for change in CHANGES)]
+    assert len({scheme.fingerprint for scheme in schemes}) == len(schemes)
+    for i, scheme in enumerate(schemes):
+        assert [scheme == other for other in schemes] == [i == j for j in range(len(schemes))]
+        again = pickle.loads(pickle.dumps(scheme))
+        assert again == scheme
+        assert hash(again) == hash(scheme)
+    assert scheme_of(problem) != "scheme"
+    # An integrator that was given as such is the one of that name.
+    kinetic = scheme_of(problem, integrator=mf.flow.integrators.kinetic(0.5))
+    assert kinetic == scheme_of(problem, integrator="kinetic(0.5)")
+
+
+@pytest.mark.parametrize(
+    ("settings", "argument", "message"),
+    [
+        ({"step_size": 0.0}, "step_size", "must be greater than 0"),
+        ({"step_size": "small"}, "step_size", "must be a number, one per step or a schedule"),
+        ({"step_size": True}, "step_size", "must be a number, got True"),
+        ({"step_size": [0.1] * 7}, "step_size", r"one number or one per step \(8\), got shape"),
+        ({"step_size": [[0.1] * 8]}, "step_size", "got shape"),
+        ({"step_size": [0.1] * 7 + [0.0]}, "step_size", "greater than 0 .* at step 7"),
+        ({"temperature": -1}, "temperature", "must be finite and not negative, got -1"),
+        ({"temperature": [0.1] * 7 + [np.inf]}, "temperature", "at least 0 .* got inf at step 7"),
+        ({"n_steps": -1}, "n_steps", "at least 0"),
+        ({"n_steps": 2**32}, "n_steps", "less than"),
+        ({"n_steps": 2**31, "integrator": "kinetic"}, "n_steps", r"2 \* \(n_steps \+ 1\)"),
+        ({"n_steps": 10, "substeps": 2**29}, "n_steps", "lower n_steps or substeps"),
+        ({"substeps": 0}, "substeps", "at least 1"),
+        ({"integrator": "eulr"}, "integrator", "Did you mean 'euler'"),
+        ({"init": "gaussia"}, "init", "Did you mean 'gaussian'"),
+        ({"init": 3}, "init", "a law's name or an InitialLaw, got int"),
+        ({"seed": -1}, "seed", "at least 0"),
+        ({"dtype": "float16"}, "dtype", "float16"),
+        ({"batch_size": 7}, "batch_size", "at most the 6 data, got 7"),
+        ({"anchor_period": 2}, "anchor_period", "needs a batch_size"),
+    ],
+)
+def test_what_cannot_be_used_is_named(problem, settings, argument, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        scheme_of(problem, **settings)
+    assert caught.value.argument == argument
+
+
+def test_elapsed_time_is_the_sum_of_the_step_sizes(problem):
+    assert scheme_of(problem, step_size=0.5).elapsed([0, 3]).tolist() == [0.0, 1.5]
+    scheme = scheme_of(problem, step_size=[0.5, 0.25, 0.125], n_steps=3)
+    assert scheme.elapsed([0, 1, 3]).tolist() == [0.0, 0.5, 0.875]
+    assert scheme.times.tolist() == [0.0, 0.5, 0.75, 0.875]
+    assert scheme_of(problem, n_steps=0).times.tolist() == [0.0]
+
+
+def test_saved_steps_are_steps_of_the_run(problem):
+    scheme = scheme_of(problem)
+    assert scheme.saved_steps(None).tolist() == [0, 8]
+    assert scheme.saved_steps([5, 2, 5]).tolist() == [2, 5]
+    assert scheme_of(problem, n_steps=0).saved_steps(None).tolist() == [0]
+    for wrong in ([9], [], [-1]):
+        with pytest.raises(ArgumentError, match="save_at must"):
+            scheme.saved_steps(wrong)
+
+
+def test_shortened_is_the_scheme_of_its_first_steps(problem):
+    piecewise = mf.schedule.Piecewise([0.2, 0.1], [5])
+    scheme = scheme_of(problem, step_size=piecewise, temperature=COOLING, seed=3)
+    for n in (0, 1, 5, 8):
+        shorter = scheme.shortened(n)
+        assert shorter.n_steps == n
+        assert shorter.step_sizes.tolist() == scheme.step_sizes[:n].tolist()
+        assert shorter.temperatures.tolist() == scheme.temperatures[:n].tolist()
+    assert scheme.shortened(8) == scheme
+    # The first five steps are of one size.
+    first = {"step_size": 0.2, "temperature": COOLING.values(8)[:5]}
+    assert scheme.shortened(5) == scheme_of(problem, n_steps=5, seed=3, **first)
+    with pytest.raises(ArgumentError, match="n_steps must be at most 8, got 9"):
+        scheme.shortened(9)
+
+
+def test_refined_makes_more_steps_over_the_same_time(problem):
+    sizes = [0.2, 0.1]
+    scheme = scheme_of(problem, step_size=sizes, n_steps=2, temperature=[0.3, 0.4])
+    finer = scheme.refined(4)
+    assert finer.step_sizes.tolist() == [0.05] * 4 + [0.025] * 4
+    assert finer.temperatures.tolist() == [0.3] * 4 + [0.4] * 4
+    assert finer.elapsed(8) == scheme.elapsed(2)
+    assert scheme.refined(1) == scheme
+    assert scheme_of(problem).refined(2) == scheme_of(problem, step_size=0.05, n_steps=16)
+
+
+def test_extended_goes_on_with_the_last_step_or_other_temperatures(problem):
+    sizes = mf.schedule.Piecewise([0.2, 0.1], [5])
+    scheme = scheme_of(problem, step_size=sizes)
+    longer = scheme.extended(4, COOLING)
+    assert longer.shortened(8) == scheme
+    assert longer.step_sizes[8:].tolist() == [0.1] * 4
+    assert longer.temperatures[8:].tolist() == COOLING.values(4).tolist()
+    assert scheme.extended(0) == scheme
+    assert scheme_of(problem).extended(3) == scheme_of(problem, n_steps=11)
+    assert scheme_of(problem, n_steps=0).extended(3) == scheme_of(problem, n_steps=3)
+    with pytest.raises(ArgumentError, match=r"temperature must be .* one per step \(2\)"):
+        scheme.extended(2, [0.1])
+
+
+def test_a_longer_path_serves_a_shorter_run(problem):
+    scheme = scheme_of(problem, temperature=COOLING)
+    assert scheme.matches(scheme)
+    assert scheme.matches(scheme.shortened(3))
+    assert not scheme.shortened(3).matches(scheme)
+    # Noise, precision and batches are not the limit's.
+    for other in ({"seed": 5}, {"dtype": "float32"}, {"batch_size": 2}, {"substeps": 2}):
+        assert scheme.matches(scheme_of(problem, temperature=COOLING, **other))
+    # Neither is rounding in the numbers.
+    assert scheme.matches(scheme_of(problem, step_size=0.1 + 1e-17, temperature=COOLING))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"n_steps": 9}, "only 8 steps of the 9 that are needed"),
+        ({"step_size": 0.2}, "step_size=0.1 instead of 0.2"),
+        ({"step_size": mf.schedule.Geometric(0.1, 0.05)}, "another schedule of the step size"),
+        ({"integrator": "kinetic"}, "integrator='euler' instead of 'kinetic'"),
+        ({"init": "laplace"}, "init=InitialLaw"),
+        ({"temperature": 0.03}, "another temperature"),
+        ({"temperature": [0.02] * 7 + [0.01]}, "another temperature"),
+    ],
+)
+def test_mismatch_says_what_differs(problem, changes, sentence):
+    assert sentence in scheme_of(problem).mismatch(scheme_of(problem, **changes))
+
+
+def test_simulate_is_its_scheme(problem):
+    settings = {"step_size": 0.3, "temperature": COOLING, "integrator": "kinetic", "seed": 4}
+    run = mf.simulate(problem, 5, n_steps=8, n_replicas=2, batch_size=3, **settings)
+    scheme = scheme_of(problem, batch_size=3, **settings)
+    assert run.scheme == scheme
+    again = simulate_scheme(problem, scheme, 5, 2)
+    np.testing.assert_array_equal(again.predictions, run.predictions)
+    # From given particles there is no law.
+    on = mf.simulate(problem, init=run.particles, n_steps=8, batch_size=3, **settings)
+    assert on.scheme == dataclasses.replace(scheme, init=None)
+    assert on.to_xarray().attrs["init"] == "particles"
+    start = simulate_scheme(problem, scheme, start=run.particles)
+    np.testing.assert_array_equal(start.predictions, on.predictions)
