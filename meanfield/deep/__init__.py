@@ -7,24 +7,25 @@ from meanfield.deep.convergence import (
     fit_power_law,
     width_convergence,
 )
-from meanfield.deep.good import Goodness, is_good
-from meanfield.deep.infinite import InfiniteWidth, infinite_width
-from meanfield.deep.inputs import InputCheck, check_inputs
-from meanfield.deep.metrics import (
+from meanfield.deep.exponents import fit_width_exponents, least_exponent
+from meanfield.deep.feature_metrics import (
     LayerReport,
     feature_change,
     feature_diversity,
     joint_diversity,
     nondegeneracy,
 )
+from meanfield.deep.good import Goodness, is_good
+from meanfield.deep.infinite import InfiniteWidth, infinite_width
+from meanfield.deep.inputs import InputCheck, check_inputs
 from meanfield.deep.parametrizations import (
     PARAMETRIZATIONS,
     Parametrization,
     experiment_scales,
     get_parametrization,
 )
-from meanfield.deep.run import DeepRun
 from meanfield.deep.train import train
+from meanfield.deep.trained import DeepRun
 from meanfield.deep.weights import initial_weights
 
 __all__ = [
@@ -41,11 +42,13 @@ __all__ = [
     "feature_change",
     "feature_diversity",
     "fit_power_law",
+    "fit_width_exponents",
     "get_parametrization",
     "infinite_width",
     "initial_weights",
     "is_good",
     "joint_diversity",
+    "least_exponent",
     "nondegeneracy",
     "train",
     "width_convergence",

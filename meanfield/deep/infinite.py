@@ -16,9 +16,9 @@ from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend,
 from meanfield.deep.directions import GaussianDirections
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.parametrizations import LayerValues
-from meanfield.deep.run import DeepRun, as_run
-from meanfield.deep.stages import StagedMatrix, stage_size
+from meanfield.deep.staged_matrix import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
+from meanfield.deep.trained import DeepRun, as_run
 from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss

@@ -13,9 +13,9 @@ from meanfield.deep.dense import DenseNetwork, in_limit_units
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
-from meanfield.deep.run import DeepRun, as_run
-from meanfield.deep.stages import FullMatrix, StagedMatrix, stage_size
+from meanfield.deep.staged_matrix import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
+from meanfield.deep.trained import DeepRun, as_run
 from meanfield.deep.weights import draw_matrix
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss

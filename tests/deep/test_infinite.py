@@ -13,7 +13,7 @@ from meanfield import deep
 from meanfield.deep import low_rank
 from meanfield.deep.dense import DenseNetwork
 from meanfield.deep.low_rank import LowRankMatrix
-from meanfield.deep.stages import StagedMatrix
+from meanfield.deep.staged_matrix import StagedMatrix
 from meanfield.errors import DivergenceError
 from tests.deep.naive_deep import (
     arc_cosine_kernels,

@@ -7,7 +7,7 @@ import pytest
 
 import meanfield as mf
 from meanfield import DivergenceError, deep
-from meanfield.deep import stages
+from meanfield.deep import staged_matrix
 from meanfield.problem.activations import ACTIVATIONS
 from tests.deep.naive_deep import (
     TABLE_2,
@@ -268,13 +268,13 @@ def test_stages_change_nothing_but_the_work(monkeypatch):
     arguments = {"activation": "tanh", "width": 512, "n_steps": 150, "step_size": 0.03}
     exact = deep.train(X, y, engine="dense", **arguments).predictions
     begun = []
-    begin = stages.StagedMatrix._begin_stage
+    begin = staged_matrix.StagedMatrix._begin_stage
 
     def count(self):
         begin(self)
         begun.append(type(self.whole).__name__)
 
-    monkeypatch.setattr(stages.StagedMatrix, "_begin_stage", count)
+    monkeypatch.setattr(staged_matrix.StagedMatrix, "_begin_stage", count)
     run = deep.train(X, y, engine="low-rank", tol=0.0, **arguments)
     assert begun.count("LowRankMatrix") > 2
     assert begun.count("FullMatrix") > 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from meanfield import deep, plots
-from meanfield.deep.metrics import nondegeneracy
+from meanfield.deep.feature_metrics import nondegeneracy
 from meanfield.errors import ConfigError
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies import get_study

@@ -315,34 +315,26 @@ def _add_activation_curves(dataset: Any) -> None:
 
 
 def _fit_exponents(dataset: Any, seed: int) -> dict[str, Number]:
-    """Fit the exponents in the width, layer by layer, and resample the seeds."""
-    from_width = dataset.attrs["from_width"]
-    wide = dataset["width"].values >= from_width
+    """Fit the exponents in the width, and report the least over the layers."""
+    widths = dataset["width"].values
+    wide = widths >= dataset.attrs["from_width"]
     numbers: dict[str, Number] = {}
     if wide.sum() < 2:
         return numbers
-    design = np.log(dataset["width"].values[wide])
-    design = (design - design.mean()) / np.square(design - design.mean()).sum()
-    random = np.random.Generator(np.random.Philox(seed))
-    draws = random.integers(dataset.sizes["seed"], size=(2000, wide.sum(), dataset.sizes["seed"]))
     for metric, label in _LABELS.items():
         exponents = np.full([dataset.sizes[d] for d in ("activation", "scheme", "layer")], np.nan)
         for a, activation in enumerate(dataset["activation"].values):
             for s, scheme in enumerate(dataset["scheme"].values):
                 values = dataset[metric].values[a, s][wide]  # (width, seed, layer)
-                fits, repeats = _exponents(values, design, draws)
-                exponents[a, s] = fits
-                worst = int(np.argmin(fits)) if np.isfinite(fits).all() else 0
-                interval = None
-                if dataset.sizes["seed"] > 1 and np.isfinite(repeats[:, worst]).all():
-                    low, high = np.quantile(repeats[:, worst], [0.025, 0.975])
-                    interval = (float(low), float(high))
+                fitted = deep.fit_width_exponents(widths[wide], values, seed=seed)
+                exponents[a, s] = fitted.value
+                layer, least = deep.least_exponent(fitted)
                 title = PARAMETRIZATIONS[scheme].title
                 numbers[f"{activation}_{scheme}_{metric}"] = Number(
                     f"Exponent of {label}, {activation}, {title}",
-                    float(fits[worst]),
-                    interval,
-                    notes=[f"least over layers: layer {worst + 1}"],
+                    least.value,
+                    least.interval,
+                    notes=[f"least over layers: layer {layer + 1}"],
                 )
         dataset[f"{metric}_exponent"] = (("activation", "scheme", "layer"), exponents)
     return numbers
@@ -353,21 +345,6 @@ _LABELS = {
     "feature_diversity": "least eigenvalue",
     "joint_diversity": "joint least eigenvalue",
 }
-
-
-def _exponents(
-    values: np.ndarray, design: np.ndarray, draws: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return least-squares exponents per layer, and the same for resampled seeds.
-
-    NaN where a mean is zero, as least eigenvalues are with fewer units than vectors.
-    """
-    resampled = values[np.arange(len(values))[:, None], draws].mean(axis=2)
-    logarithms = [
-        np.log(mean, out=np.full_like(mean, np.nan), where=mean > 0)
-        for mean in (values.mean(axis=1), resampled)
-    ]
-    return design @ logarithms[0], np.einsum("w,bwl->bl", design, logarithms[1])
 
 
 EXAMPLE: dict[str, Any] = {

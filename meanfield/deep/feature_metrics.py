@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from meanfield.deep.infinite import InfiniteWidth
-    from meanfield.deep.run import DeepRun
+    from meanfield.deep.trained import DeepRun
 
 
 def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.ndarray:
