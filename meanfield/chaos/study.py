@@ -52,38 +52,12 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
         measured;
         ``deviation`` of shape (counts, times, replicas, n * k); ``loss`` like ``coupling``.
     """
-    return measure_against(plan, [path], replicas)[0]
-
-
-def measure_against(
-    plan: ChaosPlan, paths: Sequence[MeanFieldPath], replicas: range
-) -> list[dict[str, Array]]:
-    """Measure every metric on the same particles against each of several references.
-
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    paths : sequence of MeanFieldPath
-        The references.
-    replicas : range
-        Contiguous replica indices.
-
-    Returns
-    -------
-    list of dict of ndarray
-        One for each reference, as `measure` returns it.
-    """
-    limits = [_Limit.of(plan, path, replicas) for path in paths]
-    found: list[list[dict[str, Array]]] = [[] for _ in paths]
-    for n_particles in plan.particle_counts:
-        run = _simulate(plan, n_particles, replicas)
-        for limit, pieces in zip(limits, found, strict=True):
-            pieces.append(limit.compare(plan, run))
-    return [
-        {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
-        for pieces in found
+    limit = _Limit.of(plan, path, replicas)
+    pieces = [
+        limit.compare(plan, _simulate(plan, n_particles, replicas))
+        for n_particles in plan.particle_counts
     ]
+    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def _simulate(

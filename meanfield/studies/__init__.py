@@ -62,10 +62,6 @@ STUDIES: dict[str, Entry] = {
         "Count how often networks give their teacher's atoms back.",
     ),
     "bench": Entry("meanfield.studies.bench.study", "Time the particle step on this machine."),
-    "references": Entry(
-        "meanfield.studies.references",
-        "Compare the same particles with every way to compute their limit.",
-    ),
     "widths": Entry(
         "meanfield.studies.widths.study",
         "Compare four parametrizations of deep networks across widths.",

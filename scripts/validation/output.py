@@ -128,8 +128,8 @@ def render(
 
 def bars(ax: Axes, x: Any, estimate: xr.DataArray, **style: Any) -> None:
     """Draw an estimate in a dataset, over `x`, with its interval."""
-    value, low, high = (estimate.sel({BOUND: bound}).values for bound in BOUNDS)
-    ax.errorbar(np.asarray(x), value, [value - low, high - value], **style)
+    drawn = Estimate.from_xarray(estimate)
+    ax.errorbar(np.asarray(x), drawn.value, drawn.arms, **style)
 
 
 def require(holds: bool | None, claim: str) -> None:

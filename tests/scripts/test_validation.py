@@ -122,3 +122,29 @@ def test_script_runs_in_small_and_draws(name):
         assert ax.get_ylabel()
         assert figure.bbox.padded(1.0).containsx(ax.get_tightbbox().x1)
         assert figure.bbox.padded(1.0).containsy(ax.get_tightbbox().y1)
+
+
+def test_references_stand_for_the_same_limit():
+    script = importlib.import_module("scripts.validation.references")
+    numbers, dataset = script.run(quick=True)
+    for metric in ("coupling", "matched_w2", "function", "law_w2"):
+        slope = numbers[f"{metric}_chain"].value
+        assert numbers[f"{metric}_fokker-planck"].value == pytest.approx(slope, abs=0.05)
+        if metric != "law_w2":  # a system of particles has no law
+            assert numbers[f"{metric}_particles"].value == pytest.approx(slope, abs=0.05)
+    for method in ("particles", "fokker-planck"):
+        assert 0 < numbers[f"gap_{method}"].value < 0.05
+    assert (dataset["gap"].sel(reference="chain") == 0).all()
+    # The start is the same, up to what the particles of the large system are drawn from.
+    assert dataset["gap"].sel(reference="fokker-planck")[0] < 1e-12
+
+
+def test_variance_of_networks_is_of_order_one_over_n():
+    script = importlib.import_module("scripts.validation.ensembles")
+    numbers, dataset = script.run(quick=True)
+    assert numbers["variance_slope"].agrees
+    assert numbers["bias_slope"].expected == -2
+    # A single network has its bias and its variance as its error.
+    value = dataset.sel(bound="value")
+    total = value["squared_bias"] + value["variance"]
+    np.testing.assert_allclose(total, value["error"].isel(networks=0))
