@@ -289,5 +289,9 @@ def assemble_rates(
         The fitted rates.
     """
     pieces = list(pieces)
-    values = {name: np.concatenate([piece[name] for piece in pieces], axis=2) for name in pieces[0]}
+    values = {
+        # Contiguous, as pieces that were saved are: the order of a sum shows in its last bit.
+        name: np.ascontiguousarray(np.concatenate([piece[name] for piece in pieces], axis=2))
+        for name in pieces[0]
+    }
     return assemble(plan, path, values)

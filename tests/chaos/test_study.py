@@ -83,6 +83,18 @@ def test_batches_of_replicas_do_not_matter(tanh):
     assert [r for batch in plan.batches() for r in batch] == list(range(10))
 
 
+def test_saved_pieces_give_the_same_bits(tanh):
+    """Saving makes arrays contiguous, and the order of a sum shows in its last bit."""
+    plan = plan_of(tanh, [8, 16, 32], 64, **SMALL)
+    path = reference_path(plan, n_particles=500)
+    piece = study.measure(plan, path, range(64))
+    assert any(not values.flags.c_contiguous for values in piece.values())
+    saved = {name: np.array(values, order="C") for name, values in piece.items()}
+    fresh, read = (study.assemble_rates(plan, path, [values]) for values in (piece, saved))
+    assert fresh.slope == read.slope
+    assert fresh.constant_ci == read.constant_ci
+
+
 def test_reference_error_is_flagged(tanh):
     path = mf.mean_field(tanh, n_particles=200, step_size=0.3, n_steps=30)
     rates = mf.chaos_rates(tanh, [8, 16, 32], 8, reference=path, cloud_replicas=0, **SMALL)
