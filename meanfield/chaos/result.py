@@ -100,7 +100,7 @@ class ChaosRates:
         import xarray as xr
 
         counts = self.dataset["particles"].values
-        reference = self.dataset.attrs["reference_particles"]
+        reference = self.dataset.attrs.get("reference_particles")
         # What was fitted against: the particle counts, less the reference's own error.
         against = 1 / (1 / counts + 1 / reference) if reference else counts
         variables = {}
@@ -220,7 +220,7 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
         variables["coupling_exact"] = (("time",), path.details.coupling_constant[steps])
         variables["function_exact"] = (("time",), path.details.function_constant[steps])
     variables["mean_field_loss"] = (("time",), path.loss[list(plan.times)])
-    return xr.Dataset(
+    dataset = xr.Dataset(
         variables,
         coords={
             "particles": list(plan.particle_counts),
@@ -238,8 +238,10 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
             "integrator": scheme.integrator.name,
             "dtype": scheme.dtype,
             "reference": path.method,
-            "reference_particles": path.n_particles or 0,
             "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
             "temperature": float(scheme.temperatures.max()),
         },
     )
+    if path.n_particles is not None:
+        dataset.attrs["reference_particles"] = path.n_particles
+    return dataset

@@ -121,7 +121,6 @@ def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[
         "n_data": plan.n_data,
         "n_particles": plan.n_particles,
         "n_steps": plan.n_steps,
-        "n_atoms": 0 if plan.n_atoms is None else plan.n_atoms,
         "step_size": plan.step_size,
         "n_population": plan.n_population,
         "long_particles": plan.long_particles,
@@ -134,11 +133,15 @@ def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[
         "closure": budget["closure"],
         "settled": int(budget["settled"]),
         "advice": budget["advice"].statement,
-        "advised": budget["advice"].option or "",
-        "notes": "\n".join(budget["notes"]),
         "span_low": decay.span[0],
         "span_high": decay.span[1],
     }
+    given = {
+        "n_atoms": plan.n_atoms,
+        "advised": budget["advice"].option,
+        "notes": budget["notes"] or None,
+    }
+    attributes |= {name: value for name, value in given.items() if value is not None}
     if kept.bounds:
         attributes["barron_norm"] = sum(bound.barron_norm for bound in kept.bounds)
         attributes["threshold_number"] = sum(bound.number for bound in kept.bounds)

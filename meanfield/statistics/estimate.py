@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.statistics.intervals import LEVEL, mean_factor, mean_interval
+from meanfield.system.storage import attribute_list
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -284,9 +285,7 @@ class Estimate:
         """
         attrs = variable.attrs
         parts = (variable.sel({BOUND: name}).values[()] for name in BOUNDS)
-        codes, texts = (
-            np.atleast_1d(attrs.get(name, [])).tolist() for name in ("note_codes", "note_texts")
-        )
+        codes, texts = (attribute_list(variable, name) for name in ("note_codes", "note_texts"))
         return cls(
             *parts,
             level=float(attrs.get("level", LEVEL)),

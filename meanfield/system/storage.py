@@ -189,6 +189,24 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
         raise CheckpointError(_refusal(path, "is not readable as netCDF-4")) from error
 
 
+def attribute_list(dataset: xr.Dataset | xr.DataArray, name: str) -> list[Any]:
+    """Return an attribute that is a list; netCDF gives one of length 1 back as its item.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset or xarray.DataArray
+        As it was made, or read from a file.
+    name : str
+        Name of the attribute.
+
+    Returns
+    -------
+    list
+        Empty where there is no such attribute.
+    """
+    return np.atleast_1d(dataset.attrs.get(name, [])).tolist()
+
+
 def write_manifest(
     folder: str | os.PathLike[str], names: Iterable[str], about: Mapping[str, Any] | None = None
 ) -> None:

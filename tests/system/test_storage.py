@@ -118,7 +118,7 @@ def test_kill_while_writing_leaves_a_whole_file(tmp_path):
     path = tmp_path / "state.mfs"
     writer = (
         "import sys, numpy as np\n"
-        "from meanfield import storage\n"
+        "from meanfield.system import storage\n"
         "for i in range(10**9):\n"
         "    storage.save_arrays(sys.argv[1], {'x': np.full(40000, float(i))}, {'i': i})\n"
     )
@@ -186,3 +186,12 @@ def test_any_changed_byte_of_the_manifest_is_noticed(tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match="is not a readable manifest"):
         storage.verify(tmp_path)
+
+
+@pytest.mark.parametrize("values", [["one"], ["σ, and\nanother", "line"], [3], [1.5, 2.0]])
+def test_lists_in_attributes_stay_lists(values, tmp_path):
+    dataset = xr.Dataset(attrs={"values": values})
+    storage.write_dataset(tmp_path / "x.nc", dataset)
+    for found in (dataset, storage.read_dataset(tmp_path / "x.nc")):
+        assert storage.attribute_list(found, "values") == values
+    assert storage.attribute_list(dataset, "others") == []

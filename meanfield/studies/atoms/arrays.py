@@ -138,12 +138,13 @@ def combine(
     attributes = {
         "reference": reference,
         "modal": stability.modal,
-        "image": image or [0, 0],
         "n_particles": config.atoms.n_particles,
         "problem": repr(problem),
         "cut": _cut(last[reference].w @ axes.T),
         "flip_sign": symmetry_of(problem.activation).sign,
     }
+    if image is not None:
+        attributes["image"] = image
     numbers = _numbers(pieces, stability.modal, problem)
     if "bound" in results:
         b = results["bound"]
@@ -152,7 +153,7 @@ def combine(
             f"Bound S̄ from the target at threshold {config.atoms.threshold:g}",
             number,
             None if low == high else (low, high),
-            notes=[str(b["words"])],
+            notes=[str(b["explanation"])],
         )
     coordinates = {
         "step": ("look", looks),

@@ -86,7 +86,7 @@ def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
             "or belong to no atom.",
         ),
     ]
-    if not dataset.attrs["image"][0]:
+    if "image" not in dataset.attrs:
         return [plane], rest
     tiles = Figure(
         "tiles",

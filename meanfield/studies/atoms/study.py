@@ -155,7 +155,7 @@ def bound(target: Target, activation: str, threshold: float, seed: int) -> Array
         "tail": np.array([found.barron_tail, found.l2_tail]),
         "degree": np.array(found.expansion.degree),
         "missing_degrees": np.array(found.missing_degrees, dtype=int),
-        "words": np.array(found.explanation),
+        "explanation": np.array(found.explanation),
     }
 
 

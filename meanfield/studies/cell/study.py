@@ -82,7 +82,7 @@ def prepare(config: CellConfig) -> Plan:
 
 
 def compute(problem: Problem, target: Target | None, init: Any, **options: Any) -> Arrays:
-    """Compute the triple and lay out its evidence; −1 stands for not reached."""
+    """Compute the triple and lay out its evidence; what is not there is left out."""
     cell = learning_cell(
         problem.activation,
         problem if target is None else target,
@@ -90,14 +90,9 @@ def compute(problem: Problem, target: Target | None, init: Any, **options: Any) 
         init=init,
         **options,
     )
-    depth = cell.depth
-    orbits = np.full((0, 2), -1) if depth is None else _orbits(depth)
-    interval = cell.w_star.log_moments_interval
-    moments = cell.w_star.log_moments
-    dictionary = cell.dictionary
-    bound = cell.threshold
-    counts = [-1] * 3 if bound is None else [bound.low, bound.number, bound.high]
-    return {
+    depth, bound, dictionary = cell.depth, cell.threshold, cell.dictionary
+    interval, moments = cell.w_star.log_moments_interval, cell.w_star.log_moments
+    arrays = {
         "log_moments": moments,
         "log_moments_interval": np.stack([moments] * 2, 1) if interval is None else interval,
         "order": np.array([cell.w_star.order, *cell.w_star.order_interval]),
@@ -106,26 +101,21 @@ def compute(problem: Problem, target: Target | None, init: Any, **options: Any) 
         "residual_size": dictionary.sizes,
         "residual": dictionary.residual,
         "compression_gap": np.array(dictionary.compression_gap),
-        "orbit_depth": np.array(-1 if cell.orbit_depth is None else cell.orbit_depth),
-        "variety_depth": np.array(
-            -1 if depth is None or depth.variety.depth is None else depth.variety.depth
-        ),
-        "orbits": orbits,
-        "bound": np.array(counts),
-        "words": np.array(
-            [
-                dictionary.statement,
-                "There are no atoms." if depth is None else depth.explanation,
-                "" if bound is None else bound.explanation,
-                cell.statement,
-            ]
-        ),
+        "n_atoms_explanation": np.array(dictionary.statement),
+        "statement": np.array(cell.statement),
     }
-
-
-def _orbits(depth: Any) -> np.ndarray:
-    """Return degree and the most orbits in a fibre, (m, 2)."""
-    return np.array([[e.degree, max(e.orbits)] for e in depth.evidence]).reshape(-1, 2)
+    if depth is not None:
+        # Degree, and the most orbits in a fibre.
+        orbits = [[step.degree, max(step.orbits)] for step in depth.evidence]
+        arrays["orbits"] = np.array(orbits, dtype=int).reshape(-1, 2)
+        arrays["depth_explanation"] = np.array(depth.explanation)
+        for name, value in (("orbit", depth.depth), ("variety", depth.variety.depth)):
+            if value is not None:
+                arrays[f"{name}_depth"] = np.array(value)
+    if bound is not None:
+        arrays["bound"] = np.array([bound.low, bound.number, bound.high])
+        arrays["bound_explanation"] = np.array(bound.explanation)
+    return arrays
 
 
 def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
@@ -133,33 +123,38 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     import xarray as xr
 
     order, low, high = (float(value) for value in found["order"])
-    depth, variety = int(found["orbit_depth"]), int(found["variety_depth"])
-    statement, depth_words, bound_words, whole = (str(text) for text in found["words"])
+    orbit, variety = (
+        int(found[name]) if name in found else float("nan")
+        for name in ("orbit_depth", "variety_depth")
+    )
+    explanation = str(found.get("depth_explanation", "There are no atoms."))
     numbers = {
         "order": Number("Order of w*", order, None if low == high else (low, high)),
-        "orbit_depth": Number(
-            "Orbit depth D*_orb", float("nan") if depth < 0 else depth, notes=[depth_words]
+        "orbit_depth": Number("Orbit depth D*_orb", orbit, notes=[explanation]),
+        "variety_depth": Number("Variety depth D*_var", variety),
+        "n_atoms": Number(
+            "Number of atoms S*",
+            int(found["n_atoms"]),
+            notes=[str(found["n_atoms_explanation"])],
         ),
-        "variety_depth": Number("Variety depth D*_var", float("nan") if variety < 0 else variety),
-        "n_atoms": Number("Number of atoms S*", int(found["n_atoms"]), notes=[statement]),
         "compression_gap": Number(
             "Part of the network that S atoms leave out", float(found["compression_gap"])
         ),
     }
-    if found["bound"][1] >= 0:
+    if "bound" in found:
         least, number, most = (int(value) for value in found["bound"])
         numbers["bound"] = Number(
             "Bound S̄ on S* from the target" if gaussian else _ASSUMING,
             number,
             None if least == most else (least, most),
-            notes=[bound_words],
+            notes=[str(found["bound_explanation"])],
         )
     dataset = xr.Dataset(
         {
             "log_moments": ("k", found["log_moments"]),
             "log_moments_interval": (("k", "bound"), found["log_moments_interval"]),
             "residual": ("size", found["residual"]),
-            "orbits": (("depth_step", "pair"), found["orbits"]),
+            "orbits": (("depth_step", "pair"), found.get("orbits", np.empty((0, 2), dtype=int))),
         },
         {
             "k": np.arange(1, len(found["log_moments"]) + 1),
@@ -167,7 +162,7 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
         },
         {
             "problem": repr(problem),
-            "statement": whole,
+            "statement": str(found["statement"]),
             "infinite_order": int(np.isinf(order)),
             "confident": int(found["confident"]),
             "n_atoms": int(found["n_atoms"]),

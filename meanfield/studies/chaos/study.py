@@ -19,7 +19,7 @@ from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.report import LABELS, report
 from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.workbench.sections.reference import (
+from meanfield.workbench.sections.limit_path import (
     ReferenceSection,
     reference_unit,
     saved_path,

@@ -111,7 +111,7 @@ def plot_sparse(dataset: xr.Dataset, ax: Axes) -> Axes:
         mean = Estimate.from_xarray(dataset[f"{name}_mean"])
         bars = {"yerr": mean.arms, "fmt": f"{marker}-", "color": colour}
         ax.errorbar(counts, mean.value, label=label, **bars)
-    _mark(ax, dataset.attrs["n_atoms"])
+    _mark(ax, dataset.attrs.get("n_atoms"))
     count_axis(ax, counts, "atoms $S$")
     log_scale(ax, "y")
     ax.set_ylabel("mean square on held-out inputs")
@@ -148,7 +148,7 @@ def _law(dataset: xr.Dataset, ax: Axes, name: str, dimension: str, budget: str, 
     return ax
 
 
-def _mark(ax: Axes, value: float) -> None:
-    """Mark the budget's own size; 0 stands for all."""
-    if value:
+def _mark(ax: Axes, value: float | None) -> None:
+    """Mark the budget's own size, where it has one."""
+    if value is not None:
         ax.axvline(value, color="0.45", linestyle=":", linewidth=1.0, label="the budget")

@@ -15,7 +15,7 @@ from meanfield.errors import ConfigError
 from meanfield.studies.errors.report import LABELS, report
 from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
-from meanfield.workbench.sections.reference import slope_number
+from meanfield.workbench.sections.limit_path import slope_number
 from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."

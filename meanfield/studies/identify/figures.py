@@ -20,14 +20,15 @@ def plot_depths(dataset: xr.Dataset, ax: Axes) -> Axes:
     variety, orbit, least = (dataset[name].transpose(*order).values for name in names)
     n_activations, n_bias, n_dims, n_sizes = orbit.shape
     variety, orbit, least = (table.reshape(-1, n_sizes) for table in (variety, orbit, least))
-    colour = np.where(orbit >= 0, orbit, np.nan)
-    most = max(np.nanmax(colour), 1) if np.isfinite(colour).any() else 1
-    ax.imshow(colour, cmap="cividis", vmin=0, vmax=most, aspect="auto")
+    most = max(np.nanmax(orbit), 1) if np.isfinite(orbit).any() else 1
+    ax.imshow(orbit, cmap="cividis", vmin=0, vmax=most, aspect="auto")
     for (row, column), depth in np.ndenumerate(orbit):
-        first, second = (str(v) if v >= 0 else "–" for v in (variety[row, column], depth))
-        if least[row, column] >= 0:
-            second = f"≥ {least[row, column]}"
-        dark = 0 <= depth < 0.55 * most
+        first, second = (
+            f"{v:.0f}" if np.isfinite(v) else "–" for v in (variety[row, column], depth)
+        )
+        if np.isfinite(least[row, column]):
+            second = f"≥ {least[row, column]:.0f}"
+        dark = depth < 0.55 * most
         ax.text(
             column,
             row,
@@ -37,7 +38,7 @@ def plot_depths(dataset: xr.Dataset, ax: Axes) -> Axes:
             color="white" if dark else "black",
             fontsize=8,
         )
-        if 0 <= variety[row, column] < depth:
+        if variety[row, column] < depth:
             corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * 0.46
             ax.plot(*(np.array([column, row]) + corners).T, color=VERMILION, linewidth=2, zorder=3)
     rows = [

@@ -97,7 +97,7 @@ def depths(
     n_paths: int,
     seed: int,
 ) -> Arrays:
-    """Compute both depths of one cell with the evidence per degree; −1 stands for not reached."""
+    """Compute both depths of one cell, NaN where not reached, with the evidence per degree."""
     found = orbit_depth(
         activation,
         d,
@@ -109,7 +109,7 @@ def depths(
         n_paths=n_paths,
         seed=seed,
     )
-    rank = np.full(MOST_DEGREES + 1, -1)
+    rank = np.full(MOST_DEGREES + 1, np.nan)
     orbits, solved = rank.copy(), rank.copy()
     for step in found.variety.evidence:
         rank[step.degree] = step.rank
@@ -119,8 +119,8 @@ def depths(
             solved[step.degree] = step.n_solved
     last = found.variety.evidence[-1]
     return {
-        "variety": np.array(-1 if found.variety.depth is None else found.variety.depth),
-        "orbit": np.array(-1 if found.depth is None else found.depth),
+        "variety": np.array(found.variety.depth, dtype=float),
+        "orbit": np.array(found.depth, dtype=float),
         "max_degree": np.array(found.max_degree),
         "wanted": np.array(last.wanted),
         "smallest": np.array(last.smallest),
@@ -128,7 +128,7 @@ def depths(
         "rank": rank,
         "orbits": orbits,
         "solved": solved,
-        "words": np.array(found.explanation),
+        "explanation": np.array(found.explanation),
     }
 
 
@@ -160,26 +160,26 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
     numbers = {}
     for cell, piece in zip(itertools.product(*shape), pieces, strict=True):
         for key, label in (("variety", "D*_var"), ("orbit", "D*_orb")):
-            depth, tried = int(piece[key]), int(piece["max_degree"])
-            notes = [str(piece["words"])] if key == "orbit" else []
+            depth, least = float(piece[key]), _undecided_from(piece)
+            notes = [str(piece["explanation"])] if key == "orbit" else []
             text = f"{label}, {_cell(*cell)}"
-            if key == "orbit" and _undecided_from(piece) >= 0:
-                text += f" (undecided, at least {_undecided_from(piece)})"
-            elif depth < 0:
-                text += f" (not reached up to {tried})"
-            numbers[f"{key}-{_key(*cell)}"] = Number(
-                text, float("nan") if depth < 0 else depth, notes=notes
-            )
+            if key == "orbit" and np.isfinite(least):
+                text += f" (undecided, at least {least:.0f})"
+            elif np.isnan(depth):
+                text += f" (not reached up to {int(piece['max_degree'])})"
+            value = depth if np.isnan(depth) else int(depth)
+            numbers[f"{key}-{_key(*cell)}"] = Number(text, value, notes=notes)
     return Outcome(xr.Dataset(variables, coordinates), numbers)
 
 
-def _undecided_from(piece: Mapping[str, np.ndarray]) -> int:
-    """Return the degree at which one orbit is known and no search had power; −1 elsewhere."""
-    degrees = np.flatnonzero(piece["orbits"] >= 0)
-    if piece["orbit"] >= 0 or not len(degrees):
-        return -1
+def _undecided_from(piece: Mapping[str, np.ndarray]) -> float:
+    """Return the degree at which one orbit is known and no search had power; NaN elsewhere."""
+    degrees = np.flatnonzero(np.isfinite(piece["orbits"]))
+    if np.isfinite(piece["orbit"]) or not len(degrees):
+        return np.nan
     last = degrees[-1]
-    return int(last) if piece["orbits"][last] == 1 and piece["solved"][last] <= 0 else -1
+    powerless = not piece["solved"][last] > 0
+    return float(last) if piece["orbits"][last] == 1 and powerless else np.nan
 
 
 def _cell(activation: str, bias: bool, d: int, size: int) -> str:
@@ -194,15 +194,15 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     for i in range(cells.sizes["cell"]):
         at = cells.isel(cell=i)
         name, bias, d, size = at["cell"].item()
-        variety, orbit = int(at["variety"]), int(at["orbit"])
+        variety, orbit, least = (float(at[key]) for key in ("variety", "orbit", "at_least"))
         text = _cell(name, bool(bias), d, size)
-        open_cells += orbit < 0
-        if 0 <= variety < orbit:
-            apart.append(f"{text} ({variety} and {orbit})")
-        words = str(at["words"].values)
-        least = int(at["at_least"])
-        shown = f"undecided, at least {least}" if least >= 0 else _depth(at, orbit)
-        rows.append([text, _depth(at, variety), shown, str(int(at["wanted"])), words])
+        open_cells += np.isnan(orbit)
+        if variety < orbit:
+            apart.append(f"{text} ({variety:.0f} and {orbit:.0f})")
+        undecided = f"undecided, at least {least:.0f}"
+        shown = undecided if np.isfinite(least) else _depth(at, orbit)
+        evidence = str(at["explanation"].values)
+        rows.append([text, _depth(at, variety), shown, str(int(at["wanted"])), evidence])
     finding = f"Depths of {cells.sizes['cell']} cells. "
     finding += (
         f"The two depths separate for {'; '.join(apart)}."
@@ -237,8 +237,8 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     ]
 
 
-def _depth(at: xr.Dataset, depth: int) -> str:
-    return str(depth) if depth >= 0 else f"not reached up to {int(at['max_degree'])}"
+def _depth(at: xr.Dataset, depth: float) -> str:
+    return f"{depth:.0f}" if np.isfinite(depth) else f"not reached up to {int(at['max_degree'])}"
 
 
 EXAMPLE: dict[str, Any] = {

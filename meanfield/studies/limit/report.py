@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.studies.limit import figures
+from meanfield.system.storage import attribute_list
 from meanfield.workbench.report.formatting import format_interval, format_number, format_value
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
 
@@ -32,10 +33,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
     ]
-    blocks += [Text(line) for line in dataset.attrs["goodness"].split("\n")]
-    if dataset.attrs["notes"]:
-        blocks.append(Heading("Cautions"))
-        blocks += [Text(line) for line in dataset.attrs["notes"].split("\n")]
+    blocks += [Text(reason) for reason in attribute_list(dataset, "goodness")]
+    notes = attribute_list(dataset, "notes")
+    if notes:
+        blocks += [Heading("Cautions"), *map(Text, notes)]
     if "bias" in dataset:
         blocks += _approach(numbers, cases)
     blocks += [

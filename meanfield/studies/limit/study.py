@@ -14,13 +14,8 @@ from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.limit.report import report
 from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
-from meanfield.workbench.sections.data import DataConfig
-from meanfield.workbench.sections.deep_inputs import (
-    fingerprint,
-    load_inputs,
-    scale_inputs,
-    simulate_limit,
-)
+from meanfield.workbench.sections.data import DataConfig, fingerprint
+from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 # Networks of a unit have about this many units per layer in all.
@@ -196,7 +191,7 @@ def train_limit(
         "kernel_x": run.kernel_x[:, -1],
         "weight_change": run.weight_change,
         "sharpness": run.sharpness,
-        "notes": np.array("\n".join(limit.notes)),
+        "notes": np.array(limit.notes, dtype=str),
     }
 
 
@@ -241,7 +236,7 @@ def combine(
             variables[f"{key}_{part}"] = (("case", *dims), values)
     variables["target"] = (("input",), facts["targets"])
     first = results[f"{cases[0]}-limit"]
-    notes = {case: str(results[f"{case}-limit"]["notes"]) for case in cases}
+    notes = [f"{case}: {note}" for case in cases for note in results[f"{case}-limit"]["notes"]]
     dataset = xr.Dataset(
         variables,
         coords={
@@ -263,10 +258,11 @@ def combine(
             "n_features": facts["shape"][1],
             "input_rank": facts["input_rank"],
             "input_check": facts["input_check"],
-            "goodness": "\n".join(facts["goodness"]),
-            "notes": "\n".join(f"{case}: {note}" for case in cases for note in _lines(notes[case])),
+            "goodness": facts["goodness"],
         },
     )
+    if notes:
+        dataset.attrs["notes"] = notes
     numbers = _end_numbers(dataset)
     if config.convergence.widths:
         numbers |= _add_convergence(dataset, config, cases, results)
@@ -293,10 +289,6 @@ def _padded(values: np.ndarray, key: str, layers: int) -> np.ndarray:
     wanted = {"layer": layers, "weight_layer": layers + 1}
     pad = [(0, wanted.get(dim, n) - n) for dim, n in zip(dims, values.shape, strict=True)]
     return np.pad(values, pad, constant_values=np.nan) if np.any(pad) else values
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line]
 
 
 def _end_numbers(dataset: Any) -> dict[str, Number]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.studies.widths import figures
+from meanfield.system.storage import attribute_list
 from meanfield.workbench.report.formatting import format_interval, format_number, format_value
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
 
@@ -43,7 +44,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
         *_divergence(dataset),
-        *(Text(line) for line in dataset.attrs["notes"].splitlines()),
+        *map(Text, attribute_list(dataset, "notes")),
         Heading("Verdicts"),
         Text(
             "A network learns features when the change of its features during training does not "

@@ -23,13 +23,8 @@ from meanfield.workbench.config import (
     Step,
     accepted_by,
 )
-from meanfield.workbench.sections.data import DataConfig
-from meanfield.workbench.sections.deep_inputs import (
-    fingerprint,
-    load_inputs,
-    scale_inputs,
-    simulate_limit,
-)
+from meanfield.workbench.sections.data import DataConfig, fingerprint
+from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
 
 EARLY_STEPS = 6
@@ -181,7 +176,7 @@ def train_limit(
         save_at=_saved(common["n_steps"]),
         progress=context.progress,
     )
-    return _measure(limit.replicas) | {"notes": np.array("\n".join(limit.notes))}
+    return _measure(limit.replicas) | {"notes": np.array(limit.notes, dtype=str)}
 
 
 def _early(n_steps: int) -> int:
@@ -242,10 +237,10 @@ def combine(
             limit = [results[f"{a}-limit"][name] for a in axes["activation"]]
             variables[f"limit_{name}"] = (("activation", "replica", *dims), np.array(limit))
     notes = [
-        f"{name}, infinite width: {line}"
+        f"{name}, infinite width: {note}"
         for name in axes["activation"]
         if f"{name}-limit" in results
-        for line in str(results[f"{name}-limit"]["notes"]).splitlines()
+        for note in results[f"{name}-limit"]["notes"]
     ]
     dataset = xr.Dataset(
         variables,
@@ -257,12 +252,13 @@ def combine(
             "reduction": network.reduction,
             "from_width": config.verdict.from_width,
             "input_check": facts["input_check"],
-            "notes": "\n".join(notes),
             "n_inputs": facts["shape"][0],
             "n_features": facts["shape"][1],
             "source": config.data.source,
         },
     )
+    if notes:
+        dataset.attrs["notes"] = notes
     _add_means(dataset)
     _add_activation_curves(dataset)
     return Outcome(dataset, _fit_exponents(dataset, config.seed))

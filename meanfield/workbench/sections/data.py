@@ -192,8 +192,13 @@ def data_blocks(record: Mapping[str, Any]) -> list[Block]:
 
 def data_fingerprint(problem: Problem) -> str:
     """Return the SHA-256, in hexadecimal, of the problem and of its held-out data."""
-    digest = hashlib.sha256(problem.fingerprint.encode())
-    for array in (problem.X_test, problem.targets_test):
+    return fingerprint(problem.X_test, problem.targets_test, start=problem.fingerprint)
+
+
+def fingerprint(*arrays: np.ndarray | None, start: str = "") -> str:
+    """Return the SHA-256, in hexadecimal, of a text and of the arrays that are there."""
+    digest = hashlib.sha256(start.encode())
+    for array in arrays:
         if array is not None:
             digest.update(array.astype("<f8").tobytes())
     return digest.hexdigest()

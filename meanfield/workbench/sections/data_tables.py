@@ -20,9 +20,8 @@ def _from_folder(value: str, info: ValidationInfo) -> str:
     return str((folder / Path(value).expanduser()).resolve())
 
 
-SOURCE = Field(
-    description=f"Where the data come from: {', '.join(SOURCES)}. Each has its own options."
-)
+_WHERE = f"Where the data come from: {', '.join(SOURCES)}. Each has its own options."
+_SOURCE = Field(description=_WHERE)
 FilePath = Annotated[str, AfterValidator(_from_folder)]
 
 Standardize = Annotated[
@@ -37,7 +36,6 @@ StandardizeY = Annotated[
     bool, Field(description="Whether labels are brought to mean 0 and variance 1.")
 ]
 HeldOut = Annotated[float, Field(description="Fraction of rows held out, 0 ≤ fraction < 1.")]
-InputDimension = Annotated[int, Field(description="Input dimension d.")]
 Inputs = Annotated[InputLaw, Field(description="Law of the inputs.")]
 
 _TWO_CLASSES = (
@@ -49,7 +47,7 @@ _TWO_CLASSES = (
 class DataSection(Section):
     """What the tables of all sources have."""
 
-    source: Annotated[str, SOURCE]
+    source: Annotated[str, _SOURCE]
 
 
 class RowsSection(DataSection):
@@ -78,7 +76,7 @@ class FileSection(RowsSection):
 class NpzSection(FileSection):
     """Arrays of an npz archive; nothing in it is unpickled."""
 
-    source: Annotated[Literal["npz"], SOURCE]
+    source: Annotated[Literal["npz"], _SOURCE]
     path: FilePath = Field(description="The archive.")
     X: str = Field("X", description="Names of the arrays of inputs and labels.")
     y: str = Field("y", description="Names of the arrays of inputs and labels.")
@@ -95,7 +93,7 @@ class NpzSection(FileSection):
 class CsvSection(FileSection):
     """A table of numbers."""
 
-    source: Annotated[Literal["csv"], SOURCE]
+    source: Annotated[Literal["csv"], _SOURCE]
     path: FilePath = Field(description="The file, UTF-8; empty lines are skipped.")
     target: str | int | list[str | int] = Field(
         -1,
@@ -127,7 +125,7 @@ class CsvSection(FileSection):
 class DigitsSection(RowsSection):
     """8 × 8 images of handwritten digits: 1797 rows, 64 pixels from 0 to 16."""
 
-    source: Annotated[Literal["digits"], SOURCE]
+    source: Annotated[Literal["digits"], _SOURCE]
     classes: list[int] | None = Field(None, description=f"The digits to keep; {_TWO_CLASSES}")
     standardize: Standardize = "unit"
     test_fraction: HeldOut = 0.2
@@ -136,7 +134,7 @@ class DigitsSection(RowsSection):
 class DiabetesSection(RowsSection):
     """Disease progression in 442 diabetes patients from ten measurements."""
 
-    source: Annotated[Literal["diabetes"], SOURCE]
+    source: Annotated[Literal["diabetes"], _SOURCE]
     standardize_y: StandardizeY = True
     standardize: Standardize = "unit"
     test_fraction: HeldOut = 0.2
@@ -145,7 +143,7 @@ class DiabetesSection(RowsSection):
 class Cifar10Section(RowsSection):
     """32 × 32 colour images: 50000 training images, 3072 pixels from 0 to 255."""
 
-    source: Annotated[Literal["cifar10"], SOURCE]
+    source: Annotated[Literal["cifar10"], _SOURCE]
     folder: FilePath = Field(
         description="Folder of the binary version, with data_batch_1.bin to data_batch_5.bin, or "
         "the one where its archive was unpacked."
@@ -160,7 +158,7 @@ class Cifar10Section(RowsSection):
 class SyntheticSection(DataSection):
     """Inputs that are drawn, with labels from a target f*."""
 
-    n_features: InputDimension
+    n_features: int = Field(description="Input dimension d.")
     n_train: int = Field(200, description="Numbers of rows; no held-out part when n_test is 0.")
     n_test: int = Field(1000, description="Numbers of rows; no held-out part when n_test is 0.")
     inputs: Inputs = "gaussian"
@@ -180,7 +178,7 @@ class SyntheticSection(DataSection):
 class TeacherSection(SyntheticSection):
     """A random teacher network."""
 
-    source: Annotated[Literal["teacher"], SOURCE]
+    source: Annotated[Literal["teacher"], _SOURCE]
     n_atoms: int = Field(description="Number of atoms m.")
     activation: str = Field("tanh", description="The activation σ.")
     bias: bool = Field(True, description="Whether atoms have a bias.")
@@ -201,7 +199,7 @@ class TeacherSection(SyntheticSection):
 class SingleIndexSection(SyntheticSection):
     """A function f*(x) = g(⟨u, x⟩) with a random unit direction u."""
 
-    source: Annotated[Literal["single-index"], SOURCE]
+    source: Annotated[Literal["single-index"], _SOURCE]
     link: str | list[float] = Field(
         "tanh",
         description="An activation, or coefficients c_0, c_1, … of normalised Hermite polynomials.",
@@ -212,7 +210,7 @@ class SingleIndexSection(SyntheticSection):
 class MultiIndexSection(SyntheticSection):
     """A function of a few random orthonormal projections."""
 
-    source: Annotated[Literal["multi-index"], SOURCE]
+    source: Annotated[Literal["multi-index"], _SOURCE]
     n_directions: int = Field(description="Number of projections.")
     link: str | dict[str, float] = Field(
         "tanh",
@@ -225,7 +223,7 @@ class MultiIndexSection(SyntheticSection):
 class ParitySection(SyntheticSection):
     """A product of coordinates, by default on the hypercube."""
 
-    source: Annotated[Literal["parity"], SOURCE]
+    source: Annotated[Literal["parity"], _SOURCE]
     coordinates: list[int] = Field(description="The coordinates that are multiplied, from 0.")
     inputs: Inputs = "rademacher"
 
@@ -233,7 +231,7 @@ class ParitySection(SyntheticSection):
 class HermiteSection(SyntheticSection):
     """A finite expansion in normalised Hermite polynomials."""
 
-    source: Annotated[Literal["hermite"], SOURCE]
+    source: Annotated[Literal["hermite"], _SOURCE]
     coefficients: dict[str, float] = Field(
         description='Coefficients of multi-indices, such as {"2,0,1" = 0.5}.'
     )
@@ -250,6 +248,6 @@ DataTable = Annotated[
     | MultiIndexSection
     | ParitySection
     | HermiteSection,
-    Field(discriminator="source"),
+    Field(discriminator="source", description=_WHERE),
 ]
 """The table of any source."""

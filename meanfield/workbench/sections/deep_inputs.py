@@ -1,8 +1,7 @@
-"""What the studies of deep networks share: inputs, and the notes of a limit."""
+"""What the studies of deep networks share: their inputs, and the simulation of their limit."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from typing import Any
 
@@ -70,15 +69,6 @@ def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
             "[data]: an input is zero and cannot be scaled; leave it out, or do not scale."
         )
     return inputs * length / lengths
-
-
-def fingerprint(*arrays: np.ndarray | None) -> str:
-    """Return the SHA-256 of arrays, in hexadecimal."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        if array is not None:
-            digest.update(array.astype("<f8").tobytes())
-    return digest.hexdigest()
 
 
 def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:

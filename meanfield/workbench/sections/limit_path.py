@@ -14,7 +14,7 @@ from meanfield.chaos.plan import ChaosPlan
 from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
-from meanfield.limit.mean_field import METHODS, MeanFieldPath
+from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.workbench.config import Count, Section
 from meanfield.workbench.study import Arrays, Context, Number, Unit
@@ -85,9 +85,10 @@ def compute_reference(plan: ChaosPlan, method: str, n_particles: int, context: C
     )
     arrays = {
         "predictions": path.predictions,
-        "method": np.array(METHODS.index(method)),
-        "n_particles": np.array(path.n_particles or 0),
+        "method": np.array(method),
     }
+    if path.n_particles is not None:
+        arrays["n_particles"] = np.array(path.n_particles)
     if isinstance(path.details, GridPath):
         arrays["error"] = path.details.error
         if plan.problem.n_parameters == 1:
@@ -99,7 +100,7 @@ def compute_reference(plan: ChaosPlan, method: str, n_particles: int, context: C
 
 def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
     """Return the path of a finished unit; the closure is computed again, with its constants."""
-    method = METHODS[int(arrays["method"])]
+    method = str(arrays["method"])
     if method == "gaussian":
         return reference_path(plan, method)
     details = None
@@ -113,7 +114,7 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
         problem=plan.problem,
         scheme=plan.scheme,
         method=method,
-        n_particles=int(arrays["n_particles"]) or None,
+        n_particles=int(arrays["n_particles"]) if "n_particles" in arrays else None,
         details=details,
     )
 
