@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meanfield.flow import noise
 from meanfield.flow.checkpoint import fingerprint
 from meanfield.flow.compiled import particle_step
+from meanfield.flow.compiled.structures import NoiseCounters, make_data, make_factors
 from meanfield.flow.integrators import (
     Coefficients,
     coordinate_l2,
@@ -171,25 +172,30 @@ class Dynamics:
     ) -> None:
         """Make steps of some replicas, `r` the first of them, on some of the data."""
         steps = slice(first_step, first_step + len(step.noise))
+        problem = self.problem
         lost, replica = particle_step.advance(
             state,
-            self._inputs[data],
-            self.problem.targets[data],
-            first_step=first_step,
-            seed=self.scheme.seed,
-            replica0=self.first_replica + r,
-            decay=step.decay,
-            gain=step.gain,
-            noise=step.noise,
-            drift=step.drift,
-            l2=self._l2,
-            stride=self.scheme.integrator.stride,
-            shift=self.scheme.integrator.shift,
-            activation=self.problem.activation.code,
-            loss=self.problem.loss.code,
-            drive=None if self.drive is None else self.drive[steps, data],
-            weights=None if self.weights is None else self.weights[data],
-            substeps=self.scheme.substeps,
+            make_data(
+                self._inputs[data],
+                problem.targets[data],
+                problem.n_coordinates - problem.n_outputs,
+                state.dtype,
+                drive=None if self.drive is None else self.drive[steps, data],
+                weights=None if self.weights is None else self.weights[data],
+            ),
+            make_factors(
+                step.decay, step.gain, step.noise, problem.n_outputs, drift=step.drift, l2=self._l2
+            ),
+            NoiseCounters(
+                np.uint64(self.scheme.seed),
+                first_step,
+                self.first_replica + r,
+                self.scheme.integrator.stride,
+                self.scheme.integrator.shift,
+                self.scheme.substeps,
+            ),
+            activation=problem.activation.code,
+            loss=problem.loss.code,
             **more,
         )
         if lost >= 0:

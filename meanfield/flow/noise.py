@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from meanfield.flow.compiled import particle_step
+from meanfield.flow.compiled.gaussians import fill_gaussians, fill_philox, fill_words
 
 BROWNIAN, INITIAL, MINIBATCH = 0, 1, 3  # streams
 
@@ -62,7 +62,7 @@ def gaussian(
     """
     chosen = _checked(seed, replica, step, coordinates, stream)
     out = np.empty((chosen.size, n_particles), np.dtype(dtype))
-    particle_step.fill_gaussians(out, chosen, stream, step, replica, np.uint64(seed))
+    fill_gaussians(out, chosen, stream, step, replica, np.uint64(seed))
     return out
 
 
@@ -77,7 +77,7 @@ def words(
     """The raw 32-bit words, one per particle and coordinate (arguments as in `gaussian`)."""
     chosen = _checked(seed, replica, step, coordinates, stream)
     out = np.empty((chosen.size, n_particles), np.uint32)
-    particle_step.fill_words(out, chosen, stream, step, replica, np.uint64(seed))
+    fill_words(out, chosen, stream, step, replica, np.uint64(seed))
     return out
 
 
@@ -86,7 +86,7 @@ def philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
     counter = np.asarray(counter, np.uint32)
     key = np.broadcast_to(np.asarray(key, np.uint32), (*counter.shape[:-1], 2))
     out = np.empty_like(counter)
-    particle_step.fill_philox(out.reshape(-1, 4), counter.reshape(-1, 4), key.reshape(-1, 2))
+    fill_philox(out.reshape(-1, 4), counter.reshape(-1, 4), key.reshape(-1, 2))
     return out
 
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-from numba.extending import overload
-
-from meanfield.flow.compiled.simd.operations import (
+from meanfield.flow.compiled.simd import (
     absolute,
     bits,
     constant,
@@ -20,33 +17,22 @@ from meanfield.flow.compiled.simd.operations import (
     divide,
     fma,
     from_bits,
+    inline,
+    mantissa_bits,
     polynomial,
     select,
     times_power,
 )
 
-_inline = njit(forceinline=True)
-
 zero, one = constant(0.0, 0.0), constant(1.0, 1.0)
 # Adding this rounds to the nearest integer, which the low bits then hold.
 _magic = constant(1.5 * 2.0**23, 1.5 * 2.0**52)
-_mantissa_bits = {32: 23, 64: 52}
 _LOG2_E, _LN2 = 1.4426950408889634, 0.6931471805599453
 _ln2_high = constant(0.693359375, 0.6931471803691238)
 _ln2_low = constant(-2.12194440e-4, 1.9082149292705877e-10)
 
 
-def _exponent_shift(x):
-    raise NotImplementedError
-
-
-@overload(_exponent_shift)
-def _exponent_shift_of(x):
-    shift = _mantissa_bits[x.dtype.bitwidth]
-    return lambda x: shift
-
-
-@_inline
+@inline
 def _clamp(x, low, high):
     """x, moved into [low, high]; NaN stays."""
     x = select(x < low, low, x)
@@ -65,13 +51,13 @@ _exp_low = constant(-87.0, -708.0)
 _exp_high = constant(87.0, 708.0)
 
 
-@_inline
+@inline
 def exponential(x):
     """e^x for x inside [−87, 87] (float32) or [−708, 708] (float64), clamped outside."""
     return _exponential(_clamp(x, _exp_low(x), _exp_high(x)))
 
 
-@_inline
+@inline
 def _exponential(x):
     """e^x for x in that range."""
     n = fma(x, _LOG2_E, _magic(x)) - _magic(x)
@@ -88,7 +74,7 @@ _tanh_tail = polynomial(
 _tanh_limit = constant(10.0, 20.0)
 
 
-@_inline
+@inline
 def tanh(x):
     """tanh x = t / (t + 2), t = e^{2x} − 1, which keeps small x accurate."""
     x = _clamp(x, -_tanh_limit(x), _tanh_limit(x))
@@ -100,7 +86,7 @@ def tanh(x):
     return divide(t, t + 2.0)
 
 
-@_inline
+@inline
 def sigmoid(x):
     """1 / (1 + e^{−x})."""
     return divide(one(x), exponential(-x) + 1.0)
@@ -115,7 +101,7 @@ _artanh_tail = polynomial(
 )  # fmt: skip
 
 
-@_inline
+@inline
 def softplus(x):
     """ln(1 + e^x) = max(x, 0) + ln(1 + e^{−|x|}), and its derivative."""
     t = exponential(-absolute(x))
@@ -142,16 +128,16 @@ _octave_start = constant(2.0**-64 * math.sqrt(0.5), 2.0**-64 * math.sqrt(0.5))
 _integer_base, _two_64 = constant(2.0**23, 2.0**52), constant(2.0**64, 2.0**64)
 
 
-@_inline
+@inline
 def split_exponent(x):
     """(e, m) with x = 2^e m and m in [√½, √2), for x in [2^-63, 2^63]."""
-    octave = (bits(x) - bits(_octave_start(x))) >> _exponent_shift(x)
+    octave = (bits(x) - bits(_octave_start(x))) >> mantissa_bits(x)
     e = from_bits(octave | bits(_integer_base(x))) - (_integer_base(x) + 64.0)
     bias = bits(_two_64(x)) - bits(one(x))
-    return e, from_bits(bits(x) - (octave << _exponent_shift(x)) + bias)
+    return e, from_bits(bits(x) - (octave << mantissa_bits(x)) + bias)
 
 
-@_inline
+@inline
 def log1p_reduced(f):
     """ln(1 + f) for 1 + f in [√½, √2]."""
     return fma(f * f, _log_tail(f), f)
@@ -175,7 +161,7 @@ _mills_below = polynomial(
 _normal_limit = constant(13.0, 37.0)
 
 
-@_inline
+@inline
 def _gauss(x):
     """e^{−x²/2}; the rounding error of the square is put back."""
     square = x * x
@@ -184,13 +170,13 @@ def _gauss(x):
     return fma(value, -0.5 * error, value)
 
 
-@_inline
+@inline
 def _lower_tail(x, gauss):
     """Φ(−x) for x ≥ 0."""
     return gauss * divide(_mills_above(x), _mills_below(x))
 
 
-@_inline
+@inline
 def gelu(x):
     """x Φ(x) and its derivative Φ(x) + x φ(x)."""
     y = _clamp(x, -_normal_limit(x), _normal_limit(x))
@@ -209,7 +195,7 @@ _erf_series = polynomial(
 )  # fmt: skip
 
 
-@_inline
+@inline
 def erf(x):
     """erf x and its derivative 2 e^{−x²} / √π."""
     y = math.sqrt(2.0) * _clamp(x, -0.7 * _normal_limit(x), 0.7 * _normal_limit(x))
@@ -236,21 +222,21 @@ _quarter_2 = constant(-4.371139000186243e-08, 6.123233995736766e-17)
 _quarter_3 = constant(-1.7151245100058819e-15, -1.4973849048591833e-33)
 
 
-@_inline
+@inline
 def sine_reduced(t):
     """sin t for |t| ≤ π/4."""
     square = t * t
     return fma(t * square, _sine_tail(square), t)
 
 
-@_inline
+@inline
 def cosine_reduced(t):
     """cos t for |t| ≤ π/4."""
     square = t * t
     return fma(square * square, _cosine_tail(square), fma(square, -0.5, 1.0))
 
 
-@_inline
+@inline
 def sine_cosine(x):
     """sin x and cos x; x is reduced by quarter turns held to three times the precision."""
     shifted = fma(x, 2.0 / math.pi, _magic(x))
@@ -260,7 +246,7 @@ def sine_cosine(x):
     return rotate(sine_reduced(t), cosine_reduced(t), quadrant)
 
 
-@_inline
+@inline
 def rotate(s, c, quadrant):
     """(sin, cos) of an angle raised by quarter turns, from those of the angle."""
     odd = (quadrant & 1) > 0

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -79,6 +80,18 @@ def _rest(typingctx):
         return builder.call(call, [number(microseconds)])
 
     return types.int32(), lower
+
+
+if config.DISABLE_JIT:  # the same in plain Python
+    _lock = threading.Lock()
+
+    def _atomic_add(array, value):
+        with _lock:
+            array[0] += value
+            return array[0]
+
+    def _rest():
+        time.sleep(1e-6)
 
 
 @njit(forceinline=True)

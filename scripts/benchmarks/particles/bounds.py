@@ -16,9 +16,11 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from meanfield.flow.compiled import activations, block, particle_step
 from meanfield.flow.compiled.gaussians import block_gaussians
-from meanfield.flow.compiled.simd.operations import fma, lanes, load, store, zeros
+from meanfield.flow.compiled.layout import BLOCK, TILE_ROWS, aligned
+from meanfield.flow.compiled.simd import GROUP_BYTES, fma, lanes, load, store, zeros
+from meanfield.flow.compiled.structures import make_buffers, make_data
+from meanfield.flow.compiled.tile import Tile, predict_rows, tile_addresses
 from meanfield.problem import get_activation
 
 _WARM, _MEASURED = 0.2, 0.3  # seconds
@@ -48,19 +50,16 @@ def _write(x, out):
 
 
 @numba.njit
-def _activate(address, scratch, n):
+def _activate(address, tile, n):
     for _ in range(n):
-        block.predict_rows(
-            address, scratch.tile, 0, scratch.theta, 0, scratch.sums, 0,
-            scratch.kept, 0, scratch.kept, 0, 1, block.ROWS, False,
-        )  # fmt: skip
+        predict_rows(address, tile)
 
 
 @numba.njit
 def _draw(normals, total, n):
     for i in range(n):
         block_gaussians(normals, i, 0, 0, 0, 0, np.uint64(0))
-        for g in range(0, block.BLOCK, lanes(normals)):
+        for g in range(0, BLOCK, lanes(normals)):
             store(total, g, load(total, g) + load(normals, g))
 
 
@@ -93,13 +92,12 @@ def measure() -> dict[str, dict[str, float]]:
 
 
 def _of_type(dtype: np.dtype) -> dict[str, float]:
-    aligned = particle_step.aligned
     x, out = aligned(2**24 // dtype.itemsize * 4, dtype), aligned(256, dtype)
     x[:] = 1  # pages that were never written are not memory
     matrix = np.ones((1024, 1024), dtype)
     product = np.empty_like(matrix)
     n = 20000
-    group = 2048 // dtype.itemsize // 8
+    group = GROUP_BYTES // dtype.itemsize
     result = {
         "multiply_add_gflops": 2 * 4 * group * n / sustained(_multiply_add, x, out, n) / 1e9,
         "read_gb_s": x.nbytes / sustained(_read, x, out) / 1e9,
@@ -108,19 +106,20 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     with threadpool_limits(1):
         seconds = sustained(lambda: np.dot(matrix, matrix, out=product))
     result["gemm_gflops"] = 2 * 1024**3 / seconds / 1e9
-    data = particle_step.as_data(
-        np.ones((block.ROWS, 4)), np.ones((block.ROWS, 1)), None, None, 6, dtype
-    )
-    scratch = particle_step.make_scratch(data, 6, 1, 0)
+    data = make_data(np.ones((TILE_ROWS, 4)), np.ones((TILE_ROWS, 1)), 5, dtype)
+    buffers = make_buffers(data, 6, 1, 0)
+    tile = Tile(
+        buffers.tile, buffers.theta, buffers.sums, buffers.grad, buffers.residuals, buffers.kept,
+        0, 0, 0, TILE_ROWS, 1, False,
+    )  # fmt: skip
     for name in ("tanh", "relu", "silu", "gelu"):
-        address, _ = activations.pointers(get_activation(name).code, dtype)
+        address, _ = tile_addresses(get_activation(name).code, dtype)
         calls = 200
-        per_pair = sustained(_activate, address, scratch, calls) / (
-            calls * block.ROWS * block.BLOCK
-        )
+        seconds = sustained(_activate, address, tile, calls)
+        per_pair = seconds / (calls * TILE_ROWS * BLOCK)
         result[f"{name}_ns"] = per_pair * 1e9
     result["second_cache_bytes"] = second_cache_bytes()
-    per_draw = sustained(_draw, scratch.normals, scratch.theta, 2000) / (2000 * block.BLOCK)
+    per_draw = sustained(_draw, buffers.normals, buffers.theta, 2000) / (2000 * BLOCK)
     result["gaussian_ns"] = per_draw * 1e9
     return result
 

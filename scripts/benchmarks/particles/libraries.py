@@ -23,18 +23,19 @@ Run = Callable[[int], np.ndarray]
 def meanfield(row, start, X, y, step_size, l2, noise) -> Run:
     """This project: fused kernels."""
     from meanfield.flow.compiled import particle_step
+    from meanfield.flow.compiled.structures import NoiseCounters, make_data, make_factors
     from meanfield.problem import get_activation
 
     C = start.shape[1]
     code = get_activation(row.activation).code
+    decay, gain = np.full(C, 1 - step_size * l2), np.full(C, step_size)
+    data = make_data(X, y[:, None], C - 1, start.dtype)
+    counters = NoiseCounters(np.uint64(0), 0, 0)
 
     def run(n_steps: int) -> np.ndarray:
         theta = start.copy()
-        particle_step.advance(
-            theta, X, y[:, None], first_step=0, seed=0, replica0=0,
-            decay=np.full(C, 1 - step_size * l2), gain=np.full(C, step_size),
-            noise=np.full((n_steps, C), noise), activation=code, loss=0,
-        )  # fmt: skip
+        factors = make_factors(decay, gain, np.full((n_steps, C), noise), 1)
+        particle_step.advance(theta, data, factors, counters, activation=code, loss=0)
         return theta
 
     return run

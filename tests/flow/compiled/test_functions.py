@@ -8,8 +8,7 @@ import pytest
 from scipy import special
 
 from meanfield.flow.compiled import functions
-from meanfield.flow.compiled.simd.operations import load, store
-from meanfield.flow.compiled.simd.vectors import group_lanes
+from meanfield.flow.compiled.simd import GROUP_BYTES, load, store
 
 LIMIT = 4.0  # ulp, in both float types
 POINTS = 2**18
@@ -31,7 +30,7 @@ def compiled(function, part=None):
 
     def evaluate(x):
         out = np.empty_like(x)
-        step = group_lanes(numba.from_dtype(x.dtype))
+        step = GROUP_BYTES // x.itemsize
         (whole if part is None else partial)(x, out, step)
         return out
 

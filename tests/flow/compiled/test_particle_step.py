@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from meanfield.flow.compiled import activations, particle_step
-from meanfield.problem.activations import ACTIVATIONS
+from meanfield.flow.compiled import particle_step, structures
 from tests.flow import naive_flow as naive
+from tests.flow.compiled.small_steps import CODES, CROSS_ENTROPY, LOGISTIC, SQUARED, advance, setup
 
-CODES = {name: activation.code for name, activation in ACTIVATIONS.items()}
-SQUARED, LOGISTIC, CROSS_ENTROPY = 0, 1, 2
 # Rounding of one step, relative to the largest entry: float64 and float32.
 TOLERANCE = {"float64": 2e-13, "float32": 4e-5}
-
-
-def setup(*, n=37, d=3, k=1, N=100, R=2, bias=True, loss=SQUARED, dtype="float64", seed=0,
-          step_size=0.1, l2=0.1, temperature=0.01, n_steps=3, frozen=""):  # fmt: skip
-    """A state and the arguments of `advance`, drawn from a seed."""
-    rng = np.random.default_rng(seed)
-    C = k + d + bias
-    targets = {
-        SQUARED: rng.normal(size=(n, k)),
-        LOGISTIC: rng.choice([-1.0, 1.0], size=(n, k)),
-        CROSS_ENTROPY: np.eye(k)[rng.integers(k, size=n)],
-    }[loss]
-    decay, gain, noise = naive.euler(np.linspace(l2, 2 * l2, C), step_size, temperature)
-    rows = np.array(["a"] * k + ["w"] * d + ["b"] * bias)
-    still = np.isin(rows, list(frozen))
-    arguments = {
-        "first_step": 5,
-        "seed": 2**40 + seed,
-        "replica0": 3,
-        "decay": np.where(still, 1.0, decay),
-        "gain": np.where(still, 0.0, gain),
-        "noise": np.where(still, 0.0, np.outer(np.linspace(1, 0.5, n_steps), noise)),
-        "loss": loss,
-    }
-    theta = rng.normal(size=(R, C, N)).astype(dtype)
-    return theta, rng.normal(size=(n, d)), targets, arguments
 
 
 def naive_advance(theta, X, targets, *, first_step, seed, replica0, decay, gain, noise, activation,
@@ -72,7 +42,7 @@ def check(theta, X, targets, arguments, **more):
     want, want_f = naive_advance(theta, X, targets, **arguments)
     tolerance = TOLERANCE[theta.dtype.name]
     got, got_f = theta.copy(), np.empty(want_f.shape)
-    status = particle_step.advance(got, X, targets, predictions_out=got_f, **arguments)
+    status = advance(got, X, targets, predictions_out=got_f, **arguments)
     assert status == (-1, -1)
     assert got.dtype == theta.dtype
     assert_allclose(got, want, rtol=0, atol=tolerance * np.abs(want).max())
@@ -100,7 +70,7 @@ def test_every_loss_and_frozen_set_follows_its_twin(loss, k, frozen, dtype):
         check(*state, arguments, activation=CODES["tanh"])
         if frozen:
             theta = state[0].copy()
-            particle_step.advance(theta, *state[1:], activation=CODES["tanh"], **arguments)
+            advance(theta, *state[1:], activation=CODES["tanh"], **arguments)
             rows = np.array(["a"] * k + ["w"] * 3 + ["b"] * bias)
             still = np.isin(rows, list(frozen))
             assert_array_equal(theta[:, still], state[0][:, still])
@@ -132,8 +102,8 @@ def test_driven_particles_follow_their_twin():
     silent, watched = theta.copy(), theta.copy()
     out = np.empty((2, *drive.shape))
     arguments |= {"activation": CODES["tanh"], "drive": drive}
-    particle_step.advance(silent, X, targets, **arguments)
-    particle_step.advance(watched, X, targets, predictions_out=out, **arguments)
+    advance(silent, X, targets, **arguments)
+    advance(watched, X, targets, predictions_out=out, **arguments)
     assert_array_equal(silent, watched)
 
 
@@ -144,11 +114,9 @@ def test_substeps_sum_the_fine_increments():
     theta, X, targets, arguments = setup(n_steps=6)
     arguments |= {"decay": np.ones(5), "gain": np.zeros(5), "activation": 1, "first_step": 12}
     fine, coarse = theta.copy(), theta.copy()
-    particle_step.advance(fine, X, targets, **arguments | {"noise": np.full((6, 5), 0.1)})
+    advance(fine, X, targets, **arguments | {"noise": np.full((6, 5), 0.1)})
     coarse_noise = np.full((2, 5), 0.1 * np.sqrt(3))
-    particle_step.advance(
-        coarse, X, targets, **arguments | {"noise": coarse_noise, "first_step": 4}, substeps=3
-    )
+    advance(coarse, X, targets, **arguments | {"noise": coarse_noise, "first_step": 4}, substeps=3)
     assert_allclose(coarse, fine, rtol=0, atol=1e-14)
 
 
@@ -166,7 +134,7 @@ def final_bits(threads, calls, *, drive, dtype, R, N):
         for length in calls:
             part = slice(done, done + length)
             buffer = np.empty((R, length, *targets.shape))
-            particle_step.advance(
+            advance(
                 theta, X, targets, noise=noise[part], first_step=first + done,
                 activation=CODES["tanh"], drive=None if path is None else path[part],
                 predictions_out=buffer, **arguments,
@@ -203,9 +171,9 @@ def test_bits_do_not_depend_on_how_steps_are_divided_into_calls(dtype):
 def test_kept_and_recomputed_activations_have_the_same_bits(name, dtype, monkeypatch):
     theta, X, targets, arguments = setup(N=700, dtype=dtype)
     kept, fresh = theta.copy(), theta.copy()
-    particle_step.advance(kept, X, targets, activation=CODES[name], **arguments)
-    monkeypatch.setattr(particle_step, "_KEEP_BYTES", 0)
-    particle_step.advance(fresh, X, targets, activation=CODES[name], **arguments)
+    advance(kept, X, targets, activation=CODES[name], **arguments)
+    monkeypatch.setattr(structures, "_KEEP_BYTES", 0)
+    advance(fresh, X, targets, activation=CODES[name], **arguments)
     assert_array_equal(kept, fresh)
 
 
@@ -213,9 +181,9 @@ def test_replicas_are_independent():
     theta, X, targets, arguments = setup(R=3)
     arguments |= {"activation": CODES["relu"]}
     together = theta.copy()
-    particle_step.advance(together, X, targets, **arguments)
+    advance(together, X, targets, **arguments)
     alone = theta[2:].copy()
-    particle_step.advance(alone, X, targets, **arguments | {"replica0": arguments["replica0"] + 2})
+    advance(alone, X, targets, **arguments | {"replica0": arguments["replica0"] + 2})
     assert_array_equal(alone[0], together[2])
 
 
@@ -224,8 +192,8 @@ def test_order_of_particles_does_not_matter():
     arguments |= {"activation": CODES["tanh"], "noise": np.zeros((3, 5))}
     order = np.random.default_rng(2).permutation(300)
     straight, shuffled = theta.copy(), np.ascontiguousarray(theta[:, :, order])
-    particle_step.advance(straight, X, targets, **arguments)
-    particle_step.advance(shuffled, X, targets, **arguments)
+    advance(straight, X, targets, **arguments)
+    advance(shuffled, X, targets, **arguments)
     assert_allclose(shuffled, straight[:, :, order], rtol=0, atol=1e-14)
 
 
@@ -234,8 +202,8 @@ def test_driven_particles_do_not_see_each_other():
     drive = np.random.default_rng(1).normal(size=(3, *targets.shape))
     arguments |= {"activation": CODES["tanh"], "drive": drive}
     many, few = theta.copy(), np.ascontiguousarray(theta[:, :, :70])
-    particle_step.advance(many, X, targets, **arguments)
-    particle_step.advance(few, X, targets, **arguments)
+    advance(many, X, targets, **arguments)
+    advance(few, X, targets, **arguments)
     assert_array_equal(few, many[:, :, :70])
 
 
@@ -248,20 +216,20 @@ def test_the_first_lost_state_is_reported(drive):
     # The state before step 5 + 1 is lost in replica 1 when its first update overflows.
     theta[1, 1, 930] = 1.5e308
     arguments["decay"] = arguments["decay"] * 1.9
-    assert particle_step.advance(theta, X, targets, **arguments) == (6, 3 + 1)
+    assert advance(theta, X, targets, **arguments) == (6, 3 + 1)
 
 
 def test_a_state_lost_in_the_last_step_is_reported():
     theta, X, targets, arguments = setup(R=2, n_steps=1)
     theta[0, 2, 7] = 1.7e308
     arguments["decay"] = arguments["decay"] * 2
-    assert particle_step.advance(theta, X, targets, activation=1, **arguments) == (6, 3)
+    assert advance(theta, X, targets, activation=1, **arguments) == (6, 3)
 
 
 def test_predictions_that_are_not_finite_are_reported_before_any_step():
     theta, X, targets, arguments = setup(R=2)
     theta[1, 0, 3] = np.nan
-    assert particle_step.advance(theta, X, targets, activation=1, **arguments) == (5, 4)
+    assert advance(theta, X, targets, activation=1, **arguments) == (5, 4)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -279,23 +247,29 @@ def test_arrays_that_could_not_be_changed_in_place_are_refused():
     theta, X, targets, arguments = setup()
     arguments |= {"activation": 1}
     with pytest.raises(ValueError, match="C-contiguous"):
-        particle_step.advance(theta[:, :, ::2], X, targets, **arguments)
+        advance(theta[:, :, ::2], X, targets, **arguments)
     with pytest.raises(ValueError, match="float32 or float64"):
-        particle_step.advance(theta.astype(np.float16), X, targets, **arguments)
+        advance(theta.astype(np.float16), X, targets, **arguments)
     theta, X, targets, arguments = setup(k=2)
     apart = np.empty((2, 3, 2, len(X))).swapaxes(2, 3)
     with pytest.raises(ValueError, match="contiguously"):
-        particle_step.advance(theta, X, targets, activation=1, predictions_out=apart, **arguments)
+        advance(theta, X, targets, activation=1, predictions_out=apart, **arguments)
 
 
-def test_the_cache_is_keyed_by_every_file_of_compiled_code():
-    folder = Path(activations.__file__).parent
-    compiled = {
-        path.stem
-        for path in folder.glob("*.py")
-        if re.search(r"^from numba|^import numba", path.read_text(), re.MULTILINE)
-    }
-    assert compiled == set(activations._SOURCES)
+def test_the_cache_is_keyed_by_the_compiled_sources_and_the_mode():
+    """A change of a helper, or another mode, is another signature of every cached function."""
+    code = "from meanfield.flow.compiled.cache_key import DIGEST; print(DIGEST)"
+
+    def digest(**environment):
+        command = [sys.executable, "-c", code]
+        own = {n: os.environ[n] for n in ("PATH", "HOME", "PYTHONPATH") if n in os.environ}
+        environment = own | environment
+        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
+
+    modes = [{"MEANFIELD_SIMD": "scalar"}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "0"}]
+    digests = [digest(), *(digest(**mode) for mode in modes)]
+    assert len(set(digests)) == 4
+    assert digests[0] == digest()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from numba.extending import intrinsic, overload
 from meanfield.flow.compiled.simd.vectors import (
     BITS,
     FLOAT,
+    GROUP_BYTES,
     HAS_AVX512,
     IR,
     Vector,
@@ -27,6 +28,13 @@ from meanfield.flow.compiled.simd.vectors import (
     slice_lanes,
     spread,
 )
+
+__all__ = [
+    "GROUP_BYTES", "absolute", "bits", "constant", "copysign", "count_from", "divide", "fma",
+    "fold", "from_bits", "join", "lanes", "load", "load_quarter", "lower_half", "mantissa_bits",
+    "narrow", "polynomial", "prefetch", "repeat", "select", "signed_to_float", "splat",
+    "square_root", "store", "times_power", "to_float", "total", "upper_half", "zeros",
+]  # fmt: skip
 
 # Arithmetic functions ---------------------------------------------------------------------------
 
@@ -91,7 +99,17 @@ def _by_register(name: str, n_arguments: int, *, rounding: bool = False):
 
 _reciprocal_estimate = _by_register("rcp14", 1)
 _scale = _by_register("mask.scalef", 2, rounding=True)
-_mantissa_bits = {32: 23, 64: 52}
+
+
+@intrinsic
+def mantissa_bits(typingctx, x):
+    """Bits of the fraction of a floating-point lane, a constant: 23 or 52."""
+    number = 23 if x.dtype is types.float32 else 52
+
+    def lower(context, builder, sig, args):
+        return context.get_constant(types.intp, number)
+
+    return types.intp(x), lower
 
 
 def times_power(x, n):
@@ -103,7 +121,7 @@ def times_power(x, n):
 def _times_power(x, n):
     if HAS_AVX512 and not x.lanes % 16:
         return lambda x, n: _scale(x, n)
-    shift = _mantissa_bits[x.dtype.bitwidth]
+    shift = 23 if x.dtype is types.float32 else 52
     magic = 1.5 * 2.0**shift
     return lambda x, n: from_bits(bits(x) + (bits(n + magic) << shift))
 
@@ -396,19 +414,19 @@ def splat(typingctx, array, index):
 
 
 @intrinsic
-def zeros(typingctx, like):
-    """A group of zeros, of the type of an array or like a vector."""
-    result = like if isinstance(like, Vector) else Vector(like.dtype, group_lanes(like.dtype))
+def zeros(typingctx, array):
+    """A group of zeros, of the type of an array."""
+    result = Vector(array.dtype, group_lanes(array.dtype))
 
     def lower(context, builder, sig, args):
         return ir.Constant(ir_type(result), None)
 
-    return result(like), lower
+    return result(array), lower
 
 
 @intrinsic
 def lanes(typingctx, array):
-    """Particles per group of an array, a constant."""
+    """Lanes of a group of an array's numbers, a constant."""
 
     def lower(context, builder, sig, args):
         return context.get_constant(types.intp, group_lanes(array.dtype))

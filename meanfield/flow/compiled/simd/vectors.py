@@ -19,10 +19,10 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import models, register_model
 
-# One group of particles fills four registers: with four data points that makes 16 running sums,
-# enough to keep two multiply–add units busy through their latency.
 HAS_AVX512 = "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
-_GROUP_BYTES = 256 if HAS_AVX512 else 128
+# Four registers: four running sums of a group are 16 registers, enough to keep two multiply–add
+# units busy through their latency.
+GROUP_BYTES = 256 if HAS_AVX512 else 128
 
 IR = {
     types.float32: ir.FloatType(),
@@ -37,8 +37,8 @@ FLOAT = {bits: value for value, bits in BITS.items()}
 
 
 def group_lanes(dtype: types.Type) -> int:
-    """Particles in one group."""
-    return _GROUP_BYTES * 8 // dtype.bitwidth
+    """Lanes of a group."""
+    return GROUP_BYTES * 8 // dtype.bitwidth
 
 
 class Vector(types.Type):

@@ -1,0 +1,39 @@
+"""Which implementation of the operations is used: SIMD vectors, or arrays of numbers.
+
+The environment variable ``MEANFIELD_SIMD`` chooses, before the first import:
+
+``vector``
+    LLVM vectors in compiled code; the default.
+``scalar``
+    Arrays, one number after the other: slow, but plain Python, which numba compiles (and checks
+    for bounds under ``NUMBA_BOUNDSCHECK=1``) or which runs as it stands under
+    ``NUMBA_DISABLE_JIT=1``, where it is the default.
+"""
+
+from __future__ import annotations
+
+import os
+
+from numba import config, njit
+
+_VARIABLE = "MEANFIELD_SIMD"
+
+
+def _chosen() -> str:
+    mode = os.environ.get(_VARIABLE) or ("scalar" if config.DISABLE_JIT else "vector")
+    if mode not in ("vector", "scalar"):
+        raise ValueError(f"{_VARIABLE} is {mode!r}; set it to 'vector' or 'scalar', or unset it.")
+    if mode == "vector" and config.DISABLE_JIT:
+        raise ValueError(
+            f"{_VARIABLE}=vector needs compiled code, but NUMBA_DISABLE_JIT is set; unset one of "
+            f"them, or set {_VARIABLE}=scalar."
+        )
+    return mode
+
+
+SCALAR = _chosen() == "scalar"
+
+#: For helpers on vectors: compiled into their caller, where the vectors stay in registers.
+inline = njit if SCALAR else njit(forceinline=True)
+#: The same for numba's ``overload``.
+INLINE_OPTIONS = {} if SCALAR else {"forceinline": True}
