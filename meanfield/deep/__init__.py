@@ -13,7 +13,10 @@ from meanfield.deep.feature_metrics import (
     feature_change,
     feature_diversity,
     joint_diversity,
+    least_over_training,
     nondegeneracy,
+    relative_last_step,
+    without_rounding,
 )
 from meanfield.deep.good import Goodness, is_good
 from meanfield.deep.infinite import InfiniteWidth, infinite_width
@@ -49,7 +52,10 @@ __all__ = [
     "is_good",
     "joint_diversity",
     "least_exponent",
+    "least_over_training",
     "nondegeneracy",
+    "relative_last_step",
     "train",
     "width_convergence",
+    "without_rounding",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import normal_quantile
 from meanfield.statistics.power_law import PowerLaw, fit_power_law
 
 
@@ -19,26 +21,30 @@ class WidthConvergence:
     ----------
     widths : ndarray of shape (W,)
         Widths ``n``, ascending.
-    bias : ndarray of shape (W,)
+    bias : Estimate of shape (W,)
         :math:`\{\overline{(E f_n - \mathring f)^2}\}^{1/2}`, of order ``1/n``; NaN where it
         drowns in noise.
-    bias_error : ndarray of shape (W,)
-        Its standard error.
-    spread : ndarray of shape (W,)
+    spread : Estimate of shape (W,)
         :math:`\{\overline{\mathrm{Var} f_n}\}^{1/2}`, of order ``1/√n``.
-    spread_error : ndarray of shape (W,)
-        Its standard error.
     bias_fit, spread_fit : PowerLaw
         Fits against the width; expected slopes are −1 and −1/2.
     """
 
     widths: np.ndarray
-    bias: np.ndarray
-    bias_error: np.ndarray
-    spread: np.ndarray
-    spread_error: np.ndarray
+    bias: Estimate
+    spread: Estimate
     bias_fit: PowerLaw
     spread_fit: PowerLaw
+
+    @property
+    def bias_constant(self) -> Estimate:
+        """``n · bias`` at the largest width where the bias is known; NaN where it never is."""
+        return _constant("Bias", self.bias, self.widths, 1.0)
+
+    @property
+    def spread_constant(self) -> Estimate:
+        """``√n · spread`` at the largest width."""
+        return _constant("Spread", self.spread, self.widths, 0.5)
 
 
 def width_convergence(
@@ -96,13 +102,26 @@ def width_convergence(
     n = np.array(widths)
     return WidthConvergence(
         n,
-        bias,
-        bias_error,
-        spread,
-        spread_error,
+        _normal(bias, bias_error),
+        _normal(spread, spread_error),
         fit_power_law(n, bias, bias_error, expected=-1.0),
         fit_power_law(n, spread, spread_error, expected=-0.5),
     )
+
+
+def _normal(values: np.ndarray, errors: np.ndarray) -> Estimate:
+    half = normal_quantile() * errors
+    return Estimate(values, values - half, values + half, resampled="networks")
+
+
+def _constant(name: str, values: Estimate, widths: np.ndarray, power: float) -> Estimate:
+    """Return ``n^power`` times the value at the largest width where it is known."""
+    known = np.flatnonzero(np.isfinite(values.value))
+    if not len(known):
+        return Estimate(np.nan)
+    width = int(widths[known[-1]])
+    scaled = values[known[-1]].map(lambda value: value * width**power)
+    return replace(scaled, label=f"{name} times n^{power:g} at width {width}")
 
 
 def _bias(f: np.ndarray, limit: np.ndarray, floor: float) -> tuple[float, float]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.statistics.estimate import Estimate
+
 if TYPE_CHECKING:
     from meanfield.deep.infinite import InfiniteWidth
     from meanfield.deep.trained import DeepRun
@@ -87,6 +89,63 @@ def joint_diversity(
     [RFL] §5.3, Figure 2.
     """
     return feature_diversity(np.concatenate([initial_features, features], axis=-2), per_unit)
+
+
+def without_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return least eigenvalues, 0 where they are rounding beside the size of their kernel.
+
+    Parameters
+    ----------
+    least : ndarray of shape (...)
+        Least eigenvalues.
+    kernel : ndarray of shape (..., m, m)
+        Their Gram matrices.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        The eigenvalues.
+    """
+    size = np.trace(kernel, axis1=-2, axis2=-1)
+    return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
+
+
+def least_over_training(values: Estimate) -> tuple[Estimate, int, int]:
+    """Return the least of eigenvalues over saved steps and layers, and where it is.
+
+    Parameters
+    ----------
+    values : Estimate of shape (S, L)
+        Eigenvalues at S steps in L layers; at least one is not NaN.
+
+    Returns
+    -------
+    least : Estimate
+        As it was estimated: the interval does not account for the choice. None for an exact 0.
+    step, layer : int
+        Its position, from 0.
+    """
+    step, layer = np.unravel_index(np.nanargmin(values.value), values.value.shape)
+    least = values[step, layer]
+    return (least if least.value != 0 else Estimate(0.0)), int(step), int(layer)
+
+
+def relative_last_step(weight_change: np.ndarray) -> float:
+    """Return how large the last step is beside the first, in the layer where it is largest.
+
+    Corollary 4.6 of [RFL] speaks of its limit 0, training that stands still.
+
+    Parameters
+    ----------
+    weight_change : ndarray of shape (S, L + 1)
+        Size of the step that follows each saved step, by layer, as in `DeepRun`.
+
+    Returns
+    -------
+    float
+        The ratio; layers of NaN are left out.
+    """
+    return float(np.nanmax(weight_change[-1] / weight_change[0]))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,11 @@ def test_exponents_are_recovered(power):
     assert high - low < 0.1
     rms = 2 * np.sqrt(np.mean(np.square(np.sin(np.arange(4, 13)))) * 9 / 12)
     expected = rms / np.array([16, 32, 64]) ** power
-    assert (np.abs(result.bias - expected) < 4 * result.bias_error).all()
+    half = result.bias.value - result.bias.low
+    assert (np.abs(result.bias.value - expected) < 2 * half).all()
+    assert result.bias_constant.value == pytest.approx(64 * result.bias.value[-1])
+    assert result.spread_constant.value == pytest.approx(1.0, rel=0.05)
+    assert result.spread_constant.label == "Spread times n^0.5 at width 64"
 
 
 def test_a_bias_below_the_noise_is_not_a_number_or_has_a_large_error():
@@ -51,7 +55,8 @@ def test_a_bias_below_the_noise_is_not_a_number_or_has_a_large_error():
     limit = np.zeros((4, 3))
     networks = {w: rng.standard_normal((100, 4, 3)) / np.sqrt(w) for w in (16, 32, 64, 128)}
     result = deep.width_convergence(limit, networks)
-    small = np.isnan(result.bias) | (result.bias < 3 * result.bias_error + 0.03)
+    value, half = result.bias.value, result.bias.value - result.bias.low
+    small = np.isnan(value) | (value < 1.5 * half + 0.03)
     assert small.all()
 
 
@@ -62,8 +67,8 @@ def test_the_error_of_the_limit_is_taken_off():
     networks = {w: 0.1 * rng.standard_normal((400, 4, 3)) / w for w in (16, 32)}
     with_error = deep.width_convergence(shift, networks, limit_error=np.full((4, 3), error))
     without = deep.width_convergence(shift, networks)
-    assert without.bias[1] == pytest.approx(np.sqrt(np.mean(shift**2)), rel=0.1)
-    assert not with_error.bias[1] > 0.8 * without.bias[1]
+    assert without.bias.value[1] == pytest.approx(np.sqrt(np.mean(shift**2)), rel=0.1)
+    assert not with_error.bias.value[1] > 0.8 * without.bias.value[1]
 
 
 def test_power_laws_through_exact_values():

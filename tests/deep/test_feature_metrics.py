@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from meanfield import deep
+from meanfield.statistics.estimate import Estimate
 
 
 def test_feature_change_is_the_relative_distance():
@@ -98,3 +99,22 @@ def test_rounding_is_called_zero():
     for report in deep.nondegeneracy(run)[1:]:
         assert np.isnan(report.trend)
         assert "zero up to rounding" in report.summary
+
+
+def test_eigenvalues_within_rounding_of_their_kernel_are_zero():
+    kernels = np.stack([np.diag([1.0, 1e-13]), np.diag([1e6, 1e-9]), np.diag([1e6, 1e-7])])
+    least = np.array([1e-13, -1e-9, 1e-7])
+    np.testing.assert_array_equal(deep.without_rounding(least, kernels), [1e-13, 0.0, 1e-7])
+
+
+def test_least_over_training_knows_its_place_and_an_exact_zero():
+    values = Estimate(np.array([[3.0, np.nan], [1.0, 2.0]]), 0.5, 4.0)
+    least, step, layer = deep.least_over_training(values)
+    assert (least.value, least.interval, step, layer) == (1.0, (0.5, 4.0), 1, 0)
+    zero, *place = deep.least_over_training(Estimate(np.array([[1.0, 0.0]]), -1.0, 1.0))
+    assert (zero.value, zero.interval, place) == (0.0, None, [0, 1])
+
+
+def test_the_last_step_is_measured_beside_the_first():
+    moves = np.array([[2.0, 4.0, np.nan], [9.0, 9.0, np.nan], [1.0, 0.4, np.nan]])
+    assert deep.relative_last_step(moves) == 0.5

@@ -18,6 +18,7 @@ from meanfield.plots.style import (
     log_scale,
     width_axis,
 )
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,15 +144,16 @@ def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str
     widths = dataset["width"].values
     for i, case in enumerate(dataset["case"].values):
         activation, depth = str(case).rsplit("-", 1)
+        estimate = Estimate.from_xarray(dataset[name].sel(case=case))
         ax.errorbar(
             widths,
-            dataset[name].sel(case=case).values,
-            1.96 * dataset[f"{name}_error"].sel(case=case).values,
+            estimate.value,
+            (estimate.value - estimate.low, estimate.high - estimate.value),
             color=_COLOURS[i % len(_COLOURS)],
             marker=_MARKERS[i % len(_MARKERS)],
             label=f"{activation}, {depth} layers",
         )
-    first = dataset[name].values[:, 0]
+    first = Estimate.from_xarray(dataset[name]).value[:, 0]
     if np.isfinite(first).any():
         guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
         ax.plot(widths, guide, ":", color=BLACK, label=rf"slope {power:g}".replace("-", "−"))

@@ -11,6 +11,7 @@ from pydantic import Field
 from meanfield import deep
 from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.limit.report import report
 from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
@@ -185,20 +186,14 @@ def train_limit(
         "error_signals": run.error_signals,
         "saved_steps": run.saved_steps,
         "feature_change": run.feature_change.mean(axis=-1),
-        "least_h": _beyond_rounding(run.least_eigenvalue_h, run.kernel_h),
-        "least_x": _beyond_rounding(run.least_eigenvalue_x, run.kernel_x),
+        "least_h": deep.without_rounding(run.least_eigenvalue_h, run.kernel_h),
+        "least_x": deep.without_rounding(run.least_eigenvalue_x, run.kernel_x),
         "kernel_h": run.kernel_h[:, -1],
         "kernel_x": run.kernel_x[:, -1],
         "weight_change": run.weight_change,
         "sharpness": run.sharpness,
         "notes": np.array(limit.notes, dtype=str),
     }
-
-
-def _beyond_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Return least eigenvalues, 0 where they are rounding beside the size of their kernel."""
-    size = np.trace(kernel, axis1=-2, axis2=-1)
-    return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
 
 
 def train_networks(
@@ -303,37 +298,33 @@ def _end_numbers(dataset: Any) -> dict[str, Number]:
             float(signal[-1]),
             notes=[f"{signal[0]:.3g} at the start"],
         )
-        moves = at["weight_change_mean"].values
         numbers[f"{case}_last_move"] = Number(
             f"Largest size of the last step, relative to the first, over layers, {case}",
-            float(np.nanmax(moves[-1] / moves[0])),
+            deep.relative_last_step(at["weight_change_mean"].values),
         )
-        least: tuple[float, Number] | None = None
+        found = []
         for feature in ("h", "x"):
             skip = 1 if feature == "h" and deficient else 0
-            mean, low, high = (
-                at[f"least_{feature}_{part}"].values[:, skip:] for part in ("mean", "low", "high")
+            values = Estimate(
+                *(
+                    at[f"least_{feature}_{part}"].values[:, skip:]
+                    for part in ("mean", "low", "high")
+                )
             )
-            if not np.isfinite(mean).any():
-                continue
-            step, layer = np.unravel_index(np.nanargmin(mean), mean.shape)
-            value = float(mean[step, layer])
-            bounds: tuple[float, float] | None
-            bounds = float(low[step, layer]), float(high[step, layer])
-            where = f"{feature}_{layer + skip + 1} at step {int(dataset['saved_step'][step])}"
-            if value == 0:
-                bounds = None
+            if values.known:
+                least, step, layer = deep.least_over_training(values)
+                where = f"{feature}_{layer + skip + 1} at step {int(dataset['saved_step'][step])}"
+                found.append((least, where))
+        if found:
+            least, where = min(found, key=lambda one: one[0].value)
+            if least.value == 0:
                 where += ": the features are linearly dependent, up to rounding"
-            number = Number(
+            numbers[f"{case}_least_eigenvalue"] = Number(
                 f"Least eigenvalue of the features over layers and steps, {case}",
-                value,
-                bounds,
+                least.value,
+                least.interval,
                 notes=[where],
             )
-            if least is None or value < least[0]:
-                least = value, number
-        if least is not None:
-            numbers[f"{case}_least_eigenvalue"] = least[1]
     return numbers
 
 
@@ -342,7 +333,7 @@ def _add_convergence(
 ) -> dict[str, Number]:
     """Compare finite networks with the limit; add bias and spread against the width."""
     widths = sorted(set(config.convergence.widths))
-    rows: dict[str, list[Any]] = {name: [] for name in _APPROACH}
+    approaches: list[deep.WidthConvergence] = []
     numbers: dict[str, Number] = {}
     for case in cases:
         reference = results[f"{case}-reference"]["predictions"]
@@ -360,38 +351,29 @@ def _add_convergence(
             found = deep.width_convergence(reference.mean(axis=0), networks, error)
         except ValueError as problem:
             raise ConfigError(f"[convergence]: {problem}") from None
-        for name in _APPROACH:
-            rows[name].append(getattr(found, name))
+        approaches.append(found)
         numbers |= _approach_numbers(case, found)
     dataset.coords["width"] = widths
-    for name, values in rows.items():
-        dataset[name] = (("case", "width"), np.array(values))
+    dataset["bias"] = Estimate.stack([a.bias for a in approaches]).to_xarray(("case", "width"))
+    dataset["spread"] = Estimate.stack([a.spread for a in approaches]).to_xarray(("case", "width"))
     return numbers
 
 
-_APPROACH = ("bias", "bias_error", "spread", "spread_error")
-
-
 def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Number]:
-    n = found.widths
     rows = {}
-    for name, title, power in (("bias", "bias", 1.0), ("spread", "spread", 0.5)):
-        fit = getattr(found, f"{name}_fit")
+    for name, fit, constant in (
+        ("bias", found.bias_fit, found.bias_constant),
+        ("spread", found.spread_fit, found.spread_constant),
+    ):
         rows[f"{case}_{name}_exponent"] = Number(
-            f"Exponent of the {title} in the width, {case}",
+            f"Exponent of the {name} in the width, {case}",
             fit.slope.value,
             fit.slope.interval,
-            expected=-power,
+            expected=fit.slope.expected,
         )
-        scale = n**power
-        value, half = getattr(found, name) * scale, 1.96 * getattr(found, f"{name}_error") * scale
-        usable = np.flatnonzero(np.isfinite(value))
-        if len(usable):
-            at = usable[-1]
+        if constant.known:
             rows[f"{case}_{name}_constant"] = Number(
-                f"{title.capitalize()} times n^{power:g} at width {n[at]}, {case}",
-                float(value[at]),
-                (float(value[at] - half[at]), float(value[at] + half[at])),
+                f"{constant.label}, {case}", constant.value, constant.interval
             )
     return rows
 
