@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import importlib
 import inspect
-import re
+import json
 import shutil
 from collections.abc import Iterable
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -96,27 +94,18 @@ def validation_page(name: str) -> str:
 
 
 def committed_result(name: str) -> tuple[Path, str] | None:
-    """Return the file and the caption of the first figure of a committed result of a study.
+    """Return the picture and the caption of a committed result of a study.
 
-    The first figure of a report is the one that matters; a folder of the study's own name is
-    taken before others, and these in the order of their paths.
+    A folder of the study's own name is taken before others, and these in the order of their paths.
     """
-    configs = sorted(
-        (ROOT / "results").rglob("config.toml"), key=lambda c: (c.parent.name != name, c)
+    summaries = sorted(
+        (ROOT / "results").glob("*/summary.json"), key=lambda path: (path.parent.name != name, path)
     )
-    for config in configs:
-        page = config.with_name("report.html")
-        if f'study = "{name}"' not in config.read_text() or not page.exists():
-            continue
-        found = re.search(
-            r'<img alt="([^"]*)" src="data:image/png;base64,([^"]*)"', page.read_text()
-        )
-        if found is None:
-            continue
-        content = base64.b64decode(found[2])
-        for figure in sorted(config.parent.glob("*.png")):
-            if figure.read_bytes() == content:
-                return figure, unescape(found[1])
+    for path in summaries:
+        summary = json.loads(path.read_bytes())
+        if summary.get("study") == name and "picture" in summary:
+            picture = summary["picture"]
+            return path.with_name(f"{picture['name']}.png"), picture["caption"]
     return None
 
 

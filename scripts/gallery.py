@@ -52,9 +52,7 @@ def _cell(name: str, purpose: str, figure: Path, command: str) -> str:
 
 def _command(folder: Path) -> str:
     """Return the command that stands at the head of the configuration of a result."""
-    folder = folder.relative_to(ROOT / "results")
-    kind = "studies" if folder.parent == Path() else folder.parent
-    config = ROOT / "scripts" / kind / f"{folder.name}.toml"
+    config = ROOT / "scripts" / "studies" / f"{folder.name}.toml"
     return re.findall(r"^#     (.+)$", config.read_text(), re.MULTILINE)[0]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from meanfield import plots
 from meanfield.errors import CheckpointError
 from meanfield.system import storage
-from meanfield.system.version import VERSION
+from meanfield.system.version import VERSION, source_commit
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.folder import CONFIG
 from meanfield.workbench.report.render import Provenance, render_report
@@ -73,9 +73,7 @@ def write_outputs(
         "numbers": {key: asdict(number) for key, number in outcome.numbers.items()},
     }
     summary = _finite_or_null(summary)
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     storage.write_dataset(folder / RESULT, outcome.dataset)
-    storage.write_atomic(folder / SUMMARY, text.encode())
     _write_views(folder, study, summary, _provenance(seconds))
     return summary
 
@@ -119,10 +117,15 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
 def _write_views(
     folder: Path, study: Study, summary: dict[str, Any], provenance: Provenance
 ) -> None:
-    """Write the figures, the report and the manifest."""
+    """Write the figures, the report and the manifest; name the first figure in the summary."""
     # Read back, so that the first report shows what any later one will.
     dataset = storage.read_dataset(folder / RESULT)
     blocks = study.report(summary, dataset)
+    shown = next((block for block in blocks if isinstance(block, Figure)), None)
+    if shown is not None:
+        summary["picture"] = {"name": shown.name, "caption": shown.caption}
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    storage.write_atomic(folder / SUMMARY, text.encode())
     images: dict[str, bytes] = {}
     names = [CONFIG, SUMMARY, RESULT, REPORT]
     if (folder / DATA).exists():  # not every study is on data
@@ -144,7 +147,7 @@ def _provenance(seconds: float) -> Provenance:
     versions = {"meanfield": VERSION, "Python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    return Provenance(versions=versions, machine=machine, seconds=round(seconds, 1))
+    return Provenance(versions, machine, round(seconds, 1), source_commit())
 
 
 def _finite_or_null(value: Any) -> Any:

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ import numpy as np
 from meanfield.plots.style import SIZE, STYLE
 from meanfield.statistics.estimate import BOUND, BOUNDS, Estimate
 from meanfield.system import storage
-from meanfield.system.version import VERSION
+from meanfield.system.version import VERSION, source_commit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,21 +69,9 @@ def provenance(seconds: float) -> dict[str, Any]:
     return {
         "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "commit": _commit(),
+        "commit": source_commit(),
         "seconds": round(seconds, 1),
     }
-
-
-def _commit() -> str:
-    """Return what `git describe` says; results that are being made again change no code."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False
-        ).stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
-    return (git("describe", "--always", "--tags") or "unknown") + ("-dirty" if changed else "")
 
 
 def to_csv(dataset: xr.Dataset) -> str:

@@ -170,11 +170,11 @@ def _power(exponent: int, factor: str = "") -> str:
 
 
 def _figures(activation: str, dataset: xr.Dataset) -> list[Block]:
-    """Return the figures of one activation: the paper's layers, and the last hidden one."""
+    """Return the figures of one activation: the last hidden layer, then the paper's."""
     depth = dataset.attrs["depth"]
     joint_layer = min(2, depth)
     blocks: list[Block] = [Heading(f"Networks with {activation}")]
-    for layer in sorted({1, depth}):
+    for layer in sorted({1, depth}, reverse=True):
         place = _LAYER_WORDS.get(layer, f"{layer}th")
         blocks += [
             Figure(

@@ -24,11 +24,14 @@ class Provenance:
         Operating system, processor and number of cores.
     seconds : float
         Time that the units of the study took.
+    commit : str or None
+        State of the code, where it was a git checkout.
     """
 
     versions: Mapping[str, str]
     machine: str
     seconds: float
+    commit: str | None = None
 
 
 def render_report(
@@ -60,6 +63,8 @@ def render_report(
     """
     kind = f"meanfield {summary['study']}"
     versions = [["Library", "Version"], *([name, v] for name, v in provenance.versions.items())]
+    if provenance.commit is not None:
+        versions.append(["Commit", provenance.commit])
     return PAGE.substitute(
         title=escape(summary["title"] or kind),
         kind=escape(kind),
