@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from meanfield.chaos.ensembles import Ensembles, ensemble_errors
 from meanfield.chaos.result import ChaosRates
-from meanfield.chaos.step_size import StepSizeErrors, separate_errors, step_size_errors
+from meanfield.chaos.step_size import StepSizeErrors, step_size_errors
 from meanfield.chaos.study import chaos_rates
 from meanfield.statistics.power_law import PowerLaw
-from meanfield.statistics.rates import Trend, fit_rate, late_time_trend
+from meanfield.statistics.rates import Trend, fit_rate
 from meanfield.transport import (
     Matching,
     gaussian_wasserstein2,
@@ -28,10 +28,8 @@ __all__ = [
     "ensemble_errors",
     "fit_rate",
     "gaussian_wasserstein2",
-    "late_time_trend",
     "matched_wasserstein2",
     "optimal_matching",
-    "separate_errors",
     "sliced_wasserstein2",
     "step_size_errors",
     "wasserstein2",

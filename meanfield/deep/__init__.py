@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from meanfield.deep.convergence import (
-    WidthConvergence,
-    fit_power_law,
-    width_convergence,
-)
+from meanfield.deep.convergence import WidthConvergence, width_convergence
 from meanfield.deep.exponents import fit_width_exponents, least_exponent
 from meanfield.deep.feature_metrics import (
-    LayerReport,
     feature_change,
     feature_diversity,
     joint_diversity,
@@ -37,14 +32,12 @@ __all__ = [
     "Goodness",
     "InfiniteWidth",
     "InputCheck",
-    "LayerReport",
     "Parametrization",
     "WidthConvergence",
     "check_inputs",
     "experiment_scales",
     "feature_change",
     "feature_diversity",
-    "fit_power_law",
     "fit_width_exponents",
     "get_parametrization",
     "infinite_width",

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.dictionary.certificate import Certificate, dual_certificate
-from meanfield.dictionary.extract import MOST_ATOMS, extract_dictionary
+from meanfield.dictionary.extract import extract_dictionary
 from meanfield.dictionary.hermite_expansion import HermiteExpansion, hermite_expansion
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.stability import Stability, compare_dictionaries
-from meanfield.dictionary.threshold import (
-    ThresholdNumber,
-    coefficient_threshold_number,
-    waring_rank_bound,
-)
+from meanfield.dictionary.threshold import ThresholdNumber, coefficient_threshold_number
 
 __all__ = [
-    "MOST_ATOMS",
     "Certificate",
     "Dictionary",
     "HermiteExpansion",
@@ -25,9 +19,5 @@ __all__ = [
     "compare_dictionaries",
     "dual_certificate",
     "extract_dictionary",
-    "frank_wolfe_atoms",
-    "hdbscan_atoms",
     "hermite_expansion",
-    "kmeans_atoms",
-    "waring_rank_bound",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from meanfield.dictionary.refit import Array
-from meanfield.identify import symmetry_of
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation, Problem
 
 REACH = 100.0

@@ -9,8 +9,9 @@ import numpy as np
 
 from meanfield.dictionary.refit import Array
 from meanfield.dictionary.result import Dictionary
-from meanfield.identify import Atoms, symmetry_of
+from meanfield.identify import Atoms
 from meanfield.identify.equivalence import match_atoms
+from meanfield.identify.symmetry import symmetry_of
 
 SAME_ATOM = 15.0
 """Atoms with directions further apart than this, in degrees, are not the same."""

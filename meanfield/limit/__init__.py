@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from meanfield.limit.integrator_errors import IntegratorErrors, integrator_errors
 from meanfield.limit.relaxation import LogSobolevBound, free_energy, log_sobolev_bound
-from meanfield.limit.relaxation_rate import Relaxation, relaxation_rate, slowest_decay
+from meanfield.limit.relaxation_rate import Relaxation, relaxation_rate
 from meanfield.limit.stationary_comparison import (
     LawDistance,
     StepSizeBias,
-    stationary_amplitude,
     stationary_distance,
     step_size_bias,
 )
@@ -23,8 +22,6 @@ __all__ = [
     "integrator_errors",
     "log_sobolev_bound",
     "relaxation_rate",
-    "slowest_decay",
-    "stationary_amplitude",
     "stationary_distance",
     "step_size_bias",
 ]

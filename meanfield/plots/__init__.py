@@ -8,8 +8,14 @@ also has its own marker or line style. Matplotlib is loaded with the first figur
 from __future__ import annotations
 
 from meanfield.plots.budget import plot_budget
-from meanfield.plots.loss import plot_loss, plot_replicas
+from meanfield.plots.loss import plot_loss
 from meanfield.plots.rates import plot_constants, plot_rates
 from meanfield.plots.style import render
 
-__all__ = ["plot_budget", "plot_constants", "plot_loss", "plot_rates", "plot_replicas", "render"]
+__all__ = [
+    "plot_budget",
+    "plot_constants",
+    "plot_loss",
+    "plot_rates",
+    "render",
+]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from meanfield.problem.activations import ACTIVATIONS, Activation, get_activation
 from meanfield.problem.data import Data, from_arrays
-from meanfield.problem.draws import draw_inputs
-from meanfield.problem.hermite_polynomials import hermite_table
 from meanfield.problem.losses import LOSSES, Loss, get_loss
-from meanfield.problem.problem import PARAMETERS, Problem
+from meanfield.problem.problem import Problem
 from meanfield.problem.sources import SOURCES, load
 from meanfield.problem.sources.bundled import diabetes, digits
 from meanfield.problem.sources.csv import csv
@@ -20,18 +18,11 @@ from meanfield.problem.sources.synthetic import (
     single_index,
     teacher,
 )
-from meanfield.problem.targets import (
-    HermiteTarget,
-    IndexTarget,
-    Parity,
-    Target,
-    Teacher,
-)
+from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
 
 __all__ = [
     "ACTIVATIONS",
     "LOSSES",
-    "PARAMETERS",
     "SOURCES",
     "Activation",
     "Data",
@@ -45,13 +36,11 @@ __all__ = [
     "csv",
     "diabetes",
     "digits",
-    "draw_inputs",
     "from_arrays",
     "from_target",
     "get_activation",
     "get_loss",
     "hermite",
-    "hermite_table",
     "load",
     "multi_index",
     "npz",

@@ -23,8 +23,9 @@ import numpy as np
 import xarray as xr
 
 import meanfield as mf
-from meanfield.limit import free_energy, log_sobolev_bound, relaxation_rate, slowest_decay
+from meanfield.limit import free_energy, log_sobolev_bound, relaxation_rate
 from meanfield.limit.fokker_planck import fokker_planck
+from meanfield.limit.relaxation_rate import slowest_decay
 from meanfield.plots.style import BLACK, BLUE, GREEN, VERMILION, log_scale
 from meanfield.problem import single_index
 from meanfield.statistics.estimate import Estimate

@@ -26,7 +26,8 @@ import xarray as xr
 from matplotlib.ticker import NullLocator
 
 import meanfield as mf
-from meanfield.limit import stationary_amplitude, stationary_distance, step_size_bias
+from meanfield.limit import stationary_distance, step_size_bias
+from meanfield.limit.stationary_comparison import stationary_amplitude
 from meanfield.plots.style import BLUE, GREEN, VERMILION, log_scale
 from meanfield.problem import single_index
 from meanfield.statistics.estimate import Estimate

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.chaos import separate_errors, step_size_errors
+from meanfield.chaos import step_size_errors
+from meanfield.chaos.step_size import separate_errors
 
 COUNTS, STEPS = np.array([16, 64, 256]), np.array([0.4, 0.2, 0.1])
 BIAS = np.array([0.3, -0.2])  # of the limit, per unit of step size

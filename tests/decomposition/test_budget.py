@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.decomposition import COMPONENTS, Component
+from meanfield.decomposition import Component
+from meanfield.decomposition.budget import COMPONENTS
 from meanfield.decomposition.dataset import _tails
 from meanfield.decomposition.plan import plan_errors
 from meanfield.decomposition.reference import kept_part

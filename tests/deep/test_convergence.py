@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from meanfield import deep
+from meanfield.statistics.power_law import fit_power_law
 
 
 def _networks(width, n_networks, rng, bias_power=1.0):
@@ -73,10 +74,10 @@ def test_the_error_of_the_limit_is_taken_off():
 
 def test_power_laws_through_exact_values():
     n = np.array([10, 20, 40])
-    fit = deep.fit_power_law(n, 3.0 * n**-1.5, 0.1 * n**-1.5)
+    fit = fit_power_law(n, 3.0 * n**-1.5, 0.1 * n**-1.5)
     assert fit.slope.value == pytest.approx(-1.5)
     assert fit.constant.value == pytest.approx(3.0)
-    assert np.isnan(deep.fit_power_law(n, np.array([1.0, np.nan, -1.0]), np.ones(3)).slope.value)
+    assert np.isnan(fit_power_law(n, np.array([1.0, np.nan, -1.0]), np.ones(3)).slope.value)
 
 
 def test_arguments_are_checked():

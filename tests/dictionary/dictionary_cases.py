@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.identify import symmetry_of
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem, get_activation
 from meanfield.problem.targets import Teacher
 

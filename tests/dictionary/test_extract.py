@@ -9,7 +9,8 @@ import pytest
 
 import meanfield as mf
 from meanfield.dictionary import dual_certificate, extract_dictionary
-from meanfield.identify import Atoms, canonical, equivalent, symmetry_of
+from meanfield.identify import Atoms, canonical, equivalent
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import ACTIVATIONS, Problem, get_activation
 from meanfield.problem.targets import Teacher
 from tests.dictionary.dictionary_cases import cloud, has_remainder, problem_of, teacher, worst_angle

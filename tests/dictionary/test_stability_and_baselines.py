@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meanfield.dictionary import (
-    compare_dictionaries,
-    extract_dictionary,
-    frank_wolfe_atoms,
-    hdbscan_atoms,
-    kmeans_atoms,
-)
+from meanfield.dictionary import compare_dictionaries, extract_dictionary
+from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.identify import canonical, equivalent
 from tests.dictionary.dictionary_cases import cloud, problem_of, teacher
 

@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from meanfield.dictionary import coefficient_threshold_number, waring_rank_bound
+from meanfield.dictionary import coefficient_threshold_number
+from meanfield.dictionary.threshold import waring_rank_bound
 from meanfield.identify import activation_coefficients
 from meanfield.problem.targets import HermiteTarget, Parity
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from meanfield.identify import Atoms, symmetry_of
+from meanfield.identify import Atoms
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import ACTIVATIONS
 
 ALL = sorted(ACTIVATIONS)

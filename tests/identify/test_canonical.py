@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meanfield.identify import canonical, symmetry_of
+from meanfield.identify import canonical
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import ACTIVATIONS
 from tests.identify.identify_cases import ALL, IDENTIFIABLE, forward, moved, network
 

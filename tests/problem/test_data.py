@@ -13,15 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meanfield.problem import (
-    SOURCES,
-    HermiteTarget,
-    Teacher,
-    draw_inputs,
-    from_arrays,
-    from_target,
-    load,
-)
+from meanfield.problem import SOURCES, HermiteTarget, Teacher, from_arrays, from_target, load
+from meanfield.problem.draws import draw_inputs
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=3, scale=[1.0, 10.0, 0.1], size=(40, 3))

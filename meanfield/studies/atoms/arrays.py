@@ -9,9 +9,10 @@ import numpy as np
 
 from meanfield.dictionary import Certificate, Dictionary, Stability, compare_dictionaries
 from meanfield.flow.scheme import Scheme
-from meanfield.identify import Atoms, symmetry_of
+from meanfield.identify import Atoms
 from meanfield.identify.atoms import make_atoms
 from meanfield.identify.equivalence import match_atoms
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
 from meanfield.statistics.intervals import mean_interval, wilson_interval
 from meanfield.workbench.study import Arrays, Number, Outcome

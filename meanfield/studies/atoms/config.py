@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from meanfield.dictionary import MOST_ATOMS
+from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.workbench.config import Count, Positive, Section, Step
 from meanfield.workbench.sections.data import LearningConfig
 

@@ -6,12 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.dictionary import (
-    MOST_ATOMS,
-    coefficient_threshold_number,
-    dual_certificate,
-    extract_dictionary,
-)
+from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
+from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.errors import ConfigError
 from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Geometric

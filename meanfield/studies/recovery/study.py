@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.dictionary import (
-    extract_dictionary,
-    frank_wolfe_atoms,
-    hdbscan_atoms,
-    kmeans_atoms,
-)
+from meanfield.dictionary import extract_dictionary
+from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.errors import ConfigError
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Geometric

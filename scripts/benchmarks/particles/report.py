@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meanfield.plots import render
+from meanfield.plots.style import render
 from meanfield.statistics.estimate import Estimate
 from meanfield.system import storage
 from meanfield.workbench.report.formatting import format_number
