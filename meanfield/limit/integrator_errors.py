@@ -234,7 +234,7 @@ def integrator_errors(
         return runs.amplitude(get_integrator(name), reference_step, 1, duration)
 
     @functools.cache
-    def fine_ends(name: str) -> Array:
+    def fine_ends(name: str) -> NDArray[np.floating]:
         return runs.ends(get_integrator(name), h_path, 1, path_time)
 
     found = {}
@@ -296,7 +296,7 @@ class _SharedNoise:
         self._run(scheme, h, m, steps, start, batches, path)
         return path.reshape(len(start), steps + 1, -1) @ (target / (target @ target))
 
-    def ends(self, scheme: Integrator, h: float, m: int, time: float) -> Array:
+    def ends(self, scheme: Integrator, h: float, m: int, time: float) -> NDArray[np.floating]:
         """Particles at the end, of a few only."""
         few = np.ascontiguousarray(self.start[:, :, :_PATH_PARTICLES])
         return self._run(scheme, h, m, _multiple("path_time", time, h), few)[0]
@@ -310,7 +310,7 @@ class _SharedNoise:
         start: Array,
         batches: Minibatch | None = None,
         path: Array | None = None,
-    ) -> list[Array]:
+    ) -> list[NDArray[np.floating]]:
         problem = self.law.problem
         scheme = Scheme(
             n_steps=steps,

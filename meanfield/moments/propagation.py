@@ -96,9 +96,10 @@ def moment_propagation(
         growth.append(np.exp([logs.max(), (logs - spread).max(), (logs + spread).max()]))
         orders.append(len(order))
         heavier[t, : len(order)] = np.exp(logs + excess * np.log(order))
+    value, low, high = np.transpose(growth)
     return MomentPropagation(
         steps=run.steps,
-        growth=Estimate(*np.transpose(growth), resampled="particles"),
+        growth=Estimate(value, low, high, resampled="particles"),
         max_orders=np.array(orders),
         heavier=heavier,
     )

@@ -97,7 +97,7 @@ class AdmissibleWeight:
             return Estimate(reciprocal(self.order), level=level)
         read, error = self.evidence["inverse_order"]
         half = normal_quantile(level) * error
-        found = {"level": level, "resampled": "particles"}
+        found: dict[str, Any] = {"level": level, "resampled": "particles"}
         # A law that reads as compact has order infinity, however the fit came out.
         if np.isinf(self.order):
             return Estimate(0.0, 0.0, read + half, **found)

@@ -137,7 +137,7 @@ def fit_visible_order(
     notes = [] if usable.all() else [Note("diverged", text)]
     h, values = h[usable], values[usable]
     problem = "Fewer than three step sizes stayed finite."
-    found = {"expected": declared, "resampled": "replicas", "label": label}
+    found: dict[str, Any] = {"expected": declared, "resampled": "replicas", "label": label}
     for length in range(len(h), 2, -1):
         for begin in range(len(h) - length + 1):
             part = slice(begin, begin + length)
