@@ -13,7 +13,7 @@ from meanfield.plots.style import SIZE
 from meanfield.statistics.estimate import Estimate
 from meanfield.system.cores import available_cores
 from scripts.validation import NAMES
-from scripts.validation.output import ROOT, render, write_result
+from scripts.validation.output import ROOT, provenance, render, write_result
 
 
 def validate(name: str, quick: bool, out: Path | None) -> tuple[str, bool]:
@@ -22,10 +22,10 @@ def validate(name: str, quick: bool, out: Path | None) -> tuple[str, bool]:
     Results are written where `out` names a folder and, but for the quick version, the claims hold.
     """
     script = importlib.import_module(f"scripts.validation.{name}")
-    start = time.perf_counter()
+    about, start = provenance(), time.perf_counter()
     numbers, dataset = script.run(quick)
-    seconds = time.perf_counter() - start
-    lines = [f"{name}: {script.TITLE} ({seconds:.0f} s)"]
+    about["seconds"] = round(time.perf_counter() - start, 1)
+    lines = [f"{name}: {script.TITLE} ({about['seconds']:.0f} s)"]
     lines += [f"  {key:<28} {described(number)}" for key, number in numbers.items()]
     try:
         if not quick:
@@ -34,7 +34,7 @@ def validate(name: str, quick: bool, out: Path | None) -> tuple[str, bool]:
         return "\n".join([*lines, f"  FAILED: {failed}"]), False
     picture = render(script.draw, dataset, getattr(script, "SIZE", SIZE))
     if out is not None:
-        write_result(out / name, script.TITLE, numbers, dataset, picture, seconds)
+        write_result(out / name, script.TITLE, numbers, dataset, picture, about)
     return "\n".join(lines), True
 
 

@@ -35,7 +35,7 @@ def write_result(
     numbers: Mapping[str, Estimate],
     dataset: xr.Dataset,
     picture: bytes,
-    seconds: float,
+    about: Mapping[str, Any],
 ) -> None:
     """Write everything, each file whole or absent, the manifest last; the folder names it."""
     name = folder.name
@@ -53,7 +53,7 @@ def write_result(
     for file, text in files.items():
         storage.write_atomic(folder / file, text.encode())
     storage.write_atomic(folder / f"{name}.png", picture)
-    storage.write_manifest(folder, [*files, f"{name}.png"], provenance(seconds))
+    storage.write_manifest(folder, [*files, f"{name}.png"], about)
 
 
 def read_numbers(folder: Path) -> dict[str, Estimate]:
@@ -62,15 +62,14 @@ def read_numbers(folder: Path) -> dict[str, Estimate]:
     return {key: Estimate.from_summary(saved) for key, saved in summary["numbers"].items()}
 
 
-def provenance(seconds: float) -> dict[str, Any]:
-    """Return with what, on what, from which state of the code, and how long."""
+def provenance() -> dict[str, Any]:
+    """Return with what, on what, and from which state of the code results are made."""
     versions = {"meanfield": VERSION, "Python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {
         "versions": versions,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "commit": source_commit(),
-        "seconds": round(seconds, 1),
     }
 
 

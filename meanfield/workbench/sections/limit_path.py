@@ -38,7 +38,7 @@ class ReferenceSection(Section):
     )
 
 
-def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "reference") -> Unit:
+def reference_unit(plan: ChaosPlan, section: ReferenceSection) -> Unit:
     """Return the unit that computes the reference; a method that does not apply is told now.
 
     Parameters
@@ -47,8 +47,6 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "refer
         The study.
     section : ReferenceSection
         Which reference.
-    key : str, default: "reference"
-        Key of the unit.
 
     Returns
     -------
@@ -70,7 +68,12 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection, key: str = "refer
         raise ArgumentError("method", message=str(error)) from None
     arguments = {"plan": plan, "method": method, "n_particles": size}
     return Unit(
-        key, compute_reference, arguments, f"mean-field path ({method})", weight=size, context=True
+        "reference",
+        compute_reference,
+        arguments,
+        f"mean-field path ({method})",
+        weight=size,
+        context=True,
     )
 
 
