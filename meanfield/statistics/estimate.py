@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.statistics.intervals import LEVEL, mean_factor, mean_interval
+from meanfield.statistics.intervals import LEVEL, mean_factor, mean_interval, wilson_interval
 from meanfield.system.storage import attribute_list
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ class Estimate:
         return self.low, self.high
 
     @classmethod
-    def mean(cls, values: NDArray[np.floating], axis: int = 0, **more: Any) -> Estimate:
+    def mean(
+        cls, values: NDArray[np.floating], axis: int = 0, level: float = LEVEL, **more: Any
+    ) -> Estimate:
         """Return the mean over replicas with Student's interval.
 
         Parameters
@@ -97,6 +99,8 @@ class Estimate:
             One entry per independent replica along `axis`.
         axis : int, default: 0
             The replicas.
+        level : float, default: 0.95
+            Confidence level.
         **more
             Further fields.
 
@@ -105,10 +109,12 @@ class Estimate:
         Estimate
             Without an interval for a single replica.
         """
-        return cls(*mean_interval(np.moveaxis(values, axis, 0)), **more)
+        return cls(*mean_interval(np.moveaxis(values, axis, 0), level), level, **more)
 
     @classmethod
-    def positive_mean(cls, values: NDArray[np.floating], axis: int = 0, **more: Any) -> Estimate:
+    def positive_mean(
+        cls, values: NDArray[np.floating], axis: int = 0, level: float = LEVEL, **more: Any
+    ) -> Estimate:
         """Return the mean of positive values over replicas, with an interval that stays positive.
 
         Parameters
@@ -117,6 +123,8 @@ class Estimate:
             Positive, one entry per independent replica along `axis`.
         axis : int, default: 0
             The replicas.
+        level : float, default: 0.95
+            Confidence level.
         **more
             Further fields.
 
@@ -125,8 +133,30 @@ class Estimate:
         Estimate
             Without an interval for a single replica.
         """
-        mean, factor = mean_factor(values, axis)
-        return cls(mean, mean / factor, mean * factor, **more)
+        mean, factor = mean_factor(values, axis, level)
+        return cls(mean, mean / factor, mean * factor, level, **more)
+
+    @classmethod
+    def share(cls, count: int, total: int, level: float = LEVEL, **more: Any) -> Estimate:
+        """Return the share of cases in which something happened, with Wilson's interval.
+
+        Parameters
+        ----------
+        count : int
+            Cases in which it happened.
+        total : int
+            All cases, independent of each other.
+        level : float, default: 0.95
+            Confidence level.
+        **more
+            Further fields.
+
+        Returns
+        -------
+        Estimate
+            Its interval lies within 0 … 1.
+        """
+        return cls(count / total, *wilson_interval(count, total, level), level, **more)
 
     @property
     def known(self) -> bool:
@@ -308,7 +338,7 @@ class Estimate:
             "value": _finite(self.value),
             "interval": None if self.interval is None else [float(b) for b in self.interval],
             "level": self.level,
-            "expected": self.expected,
+            "expected": None if self.expected is None else _finite(self.expected),
             "resampled": self.resampled,
             "notes": [note.text for note in self.notes],
             "note_codes": [note.code for note in self.notes],
@@ -330,15 +360,15 @@ class Estimate:
         """
         low, high = saved["interval"] or (math.nan, math.nan)
         value = math.nan if saved["value"] is None else saved["value"]
-        notes = zip(saved["note_codes"], saved["notes"], strict=True)
+        codes = saved.get("note_codes", [""] * len(saved["notes"]))
         return cls(
             value,
             low,
             high,
             saved["level"],
             saved["expected"],
-            saved["resampled"],
-            tuple(Note(code, text) for code, text in notes),
+            saved.get("resampled", ""),
+            tuple(Note(*note) for note in zip(codes, saved["notes"], strict=True)),
             saved["label"],
         )
 

@@ -8,8 +8,9 @@ To add a study, make a folder like `meanfield/studies/simulate`, whose ``study.p
   for every key, and an example that runs as it stands;
 - ``prepare(config) -> Plan``, which checks everything that can be checked early and names the
   units of work: top-level functions with plain-data arguments that return arrays;
-- in the plan, ``combine(results) -> Outcome``: a dataset and the headline numbers;
-- ``report(summary, dataset)``: the report as paragraphs, tables and figures.
+- in the plan, ``combine(results) -> Outcome``: a dataset and the headline numbers, which a
+  `Headline` of its own names;
+- ``report(summary, dataset)``: the report as paragraphs, tables and figures, from that headline.
 
 Then give it one line in `STUDIES`. Checkpoints, resuming, the command line, progress, the folder
 and its manifest, and the page come by themselves.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import math
 import os
 import platform
 from collections.abc import Callable
@@ -70,9 +69,8 @@ def write_outputs(
         "study": study.name,
         "title": config.title,
         "version": VERSION,
-        "numbers": {key: asdict(number) for key, number in outcome.numbers.items()},
+        "numbers": {key: number.to_summary() for key, number in outcome.numbers.items()},
     }
-    summary = _finite_or_null(summary)
     storage.write_dataset(folder / RESULT, outcome.dataset)
     _write_views(folder, study, summary, _provenance(seconds))
     return summary
@@ -148,14 +146,3 @@ def _provenance(seconds: float) -> Provenance:
     versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return Provenance(versions, machine, round(seconds, 1), source_commit())
-
-
-def _finite_or_null(value: Any) -> Any:
-    """Replace what JSON has no number for by null."""
-    if isinstance(value, dict):
-        return {key: _finite_or_null(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite_or_null(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

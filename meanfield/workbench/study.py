@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from meanfield.errors import CheckpointError
+from meanfield.statistics.estimate import Estimate
 from meanfield.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -70,39 +71,117 @@ class Unit:
     context: bool = False
 
 
-@dataclass(frozen=True)
-class Number:
-    """A headline number with its interval.
+def family(pattern: str) -> Any:
+    """Return a field of a `Headline` that holds any number of estimates by name.
 
     Parameters
     ----------
-    label : str
-        What it is, in a few words.
-    value : float
-        The estimate.
-    interval : pair of float, or None
-        Confidence interval; None for a number without uncertainty. One with a bound that is not
-        finite, as when there was only one replica to judge from, becomes None.
-    level : float, default: 0.95
-        Confidence level of the interval.
-    expected : float or None
-        What theory says, where it says something.
-    notes : list of str
-        Cautions that belong beside the number.
+    pattern : str
+        Their keys in ``summary.json``, with ``{}`` for the name: ``"{}_slope"``.
+
+    Returns
+    -------
+    dataclasses.Field
+        A dict, empty by default.
+    """
+    return field(default_factory=dict, metadata={"pattern": pattern})
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The headline numbers of a study, by name; a study derives its own.
+
+    Each field of the derived class, a frozen dataclass with ``kw_only=True``, is an `Estimate`
+    under its own name; an `Estimate` or None, by default None; or a `family`. Numbers are shown in
+    the order of the fields.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Rates(Headline):
+    ...     loss: Estimate
+    ...     slope: dict[str, Estimate] = family("{}_slope")
+    >>> list(Rates(loss=Estimate(0.1), slope={"coupling": Estimate(-1.0)}).numbers())
+    ['loss', 'coupling_slope']
     """
 
-    label: str
-    value: float
-    interval: tuple[float, float] | None = None
-    level: float = 0.95
-    expected: float | None = None
-    notes: list[str] = field(default_factory=list)
+    def numbers(self) -> dict[str, Estimate]:
+        """Return the estimates by their keys in ``summary.json``.
 
-    def __post_init__(self) -> None:
-        if self.interval is not None:
-            low, high = float(self.interval[0]), float(self.interval[1])
-            known = math.isfinite(low) and math.isfinite(high)
-            object.__setattr__(self, "interval", (low, high) if known else None)
+        Returns
+        -------
+        dict of str to Estimate
+            Without those that are None.
+
+        Raises
+        ------
+        ValueError
+            A name within a family makes a key that belongs to another field.
+        """
+        found: dict[str, Estimate] = {}
+        for item in fields(self):
+            held, pattern = getattr(self, item.name), item.metadata.get("pattern")
+            if pattern is None:
+                found |= {} if held is None else {item.name: held}
+                continue
+            for name, estimate in held.items():
+                key = pattern.format(name)
+                if self._place(key) != (item.name, name):
+                    raise ValueError(f"{name!r} in {item.name!r} has the key {key!r} of another.")
+                found[key] = estimate
+        return found
+
+    @classmethod
+    def read(cls, summary: Summary) -> Self:
+        """Return the headline that a summary holds.
+
+        Parameters
+        ----------
+        summary : dict
+            As in ``summary.json``.
+
+        Returns
+        -------
+        Headline
+            Of this class.
+
+        Raises
+        ------
+        CheckpointError
+            The summary holds other numbers than this class has.
+        """
+        held: dict[str, Any] = {item.name: {} for item in fields(cls) if item.metadata}
+        wrong = []
+        for key, saved in summary["numbers"].items():
+            field_name, name = cls._place(key)
+            if field_name is None:
+                wrong.append(key)
+            elif name is None:
+                held[field_name] = Estimate.from_summary(saved)
+            else:
+                held[field_name][name] = Estimate.from_summary(saved)
+        single = [item for item in fields(cls) if not item.metadata]
+        wrong += [i.name for i in single if i.default is MISSING and i.name not in held]
+        if wrong:
+            raise CheckpointError(
+                f"The summary is not one of this version of the study (see {wrong[0]!r}); run the "
+                "study again into a new folder."
+            )
+        return cls(**held)
+
+    @classmethod
+    def _place(cls, key: str) -> tuple[str | None, str | None]:
+        """Return the field of a key, and the name within a family; the longest pattern counts."""
+        patterns = {item.name: item.metadata.get("pattern") for item in fields(cls)}
+        if key in patterns and patterns[key] is None:
+            return key, None
+        families = [(pattern, name) for name, pattern in patterns.items() if pattern is not None]
+        for pattern, name in sorted(families, key=lambda pair: -len(pair[0])):
+            before, after = pattern.split("{}")
+            within = key.removeprefix(before).removesuffix(after)
+            if within and pattern.format(within) == key:
+                return name, within
+        return None, None
 
 
 @dataclass(frozen=True)
@@ -113,12 +192,12 @@ class Outcome:
     ----------
     dataset : xarray.Dataset
         All of it.
-    numbers : mapping of str to Number
-        The headline.
+    numbers : mapping of str to Estimate
+        The headline, by key of ``summary.json``.
     """
 
     dataset: xr.Dataset
-    numbers: Mapping[str, Number]
+    numbers: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,23 @@ def test_positive_mean_stays_positive():
     assert 0 < found.low < found.value < found.high
 
 
+def test_level_is_that_of_the_interval():
+    values = np.random.default_rng(0).normal(size=9)
+    for found in (Estimate.mean(values, level=0.5), Estimate.share(3, 9, level=0.5)):
+        assert found.level == 0.5
+    low, high = stats.t.interval(0.5, 8, loc=values.mean(), scale=stats.sem(values))
+    assert Estimate.mean(values, level=0.5).interval == pytest.approx((low, high))
+    assert Estimate.positive_mean(np.exp(values), level=0.5).level == 0.5
+
+
+def test_share_has_wilsons_interval():
+    found = Estimate.share(3, 9, label="Share")
+    exact = stats.binomtest(3, 9).proportion_ci(method="wilson")
+    assert found.value == 3 / 9
+    assert found.interval == pytest.approx((exact.low, exact.high))
+    assert Estimate.share(0, 9).low == 0
+
+
 def test_map_keeps_the_bounds_in_order():
     halved = SLOPE.map(lambda s: -s / 2)
     assert (halved.low, halved.value, halved.high) == (0.465, 0.49, 0.515)
@@ -70,8 +88,14 @@ def test_summary_gives_the_same_back(estimate):
 
 
 def test_summary_knows_no_infinity():
-    saved = Estimate(math.inf, -math.inf, math.nan).to_summary()
-    assert (saved["value"], saved["interval"]) == (None, None)
+    saved = Estimate(math.inf, -math.inf, math.nan, expected=math.nan).to_summary()
+    assert (saved["value"], saved["interval"], saved["expected"]) == (None, None, None)
+
+
+def test_summary_may_lack_what_programs_alone_read():
+    saved = SLOPE.to_summary()
+    del saved["resampled"], saved["note_codes"]
+    same(Estimate.from_summary(saved), replace(SLOPE, resampled="", notes=(Note("", "A floor."),)))
 
 
 def test_file_gives_the_same_back(tmp_path):

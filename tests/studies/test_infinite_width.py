@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 
@@ -18,7 +16,6 @@ from meanfield.studies.limit.report import STILL, report, verdict
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors.calls import Call
-from meanfield.workbench.outputs import _finite_or_null
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 
@@ -175,9 +172,7 @@ def test_every_figure_can_be_drawn():
     plan = limit.prepare(config)
     results = {unit.key: Call(unit, {}, None)().arrays for unit in plan.units}
     outcome = plan.combine(results)
-    summary = _finite_or_null(
-        {"numbers": {key: asdict(number) for key, number in outcome.numbers.items()}}
-    )
+    summary = {"numbers": {key: number.to_summary() for key, number in outcome.numbers.items()}}
     figures = [b for b in report(summary, outcome.dataset) if hasattr(b, "plot")]
     names = [figure.name for figure in figures]
     assert len(set(names)) == len(names) == 2 + 3 + 4

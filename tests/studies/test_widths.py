@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,7 +14,6 @@ from meanfield.studies.widths.report import keeps_size, report
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors.calls import Call
-from meanfield.workbench.outputs import _finite_or_null
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs
 
@@ -153,7 +150,7 @@ def test_exponents_of_known_powers_and_verdicts_by_the_rule():
         number = numbers[f"tanh_{scheme}_feature_change"]
         assert number.value == pytest.approx(least, abs=0.05)
         assert number.interval[0] < number.value < number.interval[1]
-        assert number.notes == ["least over layers: layer 1"]
+        assert [note.text for note in number.notes] == ["least over layers: layer 1"]
     np.testing.assert_allclose(dataset["feature_change_exponent"][0], powers, atol=0.05)
     assert keeps_size({"value": 0.0, "interval": (-0.1, 0.1)}) is True
     assert keeps_size({"value": -0.5, "interval": (-0.6, -0.4)}) is False
@@ -194,8 +191,8 @@ def test_every_figure_can_be_drawn(tmp_path):
     plan = widths.prepare(config)
     results = {unit.key: Call(unit, {}, None)().arrays for unit in plan.units}
     outcome = plan.combine(results)
-    numbers = {key: asdict(number) for key, number in outcome.numbers.items()}
-    summary = _finite_or_null({"numbers": numbers})
+    numbers = {key: number.to_summary() for key, number in outcome.numbers.items()}
+    summary = {"numbers": numbers}
     figures = [b for b in report(summary, outcome.dataset) if hasattr(b, "plot")]
     names = [figure.name for figure in figures]
     assert len(set(names)) == len(names) == 2 * 5 + 4 + 2

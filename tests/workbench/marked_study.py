@@ -19,11 +19,12 @@ import numpy as np
 import xarray as xr
 
 from meanfield.errors import DivergenceError
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies import STUDIES, Entry
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.executors import get_executor
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.study import Finding, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Finding, Outcome, Plan, Study, Unit
 
 
 class MarkedConfig(StudyConfig):
@@ -66,15 +67,16 @@ def prepare(config: MarkedConfig) -> Plan:
     def combine(results: Mapping[str, Any]) -> Outcome:
         values = np.stack([results[key]["values"] for key in sorted(results)])
         dataset = xr.Dataset({"values": (("unit", "point"), values)})
-        return Outcome(dataset, {"mean": Number("Mean", float(values.mean()))})
+        return Outcome(dataset, {"mean": Estimate(values.mean(), label="Mean")})
 
     return Plan(units, combine, data="none")
 
 
 STUDY = Study("marked", MarkedConfig, {"study": "marked"}, prepare, lambda *_: [Finding("Done.")])
-STUDIES.setdefault("marked", Entry("tests.workbench.marked_study", "For tests."))
+
 
 if __name__ == "__main__":
+    STUDIES["marked"] = Entry("tests.workbench.marked_study", "For tests.")
     # Functions must be known by the name under which workers import them.
     from tests.workbench import marked_study
 

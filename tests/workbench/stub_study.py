@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.system import storage
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.runner import run_study
@@ -21,7 +22,6 @@ from meanfield.workbench.study import (
     Context,
     Figure,
     Finding,
-    Number,
     Outcome,
     Plan,
     Study,
@@ -70,8 +70,10 @@ def prepare(config: StubConfig) -> Plan:
         dataset = xr.Dataset({"path": (("walk", "step"), paths)})
         mean = float(paths[:, -1].mean())
         numbers = {
-            "end": Number("End of the walk", mean, (mean - 1, mean + 1), expected=2.0),
-            "alone": Number("Number without interval", 1.0, notes=["only one replica"]),
+            "end": Estimate(mean, mean - 1, mean + 1, expected=2.0, label="End of the walk"),
+            "alone": Estimate(
+                1.0, notes=(Note("alone", "only one replica"),), label="Number without interval"
+            ),
         }
         return Outcome(dataset, numbers)
 

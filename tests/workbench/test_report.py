@@ -8,10 +8,11 @@ import re
 import numpy as np
 import pytest
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.chaos import report as chaos_report
 from meanfield.workbench.report import formatting
 from meanfield.workbench.report.render import Provenance, duration, render_report
-from meanfield.workbench.study import Figure, Finding, Heading, Number, Table, Text
+from meanfield.workbench.study import Figure, Finding, Heading, Table, Text
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)
 BLOCKS = [
@@ -97,22 +98,14 @@ def test_numbers_have_the_digits_that_their_interval_justifies(value, resolution
     assert formatting.format_number(value, resolution) == shown
 
 
-def slope(value, low, high, expected=-1.0, notes=()):
-    interval = None if low is None else [low, high]
-    return {
-        "label": "x",
-        "value": value,
-        "interval": interval,
-        "level": 0.95,
-        "expected": expected,
-        "notes": list(notes),
-    }
+def slope(value=np.nan, low=np.nan, high=np.nan, expected=-1.0):
+    return Estimate(value, low, high, expected=expected, label="x").to_summary()
 
 
 def test_verdict_follows_the_interval():
     assert chaos_report.agrees(slope(-0.9, -1.1, -0.7)) is True
     assert chaos_report.agrees(slope(-0.9, -0.95, -0.85)) is False
-    assert chaos_report.agrees(slope(None, None, None)) is None
+    assert chaos_report.agrees(slope()) is None
     assert chaos_report.agrees(slope(-0.3, -0.4, -0.2, expected=None)) is None
     assert formatting.verdict(slope(-0.9, -1.1, -0.7)) == "as expected"
     assert formatting.verdict(slope(-0.9, -2.1, 0.3)) == "too wide to tell"
@@ -156,14 +149,20 @@ def test_finding_without_noise_is_about_the_function():
         (slope(-0.1, -0.15, -0.05), "It falls"),
         (slope(0.1, -0.1, 0.3), "growth of +30.0% of that mean cannot be excluded"),
         (slope(-4.0, -9.0, 1.0), "trend amounts to −400.0% of its mean there"),
-        (slope(None, None, None), "add late times"),
+        (slope(), "add late times"),
     ],
 )
 def test_uniformity_in_time_is_not_overclaimed(trend, said):
     assert said in chaos_report._uniform({"coupling_trend": trend})
 
 
-def test_number_drops_an_interval_that_says_nothing():
-    assert Number("x", 1.0, (np.nan, 2.0)).interval is None
-    assert Number("x", 1.0, (0.0, np.inf)).interval is None
-    assert Number("x", 1.0, (np.float64(0), 2)).interval == (0.0, 2.0)
+def test_saved_numbers_read_like_estimates():
+    for number in (Estimate(-0.913, -1.0, -0.8), Estimate(3.0), Estimate(0.5), Estimate(np.nan)):
+        saved = number.to_summary()
+        assert formatting.format_estimate(saved) == formatting.format_estimate(number)
+        assert formatting.slope_row("x", saved) == formatting.slope_row("x", number)
+    assert formatting.format_estimate(Estimate(-0.913, -1.0, -0.8)) == (
+        "−0.91 (95% interval −1.00 to −0.80)"
+    )
+    assert formatting.format_estimate(Estimate(3.0)) == "3"
+    assert formatting.format_estimate(Estimate(np.nan)) == "not measurable"

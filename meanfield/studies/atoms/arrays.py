@@ -14,8 +14,8 @@ from meanfield.identify.atoms import make_atoms
 from meanfield.identify.equivalence import match_atoms
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
-from meanfield.statistics.intervals import mean_interval, wilson_interval
-from meanfield.workbench.study import Arrays, Number, Outcome
+from meanfield.statistics.estimate import Estimate, Note
+from meanfield.workbench.study import Arrays, Outcome
 
 if TYPE_CHECKING:
     from meanfield.studies.atoms.config import AtomsConfig
@@ -150,11 +150,11 @@ def combine(
     if "bound" in results:
         b = results["bound"]
         low, number, high = (int(value) for value in b["number"])
-        numbers["bound"] = Number(
-            f"Bound S̄ from the target at threshold {config.atoms.threshold:g}",
+        numbers["bound"] = Estimate(
             number,
-            None if low == high else (low, high),
-            notes=[str(b["explanation"])],
+            *((low, high) if low < high else ()),
+            notes=(Note("explanation", str(b["explanation"])),),
+            label=f"Bound S̄ from the target at threshold {config.atoms.threshold:g}",
         )
     coordinates = {
         "step": ("look", looks),
@@ -229,7 +229,7 @@ def _cut(place: np.ndarray) -> float:
     return float(middle[wide[np.abs(middle[wide]).argmin()]])
 
 
-def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Number]:
+def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Estimate]:
     """Return the headline."""
     n_atoms = np.array([piece["n_atoms"][-1] for piece in pieces])
     same = int((n_atoms == modal).sum())
@@ -237,27 +237,29 @@ def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Nu
     missing = int(sum(piece["missing"][-1] for piece in pieces))
     n = len(pieces)
     numbers = {
-        "n_atoms": Number(
-            "Number of atoms S*",
+        "n_atoms": Estimate(
             modal,
-            notes=[f"{same} of {n} networks have as many, {sure} of {n} with confidence"],
-        ),
-        "agreement": Number("Share of networks with S* atoms", same / n, wilson_interval(same, n)),
-        "confident": Number(
-            "Share of networks whose S can be relied on", sure / n, wilson_interval(sure, n)
-        ),
-        "missing": Number(
-            "Share of networks whose certificate finds a missing atom",
-            missing / n,
-            wilson_interval(missing, n),
+            notes=(
+                Note(
+                    "agreement",
+                    f"{same} of {n} networks have as many, {sure} of {n} with confidence",
+                ),
+            ),
+            label="Number of atoms S*",
         ),
     }
+    for key, count, label in (
+        ("agreement", same, "Share of networks with S* atoms"),
+        ("confident", sure, "Share of networks whose S can be relied on"),
+        ("missing", missing, "Share of networks whose certificate finds a missing atom"),
+    ):
+        numbers[key] = Estimate.share(count, n, resampled="networks", label=label)
     for key, label in (
         ("compression_gap", "Part of the network that S atoms leave out"),
         ("error", "Held-out loss of the dictionary"),
     ):
         values = np.array([piece[key][-1] for piece in pieces])
         if np.isfinite(values).all():
-            mean, low, high = mean_interval(values)
-            numbers[key] = Number(label, float(mean), (np.maximum(low, 0.0), high))
+            mean = Estimate.mean(values, resampled="networks", label=label)
+            numbers[key] = mean.clip(low=0.0)
     return numbers

@@ -27,7 +27,7 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.report import report
 from meanfield.system.cores import available_cores
 from meanfield.workbench.config import Count, Section, StudyConfig
-from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 _SECONDS = 0.2  # of a timed run, about
 _PRODUCT = 1024  # rows and columns of the matrices that NumPy multiplies
@@ -200,27 +200,27 @@ def combine(arguments: dict[str, Any], machine: str, found: Arrays) -> Outcome:
     most = dataset["threads"].values[-1]
     own = np.exp(np.log(ns).mean(axis=(0, 1)))  # (threads, run)
     numbers = {
-        "ns_per_pair": _number(
-            f"Nanoseconds per particle, datum and step with {most} threads, geometric mean",
-            Estimate.positive_mean(own[-1]),
+        "ns_per_pair": Estimate.positive_mean(
+            own[-1],
+            resampled="timed runs",
+            label=f"Nanoseconds per particle, datum and step with {most} threads, geometric mean",
         ),
-        "product_share": Number(
-            "Share of that time which NumPy would need for the two products alone, median",
-            float(np.median(share[:, :, -1])),
+        "product_share": Estimate(
+            np.median(share[:, :, -1]),
+            label="Share of that time which NumPy would need for the two products alone, median",
         ),
-        "memory_mb": Number(
-            "Memory in MB that the largest system takes, Python apart",
-            float(found["memory_bytes"].max()) / 1e6,
+        "memory_mb": Estimate(
+            found["memory_bytes"].max() / 1e6,
+            label="Memory in MB that the largest system takes, Python apart",
         ),
     }
     if len(own) > 1:
-        label = f"Speed with {most} threads over that with {dataset['threads'].values[0]}"
-        numbers["thread_gain"] = _number(label, Estimate.positive_mean(own[0] / own[-1]))
+        numbers["thread_gain"] = Estimate.positive_mean(
+            own[0] / own[-1],
+            resampled="timed runs",
+            label=f"Speed with {most} threads over that with {dataset['threads'].values[0]}",
+        )
     return Outcome(dataset, numbers)
-
-
-def _number(label: str, estimate: Estimate) -> Number:
-    return Number(label, estimate.value, estimate.interval)
 
 
 EXAMPLE: dict[str, Any] = {"study": "bench", "title": "The particle step on this machine"}

@@ -12,6 +12,7 @@ from meanfield.cell import learning_cell
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.problem.targets import Target
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.cell import figures
 from meanfield.workbench.config import Count, Positive, Section
 from meanfield.workbench.report.formatting import format_interval, format_value, heading_for_problem
@@ -22,7 +23,6 @@ from meanfield.workbench.study import (
     Figure,
     Finding,
     Heading,
-    Number,
     Outcome,
     Plan,
     Study,
@@ -129,25 +129,27 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     )
     explanation = str(found.get("depth_explanation", "There are no atoms."))
     numbers = {
-        "order": Number("Order of w*", order, None if low == high else (low, high)),
-        "orbit_depth": Number("Orbit depth D*_orb", orbit, notes=[explanation]),
-        "variety_depth": Number("Variety depth D*_var", variety),
-        "n_atoms": Number(
-            "Number of atoms S*",
-            int(found["n_atoms"]),
-            notes=[str(found["n_atoms_explanation"])],
+        "order": Estimate(order, *((low, high) if low != high else ()), label="Order of w*"),
+        "orbit_depth": Estimate(
+            orbit, notes=(Note("explanation", explanation),), label="Orbit depth D*_orb"
         ),
-        "compression_gap": Number(
-            "Part of the network that S atoms leave out", float(found["compression_gap"])
+        "variety_depth": Estimate(variety, label="Variety depth D*_var"),
+        "n_atoms": Estimate(
+            int(found["n_atoms"]),
+            notes=(Note("explanation", str(found["n_atoms_explanation"])),),
+            label="Number of atoms S*",
+        ),
+        "compression_gap": Estimate(
+            float(found["compression_gap"]), label="Part of the network that S atoms leave out"
         ),
     }
     if "bound" in found:
         least, number, most = (int(value) for value in found["bound"])
-        numbers["bound"] = Number(
-            "Bound S̄ on S* from the target" if gaussian else _ASSUMING,
+        numbers["bound"] = Estimate(
             number,
-            None if least == most else (least, most),
-            notes=[str(found["bound_explanation"])],
+            *((least, most) if least < most else ()),
+            notes=(Note("explanation", str(found["bound_explanation"])),),
+            label="Bound S̄ on S* from the target" if gaussian else _ASSUMING,
         )
     dataset = xr.Dataset(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from meanfield.chaos.study import assemble_rates, measure
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.rates import Trend, squared_mean
+from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.report import LABELS, report
 from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
@@ -25,7 +26,7 @@ from meanfield.workbench.sections.limit_path import (
     saved_path,
     slope_number,
 )
-from meanfield.workbench.study import Arrays, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -139,9 +140,9 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
     return dataset
 
 
-def _numbers(rates: ChaosRates) -> dict[str, Number]:
+def _numbers(rates: ChaosRates) -> dict[str, Estimate]:
     """Return slopes, constants and late-time trends, the headline first."""
-    numbers: dict[str, Number] = {}
+    numbers: dict[str, Estimate] = {}
     noise = rates.dataset.attrs["temperature"] > 0
     fits = {metric: rates.fits[metric] for metric in LABELS if metric in rates.fits}
     for metric, fit in fits.items():
@@ -151,32 +152,19 @@ def _numbers(rates: ChaosRates) -> dict[str, Number]:
     for metric, fit in fits.items():
         if fit.slope.expected is not None:
             power = "N" if fit.slope.expected == -1 else "N²"
-            label = f"{power} × {LABELS[metric]}"
             exact = rates.dataset.get(f"{metric}_exact")
-            numbers[f"{metric}_constant"] = Number(
-                label,
-                fit.constant.value,
-                fit.constant.interval,
+            numbers[f"{metric}_constant"] = replace(
+                fit.constant,
                 expected=None if exact is None else float(exact[fit.time_index]),
+                label=f"{power} × {LABELS[metric]}",
             )
     for metric, trend in rates.trends.items():
-        numbers[f"{metric}_trend"] = _trend(LABELS[metric], trend)
+        label = f"Late trend of {LABELS[metric]}, relative to its mean"
+        numbers[f"{metric}_trend"] = replace(trend.change, expected=0.0, label=label)
     for metric, trend in rates.trends.items():
-        numbers[f"{metric}_supremum"] = Number(
-            f"Largest N × {LABELS[metric]} at any time",
-            trend.supremum.value,
-            trend.supremum.interval,
-        )
+        label = f"Largest N × {LABELS[metric]} at any time"
+        numbers[f"{metric}_supremum"] = replace(trend.supremum, label=label)
     return numbers
-
-
-def _trend(label: str, trend: Trend) -> Number:
-    return Number(
-        f"Late trend of {label}, relative to its mean",
-        trend.change.value,
-        trend.change.interval,
-        expected=0.0,
-    )
 
 
 EXAMPLE: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -12,11 +13,12 @@ from meanfield.decomposition.budget import COMPONENTS, ErrorBudget, assemble_bud
 from meanfield.decomposition.plan import ErrorPlan, plan_errors
 from meanfield.decomposition.reference import Kept, kept_part
 from meanfield.errors import ConfigError
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.errors.report import LABELS, report
 from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
 from meanfield.workbench.sections.limit_path import slope_number
-from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
 
@@ -206,27 +208,28 @@ def combine(plan: ErrorPlan, kept: Kept, results: Mapping[str, Arrays]) -> Outco
     return Outcome(budget.dataset, _numbers(plan, budget))
 
 
-def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Number]:
+def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Estimate]:
     """Return total, components, laws and gains, the headline first."""
-    total = budget.total
-    numbers = {"total": Number("Total error", total.value, total.interval, notes=[*budget.notes])}
+    cautions = tuple(Note("caution", text) for text in budget.notes)
+    numbers: dict[str, Estimate] = {
+        "total": replace(budget.total, notes=cautions, label="Total error")
+    }
     for name in COMPONENTS:
-        part = budget.components[name]
+        part = replace(budget.components[name], label=LABELS[name])
         # What is exactly 0 is so by construction and has no uncertainty.
-        interval = part.interval if part.value > 0 else None
-        numbers[name] = Number(LABELS[name], part.value, interval)
+        numbers[name] = part if part.value > 0 else Estimate(part.value, label=part.label)
     for name, fit in (("statistical", budget.statistical_rate), ("chaos", budget.chaos_rate)):
         numbers[f"{name}_slope"] = slope_number(f"{LABELS[name]}, squared", fit, -1.0)
     decay = budget.decay
     if decay.rate.known:
-        label, rate = "Rate at which the optimisation error decays", decay.rate
-        numbers["rate"] = Number(label, rate.value, rate.interval, expected=rate.expected)
-        label, rate = "Rate less that from a wider start", decay.difference
-        numbers["rate_difference"] = Number(label, rate.value, rate.interval, expected=0.0)
+        label = "Rate at which the optimisation error decays"
+        numbers["rate"] = replace(decay.rate, label=label)
+        label = "Rate less that from a wider start"
+        numbers["rate_difference"] = replace(decay.difference, expected=0.0, label=label)
     for option, gain in budget.advice.gain.items():
         label = f"Squared error that doubling {option} takes off"
-        numbers[f"gain_{option}"] = Number(label, gain.value, gain.interval)
-    numbers["closure"] = Number("Closure of the decomposition, relative", budget.closure)
+        numbers[f"gain_{option}"] = replace(gain, label=label)
+    numbers["closure"] = Estimate(budget.closure, label="Closure of the decomposition, relative")
     return numbers
 
 

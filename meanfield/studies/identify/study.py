@@ -12,6 +12,7 @@ from pydantic import Field
 from meanfield.errors import ConfigError
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.identify import figures
 from meanfield.workbench.config import ActivationName, Count, Section, Step, StudyConfig
 from meanfield.workbench.study import (
@@ -20,7 +21,6 @@ from meanfield.workbench.study import (
     Figure,
     Finding,
     Heading,
-    Number,
     Outcome,
     Plan,
     Study,
@@ -161,14 +161,13 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
     for cell, piece in zip(itertools.product(*shape), pieces, strict=True):
         for key, label in (("variety", "D*_var"), ("orbit", "D*_orb")):
             depth, least = float(piece[key]), _undecided_from(piece)
-            notes = [str(piece["explanation"])] if key == "orbit" else []
+            notes = (Note("explanation", str(piece["explanation"])),) if key == "orbit" else ()
             text = f"{label}, {_cell(*cell)}"
             if key == "orbit" and np.isfinite(least):
                 text += f" (undecided, at least {least:.0f})"
             elif np.isnan(depth):
                 text += f" (not reached up to {int(piece['max_degree'])})"
-            value = depth if np.isnan(depth) else int(depth)
-            numbers[f"{key}-{_key(*cell)}"] = Number(text, value, notes=notes)
+            numbers[f"{key}-{_key(*cell)}"] = Estimate(depth, notes=notes, label=text)
     return Outcome(xr.Dataset(variables, coordinates), numbers)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.limit import figures
 from meanfield.system.storage import attribute_list
 from meanfield.workbench.report.formatting import format_interval, format_number, format_value
@@ -158,9 +159,7 @@ def _independence(dataset: xr.Dataset, cases: list[str]) -> list[list[str]]:
                     ends = [format_number(float(mean[i])) for i in (0, -1)]
                     rows.append([name, ends[0], "0 (singular, up to rounding)", ends[1], "–"])
                     continue
-                bounds = (float(low[lowest]), float(high[lowest]))
-                number = {"value": float(mean[lowest]), "interval": bounds, "level": 0.95}
-                number["interval"] = bounds if np.isfinite(bounds).all() else None
+                number = Estimate(mean[lowest], low[lowest], high[lowest])
                 rows.append(
                     [
                         name,
@@ -237,6 +236,6 @@ def _name(case: str) -> str:
     return f"{activation}, {depth} hidden layers"
 
 
-def _estimate(number: Mapping[str, Any]) -> str:
+def _estimate(number: Estimate | Mapping[str, Any]) -> str:
     interval = format_interval(number)
     return f"{format_value(number)} ({interval})" if interval else format_value(number)

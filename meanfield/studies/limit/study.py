@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,13 +12,13 @@ from pydantic import Field
 from meanfield import deep
 from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.limit.report import report
 from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
 from meanfield.workbench.sections.data import DataConfig, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
-from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 # Networks of a unit have about this many units per layer in all.
 _UNIT_NEURONS = 2**16
@@ -286,21 +287,21 @@ def _padded(values: np.ndarray, key: str, layers: int) -> np.ndarray:
     return np.pad(values, pad, constant_values=np.nan) if np.any(pad) else values
 
 
-def _end_numbers(dataset: Any) -> dict[str, Number]:
+def _end_numbers(dataset: Any) -> dict[str, Estimate]:
     """Return what Theorem 4.5 and Corollary 4.6 speak of, for every case."""
     numbers = {}
     deficient = dataset.attrs["input_rank"] < dataset.attrs["n_inputs"]
     for case in dataset["case"].values:
         at = dataset.sel(case=case)
         signal = np.abs(at["error_signals_mean"].values).max(axis=1)
-        numbers[f"{case}_error_signal"] = Number(
-            f"Largest error signal at the end, {case}",
-            float(signal[-1]),
-            notes=[f"{signal[0]:.3g} at the start"],
+        numbers[f"{case}_error_signal"] = Estimate(
+            signal[-1],
+            notes=(Note("start", f"{signal[0]:.3g} at the start"),),
+            label=f"Largest error signal at the end, {case}",
         )
-        numbers[f"{case}_last_move"] = Number(
-            f"Largest size of the last step, relative to the first, over layers, {case}",
+        numbers[f"{case}_last_move"] = Estimate(
             deep.relative_last_step(at["weight_change_mean"].values),
+            label=f"Largest size of the last step, relative to the first, over layers, {case}",
         )
         found = []
         for feature in ("h", "x"):
@@ -319,22 +320,22 @@ def _end_numbers(dataset: Any) -> dict[str, Number]:
             least, where = min(found, key=lambda one: one[0].value)
             if least.value == 0:
                 where += ": the features are linearly dependent, up to rounding"
-            numbers[f"{case}_least_eigenvalue"] = Number(
-                f"Least eigenvalue of the features over layers and steps, {case}",
-                least.value,
-                least.interval,
-                notes=[where],
+            numbers[f"{case}_least_eigenvalue"] = replace(
+                least,
+                resampled="replicas",
+                notes=(Note("where", where),),
+                label=f"Least eigenvalue of the features over layers and steps, {case}",
             )
     return numbers
 
 
 def _add_convergence(
     dataset: Any, config: LimitConfig, cases: list[str], results: Mapping[str, Arrays]
-) -> dict[str, Number]:
+) -> dict[str, Estimate]:
     """Compare finite networks with the limit; add bias and spread against the width."""
     widths = sorted(set(config.convergence.widths))
     approaches: list[deep.WidthConvergence] = []
-    numbers: dict[str, Number] = {}
+    numbers: dict[str, Estimate] = {}
     for case in cases:
         reference = results[f"{case}-reference"]["predictions"]
         error = reference.std(axis=0, ddof=1) / np.sqrt(len(reference))
@@ -359,22 +360,17 @@ def _add_convergence(
     return numbers
 
 
-def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Number]:
+def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Estimate]:
     rows = {}
     for name, fit, constant in (
         ("bias", found.bias_fit, found.bias_constant),
         ("spread", found.spread_fit, found.spread_constant),
     ):
-        rows[f"{case}_{name}_exponent"] = Number(
-            f"Exponent of the {name} in the width, {case}",
-            fit.slope.value,
-            fit.slope.interval,
-            expected=fit.slope.expected,
+        rows[f"{case}_{name}_exponent"] = replace(
+            fit.slope, label=f"Exponent of the {name} in the width, {case}"
         )
         if constant.known:
-            rows[f"{case}_{name}_constant"] = Number(
-                f"{constant.label}, {case}", constant.value, constant.interval
-            )
+            rows[f"{case}_{name}_constant"] = replace(constant, label=f"{constant.label}, {case}")
     return rows
 
 

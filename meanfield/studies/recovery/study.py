@@ -18,7 +18,8 @@ from meanfield.flow.simulate import simulate
 from meanfield.problem import Problem, get_activation
 from meanfield.problem.draws import directions_apart, generator
 from meanfield.problem.targets import Teacher
-from meanfield.statistics.intervals import LEVEL, wilson_interval
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import LEVEL
 from meanfield.studies.recovery.report import METHODS, report
 from meanfield.workbench.config import (
     ActivationName,
@@ -28,7 +29,7 @@ from meanfield.workbench.config import (
     Section,
     StudyConfig,
 )
-from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -264,7 +265,7 @@ def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) 
     return Outcome(dataset, _numbers(dataset, methods))
 
 
-def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Number]:
+def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Estimate]:
     """Count over all cells of one noise, for every method; or for each of several widths."""
     if dataset.sizes["particles"] > 1:
         return _by_width(dataset)
@@ -289,7 +290,7 @@ def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Number]
     return numbers
 
 
-def _by_width(dataset: xr.Dataset) -> dict[str, Number]:
+def _by_width(dataset: xr.Dataset) -> dict[str, Estimate]:
     """Count what counts as success at each width."""
     sure = (dataset["exact_dictionary"] == 1) & (dataset["confident"] == 1)
     dataset["success"] = (sure & (dataset["angle_dictionary"] <= 1)).astype(float)
@@ -306,8 +307,8 @@ def _by_width(dataset: xr.Dataset) -> dict[str, Number]:
     return numbers
 
 
-def _share(label: str, hits: np.ndarray) -> Number:
-    return Number(label, float(hits.mean()), wilson_interval(int(hits.sum()), hits.size))
+def _share(label: str, hits: np.ndarray) -> Estimate:
+    return Estimate.share(int(hits.sum()), hits.size, resampled="teachers", label=label)
 
 
 EXAMPLE: dict[str, Any] = {

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from meanfield import plots
 from meanfield.flow.run import predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.problem import Problem
-from meanfield.statistics.intervals import mean_interval
-from meanfield.studies.simulate import figures
+from meanfield.statistics.estimate import Estimate, Note
+from meanfield.studies.simulate.headline import SimulateHeadline
+from meanfield.studies.simulate.report import report
 from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
-from meanfield.workbench.report.formatting import (
-    format_estimate,
-    format_interval,
-    format_number,
-    format_value,
-    heading_for_problem,
-)
 from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
-from meanfield.workbench.study import (
-    Arrays,
-    Block,
-    Context,
-    Figure,
-    Finding,
-    Number,
-    Outcome,
-    Plan,
-    Study,
-    Summary,
-    Table,
-    Text,
-    Unit,
-)
-
-if TYPE_CHECKING:
-    import xarray as xr
+from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 # A unit holds about this much of the trajectory, so that it fits in memory and is soon done.
 _UNIT_BYTES = 2**26
@@ -185,20 +163,19 @@ def combine(
     }
     curve = ("replica", "loss_step")
     variables = {name: (dimensions.get(name, curve), values) for name, values in arrays.items()}
-    numbers = {}
+    found = {}
     for name, label in _CURVES.items():
         if name in arrays:
-            mean, low, high = mean_interval(arrays[name])
             # Student's interval does not know that a loss is at least 0 and a share at most 1.
-            low = np.maximum(low, 0.0)
-            high = np.minimum(high, 1.0) if name == "test_accuracy" else high
+            most = 1.0 if name == "test_accuracy" else math.inf
+            mean = Estimate.mean(arrays[name], resampled="replicas", label=label).clip(0.0, most)
             variables |= {
-                f"{name}_mean": ("loss_step", mean),
-                f"{name}_low": ("loss_step", low),
-                f"{name}_high": ("loss_step", high),
+                f"{name}_mean": ("loss_step", mean.value),
+                f"{name}_low": ("loss_step", mean.low),
+                f"{name}_high": ("loss_step", mean.high),
             }
-            notes = [_ROSE] if name == "loss" and mean[-1] > mean[0] else []
-            numbers[name] = Number(label, float(mean[-1]), (low[-1], high[-1]), notes=notes)
+            rose = name == "loss" and mean.value[-1] > mean.value[0]
+            found[name] = replace(mean[-1], notes=(_ROSE,) if rose else ())
     coordinates = {
         "step": keep,
         "time": ("step", scheme.elapsed(keep)),
@@ -213,12 +190,14 @@ def combine(
         "n_particles": config.simulate.n_particles,
         "problem": repr(problem),
     }
-    return Outcome(xr.Dataset(variables, coords=coordinates, attrs=attributes), numbers)
+    dataset = xr.Dataset(variables, coords=coordinates, attrs=attributes)
+    return Outcome(dataset, SimulateHeadline(**found).numbers())
 
 
-_ROSE = (
+_ROSE = Note(
+    "loss-rose",
     "The run did not learn: the training loss is larger at the end than at the start. The step "
-    "size is probably too large; lower run.step_size (or problem.temperature, if there is noise)."
+    "size is probably too large; lower run.step_size (or problem.temperature, if there is noise).",
 )
 
 _CURVES = {
@@ -226,58 +205,6 @@ _CURVES = {
     "test_loss": "Held-out loss at the end",
     "test_accuracy": "Held-out accuracy at the end",
 }
-
-
-_ONE_REPLICA = "Of a single replica, which says nothing about its own spread."
-
-
-def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
-    """Tell what happened to the loss and to the particles."""
-    numbers = summary["numbers"]
-    n_particles, n_replicas = dataset.attrs["n_particles"], dataset.sizes["replica"]
-    first, last = float(dataset["loss_mean"][0]), numbers["loss"]
-    time = format_number(float(dataset["loss_time"][-1]))
-    finding = (
-        f"By time {time} the training loss of {n_particles} particles went from "
-        f"{format_number(first)} to {format_estimate(last)}."
-    )
-    finding += "".join(f" {note}" for note in last["notes"])
-    if "test_accuracy" in numbers:
-        accuracy = numbers["test_accuracy"]
-        finding += f" On held-out data {100 * accuracy['value']:.1f} % of the labels are right."
-    rows = [["Quantity", "Mean", "95% interval"]]
-    for number in numbers.values():
-        interval = format_interval(number) or "needs 2 replicas"
-        rows.append([number["label"], format_value(number), interval])
-    return [
-        Finding(finding),
-        *heading_for_problem(dataset.attrs["problem"]),
-        Table(
-            rows,
-            _ONE_REPLICA
-            if n_replicas == 1
-            else f"Mean over {n_replicas} independent replicas with Student's 95% interval for the "
-            "mean: repeating the study with other seeds would cover the true mean 19 times in 20.",
-        ),
-        Figure(
-            "loss",
-            plots.plot_loss,
-            "Loss over time, mean over replicas; the band is the 95% interval of the mean. Time "
-            "is the sum of the step sizes.",
-        ),
-        Figure(
-            "particles",
-            figures.plot_particles,
-            "Every particle at the first and at the last kept step: the length of its input "
-            "weights against its output weight. Particles near the horizontal axis hardly "
-            "contribute to the network.",
-        ),
-        Text(
-            "Each particle is one neuron. The network is the mean of all neurons, so that every "
-            "neuron moves by an amount that does not shrink with width (µP): features are learned. "
-            "In the limit of infinitely many neurons only their distribution matters."
-        ),
-    ]
 
 
 EXAMPLE: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from meanfield import deep
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.errors import DivergenceError
 from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import mean_factor
 from meanfield.studies.widths.report import report
 from meanfield.workbench.config import (
@@ -25,7 +27,7 @@ from meanfield.workbench.config import (
 )
 from meanfield.workbench.sections.data import DataConfig, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
-from meanfield.workbench.study import Arrays, Context, Number, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 EARLY_STEPS = 6
 """Steps of the coordinate check: 0 to 5."""
@@ -310,11 +312,11 @@ def _add_activation_curves(dataset: Any) -> None:
     dataset["phi_prime"] = (("activation", "z"), slopes)
 
 
-def _fit_exponents(dataset: Any, seed: int) -> dict[str, Number]:
+def _fit_exponents(dataset: Any, seed: int) -> dict[str, Estimate]:
     """Fit the exponents in the width, and report the least over the layers."""
     widths = dataset["width"].values
     wide = widths >= dataset.attrs["from_width"]
-    numbers: dict[str, Number] = {}
+    numbers: dict[str, Estimate] = {}
     if wide.sum() < 2:
         return numbers
     for metric, label in _LABELS.items():
@@ -326,11 +328,10 @@ def _fit_exponents(dataset: Any, seed: int) -> dict[str, Number]:
                 exponents[a, s] = fitted.value
                 layer, least = deep.least_exponent(fitted)
                 title = PARAMETRIZATIONS[scheme].title
-                numbers[f"{activation}_{scheme}_{metric}"] = Number(
-                    f"Exponent of {label}, {activation}, {title}",
-                    least.value,
-                    least.interval,
-                    notes=[f"least over layers: layer {layer + 1}"],
+                numbers[f"{activation}_{scheme}_{metric}"] = replace(
+                    least,
+                    notes=(*least.notes, Note("layer", f"least over layers: layer {layer + 1}")),
+                    label=f"Exponent of {label}, {activation}, {title}",
                 )
         dataset[f"{metric}_exponent"] = (("activation", "scheme", "layer"), exponents)
     return numbers

@@ -6,7 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.workbench.study import Block, Heading, Text
+
+#: A number as ``summary.json`` has it.
+Saved = Mapping[str, Any]
 
 
 def format_number(value: float | None, resolution: float | None = None) -> str:
@@ -15,7 +19,7 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
     Parameters
     ----------
     value : float or None
-        The number; None is what could not be measured.
+        The number; None or NaN is what could not be measured.
     resolution : float, optional
         Length of its interval: no more digits than that justifies, but at least two significant
         ones. By default three significant digits.
@@ -25,7 +29,7 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
     str
         With a real minus sign.
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return "not measurable"
     if value == 0:
         return "0"
@@ -38,62 +42,65 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
     return f"{value:.{min(max(decimals, 0), 6)}f}".replace("-", "−")
 
 
-def format_estimate(number: Mapping[str, Any]) -> str:
-    """Return a number of a summary with its interval, where there is one."""
+def format_estimate(number: Estimate | Saved) -> str:
+    """Return an estimate with its interval, where there is one."""
     value, interval = format_value(number), format_interval(number)
-    return f"{value} ({100 * number['level']:.0f}% interval {interval})" if interval else value
+    return f"{value} ({100 * _read(number).level:.0f}% interval {interval})" if interval else value
 
 
-def format_value(number: Mapping[str, Any]) -> str:
-    """Return the value of a number of a summary, with the digits that its interval justifies.
+def format_value(number: Estimate | Saved) -> str:
+    """Return the value of an estimate, with the digits that its interval justifies.
 
     A whole number without an interval is a count.
     """
-    value = number["value"]
-    if value is not None and number["interval"] is None and value == round(value):
-        return f"{value:.0f}".replace("-", "−")
-    return format_number(number["value"], _length(number))
+    estimate = _read(number)
+    if estimate.interval is None and estimate.known and estimate.value == round(estimate.value):
+        return f"{estimate.value:.0f}".replace("-", "−")
+    return format_number(estimate.value, _length(estimate))
 
 
-def format_interval(number: Mapping[str, Any]) -> str:
-    """Return the interval of a number of a summary as ``low to high``; nothing without one."""
-    if number["interval"] is None:
+def format_interval(number: Estimate | Saved) -> str:
+    """Return the interval of an estimate as ``low to high``; nothing without one."""
+    estimate = _read(number)
+    if estimate.interval is None:
         return ""
-    return " to ".join(format_number(bound, _length(number)) for bound in number["interval"])
+    return " to ".join(format_number(bound, _length(estimate)) for bound in estimate.interval)
 
 
-def agrees(number: Mapping[str, Any]) -> bool | None:
+def agrees(number: Estimate | Saved) -> bool | None:
     """Return whether the interval holds what is expected; None when there is nothing to compare."""
-    if number["expected"] is None or number["interval"] is None:
-        return None
-    low, high = number["interval"]
-    return low <= number["expected"] <= high
+    return _read(number).agrees
 
 
-def excludes_zero(number: Mapping[str, Any]) -> bool:
+def excludes_zero(number: Estimate | Saved) -> bool:
     """Return whether the interval tells what is expected, if that is not 0, from no effect."""
-    low, high = number["interval"]
-    return number["expected"] == 0 or not low <= 0 <= high
+    estimate = _read(number)
+    return estimate.expected == 0 or bool(estimate.excludes(0.0))
 
 
-def verdict(number: Mapping[str, Any]) -> str:
+def verdict(number: Estimate | Saved) -> str:
     """Return the comparison with what is expected in a word or two."""
     if agrees(number) and not excludes_zero(number):
         return "too wide to tell"
     return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
 
 
-def slope_row(label: str, number: Mapping[str, Any]) -> list[str]:
+def slope_row(label: str, number: Estimate | Saved) -> list[str]:
     """Return a slope as a row of a table: label, value, interval, what is expected, verdict."""
-    expected = "–" if number["expected"] is None else f"{number['expected']:g}".replace("-", "−")
-    interval = format_interval(number)
-    if not interval and number["value"] is not None:
+    estimate = _read(number)
+    expected = "–" if estimate.expected is None else f"{estimate.expected:g}".replace("-", "−")
+    interval = format_interval(estimate)
+    if not interval and estimate.known:
         interval = "needs more replicas"
-    return [label, format_value(number), interval or "–", expected, verdict(number)]
+    return [label, format_value(estimate), interval or "–", expected, verdict(estimate)]
 
 
-def _length(number: Mapping[str, Any]) -> float | None:
-    return None if number["interval"] is None else number["interval"][1] - number["interval"][0]
+def _read(number: Estimate | Saved) -> Estimate:
+    return number if isinstance(number, Estimate) else Estimate.from_summary(number)
+
+
+def _length(estimate: Estimate) -> float | None:
+    return None if estimate.interval is None else estimate.width
 
 
 def heading_for_problem(problem: str) -> list[Block]:

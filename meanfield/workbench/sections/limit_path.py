@@ -5,6 +5,7 @@ The path is configured, computed once, and read back as a path.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -15,9 +16,10 @@ from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, referen
 from meanfield.errors import ArgumentError
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.workbench.config import Count, Section
-from meanfield.workbench.study import Arrays, Context, Number, Unit
+from meanfield.workbench.study import Arrays, Context, Unit
 
 
 class ReferenceSection(Section):
@@ -122,12 +124,6 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
     )
 
 
-def slope_number(label: str, fit: PowerLaw, expected: float | None) -> Number:
+def slope_number(label: str, fit: PowerLaw, expected: float | None) -> Estimate:
     """Return the slope of a fit with its interval and cautions, beside what is expected."""
-    return Number(
-        f"Slope of {label}",
-        fit.slope.value,
-        fit.slope.interval,
-        expected=expected,
-        notes=[note.text for note in fit.slope.notes],
-    )
+    return replace(fit.slope, expected=expected, label=f"Slope of {label}")
