@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.statistics.estimate import BOUNDS, Estimate, Note
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.rates import fit_law_bias, fit_rate, squared_mean
 from meanfield.statistics.resampling import jackknife_error
 
@@ -59,7 +59,7 @@ def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> d
     """
     check_reference(plan, path)
     last = plan.times[-1]
-    settings = {
+    settings: dict[str, Any] = {
         "n_replicas": len(replicas),
         "save_at": [last],
         "first_replica": replicas.start,
@@ -347,5 +347,4 @@ def _average(deviation: Array, n_data: int, sizes: NDArray[np.int64]) -> Estimat
         groups = deviation[:, : n_groups * size].reshape(len(deviation), n_groups, size, -1)
         errors = np.square(groups.mean(2)).sum(-1) / n_data
         found.append(Estimate.positive_mean(errors, axis=1))
-    parts = (np.stack([getattr(e, name) for e in found], axis=1) for name in BOUNDS)
-    return Estimate(*parts, resampled="replicas")
+    return Estimate.stack(found, resampled="replicas").map(np.transpose)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from meanfield.problem import Problem
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,9 +178,10 @@ def step_size_errors(
     (3, 3)
     """
     levels = checks.count("levels", levels, minimum=3)  # two to extrapolate, one more to check it
+    step_size = checks.positive("step_size", step_size)
     coarsest = Scheme.of(
         problem,
-        step_size=checks.positive("step_size", step_size),
+        step_size=step_size,
         n_steps=n_steps,
         integrator=integrator,
         init=init,
@@ -205,42 +206,44 @@ def step_size_errors(
         for scheme in schemes
     ]
     size = n_particles or REFERENCE_RATIO * max(plans[0].particle_counts)
-    exact = automatic_method(plans[0], size) != "particles"
-    limits = [_limit(plan, size) for plan in plans]
-    runs = [[_last(plan, count) for plan in plans] for count in plans[0].particle_counts]
+    # One method at every step size: a difference of limits must not be one of methods.
+    methods = [automatic_method(plan, size) for plan in plans]
+    exact = "particles" not in methods
+    limits = [
+        reference_path(plan, method).predictions[-1].reshape(-1)
+        if exact
+        else _last(plan, size, range(REFERENCE_REPLICA, REFERENCE_REPLICA + 1))[0]
+        for plan, method in zip(plans, methods, strict=True)
+    ]
+    runs = [[_replicas(plan, count) for plan in plans] for count in plans[0].particle_counts]
     found = separate_errors(
         plans[0].particle_counts,
-        [scheme.step_size for scheme in schemes],
+        step_size / 2.0 ** np.arange(levels),
         runs,
         limits,
         problem.n_data,
         strong_order=coarsest.integrator.strong_order,
-        seed=seed,
+        seed=coarsest.seed,
     )
     return replace(found, reference_particles=None if exact else size)
 
 
-def _limit(plan: ChaosPlan, n_particles: int) -> Array:
-    """Return the predictions of the limit at the last time; large systems share their noise."""
-    method = automatic_method(plan, n_particles)
-    if method != "particles":
-        return reference_path(plan, method).predictions[-1].reshape(-1)
-    return _run(plan, n_particles, first_replica=REFERENCE_REPLICA)[0]
-
-
-def _last(plan: ChaosPlan, n_particles: int) -> Array:
+def _replicas(plan: ChaosPlan, n_particles: int) -> Array:
     """Return the predictions of all replicas at the last time, shape (R, n * k)."""
-    pieces = [
-        _run(plan, n_particles, first_replica=batch.start, n_replicas=len(batch))
-        for batch in plan.batches()
-    ]
-    return np.concatenate(pieces)
+    return np.concatenate([_last(plan, n_particles, batch) for batch in plan.batches()])
 
 
-def _run(plan: ChaosPlan, n_particles: int, **replicas: int) -> Array:
-    last = plan.times[-1:]
-    run = simulate_scheme(plan.problem, plan.scheme, n_particles, save_at=last, **replicas)
-    return run.predictions[:, -1].reshape(len(run.predictions), -1)
+def _last(plan: ChaosPlan, n_particles: int, replicas: range) -> Array:
+    """Return the predictions of some replicas at the last time."""
+    run = simulate_scheme(
+        plan.problem,
+        plan.scheme,
+        n_particles,
+        len(replicas),
+        save_at=plan.times[-1:],
+        first_replica=replicas.start,
+    )
+    return run.predictions[:, -1].reshape(len(replicas), -1)
 
 
 def separate_errors(

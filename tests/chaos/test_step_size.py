@@ -103,3 +103,21 @@ def test_large_systems_share_their_noise():
 def test_what_cannot_be_extrapolated_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         step_size_errors(linear_problem(), **options)
+
+
+def test_limits_are_of_one_method_at_every_step_size(monkeypatch):
+    """Where the exact law costs too much at the finest step alone, no limit is exact."""
+    problem, run = linear_problem(), {"step_size": 0.5, "n_steps": 4, "levels": 3}
+    exact = step_size_errors(problem, [4, 8, 16], 8, **run)
+    asked = []
+
+    def automatic(plan, n_particles):
+        asked.append(plan.scheme.n_steps)
+        return "particles" if plan.scheme.n_steps == 16 else "gaussian"
+
+    monkeypatch.setattr("meanfield.chaos.step_size.automatic_method", automatic)
+    found = step_size_errors(problem, [4, 8, 16], 8, n_particles=4096, **run)
+    assert asked == [4, 8, 16]
+    assert (exact.reference_particles, found.reference_particles) == (None, 4096)
+    # The noise of the large systems is shared, and drops out of the differences.
+    np.testing.assert_allclose(found.floor, exact.floor, rtol=0.1)
