@@ -13,7 +13,7 @@ from meanfield.dictionary.fitting import FLOOR, Prior, as_places, fit_atoms, mak
 from meanfield.dictionary.groups import Crowd
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.refit import Array, Fit, Regression
-from meanfield.dictionary.result import Dictionary
+from meanfield.dictionary.result import NOT_AT_REST, Dictionary
 from meanfield.dictionary.support import Structure, collect, masses, shares, structure
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import Atoms
@@ -147,10 +147,7 @@ def extract_dictionary(
     statement += f", not to be relied on: {'; '.join(doubts)}" if doubts else ""
     statement += f". {certificate}"
     if own and certificate.missing:
-        statement += (
-            " S counts the atoms that the network has; it is not at rest in this potential, and "
-            "may find more."
-        )
+        statement += f" {NOT_AT_REST}"
     return Dictionary(
         n_atoms=len(places),
         atoms=places,

@@ -9,6 +9,12 @@ from meanfield.dictionary.certificate import Certificate
 from meanfield.dictionary.refit import Array
 from meanfield.identify import Atoms
 
+NOT_AT_REST = (
+    "S counts the atoms that the network has; it is not at rest in this potential, and may find "
+    "more."
+)
+"""What a missing atom means for a network that is judged by its own training objective."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:

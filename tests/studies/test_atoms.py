@@ -153,6 +153,7 @@ def test_atoms_are_those_of_the_library(results):
     assert numbers["agreement"]["value"] == 1.0
     assert numbers["missing"]["value"] == 0.0
     assert str(dataset["statement"].values[1, -1]) == found.statement
+    assert str(dataset["certificate_statement"].values[1, -1]) == str(found.certificate)
     assert "S* = 2 atoms: 3 of 3 agree" in page(folder)
 
 

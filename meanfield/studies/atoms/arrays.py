@@ -56,7 +56,9 @@ def pack(
     for name in (*SCALARS, *CERTIFICATE, "labels_gain", "labels_threshold", "labels_missing"):
         out[name] = np.empty(looks)
     out["refit_to_labels"], out["error"] = np.empty(looks), np.full(looks, np.nan)
-    words: dict[str, list[str]] = {"statement": [], "labels_statement": []}
+    statements: dict[str, list[str]] = {
+        "statement": [], "certificate_statement": [], "labels_statement": []
+    }  # fmt: skip
     for i, (dictionary, by_labels) in enumerate(found):
         f, size = dictionary.function, dictionary.n_atoms
         constant, linear = f.affine
@@ -78,9 +80,10 @@ def pack(
             out[f"labels_{name}"][i] = getattr(by_labels, name)
         out["refit_to_labels"][i] = dictionary.target == "labels"
         out["error"][i] = _held_out_error(dictionary, problem)
-        words["statement"].append(dictionary.statement)
-        words["labels_statement"].append(str(by_labels))
-    return out | {name: np.array(sentences) for name, sentences in words.items()}
+        statements["statement"].append(dictionary.statement)
+        statements["certificate_statement"].append(str(dictionary.certificate))
+        statements["labels_statement"].append(str(by_labels))
+    return out | {name: np.array(sentences) for name, sentences in statements.items()}
 
 
 def _held_out_error(dictionary: Dictionary, problem: Problem) -> float:

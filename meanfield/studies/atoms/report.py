@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.dictionary.result import NOT_AT_REST
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies.atoms import figures
 from meanfield.workbench.report.formatting import (
@@ -237,7 +238,8 @@ def _certificates(dataset: xr.Dataset) -> list[str]:
     found = int(last["labels_missing"].sum())
     texts = []
     if own:
-        sentence = str(network["statement"].values).split(". ", 1)[1]
+        sentence = str(network["certificate_statement"].values)
+        sentence += f" {NOT_AT_REST}" if network["missing"] else ""
         texts.append(f"For the training objective, penalty included: {sentence}")
     texts.append(
         f"For the labels, without penalty: {labels} A missing atom was found in {found} of {n} "

@@ -56,7 +56,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             f"signals must have vanished. It stands still here when the last step of every layer "
             f"is smaller than {STILL:g} times its first."
         ),
-        Table(_endings(numbers, cases), "The end of training, in the limit."),
+        Table(_endings(dataset, numbers, cases), "The end of training, in the limit."),
     ]
     for case in cases:
         blocks += _figures(case, dataset)
@@ -180,19 +180,20 @@ def _trend(steps: np.ndarray, mean: np.ndarray) -> str:
     return f"{100 * np.expm1(slope):+.2g} %".replace("-", "−")
 
 
-def _endings(numbers: Mapping[str, Any], cases: list[str]) -> list[list[str]]:
+def _endings(dataset: xr.Dataset, numbers: Mapping[str, Any], cases: list[str]) -> list[list[str]]:
     rows = [
         ["Network", "last step / first", "stands still", "largest error signal", "at the start"]
     ]
     for case in cases:
         move, signal = numbers[f"{case}_last_move"], numbers[f"{case}_error_signal"]
+        first = dataset["error_signals_mean"].sel(case=case).isel(step=0)
         rows.append(
             [
                 _name(case),
                 format_number(move["value"]),
                 "yes" if move["value"] < STILL else "no",
                 format_number(signal["value"]),
-                signal["notes"][0].removesuffix(" at the start"),
+                f"{np.abs(first.values).max():.3g}",
             ]
         )
     return rows
