@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield import problem as problem
     from meanfield import studies as studies
     from meanfield.cell import learning_cell as learning_cell
-    from meanfield.chaos.result import ChaosRates as ChaosRates
-    from meanfield.chaos.study import chaos_rates as chaos_rates
+    from meanfield.chaos.fitted_rates import ChaosRates as ChaosRates
+    from meanfield.chaos.measure_rates import chaos_rates as chaos_rates
     from meanfield.decomposition import decompose_error as decompose_error
     from meanfield.dictionary import coefficient_threshold_number as coefficient_threshold_number
     from meanfield.dictionary import extract_dictionary as extract_dictionary
@@ -83,8 +83,8 @@ _PUBLIC = {
     "mean_field": "limit.mean_field",
     "StationaryLaw": "limit.stationary",
     "stationary": "limit.stationary",
-    "ChaosRates": "chaos.result",
-    "chaos_rates": "chaos.study",
+    "ChaosRates": "chaos.fitted_rates",
+    "chaos_rates": "chaos.measure_rates",
     "gaussian_wasserstein2": "transport",
     "matched_wasserstein2": "transport",
     "sliced_wasserstein2": "transport",

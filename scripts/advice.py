@@ -19,8 +19,9 @@ import numpy as np
 
 import meanfield as mf
 from meanfield.decomposition.decompose import decompose
+from meanfield.decomposition.error_plan import plan_errors
+from meanfield.decomposition.error_settings import ErrorSettings
 from meanfield.decomposition.laws import OPTIONS
-from meanfield.decomposition.plan import plan_errors
 from meanfield.problem import Teacher
 from scripts.doublings import random_budgets, try_options
 
@@ -36,11 +37,13 @@ def check(index: int, budget: dict[str, int]) -> dict[str, object]:
     X = np.random.default_rng(index).normal(size=(n, 3))
     y = TARGET(X) + 0.2 * np.random.default_rng(1000 + index).normal(size=n)
     problem = mf.Problem(X, y, bias=False, l2=0.02, temperature=0.002)
-    plan = plan_errors(
-        problem,
-        TARGET,
-        **budget,
-        step_size=0.4,
+    scheme = mf.Scheme.of(
+        problem, step_size=0.4, n_steps=budget["n_steps"], seed=index, dtype="float32"
+    )
+    settings = ErrorSettings(
+        n_data=n,
+        n_particles=N,
+        n_atoms=budget["n_atoms"],
         n_replicas=REPLICAS,
         data_counts=[n // 2, n, 2 * n],
         particle_counts=[N // 2, N, 2 * N],
@@ -49,8 +52,8 @@ def check(index: int, budget: dict[str, int]) -> dict[str, object]:
         long_particles=256,
         path_particles=1024,
         n_test=500,
-        seed=index,
     )
+    plan = plan_errors(problem, scheme, TARGET, settings)
     advice = decompose(plan).advice
     trial = try_options(plan, TRIALS)
     rival = advice.second or max(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.decomposition.compress import compress
+from meanfield.decomposition.error_plan import Array, ErrorPlan, columns
 from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost
-from meanfield.decomposition.plan import Array, ErrorPlan, columns
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
-from meanfield.flow.simulate import simulate
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.resampling import draw_repeats, mean_over_replicas
 
@@ -109,7 +109,7 @@ def try_options(plan: ErrorPlan, n_replicas: int) -> Trial:
 
 def _errors(plan: ErrorPlan, replica: int, names: list[str]) -> list[float]:
     """Return the squared error of the budget, then with each option doubled."""
-    n, N, t = plan.n_data, plan.n_particles, plan.n_steps
+    n, N, t = plan.n_data, plan.n_particles, plan.scheme.n_steps
     sizes = {"n": (2 * n, N, t), "N": (n, 2 * N, t), "t": (n, N, 2 * t)}
     base = _compressed(plan, _train(plan, replica, n, N, t))
     errors = [base[0]]
@@ -123,7 +123,7 @@ def _errors(plan: ErrorPlan, replica: int, names: list[str]) -> list[float]:
 
 def _train(plan: ErrorPlan, replica: int, n: int, N: int, t: int) -> Particles:
     problem = plan.training_set(replica, n)
-    run = simulate(problem, N, n_steps=t, init=plan.init, first_replica=replica, **plan.settings)
+    run = simulate_scheme(problem, plan.training(t), N, first_replica=replica)
     return run.particles
 
 

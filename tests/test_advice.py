@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.decomposition.plan import plan_errors
 from meanfield.problem import Teacher
 from scripts.doublings import FIRST_REPLICA, random_budgets, try_options
+from tests.decomposition.by_keyword import plan_errors
 
 TEACHER = Teacher([1.0], [[1.5]])
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from meanfield.chaos.ensembles import Ensembles, ensemble_errors
-from meanfield.chaos.result import ChaosRates
+from meanfield.chaos.fitted_rates import ChaosRates
+from meanfield.chaos.measure_rates import chaos_rates
 from meanfield.chaos.step_size import StepSizeErrors, step_size_errors
-from meanfield.chaos.study import chaos_rates
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import Trend, fit_rate
 from meanfield.transport import (

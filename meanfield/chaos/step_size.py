@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
-from meanfield.chaos.plan import ChaosPlan, plan_chaos
-from meanfield.chaos.reference import REFERENCE_RATIO, automatic_method, reference_path
+from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
+from meanfield.chaos.limit_path import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme

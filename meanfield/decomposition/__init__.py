@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from meanfield.decomposition.budget import Component, ErrorBudget
 from meanfield.decomposition.decompose import decompose_error
+from meanfield.decomposition.error_budget import Component, ErrorBudget
 from meanfield.decomposition.laws import Advice, Decay
 
 __all__ = ["Advice", "Component", "Decay", "ErrorBudget", "decompose_error"]

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from meanfield.decomposition import stages
-from meanfield.decomposition.budget import ErrorBudget, assemble_budget
-from meanfield.decomposition.plan import ErrorPlan, plan_errors
-from meanfield.decomposition.reference import kept_part
+from numpy.typing import ArrayLike
+
+from meanfield.decomposition import intermediates
+from meanfield.decomposition.error_budget import ErrorBudget, assemble_budget
+from meanfield.decomposition.error_plan import ErrorPlan, plan_errors
+from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.truncated_target import truncate_target
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.schedule import Schedule
+from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
 from meanfield.system.progress import Progress
@@ -23,7 +28,7 @@ def decompose_error(
     n_particles: int = 256,
     n_steps: int = 200,
     n_atoms: int | None = 8,
-    step_size: float = 0.2,
+    step_size: float | ArrayLike | Schedule = 0.2,
     n_replicas: int = 12,
     data_counts: Sequence[int] | None = None,
     particle_counts: Sequence[int] | None = None,
@@ -41,6 +46,7 @@ def decompose_error(
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
     dtype: str = "float32",
+    temperature: ArrayLike | Schedule | None = None,
     progress: Callable[[str, float, float], None] | None = None,
 ) -> ErrorBudget:
     r"""Split the error of a trained network into its causes.
@@ -82,8 +88,9 @@ def decompose_error(
         Training data n; by default as many as the problem has, or a quarter of the pool.
     n_particles, n_steps, n_atoms : int
         The budget: particles N, steps to time t, atoms S; ``n_atoms=None`` keeps all particles.
-    step_size : float
-        Step size η.
+    step_size : float, array_like of shape (n_steps,) or Schedule
+        Step size η, or that of every step. From time t on, and in the long-time networks, it stays
+        as it is at the end.
     n_replicas : int
         Training sets R, at least 4.
     data_counts, particle_counts, atom_counts : sequence of int, optional
@@ -112,6 +119,8 @@ def decompose_error(
         Seed of data and noise.
     integrator, init, dtype
         As in `simulate`; single precision by default.
+    temperature : float, array_like of shape (n_steps,) or Schedule, optional
+        Temperature of every step likewise, above 0 at the end; the problem's by default.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -142,14 +151,20 @@ def decompose_error(
     >>> budget = mf.decompose_error(problem, target, n_particles=64, n_replicas=4)  # doctest: +SKIP
     >>> budget.components["chaos"].value, budget.closure                          # doctest: +SKIP
     """
-    plan = plan_errors(
+    scheme = Scheme.of(
         problem,
-        target,
+        step_size=step_size,
+        n_steps=n_steps,
+        temperature=temperature,
+        integrator=integrator,
+        init=init,
+        seed=seed,
+        dtype=dtype,
+    )
+    settings = ErrorSettings(
         n_data=n_data,
         n_particles=n_particles,
-        n_steps=n_steps,
         n_atoms=n_atoms,
-        step_size=step_size,
         n_replicas=n_replicas,
         data_counts=data_counts,
         particle_counts=particle_counts,
@@ -161,13 +176,9 @@ def decompose_error(
         tolerance=tolerance,
         threshold=threshold,
         degree=degree,
-        inputs=inputs,
         n_test=n_test,
-        seed=seed,
-        integrator=integrator,
-        init=init,
-        dtype=dtype,
     )
+    plan = plan_errors(problem, scheme, target, settings, inputs=inputs)
     return decompose(plan, progress)
 
 
@@ -181,17 +192,19 @@ def decompose(
             return None
         return lambda done, total: progress(stage, replica + done / max(total, 1e-300), of)
 
-    kept = kept_part(plan)
-    population = stages.population(plan, bar("population"))
+    truncated = truncate_target(plan)
+    population = intermediates.population(plan, bar("population"))
     replicas = range(plan.n_replicas)
     sets = [
-        stages.training_sets(plan, r, population, bar("training sets", r, len(replicas)))
+        intermediates.training_sets(plan, r, population, bar("training sets", r, len(replicas)))
         for r in replicas
     ]
     dynamics = [
-        stages.dynamics(plan, r, sets[r], bar("time and width", r, len(replicas))) for r in replicas
+        intermediates.dynamics(plan, r, sets[r], bar("time and width", r, len(replicas)))
+        for r in replicas
     ]
     atoms = [
-        stages.few_atoms(plan, r, dynamics[r], bar("few atoms", r, len(replicas))) for r in replicas
+        intermediates.few_atoms(plan, r, dynamics[r], bar("few atoms", r, len(replicas)))
+        for r in replicas
     ]
-    return assemble_budget(plan, kept, population, sets, dynamics, atoms)
+    return assemble_budget(plan, truncated, population, sets, dynamics, atoms)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from meanfield.decomposition.compress import STEPS
-from meanfield.decomposition.plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
+from meanfield.decomposition.error_plan import FITTING_INPUTS, Array, ErrorPlan, mean_squares
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.resampling import draw_repeats, mean_over_replicas, slope_weights
 
@@ -135,7 +135,7 @@ def extra_cost(plan: ErrorPlan) -> dict[str, float]:
     Training costs ``n · N`` updates a step; a refit to S atoms takes some Gauss–Newton steps on
     normal equations of its ``S (d + k + 1)`` parameters.
     """
-    training = float(plan.n_data) * plan.n_particles * plan.n_steps
+    training = float(plan.n_data) * plan.n_particles * plan.scheme.n_steps
     cost = dict.fromkeys(OPTIONS[:3], training)
     if plan.n_atoms is not None:
         size = plan.n_atoms * plan.problem.n_coordinates
@@ -213,7 +213,7 @@ def advise(
 
     `squared_bias` is what the limit itself has: no n, N, t or S takes it away.
     """
-    repeats = draw_repeats(plan.n_replicas, plan.seed)
+    repeats = draw_repeats(plan.n_replicas, plan.scheme.seed)
     gain = {option: mean_over_replicas(values, repeats) for option, values in gains.items()}
     cost = {option: value for option, value in extra_cost(plan).items() if option in gain}
     worth = [option for option in gain if gain[option].value >= WORTHWHILE * squared_error]
@@ -241,7 +241,7 @@ def _statement(
     names = {
         "n": f"n, the training data ({plan.n_data})",
         "N": f"N, the particles ({plan.n_particles})",
-        "t": f"t, the training time ({plan.n_steps} steps)",
+        "t": f"t, the training time ({plan.scheme.n_steps} steps)",
         "S": f"S, the atoms ({plan.n_atoms})",
     }
     before = math.sqrt(squared_error)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from meanfield import checks
-from meanfield.errors import ArgumentError
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.checkpoint import fingerprint
 from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import (
@@ -24,9 +24,7 @@ from meanfield.flow.integrators import (
 )
 from meanfield.flow.minibatch import Minibatch, as_minibatch
 from meanfield.flow.schedule import Schedule, per_step
-
-if TYPE_CHECKING:
-    from meanfield.problem import Problem
+from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -143,6 +141,8 @@ class Scheme:
         >>> scheme.temperature, scheme.shortened(5).times.max()
         (0.01, 0.5)
         """
+        if not isinstance(problem, Problem):
+            raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
         n_steps = checks.steps(n_steps, minimum=0)
         temperature = problem.temperature if temperature is None else temperature
         return cls(
@@ -271,6 +271,22 @@ class Scheme:
         )
         return self._over(self.n_steps + n_steps, *longer)
 
+    def steady(self, n_steps: int) -> Scheme:
+        """Return steps that are all like the last one of this scheme.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many.
+
+        Returns
+        -------
+        Scheme
+            A scheme of constant step size and temperature.
+        """
+        last = (value if np.ndim(value) == 0 else value[-1] for value in self._per_step)
+        return self._over(checks.steps(n_steps, minimum=0), *last)
+
     def refined(self, factor: int) -> Scheme:
         """Return the scheme that makes several steps of one, over the same time.
 
@@ -392,6 +408,14 @@ class Scheme:
         """SHA-256, in hex, of all settings."""
         values = vars(self) | {"integrator": self.integrator.name}
         return fingerprint(*(values[name] for name in self.__dataclass_fields__))
+
+    @property
+    def step_size_label(self) -> float | str:
+        """The step size, or the range of a schedule in words, for records."""
+        sizes = self.step_sizes
+        if np.ndim(self.step_size) == 0:
+            return self.step_size
+        return f"{sizes.min():g} to {sizes.max():g}"
 
     @property
     def info(self) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _propagate(
 
     Lattice points are odd multiples of half the spacing, so that a kink at 0 falls between two.
     """
-    from meanfield.limit.kernels import spread
+    from meanfield.limit.lattice_convolution import spread
 
     problem, p = coordinates.problem, coordinates.problem.n_parameters
     law, step, noise = scheme.init, scheme.coefficients(problem), _noise(coordinates, scheme)

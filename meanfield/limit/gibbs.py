@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.limit.cubature import DEPTH, Chart, Grid, adaptive_grid, cartesian, polar, refined
-from meanfield.limit.growth import Tail, has_linear_growth, tail
+from meanfield.limit.growth import DensityBound, density_bound, has_linear_growth
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -48,10 +48,10 @@ class GibbsFamily:
         """Error signals ``r_j = ℓ'(f_j, y_j)``, shape (n, k)."""
         return self.problem.loss.derivative(f, self.problem.targets)
 
-    def tail(self, f: Array) -> Tail:
+    def density_bound(self, f: Array) -> DensityBound:
         """How the law of ``f`` decays at infinity."""
         problem = self.problem
-        return tail(
+        return density_bound(
             problem.activation,
             self.inputs,
             self.signals(f),
@@ -91,7 +91,7 @@ class GibbsFamily:
 
         q = self.inputs.shape[1]
         level = energy(np.zeros((1, q)))[0] - DEPTH
-        radius = self.tail(f).radius(level * self.problem.temperature)
+        radius = self.density_bound(f).radius(level * self.problem.temperature)
         return Gibbs(self, f, signals, adaptive_grid(energy, self.chart, radius, tail))
 
 

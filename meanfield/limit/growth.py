@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Tail:
+class DensityBound:
     """Upper bound ``Σ_m coefficients[m] R^m`` of ``−V`` on the sphere of radius ``R``.
 
     With trained output weights ``−V`` stands for ``|g|²/(2λ_a) − λ_w R²/2``, what is left after
@@ -56,13 +56,13 @@ def is_superlinear(activation: Activation) -> bool:
     return activation.degree is not None and activation.degree > 1
 
 
-def tail(
+def density_bound(
     activation: Activation,
     inputs: Array,
     signals: Array,
     l2_output: float | None,
     l2_input: float,
-) -> Tail:
+) -> DensityBound:
     """Bound the log-density of the Gibbs law with error signals ``r`` far from the origin.
 
     Parameters
@@ -80,7 +80,7 @@ def tail(
     n, q = inputs.shape
     signals = signals / n
     if is_superlinear(activation):
-        return _polynomial_tail(activation.degree, inputs, signals, l2_output, l2_input)
+        return _polynomial_bound(activation.degree, inputs, signals, l2_output, l2_input)
     left, right, deviation = activation.asymptote
 
     def growth(u: Array) -> Array:
@@ -90,12 +90,12 @@ def tail(
     if l2_output is None:
         offset = deviation * np.abs(signals.sum(1)).sum()
         slope = _maximum(lambda u: -growth(u).sum(1), q)
-        return Tail(np.array([offset, slope, -0.5 * l2_input]))
+        return DensityBound(np.array([offset, slope, -0.5 * l2_input]))
     slope = _maximum(lambda u: np.linalg.norm(growth(u), axis=1), q)
     offset = deviation * np.linalg.norm(signals, axis=1).sum()
     square = 0.5 * np.array([offset**2, 2.0 * offset * slope, slope**2]) / l2_output
     square[2] -= 0.5 * l2_input
-    return Tail(square)
+    return DensityBound(square)
 
 
 def has_linear_growth(activation: Activation) -> bool:
@@ -103,13 +103,13 @@ def has_linear_growth(activation: Activation) -> bool:
     return activation.bounds is None and activation.asymptote is not None
 
 
-def _polynomial_tail(
+def _polynomial_bound(
     degree: int, inputs: Array, signals: Array, l2_output: float | None, l2_input: float
-) -> Tail:
+) -> DensityBound:
     """Bound for a Hermite activation, coefficient by coefficient."""
     if l2_output is not None:
         # |g|² grows with degree 2k > 2, and no quadratic penalty holds it.
-        return Tail(np.array([0.0, 0.0, np.inf if signals.any() else -0.5 * l2_input]))
+        return DensityBound(np.array([0.0, 0.0, np.inf if signals.any() else -0.5 * l2_input]))
     monomials = hermite_e.herme2poly(np.eye(degree + 1)[degree])
 
     def form(m: int) -> float:
@@ -117,7 +117,7 @@ def _polynomial_tail(
         weights = monomials[m] * signals.sum(1)
         return _maximum(lambda u: -((u @ inputs.T) ** m @ weights) - penalty, inputs.shape[1])
 
-    return Tail(np.array([form(m) for m in range(degree + 1)]))
+    return DensityBound(np.array([form(m) for m in range(degree + 1)]))
 
 
 def _maximum(function: Callable[[Array], Array], q: int) -> float:

@@ -21,7 +21,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.limit.chain import chain_law
 from meanfield.limit.fokker_planck import fokker_planck
-from meanfield.limit.gaussian import gaussian_closure
+from meanfield.limit.gaussian_closure import gaussian_closure
 from meanfield.system import memory
 from meanfield.system.progress import Progress
 

@@ -329,13 +329,13 @@ def _starts(family: GibbsFamily, n_starts: int) -> list[Array]:
         candidates = [targets, np.zeros_like(targets), targets + size, targets - size]
     else:
         candidates = [s * targets for s in (0.0, 2.0, 6.0, 18.0)]
-    feasible = [f for f in candidates if family.tail(f).normalisable]
+    feasible = [f for f in candidates if family.density_bound(f).normalisable]
     for size in 4.0 ** -np.arange(12.0):
         if len(feasible) >= n_starts:
             break
         base = feasible[0] if feasible else targets
         trial = base + size * rng.standard_normal(targets.shape)
-        if family.tail(trial).normalisable:
+        if family.density_bound(trial).normalisable:
             feasible.append(trial)
     if not feasible:
         raise ValueError(
@@ -399,7 +399,7 @@ def _newton(
         residual = _residual(current)
         if residual <= tolerance:
             return current, iteration
-        at_edge = -family.tail(current.f).leading < _EDGE * family.problem.l2_input
+        at_edge = -family.density_bound(current.f).leading < _EDGE * family.problem.l2_input
         following = None if at_edge else _line_search(family, current, tail)
         if following is None:
             if residual > 1e-3 and (at_edge or _leads_outside(family, current)):
@@ -411,7 +411,7 @@ def _newton(
 
 def _leads_outside(family: GibbsFamily, gibbs: Gibbs) -> bool:
     """Whether the full Newton step ends where no law is normalisable."""
-    return not family.tail(gibbs.f + gibbs.newton_step()[0]).normalisable
+    return not family.density_bound(gibbs.f + gibbs.newton_step()[0]).normalisable
 
 
 def _residual(gibbs: Gibbs) -> float:
@@ -428,7 +428,7 @@ def _line_search(family: GibbsFamily, current: Gibbs, tail: float) -> Gibbs | No
     halvings = 40.0 if _residual(current) > 1e-8 else 2.0
     for length in 0.5 ** np.arange(halvings):
         f = current.f + length * step
-        if not family.tail(f).normalisable:
+        if not family.density_bound(f).normalisable:
             continue
         trial = family.at(f, tail)
         gained = trial.dual - current.dual

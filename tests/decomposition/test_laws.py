@@ -7,8 +7,8 @@ import pytest
 
 import meanfield as mf
 from meanfield.decomposition.laws import advise, expected_gains, extra_cost, fit_decay
-from meanfield.decomposition.plan import plan_errors
 from meanfield.problem import HermiteTarget
+from tests.decomposition.by_keyword import plan_errors
 
 TARGET = HermiteTarget(2, {"1": 1.0})
 R, M = 200, 60

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from meanfield.flow.scheme import Scheme
-from meanfield.limit import chain, gaussian
+from meanfield.limit import chain
 from meanfield.limit import fokker_planck as fokker_planck_module
+from meanfield.limit import gaussian_closure as gaussian_closure_module
 
 
 def gaussian_closure(problem, *, initial_mean=None, initial_covariance=None, **settings):
     scheme = Scheme.of(problem, **settings)
-    return gaussian.gaussian_closure(
+    return gaussian_closure_module.gaussian_closure(
         problem, scheme, initial_mean=initial_mean, initial_covariance=initial_covariance
     )
 

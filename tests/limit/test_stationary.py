@@ -245,7 +245,7 @@ def test_tail_bounds_the_potential_on_every_sphere(name, trained_output):
     rng = np.random.default_rng(1)
     inputs, r = rng.normal(size=(7, 2)), rng.normal(size=(7, 1))
     sigma = get_activation(name)
-    bound = growth.tail(sigma, inputs, r, 0.5 if trained_output else None, 0.8)
+    bound = growth.density_bound(sigma, inputs, r, 0.5 if trained_output else None, 0.8)
     for radius in (0.1, 1.0, 10.0, 100.0):
         theta = radius * growth.directions(2)
         g = (sigma.value(theta @ inputs.T) @ r / 7)[:, 0]

@@ -109,13 +109,13 @@ def test_only_what_depends_on_a_change_is_redone(tmp_path, folder, monkeypatch, 
         ("dynamics", "dynamics"),
         ("few_atoms", "atoms"),
     ):
-        function = getattr(errors.stages, name)
+        function = getattr(errors.intermediates, name)
 
         def counted(*args, stage=stage, function=function):
             done.append(stage)
             return function(*args)
 
-        monkeypatch.setattr(errors.stages, name, counted)
+        monkeypatch.setattr(errors.intermediates, name, counted)
     run_study(get_study("errors"), configuration(**keys), out, resume=True)
     assert done == redone
     before, after = numbers(folder), numbers(out)

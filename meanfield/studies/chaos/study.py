@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.chaos.plan import ChaosPlan, plan_chaos
-from meanfield.chaos.result import ChaosRates
-from meanfield.chaos.study import assemble_rates, measure
+from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
+from meanfield.chaos.fitted_rates import ChaosRates
+from meanfield.chaos.measure_rates import assemble_rates, measure
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate

@@ -91,7 +91,7 @@ def plot_optimisation(dataset: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(time, dataset[f"{name}_line"].values, style, color=BLACK, linewidth=2.0)
     noise = float(dataset["component_resolution"].sel(component="optimisation")) ** 2
     ax.axhline(noise, color="0.45", linestyle="-.", linewidth=1.0, label="noise of the particles")
-    budget = attrs["n_steps"] * attrs["step_size"]
+    budget = attrs["training_time"]
     ax.axvline(budget, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
     ax.set_ylim(bottom=0.1 * dataset["optimisation_mean"].sel(bound="value").values.min())
     ax.set_yscale("log")

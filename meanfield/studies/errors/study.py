@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from meanfield.decomposition import stages
-from meanfield.decomposition.budget import COMPONENTS, ErrorBudget, assemble_budget
-from meanfield.decomposition.plan import ErrorPlan, plan_errors
-from meanfield.decomposition.reference import Kept, kept_part
+from meanfield.decomposition import intermediates
+from meanfield.decomposition.error_budget import COMPONENTS, ErrorBudget, assemble_budget
+from meanfield.decomposition.error_plan import ErrorPlan, plan_errors
+from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.truncated_target import TruncatedTarget, truncate_target
 from meanfield.errors import ConfigError
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.errors.report import LABELS, report
@@ -31,14 +32,15 @@ class ErrorsSection(Section):
         description="Training data n of the budget; by default as many as the data table makes, "
         "or for data without a known target a quarter of the rows.",
     )
-    n_particles: Count = Field(256, description="Particles N of the budget.")
+    n_particles: Count = Field(ErrorSettings.n_particles, description="Particles N of the budget.")
     n_atoms: Step = Field(
-        8,
+        ErrorSettings.n_atoms,
         description="Atoms S that are kept; 0 keeps all particles. Changing S or the threshold of "
         "a finished study redoes only the last step.",
     )
     n_replicas: Annotated[int, Field(ge=4)] = Field(
-        12, description="Training sets, each with its own noise; intervals are over them."
+        ErrorSettings.n_replicas,
+        description="Training sets, each with its own noise; intervals are over them.",
     )
     data_counts: list[Count] | None = Field(None, description=f"Sizes n of the law: {_AROUND}")
     particle_counts: list[Count] | None = Field(None, description=f"Sizes N of the law: {_AROUND}")
@@ -46,7 +48,7 @@ class ErrorsSection(Section):
         None, description="Sizes S of the law; powers of two by default."
     )
     n_population: Count = Field(
-        4096,
+        ErrorSettings.n_population,
         description="Inputs that stand for the population of a known target (a Sobol sequence, "
         "rounded up to a power of two).",
     )
@@ -66,12 +68,12 @@ class ErrorsSection(Section):
         "further round is twice as long.",
     )
     tolerance: Positive = Field(
-        0.02,
+        ErrorSettings.tolerance,
         description="Stopping rule: the time average of the outputs over a round differs from "
         "that over the round before by less than this part of its norm.",
     )
     threshold: Positive = Field(
-        0.05,
+        ErrorSettings.threshold,
         description="Hermite terms of the target are kept where their coefficient exceeds this "
         "times that of the activation.",
     )
@@ -79,7 +81,8 @@ class ErrorsSection(Section):
         None, description="Largest degree of the Hermite expansion; that of a polynomial, else 6."
     )
     n_test: Count = Field(
-        1000, description="Held-out inputs, where the data table makes none of its own."
+        ErrorSettings.n_test,
+        description="Held-out inputs, where the data table makes none of its own.",
     )
 
 
@@ -104,15 +107,10 @@ def make_plan(config: ErrorsConfig) -> ErrorPlan:
     with named_keys(config, "errors", "run", "problem", target="data", problem="problem"):
         return plan_errors(
             problem,
+            config.scheme(problem),
             data.target if known else None,
+            ErrorSettings(**options),
             inputs=data.info["inputs"] if known else "gaussian",
-            n_steps=config.run.n_steps,
-            step_size=config.run.step_size,
-            integrator=config.run.integrator,
-            init=config.run.init.initial_law(),
-            dtype=config.run.dtype,
-            seed=config.seed,
-            **options,
         )
 
 
@@ -120,10 +118,10 @@ def prepare(config: ErrorsConfig) -> Plan:
     """Check the configuration; every stage of every replica is a unit."""
     plan = make_plan(config)
     with named_keys(config, "errors", "problem", target="data"):
-        kept = kept_part(plan)
+        truncated = truncate_target(plan)
     count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
     long = 3.0 * plan.settle_steps * plan.long_particles
-    dynamics = 6 * plan.n_steps * plan.path_particles * plan.n_data
+    dynamics = 6 * plan.scheme.n_steps * plan.path_particles * plan.n_data
     units = [
         Unit(
             "population",
@@ -170,35 +168,37 @@ def prepare(config: ErrorsConfig) -> Plan:
     # Stage by stage, so that the bar tells how far each one is.
     order = ("population", "sets", "dynamics", "atoms")
     units.sort(key=lambda unit: order.index(unit.key.split("-")[0]))
-    return Plan(units, lambda results: combine(plan, kept, results), data_fingerprint(plan.problem))
+    return Plan(
+        units, lambda results: combine(plan, truncated, results), data_fingerprint(plan.problem)
+    )
 
 
 def find_population(plan: ErrorPlan, context: Context) -> Arrays:
     """Settle the population network."""
-    return stages.population(plan, context.progress)
+    return intermediates.population(plan, context.progress)
 
 
 def average_sets(plan: ErrorPlan, replica: int, population: Arrays, context: Context) -> Arrays:
     """Average the long-time networks of one replica's training sets."""
-    return stages.training_sets(plan, replica, population, context.progress)
+    return intermediates.training_sets(plan, replica, population, context.progress)
 
 
 def follow(plan: ErrorPlan, replica: int, sets: Arrays, context: Context) -> Arrays:
     """Follow one replica's training at finite time and width."""
-    return stages.dynamics(plan, replica, sets, context.progress)
+    return intermediates.dynamics(plan, replica, sets, context.progress)
 
 
 def compress_network(plan: ErrorPlan, replica: int, network: Arrays, context: Context) -> Arrays:
     """Compress one replica's network to few atoms."""
-    return stages.few_atoms(plan, replica, network, context.progress)
+    return intermediates.few_atoms(plan, replica, network, context.progress)
 
 
-def combine(plan: ErrorPlan, kept: Kept, results: Mapping[str, Arrays]) -> Outcome:
+def combine(plan: ErrorPlan, truncated: TruncatedTarget, results: Mapping[str, Arrays]) -> Outcome:
     """Join the stages; results of other numbers of atoms play no part."""
     sizes = "-".join(map(str, plan.atom_counts))
     budget = assemble_budget(
         plan,
-        kept,
+        truncated,
         results["population"],
         *(
             [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]

@@ -183,9 +183,7 @@ def combine(
         "loss_time": ("loss_step", scheme.elapsed(steps)),
     }
     attributes = {
-        "step_size": (
-            scheme.step_size if np.ndim(scheme.step_size) == 0 else str(config.run.step_size)
-        ),
+        "step_size": scheme.step_size_label,
         "seed": str(config.seed),
         "n_particles": config.simulate.n_particles,
         "problem": repr(problem),

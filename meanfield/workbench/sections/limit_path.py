@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from meanfield.chaos.plan import ChaosPlan
-from meanfield.chaos.reference import REFERENCE_RATIO, choose_reference, reference_path
+from meanfield.chaos.chaos_plan import ChaosPlan
+from meanfield.chaos.limit_path import REFERENCE_RATIO, choose_reference, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import MeanFieldPath

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.chaos import study
-from meanfield.chaos.plan import default_times, plan_chaos
-from meanfield.chaos.reference import automatic_method, reference_path
+from meanfield.chaos import measure_rates
+from meanfield.chaos.chaos_plan import default_times, plan_chaos
+from meanfield.chaos.limit_path import automatic_method, reference_path
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,11 @@ def test_dataset_holds_everything_with_named_dimensions(rates):
 def test_batches_of_replicas_do_not_matter(tanh):
     plan = plan_of(tanh, [8, 16, 32], 10, **SMALL)
     path = reference_path(plan, n_particles=500)
-    whole = study.assemble_rates(plan, path, [study.measure(plan, path, range(10))])
+    whole = measure_rates.assemble_rates(plan, path, [measure_rates.measure(plan, path, range(10))])
     parts = [range(0, 4), range(4, 5), range(5, 10)]
-    split = study.assemble_rates(plan, path, [study.measure(plan, path, r) for r in parts])
+    split = measure_rates.assemble_rates(
+        plan, path, [measure_rates.measure(plan, path, r) for r in parts]
+    )
     assert whole.dataset.identical(split.dataset)
     assert [r for batch in plan.batches() for r in batch] == list(range(10))
 
@@ -87,10 +89,10 @@ def test_saved_pieces_give_the_same_bits(tanh):
     """Saving makes arrays contiguous, and the order of a sum shows in its last bit."""
     plan = plan_of(tanh, [8, 16, 32], 64, **SMALL)
     path = reference_path(plan, n_particles=500)
-    piece = study.measure(plan, path, range(64))
+    piece = measure_rates.measure(plan, path, range(64))
     assert any(not values.flags.c_contiguous for values in piece.values())
     saved = {name: np.array(values, order="C") for name, values in piece.items()}
-    fresh, read = (study.assemble_rates(plan, path, [values]) for values in (piece, saved))
+    fresh, read = (measure_rates.assemble_rates(plan, path, [values]) for values in (piece, saved))
     assert fresh.slope == read.slope
     assert fresh.constant_ci == read.constant_ci
 

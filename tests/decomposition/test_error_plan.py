@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.decomposition.error_plan import sobol_inputs
+from meanfield.decomposition.error_settings import ErrorSettings
 from meanfield.decomposition.laws import fitted_counts
-from meanfield.decomposition.plan import plan_errors, sobol_inputs
 from meanfield.problem import HermiteTarget
+from meanfield.studies.errors.study import ErrorsSection
+from tests.decomposition.by_keyword import plan_errors
 
 TARGET = HermiteTarget(2, {"1": 1.0, "1,2": 0.5})
 X = np.random.default_rng(0).normal(size=(16, 2))
@@ -172,3 +177,27 @@ def test_degree_is_a_whole_number_and_atoms_are_counted_in_integers():
 def test_a_population_that_does_not_fit_is_refused():
     with pytest.raises(MemoryError, match="lower n_population"):
         plan_errors(problem(), TARGET, n_population=2**44)
+
+
+def test_settings_have_one_set_of_names_and_defaults():
+    fields = ErrorSettings.__dataclass_fields__
+    keywords = inspect.signature(mf.decompose_error).parameters
+    section = ErrorsSection.model_fields
+    assert set(section) == set(fields) <= set(keywords)
+    for name, field in fields.items():
+        assert section[name].default == keywords[name].default == field.default
+
+
+def test_a_schedule_stays_as_it_ends():
+    sizes, cooling = mf.schedule.Geometric(0.4, 0.1), mf.schedule.Geometric(0.5, 0.02)
+    plan = plan_errors(problem(l2=0.1), TARGET, step_size=sizes, temperature=cooling, n_steps=20)
+    assert plan.settle_steps == 200  # two relaxation times of steps of the last size
+    assert plan.training(7) == plan.scheme.shortened(7)
+    longer = plan.training(50)
+    assert longer.shortened(20) == plan.scheme
+    assert (longer.step_sizes[20:] == 0.1).all()
+    assert (longer.temperatures[20:] == 0.02).all()
+    at = plan.times.tolist().index(20)
+    assert plan.elapsed[at] == plan.training_time == pytest.approx(sizes.values(20).sum())
+    with pytest.raises(ValueError, match="temperature > 0"):
+        plan_errors(problem(), TARGET, temperature=[0.1] * 19 + [0.0], n_steps=20)

@@ -13,9 +13,9 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from meanfield import checks
+from meanfield.decomposition.error_settings import ErrorSettings
 from meanfield.errors import ArgumentError, ArgumentTypeError
-from meanfield.flow.initial import InitialLaw, as_initial_law
-from meanfield.flow.integrators import get_integrator
+from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
 from meanfield.system import memory
@@ -39,35 +39,26 @@ _LONG = 1024
 _ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class ErrorPlan:
-    """A checked decomposition; see `decompose_error` for the meaning of each field."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ErrorPlan(ErrorSettings):
+    """A checked decomposition: settings of which nothing is left open.
+
+    `scheme` is that of the training, `noise` the standard deviation of the labels about the
+    target; `decompose_error` says what the others mean.
+    """
 
     problem: Problem
     target: Any
-    inputs: str
+    scheme: Scheme
+    inputs: InputLaw
     noise: float
     n_data: int
-    n_particles: int
-    n_steps: int
-    n_atoms: int | None
-    step_size: float
-    n_replicas: int
     data_counts: tuple[int, ...]
     particle_counts: tuple[int, ...]
     atom_counts: tuple[int, ...]
-    n_population: int
     long_particles: int
     path_particles: int
     settle_steps: int
-    tolerance: float
-    threshold: float
-    degree: int | None
-    n_test: int
-    seed: int
-    integrator: str
-    init: InitialLaw
-    dtype: str
 
     @property
     def closed_form(self) -> bool:
@@ -80,27 +71,33 @@ class ErrorPlan:
 
         Up to twice the budget's, and at least twice the first round of the stopping rule.
         """
-        horizon = 2 * max(self.n_steps, self.settle_steps)
-        early = np.linspace(0, 2 * self.n_steps, 21)[1:]
+        n_steps = self.scheme.n_steps
+        horizon = 2 * max(n_steps, self.settle_steps)
+        early = np.linspace(0, 2 * n_steps, 21)[1:]
         whole = np.linspace(0, horizon, 41)[1:]
-        return np.unique([1, self.n_steps, *np.ceil([*early, *whole]).astype(int)])
+        return np.unique([1, n_steps, *np.ceil([*early, *whole]).astype(int)])
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What every simulation shares."""
-        return {
-            "step_size": self.step_size,
-            "seed": self.seed,
-            "integrator": self.integrator,
-            "dtype": self.dtype,
-        }
+    def elapsed(self) -> Array:
+        """Time of every one of `times`."""
+        return self.training(int(self.times[-1])).elapsed(self.times)
+
+    @property
+    def training_time(self) -> float:
+        """Time of the budget's network."""
+        return float(self.scheme.elapsed(self.scheme.n_steps))
+
+    def training(self, n_steps: int) -> Scheme:
+        """Return the scheme over as many steps; beyond its own it stays as it ends."""
+        longer = self.scheme.extended(max(n_steps - self.scheme.n_steps, 0))
+        return longer.shortened(n_steps)
 
     @cached_property
     def X_test(self) -> Array:
         """Held-out inputs, shape (m, d)."""
         if self.problem.X_test is not None:
             return self.problem.X_test
-        rng = generator(self.seed, HELD_OUT)
+        rng = generator(self.scheme.seed, HELD_OUT)
         return draw_inputs(self.inputs, self.n_test, self.problem.n_features, rng)
 
     @cached_property
@@ -119,7 +116,7 @@ class ErrorPlan:
         """
         if not self.closed_form:
             return self.problem.X, self.problem.targets
-        X = sobol_inputs(self.inputs, self.n_population, self.problem.n_features, self.seed)
+        X = sobol_inputs(self.inputs, self.n_population, self.problem.n_features, self.scheme.seed)
         return X, target_values(self.target, X)
 
     @cached_property
@@ -131,7 +128,7 @@ class ErrorPlan:
         """
         X = self.population[0][:FITTING_INPUTS]
         if not self.closed_form:
-            rng = generator(self.seed, FITTING)
+            rng = generator(self.scheme.seed, FITTING)
             draws = rng.standard_normal((len(X), len(self.problem.X)))
             centred = self.problem.X - self.problem.X.mean(axis=0)
             around = draws @ centred / math.sqrt(len(centred))
@@ -143,14 +140,14 @@ class ErrorPlan:
 
         A smaller set is part of a larger one. For data, a subsample without replacement.
         """
-        rng = generator(self.seed, FIRST_SET + 2 * replica)
+        rng = generator(self.scheme.seed, FIRST_SET + 2 * replica)
         if not self.closed_form:
             rows = np.sort(rng.permutation(self.problem.n_data)[:n_data])
             return self.with_data(self.problem.X[rows], self.problem.targets[rows])
         X = draw_inputs(self.inputs, n_data, self.problem.n_features, rng)
         y = target_values(self.target, X)
         if self.noise:
-            rng = generator(self.seed, FIRST_SET + 2 * replica + 1)
+            rng = generator(self.scheme.seed, FIRST_SET + 2 * replica + 1)
             y = y + self.noise * rng.standard_normal(y.shape)
         return self.with_data(X, y)
 
@@ -215,114 +212,93 @@ def sobol_inputs(law: InputLaw, n_points: int, n_features: int, seed: int) -> Ar
 
 def plan_errors(
     problem: Problem,
+    scheme: Scheme,
     target: Any = None,
+    settings: ErrorSettings | None = None,
     *,
-    n_data: int | None = None,
-    n_particles: int = 256,
-    n_steps: int = 200,
-    n_atoms: int | None = 8,
-    step_size: float = 0.2,
-    n_replicas: int = 12,
-    data_counts: Sequence[int] | None = None,
-    particle_counts: Sequence[int] | None = None,
-    atom_counts: Sequence[int] | None = None,
-    n_population: int = 4096,
-    long_particles: int | None = None,
-    path_particles: int | None = None,
-    settle_steps: int | None = None,
-    tolerance: float = 0.02,
-    threshold: float = 0.05,
-    degree: int | None = None,
     inputs: InputLaw = "gaussian",
-    n_test: int = 1000,
-    seed: int = 0,
-    integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
-    dtype: str = "float32",
 ) -> ErrorPlan:
-    """Validate the settings of a decomposition; parameters as in `decompose_error`."""
+    """Check the settings of a decomposition and choose what they leave open.
+
+    Parameters
+    ----------
+    problem : Problem
+        As for `decompose_error`.
+    scheme : Scheme
+        How the networks are trained up to the budget's time, at least one step.
+    target : Target or callable, optional
+        As for `decompose_error`.
+    settings : ErrorSettings, optional
+        The budget; its defaults by default.
+    inputs : {"gaussian", "uniform-cube", "sphere", "rademacher"}
+        Law of the inputs of a known target.
+
+    Returns
+    -------
+    ErrorPlan
+        Ready to carry out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A setting cannot be used; the sentence names it.
+    """
+    given = ErrorSettings() if settings is None else settings
     noise = _check_problem(problem, target)
-    n_replicas = checks.count("n_replicas", n_replicas)
-    if n_replicas < 4:
+    checks.steps(scheme.n_steps)
+    if scheme.temperatures[-1] == 0:
         raise ArgumentError(
-            "n_replicas", f"must be at least 4 to give intervals, got {n_replicas}."
+            "temperature",
+            message="At temperature 0 the long-time network depends on where training starts; set "
+            "temperature > 0.",
         )
-    n_particles = checks.count("n_particles", n_particles)
-    n_atoms = None if n_atoms is None else checks.count("n_atoms", n_atoms)
-    n_steps = checks.steps(n_steps)
-    n_population = 1 << (checks.count("n_population", n_population) - 1).bit_length()
+    n_population = 1 << (given.n_population - 1).bit_length()
     if target is None:
         n_population = problem.n_data
     memory.require(16.0 * n_population * problem.n_features, "lower n_population")
-    n_data = _n_data(problem, target, n_data, n_population)
+    n_data = _n_data(problem, target, given.n_data, n_population)
     # Nearly all rows differ from all of them by hardly anything; small data have no choice.
-    whole = target is None and (data_counts is not None or n_population < _FEW_ROWS)
+    whole = target is None and (given.data_counts is not None or n_population < _FEW_ROWS)
     largest = n_population if whole else n_population // 2
-    data_counts = _around("data_counts", data_counts, n_data, largest, -2)
-    if long_particles is not None:
-        long_particles = checks.count("long_particles", long_particles)
     most = 2**31
-    if path_particles is not None:
-        path_particles = checks.count("path_particles", path_particles)
-        most = max(path_particles, long_particles or _LONG) // 2
-    given = () if particle_counts is None else checks.counts("particle_counts", particle_counts)
-    largest = max([n_particles, *given])
-    if largest > most:
+    if given.path_particles is not None:
+        most = max(given.path_particles, given.long_particles or _LONG) // 2
+    widest = max([given.n_particles, *(given.particle_counts or ())])
+    if widest > most:
         raise ArgumentError(
             "path_particles",
-            f"must be at least twice the largest particle count {largest}, got {path_particles}.",
+            f"must be at least twice the largest particle count {widest}, got "
+            f"{given.path_particles}.",
         )
-    particle_counts = _around("particle_counts", particle_counts, n_particles, most, -4)
-    if long_particles is None:
-        long_particles = max(_LONG, 2 * max(particle_counts))
-    path_particles = max(path_particles or 16 * max(particle_counts), long_particles)
-    step_size = checks.positive("step_size", step_size)
-    if settle_steps is None:
-        settle_steps = _relaxation_steps(problem, step_size, n_steps)
+    counts = _around("particle_counts", given.particle_counts, given.n_particles, most, -4)
+    long_particles = given.long_particles or max(_LONG, 2 * max(counts))
+    chosen = {
+        "n_data": n_data,
+        "data_counts": _around("data_counts", given.data_counts, n_data, largest, -2),
+        "particle_counts": counts,
+        "atom_counts": _atom_counts(given.atom_counts, given.n_atoms, given.n_particles),
+        "n_population": n_population,
+        "long_particles": long_particles,
+        "path_particles": max(given.path_particles or 16 * max(counts), long_particles),
+        "settle_steps": given.settle_steps or _relaxation_steps(problem, scheme),
+    }
     return ErrorPlan(
+        **{**vars(given), **chosen},
         problem=problem,
         target=target,
+        scheme=scheme,
         inputs=checks.choice("inputs", inputs, get_args(InputLaw)),
         noise=noise,
-        n_data=n_data,
-        n_particles=n_particles,
-        n_steps=n_steps,
-        n_atoms=n_atoms,
-        step_size=step_size,
-        n_replicas=n_replicas,
-        data_counts=data_counts,
-        particle_counts=particle_counts,
-        atom_counts=_atom_counts(atom_counts, n_atoms, n_particles),
-        n_population=n_population,
-        long_particles=long_particles,
-        path_particles=path_particles,
-        settle_steps=checks.count("settle_steps", settle_steps),
-        tolerance=checks.positive("tolerance", tolerance),
-        threshold=checks.positive("threshold", threshold),
-        degree=None if degree is None else checks.count("degree", degree, minimum=0),
-        n_test=checks.count("n_test", n_test, minimum=2),
-        seed=checks.seed(seed),
-        integrator=get_integrator(integrator).name,
-        init=as_initial_law(init),
-        dtype=checks.precision(dtype),
     )
 
 
 def _check_problem(problem: Problem, target: Any) -> float:
     """Refuse what has no L² error; return the standard deviation of the label noise."""
-    if not isinstance(problem, Problem):
-        raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
     if problem.loss.name != "squared":
         raise ArgumentError(
             "loss",
             message="Errors are measured in L², so loss must be 'squared', got "
             f"{problem.loss.name!r}; labels ±1 or one-hot labels can be learned with it too.",
-        )
-    if problem.temperature == 0:
-        raise ArgumentError(
-            "temperature",
-            message="At temperature 0 the long-time network depends on where training starts; set "
-            "temperature > 0.",
         )
     if target is None:
         if problem.X_test is None:
@@ -371,8 +347,8 @@ def _around(
         first = max(min(first, highest - 5), lowest)
         values = {round(size * 2.0**k) for k in range(first, first + 6)}
     else:
-        values = set(checks.counts(name, values))
-        if values and max(values) > largest:
+        values = set(values)
+        if max(values, default=0) > largest:
             raise ArgumentError(name, f"must not exceed {largest}, got {max(values)}.")
     counts = sorted({v for v in {*values, size, 2 * size} if v <= largest} | {size})
     if len(counts) < 3:
@@ -388,14 +364,15 @@ def _atom_counts(
     if values is None:
         most = min(2 * n_atoms, 32)
         values = [2**k for k in range(6) if 2**k < most] + [most]
-    counts = {*checks.counts("atom_counts", values), n_atoms, 2 * n_atoms}
+    counts = {*values, n_atoms, 2 * n_atoms}
     return tuple(sorted(s for s in counts if s < n_particles))
 
 
-def _relaxation_steps(problem: Problem, step_size: float, n_steps: int) -> int:
+def _relaxation_steps(problem: Problem, scheme: Scheme) -> int:
     """Return two relaxation times of the penalty, ``2 / λ``, in steps."""
     strengths = [problem.l2_output] if "a" in problem.train else []
     if {"w", "b"} & set(problem.train):
         strengths.append(problem.l2_input)
     slowest = min(strengths)
-    return n_steps if slowest == 0 else math.ceil(2 / (slowest * step_size))
+    step_size = float(scheme.step_sizes[-1])
+    return scheme.n_steps if slowest == 0 else math.ceil(2 / (slowest * step_size))

@@ -10,12 +10,12 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.limit.chain import lattice_size
-from meanfield.limit.gaussian import GaussianClosure, gaussian_closure
+from meanfield.limit.gaussian_closure import GaussianClosure, gaussian_closure
 from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field_path
 
 if TYPE_CHECKING:
-    from meanfield.chaos.plan import ChaosPlan
+    from meanfield.chaos.chaos_plan import ChaosPlan
 
 #: A reference of M particles is silent when M is this many times the largest N.
 REFERENCE_RATIO = 100

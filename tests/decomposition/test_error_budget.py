@@ -9,12 +9,12 @@ import pytest
 
 import meanfield as mf
 from meanfield.decomposition import Component
-from meanfield.decomposition.budget import COMPONENTS
-from meanfield.decomposition.dataset import _tails
-from meanfield.decomposition.plan import plan_errors
-from meanfield.decomposition.reference import kept_part
+from meanfield.decomposition.budget_dataset import _tails
+from meanfield.decomposition.error_budget import COMPONENTS
+from meanfield.decomposition.truncated_target import truncate_target
 from meanfield.plots.budget import plot_budget
 from meanfield.problem import Teacher
+from tests.decomposition.by_keyword import plan_errors
 
 TARGET = Teacher.random(2, 2, bias=False, min_angle=60, weight_norm=1.5, seed=3)
 
@@ -114,12 +114,12 @@ def test_tail_over_thresholds_leaves_out_what_is_not_told_from_zero():
 
     X = np.random.default_rng(0).normal(size=(16, 4))
     plan = plan_errors(mf.Problem(X, target(X), activation="relu", temperature=0.01), target)
-    kept = kept_part(plan)
-    assert kept.bounds[0].expansion.method == "least squares"
-    thresholds, tails, counts = _tails(plan, kept)
+    truncated = truncate_target(plan)
+    assert truncated.bounds[0].expansion.method == "least squares"
+    thresholds, tails, counts = _tails(plan, truncated)
     at = int(np.argmin(np.abs(np.log(thresholds / plan.threshold))))
-    assert counts[at] == kept.bounds[0].number
-    assert tails[at] == pytest.approx(kept.exact, rel=1e-12)
+    assert counts[at] == truncated.bounds[0].number
+    assert tails[at] == pytest.approx(truncated.exact, rel=1e-12)
 
 
 def test_stopping_rule_and_own_errors_are_reported(budget):

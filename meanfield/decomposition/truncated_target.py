@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.decomposition.plan import ATOMS, Array, ErrorPlan
+from meanfield.decomposition.error_plan import ATOMS, Array, ErrorPlan
 from meanfield.dictionary import ThresholdNumber, coefficient_threshold_number
 from meanfield.dictionary.hermite_expansion import evaluate_basis
 from meanfield.problem.draws import generator
@@ -17,8 +17,8 @@ RANDOM_ATOMS = 500
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """The part of the target that is kept, on the held-out inputs, and how it was found.
+class TruncatedTarget:
+    """The part of the target that is truncated, on the held-out inputs, and how it was found.
 
     `values` is (m, k); `exact` the L² norm of what is left out, from the coefficients, NaN where
     there are none; `bounds` one `ThresholdNumber` per output; `text` says what was done.
@@ -30,12 +30,12 @@ class Kept:
     text: str
 
 
-def kept_part(plan: ErrorPlan) -> Kept:
+def truncate_target(plan: ErrorPlan) -> TruncatedTarget:
     """Return the thresholded Hermite part of a known target, or the held-out estimate."""
     return thresholded(plan) if plan.closed_form else held_out_estimate(plan)
 
 
-def thresholded(plan: ErrorPlan) -> Kept:
+def thresholded(plan: ErrorPlan) -> TruncatedTarget:
     """Keep the Hermite terms with ``|c_α| > ε |σ_{|α|}|``."""
     bounds = tuple(
         coefficient_threshold_number(
@@ -44,7 +44,7 @@ def thresholded(plan: ErrorPlan) -> Kept:
             plan.threshold,
             d=plan.problem.n_features,
             degree=plan.degree,
-            seed=plan.seed,
+            seed=plan.scheme.seed,
         )
         for output in _outputs(plan.target, plan.problem.n_outputs)
     )
@@ -58,7 +58,7 @@ def thresholded(plan: ErrorPlan) -> Kept:
     exact = float(np.sqrt(sum(squares))) if plan.inputs == "gaussian" else float("nan")
     degree = max(bound.expansion.degree for bound in bounds)
     text = f"Hermite terms up to degree {degree} above the threshold {plan.threshold:g}"
-    return Kept(np.stack(values, axis=1), exact, bounds, text)
+    return TruncatedTarget(np.stack(values, axis=1), exact, bounds, text)
 
 
 def _dropped_square(bound: ThresholdNumber) -> float:
@@ -76,7 +76,7 @@ def _outputs(target: Any, n_outputs: int) -> list[Any]:
     return [lambda X, j=j: target(X)[:, j] for j in range(n_outputs)]
 
 
-def held_out_estimate(plan: ErrorPlan) -> Kept:
+def held_out_estimate(plan: ErrorPlan) -> TruncatedTarget:
     """Estimate the regression function by ridge regression on random atoms of the activation.
 
     Atoms ``σ(⟨w, x⟩ + b)`` with weights of the initial law, all training data, and the strength
@@ -84,7 +84,7 @@ def held_out_estimate(plan: ErrorPlan) -> Kept:
     in the labels, and whatever no smooth function of the inputs explains.
     """
     problem = plan.problem
-    rng = generator(plan.seed, ATOMS)
+    rng = generator(plan.scheme.seed, ATOMS)
     w = rng.standard_normal((problem.n_features, RANDOM_ATOMS))
     b = rng.standard_normal(RANDOM_ATOMS)
 
@@ -107,4 +107,4 @@ def held_out_estimate(plan: ErrorPlan) -> Kept:
         f"held-out estimate: ridge regression on {RANDOM_ATOMS} random atoms and all "
         f"{problem.n_data} training rows"
     )
-    return Kept(features(plan.X_test) @ coefficients, float("nan"), (), text)
+    return TruncatedTarget(features(plan.X_test) @ coefficients, float("nan"), (), text)

@@ -1,7 +1,7 @@
-"""The stages of a decomposition: population, training sets, finite time and width, few atoms.
+"""The intermediate networks: population, training sets, finite time and width, few atoms.
 
-Each takes the plan and the arrays of the stages before it and returns arrays, so that finished
-ones can be kept. Networks are compared under *synchronous coupling*: the same start and the same
+Each function takes the plan and the arrays of those before it and returns arrays, so that finished
+ones can be stored. Networks are compared under *synchronous coupling*: the same start and the same
 noise, so that a difference between two of them is not drowned in the noise of each.
 
 - Every long-time network starts from the settled population network and runs with the noise of
@@ -20,11 +20,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.plan import Array, ErrorPlan, columns, l2_norms, mean_squares
+from meanfield.decomposition.error_plan import Array, ErrorPlan, columns, l2_norms, mean_squares
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
-from meanfield.flow.run import predict
-from meanfield.flow.simulate import simulate
+from meanfield.flow.run import Run, predict
+from meanfield.flow.scheme import Scheme
+from meanfield.flow.simulate import simulate_scheme
 from meanfield.problem import Problem
 from meanfield.system.progress import Progress
 
@@ -41,7 +42,7 @@ MAX_ROUNDS = 8
 OTHER_SCALE = 1.5
 
 
-class Stage:
+class SharedProgress:
     """Progress over several runs whose costs are known."""
 
     def __init__(self, progress: Progress | None, total: float):
@@ -77,21 +78,19 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
     half = plan.with_data(*(part[: len(part) // 2] for part in plan.population))
     # The rounds are not known beforehand: three of them in the estimate.
     unit = plan.settle_steps * problem.n_data
-    stage = Stage(progress, 17 * unit)
-    run = simulate(
+    bar = SharedProgress(progress, 17 * unit)
+    run = simulate_scheme(
         problem,
+        plan.scheme.steady(plan.settle_steps),
         plan.long_particles,
-        n_steps=plan.settle_steps,
-        init=plan.init,
         first_replica=SETTLE,
-        progress=stage.part(unit),
-        **plan.settings,
+        progress=bar.part(unit),
     )
     particles, length, moves, before = run.particles, plan.settle_steps, [], None
     for k in range(1, MAX_ROUNDS + 1):
         share = min(2.0 ** (k - 1), 4.0) * unit / 2 ** max(k - 3, 0)
         outputs, snapshots = _average(
-            plan, problem, particles, 0, length, SETTLE + k, stage.part(share)
+            plan, problem, particles, 0, length, SETTLE + k, bar.part(share)
         )
         mean, particles = outputs.mean(axis=0), snapshots[-1]
         if before is not None:
@@ -100,10 +99,10 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
                 break
         before, length = mean, 2 * length
     burn, window = length, max(SNAPSHOTS, length // 2)
-    full, _ = _average(plan, problem, particles, burn, window, WINDOW, stage.part(6 * unit))
-    fewer, _ = _average(plan, half, particles, burn, window, WINDOW, stage.part(2 * unit))
+    full, _ = _average(plan, problem, particles, burn, window, WINDOW, bar.part(6 * unit))
+    fewer, _ = _average(plan, half, particles, burn, window, WINDOW, bar.part(2 * unit))
     narrow = particles.first(max(1, particles.n_particles // 2))
-    narrower, _ = _average(plan, problem, narrow, burn, window, WINDOW, stage.part(2 * unit))
+    narrower, _ = _average(plan, problem, narrow, burn, window, WINDOW, bar.part(2 * unit))
     return {
         "prediction": full.mean(axis=0),
         "halves": _halves(full),
@@ -111,7 +110,7 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
         "half_particles": narrower.mean(axis=0),
         "moves": np.array(moves),
         "window": np.array([burn, window]),
-        "settled": particles.coordinates[0].astype(plan.dtype),
+        "settled": particles.coordinates[0].astype(plan.scheme.dtype),
     }
 
 
@@ -128,12 +127,12 @@ def training_sets(
     """
     burn, window = (int(steps) for steps in population["window"])
     settled = _particles(plan.problem, population["settled"])
-    stage = Stage(progress, sum(plan.data_counts))
+    bar = SharedProgress(progress, sum(plan.data_counts))
     predictions, halves, start = [], [], None
     for n_data in plan.data_counts:
         problem = plan.training_set(replica, n_data)
         outputs, snapshots = _average(
-            plan, problem, settled, burn, window, WINDOW, stage.part(n_data)
+            plan, problem, settled, burn, window, WINDOW, bar.part(n_data)
         )
         predictions.append(outputs.mean(axis=0))
         halves.append(_halves(outputs))
@@ -142,7 +141,7 @@ def training_sets(
     return {
         "predictions": np.stack(predictions),
         "halves": np.stack(halves),
-        "start": start.astype(plan.dtype),
+        "start": start.astype(plan.scheme.dtype),
     }
 
 
@@ -162,32 +161,38 @@ def dynamics(
     """
     problem, times = plan.training_set(replica, plan.n_data), plan.times
     wide = plan.path_particles
-    stage = Stage(progress, 3 * times[-1] * wide + plan.n_steps * sum(plan.particle_counts))
+    n_steps, horizon = plan.scheme.n_steps, int(times[-1])
+    bar = SharedProgress(progress, 3 * horizon * wide + n_steps * sum(plan.particle_counts))
 
-    def run(init: InitialLaw | Particles, n_particles: int, save_at: Sequence[int]):
-        return simulate(
+    def run(
+        scheme: Scheme, n_particles: int, save_at: Sequence[int], start: Particles | None = None
+    ) -> Run:
+        return simulate_scheme(
             problem,
+            scheme,
             n_particles,
-            n_steps=int(save_at[-1]),
+            start=start,
             save_at=save_at,
-            init=init,
             first_replica=replica,
-            progress=stage.part(int(save_at[-1]) * n_particles),
-            **plan.settings,
+            progress=bar.part(scheme.n_steps * n_particles),
         )
 
-    def along(init: InitialLaw | Particles) -> Array:
-        return _outputs(plan, problem, run(init, wide, times).trajectory)
+    def along(scheme: Scheme, start: Particles | None = None) -> Array:
+        return _outputs(plan, problem, run(scheme, wide, times, start).trajectory)
 
-    settled, limit = along(_particles(problem, sets["start"])), along(plan.init)
-    left, other = settled - limit, settled - along(_scaled(plan.init))
+    # The long-time law stays where it is: at the temperature with which training ends.
+    settled = along(plan.scheme.steady(horizon), _particles(problem, sets["start"]))
+    training = plan.training(horizon)
+    limit = along(training)
+    left = settled - limit
+    other = settled - along(dataclasses.replace(training, init=_scaled(training.init)))
     networks, particles = [], None
     for n_particles in plan.particle_counts:
-        last = run(plan.init, n_particles, [plan.n_steps]).particles
+        last = run(plan.scheme, n_particles, [n_steps]).particles
         networks.append(_outputs(plan, problem, [last])[0])
         if n_particles == plan.n_particles:
             particles = last.coordinates[0]
-    at, later = np.searchsorted(times, [plan.n_steps, 2 * plan.n_steps])
+    at, later = np.searchsorted(times, [n_steps, 2 * n_steps])
     return {
         "limit": limit[at],
         "left": left[[at, later]],
@@ -227,14 +232,13 @@ def _average(
     The noise of `index` is the same for every problem, start and number of particles.
     """
     steps = burn + np.ceil(np.linspace(0, window, SNAPSHOTS + 1)[1:]).astype(int)
-    run = simulate(
+    run = simulate_scheme(
         problem,
-        n_steps=int(steps[-1]),
+        plan.scheme.steady(int(steps[-1])),
+        start=start,
         save_at=steps,
-        init=start,
         first_replica=index,
         progress=progress,
-        **plan.settings,
     )
     return _outputs(plan, problem, run.trajectory), list(run.trajectory)
 

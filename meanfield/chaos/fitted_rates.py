@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.chaos.metrics import EXPECTED_SLOPE
-from meanfield.limit.gaussian import GaussianClosure
+from meanfield.limit.gaussian_closure import GaussianClosure
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import (
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from meanfield.chaos.plan import ChaosPlan
+    from meanfield.chaos.chaos_plan import ChaosPlan
     from meanfield.limit.mean_field import MeanFieldPath
 
 Array = NDArray[np.floating]
@@ -229,11 +229,7 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
             "metric": rate_metrics,
         },
         attrs={
-            "step_size": (
-                scheme.step_size
-                if np.ndim(scheme.step_size) == 0
-                else f"{scheme.step_sizes.min():g} to {scheme.step_sizes.max():g}"
-            ),
+            "step_size": scheme.step_size_label,
             "seed": str(scheme.seed),
             "integrator": scheme.integrator.name,
             "dtype": scheme.dtype,

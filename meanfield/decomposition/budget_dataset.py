@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.decomposition.error_plan import Array, ErrorPlan
 from meanfield.decomposition.laws import (
     effective_counts,
     effective_particles,
     fitted_counts,
 )
-from meanfield.decomposition.plan import Array, ErrorPlan
-from meanfield.decomposition.reference import Kept
+from meanfield.decomposition.truncated_target import TruncatedTarget
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.resampling import draw_repeats, log_mean_interval, mean_over_replicas
 
@@ -33,7 +33,10 @@ _DIMENSIONS = {
 
 
 def make_dataset(
-    plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any], scans: Mapping[str, Array]
+    plan: ErrorPlan,
+    truncated: TruncatedTarget,
+    budget: Mapping[str, Any],
+    scans: Mapping[str, Array],
 ) -> xr.Dataset:
     """Return everything that the figures and the report show."""
     import xarray as xr
@@ -50,7 +53,7 @@ def make_dataset(
         dimension = _DIMENSIONS[name]
         variables[f"{name}_squares"] = ((dimension, "replica"), values)
         averaged = _geometric if dimension == "time" else _intervals
-        means[name] = averaged(values, plan.seed)
+        means[name] = averaged(values, plan.scheme.seed)
         variables[f"{name}_mean"] = means[name].to_xarray([dimension])
     counts, fitted = effective_counts(plan), fitted_counts(plan)
     line = np.full(len(counts), math.nan)
@@ -65,7 +68,7 @@ def make_dataset(
         "particle_count",
         budget["chaos_rate"].line(particle_counts, means["chaos"].value),
     )
-    times = plan.times * plan.step_size
+    times = plan.elapsed
     decay = budget["decay"]
     for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
         line = _exponential(times, means[name].value, rate.value, decay.span)
@@ -74,7 +77,7 @@ def make_dataset(
     variables["rate_difference"] = decay.difference.to_xarray()
     for name in ("statistical", "chaos"):
         variables[f"{name}_slope"] = budget[f"{name}_rate"].slope.to_xarray()
-    thresholds, tails, numbers = _tails(plan, kept)
+    thresholds, tails, numbers = _tails(plan, truncated)
     variables["tail_by_threshold"] = ("threshold", tails)
     variables["atoms_by_threshold"] = ("threshold", numbers)
     advice = budget["advice"]
@@ -93,17 +96,17 @@ def make_dataset(
         "option": options,
         "threshold": thresholds,
     }
-    return xr.Dataset(variables, coords=coordinates, attrs=_attributes(plan, kept, budget))
+    return xr.Dataset(variables, coords=coordinates, attrs=_attributes(plan, truncated, budget))
 
 
-def _tails(plan: ErrorPlan, kept: Kept) -> tuple[Array, Array, Array]:
+def _tails(plan: ErrorPlan, truncated: TruncatedTarget) -> tuple[Array, Array, Array]:
     """Return the L² tail and the threshold number over thresholds around the budget's.
 
     Empty for data. From the coefficients: under Gaussian inputs the terms are orthonormal.
     """
-    thresholds = plan.threshold * np.logspace(-2, 2, 33) if kept.bounds else np.zeros(0)
+    thresholds = plan.threshold * np.logspace(-2, 2, 33) if truncated.bounds else np.zeros(0)
     squares, numbers = np.zeros(len(thresholds)), np.zeros(len(thresholds), dtype=int)
-    for bound in kept.bounds:
+    for bound in truncated.bounds:
         expansion = bound.expansion
         level = np.abs(bound.activation_coefficients)[expansion.degrees]
         size = np.abs(expansion.coefficients)
@@ -113,23 +116,26 @@ def _tails(plan: ErrorPlan, kept: Kept) -> tuple[Array, Array, Array]:
     return thresholds, np.sqrt(squares), numbers
 
 
-def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(
+    plan: ErrorPlan, truncated: TruncatedTarget, budget: Mapping[str, Any]
+) -> dict[str, Any]:
     decay = budget["decay"]
     attributes: dict[str, Any] = {
         "problem": repr(plan.problem),
         "closed_form": int(plan.closed_form),
         "n_data": plan.n_data,
         "n_particles": plan.n_particles,
-        "n_steps": plan.n_steps,
-        "step_size": plan.step_size,
+        "n_steps": plan.scheme.n_steps,
+        "step_size": plan.scheme.step_size_label,
+        "training_time": plan.training_time,
         "n_population": plan.n_population,
         "long_particles": plan.long_particles,
         "path_particles": plan.path_particles,
         "tolerance": plan.tolerance,
         "noise": plan.noise,
         "threshold": plan.threshold,
-        "tail_exact": kept.exact,
-        "kept": kept.text,
+        "tail_exact": truncated.exact,
+        "kept": truncated.text,
         "closure": budget["closure"],
         "settled": int(budget["settled"]),
         "advice": budget["advice"].statement,
@@ -142,9 +148,9 @@ def _attributes(plan: ErrorPlan, kept: Kept, budget: Mapping[str, Any]) -> dict[
         "notes": budget["notes"] or None,
     }
     attributes |= {name: value for name, value in given.items() if value is not None}
-    if kept.bounds:
-        attributes["barron_norm"] = sum(bound.barron_norm for bound in kept.bounds)
-        attributes["threshold_number"] = sum(bound.number for bound in kept.bounds)
+    if truncated.bounds:
+        attributes["barron_norm"] = sum(bound.barron_norm for bound in truncated.bounds)
+        attributes["threshold_number"] = sum(bound.number for bound in truncated.bounds)
     return attributes
 
 

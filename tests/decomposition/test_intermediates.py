@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.decomposition import stages
+from meanfield.decomposition import intermediates
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.plan import plan_errors
-from meanfield.decomposition.reference import held_out_estimate, kept_part
+from meanfield.decomposition.truncated_target import held_out_estimate, truncate_target
 from meanfield.flow.particles import Particles
 from meanfield.problem import HermiteTarget, Teacher
+from tests.decomposition.by_keyword import plan_errors
 
 TEACHER = Teacher([1.0], [[1.5]])
 LINE = np.linspace(-2, 2, 16)[:, None]
@@ -44,9 +44,9 @@ def rms(f):
 @pytest.fixture(scope="module")
 def run():
     plan = line_plan()
-    population = stages.population(plan)
-    sets = stages.training_sets(plan, 0, population)
-    return plan, population, sets, stages.dynamics(plan, 0, sets)
+    population = intermediates.population(plan)
+    sets = intermediates.training_sets(plan, 0, population)
+    return plan, population, sets, intermediates.dynamics(plan, 0, sets)
 
 
 def test_population_network_is_the_stationary_law(run):
@@ -87,8 +87,8 @@ def test_statistical_component_is_gone_when_the_sample_is_the_population():
         long_particles=64,
         path_particles=128,
     )
-    population = stages.population(plan)
-    sets = stages.training_sets(plan, 0, population)
+    population = intermediates.population(plan)
+    sets = intermediates.training_sets(plan, 0, population)
     np.testing.assert_array_equal(sets["predictions"][-1], population["prediction"])
     assert rms(sets["predictions"][0] - population["prediction"]) > 0.01
 
@@ -102,7 +102,7 @@ def test_statistical_component_falls_with_n(run):
 def test_optimisation_and_chaos_are_gone_after_long_training_of_many_particles(run):
     sets = run[2]
     plan = line_plan(particle_counts=[16, 256], n_steps=400)
-    dynamics = stages.dynamics(plan, 0, sets)
+    dynamics = intermediates.dynamics(plan, 0, sets)
     errors = [rms(dynamics["limit"] - network) for network in dynamics["networks"]]
     assert errors[-1] < 0.35 * errors[0]  # the root of (1/256 − 1/512) / (1/16 − 1/512) is 0.18
     # What is left of the path is the noise of its 512 particles.
@@ -133,8 +133,8 @@ def test_coupled_paths_meet_where_the_potential_is_convex():
         path_particles=128,
         n_test=20,
     )
-    sets = stages.training_sets(plan, 0, stages.population(plan))
-    dynamics = stages.dynamics(plan, 0, sets)
+    sets = intermediates.training_sets(plan, 0, intermediates.population(plan))
+    dynamics = intermediates.dynamics(plan, 0, sets)
     # Linear in the one weight: the mean is drawn back by the penalty and by the data.
     rate = 0.1 + (plan.training_set(0, 16).X ** 2).mean()
     steps = np.diff(plan.times)
@@ -150,12 +150,12 @@ def test_coupled_paths_meet_where_the_potential_is_convex():
 def test_networks_are_what_training_gives(run):
     sets = run[2]
     same = line_plan(particle_counts=[32, 64], n_particles=256)
-    dynamics = stages.dynamics(same, 0, sets)
+    dynamics = intermediates.dynamics(same, 0, sets)
     direct = mf.simulate(
         same.training_set(0, 16),
         256,
-        step_size=same.step_size,
-        n_steps=same.n_steps,
+        step_size=same.scheme.step_size,
+        n_steps=same.scheme.n_steps,
         dtype="float32",
     )
     np.testing.assert_allclose(
@@ -167,8 +167,8 @@ def test_regularisation_is_gone_without_penalty_and_noise():
     found = []
     for l2, temperature in ((0.1, 0.02), (0.005, 2e-4)):
         plan = line_plan(l2, temperature, step_size=0.5, long_particles=128)
-        truth = kept_part(dataclasses.replace(plan, threshold=1e-9, degree=25)).values
-        found.append(rms(truth - stages.population(plan)["prediction"]))
+        truth = truncate_target(dataclasses.replace(plan, threshold=1e-9, degree=25)).values
+        found.append(rms(truth - intermediates.population(plan)["prediction"]))
     assert found[1] < 0.15 * found[0]
 
 
@@ -177,14 +177,14 @@ def test_tail_is_what_the_coefficients_say():
     target = HermiteTarget(2, coefficients)
     X = np.random.default_rng(0).normal(size=(16, 2))
     plan = plan_errors(mf.Problem(X, target(X), bias=False), target, n_test=4000, threshold=0.5)
-    kept = kept_part(plan)
+    truncated = truncate_target(plan)
     # σ_1 = 0.6057 and σ_3 = −0.1461 for tanh: the level of the third degree is 0.073.
-    assert kept.exact == pytest.approx(np.hypot(0.05, 0.02), rel=1e-12)
+    assert truncated.exact == pytest.approx(np.hypot(0.05, 0.02), rel=1e-12)
     x, y = plan.X_test.T
     direct = x + 0.5 * x * (y**2 - 1) / np.sqrt(2)
-    np.testing.assert_allclose(kept.values[:, 0], direct, rtol=1e-9, atol=1e-9)
-    assert rms(plan.truth - kept.values) == pytest.approx(kept.exact, rel=0.1)
-    whole = kept_part(dataclasses.replace(plan, threshold=1e-6))
+    np.testing.assert_allclose(truncated.values[:, 0], direct, rtol=1e-9, atol=1e-9)
+    assert rms(plan.truth - truncated.values) == pytest.approx(truncated.exact, rel=0.1)
+    whole = truncate_target(dataclasses.replace(plan, threshold=1e-6))
     assert whole.exact == 0
     np.testing.assert_allclose(whole.values, plan.truth, rtol=1e-9, atol=1e-9)
 
@@ -226,3 +226,19 @@ def test_residual_falls_with_the_number_of_atoms():
     residuals = compress(problem, particles, [1, 2, 4, 8, 16], problem.X)["residuals"]
     assert (np.diff(residuals) < 0).all()
     assert residuals[-1] < 0.1 * residuals[0]
+
+
+def test_cooling_ends_at_the_law_of_the_last_temperature():
+    """Trained while it cools, the limit meets the long-time network of the last temperature."""
+    cooling = np.concatenate([np.geomspace(0.5, 0.02, 40), np.full(260, 0.02)])
+    plan = line_plan(n_steps=300, temperature=0.02)
+    cooled = dataclasses.replace(plan, scheme=dataclasses.replace(plan.scheme, temperature=cooling))
+    population = intermediates.population(cooled)
+    np.testing.assert_array_equal(
+        population["prediction"], intermediates.population(plan)["prediction"]
+    )
+    sets = intermediates.training_sets(cooled, 0, population)
+    dynamics = intermediates.dynamics(cooled, 0, sets)
+    constant = intermediates.dynamics(plan, 0, sets)
+    assert dynamics["path"][0] == pytest.approx(constant["path"][0], rel=0.2)
+    assert dynamics["path"][-1] < 1e-3 * dynamics["path"][0]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.decomposition.dataset import make_dataset
+from meanfield.decomposition.budget_dataset import make_dataset
+from meanfield.decomposition.error_plan import Array, ErrorPlan, l2_norms, mean_squares
 from meanfield.decomposition.laws import (
     Advice,
     Decay,
@@ -21,8 +22,7 @@ from meanfield.decomposition.laws import (
     fit_decay,
     fitted_counts,
 )
-from meanfield.decomposition.plan import Array, ErrorPlan, l2_norms, mean_squares
-from meanfield.decomposition.reference import Kept
+from meanfield.decomposition.truncated_target import TruncatedTarget
 from meanfield.dictionary import ThresholdNumber
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.power_law import PowerLaw
@@ -146,7 +146,7 @@ class ErrorBudget:
 
 def assemble_budget(
     plan: ErrorPlan,
-    kept: Kept,
+    truncated: TruncatedTarget,
     population: Mapping[str, Array],
     sets: Sequence[Mapping[str, Array]],
     dynamics: Sequence[Mapping[str, Array]],
@@ -158,10 +158,10 @@ def assemble_budget(
     ----------
     plan : ErrorPlan
         What was measured.
-    kept : Kept
-        The kept part of the target.
+    truncated : TruncatedTarget
+        The part of the target that is left.
     population : mapping
-        Result of `stages.population`.
+        Result of `intermediates.population`.
     sets, dynamics, atoms : sequence of mapping
         Results of the stages of each replica.
 
@@ -180,7 +180,7 @@ def assemble_budget(
     # The long-time law at the same moment, less its average over time.
     moment = in_time + left[:, 0] - limits[:, at_n]
     final = networks[:, at_N] if plan.n_atoms is None else _at_atoms(plan, compressed, networks)
-    chain = [plan.truth, kept.values, population["prediction"] + moment]
+    chain = [plan.truth, truncated.values, population["prediction"] + moment]
     stages = [np.broadcast_to(f, final.shape) for f in chain]
     stages += [limits[:, at_n] + moment, in_time, networks[:, at_N], final]
     differences = [f - g for f, g in itertools.pairwise(stages)]
@@ -204,21 +204,21 @@ def assemble_budget(
         atom_totals,
     )
     fitted = fitted_counts(plan)
-    rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], plan.seed)
-    rate_N = _fit_law(effective_particles(plan), chaos, plan.seed)
+    rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], plan.scheme.seed)
+    rate_N = _fit_law(effective_particles(plan), chaos, plan.scheme.seed)
     # 0 where it is not known: `max` keeps its first argument against NaN.
     noise = max(0.0, rate_N.constant.value) / plan.path_particles
-    decay = fit_decay(plan.times * plan.step_size, path, other, noise, plan.seed)
+    decay = fit_decay(plan.elapsed, path, other, noise, plan.scheme.seed)
     squared_bias = float(mean_squares(plan.truth - population["prediction"]))
     advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
     spread = math.sqrt(mean_squares(moment).mean())
     resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
-    meanings = _meanings(plan, kept)
+    meanings = _meanings(plan, truncated)
     components = {
-        name: _component(difference, resolution[name], meanings[name], plan.seed, i < 2)
+        name: _component(difference, resolution[name], meanings[name], plan.scheme.seed, i < 2)
         for i, (name, difference) in enumerate(zip(COMPONENTS, differences, strict=True))
     }
-    whole = _component(total, 0.0, "target to the network that is kept", plan.seed, False)
+    whole = _component(total, 0.0, "target to the network that is kept", plan.scheme.seed, False)
     settled = bool(len(population["moves"]) and population["moves"][-1] <= plan.tolerance)
     budget = {
         "components": components,
@@ -228,10 +228,10 @@ def assemble_budget(
         "chaos_rate": rate_N,
         "decay": decay,
         "advice": advice,
-        "bounds": kept.bounds,
+        "bounds": truncated.bounds,
         "moves": tuple(float(move) for move in population["moves"]),
         "settled": settled,
-        "notes": tuple(_notes(plan, components, settled, kept, decay)),
+        "notes": tuple(_notes(plan, components, settled, truncated, decay)),
     }
     scans = {
         "statistical": statistical,
@@ -242,7 +242,7 @@ def assemble_budget(
         "total_by_atoms": mean_squares(plan.truth - compressed).T,
         "refit_residual": _stack(atoms, "residuals").T,
     }
-    return ErrorBudget(**budget, dataset=make_dataset(plan, kept, budget, scans))
+    return ErrorBudget(**budget, dataset=make_dataset(plan, truncated, budget, scans))
 
 
 def _fit_law(counts: Array, squares: Array, seed: int) -> PowerLaw:
@@ -315,11 +315,11 @@ def _resolution(
     }
 
 
-def _meanings(plan: ErrorPlan, kept: Kept) -> dict[str, str]:
-    n, N, t = plan.n_data, plan.n_particles, plan.n_steps * plan.step_size
+def _meanings(plan: ErrorPlan, truncated: TruncatedTarget) -> dict[str, str]:
+    n, N, t = plan.n_data, plan.n_particles, plan.training_time
     whole = "population" if plan.closed_form else f"all {plan.n_population} rows"
     return {
-        "tail": f"{'f*' if plan.closed_form else 'held-out labels'} to {kept.text}",
+        "tail": f"{'f*' if plan.closed_form else 'held-out labels'} to {truncated.text}",
         "regularisation": f"to the stationary mean-field network on {whole}",
         "statistical": f"to that on n = {n} data",
         "optimisation": f"to that at time {t:g}",
@@ -332,7 +332,7 @@ def _notes(
     plan: ErrorPlan,
     components: Mapping[str, Component],
     settled: bool,
-    kept: Kept,
+    truncated: TruncatedTarget,
     decay: Decay,
 ) -> list[str]:
     notes = []
@@ -365,13 +365,13 @@ def _notes(
         )
     if not plan.closed_form:
         notes.append(
-            f"Tail and regularisation are estimates: {kept.text}; the network on all "
+            f"Tail and regularisation are estimates: {truncated.text}; the network on all "
             f"{plan.n_population} rows stands for the population, so that the statistical "
             f"component is 1/n − 1/{plan.n_population} times its constant, and what those rows "
             "themselves lack is in the regularisation component."
         )
-    if any(bound.missing_degrees for bound in kept.bounds):
-        missing = sorted({k for bound in kept.bounds for k in bound.missing_degrees})
+    if any(bound.missing_degrees for bound in truncated.bounds):
+        missing = sorted({k for bound in truncated.bounds for k in bound.missing_degrees})
         notes.append(
             f"The target has degrees {missing} that {plan.problem.activation.name} lacks at zero "
             "bias: its Barron–Hermite norm is infinite."
