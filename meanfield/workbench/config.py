@@ -80,7 +80,7 @@ class ProblemSection(Section):
     l2: NonNegative | Annotated[list[NonNegative], Field(min_length=2, max_length=2)] = Field(
         0.01, description="Strength of the L2 penalty: one number, or [output, input] weights."
     )
-    temperature: float = Field(
+    temperature: NonNegative = Field(
         0.001,
         description="Temperature of the noise: a step adds sqrt(2 * step_size * temperature) "
         "times a standard normal.",

@@ -34,8 +34,8 @@ class TableOptions(RowOptions, total=False):
 def takes(options: type, of: Callable[..., Any], **defaults: Any) -> Callable[[_Loader], _Loader]:
     """Give a loader with ``**options: Unpack[options]`` the keywords that it passes on to `of`.
 
-    Type checkers read the annotation; `inspect.signature` and `typing.get_type_hints`, from which
-    configurations are made, see each keyword with the default that it has in `of` or here.
+    Type checkers read the annotation; `inspect.signature` and `typing.get_type_hints` see each
+    keyword with the default that it has in `of` or here.
     """
     hints = typing.get_type_hints(of)
     parameters = inspect.signature(of).parameters
