@@ -181,7 +181,7 @@ BAD_CONFIGS = {
     "negative temperature": (
         SMALL + "[problem]\ntemperature = -1\n",
         "temperature",
-        "not negative",
+        "at least 0",
     ),
     "unknown activation": (
         SMALL + '[problem]\nactivation = "tahn"\n',
