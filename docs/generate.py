@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +134,15 @@ def api_page() -> str:
     """Return the page of public names."""
     lines = ["Public names", "============", "", ".. code-block:: python", ""]
     lines += ["   import meanfield as mf", ""]
+    shown: list[Any] = []
     for title, modules in _PARTS:
         lines += [title, "-" * len(title), ""]
         for module in modules:
             lines += [f".. automodule:: meanfield.{module}", ""]
             for path, value in _public(module).items():
-                lines += [*_entry(path, value), ""]
+                if all(value is not other for other in shown):  # at its first home alone
+                    lines += [*_entry(path, value), ""]
+                    shown.append(value)
     return "\n".join(lines) + "\n"
 
 
@@ -186,29 +189,30 @@ def table(path: Path) -> str:
 
 def write_pages(app: Sphinx) -> None:
     """Write the pages before they are read."""
-    folder = Path(app.srcdir) / "studies"
-    folder.mkdir(exist_ok=True)
-    for name in STUDIES:
-        _write(folder / f"{name}.rst", study_page(name))
-    proofs = Path(app.srcdir) / "validation"
-    proofs.mkdir(exist_ok=True)
-    for name in validation.NAMES:
-        _write(proofs / f"{name}.rst", validation_page(name))
-    head = (
-        "Validation\n==========\n\nThe library against what is known exactly, in short scripts.\n\n"
-    )
-    _write(proofs / "index.rst", head + _contents(validation.NAMES))
-    tables = Path(app.srcdir) / "tables"
+    docs = Path(app.srcdir)
+    about = "Each is one command and one configuration."
+    _write_folder(docs / "studies", "Studies", about, STUDIES, study_page)
+    about = "The library against what is known exactly, in short scripts."
+    _write_folder(docs / "validation", "Validation", about, validation.NAMES, validation_page)
+    tables = docs / "tables"
     tables.mkdir(exist_ok=True)
     for name in ("estimators", "cluster", "reliability"):
         _write(tables / f"{name}.inc", table(ROOT / "results" / name / "README.md"))
-    head = "Studies\n=======\n\nEach is one command and one configuration.\n\n"
-    _write(folder / "index.rst", head + _contents(STUDIES))
-    _write(Path(app.srcdir) / "api.rst", api_page())
+    _write(docs / "api.rst", api_page())
 
 
-def _contents(names: Iterable[str]) -> str:
-    return ".. toctree::\n   :maxdepth: 1\n\n" + "".join(f"   {name}\n" for name in names)
+def _write_folder(
+    folder: Path, title: str, about: str, names: Iterable[str], page: Callable[[str], str]
+) -> None:
+    """Write a page for every name, and one that lists them; delete those of names that went."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.rst"):
+        if old.stem not in {*names, "index"}:
+            old.unlink()
+    for name in names:
+        _write(folder / f"{name}.rst", page(name))
+    lines = [title, "=" * len(title), "", about, "", ".. toctree::", "   :maxdepth: 1", ""]
+    _write(folder / "index.rst", "\n".join([*lines, *(f"   {name}" for name in names), ""]))
 
 
 def _write(path: Path, text: str) -> None:
