@@ -1,5 +1,7 @@
-# Sourced by the commands of this folder: enters the repository and makes .venv when it is missing
-# or older than pyproject.toml. Needs a Python of at least 3.11 on the PATH and nothing else.
+# Sourced by the commands of this folder, with the extra of pyproject.toml that the command needs:
+# sklearn, docs or test, each of which holds the ones before. Enters the repository and makes .venv
+# when it is missing, lacks that extra, or is older than pyproject.toml or constraints.txt. Needs a
+# Python of at least 3.11 on the PATH and nothing else.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 find_python() {
@@ -14,12 +16,26 @@ find_python() {
     return 1
 }
 
+# The extras that an environment made with one of them has.
+extras_within() {
+    case $1 in
+        test) echo "sklearn docs test" ;;
+        docs) echo "sklearn docs" ;;
+        *) echo "$1" ;;
+    esac
+}
+
 make_environment() {
-    local python stamp=.venv/made-for
-    local wanted
-    wanted=$(cksum pyproject.toml)
-    if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-        return
+    local extra=$1 python stamp=.venv/made-for had="" made_from="" sources
+    sources=$(cksum pyproject.toml constraints.txt | cksum)
+    if [ -x .venv/bin/python ] && [ -f "$stamp" ]; then
+        { read -r had && read -r made_from; } <"$stamp" || true
+    fi
+    if [[ " $(extras_within "$had") " = *" $extra "* ]]; then
+        if [ "$made_from" = "$sources" ]; then
+            return
+        fi
+        extra=$had # what the environment had, it keeps
     fi
     python=$(find_python) || return 1
     echo "Making the environment in .venv (once) ..." >&2
@@ -27,8 +43,9 @@ make_environment() {
         echo "Python's venv module is incomplete; on Debian: apt-get install python3-venv." >&2
         return 1
     fi
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' >&2
-    echo "$wanted" >"$stamp"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --constraint constraints.txt --editable ".[$extra]" >&2
+    printf '%s\n' "$extra" "$sources" >"$stamp"
 }
 
-make_environment
+make_environment "$1"

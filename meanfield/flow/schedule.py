@@ -4,8 +4,8 @@ Wherever a function takes ``step_size`` or ``temperature``, it takes one number,
 step, or one of these:
 
 >>> import meanfield as mf
->>> mf.schedule.Geometric(0.1, 0.001).values(3).tolist()
-[0.1, 0.01, 0.001]
+>>> mf.schedule.Geometric(1.0, 0.25).values(3).tolist()
+[1.0, 0.5, 0.25]
 """
 
 from __future__ import annotations

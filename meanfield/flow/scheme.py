@@ -138,7 +138,7 @@ class Scheme:
         >>> import numpy as np, meanfield as mf
         >>> problem = mf.Problem(np.eye(3), [1.0, 0.0, -1.0], temperature=0.01)
         >>> scheme = mf.Scheme.of(problem, step_size=0.1, n_steps=100)
-        >>> scheme.temperature, scheme.shortened(5).times.max()
+        >>> scheme.temperature, float(scheme.shortened(5).times.max())
         (0.01, 0.5)
         """
         if not isinstance(problem, Problem):
