@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield import plots as plots
     from meanfield import problem as problem
     from meanfield import studies as studies
+    from meanfield import transport as transport
     from meanfield.cell import learning_cell as learning_cell
     from meanfield.chaos.fitted_rates import ChaosRates as ChaosRates
     from meanfield.chaos.measure_rates import chaos_rates as chaos_rates
@@ -117,6 +118,7 @@ _PARTS = {
     "estimators": "estimators",
     "plots": "plots",
     "studies": "studies",
+    "transport": "transport",
 }
 
 __version__ = VERSION

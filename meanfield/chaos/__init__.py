@@ -9,10 +9,8 @@ from meanfield.chaos.step_size import StepSizeErrors, step_size_errors
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import Trend, fit_rate
 from meanfield.transport import (
-    Matching,
     gaussian_wasserstein2,
     matched_wasserstein2,
-    optimal_matching,
     sliced_wasserstein2,
     wasserstein2,
 )
@@ -20,7 +18,6 @@ from meanfield.transport import (
 __all__ = [
     "ChaosRates",
     "Ensembles",
-    "Matching",
     "PowerLaw",
     "StepSizeErrors",
     "Trend",
@@ -29,7 +26,6 @@ __all__ = [
     "fit_rate",
     "gaussian_wasserstein2",
     "matched_wasserstein2",
-    "optimal_matching",
     "sliced_wasserstein2",
     "step_size_errors",
     "wasserstein2",

@@ -90,7 +90,7 @@ def waring_rank_bound(index: Sequence[int]) -> int:
 
     Examples
     --------
-    >>> from meanfield.dictionary import waring_rank_bound
+    >>> from meanfield.dictionary.threshold import waring_rank_bound
     >>> [waring_rank_bound(a) for a in [(3,), (1, 1), (2, 1), (1, 1, 1), (2, 2, 2)]]
     [1, 2, 3, 4, 13]
     """

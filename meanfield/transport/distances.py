@@ -85,7 +85,7 @@ def matched_wasserstein2(x: ArrayLike, y: ArrayLike) -> float | np.ndarray:
 
     See Also
     --------
-    optimal_matching : the permutation and its certificate.
+    meanfield.transport.optimal_matching : the permutation and its certificate.
 
     References
     ----------
