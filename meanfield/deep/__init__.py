@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meanfield.deep.convergence import WidthConvergence, width_convergence
-from meanfield.deep.exponents import fit_width_exponents, least_exponent
+from meanfield.deep.exponents import fit_least_exponent, fit_width_exponents
 from meanfield.deep.feature_metrics import (
     feature_change,
     feature_diversity,
@@ -38,13 +38,13 @@ __all__ = [
     "experiment_scales",
     "feature_change",
     "feature_diversity",
+    "fit_least_exponent",
     "fit_width_exponents",
     "get_parametrization",
     "infinite_width",
     "initial_weights",
     "is_good",
     "joint_diversity",
-    "least_exponent",
     "least_over_training",
     "nondegeneracy",
     "relative_last_step",

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.resampling import (
+    bootstrap_t,
+    draw_repeats,
+    least_bootstrap_t,
+)
 
 Array = NDArray[np.float64]
-
-_RESAMPLES, _TAILS = 2000, (0.025, 0.975)
 
 
 def fit_width_exponents(widths: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Estimate:
     r"""Fit :math:`E\,Q_l(n) \propto n^{s_l}` layer by layer.
 
-    Least squares in the logarithms of the means over networks; intervals from resampled networks.
+    Least squares in the logarithms of the means over networks. Intervals are those of
+    `meanfield.statistics.resampling.bootstrap_t`: a network is resampled with its values at all
+    widths, because networks of one seed start alike.
 
     Parameters
     ----------
     widths : array_like of shape (W,)
         Widths n, at least two different ones.
     values : array_like of float, shape (W, R, L)
-        A quantity of R networks of each width, in each of L layers.
+        A quantity of R networks of each width, in each of L layers; network r has the same seed at
+        every width.
     seed : int, default: 0
         Seed of the resampling.
 
@@ -32,49 +38,72 @@ def fit_width_exponents(widths: ArrayLike, values: ArrayLike, *, seed: int = 0) 
     -------
     Estimate
         Exponents, shape (L,). NaN where a mean is not positive, as least eigenvalues are with fewer
-        units than vectors; without intervals for a single network.
+        units than vectors, or not finite; without intervals for a single network.
     """
     values = np.asarray(values)
-    slope = np.log(np.asarray(widths, dtype=float))
-    slope = (slope - slope.mean()) / np.square(slope - slope.mean()).sum()
-    exponents = slope @ _logarithm(values.mean(axis=1))
-    low, high = _resampled_interval(slope, values, seed)
-    return Estimate(exponents, low, high, resampled="seeds")
+    exponents = _exponents(widths, values)
+    fits = []
+    for layer, exponent in enumerate(exponents):
+        if not np.isfinite(exponent) or values.shape[1] == 1:
+            fits.append(Estimate(exponent))
+            continue
+        repeats = draw_repeats(values.shape[1], seed)
+        fits.append(_around(exponent, bootstrap_t(values[..., layer], *_slope(widths), repeats)))
+    return Estimate.stack(fits, resampled="seeds")
 
 
-def _resampled_interval(slope: Array, values: Array, seed: int) -> tuple[Array, Array]:
-    """Return percentiles of the exponents over resampled networks, drawn anew for each width."""
-    n_widths, n_networks, n_layers = values.shape
-    if n_networks == 1:
-        return np.full(n_layers, math.nan), np.full(n_layers, math.nan)
-    random = np.random.Generator(np.random.Philox(seed))
-    draws = random.integers(n_networks, size=(_RESAMPLES, n_widths, n_networks))
-    resampled = values[np.arange(n_widths)[:, None], draws].mean(axis=2)
-    repeats = np.einsum("w,bwl->bl", slope, _logarithm(resampled))
-    low, high = np.quantile(repeats, _TAILS, axis=0)
-    return low, high
-
-
-def _logarithm(means: Array) -> Array:
-    """Return logarithms, NaN of what is not positive."""
-    return np.log(means, out=np.full_like(means, np.nan), where=means > 0)
-
-
-def least_exponent(exponents: Estimate) -> tuple[int, Estimate]:
-    """Return the layer with the least exponent, and that exponent.
+def fit_least_exponent(
+    widths: ArrayLike, values: ArrayLike, *, seed: int = 0
+) -> tuple[int, Estimate]:
+    r"""Fit the least exponent :math:`\min_l s_l` over the layers.
 
     Parameters
     ----------
-    exponents : Estimate
-        Of all layers, as `fit_width_exponents` gives them.
+    widths, values, seed
+        As for `fit_width_exponents`.
 
     Returns
     -------
     layer : int
-        Its position, from 0; 0 when an exponent is not known.
+        Position of the layer with the least exponent, from 0; of the first without an exponent,
+        where there is one.
     exponent : Estimate
-        As it was fitted: the interval does not account for the choice of the layer.
+        Its interval, of `meanfield.statistics.resampling.least_bootstrap_t`, accounts for the
+        choice of the layer. NaN where a layer has no exponent.
     """
-    known = bool(np.isfinite(exponents.value).all())
-    layer = int(np.argmin(exponents.value)) if known else 0
-    return layer, exponents[layer]
+    values = np.asarray(values)
+    exponents = _exponents(widths, values)
+    layer = int(np.argmin(exponents))  # the first NaN, where there is one
+    if not np.isfinite(exponents[layer]) or values.shape[1] == 1:
+        return layer, Estimate(exponents[layer], resampled="seeds")
+    repeats = draw_repeats(values.shape[1], seed)
+    by_layer = np.moveaxis(values, -1, 0).astype(float)
+    least, _ = least_bootstrap_t(by_layer, *_slope(widths), repeats)
+    return layer, _around(exponents[layer], least)
+
+
+def _exponents(widths: ArrayLike, values: Array) -> Array:
+    """Return the slopes of the logarithms of the means, NaN where a mean is not positive."""
+    means = values.mean(axis=1)
+    logarithms = np.log(means, out=np.full_like(means, np.nan), where=means > 0)
+    logarithms[np.isinf(logarithms)] = np.nan
+    return _weights(widths) @ logarithms
+
+
+def _weights(widths: ArrayLike) -> Array:
+    """Return w of the least-squares slope w · log(means)."""
+    x = np.log(np.asarray(widths, dtype=float))
+    x = x - x.mean()
+    return x / np.square(x).sum()
+
+
+def _slope(widths: ArrayLike) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """Return the exponent as a function of the means at all widths, and its gradient."""
+    weights = _weights(widths)
+    return lambda means: np.log(means) @ weights, lambda means: weights / means
+
+
+def _around(value: float, found: Estimate) -> Estimate:
+    """Return the interval about the fitted value, which resampling repeats up to rounding."""
+    below, above = found.arms
+    return Estimate(value, value - below, value + above, resampled="seeds")

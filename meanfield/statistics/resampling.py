@@ -111,6 +111,7 @@ def least_bootstrap_t(
                 [(s - found[m]) / e for m, (s, e) in zip(contends, resampled, strict=True)]
             )
         t = np.where(np.isinf(t), np.nan, t)
+        t[errors[contends] == 0] = 0.0  # replicas that agree
         quantile = _quantile(np.maximum((-t).max(axis=0), t.min(axis=0)))
     half = quantile * errors[contends]
     low, high = (found[contends] - half).min(), (found[contends] + half).min()

@@ -326,7 +326,7 @@ def _fit_exponents(dataset: Any, seed: int) -> dict[str, Estimate]:
                 values = dataset[metric].values[a, s][wide]  # (width, seed, layer)
                 fitted = deep.fit_width_exponents(widths[wide], values, seed=seed)
                 exponents[a, s] = fitted.value
-                layer, least = deep.least_exponent(fitted)
+                layer, least = deep.fit_least_exponent(widths[wide], values, seed=seed)
                 title = PARAMETRIZATIONS[scheme].title
                 numbers[f"{activation}_{scheme}_{metric}"] = replace(
                     least,
