@@ -1,1 +1,1 @@
-"""What a machine gives: cores, memory, files that are whole or absent, progress."""
+"""What a machine gives: memory, files that are whole or absent, progress."""

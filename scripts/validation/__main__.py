@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from loky import cpu_count
+
 from meanfield.plots.style import SIZE
 from meanfield.statistics.estimate import Estimate
-from meanfield.system.cores import available_cores
 from scripts.validation import NAMES
 from scripts.validation.output import ROOT, provenance, render, write_result
 
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := sorted(set(names) - set(NAMES)):
         parser.error(f"there is no {unknown[0]!r}; choose from {', '.join(NAMES)}")
     out = given.out or (None if given.quick else ROOT / "results")
-    workers = min(len(names), given.workers or available_cores())
+    workers = min(len(names), given.workers or cpu_count())
     passed = True
     for text, holds in _results(names, given.quick, out, workers):
         print(text, flush=True)
@@ -88,7 +89,7 @@ def _results(
         return
     from loky import ProcessPoolExecutor
 
-    threads = max(1, available_cores() // workers)
+    threads = max(1, cpu_count() // workers)
     with ProcessPoolExecutor(workers, initializer=_set_threads, initargs=(threads,)) as pool:
         count = len(names)
         yield from pool.map(validate, names, [quick] * count, [out] * count)

@@ -21,6 +21,7 @@ from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors import get_executor
 from meanfield.workbench.executors.calls import Call
+from meanfield.workbench.executors.processes import threads_each
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.study import Unit
 from tests.workbench import marked_study
@@ -220,6 +221,13 @@ def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
         results.append(content(tmp_path / name))
         assert len(list((tmp_path / name / "work").glob("*.mfs"))) == 3
     assert results[0] == results[1]
+
+
+def test_processes_share_the_cores_that_a_quota_leaves(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    monkeypatch.setattr("loky.backend.context._cpu_count_cgroup", lambda cores: 6)
+    assert [threads_each(workers) for workers in (1, 2, 4, 7)] == [6, 3, 1, 1]
 
 
 def test_divergence_survives_pickling():

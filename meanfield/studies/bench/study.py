@@ -18,6 +18,7 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
+from loky import cpu_count
 from pydantic import Field
 
 from meanfield.errors import ConfigError
@@ -25,7 +26,6 @@ from meanfield.flow.simulate import simulate
 from meanfield.problem import ACTIVATIONS, Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.report import report
-from meanfield.system.cores import available_cores
 from meanfield.workbench.config import Count, Section, StudyConfig
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
@@ -57,7 +57,7 @@ class BenchConfig(StudyConfig):
 
 def prepare(config: BenchConfig) -> Plan:
     """Check the configuration; one unit, so that nothing runs beside what is timed."""
-    section, cores = config.bench, available_cores()
+    section, cores = config.bench, cpu_count()
     for key in ("n_particles", "n_features"):
         if not getattr(section, key):
             raise ConfigError(f"key 'bench.{key}' is empty; give at least one number.")

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+from loky import cpu_count
 
 from meanfield.errors import ConfigError, WorkerError
-from meanfield.system.cores import available_cores
 from meanfield.system.version import VERSION
 from meanfield.workbench.executors.calls import Call, Done
 from meanfield.workbench.executors.processes import threads_each
@@ -98,7 +98,7 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[DaskEx
     """Connect to a scheduler, or start a cluster on this machine; leave it with the block."""
     with ExitStack() as stack:
         if scheduler is None:
-            workers = workers or available_cores()
+            workers = workers or cpu_count()
             names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
             threads = threads_each(workers)
             environment = {f"distributed.nanny.environ.{name}": threads for name in names}

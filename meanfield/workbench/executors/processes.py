@@ -11,11 +11,10 @@ from concurrent.futures import as_completed
 from contextlib import contextmanager
 
 import numpy as np
-from loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import BrokenProcessPool
 
 from meanfield.errors import WorkerError
-from meanfield.system.cores import available_cores
 from meanfield.workbench.executors.calls import Call, Done
 
 
@@ -50,7 +49,7 @@ class ProcessExecutor:
 
 def threads_each(workers: int) -> int:
     """Return the threads of each worker when they share the cores of this machine."""
-    return max(1, available_cores() // workers)
+    return max(1, cpu_count() // workers)
 
 
 def _work(call: Call) -> tuple[dict[str, np.ndarray], float]:

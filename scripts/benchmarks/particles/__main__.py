@@ -20,8 +20,9 @@ import argparse
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from loky import cpu_count
+
 from meanfield.studies.bench.study import processor_name
-from meanfield.system.cores import available_cores
 from scripts.benchmarks.particles.grid import GRIDS, Row, largest, scaling
 from scripts.benchmarks.particles.libraries import LIBRARIES
 from scripts.benchmarks.particles.measure import installed_libraries, measure_bounds, measure_row
@@ -41,13 +42,13 @@ def main() -> None:
     peers = [name for name in installed_libraries() if name != "meanfield"]
     parser.add_argument("--libraries", nargs="+", choices=list(LIBRARIES)[1:], default=peers)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=available_cores())
+    parser.add_argument("--threads", type=int, default=cpu_count())
     parser.add_argument("--report-only", action="store_true")
     arguments = parser.parse_args()
     if missing := set(arguments.libraries) - set(peers):
         parser.error(f"{', '.join(missing)} is not installed; pip install 'meanfield[bench]'.")
-    if arguments.threads > available_cores():
-        parser.error(f"--threads may be at most {available_cores()}, the cores of this process.")
+    if arguments.threads > cpu_count():
+        parser.error(f"--threads may be at most {cpu_count()}, the cores of this process.")
     if not arguments.report_only:
         setup = Setup(
             machine=processor_name(),

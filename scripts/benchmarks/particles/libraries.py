@@ -14,8 +14,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-
-from meanfield.system.cores import available_cores
+from loky import cpu_count
 
 Run = Callable[[int], np.ndarray]
 
@@ -89,7 +88,7 @@ def jax(row, start, X, y, step_size, l2, noise) -> Run:
 def _torch(row, start, X, y, step_size, l2, noise, *, compiled: bool) -> Run:
     import torch
 
-    torch.set_num_threads(available_cores())
+    torch.set_num_threads(cpu_count())
     X, y, theta0 = torch.from_numpy(X), torch.from_numpy(y), torch.from_numpy(start)
     n, d = X.shape
     transposed = X.T.contiguous()
