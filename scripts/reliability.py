@@ -128,7 +128,7 @@ def kill_and_resume(
 
 
 def _units(folder: Path) -> list[Path]:
-    return list(folder.glob("work/*.mfs"))
+    return list(folder.glob("work/*.npz"))
 
 
 def _durations(folder: Path, n_units: int) -> tuple[float, float]:
@@ -159,7 +159,7 @@ def flip_bits(root: Path, reference: Path, flips: int, seed: int) -> dict:
     interrupted = root / "interrupted"
     _interrupt(interrupted)
     results = [*sorted(storage.read_manifest(folder)[0]), storage.MANIFEST]
-    kept = [f"work/{path.name}" for path in sorted(folder.glob("work/*.mfs"))]
+    kept = [f"work/{path.name}" for path in sorted(folder.glob("work/*.npz"))]
     kept.append("work/stamp.json")
     # As many places in the states of the flow as in everything else of the work.
     places = [(folder, name) for name in results + kept]
@@ -200,7 +200,7 @@ def _interrupt(folder: Path) -> None:
 def _kind(name: str) -> str:
     if name.endswith(".running"):
         return "state of a unit under way"
-    if name.endswith(".mfs"):
+    if name.endswith(".npz"):
         return "finished unit"
     return "stamp of the folder" if name.endswith("stamp.json") else "results and manifest"
 

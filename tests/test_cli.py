@@ -338,11 +338,11 @@ def test_full_disk_loses_nothing(meanfield, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     result = meanfield("simulate", config, "--out", out)
     assert_one_sentence(*result, ["No space left on device", "--resume"])
-    finished = {path: path.read_bytes() for path in (out / "work").glob("*.mfs")}
+    finished = {path: path.read_bytes() for path in (out / "work").glob("*.npz")}
     assert finished
     monkeypatch.setattr(os, "fsync", fsync)
     assert meanfield("simulate", config, "--out", out, "--resume", "-q")[0] == 0
-    assert finished.items() <= {p: p.read_bytes() for p in (out / "work").glob("*.mfs")}.items()
+    assert finished.items() <= {p: p.read_bytes() for p in (out / "work").glob("*.npz")}.items()
 
 
 def test_folder_and_executor_mistakes_are_one_sentence(meanfield, tmp_path):
@@ -403,7 +403,7 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
     command = [sys.executable, "-c", program, "simulate", str(config), "--out", str(out)]
     command += ["--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while len(list(out.glob("work/*.mfs"))) < 2 and process.poll() is None:
+    while len(list(out.glob("work/*.npz"))) < 2 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(stop)
     printed, err = process.communicate()

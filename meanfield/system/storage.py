@@ -1,8 +1,9 @@
 """Files that are whole or absent, and that notice when they were altered.
 
 Every file is written beside its final place, flushed to the disk and renamed, so that a kill or a
-full disk at any moment leaves the old file or the new one. Saved states carry the SHA-256 of their
-content; result folders carry a ``manifest.json`` with the SHA-256 of every output.
+full disk at any moment leaves the old file or the new one. Saved states are ``.npz`` files that
+carry the SHA-256 of their content; result folders carry a ``manifest.json`` with the SHA-256 of
+every output.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import io
 import json
 import os
-import struct
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,11 @@ from meanfield.errors import CheckpointError
 if TYPE_CHECKING:
     import xarray as xr
 
-MAGIC = b"meanfield state 1\n"
 MANIFEST = "manifest.json"
 
-_DIGEST_BYTES = 32
-_LENGTH = struct.Struct("<Q")
+# A saved state: its first member, what each array's name ends in, how its comment begins.
+_DESCRIPTION, _ARRAY, _SEAL = "meanfield.json", ".npy", b"sha256 "
+_DIGEST_BYTES = 64
 _TEMPORARY = ".partial"
 
 
@@ -63,9 +64,11 @@ def save_arrays(
     arrays: Mapping[str, np.ndarray],
     meta: Mapping[str, Any] | None = None,
 ) -> None:
-    """Save named arrays and a JSON description in one checksummed file, atomically.
+    """Save named arrays and a JSON description in one checksummed ``.npz`` file, atomically.
 
-    The same arrays and description always give the same bytes.
+    ``numpy.load`` opens it. The description is its member ``meanfield.json``, and the comment at
+    its end is the SHA-256 of all bytes before. The same arrays and description always give the
+    same bytes.
 
     Parameters
     ----------
@@ -81,21 +84,30 @@ def save_arrays(
     ------
     TypeError
         An array holds Python objects, or `meta` holds something that JSON cannot.
+    ValueError
+        The name of an array holds the character NUL.
     OSError
         The file cannot be written; an older file of that name is untouched.
     """
-    payload = io.BytesIO()
-    header = json.dumps({"arrays": list(arrays), "meta": dict(meta or {})}).encode()
-    payload.write(_LENGTH.pack(len(header)))
-    payload.write(header)
-    for name, array in arrays.items():
-        array = np.asarray(array, order="C")
-        if array.dtype.hasobject:
-            raise TypeError(f"array {name!r} holds Python objects; convert it to numbers first.")
-        np.lib.format.write_array(payload, array, allow_pickle=False)
-    content = payload.getvalue()
-    digest = hashlib.sha256(content).digest()
-    write_atomic(path, MAGIC + digest + content)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(_DESCRIPTION), json.dumps(dict(meta or {})))
+        for name, values in arrays.items():
+            array = np.asarray(values, order="C")
+            if array.dtype.hasobject:
+                raise TypeError(
+                    f"array {name!r} holds Python objects; convert it to numbers first."
+                )
+            if "\0" in name:
+                raise ValueError(f"array {name!r} has NUL in its name; give it another name.")
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            # Of no time: a ZipInfo alone stands at the beginning of 1980.
+            archive.writestr(zipfile.ZipInfo(f"{name}{_ARRAY}"), content.getbuffer())
+        archive.comment = _SEAL + bytes(_DIGEST_BYTES)
+    data = stream.getbuffer()
+    data[-_DIGEST_BYTES:] = _digest(data)
+    write_atomic(path, data)
 
 
 def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -122,20 +134,23 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
     """
     path = Path(path)
     data = path.read_bytes()
-    start = len(MAGIC) + _DIGEST_BYTES
-    if data[: len(MAGIC)] != MAGIC:
+    if not data.startswith(b"PK\3\4") or _DESCRIPTION.encode() not in data[:64]:
         raise CheckpointError(_refusal(path, "is not a saved state of meanfield"))
-    content = memoryview(data)[start:]
-    if hashlib.sha256(content).digest() != data[len(MAGIC) : start]:
+    if data[-_DIGEST_BYTES:] != _digest(data):
         raise CheckpointError(_refusal(path, "is truncated or was altered"))
-    (header_bytes,) = _LENGTH.unpack_from(content)
-    first = _LENGTH.size + header_bytes
-    header = json.loads(bytes(content[_LENGTH.size : first]))
-    stream = io.BytesIO(content[first:])
-    arrays = {
-        name: np.lib.format.read_array(stream, allow_pickle=False) for name in header["arrays"]
-    }
-    return arrays, header["meta"]
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        description, *names = archive.namelist()
+        for name in names:
+            with archive.open(name) as member:
+                array = np.lib.format.read_array(member, allow_pickle=False)
+            arrays[name.removesuffix(_ARRAY)] = array
+        return arrays, json.loads(archive.read(description))
+
+
+def _digest(data: bytes | memoryview) -> bytes:
+    """Return what the last bytes of a saved state are to be, in hexadecimal."""
+    return hashlib.sha256(memoryview(data)[:-_DIGEST_BYTES]).hexdigest().encode()
 
 
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:

@@ -21,7 +21,7 @@ CONFIG = "config.toml"
 WORK = "work"
 _STAMP = "stamp.json"
 _LOCK = "lock"
-_ENDING = ".mfs"
+_ENDING = ".npz"
 _RUNNING = ".running"
 
 

@@ -131,7 +131,7 @@ def test_interrupted_between_units(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(chaos, "measure", stop)
     with pytest.raises(KeyboardInterrupt):
         run_study(study, config, out)
-    assert len(list((out / "work").glob("*.mfs"))) == 3
+    assert len(list((out / "work").glob("*.npz"))) == 3
     run_study(study, config, out, resume=True)
     assert next(calls) == 4  # 3 batches, and the one that was stopped
     assert_same_bits(out, folder)
@@ -186,7 +186,7 @@ def test_exact_reference_is_used_where_it_applies(tmp_path, monkeypatch):
     page = (tmp_path / "out/report.html").read_text()
     assert "the limit is known exactly" in page
     assert "raw W₂²" not in page
-    arrays, _ = storage.load_arrays(tmp_path / "out/work/reference.mfs")
+    arrays, _ = storage.load_arrays(tmp_path / "out/work/reference.npz")
     exact = reference_path(chaos.prepare(configuration(LINEAR)).units[0].arguments["plan"])
     assert exact.method == "gaussian"
     np.testing.assert_array_equal(arrays["predictions"], exact.predictions)

@@ -65,7 +65,7 @@ def test_dataset_is_that_of_the_library(tmp_path, monkeypatch, kind):
     problem = build_problem(config)
     monkeypatch.setattr(simulate, "_UNIT_BYTES", 2 * 8 * 6 * 10 * problem.n_coordinates)
     run_study(get_study("simulate"), config, tmp_path / "out")
-    assert len(list(tmp_path.glob("out/work/*.mfs"))) == 3
+    assert len(list(tmp_path.glob("out/work/*.npz"))) == 3
     saved = storage.read_dataset(tmp_path / "out/result.nc")
     steps = [0, 1, 3, 7, 12]
     run = mf.simulate(problem, 10, n_replicas=5, step_size=0.2, n_steps=12, seed=3, save_at=steps)

@@ -109,7 +109,7 @@ def test_one_network_is_one_unit_and_finished_ones_are_not_trained_again(
     assert units[0].key == "tanh-limit"
     run_study(get_study("widths"), config, tmp_path / "out")
     before = (tmp_path / "out/result.nc").read_bytes()
-    (tmp_path / "out/work/tanh-mup-000016-043.mfs").unlink()
+    (tmp_path / "out/work/tanh-mup-000016-043.npz").unlink()
     trained = []
     train = deep.train
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -19,13 +20,15 @@ from hypothesis.extra import numpy as hnp
 from meanfield.errors import CheckpointError
 from meanfield.system import storage
 
-DTYPES = st.sampled_from([np.float32, np.float64, np.int64, np.uint32, np.bool_, np.complex128])
+DTYPES = st.sampled_from(
+    [np.float32, np.float64, np.int64, np.uint32, np.bool_, np.complex128, "<U3"]
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     arrays=st.dictionaries(
-        st.text(min_size=1, max_size=8),
+        st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=8),
         hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)),
         max_size=3,
     ),
@@ -36,7 +39,7 @@ DTYPES = st.sampled_from([np.float32, np.float64, np.int64, np.uint32, np.bool_,
     ),
 )
 def test_round_trip_keeps_every_bit(tmp_path_factory, arrays, meta):
-    path = tmp_path_factory.mktemp("state") / "state.mfs"
+    path = tmp_path_factory.mktemp("state") / "state.npz"
     storage.save_arrays(path, arrays, meta)
     loaded, loaded_meta = storage.load_arrays(path)
     assert list(loaded) == list(arrays)
@@ -44,19 +47,41 @@ def test_round_trip_keeps_every_bit(tmp_path_factory, arrays, meta):
         assert loaded[name].dtype == array.dtype
         assert loaded[name].shape == array.shape
         assert loaded[name].tobytes() == array.tobytes()
+        assert loaded[name].flags.writeable
     assert loaded_meta == meta
 
 
-def test_same_content_gives_same_bytes(tmp_path):
+def test_anyone_can_open_the_file(tmp_path):
+    arrays = {
+        "x": np.linspace(0, 1, 5),
+        "method": np.array("gaussian"),
+        "ids": np.array(["a", "b"]),
+    }
+    storage.save_arrays(tmp_path / "unit.npz", arrays, {"unit": "one"})
+    with np.load(tmp_path / "unit.npz") as opened:
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(opened[name], array)
+        assert json.loads(opened["meanfield.json"]) == {"unit": "one"}
+    assert zipfile.ZipFile(tmp_path / "unit.npz").testzip() is None
+
+
+def test_other_archives_are_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.arange(3.0))
+    with pytest.raises(CheckpointError, match=r"other\.npz is not a saved state of meanfield"):
+        storage.load_arrays(tmp_path / "other.npz")
+
+
+def test_same_content_gives_same_bytes(tmp_path, monkeypatch):
     arrays = {"theta": np.arange(6.0).reshape(2, 3).T, "empty": np.empty((0, 2))}
     storage.save_arrays(tmp_path / "one", arrays, {"step": 3})
+    monkeypatch.setattr(time, "time", lambda: 2e9)
     storage.save_arrays(tmp_path / "two", arrays, {"step": 3})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 @pytest.fixture(scope="module")
 def saved_bytes(tmp_path_factory):
-    path = tmp_path_factory.mktemp("state") / "state.mfs"
+    path = tmp_path_factory.mktemp("state") / "state.npz"
     storage.save_arrays(path, {"x": np.linspace(0, 1, 9), "k": np.arange(3)}, {"step": 7})
     return path.read_bytes()
 
@@ -68,9 +93,9 @@ def test_any_changed_bit_is_named(tmp_path_factory, saved_bytes, data):
     bit = data.draw(st.integers(0, 7))
     altered = bytearray(saved_bytes)
     altered[position] ^= 1 << bit
-    path = tmp_path_factory.mktemp("altered") / "unit.mfs"
+    path = tmp_path_factory.mktemp("altered") / "unit.npz"
     path.write_bytes(altered)
-    with pytest.raises(CheckpointError, match=r"unit\.mfs .*delete it and resume"):
+    with pytest.raises(CheckpointError, match=r"unit\.npz .*delete it and resume"):
         storage.load_arrays(path)
 
 
@@ -78,10 +103,10 @@ def test_any_changed_bit_is_named(tmp_path_factory, saved_bytes, data):
 @given(data=st.data())
 def test_any_truncation_or_extension_is_named(tmp_path_factory, saved_bytes, data):
     kept = data.draw(st.integers(0, len(saved_bytes) - 1))
-    path = tmp_path_factory.mktemp("short") / "unit.mfs"
+    path = tmp_path_factory.mktemp("short") / "unit.npz"
     for content in (saved_bytes[:kept], saved_bytes + saved_bytes[: kept + 1]):
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"unit\.mfs"):
+        with pytest.raises(CheckpointError, match=r"unit\.npz"):
             storage.load_arrays(path)
 
 
@@ -97,6 +122,8 @@ def test_objects_are_refused_before_anything_is_written(tmp_path):
         storage.save_arrays(tmp_path / "s", {"bad": np.array([{}, []], dtype=object)})
     with pytest.raises(TypeError):
         storage.save_arrays(tmp_path / "s", {}, {"bad": object()})
+    with pytest.raises(ValueError, match="NUL in its name"):
+        storage.save_arrays(tmp_path / "s", {"x\0y": np.zeros(2)})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -115,7 +142,7 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 def test_kill_while_writing_leaves_a_whole_file(tmp_path):
-    path = tmp_path / "state.mfs"
+    path = tmp_path / "state.npz"
     writer = (
         "import sys, numpy as np\n"
         "from meanfield.system import storage\n"
@@ -133,7 +160,7 @@ def test_kill_while_writing_leaves_a_whole_file(tmp_path):
         arrays, meta = storage.load_arrays(path)
         assert (arrays["x"] == meta["i"]).all()
     storage.remove_partial(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["state.mfs"]
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
 
 
 def test_dataset_round_trip_and_damage(tmp_path):

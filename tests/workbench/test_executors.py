@@ -122,7 +122,7 @@ def test_killed_worker_costs_only_its_unit(cluster, tmp_path, reference):
     wait_until(lambda: len(marks(file)) >= 4, driver)
     time.sleep(0.1)
     victim = marks(file)[-1][0]
-    finished = {path.stem for path in (out / "work").glob("*.mfs")}
+    finished = {path.stem for path in (out / "work").glob("*.npz")}
     cluster.kill(victim)
     assert driver.wait(timeout=60) == 0
     assert (out / "result.nc").read_bytes() == reference[0]
@@ -139,10 +139,10 @@ def test_killed_driver_resumes_without_doing_anything_twice(cluster, tmp_path, r
     config = tmp_path / "marked.toml"
     config.write_text(f'study = "marked"\npause = 0.2\nmarks = "{file}"\n')
     driver = start_driver(config, out, cluster.address)
-    wait_until(lambda: len(list((out / "work").glob("*.mfs"))) >= 3, driver)
+    wait_until(lambda: len(list((out / "work").glob("*.npz"))) >= 3, driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    finished = {path.stem for path in (out / "work").glob("*.mfs")}
+    finished = {path.stem for path in (out / "work").glob("*.npz")}
     before = len(marks(file))
     keys = {"pause": 0.2, "marks": str(file)}
     run(out, get_executor("dask", scheduler=cluster.address), **keys)
@@ -175,8 +175,8 @@ def test_processes_give_the_same_bits(tmp_path, reference):
 def test_lost_process_is_said_in_words_and_its_study_resumes(tmp_path, reference):
     with pytest.raises(WorkerError, match=r"killed, perhaps for lack of memory.*--resume"):
         run(tmp_path / "out", get_executor(workers=2), fail=-5)
-    finished = list((tmp_path / "out/work").glob("*.mfs"))
-    assert tmp_path / "out/work/base.mfs" in finished
+    finished = list((tmp_path / "out/work").glob("*.npz"))
+    assert tmp_path / "out/work/base.npz" in finished
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
@@ -219,7 +219,7 @@ def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
         with place as executor:
             run_study(simulate.STUDY, config, tmp_path / name, executor=executor)
         results.append(content(tmp_path / name))
-        assert len(list((tmp_path / name / "work").glob("*.mfs"))) == 3
+        assert len(list((tmp_path / name / "work").glob("*.npz"))) == 3
     assert results[0] == results[1]
 
 

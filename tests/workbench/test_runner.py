@@ -58,7 +58,7 @@ def test_folder_holds_everything_and_verifies(reference):
     assert {entry.name for entry in reference.iterdir()} == OUTPUTS | {"manifest.json", "work"}
     assert set(storage.verify(reference)) == OUTPUTS
     units = {entry.name for entry in (reference / "work").iterdir()}
-    assert units == {"base.mfs", "walk-0.mfs", "walk-1.mfs", "walk-2.mfs", "stamp.json", "lock"}
+    assert units == {"base.npz", "walk-0.npz", "walk-1.npz", "walk-2.npz", "stamp.json", "lock"}
 
 
 def test_stop_at_every_single_write_then_resume(tmp_path, monkeypatch, reference):
@@ -116,14 +116,14 @@ def test_kill_again_and_again_then_resume(tmp_path, reference):
 def test_damaged_unit_is_named_and_only_it_is_redone(tmp_path, monkeypatch, reference, kind):
     out = tmp_path / "out"
     run(out)
-    unit = out / "work" / "walk-1.mfs"
+    unit = out / "work" / "walk-1.npz"
     data = bytearray(unit.read_bytes())
     if kind == "truncated":
         del data[-7:]
     else:
         data[len(data) // 2] ^= 4
     unit.write_bytes(data)
-    with pytest.raises(CheckpointError, match=r"walk-1\.mfs is truncated or was altered"):
+    with pytest.raises(CheckpointError, match=r"walk-1\.npz is truncated or was altered"):
         run(out, resume=True)
     unit.unlink()
     done = []
@@ -139,7 +139,7 @@ def test_damaged_unit_is_named_and_only_it_is_redone(tmp_path, monkeypatch, refe
 def test_damaged_checkpoint_of_a_running_unit_is_named(tmp_path):
     out = tmp_path / "out"
     run(out)
-    unit = out / "work" / "walk-2.mfs"
+    unit = out / "work" / "walk-2.npz"
     unit.unlink()
     unit.with_suffix(".running").write_bytes(b"half")
     with pytest.raises(CheckpointError, match=r"walk-2\.running"):
@@ -150,9 +150,9 @@ def test_unit_of_another_name_or_study_is_not_used(tmp_path):
     out, other = tmp_path / "out", tmp_path / "other"
     run(out)
     run(other, seed=1)
-    for foreign in (out / "work" / "walk-0.mfs", other / "work" / "walk-1.mfs"):
-        (out / "work" / "walk-1.mfs").write_bytes(foreign.read_bytes())
-        with pytest.raises(CheckpointError, match=r"walk-1\.mfs holds other work"):
+    for foreign in (out / "work" / "walk-0.npz", other / "work" / "walk-1.npz"):
+        (out / "work" / "walk-1.npz").write_bytes(foreign.read_bytes())
+        with pytest.raises(CheckpointError, match=r"walk-1\.npz holds other work"):
             run(out, resume=True)
 
 
@@ -264,7 +264,7 @@ def test_progress_grows_to_the_whole_and_starts_where_work_was_left(tmp_path):
     assert shares == sorted(shares)
     assert shares[0] == 0
     assert shares[-1] == 1
-    (tmp_path / "out/work/walk-2.mfs").unlink()
+    (tmp_path / "out/work/walk-2.npz").unlink()
     seen.clear()
     run_study(stub_study.STUDY, config, tmp_path / "out", resume=True, progress=Watch(""))
     assert seen[0] == ("walk 2", 5 / 7)
