@@ -197,7 +197,7 @@ def named_keys(config: Section, *tables: str, **keys: str) -> Iterator[None]:
             raise
         argument = getattr(error, "argument", None)
         found = (_find(getattr(config, table), table, argument) for table in tables)
-        key = keys.get(argument) or next(filter(None, found), None)
+        key = keys.get(argument or "") or next(filter(None, found), None)
         place = f"[{tables[0]}]" if key is None else f"key {key!r}" if "." in key else f"[{key}]"
         raise ConfigError(f"{place}: {error}") from error
 
