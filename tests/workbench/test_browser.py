@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(
     browser.CHROMIUM is None, reason="no Chromium on this machine; on Debian: apt install chromium"
 )
 
-VALUES = ["10", "9", "−1.5", "2.50 × 10^−3", "not measurable", "1.20 × 10^4"]
-SORTED = ["−1.5", "2.50 × 10^−3", "9", "10", "1.20 × 10^4", "not measurable"]
+VALUES = ["10", "9", "−1.5", "2.50 × 10⁻³", "not measurable", "1.20 × 10⁴"]
+SORTED = ["−1.5", "2.50 × 10⁻³", "9", "10", "1.20 × 10⁴", "not measurable"]
 LONG = "a_very_long_name_without_any_place_to_break_" * 4
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html.parser
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.chaos import report as chaos_report
+from meanfield.studies.chaos.headline import ChaosHeadline
 from meanfield.workbench.report import formatting
 from meanfield.workbench.report.render import Provenance, duration, render_report
 from meanfield.workbench.study import Figure, Finding, Heading, Table, Text
@@ -89,8 +91,8 @@ def test_duration(seconds, shown):
         (0.0291, 8.1, "0.029"),
         (-0.0041, 0.32, "−0.0041"),
         (0.0, None, "0"),
-        (-1.5e-7, None, "−1.50 × 10^−7"),
-        (2.5e8, 1.0, "2.50 × 10^8"),
+        (-1.5e-7, None, "−1.50 × 10⁻⁷"),
+        (2.5e8, 1.0, "2.50 × 10⁸"),
         (None, None, "not measurable"),
     ],
 )
@@ -99,15 +101,14 @@ def test_numbers_have_the_digits_that_their_interval_justifies(value, resolution
 
 
 def slope(value=np.nan, low=np.nan, high=np.nan, expected=-1.0):
-    return Estimate(value, low, high, expected=expected, label="x").to_summary()
+    return Estimate(value, low, high, expected=expected, label="x")
 
 
 def test_verdict_follows_the_interval():
-    assert chaos_report.agrees(slope(-0.9, -1.1, -0.7)) is True
-    assert chaos_report.agrees(slope(-0.9, -0.95, -0.85)) is False
-    assert chaos_report.agrees(slope()) is None
-    assert chaos_report.agrees(slope(-0.3, -0.4, -0.2, expected=None)) is None
     assert formatting.verdict(slope(-0.9, -1.1, -0.7)) == "as expected"
+    assert formatting.verdict(slope(-0.9, -0.95, -0.85)) == "differs"
+    assert formatting.verdict(slope()) == "–"
+    assert formatting.verdict(slope(-0.3, -0.4, -0.2, expected=None)) == "–"
     assert formatting.verdict(slope(-0.9, -2.1, 0.3)) == "too wide to tell"
     assert formatting.verdict(slope(0.1, -0.1, 0.3, expected=0.0)) == "as expected"
 
@@ -117,27 +118,46 @@ def test_verdict_follows_the_interval():
     [
         (-1.1, -0.95, "in agreement with the expected 1/N", "wide"),
         (-1.4, -0.8, "The interval is wide", "which is not the expected"),
-        (-0.9, -0.8, "which is not the expected 1/N", "in agreement"),
-        (-2.1, 0.3, "does not show a fall at all", "in agreement"),
+        (-0.9, -0.8, "which is not the expected 1/N.", "in agreement"),
+        (-2.1, 0.3, "does not show that the distance falls at all", "in agreement"),
     ],
 )
 def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
-    numbers = {
-        "matched_w2_slope": slope((low + high) / 2, low, high),
-        "matched_w2_constant": slope(2.0, 1.5, 2.5, None),
-    }
-    text = chaos_report._finding(numbers, noise=True)
+    found = slope((low + high) / 2, low, high)
+    headline = ChaosHeadline(
+        slope={"coupling": found, "matched_w2": found},
+        constant={"matched_w2": slope(2.0, 1.5, 2.5, None)},
+        trend={},
+        supremum={},
+    )
+    text = chaos_report._finding(headline)
     assert said in text
     assert unsaid not in text
 
 
+def test_notes_are_pointed_to_where_there_are_some():
+    found = replace(slope(-0.5, -0.6, -0.4), notes=(Note("floor", "A floor."),))
+    headline = ChaosHeadline(
+        slope={"coupling": found, "matched_w2": found},
+        constant={"matched_w2": slope(2.0, 1.5, 2.5, None)},
+        trend={},
+        supremum={},
+    )
+    assert "see the notes below the table" in chaos_report._finding(headline)
+
+
 def test_finding_without_noise_is_about_the_function():
-    numbers = {
-        "matched_w2_slope": slope(-0.5, -0.6, -0.4),
-        "function_slope": slope(-1.0, -1.1, -0.9),
-        "function_constant": slope(2.0, 1.5, 2.5, None),
-    }
-    text = chaos_report._finding(numbers, noise=False)
+    headline = ChaosHeadline(
+        slope={
+            "coupling": slope(-0.5, -0.6, -0.4, None),
+            "matched_w2": slope(-0.5, -0.6, -0.4, None),
+            "function": slope(-1.0, -1.1, -0.9),
+        },
+        constant={"function": slope(2.0, 1.5, 2.5, None)},
+        trend={},
+        supremum={},
+    )
+    text = chaos_report._finding(headline)
     assert "between the network of N neurons and the limit network" in text
     assert "in agreement with the expected 1/N" in text
 
@@ -147,13 +167,13 @@ def test_finding_without_noise_is_about_the_function():
     [
         (slope(0.1, 0.05, 0.15), "still grows"),
         (slope(-0.1, -0.15, -0.05), "It falls"),
-        (slope(0.1, -0.1, 0.3), "growth of +30.0% of that mean cannot be excluded"),
-        (slope(-4.0, -9.0, 1.0), "trend amounts to −400.0% of its mean there"),
+        (slope(0.1, -0.1, 0.3), "growth by +30.0% of that mean cannot be excluded"),
+        (slope(-4.0, -9.0, 1.0), "it changes by −400.0% of its mean there"),
         (slope(), "add late times"),
     ],
 )
 def test_uniformity_in_time_is_not_overclaimed(trend, said):
-    assert said in chaos_report._uniform({"coupling_trend": trend})
+    assert said in chaos_report._uniform(trend)
 
 
 def test_saved_numbers_read_like_estimates():

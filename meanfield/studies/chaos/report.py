@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.chaos import figures
+from meanfield.studies.chaos.headline import ChaosHeadline
 from meanfield.workbench.report.formatting import (
-    agrees,
-    excludes_zero,
     format_estimate,
     format_number,
     format_value,
@@ -34,7 +34,8 @@ LABELS = {
 
 _MEANING = {
     "matched_w2": "Squared Wasserstein distance between the N particles and N independent "
-    "particles of the limit, started and shaken alike. Exact optimal transport.",
+    "particles of the limit that have the same start and the same noise; by exact optimal "
+    "transport.",
     "coupling": "The same two systems, each particle compared with its own partner: mean squared "
     "distance. Never below the matched distance.",
     "function": "Mean squared difference between the network and the infinitely wide network on "
@@ -52,29 +53,28 @@ _MEANING = {
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
-    """Tell at which rate the particles approach their limit, and whether it lasts."""
-    numbers = summary["numbers"]
-    noise = numbers["coupling_slope"]["expected"] is not None
-    metrics = [metric for metric in LABELS if f"{metric}_slope" in numbers]
+    """Report the rate at which the particles approach their limit, and whether it lasts."""
+    found = ChaosHeadline.read(summary)
+    metrics = [metric for metric in LABELS if metric in found.slope]
     blocks: list[Block] = [
-        Finding(_finding(numbers, noise)),
+        Finding(_finding(found)),
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_reference(dataset)),
-        *([] if noise else [Text(_NOISELESS)]),
+        *([] if found.noise else [Text(_NOISELESS)]),
         Heading("How fast"),
         Table(
             [
                 ["Quantity", "Slope in N", "95% interval", "Expected", "Verdict"],
-                *(slope_row(LABELS[metric], numbers[f"{metric}_slope"]) for metric in metrics),
+                *(slope_row(LABELS[metric], found.slope[metric]) for metric in metrics),
             ],
             "A slope of −1 means that twice as many particles halve the quantity. The interval "
             "comes from resampling the repetitions: done again with other seeds, such intervals "
             "hold the true slope 19 times in 20.",
         ),
         *(
-            Text(f"Note on {LABELS[metric]}: {note}")
+            Text(f"Note on {LABELS[metric]}: {note.text}")
             for metric in metrics
-            for note in numbers[f"{metric}_slope"]["notes"]
+            for note in found.slope[metric].notes
         ),
         Figure(
             "rates",
@@ -91,7 +91,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "drawn as upper bounds.",
         ),
         Heading("Does it last?"),
-        Text(_uniform(numbers)),
+        Text(_uniform(found.trend["coupling"])),
         Figure(
             "constants",
             plots.plot_constants,
@@ -106,10 +106,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "Training loss over time for each number of particles, and in the limit.",
         ),
     ]
-    if "raw_w2_slope" in numbers:
+    if "raw_w2" in found.slope:
         blocks += [
             Heading("Why the raw distance does not fall like 1/N"),
-            Text(_raw(numbers, dataset.attrs["n_parameters"])),
+            Text(_raw(found, dataset.attrs["n_parameters"])),
             Figure(
                 "raw_w2",
                 figures.plot_raw_w2,
@@ -117,10 +117,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
                 "what independent particles of the limit have: the sampling floor.",
             ),
         ]
-    if "law_w2_slope" in numbers:
+    if "law_w2" in found.slope:
         blocks += [
             Heading("Distance to the limit law itself"),
-            Text(_law(numbers)),
+            Text(_law(found)),
             Figure(
                 "law_w2",
                 figures.plot_law_w2,
@@ -143,24 +143,24 @@ _NOISELESS = (
 )
 
 
-def _finding(numbers: Mapping[str, Any], noise: bool) -> str:
-    metric = "matched_w2" if noise else "function"
-    slope, constant = numbers[f"{metric}_slope"], numbers[f"{metric}_constant"]
+def _finding(found: ChaosHeadline) -> str:
+    metric = "matched_w2" if found.noise else "function"
+    slope, constant = found.slope[metric], found.constant[metric]
     what = (
         "The squared Wasserstein distance between N neurons and independent neurons of the limit"
-        if noise
+        if found.noise
         else "The squared distance between the network of N neurons and the limit network"
     )
     rate = f"{what} falls like N to the power {format_estimate(slope)}"
-    if not agrees(slope):
-        return f"{rate}, which is not the expected 1/N; see the notes below the table."
-    low, high = slope["interval"]
-    if not excludes_zero(slope):
+    if not slope.agrees:
+        see = "; see the notes below the table" if slope.notes else ""
+        return f"{rate}, which is not the expected 1/N{see}."
+    if not slope.excludes(0.0):
         return (
-            f"{rate}. The interval holds the expected −1 and also 0: it does not show a fall at "
-            "all. More replicas, or particle counts that are further apart, narrow it."
+            f"{rate}. The interval holds the expected −1 but also 0, so it does not show that the "
+            "distance falls at all. More replicas, or particle counts further apart, narrow it."
         )
-    caution = " The interval is wide; more replicas narrow it." if high - low > 0.3 else ""
+    caution = " The interval is wide; more replicas narrow it." if slope.width > 0.3 else ""
     return (
         f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
         f"{format_value(constant)}/N.{caution}"
@@ -200,43 +200,43 @@ def describe_reference(attrs: Mapping[str, Any]) -> str:
     return f"a system of {attrs['reference_particles']} particles stands for the limit"
 
 
-def _uniform(numbers: Mapping[str, Any]) -> str:
-    trend = numbers["coupling_trend"]
-    if trend["value"] is None:
+def _uniform(trend: Estimate) -> str:
+    if not trend.known:
         return (
             "Too few times were measured in the second half of the run to say whether the "
             "distance still grows; add late times to chaos.times."
         )
-    low, high = (f"{100 * bound:+.1f}%".replace("-", "−") for bound in trend["interval"])
-    change = f"{100 * trend['value']:+.1f}%".replace("-", "−")
-    if trend["interval"][0] > 0:
+    change, low, high = (
+        f"{100 * part:+.1f}%".replace("-", "−") for part in (trend.value, trend.low, trend.high)
+    )
+    if trend.low > 0:
         verdict = "It still grows: run longer before claiming that the rate is uniform in time."
-    elif trend["interval"][1] < 0:
-        verdict = "It falls: the rate holds, and nothing speaks against its being uniform in time."
+    elif trend.high < 0:
+        verdict = "It falls, so nothing speaks against a rate that is uniform in time."
     else:
         verdict = (
-            "The interval holds zero: no growth was found, as a rate that is uniform in time "
-            f"demands, but a growth of {high} of that mean cannot be excluded."
+            "The interval holds zero: no growth was found, which is what a rate that is uniform "
+            f"in time requires, but growth by {high} of that mean cannot be excluded."
         )
     return (
         "A line was fitted to N times the coupling distance of the largest systems over the second "
-        f"half of the run: its trend amounts to {change} of its mean there (95% interval {low} to "
-        f"{high}). {verdict}"
+        f"half of the run: over that half it changes by {change} of its mean there (95% interval "
+        f"{low} to {high}). {verdict}"
     )
 
 
-def _law(numbers: Mapping[str, Any]) -> str:
+def _law(found: ChaosHeadline) -> str:
     return (
         "With one trained parameter the distance to the limit law can be computed exactly. Its "
-        f"slope is {format_estimate(numbers['law_w2_slope'])}, and that of independent particles "
-        f"of the limit is {format_estimate(numbers['law_floor_slope'])}. In one dimension even "
+        f"slope is {format_estimate(found.slope['law_w2'])}, and that of independent particles "
+        f"of the limit is {format_estimate(found.slope['law_floor'])}. In one dimension even "
         "independent sampling is of order 1/N, up to a logarithm in the tails; where the two "
         "agree, the particles are as good as independent ones."
     )
 
 
-def _raw(numbers: Mapping[str, Any], n_parameters: int) -> str:
-    raw, floor = numbers["raw_w2_slope"], numbers["sampling_floor_slope"]
+def _raw(found: ChaosHeadline, n_parameters: int) -> str:
+    raw, floor = found.slope["raw_w2"], found.slope["sampling_floor"]
     text = (
         "A finite sample is far from its own law when particles have many parameters, even if "
         "they are perfectly independent. The raw distance measures that: its slope here is "

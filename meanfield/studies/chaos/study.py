@@ -17,6 +17,7 @@ from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
+from meanfield.studies.chaos.headline import ChaosHeadline
 from meanfield.studies.chaos.report import LABELS, report
 from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
@@ -24,7 +25,6 @@ from meanfield.workbench.sections.limit_path import (
     ReferenceSection,
     reference_unit,
     saved_path,
-    slope_number,
 )
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -111,7 +111,7 @@ def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
         raise ConfigError(f"No rate can be fitted to what was measured: {error}") from None
     deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
     dataset = _with_means(rates, deviation[:, -1], plan.problem)
-    return Outcome(dataset, _numbers(rates))
+    return Outcome(dataset, _headline(rates).numbers())
 
 
 def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> xr.Dataset:
@@ -140,31 +140,31 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
     return dataset
 
 
-def _numbers(rates: ChaosRates) -> dict[str, Estimate]:
-    """Return slopes, constants and late-time trends, the headline first."""
-    numbers: dict[str, Estimate] = {}
+def _headline(rates: ChaosRates) -> ChaosHeadline:
     noise = rates.dataset.attrs["temperature"] > 0
-    fits = {metric: rates.fits[metric] for metric in LABELS if metric in rates.fits}
-    for metric, fit in fits.items():
-        # Without noise there is a theorem for the function alone.
-        expected = fit.slope.expected if noise or metric == "function" else None
-        numbers[f"{metric}_slope"] = slope_number(LABELS[metric], fit, expected)
-    for metric, fit in fits.items():
-        if fit.slope.expected is not None:
-            power = "N" if fit.slope.expected == -1 else "N²"
+    slope, constant = {}, {}
+    for metric in (metric for metric in LABELS if metric in rates.fits):
+        fit, label = rates.fits[metric], LABELS[metric]
+        expected = fit.slope.expected
+        if expected is not None:
             exact = rates.dataset.get(f"{metric}_exact")
-            numbers[f"{metric}_constant"] = replace(
+            constant[metric] = replace(
                 fit.constant,
                 expected=None if exact is None else float(exact[fit.time_index]),
-                label=f"{power} × {LABELS[metric]}",
+                label=f"{'N' if expected == -1 else 'N²'} × {label}",
             )
-    for metric, trend in rates.trends.items():
-        label = f"Late trend of {LABELS[metric]}, relative to its mean"
-        numbers[f"{metric}_trend"] = replace(trend.change, expected=0.0, label=label)
-    for metric, trend in rates.trends.items():
-        label = f"Largest N × {LABELS[metric]} at any time"
-        numbers[f"{metric}_supremum"] = replace(trend.supremum, label=label)
-    return numbers
+        # Without noise there is a theorem for the function alone.
+        expected = expected if noise or metric == "function" else None
+        slope[metric] = replace(fit.slope, expected=expected, label=f"Slope of {label}")
+    trend = {
+        metric: replace(found.change, label=f"Late trend of {LABELS[metric]}, relative to its mean")
+        for metric, found in rates.trends.items()
+    }
+    supremum = {
+        metric: replace(found.supremum, label=f"Largest N × {LABELS[metric]} at any time")
+        for metric, found in rates.trends.items()
+    }
+    return ChaosHeadline(slope=slope, constant=constant, trend=trend, supremum=supremum)
 
 
 EXAMPLE: dict[str, Any] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
 from meanfield.studies.errors import figures
+from meanfield.studies.errors.headline import ErrorsHeadline
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
@@ -31,7 +32,7 @@ LABELS = {
 _MEANING = {
     "tail": "What is left of the target when its Hermite series is cut: smaller threshold.",
     "regularisation": "What penalty and noise cost an infinitely wide network that has trained "
-    "for ever on all inputs there are: smaller l2 and temperature.",
+    "for ever on the whole population: smaller l2 and temperature.",
     "statistical": "What it costs to have n training data: more data.",
     "optimisation": "What it costs to stop at time t: longer training.",
     "chaos": "What it costs to have N particles: more particles.",
@@ -47,14 +48,14 @@ _OPTIONS = {"n": "training data n", "N": "particles N", "t": "time t", "S": "ato
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
-    """Tell where the error comes from and what to increase first."""
-    numbers, attrs = summary["numbers"], dataset.attrs
+    """Report where the error comes from and what to increase first."""
+    found, attrs = ErrorsHeadline.read(summary), dataset.attrs
     rows = [["Component", "L² norm", "95% interval", "Own error of the intermediates", "Remedy"]]
     resolution = dict(
         zip(dataset["component"].values, dataset["component_resolution"].values, strict=True)
     )
     for name, label in LABELS.items():
-        number = numbers[name]
+        number = getattr(found, name)
         own = format_number(float(resolution[name])) if resolution[name] else "–"
         meaning = _MEANING[name]
         if not attrs["closed_form"] and name == "tail":
@@ -62,10 +63,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         if not attrs["closed_form"] and name in ("tail", "regularisation"):
             label = f"{label} (held-out estimate)"
         rows.append([label, format_value(number), format_interval(number) or "–", own, meaning])
-    total = numbers["total"]
+    total = found.total
     rows.append(["Total", format_value(total), format_interval(total), "–", "–"])
     return [
-        Finding(_finding(numbers, attrs)),
+        Finding(_finding(found, attrs)),
         *heading_for_problem(attrs["problem"]),
         Text(_intermediates(dataset)),
         Figure(
@@ -79,15 +80,15 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             rows,
             "Intervals are over training sets and noise; for the first two components, which do "
             "not depend on them, over held-out inputs. The signed components add up to the total "
-            f"error on every held-out input, to {format_number(numbers['closure']['value'])} of "
+            f"error on every held-out input, to {format_number(found.closure.value)} of "
             "it.",
         ),
-        *(Text(f"Note: {note}") for note in total["notes"]),
+        *(Text(f"Note: {note.text}") for note in total.notes),
         Heading("What to increase first"),
         Text(attrs["advice"]),
-        Table(_gain_rows(dataset, numbers), "Doubling one of them and leaving the others."),
+        Table(_gain_rows(dataset, found), "Doubling one of them and leaving the others."),
         Heading("The laws behind it"),
-        Text(_laws(numbers, attrs)),
+        Text(_laws(found)),
         *_tail(attrs),
         Figure(
             "statistical",
@@ -133,11 +134,11 @@ def _tail(attrs: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _finding(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
-    largest = max(LABELS, key=lambda name: numbers[name]["value"])
+def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:
+    largest = max(LABELS, key=lambda name: getattr(found, name).value)
     return (
-        f"The total error is {format_estimate(numbers['total'])}; its largest component is "
-        f"{LABELS[largest].lower()}, {format_estimate(numbers[largest])}. {attrs['advice']}"
+        f"The total error is {format_estimate(found.total)}; its largest component is the "
+        f"{LABELS[largest].lower()}, {format_estimate(getattr(found, largest))}. {attrs['advice']}"
     )
 
 
@@ -163,39 +164,32 @@ def _intermediates(dataset: xr.Dataset) -> str:
     )
 
 
-def _gain_rows(dataset: xr.Dataset, numbers: Mapping[str, Any]) -> list[list[str]]:
+def _gain_rows(dataset: xr.Dataset, found: ErrorsHeadline) -> list[list[str]]:
     rows = [["Double", "Squared error taken off", "95% interval", "Extra compute", "Per unit"]]
-    for option, cost in zip(dataset["option"].values, dataset["cost"].values, strict=True):
-        number = numbers[f"gain_{option}"]
-        rows.append(
-            [
-                _OPTIONS[str(option)],
-                format_value(number),
-                format_interval(number),
-                f"{format_number(float(cost))} updates",
-                format_number(number["value"] / float(cost)),
-            ]
-        )
+    costs = dict(zip(dataset["option"].values, dataset["cost"].values, strict=True))
+    for option, gain in found.gain.items():
+        cost = float(costs[option])
+        row = [_OPTIONS[option], format_value(gain), format_interval(gain)]
+        rows.append([*row, f"{format_number(cost)} updates", format_number(gain.value / cost)])
     return rows
 
 
-def _laws(numbers: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+def _laws(found: ErrorsHeadline) -> str:
+    slope = found.slope
     text = (
-        "Theory says that the squared statistical error falls like 1/n and squared chaos like "
-        f"1/N. Measured slopes: {format_estimate(numbers['statistical_slope'])} and "
-        f"{format_estimate(numbers['chaos_slope'])}. "
+        "Theory says that the squared statistical error falls like 1/n and the squared chaos "
+        f"component like 1/N. Measured slopes: {format_estimate(slope['statistical'])} and "
+        f"{format_estimate(slope['chaos'])}. "
     )
     for name, symbol in (("statistical", "n"), ("chaos", "N")):
-        slope = numbers[f"{name}_slope"]
-        if slope["value"] is None:
-            text += f"In {symbol}: {' '.join(slope['notes'])} "
-    if "rate" not in numbers:
+        if not slope[name].known:
+            text += f"In {symbol}: {' '.join(note.text for note in slope[name].notes)} "
+    rate, difference = found.rate, found.rate_difference
+    if rate is None or difference is None:
         return text + "Too little of the decay in time was seen to fit a rate."
-    rate, difference = numbers["rate"], numbers["rate_difference"]
-    low, high = rate["interval"]
-    verdict = "within" if low <= rate["expected"] <= high else "outside"
     return text + (
         f"The optimisation error decays at rate {format_estimate(rate)} per unit of time; from a "
-        f"wider start at {format_number(rate['expected'])}, which is {verdict} the interval. "
-        f"Replica by replica the two differ by {format_estimate(difference)}."
+        f"wider start the rate is {format_number(rate.expected)}, which is "
+        f"{'within' if rate.agrees else 'outside'} the interval. Replica by replica the two differ "
+        f"by {format_estimate(difference)}."
     )

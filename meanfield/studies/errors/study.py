@@ -15,10 +15,10 @@ from meanfield.decomposition.error_settings import ErrorSettings
 from meanfield.decomposition.truncated_target import TruncatedTarget, truncate_target
 from meanfield.errors import ConfigError
 from meanfield.statistics.estimate import Estimate, Note
+from meanfield.studies.errors.headline import ErrorsHeadline
 from meanfield.studies.errors.report import LABELS, report
 from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
-from meanfield.workbench.sections.limit_path import slope_number
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
@@ -205,32 +205,40 @@ def combine(plan: ErrorPlan, truncated: TruncatedTarget, results: Mapping[str, A
             for stage in ("sets", "dynamics", f"atoms-{sizes}")
         ),
     )
-    return Outcome(budget.dataset, _numbers(plan, budget))
+    return Outcome(budget.dataset, _headline(budget).numbers())
 
 
-def _numbers(plan: ErrorPlan, budget: ErrorBudget) -> dict[str, Estimate]:
-    """Return total, components, laws and gains, the headline first."""
-    cautions = tuple(Note("caution", text) for text in budget.notes)
-    numbers: dict[str, Estimate] = {
-        "total": replace(budget.total, notes=cautions, label="Total error")
-    }
+def _headline(budget: ErrorBudget) -> ErrorsHeadline:
+    components = {}
     for name in COMPONENTS:
         part = replace(budget.components[name], label=LABELS[name])
         # What is exactly 0 is so by construction and has no uncertainty.
-        numbers[name] = part if part.value > 0 else Estimate(part.value, label=part.label)
-    for name, fit in (("statistical", budget.statistical_rate), ("chaos", budget.chaos_rate)):
-        numbers[f"{name}_slope"] = slope_number(f"{LABELS[name]}, squared", fit, -1.0)
+        components[name] = part if part.value > 0 else Estimate(part.value, label=part.label)
+    laws = {"statistical": budget.statistical_rate, "chaos": budget.chaos_rate}
     decay = budget.decay
-    if decay.rate.known:
-        label = "Rate at which the optimisation error decays"
-        numbers["rate"] = replace(decay.rate, label=label)
-        label = "Rate less that from a wider start"
-        numbers["rate_difference"] = replace(decay.difference, expected=0.0, label=label)
-    for option, gain in budget.advice.gain.items():
-        label = f"Squared error that doubling {option} takes off"
-        numbers[f"gain_{option}"] = replace(gain, label=label)
-    numbers["closure"] = Estimate(budget.closure, label="Closure of the decomposition, relative")
-    return numbers
+    return ErrorsHeadline(
+        total=replace(
+            budget.total,
+            notes=tuple(Note("caution", text) for text in budget.notes),
+            label="Total error",
+        ),
+        **components,
+        slope={
+            name: replace(fit.slope, label=f"Slope of {LABELS[name]}, squared")
+            for name, fit in laws.items()
+        },
+        rate=replace(decay.rate, label="Rate at which the optimisation error decays")
+        if decay.rate.known
+        else None,
+        rate_difference=replace(decay.difference, label="Rate less that from a wider start")
+        if decay.rate.known
+        else None,
+        gain={
+            option: replace(gain, label=f"Squared error that doubling {option} takes off")
+            for option, gain in budget.advice.gain.items()
+        },
+        closure=Estimate(budget.closure, label="Closure of the decomposition, relative"),
+    )
 
 
 EXAMPLE: dict[str, Any] = {

@@ -9,6 +9,8 @@ from typing import Any
 from meanfield.statistics.estimate import Estimate
 from meanfield.workbench.study import Block, Heading, Text
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 #: A number as ``summary.json`` has it.
 Saved = Mapping[str, Any]
 
@@ -35,7 +37,8 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
         return "0"
     if not 1e-3 <= abs(value) < 1e5:
         digits, exponent = f"{value:.2e}".split("e")
-        return f"{digits} × 10^{int(exponent)}".replace("-", "−")
+        power = str(int(exponent)).translate(_SUPERSCRIPTS)
+        return f"{digits} × 10{power}".replace("-", "−")
     decimals = 2 - math.floor(math.log10(abs(value)))
     if resolution:
         decimals = 1 - math.floor(math.log10(min(resolution, abs(value))))

@@ -68,7 +68,10 @@ $versions
 "use strict";
 function key(cell) {
   const text = cell.textContent.trim();
-  const number = text.replace(/\u2212/g, "-").match(/^[-+]?[0-9.]+(?: × 10\\^(-?[0-9]+))?/);
+  const number = text
+    .replace(/[\u2212\u207b]/g, "-")
+    .replace(/[⁰¹²³⁴-⁹]/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(digit))
+    .match(/^[-+]?[0-9.]+(?: × 10(-?[0-9]+))?/);
   return number ? parseFloat(number[0]) * 10 ** (number[1] || 0) : text;
 }
 function order(a, b) {

@@ -5,7 +5,6 @@ The path is configured, computed once, and read back as a path.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,8 +15,6 @@ from meanfield.chaos.limit_path import REFERENCE_RATIO, choose_reference, refere
 from meanfield.errors import ArgumentError
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.power_law import PowerLaw
 from meanfield.workbench.config import Count, Section
 from meanfield.workbench.study import Arrays, Context, Unit
 
@@ -122,8 +119,3 @@ def saved_path(plan: ChaosPlan, arrays: Arrays) -> MeanFieldPath:
         n_particles=int(arrays["n_particles"]) if "n_particles" in arrays else None,
         details=details,
     )
-
-
-def slope_number(label: str, fit: PowerLaw, expected: float | None) -> Estimate:
-    """Return the slope of a fit with its interval and cautions, beside what is expected."""
-    return replace(fit.slope, expected=expected, label=f"Slope of {label}")
