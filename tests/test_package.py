@@ -113,6 +113,18 @@ def test_contributing_lists_the_layers_in_their_order():
     assert listed == sorted(listed, key=level.get)
 
 
+def test_contributing_names_files_that_exist():
+    root = PACKAGE.parent
+    text = (root / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`((?:meanfield|tests|scripts|results)/[\w./-]*)`", text)
+    assert len(paths) > 40
+    for path in paths:
+        for name in ("simulate", "chaos") if "NAME" in path else ("",):
+            if "studies/NAME.toml" in path or "validation/NAME" in path:
+                continue
+            assert (root / path.replace("NAME", name)).exists(), path
+
+
 def speaker(cls, method):
     """Class that says what a method does: without words of its own it has those of its parent."""
     for base in cls.__mro__:

@@ -169,11 +169,13 @@ def _finding(found: ChaosHeadline) -> str:
 
 def _reference(dataset: xr.Dataset) -> str:
     attrs = dataset.attrs
-    limit = describe_reference(attrs)
+    limit, step_size = describe_reference(attrs), attrs["step_size"]
+    if not isinstance(step_size, str):  # a schedule is described by its range
+        step_size = f"{step_size:g}"
     counts = ", ".join(str(count) for count in dataset["particles"].values)
     return (
         f"Systems of {counts} particles were trained, {dataset.sizes['replica']} times each, by "
-        f"noisy gradient descent ({attrs['integrator']}, step size {attrs['step_size']:g}) up to "
+        f"noisy gradient descent ({attrs['integrator']}, step size {step_size}) up to "
         f"time {float(dataset['time'][-1]):g}; {limit}. Beside every particle runs a partner with "
         "the same start and the same noise that feels the limit instead of the other particles."
     )
