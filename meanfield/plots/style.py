@@ -13,6 +13,7 @@ from meanfield.statistics.estimate import Estimate
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Okabe–Ito palette, without its yellow, which is hard to see on white.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -65,6 +66,13 @@ def render(
     png, pdf : bytes
         The same figure, at 200 dots per inch and as vectors.
     """
+    return render_figure(lambda figure: plot(dataset, figure.subplots()), size)
+
+
+def render_figure(
+    draw: Callable[[Figure], object], size: tuple[float, float] = SIZE
+) -> tuple[bytes, bytes]:
+    """Draw on a new figure in the common style; return it as PNG and PDF."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,7 +80,7 @@ def render(
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
-        plot(dataset, figure.subplots())
+        draw(figure)
         png, pdf = io.BytesIO(), io.BytesIO()
         # No dates: the same results give the same files.
         figure.savefig(png, format="png", metadata={"Software": None})

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,18 +12,17 @@ from typing import Any
 from meanfield import plots
 from meanfield.errors import CheckpointError
 from meanfield.system import storage
-from meanfield.system.version import VERSION, source_commit
+from meanfield.system.provenance import Provenance
+from meanfield.system.version import VERSION
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.folder import CONFIG
-from meanfield.workbench.report.render import Provenance, render_report
+from meanfield.workbench.report.render import render_report
 from meanfield.workbench.sections.data import data_blocks
 from meanfield.workbench.study import Figure, Outcome, Study
 from meanfield.workbench.toml import to_toml
 
 SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
 DATA = "data.json"
-
-_LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "h5netcdf", "matplotlib")
 
 
 def write_config(folder: Path, config: StudyConfig) -> None:
@@ -72,7 +69,7 @@ def write_outputs(
         "numbers": {key: number.to_summary() for key, number in outcome.numbers.items()},
     }
     storage.write_dataset(folder / RESULT, outcome.dataset)
-    _write_views(folder, study, summary, _provenance(seconds))
+    _write_views(folder, study, summary, Provenance.here(seconds))
     return summary
 
 
@@ -139,10 +136,3 @@ def _write_views(
     page = render_report(summary, blocks, images, config, provenance)
     storage.write_atomic(folder / REPORT, page.encode())
     storage.write_manifest(folder, names, asdict(provenance))
-
-
-def _provenance(seconds: float) -> Provenance:
-    versions = {"meanfield": VERSION, "Python": platform.python_version()}
-    versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    return Provenance(versions, machine, round(seconds, 1), source_commit())

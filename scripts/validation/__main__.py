@@ -7,14 +7,17 @@ import importlib
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from loky import cpu_count
 
-from meanfield.plots.style import SIZE
+from meanfield.plots.style import SIZE, render_figure
 from meanfield.statistics.estimate import Estimate
+from meanfield.system.provenance import Provenance
+from meanfield.system.version import source_commit
 from scripts.validation import NAMES
-from scripts.validation.output import ROOT, provenance, render, write_result
+from scripts.validation.output import ROOT, write_result
 
 
 def validate(name: str, quick: bool, out: Path | None) -> tuple[str, bool]:
@@ -23,19 +26,20 @@ def validate(name: str, quick: bool, out: Path | None) -> tuple[str, bool]:
     Results are written where `out` names a folder and, but for the quick version, the claims hold.
     """
     script = importlib.import_module(f"scripts.validation.{name}")
-    about, start = provenance(), time.perf_counter()
+    commit, start = source_commit(), time.perf_counter()  # the checkout may change meanwhile
     numbers, dataset = script.run(quick)
-    about["seconds"] = round(time.perf_counter() - start, 1)
-    lines = [f"{name}: {script.TITLE} ({about['seconds']:.0f} s)"]
+    provenance = replace(Provenance.here(time.perf_counter() - start), commit=commit)
+    lines = [f"{name}: {script.TITLE} ({provenance.seconds:.0f} s)"]
     lines += [f"  {key:<28} {described(number)}" for key, number in numbers.items()]
     try:
         if not quick:
             script.check(numbers)
     except AssertionError as failed:
         return "\n".join([*lines, f"  FAILED: {failed}"]), False
-    picture = render(script.draw, dataset, getattr(script, "SIZE", SIZE))
+    size = getattr(script, "SIZE", SIZE)
+    picture, _ = render_figure(lambda figure: script.draw(figure, dataset), size)
     if out is not None:
-        write_result(out / name, script.TITLE, numbers, dataset, picture, about)
+        write_result(out / name, script.TITLE, numbers, dataset, picture, provenance)
     return "\n".join(lines), True
 
 

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import json
-import os
-import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.plots.style import SIZE, STYLE
 from meanfield.statistics.estimate import BOUND, BOUNDS, Estimate
 from meanfield.system import storage
-from meanfield.system.version import VERSION, source_commit
+from meanfield.system.provenance import Provenance
+from meanfield.system.version import VERSION
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[2]
-
-_LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "matplotlib")
 
 
 def write_result(
@@ -35,7 +30,7 @@ def write_result(
     numbers: Mapping[str, Estimate],
     dataset: xr.Dataset,
     picture: bytes,
-    about: Mapping[str, Any],
+    provenance: Provenance,
 ) -> None:
     """Write everything, each file whole or absent, the manifest last; the folder names it."""
     name = folder.name
@@ -53,24 +48,13 @@ def write_result(
     for file, text in files.items():
         storage.write_atomic(folder / file, text.encode())
     storage.write_atomic(folder / f"{name}.png", picture)
-    storage.write_manifest(folder, [*files, f"{name}.png"], about)
+    storage.write_manifest(folder, [*files, f"{name}.png"], asdict(provenance))
 
 
 def read_numbers(folder: Path) -> dict[str, Estimate]:
     """Return the headline numbers of a result."""
     summary = json.loads((folder / "summary.json").read_bytes())
     return {key: Estimate.from_summary(saved) for key, saved in summary["numbers"].items()}
-
-
-def provenance() -> dict[str, Any]:
-    """Return with what, on what, and from which state of the code results are made."""
-    versions = {"meanfield": VERSION, "Python": platform.python_version()}
-    versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {
-        "versions": versions,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "commit": source_commit(),
-    }
 
 
 def to_csv(dataset: xr.Dataset) -> str:
@@ -91,25 +75,6 @@ def to_csv(dataset: xr.Dataset) -> str:
                 parts += [""] * (len(BOUNDS) - len(parts))
                 writer.writerow([name, *(at.get(dim, "") for dim in dims), *parts])
     return text.getvalue()
-
-
-def render(
-    draw: Callable[[Figure, xr.Dataset], None],
-    dataset: xr.Dataset,
-    size: tuple[float, float] = SIZE,
-) -> bytes:
-    """Draw a picture in the common style, as PNG: the same results give the same bytes."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure, dataset)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", metadata={"Software": None})
-    return png.getvalue()
 
 
 def bars(ax: Axes, x: Any, estimate: xr.DataArray, **style: Any) -> None:

@@ -14,6 +14,7 @@ import xarray as xr
 from meanfield.plots import style
 from meanfield.statistics.estimate import Estimate
 from meanfield.system import storage
+from meanfield.system.provenance import Provenance
 from scripts.validation import NAMES, __main__, output
 
 
@@ -43,13 +44,14 @@ def stub(monkeypatch):
 def test_result_is_read_back(stub, tmp_path):
     numbers, dataset = stub.run(quick=True)
     folder = tmp_path / "results" / "stub"
-    output.write_result(folder, "A slope", numbers, dataset, b"picture", output.provenance())
+    output.write_result(folder, "A slope", numbers, dataset, b"picture", Provenance.here(1.23))
     assert storage.verify(folder) == ["stub.png", "summary.json", "table.csv"]
     (slope,) = output.read_numbers(folder).values()
     assert slope.to_summary() == numbers["slope"].to_summary()
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["study"], summary["title"]) == ("stub", "A slope")
     _, about = storage.read_manifest(folder)
+    assert about["seconds"] == 1.2
     assert about["commit"]
 
 
@@ -66,7 +68,10 @@ def test_table_has_a_row_an_entry_and_leaves_out_what_is_unknown(stub):
 
 def test_picture_is_the_same_file_again(stub):
     _, dataset = stub.run(quick=True)
-    first, second = (output.render(stub.draw, dataset, (2.0, 1.0)) for _ in range(2))
+    first, second = (
+        style.render_figure(lambda figure: stub.draw(figure, dataset), (2.0, 1.0))[0]
+        for _ in range(2)
+    )
     assert first == second
     assert first.startswith(b"\x89PNG")
 
@@ -109,11 +114,11 @@ def test_script_runs_in_small_and_draws(name):
     assert all(number.label for number in numbers.values())
     figures = []
 
-    def draw(figure, dataset):
+    def draw(figure):
         script.draw(figure, dataset)
         figures.append(figure)
 
-    output.render(draw, dataset, getattr(script, "SIZE", style.SIZE))
+    style.render_figure(draw, getattr(script, "SIZE", style.SIZE))
     assert dataset.identical(before)
     (figure,) = figures
     for ax in figure.axes:

@@ -7,7 +7,8 @@ import io
 import pytest
 from PIL import Image
 
-from meanfield.workbench.report.render import Provenance, render_report
+from meanfield.system.provenance import Provenance
+from meanfield.workbench.report.render import render_report
 from meanfield.workbench.study import Figure, Finding, Heading, Table, Text
 from tests.workbench import browser
 

@@ -12,8 +12,9 @@ import pytest
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.chaos import report as chaos_report
 from meanfield.studies.chaos.headline import ChaosHeadline
+from meanfield.system.provenance import Provenance
 from meanfield.workbench.report import formatting
-from meanfield.workbench.report.render import Provenance, duration, render_report
+from meanfield.workbench.report.render import duration, render_report
 from meanfield.workbench.study import Figure, Finding, Heading, Table, Text
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)

@@ -4,34 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from meanfield.system.provenance import Provenance
 from meanfield.workbench.report.page import PAGE
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Table, Text
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """With what, on what and how long a study was computed.
-
-    Parameters
-    ----------
-    versions : mapping of str to str
-        Version of each library.
-    machine : str
-        Operating system, processor and number of cores.
-    seconds : float
-        Time that the units of the study took.
-    commit : str or None
-        State of the code, where it was a git checkout.
-    """
-
-    versions: Mapping[str, str]
-    machine: str
-    seconds: float
-    commit: str | None = None
 
 
 def render_report(
