@@ -22,6 +22,7 @@ from meanfield.flow.simulate import simulate_scheme
 from meanfield.identify import OrbitDepth, orbit_depth
 from meanfield.moments import AdmissibleWeight, admissible_weight
 from meanfield.problem import Activation, Problem, get_activation
+from meanfield.system.generators import generator
 
 __all__ = ["LearningCell", "learning_cell"]
 
@@ -208,7 +209,7 @@ def _problem(
         raise ArgumentError("d", "is needed: this target does not record its input dimension.")
     if bias is None:
         bias = getattr(target, "b", True) is not None
-    rng = np.random.Generator(np.random.Philox(key=[checks.seed(seed), 7]))
+    rng = generator(checks.seed(seed), 7)
     X = rng.standard_normal((checks.count("n_data", n_data), checks.count("d", d)))
     y = np.asarray(target(X), dtype=float)
     return Problem(X, y, activation, bias=bias, l2=l2, temperature=temperature)

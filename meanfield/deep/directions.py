@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from meanfield.deep.task import generator
+from meanfield.system.generators import generator
 
 
 class GaussianDirections:

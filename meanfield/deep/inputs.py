@@ -9,6 +9,7 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.problem.validation import as_inputs
+from meanfield.system.generators import generator
 
 _SHOWN = 5
 _LISTED = 100
@@ -134,7 +135,7 @@ def _offenders(X: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray, float
 
 def _perturb(X: np.ndarray, tol: float, seed: int) -> tuple[float | None, np.ndarray | None]:
     """Find the smallest power of ten of noise after which the inputs pass with room to spare."""
-    noise = np.random.Generator(np.random.Philox(seed)).standard_normal(X.shape)
+    noise = generator(seed).standard_normal(X.shape)
     size = np.sqrt(np.mean(np.square(X))) or 1.0
     for exponent in range(-8, 0):
         candidate = X + 10.0**exponent * size * noise

@@ -15,14 +15,10 @@ from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.losses import Loss, get_loss
 from meanfield.problem.validation import as_inputs
 from meanfield.system import memory
+from meanfield.system.generators import generator
 
 # Streams of random numbers: layer l draws from stream l, everything else from one of these.
 BATCH_STREAM, REPLICATE_STREAM = 1 << 32, 2 << 32
-
-
-def generator(seed: int, stream: int) -> np.random.Generator:
-    """Return the random generator of one stream of one seed."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed, stream], dtype=np.uint64)))
 
 
 @dataclass(frozen=True, eq=False)

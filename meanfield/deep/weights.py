@@ -6,7 +6,8 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
-from meanfield.deep.task import as_scales, generator
+from meanfield.deep.task import as_scales
+from meanfield.system.generators import generator
 
 
 def initial_weights(

@@ -13,6 +13,7 @@ from meanfield.dictionary.refit import Array, Regression
 from meanfield.identify import Atoms, canonical
 from meanfield.identify.atoms import as_atoms, make_atoms
 from meanfield.problem import Problem
+from meanfield.system.generators import generator
 
 
 def kmeans_atoms(particles: Any, problem: Problem, *, max_atoms: int = 12, seed: int = 0) -> Atoms:
@@ -105,7 +106,7 @@ def frank_wolfe_atoms(problem: Problem, *, max_atoms: int = 24, seed: int = 0) -
     super-resolution microscopy", 2019.
     """
     regression = make_regression(problem, problem.targets)
-    rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
+    rng = generator(checks.seed(seed))
     width, m = regression.X.shape[1], regression.Y.size
     price = (width + problem.n_outputs - problem.activation.homogeneous) * np.log(m)
     fit = regression.linear(np.zeros((0, width)))

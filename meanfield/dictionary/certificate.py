@@ -14,6 +14,7 @@ from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Regression
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
+from meanfield.system.generators import generator
 
 N_ASCENTS = 12
 DEEPER = 0.05
@@ -164,7 +165,7 @@ def dual_certificate(
     places = as_places(network, problem.bias)
     if starts is None:
         starts = np.zeros((0, places.shape[1]))
-    rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
+    rng = generator(checks.seed(seed))
     pool = np.vstack([starts, moment_starts(regression), random_starts(regression, n_starts, rng)])
     constant = bool((problem.targets == problem.targets[0]).all())
     if penalised:

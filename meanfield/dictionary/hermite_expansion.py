@@ -19,6 +19,7 @@ from meanfield.identify.gaussian import l2_norm
 from meanfield.problem import Activation
 from meanfield.problem.hermite_polynomials import hermite_table
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher
+from meanfield.system.generators import generator
 
 Array = np.ndarray
 
@@ -141,7 +142,7 @@ def hermite_expansion(
     if d <= 3:
         return _quadrature(target, d, degree)
     indices = multi_indices(d, degree)
-    rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
+    rng = generator(checks.seed(seed))
     X = _christoffel_sample(indices, max(n_samples, 4 * len(indices)), rng)
     return _least_squares(X, _scalar(target(X), len(X)), indices, equal_leverage=True)
 

@@ -10,6 +10,7 @@ from meanfield.dictionary.fitting import as_places, unit_features
 from meanfield.dictionary.groups import Crowd, active_crowd
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.identify import Atoms
+from meanfield.system.generators import generator
 
 MEMBER = 0.8
 """Cosine between features above which a particle belongs to an atom."""
@@ -91,7 +92,7 @@ def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed:
     sine = 1 - cosine**2
     weight = crowd.contributions / crowd.contributions.sum()
     spread = float(weight @ sine)
-    rng = np.random.Generator(np.random.Philox(key=[seed, 2]))
+    rng = generator(seed, 2)
     few, weight = crowd.places[:NULL_PARTICLES], weight[:NULL_PARTICLES]
     weight = weight / weight.sum()
     terms = []

@@ -12,6 +12,7 @@ from meanfield.identify.fibre import Fibre
 from meanfield.identify.moments import MomentMap
 from meanfield.identify.rank import RankEvidence, generic_rank
 from meanfield.problem import Activation, get_activation
+from meanfield.system.generators import generator
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ def orbit_depth(
         text = f"Fibres are not finite up to degree {max_degree}. {variety.explanation}"
         return OrbitDepth(None, variety, max_degree, (), text)
     points = _points(activation, d, n_atoms, bias, n_points, seed)
-    rng = np.random.Generator(np.random.Philox(key=[seed, 1]))
+    rng = generator(seed, 1)
     known = [[point] for point in points]
     evidence: list[FibreEvidence] = []
     for degree in range(variety.depth, max_degree + 1):
@@ -339,7 +340,7 @@ def _points(
     activation: Activation, d: int, n_atoms: int, bias: bool, n_points: int, seed: int
 ) -> list[Array]:
     """Draw generic points; of four times as many, keep those whose atoms differ most."""
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = generator(seed)
     points = [_draw(activation, d, n_atoms, bias, rng) for _ in range(4 * n_points)]
 
     def closest(theta: Array) -> float:

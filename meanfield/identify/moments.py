@@ -12,6 +12,7 @@ from scipy.special import comb
 from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.identify.atoms import Array
 from meanfield.problem import Activation
+from meanfield.system.generators import generator
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class MomentMap:
 
     def _directions(self, k: int) -> Array:
         """Random directions for a tensor that is too large."""
-        rng = np.random.Generator(np.random.Philox(k))
+        rng = generator(k)
         return rng.normal(size=(self.n_parameters + 20, self.d)) / np.sqrt(self.d / 2)
 
     @cached_property

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.limit.gibbs import Gibbs, GibbsFamily
 from meanfield.limit.growth import is_superlinear
+from meanfield.system.generators import generator
 
 if TYPE_CHECKING:
     from meanfield.flow.particles import Particles
@@ -175,7 +176,7 @@ class StationaryLaw:
 
         n = checks.count("n_particles", n_particles)
         r = checks.count("n_replicas", n_replicas)
-        rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
+        rng = generator(checks.seed(seed))
         problem = self.problem
         points = self._gibbs.sample(n * r, rng).reshape(r, n, -1)
         return Particles.from_coordinates(

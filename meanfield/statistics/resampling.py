@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
+from meanfield.system.generators import generator
 
 Array = NDArray[np.float64]
 
@@ -27,7 +28,7 @@ _CONTENDS = 1.7
 
 def draw_repeats(n_replicas: int, seed: int) -> Array:
     """Return how often each replica occurs in each resample, shape (RESAMPLES, R)."""
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = generator(seed)
     chosen = rng.integers(n_replicas, size=(RESAMPLES, n_replicas))
     chosen += n_replicas * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(chosen.ravel(), minlength=RESAMPLES * n_replicas)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield import checks
+from meanfield.system.generators import generator
 from meanfield.transport.clouds import mean_square, two_clouds, varying_coordinates
 from meanfield.transport.matching import match_pairs
 from meanfield.transport.network_simplex import transport_plan
@@ -150,7 +151,7 @@ def sliced_wasserstein2(
     """
     x, y = two_clouds(x, y)
     n_projections = checks.count("n_projections", n_projections)
-    rng = np.random.Generator(np.random.Philox(checks.seed(seed)))
+    rng = generator(checks.seed(seed))
     directions = rng.standard_normal((x.shape[1], n_projections))
     return float(_projected(x, y, directions / np.linalg.norm(directions, axis=0)).mean())
 
