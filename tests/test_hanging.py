@@ -1,0 +1,81 @@
+"""What hangs fails by name, the rest of its file runs, and the run ends."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+FILES = {
+    "test_call": """
+        def test_first(): pass
+        def test_sleeps(): time.sleep(1000)
+        def test_is_deaf(): sum(itertools.repeat(1))
+        def test_last(): pass
+    """,
+    "test_teardown": """
+        @pytest.fixture
+        def stays():
+            yield
+            time.sleep(1000)
+
+        def test_fails(stays): raise AssertionError
+        def test_last(): pass
+    """,
+    "test_fork": """
+        @pytest.fixture
+        def child():
+            if os.fork() == 0:
+                time.sleep(1000)
+            sum(itertools.repeat(1))
+
+        def test_child(child): pass
+        def test_last(): pass
+    """,
+    "test_import": """
+        time.sleep(1000)
+        def test_never(): pass
+    """,
+}
+
+
+def run(folder, files):
+    """Return every line of the summary that pytest ends with, without the reasons."""
+    shutil.copy(Path(__file__).with_name("conftest.py"), folder)
+    for name in files:
+        code = re.sub(r"^ {8}", "", FILES[name], flags=re.MULTILINE)
+        (folder / f"{name}.py").write_text(f"import itertools, os, time\nimport pytest\n{code}")
+    options = "-rA -c /dev/null --rootdir . -n 1 --dist loadfile --continue-on-collection-errors"
+    command = [sys.executable, "-m", "pytest", *options.split(), "--timeout", "2", "."]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return set(re.findall(r"^((?:PASSED|FAILED|ERROR) \S+)", done.stdout, re.MULTILINE))
+
+
+def test_in_a_call(tmp_path):
+    assert run(tmp_path, ["test_call"]) == {
+        "PASSED test_call.py::test_first",
+        "FAILED test_call.py::test_sleeps",
+        "FAILED test_call.py::test_is_deaf",
+        "PASSED test_call.py::test_last",
+    }
+
+
+def test_with_a_forked_child(tmp_path):
+    assert run(tmp_path, ["test_fork"]) == {
+        "FAILED test_fork.py::test_child",
+        "PASSED test_fork.py::test_last",
+    }
+
+
+def test_in_an_import_and_in_a_teardown_after_a_failure(tmp_path):
+    assert run(tmp_path, ["test_import", "test_teardown"]) == {
+        "ERROR test_import.py",
+        "FAILED test_teardown.py::test_fails",
+        "ERROR test_teardown.py::test_fails",
+        "PASSED test_teardown.py::test_last",
+    }
