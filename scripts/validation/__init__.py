@@ -14,6 +14,7 @@ from __future__ import annotations
 
 #: In the order in which they are shown.
 NAMES: tuple[str, ...] = (
+    "references",
     "richardson",
     "ensembles",
     "integrators",
