@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from meanfield.flow.compiled import particle_step
@@ -52,3 +54,25 @@ def advance(theta, X, targets, *, first_step, seed, replica0, decay, gain, noise
         loss=loss,
         predictions_out=predictions_out,
     )
+
+
+def final_states(names, dtypes):
+    """States and predictions of two steps with each activation, by its name and the float type."""
+    found = {}
+    for name in names:
+        for dtype in dtypes:
+            theta, X, targets, arguments = setup(
+                N=70, n=9, k=2, R=1, n_steps=2, dtype=dtype, step_size=1e-3
+            )
+            predictions = np.empty((1, 2, *targets.shape))
+            arguments |= {"activation": CODES[name], "predictions_out": predictions}
+            theta = (0.4 * theta).astype(dtype)  # He₆ explodes from large states
+            advance(theta, 0.5 * X, targets, **arguments)
+            found[f"{name} {dtype}"] = theta
+            found[f"{name} {dtype} predictions"] = predictions
+    return found
+
+
+if __name__ == "__main__":
+    out, names, dtypes = sys.argv[1:]
+    np.savez(out, **final_states(names.split(","), dtypes.split(",")))

@@ -49,6 +49,7 @@ def check(theta, X, targets, arguments, **more):
     assert_allclose(got_f, want_f, rtol=0, atol=tolerance * max(1, np.abs(want_f).max()))
 
 
+@pytest.mark.scalar
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", CODES)
 def test_every_activation_follows_its_twin(name, dtype):
@@ -88,6 +89,7 @@ def test_sizes_that_do_and_do_not_fill_blocks_and_tiles(N, n, d, dtype):
         check(*state, arguments, activation=CODES[name])
 
 
+@pytest.mark.scalar
 def test_exponential_euler_follows_its_twin():
     *state, arguments = setup()
     decay, gain, noise = naive.exponential_euler(np.linspace(0.1, 0.3, 5), 0.1, 0.01)
@@ -95,6 +97,7 @@ def test_exponential_euler_follows_its_twin():
     check(*state, arguments, activation=CODES["relu"])
 
 
+@pytest.mark.scalar
 def test_driven_particles_follow_their_twin():
     theta, X, targets, arguments = setup(k=2)
     drive = np.random.default_rng(1).normal(size=(3, *targets.shape))
@@ -107,6 +110,7 @@ def test_driven_particles_follow_their_twin():
     assert_array_equal(silent, watched)
 
 
+@pytest.mark.scalar
 def test_substeps_sum_the_fine_increments():
     *state, arguments = setup()
     check(*state, arguments, activation=CODES["tanh"], substeps=3)
@@ -177,6 +181,7 @@ def test_kept_and_recomputed_activations_have_the_same_bits(name, dtype, monkeyp
     assert_array_equal(kept, fresh)
 
 
+@pytest.mark.scalar
 def test_replicas_are_independent():
     theta, X, targets, arguments = setup(R=3)
     arguments |= {"activation": CODES["relu"]}
@@ -207,6 +212,7 @@ def test_driven_particles_do_not_see_each_other():
     assert_array_equal(few, many[:, :, :70])
 
 
+@pytest.mark.scalar
 @pytest.mark.parametrize("drive", [False, True])
 def test_the_first_lost_state_is_reported(drive):
     theta, X, targets, arguments = setup(R=3, n_steps=4, N=1000)
@@ -219,6 +225,7 @@ def test_the_first_lost_state_is_reported(drive):
     assert advance(theta, X, targets, **arguments) == (6, 3 + 1)
 
 
+@pytest.mark.scalar
 def test_a_state_lost_in_the_last_step_is_reported():
     theta, X, targets, arguments = setup(R=2, n_steps=1)
     theta[0, 2, 7] = 1.7e308
@@ -226,6 +233,7 @@ def test_a_state_lost_in_the_last_step_is_reported():
     assert advance(theta, X, targets, activation=1, **arguments) == (6, 3)
 
 
+@pytest.mark.scalar
 def test_predictions_that_are_not_finite_are_reported_before_any_step():
     theta, X, targets, arguments = setup(R=2)
     theta[1, 0, 3] = np.nan
@@ -243,6 +251,7 @@ def test_forward_is_the_mean_over_particles(k, dtype):
     assert_allclose(got, want, rtol=0, atol=TOLERANCE[dtype] * np.abs(want).max())
 
 
+@pytest.mark.scalar
 def test_arrays_that_could_not_be_changed_in_place_are_refused():
     theta, X, targets, arguments = setup()
     arguments |= {"activation": 1}
