@@ -110,6 +110,33 @@ def without_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
 
 
+def mean_over_networks(values: np.ndarray, axis: int = 0) -> Estimate:
+    """Return the mean of a quantity over the networks that did not diverge.
+
+    Parameters
+    ----------
+    values : ndarray
+        Not negative, one entry per network along `axis`; NaN where the network diverged.
+    axis : int, default: 0
+        The networks.
+
+    Returns
+    -------
+    Estimate
+        With Student's interval for the logarithm; none where the mean is zero or of a single
+        network, and NaN where all diverged.
+    """
+    values = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
+    columns = values.reshape(len(values), -1).T
+    alive = [column[np.isfinite(column)] for column in columns]
+    means = [
+        Estimate.positive_mean(column) if column.any() else Estimate(0.0 if column.size else np.nan)
+        for column in alive
+    ]
+    found = Estimate.stack(means, resampled="networks")
+    return found.map(lambda part: part.reshape(values.shape[1:]))
+
+
 def least_over_training(values: Estimate) -> tuple[Estimate, int, int]:
     """Return the least of eigenvalues over saved steps and layers, and where it is.
 

@@ -118,3 +118,18 @@ def test_least_over_training_knows_its_place_and_an_exact_zero():
 def test_the_last_step_is_measured_beside_the_first():
     moves = np.array([[2.0, 4.0, np.nan], [9.0, 9.0, np.nan], [1.0, 0.4, np.nan]])
     assert deep.relative_last_step(moves) == 0.5
+
+
+def test_mean_over_networks_leaves_out_what_diverged():
+    values = np.random.default_rng(0).lognormal(size=(6, 2, 3))
+    values[0, 0, 0] = np.nan
+    values[:, 1, 1] = np.nan
+    values[:, 1, 2] = 0.0
+    found = deep.mean_over_networks(np.moveaxis(values, 0, 1), axis=1)
+    assert found.value.shape == (2, 3)
+    for part, naive in ((found[0, 0], values[1:, 0, 0]), (found[0, 1], values[:, 0, 1])):
+        mean = Estimate.positive_mean(naive)
+        assert (part.value, part.low, part.high) == (mean.value, mean.low, mean.high)
+    assert np.isnan(found[1, 1].value)
+    assert found[1, 2].value == 0
+    assert found[1, 2].interval is None

@@ -8,9 +8,12 @@ import xarray as xr
 
 from meanfield import deep, plots
 from meanfield.errors import ConfigError
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies import get_study
 from meanfield.studies.widths import study as widths
-from meanfield.studies.widths.report import keeps_size, report
+from meanfield.studies.widths.config import WidthsConfig
+from meanfield.studies.widths.headline import WidthsHeadline
+from meanfield.studies.widths.report import _finding, keeps_size, report
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors.calls import Call
@@ -20,7 +23,7 @@ from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs
 
 def configuration(data=None, limit=None, **network):
     return parse(
-        widths.WidthsConfig,
+        WidthsConfig,
         {
             "study": "widths",
             "seed": 42,
@@ -85,8 +88,9 @@ def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
         np.testing.assert_array_equal(at["feature_size"], run.feature_size[0, :6])
         np.testing.assert_array_equal(at["loss"], run.loss[0, [0, -1]])
     means = saved["feature_change"].mean("seed")
-    np.testing.assert_allclose(saved["feature_change_mean"], means, rtol=1e-12)
-    assert (saved["feature_change_low"] < means).all()
+    found = Estimate.from_xarray(saved["feature_change_mean"])
+    np.testing.assert_allclose(found.value, means, rtol=1e-12)
+    assert (found.low < found.value).all()
     assert saved["limit_feature_change"].shape == (1, 2, 3)
 
 
@@ -141,26 +145,29 @@ def test_exponents_of_known_powers_and_verdicts_by_the_rule():
     values = noise * n[:, None, None] ** powers[None, :, None, None, :]
     dims = ("activation", "scheme", "width", "seed", "layer")
     dataset = xr.Dataset(
-        dict.fromkeys(widths._METRICS, (dims, values)),
+        dict.fromkeys(widths._LABELS, (dims, values)),
         coords={"activation": ["tanh"], "scheme": ["sp", "mup"], "width": n},
         attrs={"from_width": 16},
     )
-    numbers = widths._fit_exponents(dataset, seed=0)
+    numbers = widths._fit_exponents(dataset, seed=0).numbers()
     for scheme, least in (("sp", -1.0), ("mup", 0.0)):
         number = numbers[f"tanh_{scheme}_feature_change"]
         assert number.value == pytest.approx(least, abs=0.05)
         assert number.interval[0] < number.value < number.interval[1]
         assert [note.text for note in number.notes] == ["least over layers: layer 1"]
-    np.testing.assert_allclose(dataset["feature_change_exponent"][0], powers, atol=0.05)
-    assert keeps_size({"value": 0.0, "interval": (-0.1, 0.1)}) is True
-    assert keeps_size({"value": -0.5, "interval": (-0.6, -0.4)}) is False
-    assert keeps_size({"value": -0.2, "interval": (-0.4, 0.0)}) is None
-    assert keeps_size({"value": None, "interval": None}) is None
+    by_layer = Estimate.from_xarray(dataset["feature_change_exponent"])
+    np.testing.assert_allclose(by_layer.value[0], powers, atol=0.05)
+    assert (by_layer.low < by_layer.value).all()
+    assert keeps_size(Estimate(0.0, -0.1, 0.1)) is True
+    assert keeps_size(Estimate(-0.5, -0.6, -0.4)) is False
+    assert keeps_size(Estimate(-0.2, -0.4, 0.0)) is None
+    assert keeps_size(Estimate(np.nan)) is None
+    assert keeps_size(Estimate(-0.5)) is False
 
 
 def test_findings_of_the_paper_come_out_of_the_data(tmp_path, plain_figures):
     config = parse(
-        widths.WidthsConfig,
+        WidthsConfig,
         {
             "study": "widths",
             "seed": 42,
@@ -170,20 +177,34 @@ def test_findings_of_the_paper_come_out_of_the_data(tmp_path, plain_figures):
             "limit": {"n_replicas": 0},
         },
     )
-    numbers = run_study(get_study("widths"), config, tmp_path / "out")["numbers"]
-    learns = {
-        scheme: keeps_size(numbers[f"tanh_{scheme}_feature_change"])
-        for scheme in ("sp", "ntp", "ip", "mup")
-    }
-    rich = {
-        scheme: keeps_size(numbers[f"tanh_{scheme}_feature_diversity"])
-        for scheme in ("sp", "ntp", "ip", "mup")
-    }
-    assert learns == {"sp": False, "ntp": False, "ip": True, "mup": True}
-    assert rich == {"sp": True, "ntp": True, "ip": False, "mup": True}
+    summary = run_study(get_study("widths"), config, tmp_path / "out")
+    found = WidthsHeadline.read(summary)
+    learns, rich = (
+        {name: keeps_size(exponent) for name, exponent in exponents.items()}
+        for exponents in (found.feature_change, found.feature_diversity)
+    )
+    assert learns == {"tanh_sp": False, "tanh_ntp": False, "tanh_ip": True, "tanh_mup": True}
+    assert rich == {"tanh_sp": True, "tanh_ntp": True, "tanh_ip": False, "tanh_mup": True}
     for scheme in ("sp", "ntp"):
-        assert numbers[f"tanh_{scheme}_feature_change"]["value"] < -0.4
+        assert found.feature_change[f"tanh_{scheme}"].value < -0.4
     assert "Only µP both learns features" in (tmp_path / "out/report.html").read_text()
+
+
+def test_finding_says_what_the_data_do_not_decide():
+    yes, no, unclear = Estimate(0.0, -0.1, 0.1), Estimate(-1.0, -1.1, -0.9), Estimate(0.0, -1, 1)
+    found = WidthsHeadline(
+        feature_change={"tanh_sp": no, "tanh_ip": yes, "tanh_mup": unclear},
+        feature_diversity={"tanh_sp": unclear, "tanh_ip": yes, "tanh_mup": yes},
+    )
+    assert _finding(found, ["tanh"], ["sp"]) == (
+        "No parametrization was shown both to learn features and to keep them rich with every "
+        "activation (tanh)."
+    )
+    assert _finding(found, ["tanh"], ["sp", "ip", "mup"]) == (
+        "IP learns features and keeps them rich as the width grows (tanh). The data do not decide "
+        "about µP; more seeds or widths would."
+    )
+    assert "at least two widths" in _finding(WidthsHeadline(), ["tanh"], ["sp"])
 
 
 def test_every_figure_can_be_drawn(tmp_path):
@@ -217,7 +238,7 @@ def test_what_cannot_be_used_is_named(tmp_path):
 
 def test_two_spellings_of_a_name_are_one():
     config = configuration(activations=["tanh", "Tanh"], parametrizations=["mup", "µP"])
-    assert widths._names(config.network) == (["tanh"], ["mup"])
+    assert config.network.networks == (["tanh"], ["mup"])
     keys = [unit.key for unit in widths.prepare(config).units]
     assert len(set(keys)) == len(keys)
 
@@ -244,4 +265,4 @@ def test_images_of_cifar10_come_from_the_users_own_files(tmp_path):
 
 def with_data(**data):
     content = {"study": "widths", "data": data}
-    return parse(widths.WidthsConfig, content)
+    return parse(WidthsConfig, content)

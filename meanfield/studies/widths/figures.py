@@ -1,4 +1,4 @@
-"""Figures of the studies `widths` and `limit`."""
+"""Figures of the study `widths`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from meanfield.plots.style import (
     PURPLE,
     SKY,
     VERMILION,
+    band,
     legend_beside,
     log_scale,
     width_axis,
 )
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,17 +59,14 @@ def _against_width(
     chosen = dataset.sel(activation=activation, layer=layer)
     for scheme in dataset["scheme"].values:
         name, colour, marker = _SCHEMES[str(scheme)]
-        mean, low, high = (
-            chosen[f"{metric}_{part}"].sel(scheme=scheme).values for part in ("mean", "low", "high")
-        )
-        drawn = mean > 0
-        ax.plot(widths[drawn], mean[drawn], color=colour, marker=marker, label=name)
-        ax.fill_between(
-            widths[drawn], low[drawn], high[drawn], color=colour, alpha=0.2, linewidth=0
-        )
+        curve = Estimate.from_xarray(chosen[f"{metric}_mean"].sel(scheme=scheme))
+        drawn = curve.value > 0
+        band(ax, widths[drawn], curve[drawn], color=colour, marker=marker, label=name)
     if f"limit_{metric}_mean" in dataset:
-        limit = float(chosen[f"limit_{metric}_mean"])
-        ax.axhline(limit, color=BLUE, linestyle="--", linewidth=1.0, label=r"µP, $n = \infty$")
+        limit = Estimate.from_xarray(chosen[f"limit_{metric}_mean"])
+        ax.axhline(
+            limit.value, color=BLUE, linestyle="--", linewidth=1.0, label=r"µP, $n = \infty$"
+        )
     width_axis(ax, widths)
     log_scale(ax, "y")
     ax.set_ylabel(label)
@@ -78,7 +77,8 @@ def _against_width(
 def plot_coordinate_check(dataset: xr.Dataset, ax: Axes, *, activation: str, scheme: str) -> Axes:
     """Draw the mean size of each layer's features over the first steps against the width."""
     widths = dataset["width"].values
-    sizes = dataset["feature_size_mean"].sel(activation=activation, scheme=scheme).values
+    means = dataset["feature_size_mean"].sel(activation=activation, scheme=scheme)
+    sizes = Estimate.from_xarray(means).value
     n_steps, n_rows = sizes.shape[1:]
     for row in range(n_rows):
         colour = BLACK if row == n_rows - 1 else _LAYERS[row % len(_LAYERS)]

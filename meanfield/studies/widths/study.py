@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from meanfield import deep
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.errors import DivergenceError
-from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.statistics.intervals import mean_factor
+from meanfield.studies.widths.config import WidthsConfig
+from meanfield.studies.widths.headline import WidthsHeadline, network_name
 from meanfield.studies.widths.report import report
-from meanfield.workbench.config import (
-    ActivationName,
-    Count,
-    Positive,
-    PowerOfTwo,
-    Section,
-    Step,
-    accepted_by,
-)
-from meanfield.workbench.sections.data import DataConfig, fingerprint
+from meanfield.workbench.sections.data import fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
@@ -34,63 +25,6 @@ EARLY_STEPS = 6
 
 # Standstill is noticed at saved steps.
 _CHECKPOINTS = 20
-_METRICS = ("feature_change", "feature_diversity", "joint_diversity")
-
-
-class NetworkSection(Section):
-    """The networks and their training."""
-
-    activations: list[ActivationName] = Field(
-        ["silu", "tanh", "relu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
-    )
-    parametrizations: list[Annotated[str, accepted_by(deep.get_parametrization)]] = Field(
-        list(PARAMETRIZATIONS), description="Among sp, ntp, ip and mup."
-    )
-    widths: list[Count] = Field(
-        [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096], description="Units per hidden layer."
-    )
-    depth: Count = Field(3, description="Hidden layers.")
-    n_seeds: Count = Field(10, description="Networks of each kind, with seeds seed, seed + 1, ...")
-    step_size: Positive = Field(0.1, description="Base learning rate.")
-    n_steps: Count = Field(1000, description="Gradient steps.")
-    reduction: Literal["mean", "sum"] = Field(
-        "mean", description="Whether the loss is the mean or the sum over the inputs."
-    )
-    unit_pixels: bool = Field(
-        True, description="Scale every input to length √d, so that its entries have size one."
-    )
-    dtype: Literal["float64", "float32"] = Field("float64", description="Precision.")
-    tol: Positive = Field(
-        1e-3,
-        description="Wide networks follow only the directions that training meets, up to this "
-        "relative size; the errors in the outputs that were measured are below it.",
-    )
-
-
-class LimitSection(Section):
-    """The infinite-width limit of µP that is drawn beside the networks."""
-
-    n_samples: PowerOfTwo = Field(
-        4096, description="Samples of every random variable, a power of two."
-    )
-    n_replicas: Step = Field(4, description="Independent simulations; 0 leaves the limit out.")
-    max_rank: Count = Field(1024, description="Most directions kept per matrix and side.")
-
-
-class VerdictSection(Section):
-    """The rule behind the verdicts."""
-
-    from_width: Count = Field(
-        64, description="Exponents are fitted from this width on; the least is over layers."
-    )
-
-
-class WidthsConfig(DataConfig):
-    """Configuration of the study `widths`."""
-
-    network: NetworkSection = Field(default_factory=NetworkSection)
-    limit: LimitSection = Field(default_factory=LimitSection)
-    verdict: VerdictSection = Field(default_factory=VerdictSection)
 
 
 def prepare(config: WidthsConfig) -> Plan:
@@ -99,7 +33,7 @@ def prepare(config: WidthsConfig) -> Plan:
     X, y, _ = load_inputs(config)
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
-    activations, schemes = _names(network)
+    activations, schemes = network.networks
     common = {
         "X": X,
         "y": y,
@@ -156,7 +90,7 @@ def train_network(common: Mapping[str, Any], scheme: str, width: int, dtype: str
         nothing = np.full(common["depth"], np.nan)
         sizes = np.full((_early(common["n_steps"]), common["depth"] + 1), np.nan)
         return {
-            **dict.fromkeys(_METRICS, nothing),
+            **dict.fromkeys(_LABELS, nothing),
             "feature_size": sizes,
             "loss": np.full(2, np.nan),
         }
@@ -201,15 +135,6 @@ def _measure(run: deep.DeepRun) -> Arrays:
     }
 
 
-def _names(network: NetworkSection) -> tuple[list[str], list[str]]:
-    """Return activations and parametrisations by their names, each once."""
-    activations = dict.fromkeys(get_activation(name).name for name in network.activations)
-    schemes = dict.fromkeys(
-        deep.get_parametrization(name).name for name in network.parametrizations
-    )
-    return list(activations), list(schemes)
-
-
 def combine(
     config: WidthsConfig, facts: Mapping[str, Any], results: Mapping[str, Arrays]
 ) -> Outcome:
@@ -217,7 +142,7 @@ def combine(
     import xarray as xr
 
     network = config.network
-    activations, schemes = _names(network)
+    activations, schemes = network.networks
     axes = {
         "activation": activations,
         "scheme": schemes,
@@ -263,7 +188,7 @@ def combine(
         dataset.attrs["notes"] = notes
     _add_means(dataset)
     _add_activation_curves(dataset)
-    return Outcome(dataset, _fit_exponents(dataset, config.seed))
+    return Outcome(dataset, _fit_exponents(dataset, config.seed).numbers())
 
 
 _DIMENSIONS = {
@@ -276,30 +201,16 @@ _DIMENSIONS = {
 
 
 def _add_means(dataset: Any) -> None:
-    """Add means over seeds with 95 % intervals; networks that diverged are left out and counted."""
+    """Add means over seeds; networks that diverged are left out and counted."""
     diverged = np.isnan(dataset["loss"].values[..., 1])
     dataset["diverged"] = (("activation", "scheme", "width"), diverged.sum(axis=-1))
-    names = [name for name in dataset.data_vars if name.removeprefix("limit_") in _DIMENSIONS]
-    for name in names:
+    for name in list(dataset.data_vars):
         over = "replica" if name.startswith("limit_") else "seed"
-        values, dims = dataset[name].values, dataset[name].dims
-        mean, factor = _finite_mean(np.moveaxis(values, dims.index(over), 0))
-        rest = tuple(dim for dim in dims if dim != over)
-        for part, what in (("mean", mean), ("low", mean / factor), ("high", mean * factor)):
-            dataset[f"{name}_{part}"] = (rest, what)
-
-
-def _finite_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and interval factor over the first axis, of the entries that are numbers."""
-    flat = values.reshape(len(values), -1)
-    mean, factor = np.full(flat.shape[1], np.nan), np.full(flat.shape[1], np.nan)
-    for column in range(flat.shape[1]):
-        alive = flat[np.isfinite(flat[:, column]), column]
-        if alive.any():
-            mean[column], factor[column] = mean_factor(alive, axis=0)
-        elif len(alive):
-            mean[column] = 0.0
-    return mean.reshape(values.shape[1:]), factor.reshape(values.shape[1:])
+        dims = list(dataset[name].dims)
+        if over in dims:
+            means = deep.mean_over_networks(dataset[name].values, axis=dims.index(over))
+            dims.remove(over)
+            dataset[f"{name}_mean"] = means.to_xarray(dims)
 
 
 def _add_activation_curves(dataset: Any) -> None:
@@ -312,29 +223,37 @@ def _add_activation_curves(dataset: Any) -> None:
     dataset["phi_prime"] = (("activation", "z"), slopes)
 
 
-def _fit_exponents(dataset: Any, seed: int) -> dict[str, Estimate]:
-    """Fit the exponents in the width, and report the least over the layers."""
+def _fit_exponents(dataset: Any, seed: int) -> WidthsHeadline:
+    """Fit the exponents in the width, and return the least over the layers."""
     widths = dataset["width"].values
     wide = widths >= dataset.attrs["from_width"]
-    numbers: dict[str, Estimate] = {}
     if wide.sum() < 2:
-        return numbers
+        return WidthsHeadline()
+    least: dict[str, dict[str, Estimate]] = {}
     for metric, label in _LABELS.items():
-        exponents = np.full([dataset.sizes[d] for d in ("activation", "scheme", "layer")], np.nan)
+        least[metric], by_layer = {}, []
         for a, activation in enumerate(dataset["activation"].values):
             for s, scheme in enumerate(dataset["scheme"].values):
                 values = dataset[metric].values[a, s][wide]  # (width, seed, layer)
-                fitted = deep.fit_width_exponents(widths[wide], values, seed=seed)
-                exponents[a, s] = fitted.value
-                layer, least = deep.fit_least_exponent(widths[wide], values, seed=seed)
-                title = PARAMETRIZATIONS[scheme].title
-                numbers[f"{activation}_{scheme}_{metric}"] = replace(
-                    least,
-                    notes=(*least.notes, Note("layer", f"least over layers: layer {layer + 1}")),
-                    label=f"Exponent of {label}, {activation}, {title}",
+                by_layer.append(deep.fit_width_exponents(widths[wide], values, seed=seed))
+                layer, exponent = deep.fit_least_exponent(widths[wide], values, seed=seed)
+                least[metric][network_name(activation, scheme)] = replace(
+                    exponent,
+                    notes=(_layer_note(layer, exponent),),
+                    label=f"Exponent of {label}, {activation}, {PARAMETRIZATIONS[scheme].title}",
                 )
-        dataset[f"{metric}_exponent"] = (("activation", "scheme", "layer"), exponents)
-    return numbers
+        shape = [dataset.sizes[dim] for dim in ("activation", "scheme", "layer")]
+        exponents = Estimate.stack(by_layer, resampled="seeds").map(
+            lambda part, shape=shape: part.reshape(shape)
+        )
+        dataset[f"{metric}_exponent"] = exponents.to_xarray(("activation", "scheme", "layer"))
+    return WidthsHeadline(**least)
+
+
+def _layer_note(layer: int, exponent: Estimate) -> Note:
+    if exponent.known:
+        return Note("layer", f"least over layers: layer {layer + 1}")
+    return Note("layer", f"not measurable in layer {layer + 1}: zero, or diverged, at some width")
 
 
 _LABELS = {

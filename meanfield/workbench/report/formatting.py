@@ -51,6 +51,12 @@ def format_estimate(number: Estimate | Saved) -> str:
     return f"{value} ({100 * _read(number).level:.0f}% interval {interval})" if interval else value
 
 
+def format_short(number: Estimate | Saved) -> str:
+    """Return an estimate with the bounds of its interval, for tables that say what they are."""
+    value, interval = format_value(number), format_interval(number)
+    return f"{value} ({interval})" if interval else value
+
+
 def format_value(number: Estimate | Saved) -> str:
     """Return the value of an estimate, with the digits that its interval justifies.
 

@@ -1,0 +1,83 @@
+"""Configuration of the study `widths`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from meanfield.deep.parametrizations import PARAMETRIZATIONS, get_parametrization
+from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.workbench.config import (
+    ActivationName,
+    Count,
+    Positive,
+    PowerOfTwo,
+    Section,
+    Step,
+    accepted_by,
+)
+from meanfield.workbench.sections.data import DataConfig
+
+
+class NetworkSection(Section):
+    """The networks and their training."""
+
+    activations: list[ActivationName] = Field(
+        ["silu", "tanh", "relu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
+    )
+    parametrizations: list[Annotated[str, accepted_by(get_parametrization)]] = Field(
+        list(PARAMETRIZATIONS), description="Among sp, ntp, ip and mup."
+    )
+    widths: list[Count] = Field(
+        [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096], description="Units per hidden layer."
+    )
+    depth: Count = Field(3, description="Hidden layers.")
+    n_seeds: Count = Field(10, description="Networks of each kind, with seeds seed, seed + 1, ...")
+    step_size: Positive = Field(0.1, description="Base learning rate.")
+    n_steps: Count = Field(1000, description="Gradient steps.")
+    reduction: Literal["mean", "sum"] = Field(
+        "mean", description="Whether the loss is the mean or the sum over the inputs."
+    )
+    unit_pixels: bool = Field(
+        True, description="Scale every input to length √d, so that its entries have size one."
+    )
+    dtype: Literal["float64", "float32"] = Field("float64", description="Precision.")
+    tol: Positive = Field(
+        1e-3,
+        description="Wide networks follow only the directions that training meets, up to this "
+        "relative size; the errors in the outputs that were measured are below it.",
+    )
+
+    @property
+    def networks(self) -> tuple[list[str], list[str]]:
+        """Activations and parametrizations by their names, each once."""
+        activations = dict.fromkeys(get_activation(name).name for name in self.activations)
+        schemes = dict.fromkeys(get_parametrization(name).name for name in self.parametrizations)
+        return list(activations), list(schemes)
+
+
+class LimitSection(Section):
+    """The infinite-width limit of µP that is drawn beside the networks."""
+
+    n_samples: PowerOfTwo = Field(
+        4096, description="Samples of every random variable, a power of two."
+    )
+    n_replicas: Step = Field(4, description="Independent simulations; 0 leaves the limit out.")
+    max_rank: Count = Field(1024, description="Most directions kept per matrix and side.")
+
+
+class VerdictSection(Section):
+    """The rule behind the verdicts."""
+
+    from_width: Count = Field(
+        64, description="Exponents are fitted from this width on; the least is over layers."
+    )
+
+
+class WidthsConfig(DataConfig):
+    """Configuration of the study `widths`."""
+
+    network: NetworkSection = Field(default_factory=NetworkSection)
+    limit: LimitSection = Field(default_factory=LimitSection)
+    verdict: VerdictSection = Field(default_factory=VerdictSection)
