@@ -149,7 +149,7 @@ def learning_cell(
     >>> from meanfield.problem.targets import Teacher
     >>> target = Teacher([1.0], [[2.0, 0.0]], activation="tanh")
     >>> cell = mf.learning_cell("tanh", target, n_data=200, n_particles=100, n_steps=500)
-    >>> cell.w_star.order, cell.orbit_depth, cell.n_atoms
+    >>> cell.w_star.order.value, cell.orbit_depth, cell.n_atoms
     (2.0, 3, 1)
     """
     activation = get_activation(activation)
@@ -296,7 +296,7 @@ def _statement(
     """Say what the triple is, and loudly where theory and measurement part."""
     degree = "none" if depth is None else depth.depth if depth.depth is not None else "not reached"
     parts = [
-        f"Learning cell: w* of order {w_star.order:.3g}, D*_orb = {degree}, "
+        f"Learning cell: w* of order {w_star.order.value:.3g}, D*_orb = {degree}, "
         f"S* = {dictionary.n_atoms}.",
         f"S*: {dictionary.statement}",
         f"Bound: none, since {why_not}." if bound is None else _on_bound(bound),

@@ -15,7 +15,7 @@ FAST = {"n_data": 300, "n_particles": 120, "n_steps": 800}
 def test_cell_of_a_teacher():
     target = Teacher([1.0, -1.0], [[2.0, 0.0], [1.0, 1.5]], activation="tanh")
     cell = learning_cell("tanh", target, step_size=0.5, **FAST)
-    assert cell.w_star.order == 2.0
+    assert cell.w_star.order.value == 2.0
     assert (cell.orbit_depth, cell.depth.variety.depth) == (3, 3)
     assert cell.n_atoms == 2
     assert cell.dictionary.confident, cell.statement
@@ -27,7 +27,7 @@ def test_cell_of_a_teacher():
 def test_compact_initial_law_and_given_particles():
     target = Teacher([1.0], [[2.0, 0.0]], activation="tanh")
     cell = learning_cell("tanh", target, init="uniform-ball", step_size=0.5, **FAST)
-    assert cell.w_star.order == np.inf
+    assert cell.w_star.order.value == np.inf
     again = learning_cell("tanh", target, particles=cell.particles, n_data=300)
     assert again.n_atoms == cell.n_atoms == 1
     assert again.particles is cell.particles

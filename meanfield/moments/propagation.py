@@ -75,9 +75,9 @@ def moment_propagation(
     """
     excess = checks.positive("excess", excess)
     k = np.arange(1, weight.max_order + 1)
-    finite = np.isfinite(weight.log_moments)
+    finite = np.isfinite(weight.log_w_star)
     propagated = weight.propagated_order(run.problem.temperature)
-    order_lost = reciprocal(propagated) - reciprocal(weight.order)
+    order_lost = reciprocal(propagated) - reciprocal(weight.order.value)
     order_lost = 0.0 if np.isnan(order_lost) else order_lost
     growth, orders = [], []
     heavier = np.full((len(run.steps), len(k)), np.nan)

@@ -10,6 +10,7 @@ from scipy.optimize import least_squares, minimize_scalar
 from scipy.special import gammaln, logsumexp
 from scipy.stats import ks_2samp
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import normal_quantile
 
 Array = NDArray[np.float64]
@@ -29,9 +30,9 @@ class Tail:
 
     Attributes
     ----------
-    tail_index, tail_index_interval : float, tuple
+    tail_index : Estimate
         ``ν`` of the power-law reading: generalised Pareto excesses of ``r²`` over ``u²``, by
-        maximum likelihood, with a 95 % interval; infinite when its shape is not positive.
+        maximum likelihood; infinite when its shape is not positive.
     exponent : float
         ``ρ`` of the light reading: ``P(r > x | r > u) = exp(−c ((x/u)^ρ − 1))``.
     z : float
@@ -43,8 +44,7 @@ class Tail:
         ``z > 2.58``. A stretched exponential of order below 0.5 cannot be told from a power law.
     """
 
-    tail_index: float
-    tail_index_interval: tuple[float, float]
+    tail_index: Estimate
     exponent: float
     z: float
     is_bounded: bool
@@ -63,7 +63,7 @@ def read_tail(radii: Array) -> Tail:
     top = np.sort(np.partition(radii, len(radii) - count - 1)[len(radii) - count - 1 :])
     threshold = top[0]
     if threshold <= 0 or top[-1] == threshold:  # an atom at 0, or at the largest radius
-        return Tail(np.inf, (np.inf, np.inf), np.inf, -np.inf, threshold > 0, False)
+        return Tail(Estimate(np.inf), np.inf, -np.inf, threshold > 0, False)
     y = top[1:] / threshold
     shape, heavy = _generalised_pareto(y**2 - 1.0)
     heavy += np.log(2.0 * y)
@@ -73,10 +73,8 @@ def read_tail(radii: Array) -> Tail:
     gain = heavy - light
     z = float(gain.sum() / (gain.std() * np.sqrt(count)))
     power_law = shape > 0 and ((exponent < 0.5 and z > -1.64) or (exponent < 0.75 and z > 2.58))
-    index = 2.0 / shape if shape > 0 else np.inf
-    return Tail(
-        float(index), (float(low), float(high)), exponent, z, shape < 0 and z > 2.58, power_law
-    )
+    index = Estimate(2.0 / shape if shape > 0 else np.inf, low, high, resampled="particles")
+    return Tail(index, exponent, z, shape < 0 and z > 2.58, power_law)
 
 
 def _generalised_pareto(excess: Array) -> tuple[float, Array]:

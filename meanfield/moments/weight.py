@@ -35,44 +35,35 @@ class AdmissibleWeight:
 
     Attributes
     ----------
-    log_moments : ndarray, shape (K,)
+    log_moments : Estimate, shape (K,)
         ``log m_k`` for k = 1, ..., K; infinite where the moment is.
-    log_moments_interval : ndarray, shape (K, 2), or None
-        95 % intervals; None for exact moments.
-    order : float
+    order : Estimate
         ``ρ`` in ``log m_k = (k/ρ) log k + O(k)``: 2 for a Gaussian, 1 for an exponential, ``inf``
         for a compact support, 0 when only finitely many moments are finite.
-    order_interval : tuple of float
-        95 % interval; of width 0 for a named law.
-    tail_index : float
-        ``ν`` such that ``m_k = ∞`` for ``k ≥ ν``; ``inf`` when every moment is finite.
-    tail_index_interval : tuple of float
-        95 % interval of the tail index; for a sample it is that of the power-law reading, whether
-        or not this is the verdict.
+    tail_index : Estimate
+        ``ν`` such that ``m_k = ∞`` for ``k ≥ ν``; ``inf`` when every moment is finite. What the
+        other reading of a sample would give is in ``evidence["tail"]``.
     exact : bool
-        Whether the moments are those of a named law rather than of a sample.
+        Whether the moments are those of a named law, without intervals, rather than of a sample.
     evidence : dict
         What the order was read from.
     """
 
-    log_moments: Array
-    log_moments_interval: Array | None
-    order: float
-    order_interval: tuple[float, float]
-    tail_index: float
-    tail_index_interval: tuple[float, float]
+    log_moments: Estimate
+    order: Estimate
+    tail_index: Estimate
     exact: bool
     evidence: dict[str, Any] = field(default_factory=dict)
 
     @property
     def max_order(self) -> int:
         """Largest order ``K`` of the moments at hand."""
-        return len(self.log_moments)
+        return len(self.log_moments.value)
 
     @property
     def log_w_star(self) -> Array:
         """``log w*_k = −log m_k``; −∞ where the moment is infinite."""
-        return -self.log_moments
+        return -self.log_moments.value
 
     @property
     def w_star(self) -> Array:
@@ -93,13 +84,13 @@ class AdmissibleWeight:
             0 for a compact law, infinite for one with finitely many moments; without an interval
             for a named law.
         """
-        if self.exact or self.order == 0.0:
-            return Estimate(reciprocal(self.order), level=level)
+        if self.exact or self.order.value == 0.0:
+            return Estimate(reciprocal(self.order.value), level=level)
         read, error = self.evidence["inverse_order"]
         half = normal_quantile(level) * error
         found: dict[str, Any] = {"level": level, "resampled": "particles"}
         # A law that reads as compact has order infinity, however the fit came out.
-        if np.isinf(self.order):
+        if np.isinf(self.order.value):
             return Estimate(0.0, 0.0, read + half, **found)
         return Estimate(read, read - half, read + half, **found)
 
@@ -117,7 +108,7 @@ class AdmissibleWeight:
             The order.
         """
         temperature = checks.nonnegative("temperature", temperature)
-        return min(self.order, 2.0) if temperature > 0 else self.order
+        return min(self.order.value, 2.0) if temperature > 0 else self.order.value
 
     def growth(self, order: float) -> Array:
         """Return ``(w_k m_k)^{1/k}`` for the weight ``w_k = k^{−k/order}``.
@@ -136,7 +127,7 @@ class AdmissibleWeight:
             For k = 1, ..., K.
         """
         k = np.arange(1, self.max_order + 1)
-        return np.exp(self.log_moments / k - np.log(k) / _weight_order(order))
+        return np.exp(self.log_moments.value / k - np.log(k) / _weight_order(order))
 
     def growth_exponent(self, order: float) -> float:
         """Return the exponent ``1/ρ − 1/order`` of `growth`.
@@ -151,7 +142,7 @@ class AdmissibleWeight:
         float
             Infinite for infinite moments.
         """
-        return reciprocal(self.order) - 1.0 / _weight_order(order)
+        return reciprocal(self.order.value) - 1.0 / _weight_order(order)
 
     def admits(self, order: float) -> bool:
         """Tell whether the law lies in the class of ``w_k = k^{−k/order}``.
@@ -169,11 +160,12 @@ class AdmissibleWeight:
         return self.growth_exponent(order) <= 0.0
 
     def __repr__(self) -> str:
-        low, high = self.order_interval
+        order = f"{self.order.value:.3g}"
+        if not self.exact:
+            order += f" [{self.order.low:.3g}, {self.order.high:.3g}]"
         return (
-            f"AdmissibleWeight(order={self.order:.3g} [{low:.3g}, {high:.3g}], "
-            f"tail_index={self.tail_index:.3g}, max_order={self.max_order}, "
-            f"{'exact' if self.exact else 'from a sample'})"
+            f"AdmissibleWeight(order={order}, tail_index={self.tail_index.value:.3g}, "
+            f"max_order={self.max_order}, {'exact' if self.exact else 'from a sample'})"
         )
 
 
@@ -235,7 +227,7 @@ def admissible_weight(
     Examples
     --------
     >>> import meanfield as mf
-    >>> mf.admissible_weight("gaussian", dimension=3).order
+    >>> mf.admissible_weight("gaussian", dimension=3).order.value
     2.0
     """
     max_order = checks.count("max_order", max_order, minimum=4)
@@ -251,17 +243,13 @@ def _of_law(law: InitialLaw, scales: Array, max_order: int) -> AdmissibleWeight:
     order = {"gaussian": 2.0, "laplace": 1.0, "uniform-ball": np.inf, "student-t": 0.0}.get(
         law.law, law.rho
     )
-    index = float(law.nu) if heavy else np.inf
     evidence: dict[str, Any] = {"law": law.info}
     if not heavy:
         evidence["order_from_moments"] = _read_order(values)
     return AdmissibleWeight(
-        log_moments=values,
-        log_moments_interval=None,
-        order=float(order),
-        order_interval=(float(order), float(order)),
-        tail_index=index,
-        tail_index_interval=(index, index),
+        log_moments=Estimate(values),
+        order=Estimate(order),
+        tail_index=Estimate(law.nu if heavy else np.inf),
         exact=True,
         evidence=evidence,
     )
@@ -284,20 +272,21 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     tail = tails.read_tail(np.linalg.norm(points, axis=1))
     inverse, error, source = _inverse_order(points)
     if tail.is_power_law or not np.isfinite(inverse):
-        order, interval = 0.0, (0.0, tail.exponent)
+        order = Estimate(0.0, 0.0, tail.exponent, resampled="particles")
     else:
         low, high = inverse - normal_quantile() * error, inverse + normal_quantile() * error
         compact = inverse < _COMPACT and (low <= 0 or tail.is_bounded)
-        order = np.inf if compact else 1.0 / inverse
-        interval = (reciprocal(high), np.inf if compact or low <= 0 else 1.0 / low)
-    spread = normal_quantile() * errors[:, None] * np.array([-1.0, 1.0])
+        order = Estimate(
+            np.inf if compact else 1.0 / inverse,
+            reciprocal(high),
+            np.inf if compact or low <= 0 else 1.0 / low,
+            resampled="particles",
+        )
+    spread = normal_quantile() * errors
     return AdmissibleWeight(
-        log_moments=values,
-        log_moments_interval=values[:, None] + spread,
-        order=float(order),
-        order_interval=interval,
-        tail_index=tail.tail_index if tail.is_power_law else np.inf,
-        tail_index_interval=tail.tail_index_interval,
+        log_moments=Estimate(values, values - spread, values + spread, resampled="particles"),
+        order=order,
+        tail_index=tail.tail_index if tail.is_power_law else Estimate(np.inf),
         exact=False,
         evidence={
             "tail": tail,

@@ -64,8 +64,8 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
         run = mf.simulate(problem, n_particles, 0.1, n_steps, init=law, save_at=steps)
         growth = moment_propagation(run, exact).growth
         read = mf.admissible_weight(run.at(0), problem=problem, max_order=top)
-        if np.isfinite(exact.tail_index):
-            order = Estimate(read.tail_index, *read.tail_index_interval, expected=exact.tail_index)
+        if np.isfinite(exact.tail_index.value):
+            order = replace(read.tail_index, expected=exact.tail_index.value)
             label = f"Tail index of the {name} start, from its particles"
         else:
             order = replace(read.inverse_order(0.99), expected=exact.inverse_order().value)
@@ -77,7 +77,9 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
         growths.append(growth)
         weights.append(np.where(np.isfinite(exact.log_w_star), exact.log_w_star, np.nan))
         # With infinite moments no positive weight admits the law.
-        admitted.append(exact.growth(exact.order) if exact.order else np.full(top, np.nan))
+        admitted.append(
+            exact.growth(exact.order.value) if exact.order.value else np.full(top, np.nan)
+        )
     dataset = xr.Dataset(
         {
             "growth": Estimate.stack(growths).to_xarray(["law", "time"]),

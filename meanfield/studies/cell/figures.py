@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, SKY, VERMILION, legend_beside, log_scale
+from meanfield.plots.style import BLUE, VERMILION, band, legend_beside, log_scale
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
 def plot_weight(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the growth of the moments, whose reciprocals are the weight."""
     k = dataset["k"].values
-    root = np.exp(dataset["log_moments"].values / k)
-    low, high = np.exp(dataset["log_moments_interval"].values.T / k)
-    finite = np.isfinite(root)
-    ax.fill_between(k[finite], low[finite], high[finite], color=SKY, alpha=0.4, linewidth=0)
-    ax.plot(k[finite], root[finite], "o-", color=BLUE, label="initial law")
+    root = Estimate.from_xarray(dataset["log_moments"]).map(lambda moment: np.exp(moment / k))
+    finite = np.isfinite(root.value)
+    band(ax, k[finite], root[finite], color=BLUE, marker="o", label="initial law")
     log_scale(ax, "x")
     log_scale(ax, "y")
     ax.set_xlabel("order of the moment $k$")

@@ -91,11 +91,10 @@ def compute(problem: Problem, target: Target | None, init: Any, **options: Any) 
         **options,
     )
     depth, bound, dictionary = cell.depth, cell.threshold, cell.dictionary
-    interval, moments = cell.w_star.log_moments_interval, cell.w_star.log_moments
+    order, moments = cell.w_star.order, cell.w_star.log_moments
     arrays = {
-        "log_moments": moments,
-        "log_moments_interval": np.stack([moments] * 2, 1) if interval is None else interval,
-        "order": np.array([cell.w_star.order, *cell.w_star.order_interval]),
+        "log_moments": moments.to_xarray(["k"]).values,
+        "order": order.to_xarray().values,
         "n_atoms": np.array(cell.n_atoms),
         "confident": np.array(dictionary.confident),
         "residual_size": dictionary.sizes,
@@ -122,14 +121,14 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     """Name the parts of the triple; of inputs that are not `gaussian` the bound assumes it."""
     import xarray as xr
 
-    order, low, high = (float(value) for value in found["order"])
+    order = Estimate(*found["order"], label="Order of w*")
     orbit, variety = (
         int(found[name]) if name in found else float("nan")
         for name in ("orbit_depth", "variety_depth")
     )
     explanation = str(found.get("depth_explanation", "There are no atoms."))
     numbers = {
-        "order": Estimate(order, *((low, high) if low != high else ()), label="Order of w*"),
+        "order": order,
         "orbit_depth": Estimate(
             orbit, notes=(Note("explanation", explanation),), label="Orbit depth D*_orb"
         ),
@@ -153,8 +152,7 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
         )
     dataset = xr.Dataset(
         {
-            "log_moments": ("k", found["log_moments"]),
-            "log_moments_interval": (("k", "bound"), found["log_moments_interval"]),
+            "log_moments": Estimate(*found["log_moments"].T).to_xarray(["k"]),
             "residual": ("size", found["residual"]),
             "orbits": (("depth_step", "pair"), found.get("orbits", np.empty((0, 2), dtype=int))),
         },
@@ -165,7 +163,7 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
         {
             "problem": repr(problem),
             "statement": str(found["statement"]),
-            "infinite_order": int(np.isinf(order)),
+            "infinite_order": int(np.isinf(order.value)),
             "confident": int(found["confident"]),
             "n_atoms": int(found["n_atoms"]),
         },
