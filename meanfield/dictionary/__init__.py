@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from meanfield.dictionary.agreement import Agreement, compare_dictionaries
 from meanfield.dictionary.certificate import Certificate, dual_certificate
 from meanfield.dictionary.extract import extract_dictionary
 from meanfield.dictionary.hermite_expansion import HermiteExpansion, hermite_expansion
 from meanfield.dictionary.result import Dictionary
-from meanfield.dictionary.stability import Stability, compare_dictionaries
 from meanfield.dictionary.threshold import ThresholdNumber, coefficient_threshold_number
 
 __all__ = [
+    "Agreement",
     "Certificate",
     "Dictionary",
     "HermiteExpansion",
-    "Stability",
     "ThresholdNumber",
     "coefficient_threshold_number",
     "compare_dictionaries",

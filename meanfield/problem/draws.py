@@ -88,3 +88,19 @@ def directions_apart(
                 f"{n_features} dimensions; lower min_angle.",
             )
     return chosen
+
+
+def plane_directions_apart(rng: np.random.Generator, n_atoms: int, min_angle: float) -> np.ndarray:
+    """Draw unit vectors in the plane whose lines are far apart, by the gaps between them.
+
+    Drawing again until all are far apart, as `directions_apart` does, would seldom end.
+    """
+    if not 0 <= n_atoms * min_angle <= 180:
+        raise ArgumentError(
+            "min_angle",
+            message=f"min_angle={min_angle} leaves no room for {n_atoms} lines in a plane; it must "
+            f"be 0 to {180 / n_atoms:g} degrees.",
+        )
+    gaps = rng.dirichlet(np.ones(n_atoms)) * (180 - min_angle * n_atoms) + min_angle
+    turn = np.radians(np.cumsum(gaps) + rng.uniform(0, 180))
+    return np.column_stack([np.cos(turn), np.sin(turn)])

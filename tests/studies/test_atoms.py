@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 import meanfield as mf
 from meanfield import plots
 from meanfield.dictionary import extract_dictionary
+from meanfield.dictionary.agreement import largest_angle
 from meanfield.errors import ConfigError
 from meanfield.identify import equivalent
 from meanfield.plots import style
@@ -334,19 +335,10 @@ def test_wide_networks_succeed_where_one_neuron_cannot(results):
 def test_teachers_keep_their_distance(d):
     for index in range(5):
         w = recovery.draw_teacher("relu", d, 4, 20.0, True, 1, index).w
-        assert recovery.worst_angle(w, w) < 1e-5
+        assert largest_angle(w, w) < 1e-5
         unit = w / np.linalg.norm(w, axis=1)[:, None]
         cosine = np.abs(unit @ unit.T)[~np.eye(4, dtype=bool)]
         assert cosine.max() <= np.cos(np.radians(20)) + 1e-12
-
-
-def test_worst_angle():
-    true = np.array([[1.0, 0.0], [0.0, 2.0]])
-    turned = np.array([[np.cos(0.1), np.sin(0.1)], [0.0, -1.0]])
-    assert recovery.worst_angle(true, turned) == pytest.approx(np.degrees(0.1))
-    assert recovery.worst_angle(true, np.zeros((0, 2))) == 90.0
-    tiny = np.array([[1.0, 1e-10], [0.0, 1.0]])
-    assert recovery.worst_angle(true, tiny) == pytest.approx(np.degrees(1e-10))
 
 
 @pytest.mark.parametrize(

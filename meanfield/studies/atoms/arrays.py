@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.dictionary import Certificate, Dictionary, Stability, compare_dictionaries
+from meanfield.dictionary import Agreement, Certificate, Dictionary, compare_dictionaries
 from meanfield.flow.scheme import Scheme
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import make_atoms
-from meanfield.identify.equivalence import match_atoms
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
@@ -120,11 +119,11 @@ def combine(
 
     pieces = [results[key] for key in sorted(results) if key.startswith("network")]
     last = [unpack(piece, -1, problem) for piece in pieces]
-    stability = compare_dictionaries(last)
-    reference = stability.reference
+    agreement = compare_dictionaries(last)
+    reference = agreement.reference
     course = [unpack(pieces[reference], look, problem) for look in range(len(looks))]
     over_time = [_farthest(course[-1], at) for at in course]
-    matched = _matched(last, reference, stability)
+    matched = _matched(last, agreement)
     variables = {
         name: (("replica", "look", *_DIMS.get(name, ())), np.stack([p[name] for p in pieces]))
         for name in pieces[0]
@@ -141,7 +140,7 @@ def combine(
     variables["axes"] = (("axis", "feature"), axes)
     attributes = {
         "reference": reference,
-        "modal": stability.modal,
+        "modal": agreement.modal,
         "n_particles": config.atoms.n_particles,
         "problem": repr(problem),
         "cut": _cut(last[reference].w @ axes.T),
@@ -149,7 +148,7 @@ def combine(
     }
     if image is not None:
         attributes["image"] = image
-    numbers = _numbers(pieces, stability.modal, problem)
+    numbers = _numbers(pieces, agreement.modal, problem)
     if "bound" in results:
         b = results["bound"]
         low, number, high = (int(value) for value in b["number"])
@@ -187,23 +186,19 @@ _DIMS = {
 }
 
 
-def _matched(functions: list[Atoms], reference: int, stability: Stability) -> dict[str, np.ndarray]:
-    """Return coefficient, mass and angle of each network's match of every reference atom."""
-    base = functions[reference]
-    sign = symmetry_of(base.activation).sign
-    out = {
-        name: np.full((len(functions), stability.modal), np.nan) for name in ("c", "mass", "length")
-    }
-    for row, other in enumerate(functions):
-        for i, j in match_atoms(base, other, np.inf)[0]:
-            if not np.isfinite(stability.angle[row, i]):
-                continue
-            turned = base.w[i] @ other.w[j] < 0
-            c = other.columns[j] * (sign if turned else 1)
-            out["c"][row, i] = c[0] if c.size == 1 else np.linalg.norm(c)
-            out["mass"][row, i] = other.mass[j]
-            out["length"][row, i] = np.linalg.norm(other.w[j])
-    return out | {"angle": stability.angle}
+def _matched(functions: list[Atoms], agreement: Agreement) -> dict[str, np.ndarray]:
+    """Return coefficient, mass and length of each network's match of every reference atom."""
+    out = {name: np.full(agreement.match.shape, np.nan) for name in ("c", "mass", "length")}
+    for row, (f, match, sign) in enumerate(
+        zip(functions, agreement.match, agreement.sign, strict=True)
+    ):
+        there = match >= 0
+        at = match[there]
+        c = f.columns[at] * sign[there, None]
+        out["c"][row, there] = c[:, 0] if c.shape[1] == 1 else np.linalg.norm(c, axis=1)
+        out["mass"][row, there] = f.mass[at]
+        out["length"][row, there] = np.linalg.norm(f.w[at], axis=1)
+    return out | {"angle": agreement.angle}
 
 
 def _axes(function: Atoms, piece: Arrays) -> np.ndarray:

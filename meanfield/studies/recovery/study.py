@@ -10,13 +10,14 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.dictionary import extract_dictionary
+from meanfield.dictionary.agreement import largest_angle
 from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.errors import ConfigError
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Geometric
 from meanfield.flow.simulate import simulate
 from meanfield.problem import Problem, get_activation
-from meanfield.problem.draws import directions_apart, generator
+from meanfield.problem.draws import directions_apart, generator, plane_directions_apart
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
@@ -190,7 +191,7 @@ def recover(
             }
         for method, atoms in found.items():
             out[f"found_{method}"][i] = atoms.n_atoms
-            out[f"angle_{method}"][i] = worst_angle(target.w, atoms.w)
+            out[f"angle_{method}"][i] = largest_angle(target.w, atoms.w)
         test = f[n_data:] - predict(problem, particles, X[n_data:])[0]
         out["confident"][i] = dictionary.confident
         out["missing"][i] = dictionary.certificate.missing
@@ -206,29 +207,12 @@ def draw_teacher(
     """Draw a teacher: lines apart, ``|w|`` 1.5 to 2.5, ``|a|`` 0.7 to 1.3, biases normal."""
     rng = generator(seed, 2 * index)
     if d == 2:
-        # By gaps: drawing again until all are far apart would seldom end.
-        gaps = rng.dirichlet(np.ones(n_atoms)) * (180 - min_angle * n_atoms) + min_angle
-        turn = np.radians(np.cumsum(gaps) + rng.uniform(0, 180))
-        w = np.column_stack([np.cos(turn), np.sin(turn)])
+        w = plane_directions_apart(rng, n_atoms, min_angle)
     else:
         w = directions_apart(rng, n_atoms, d, min_angle)
     w = w * rng.uniform(1.5, 2.5, (n_atoms, 1))
     a = rng.choice([-1, 1], n_atoms) * rng.uniform(0.7, 1.3, n_atoms)
     return Teacher(a, w, rng.standard_normal(n_atoms) if bias else None, activation)
-
-
-def worst_angle(true: np.ndarray, found: np.ndarray) -> float:
-    """Return the largest angle, in degrees, from the line of a true atom to the nearest found."""
-    length = np.linalg.norm(found, axis=1)
-    found = found[length > 0] / length[length > 0, None]
-    if not len(found):
-        return 90.0
-    true = true / np.linalg.norm(true, axis=1)[:, None]
-    nearest = found[np.abs(true @ found.T).argmax(axis=1)]
-    # By sine and cosine: the arc cosine alone loses angles below 1e-6 degrees.
-    cosine = (true * nearest).sum(axis=1)
-    sine = np.linalg.norm(true - cosine[:, None] * nearest, axis=1)
-    return float(np.degrees(np.arctan2(sine, np.abs(cosine))).max())
 
 
 def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) -> Outcome:

@@ -18,7 +18,7 @@ SAME_ATOM = 15.0
 
 
 @dataclass(frozen=True, eq=False)
-class Stability:
+class Agreement:
     """Agreement of several dictionaries with one of them, the reference.
 
     Attributes
@@ -27,23 +27,31 @@ class Stability:
         S of every dictionary.
     modal : int
         The most frequent S, the larger one when tied.
-    agreement : float
+    modal_share : float
         Fraction of dictionaries with that S.
     reference : int
         Index of the reference: the first dictionary with the modal S.
     present : ndarray of shape (modal,)
         Fraction of dictionaries that have each atom of the reference.
+    match : ndarray of int, shape (m, modal)
+        Index, in each dictionary, of the match of each atom of the reference; −1 where there is
+        none.
+    sign : ndarray of shape (m, modal)
+        Factor on the coefficient of the match once its direction is turned to the reference's; NaN
+        likewise.
     angle : ndarray of shape (m, modal)
-        Angle, in degrees, from each atom of the reference to its match; NaN where there is none.
+        Angle, in degrees, from each atom of the reference to its match; NaN likewise.
     coefficient : ndarray of shape (m, modal)
         Length of the difference of coefficients relative to the reference's; NaN likewise.
     """
 
     n_atoms: Array
     modal: int
-    agreement: float
+    modal_share: float
     reference: int
     present: Array
+    match: Array
+    sign: Array
     angle: Array
     coefficient: Array
 
@@ -51,12 +59,12 @@ class Stability:
         """Summarise in one sentence."""
         angle, present = np.nanmax(self.angle, initial=0.0), self.present.min(initial=1.0)
         return (
-            f"{self.agreement:.0%} of {len(self.n_atoms)} dictionaries have {self.modal} atoms; "
+            f"{self.modal_share:.0%} of {len(self.n_atoms)} dictionaries have {self.modal} atoms; "
             f"every atom recurs in {present:.0%} or more, within {angle:.2g} degrees."
         )
 
 
-def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Stability:
+def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Agreement:
     """Match the atoms of several dictionaries: over seeds, replicas, or times of one run.
 
     Parameters
@@ -67,7 +75,7 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Stabilit
 
     Returns
     -------
-    Stability
+    Agreement
         How many agree in S, and how near their atoms are.
 
     Raises
@@ -85,9 +93,9 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Stabilit
     modal = int(len(counts) - 1 - counts[::-1].argmax())
     reference = int(np.flatnonzero(n_atoms == modal)[0])
     base = functions[reference]
-    angle = np.full((len(functions), modal), np.nan)
-    coefficient = np.full_like(angle, np.nan)
-    sign = symmetry_of(base.activation).sign
+    match = np.full((len(functions), modal), -1)
+    sign, angle, coefficient = np.full((3, len(functions), modal), np.nan)
+    flip = symmetry_of(base.activation).sign
     for row, other in enumerate(functions):
         for i, j in match_atoms(base, other, np.inf)[0]:
             cosine = base.w[i] @ other.w[j]
@@ -95,16 +103,45 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Stabilit
             apart = float(np.degrees(np.arccos(min(abs(cosine), 1.0))))
             if apart > SAME_ATOM:
                 continue
-            match = other.columns[j] * (sign if cosine < 0 else 1)
-            size = np.linalg.norm(base.columns[i])
-            angle[row, i] = apart
-            coefficient[row, i] = np.linalg.norm(match - base.columns[i]) / size
-    return Stability(
+            match[row, i], angle[row, i] = j, apart
+            sign[row, i] = flip if cosine < 0 else 1
+            difference = other.columns[j] * sign[row, i] - base.columns[i]
+            coefficient[row, i] = np.linalg.norm(difference) / np.linalg.norm(base.columns[i])
+    return Agreement(
         n_atoms,
         modal,
         float((n_atoms == modal).mean()),
         reference,
         np.isfinite(angle).mean(axis=0),
+        match,
+        sign,
         angle,
         coefficient,
     )
+
+
+def largest_angle(true: Array, found: Array) -> float:
+    """Return the largest angle from the line of a true atom to the nearest line that was found.
+
+    Parameters
+    ----------
+    true : ndarray of shape (m, d)
+        Input weights ``w`` of the true atoms, none of them zero.
+    found : ndarray of shape (S, d)
+        Input weights that were found; those of length zero have no line.
+
+    Returns
+    -------
+    float
+        In degrees, 0 to 90; 90 when there is no line.
+    """
+    length = np.linalg.norm(found, axis=1)
+    found = found[length > 0] / length[length > 0, None]
+    if not len(found):
+        return 90.0
+    true = true / np.linalg.norm(true, axis=1)[:, None]
+    nearest = found[np.abs(true @ found.T).argmax(axis=1)]
+    # By sine and cosine: the arc cosine alone loses angles below 1e-6 degrees.
+    cosine = (true * nearest).sum(axis=1)
+    sine = np.linalg.norm(true - cosine[:, None] * nearest, axis=1)
+    return float(np.degrees(np.arctan2(sine, np.abs(cosine))).max())

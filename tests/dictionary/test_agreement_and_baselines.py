@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from meanfield.dictionary import compare_dictionaries, extract_dictionary
+from meanfield.dictionary.agreement import largest_angle
 from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
 from meanfield.identify import canonical, equivalent
 from tests.dictionary.dictionary_cases import cloud, problem_of, teacher
@@ -18,7 +19,7 @@ def test_dictionaries_of_one_teacher_agree():
         [extract_dictionary(cloud(target, seed=s), p) for s, p in enumerate(problems)]
     )
     assert found.modal == 3
-    assert found.agreement == 1.0
+    assert found.modal_share == 1.0
     np.testing.assert_array_equal(found.present, 1.0)
     assert 0 < np.nanmax(found.angle) < 5
     assert np.nanmax(found.coefficient) < 0.5
@@ -31,8 +32,12 @@ def test_a_missing_atom_lowers_presence():
     whole = extract_dictionary(cloud(target), problem)
     part = extract_dictionary(cloud(target, without=[1]), problem)
     found = compare_dictionaries([whole, part])
-    assert (found.modal, found.reference, found.agreement) == (3, 0, 0.5)
+    assert (found.modal, found.reference, found.modal_share) == (3, 0, 0.5)
     assert sorted(found.present) == [0.5, 1.0, 1.0]
+    assert found.match[0].tolist() == [0, 1, 2]
+    assert sorted(found.match[1]) == [-1, 0, 1]
+    np.testing.assert_array_equal(found.match < 0, np.isnan(found.sign))
+    np.testing.assert_array_equal(found.match < 0, np.isnan(found.angle))
 
 
 def test_flipped_atoms_are_the_same():
@@ -46,6 +51,15 @@ def test_flipped_atoms_are_the_same():
 def test_nothing_to_compare():
     with pytest.raises(ValueError, match="empty"):
         compare_dictionaries([])
+
+
+def test_largest_angle():
+    true = np.array([[1.0, 0.0], [0.0, 2.0]])
+    turned = np.array([[np.cos(0.1), np.sin(0.1)], [0.0, -1.0]])
+    assert largest_angle(true, turned) == pytest.approx(np.degrees(0.1))
+    assert largest_angle(true, np.zeros((0, 2))) == 90.0
+    tiny = np.array([[1.0, 1e-10], [0.0, 1.0]])
+    assert largest_angle(true, tiny) == pytest.approx(np.degrees(1e-10))
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "silu"])
