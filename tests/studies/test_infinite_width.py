@@ -77,10 +77,11 @@ def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
         ("weight_change", run.replicas.weight_change),
     ):
         mean, low, high = mean_interval(values)
-        np.testing.assert_allclose(at[f"{key}_mean"], mean, rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(at[f"{key}_low"], low, rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(at[f"{key}_high"], high, rtol=1e-9, atol=1e-12)
-    assert np.isnan(saved["least_h_mean"].sel(case="tanh-1", layer=2)).all()
+        found = Estimate.from_xarray(at[key])
+        np.testing.assert_allclose(found.value, mean, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(found.low, low, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.high, high, rtol=1e-9, atol=1e-12)
+    assert np.isnan(saved["least_h"].sel(case="tanh-1", layer=2)).all()
     least = min(report.least for report in nondegeneracy(run))
     number = summary["numbers"]["tanh-2_least_eigenvalue"]
     assert number["value"] == pytest.approx(least, rel=1e-9)
@@ -159,12 +160,14 @@ def test_edge_of_stability_is_a_caution_of_the_report(tmp_path, plain_figures, r
 
 
 def test_exponents_are_confirmed_by_their_interval():
-    number = {"value": -1.0, "interval": (-1.2, -0.8), "expected": -1.0}
-    assert verdict(number) == "yes"
-    assert verdict(number | {"interval": (-1.3, -0.8)}) == "too wide"
-    assert verdict(number | {"interval": (-0.9, -0.8)}) == "yes"
-    assert verdict(number | {"interval": (-0.9, -0.7)}) == "no"
-    assert verdict(number | {"interval": None}) == "not measurable"
+    for low, high, expected in (
+        (-1.2, -0.8, "yes"),
+        (-1.3, -0.8, "too wide"),
+        (-0.9, -0.8, "yes"),
+        (-0.9, -0.7, "no"),
+        (np.nan, np.nan, "not measurable"),
+    ):
+        assert verdict(Estimate(-1.0, low, high, expected=-1.0)) == expected
 
 
 def test_every_figure_can_be_drawn():

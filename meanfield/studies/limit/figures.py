@@ -14,6 +14,7 @@ from meanfield.plots.style import (
     PURPLE,
     SKY,
     VERMILION,
+    band,
     legend_beside,
     log_scale,
     width_axis,
@@ -32,14 +33,12 @@ def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     """Draw the outputs of the limit over training."""
     at, steps = dataset.sel(case=case), dataset["step"].values
     for key, style, label in (("predictions", "-", "input"), ("predictions_test", "--", "test")):
-        if f"{key}_mean" not in at or not at[f"{key}_mean"].size:
-            continue
-        mean, low, high = (at[f"{key}_{part}"].values for part in ("mean", "low", "high"))
-        for i in range(mean.shape[1]):
+        curves = Estimate.from_xarray(at[key])
+        for i in range(curves.value.shape[1]):
             colour = _COLOURS[i % len(_COLOURS)]
             name = f"{label} {i + 1}" if i < len(_COLOURS) else None
-            ax.plot(steps, mean[:, i], style, color=colour, linewidth=1.1, label=name)
-            ax.fill_between(steps, low[:, i], high[:, i], color=colour, alpha=0.25, linewidth=0)
+            line = {"color": colour, "linestyle": style, "linewidth": 1.1, "label": name}
+            band(ax, steps, curves[:, i], **line)
     for target in np.unique(at["target"].values):
         ax.axhline(target, color=BLACK, linewidth=0.6, linestyle=":")
     ax.set_xlabel("step")
@@ -56,23 +55,20 @@ def plot_independence(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
         for feature, style in (("h", "-"), ("x", "--")):
             if feature == "h" and layer == 0 and deficient:
                 continue
-            mean, low, high = (
-                at[f"least_{feature}_{part}"].values[:, layer] for part in ("mean", "low", "high")
-            )
+            curve = Estimate.from_xarray(at[f"least_{feature}"])[:, layer]
             colour = _COLOURS[layer % len(_COLOURS)]
             ax.plot(
                 steps,
-                mean,
+                curve.value,
                 style,
                 color=colour,
                 marker=_MARKERS[layer % len(_MARKERS)],
                 markersize=3,
                 label=rf"${feature}_{layer + 1}$",
             )
-            shown = low > 0
-            ax.fill_between(
-                steps[shown], low[shown], high[shown], color=colour, alpha=0.2, linewidth=0
-            )
+            shown = curve.low > 0
+            low, high = curve.low[shown], curve.high[shown]
+            ax.fill_between(steps[shown], low, high, color=colour, alpha=0.2, linewidth=0)
     log_scale(ax, "y")
     ax.set_xlabel("step")
     ax.set_ylabel("least eigenvalue of the kernel")
@@ -84,10 +80,10 @@ def plot_standstill(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     """Draw the error signals and the size of the steps over training."""
     at = dataset.sel(case=case)
     depth = int(at["depth"])
-    signals = np.abs(at["error_signals_mean"].values).max(axis=1)
+    signals = np.abs(Estimate.from_xarray(at["error_signals"]).value).max(axis=1)
     steps = dataset["step"].values
     ax.plot(steps[signals > 0], signals[signals > 0], color=BLACK, label=r"$\max_i |\chi_i|$")
-    moves, steps = at["weight_change_mean"].values, dataset["saved_step"].values
+    moves, steps = Estimate.from_xarray(at["weight_change"]).value, dataset["saved_step"].values
     for layer in range(depth + 1):
         drawn = moves[:, layer] > 0
         ax.plot(
@@ -110,19 +106,15 @@ def plot_features(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     """Draw the relative change of the features over training."""
     at, steps = dataset.sel(case=case), dataset["saved_step"].values
     for layer in range(int(at["depth"])):
-        mean, low, high = (
-            at[f"feature_change_{part}"].values[:, layer] for part in ("mean", "low", "high")
-        )
-        colour = _COLOURS[layer % len(_COLOURS)]
-        ax.plot(
+        band(
+            ax,
             steps,
-            mean,
-            color=colour,
+            Estimate.from_xarray(at["feature_change"])[:, layer],
+            color=_COLOURS[layer % len(_COLOURS)],
             marker=_MARKERS[layer % len(_MARKERS)],
             markersize=3,
             label=f"layer {layer + 1}",
         )
-        ax.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("step")
     ax.set_ylabel(r"feature change $\|h - h_0\| / \|h_0\|$")
@@ -148,7 +140,7 @@ def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str
         ax.errorbar(
             widths,
             estimate.value,
-            (estimate.value - estimate.low, estimate.high - estimate.value),
+            estimate.arms,
             color=_COLOURS[i % len(_COLOURS)],
             marker=_MARKERS[i % len(_MARKERS)],
             label=f"{activation}, {depth} layers",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.limit import figures
+from meanfield.studies.limit.headline import LimitHeadline
 from meanfield.system.storage import attribute_list
-from meanfield.workbench.report.formatting import format_interval, format_number, format_value
+from meanfield.workbench.report.formatting import format_number, format_short
 from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ MARGIN = 0.25
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell what infinitely wide networks learn, and how finite ones approach them."""
-    numbers = summary["numbers"]
+    found = LimitHeadline.read(summary)
     cases = [str(case) for case in dataset["case"].values]
     blocks: list[Block] = [
-        Finding(_finding(numbers, cases)),
+        Finding(_finding(found, cases)),
         Heading("What was computed"),
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
@@ -39,7 +39,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     if notes:
         blocks += [Heading("Cautions"), *map(Text, notes)]
     if "bias" in dataset:
-        blocks += _approach(numbers, cases)
+        blocks += _approach(found, cases)
     blocks += [
         Heading("Linear independence of the features (Theorem 4.5)"),
         Text(
@@ -53,47 +53,47 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Heading("Where training ends (Corollary 4.6)"),
         Text(
             "If training stands still although the features are linearly independent, all error "
-            f"signals must have vanished. It stands still here when the last step of every layer "
-            f"is smaller than {STILL:g} times its first."
+            "signals must have vanished. Here it counts as standing still when the last step of "
+            f"every layer is smaller than {format_number(STILL)} times its first."
         ),
-        Table(_endings(dataset, numbers, cases), "The end of training, in the limit."),
+        Table(_endings(dataset, found, cases), "The end of training, in the limit."),
     ]
     for case in cases:
         blocks += _figures(case, dataset)
     return blocks
 
 
-def _finding(numbers: Mapping[str, Any], cases: list[str]) -> str:
-    still = [case for case in cases if numbers[f"{case}_last_move"]["value"] < STILL]
+def _finding(found: LimitHeadline, cases: list[str]) -> str:
+    still = [case for case in cases if found.last_move[case].value < STILL]
     if still:
-        worst = max(numbers[f"{case}_error_signal"]["value"] for case in still)
+        worst = max(found.error_signal[case].value for case in still)
         text = (
             f"Training stands still at the end in {len(still)} of {len(cases)} infinitely wide "
             f"networks, and their error signals are then at most {format_number(worst)}."
         )
     else:
         text = "None of the infinitely wide networks stands still yet; raise network.n_steps."
-    if f"{cases[0]}_bias_exponent" in numbers:
-        verdicts = [verdict(numbers[f"{case}_bias_exponent"]) for case in cases]
+    if found.bias_exponent:
+        verdicts = [verdict(found.bias_exponent[case]) for case in cases]
         text += (
             " That the mean output of finite networks approaches the limit like 1/width is "
             f"confirmed in {verdicts.count('yes')} of {len(cases)} cases"
         )
         if "too wide" in verdicts:
-            text += f"; {verdicts.count('too wide')} intervals hold −1 but are too wide for that"
+            count = verdicts.count("too wide")
+            text += f"; {count} intervals contain −1 but are too wide to confirm it"
         text += "."
     return text
 
 
-def verdict(number: Mapping[str, Any]) -> str:
+def verdict(exponent: Estimate) -> str:
     """Return whether an exponent is the expected one: yes, no, or its interval is too wide."""
-    if number["interval"] is None or number["value"] is None:
+    expected = exponent.expected
+    if exponent.interval is None or expected is None:
         return "not measurable"
-    low, high = number["interval"]
-    expected = number["expected"]
-    if expected - MARGIN < low and high < expected + MARGIN:
+    if expected - MARGIN < exponent.low and exponent.high < expected + MARGIN:
         return "yes"
-    return "too wide" if low < expected < high else "no"
+    return "too wide" if exponent.agrees else "no"
 
 
 def _setting(dataset: xr.Dataset) -> str:
@@ -108,14 +108,13 @@ def _setting(dataset: xr.Dataset) -> str:
     )
 
 
-def _approach(numbers: Mapping[str, Any], cases: list[str]) -> list[Block]:
+def _approach(found: LimitHeadline, cases: list[str]) -> list[Block]:
     rows = [["Network", "bias: exponent", "confirmed", "bias × n", "spread: exponent", "× √n"]]
     for case in cases:
-        bias = numbers[f"{case}_bias_exponent"]
-        row = [_name(case), _estimate(bias), verdict(bias)]
-        for key in ("bias_constant", "spread_exponent", "spread_constant"):
-            number = numbers.get(f"{case}_{key}")
-            row.append(_estimate(number) if number else "–")
+        bias = found.bias_exponent[case]
+        row = [_name(case), format_short(bias), verdict(bias)]
+        for part in (found.bias_constant, found.spread_exponent, found.spread_constant):
+            row.append(format_short(part[case]) if case in part else "–")
         rows.append(row)
     return [
         Heading("How finite networks approach the limit"),
@@ -142,10 +141,8 @@ def _independence(dataset: xr.Dataset, cases: list[str]) -> list[list[str]]:
         at = dataset.sel(case=case)
         for layer in range(int(at["depth"])):
             for feature in ("h", "x"):
-                mean, low, high = (
-                    at[f"least_{feature}_{part}"].values[:, layer]
-                    for part in ("mean", "low", "high")
-                )
+                least = Estimate.from_xarray(at[f"least_{feature}"])[:, layer]
+                mean = least.value
                 name = f"{_name(case)}: {feature}_{layer + 1}"
                 if feature == "h" and layer == 0 and attrs["input_rank"] < attrs["n_inputs"]:
                     reason = (
@@ -159,12 +156,11 @@ def _independence(dataset: xr.Dataset, cases: list[str]) -> list[list[str]]:
                     ends = [format_number(float(mean[i])) for i in (0, -1)]
                     rows.append([name, ends[0], "0 (singular, up to rounding)", ends[1], "–"])
                     continue
-                number = Estimate(mean[lowest], low[lowest], high[lowest])
                 rows.append(
                     [
                         name,
                         format_number(float(mean[0])),
-                        _estimate(number),
+                        format_short(least[lowest]),
                         format_number(float(mean[-1])),
                         _trend(steps, mean),
                     ]
@@ -180,20 +176,20 @@ def _trend(steps: np.ndarray, mean: np.ndarray) -> str:
     return f"{100 * np.expm1(slope):+.2g} %".replace("-", "−")
 
 
-def _endings(dataset: xr.Dataset, numbers: Mapping[str, Any], cases: list[str]) -> list[list[str]]:
+def _endings(dataset: xr.Dataset, found: LimitHeadline, cases: list[str]) -> list[list[str]]:
     rows = [
         ["Network", "last step / first", "stands still", "largest error signal", "at the start"]
     ]
     for case in cases:
-        move, signal = numbers[f"{case}_last_move"], numbers[f"{case}_error_signal"]
-        first = dataset["error_signals_mean"].sel(case=case).isel(step=0)
+        move, signal = found.last_move[case], found.error_signal[case]
+        first = Estimate.from_xarray(dataset["error_signals"].sel(case=case).isel(step=0))
         rows.append(
             [
                 _name(case),
-                format_number(move["value"]),
-                "yes" if move["value"] < STILL else "no",
-                format_number(signal["value"]),
-                f"{np.abs(first.values).max():.3g}",
+                format_number(move.value),
+                "yes" if move.value < STILL else "no",
+                format_number(signal.value),
+                f"{np.abs(first.value).max():.3g}",
             ]
         )
     return rows
@@ -234,9 +230,4 @@ def _figures(case: str, dataset: xr.Dataset) -> list[Block]:
 
 def _name(case: str) -> str:
     activation, depth = case.rsplit("-", 1)
-    return f"{activation}, {depth} hidden layers"
-
-
-def _estimate(number: Estimate | Mapping[str, Any]) -> str:
-    interval = format_interval(number)
-    return f"{format_value(number)} ({interval})" if interval else format_value(number)
+    return f"{activation}, {depth} hidden layer{'s' if depth != '1' else ''}"

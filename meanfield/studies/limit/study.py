@@ -13,7 +13,7 @@ from meanfield import deep
 from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.statistics.intervals import mean_interval
+from meanfield.studies.limit.headline import LimitHeadline
 from meanfield.studies.limit.report import report
 from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
 from meanfield.workbench.sections.data import DataConfig, fingerprint
@@ -227,9 +227,8 @@ def combine(
     variables: dict[str, Any] = {}
     for key, dims in _CURVES.items():
         stacked = [_padded(results[f"{case}-limit"][key], key, layers) for case in cases]
-        mean, low, high = mean_interval(np.stack(stacked, axis=1))
-        for part, values in (("mean", mean), ("low", low), ("high", high)):
-            variables[f"{key}_{part}"] = (("case", *dims), values)
+        means = Estimate.mean(np.stack(stacked, axis=1), resampled="replicas")
+        variables[key] = means.to_xarray(("case", *dims))
     variables["target"] = (("input",), facts["targets"])
     first = results[f"{cases[0]}-limit"]
     notes = [f"{case}: {note}" for case in cases for note in results[f"{case}-limit"]["notes"]]
@@ -259,10 +258,12 @@ def combine(
     )
     if notes:
         dataset.attrs["notes"] = notes
-    numbers = _end_numbers(dataset)
+    found = LimitHeadline()
+    for case in cases:
+        _add_end(found, dataset, case)
     if config.convergence.widths:
-        numbers |= _add_convergence(dataset, config, cases, results)
-    return Outcome(dataset, numbers)
+        _add_convergence(found, dataset, config, cases, results)
+    return Outcome(dataset, found.numbers())
 
 
 _CURVES = {
@@ -287,55 +288,49 @@ def _padded(values: np.ndarray, key: str, layers: int) -> np.ndarray:
     return np.pad(values, pad, constant_values=np.nan) if np.any(pad) else values
 
 
-def _end_numbers(dataset: Any) -> dict[str, Estimate]:
-    """Return what Theorem 4.5 and Corollary 4.6 speak of, for every case."""
-    numbers = {}
+def _add_end(found: LimitHeadline, dataset: Any, case: str) -> None:
+    """Add what Theorem 4.5 and Corollary 4.6 speak of."""
+    at = dataset.sel(case=case)
+    signals = np.abs(Estimate.from_xarray(at["error_signals"]).value).max(axis=1)
+    found.error_signal[case] = Estimate(
+        signals[-1],
+        notes=(Note("start", f"{signals[0]:.3g} at the start"),),
+        label=f"Largest error signal at the end, {case}",
+    )
+    found.last_move[case] = Estimate(
+        deep.relative_last_step(Estimate.from_xarray(at["weight_change"]).value),
+        label=f"Largest size of the last step, relative to the first, over layers, {case}",
+    )
     deficient = dataset.attrs["input_rank"] < dataset.attrs["n_inputs"]
-    for case in dataset["case"].values:
-        at = dataset.sel(case=case)
-        signal = np.abs(at["error_signals_mean"].values).max(axis=1)
-        numbers[f"{case}_error_signal"] = Estimate(
-            signal[-1],
-            notes=(Note("start", f"{signal[0]:.3g} at the start"),),
-            label=f"Largest error signal at the end, {case}",
+    candidates = []
+    for feature in ("h", "x"):
+        skip = 1 if feature == "h" and deficient else 0
+        values = Estimate.from_xarray(at[f"least_{feature}"])[:, skip:]
+        if values.known:
+            least, step, layer = deep.least_over_training(values)
+            where = f"{feature}_{layer + skip + 1} at step {int(dataset['saved_step'][step])}"
+            candidates.append((least, where))
+    if candidates:
+        least, where = min(candidates, key=lambda one: one[0].value)
+        if least.value == 0:
+            where += ": the features are linearly dependent, up to rounding"
+        found.least_eigenvalue[case] = replace(
+            least,
+            notes=(Note("where", where),),
+            label=f"Least eigenvalue of the features over layers and steps, {case}",
         )
-        numbers[f"{case}_last_move"] = Estimate(
-            deep.relative_last_step(at["weight_change_mean"].values),
-            label=f"Largest size of the last step, relative to the first, over layers, {case}",
-        )
-        found = []
-        for feature in ("h", "x"):
-            skip = 1 if feature == "h" and deficient else 0
-            values = Estimate(
-                *(
-                    at[f"least_{feature}_{part}"].values[:, skip:]
-                    for part in ("mean", "low", "high")
-                )
-            )
-            if values.known:
-                least, step, layer = deep.least_over_training(values)
-                where = f"{feature}_{layer + skip + 1} at step {int(dataset['saved_step'][step])}"
-                found.append((least, where))
-        if found:
-            least, where = min(found, key=lambda one: one[0].value)
-            if least.value == 0:
-                where += ": the features are linearly dependent, up to rounding"
-            numbers[f"{case}_least_eigenvalue"] = replace(
-                least,
-                resampled="replicas",
-                notes=(Note("where", where),),
-                label=f"Least eigenvalue of the features over layers and steps, {case}",
-            )
-    return numbers
 
 
 def _add_convergence(
-    dataset: Any, config: LimitConfig, cases: list[str], results: Mapping[str, Arrays]
-) -> dict[str, Estimate]:
+    found: LimitHeadline,
+    dataset: Any,
+    config: LimitConfig,
+    cases: list[str],
+    results: Mapping[str, Arrays],
+) -> None:
     """Compare finite networks with the limit; add bias and spread against the width."""
     widths = sorted(set(config.convergence.widths))
     approaches: list[deep.WidthConvergence] = []
-    numbers: dict[str, Estimate] = {}
     for case in cases:
         reference = results[f"{case}-reference"]["predictions"]
         error = reference.std(axis=0, ddof=1) / np.sqrt(len(reference))
@@ -349,29 +344,29 @@ def _add_convergence(
             for width in widths
         }
         try:
-            found = deep.width_convergence(reference.mean(axis=0), networks, error)
+            approach = deep.width_convergence(reference.mean(axis=0), networks, error)
         except ValueError as problem:
             raise ConfigError(f"[convergence]: {problem}") from None
-        approaches.append(found)
-        numbers |= _approach_numbers(case, found)
+        approaches.append(approach)
+        _add_approach(found, case, approach)
     dataset.coords["width"] = widths
     dataset["bias"] = Estimate.stack([a.bias for a in approaches]).to_xarray(("case", "width"))
     dataset["spread"] = Estimate.stack([a.spread for a in approaches]).to_xarray(("case", "width"))
-    return numbers
 
 
-def _approach_numbers(case: str, found: deep.WidthConvergence) -> dict[str, Estimate]:
-    rows = {}
-    for name, fit, constant in (
-        ("bias", found.bias_fit, found.bias_constant),
-        ("spread", found.spread_fit, found.spread_constant),
+def _add_approach(found: LimitHeadline, case: str, approach: deep.WidthConvergence) -> None:
+    for name, exponents, fit in (
+        ("bias", found.bias_exponent, approach.bias_fit),
+        ("spread", found.spread_exponent, approach.spread_fit),
     ):
-        rows[f"{case}_{name}_exponent"] = replace(
-            fit.slope, label=f"Exponent of the {name} in the width, {case}"
-        )
+        label = f"Exponent of the {name} in the width, {case}"
+        exponents[case] = replace(fit.slope, label=label)
+    for constants, constant in (
+        (found.bias_constant, approach.bias_constant),
+        (found.spread_constant, approach.spread_constant),
+    ):
         if constant.known:
-            rows[f"{case}_{name}_constant"] = replace(constant, label=f"{constant.label}, {case}")
-    return rows
+            constants[case] = replace(constant, label=f"{constant.label}, {case}")
 
 
 EXAMPLE: dict[str, Any] = {
