@@ -13,6 +13,7 @@ from meanfield.studies import get_study
 from meanfield.system import storage
 from meanfield.workbench.config import load_config
 from meanfield.workbench.toml import to_toml
+from scripts.validation import NAMES
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.stem for path in (ROOT / "scripts" / "studies").glob("*.toml"))
@@ -48,10 +49,19 @@ def test_what_is_kept_is_what_was_written(name):
     assert storage.verify(folder, kept) == kept
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_git_holds_all_of_a_validation(name, tracked):
+    folder = ROOT / "results" / name
+    files, _ = storage.read_manifest(folder)
+    assert {folder / file for file in (*files, storage.MANIFEST)} <= set(tracked)
+
+
 def test_one_picture_a_folder_and_nothing_that_the_command_makes_again(tracked):
     endings = {path.suffix for path in tracked}
     assert endings <= {".toml", ".json", ".csv", ".md", ".png"}
     for name in STUDIES:
         folder = ROOT / "results" / name
-        assert sum(path.suffix == ".png" and path.parent == folder for path in tracked) == 1
+        summary = json.loads((folder / "summary.json").read_bytes())
+        pictures = [p for p in tracked if p.suffix == ".png" and p.parent == folder]
+        assert pictures == [folder / f"{summary['picture']['name']}.png"]
     assert sum(path.stat().st_size for path in tracked) < 5e6
