@@ -63,8 +63,8 @@ def simulate_dataset(n_outputs=None, n_replicas=3, test=True):
         "w": ((*dims, "feature"), rng.normal(size=(n_replicas, 2, 40, 3))),
     }
     for name in ("loss", "test_loss") if test else ("loss",):
-        for part, values in (("mean", loss), ("low", loss - half), ("high", loss + half)):
-            variables[f"{name}_{part}"] = ("loss_step", values)
+        mean = Estimate(loss, loss - half, loss + half)
+        variables[f"{name}_mean"] = mean.to_xarray(["loss_step"])
     steps = np.concatenate([[0], np.geomspace(1, 1000, 11)])
     coordinates = {"loss_time": ("loss_step", 0.1 * steps), "time": ("step", [0.0, 100.0])}
     return xr.Dataset(variables, coordinates)

@@ -9,9 +9,11 @@ from meanfield.plots.style import (
     ORANGE,
     VERMILION,
     axes,
+    band,
     legend_beside,
     log_scale,
 )
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,9 +42,8 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         ("test_loss", "held out", VERMILION, "--"),
     ):
         if f"{name}_mean" in dataset:
-            low, high = dataset[f"{name}_low"].values, dataset[f"{name}_high"].values
-            ax.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0)
-            ax.plot(time, dataset[f"{name}_mean"].values, style, color=colour, label=label)
+            mean = Estimate.from_xarray(dataset[f"{name}_mean"])
+            band(ax, time, mean, color=colour, linestyle=style, label=label)
     ax.set_xscale("symlog", linthresh=time[1], linscale=0.3)
     log_scale(ax, "y")
     ax.set_xlabel("time (step × step size)")

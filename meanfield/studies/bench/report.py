@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.figures import plot_step_times
+from meanfield.studies.bench.headline import BenchHeadline
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report how fast the particle step is, and what it could be compared with."""
-    numbers, about = summary["numbers"], dataset.attrs
+    found, about = BenchHeadline.read(summary), dataset.attrs
     finding = (
         f"On this machine ({about['machine']}) a step takes "
-        f"{format_estimate(numbers['ns_per_pair'])} ns per particle and datum, in the geometric "
+        f"{format_estimate(found.ns_per_pair)} ns per particle and datum, in the geometric "
         "mean over the systems below."
     )
     table = [["Quantity", "Value", "95% interval"]]
-    table += [[n["label"], format_value(n), format_interval(n) or "–"] for n in numbers.values()]
+    table += [
+        [number.label, format_value(number), format_interval(number) or "–"]
+        for number in found.numbers().values()
+    ]
     return [
         Finding(finding),
         Table(table, "Intervals are Student's over the timed runs, in each of which every system "

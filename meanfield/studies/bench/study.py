@@ -25,6 +25,7 @@ from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
 from meanfield.problem import ACTIVATIONS, Problem
 from meanfield.statistics.estimate import Estimate
+from meanfield.studies.bench.headline import BenchHeadline
 from meanfield.studies.bench.report import report
 from meanfield.workbench.config import Count, Section, StudyConfig
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
@@ -199,28 +200,30 @@ def combine(arguments: dict[str, Any], machine: str, found: Arrays) -> Outcome:
     )
     most = dataset["threads"].values[-1]
     own = np.exp(np.log(ns).mean(axis=(0, 1)))  # (threads, run)
-    numbers = {
-        "ns_per_pair": Estimate.positive_mean(
-            own[-1],
-            resampled="timed runs",
-            label=f"Nanoseconds per particle, datum and step with {most} threads, geometric mean",
-        ),
-        "product_share": Estimate(
-            np.median(share[:, :, -1]),
-            label="Share of that time which NumPy would need for the two products alone, median",
-        ),
-        "memory_mb": Estimate(
-            found["memory_bytes"].max() / 1e6,
-            label="Memory in MB that the largest system takes, Python apart",
-        ),
-    }
+    gain = None
     if len(own) > 1:
-        numbers["thread_gain"] = Estimate.positive_mean(
+        gain = Estimate.positive_mean(
             own[0] / own[-1],
             resampled="timed runs",
             label=f"Speed with {most} threads over that with {dataset['threads'].values[0]}",
         )
-    return Outcome(dataset, numbers)
+    headline = BenchHeadline(
+        ns_per_pair=Estimate.positive_mean(
+            own[-1],
+            resampled="timed runs",
+            label=f"Nanoseconds per particle, datum and step with {most} threads, geometric mean",
+        ),
+        product_share=Estimate(
+            np.median(share[:, :, -1]),
+            label="Share of that time which NumPy would need for the two products alone, median",
+        ),
+        memory_mb=Estimate(
+            found["memory_bytes"].max() / 1e6,
+            label="Memory in MB that the largest system takes, Python apart",
+        ),
+        thread_gain=gain,
+    )
+    return Outcome(dataset, headline.numbers())
 
 
 EXAMPLE: dict[str, Any] = {"study": "bench", "title": "The particle step on this machine"}

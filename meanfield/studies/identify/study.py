@@ -157,7 +157,7 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
     }
     at_least = np.array([_undecided_from(piece) for piece in pieces]).reshape(sizes)
     variables["at_least"] = (AXES, at_least)
-    numbers = {}
+    depths: dict[str, Estimate] = {}
     for cell, piece in zip(itertools.product(*shape), pieces, strict=True):
         for key, label in (("variety", "D*_var"), ("orbit", "D*_orb")):
             depth, least = float(piece[key]), _undecided_from(piece)
@@ -167,8 +167,8 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
                 text += f" (undecided, at least {least:.0f})"
             elif np.isnan(depth):
                 text += f" (not reached up to {int(piece['max_degree'])})"
-            numbers[f"{key}-{_key(*cell)}"] = Estimate(depth, notes=notes, label=text)
-    return Outcome(xr.Dataset(variables, coordinates), numbers)
+            depths[f"{key}-{_key(*cell)}"] = Estimate(depth, notes=notes, label=text)
+    return Outcome(xr.Dataset(variables, coordinates), depths)
 
 
 def _undecided_from(piece: Mapping[str, np.ndarray]) -> float:
@@ -186,7 +186,7 @@ def _cell(activation: str, bias: bool, d: int, size: int) -> str:
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
-    """Tell the depths, where they separate, and what the answer rests on."""
+    """Report the depths, where they separate, and what the answer rests on."""
     cells = dataset.stack(cell=AXES)
     rows = [["Cell", "D*_var", "D*_orb", "Parameters", "Evidence"]]
     apart, open_cells = [], 0

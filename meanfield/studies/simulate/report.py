@@ -27,9 +27,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     found = SimulateHeadline.read(summary)
     n_particles, n_replicas = dataset.attrs["n_particles"], dataset.sizes["replica"]
     time = format_number(float(dataset["loss_time"][-1]))
+    start = format_number(float(dataset["loss_mean"].sel(bound="value")[0]))
     finding = (
         f"By time {time} the training loss of {n_particles} particles went from "
-        f"{format_number(float(dataset['loss_mean'][0]))} to {format_estimate(found.loss)}."
+        f"{start} to {format_estimate(found.loss)}."
     )
     finding += "".join(f" {note.text}" for note in found.loss.notes)
     if found.test_accuracy is not None:

@@ -169,11 +169,7 @@ def combine(
             # Student's interval does not know that a loss is at least 0 and a share at most 1.
             most = 1.0 if name == "test_accuracy" else math.inf
             mean = Estimate.mean(arrays[name], resampled="replicas", label=label).clip(0.0, most)
-            variables |= {
-                f"{name}_mean": ("loss_step", mean.value),
-                f"{name}_low": ("loss_step", mean.low),
-                f"{name}_high": ("loss_step", mean.high),
-            }
+            variables[f"{name}_mean"] = mean.to_xarray(["loss_step"])
             rose = name == "loss" and mean.value[-1] > mean.value[0]
             found[name] = replace(mean[-1], notes=(_ROSE,) if rose else ())
     coordinates = {
