@@ -171,7 +171,10 @@ def learning_cell(
         )
     w_star = admissible_weight(init, problem=problem)
     if particles is None:
-        particles = _train(problem, init, n_particles, step_size, n_steps, seed)
+        scheme = Scheme.of(
+            problem, step_size=step_size, n_steps=checks.steps(n_steps), init=init, seed=seed
+        )
+        particles = train_cooled(problem, scheme, n_particles)
     dictionary = extract_dictionary(particles, problem, seed=seed)
     depth = _depth(problem, dictionary.n_atoms, max_degree, seed)
     bound, why_not = _bound(activation, target, threshold, d, degree, seed)
@@ -215,28 +218,40 @@ def _problem(
     return Problem(X, y, activation, bias=bias, l2=l2, temperature=temperature)
 
 
-def _train(
-    problem: Problem,
-    init: str | InitialLaw,
-    n_particles: int,
-    step_size: float,
-    n_steps: int,
-    seed: int,
-) -> Particles:
-    """Train with a temperature that falls to the problem's; halve a step size that diverges."""
-    n_steps = checks.steps(n_steps)
-    last = max(problem.temperature, 1e-12)
-    cooling = np.geomspace(max(START_TEMPERATURE, last), last, n_steps)
-    scheme = Scheme.of(
-        problem, step_size=step_size, n_steps=n_steps, temperature=cooling, init=init, seed=seed
-    )
+def train_cooled(problem: Problem, scheme: Scheme, n_particles: int) -> Particles:
+    """Train one network, its neurons gathered at few atoms by a temperature that falls.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to learn.
+    scheme : Scheme
+        How to train. A constant temperature is reached geometrically, from 1e-3; a schedule is
+        followed. A step size that diverges is replaced by a stable one.
+    n_particles : int
+        Neurons.
+
+    Returns
+    -------
+    Particles
+        The network.
+
+    Raises
+    ------
+    DivergenceError
+        No smaller step size helps.
+    """
+    if np.ndim(scheme.temperature) == 0:
+        last = max(float(scheme.temperature), 1e-12)
+        cooling = np.geomspace(max(START_TEMPERATURE, last), last, scheme.n_steps)
+        scheme = replace(scheme, temperature=cooling)
     try:
         return simulate_scheme(problem, scheme, n_particles).particles
     except DivergenceError as error:
         if error.stable_step_size is None:
             raise
-        scheme = replace(scheme, step_size=error.stable_step_size / 2)
-        return simulate_scheme(problem, scheme, n_particles).particles
+        stable = np.minimum(scheme.step_sizes, error.stable_step_size / 2)
+        return simulate_scheme(problem, replace(scheme, step_size=stable), n_particles).particles
 
 
 def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) -> OrbitDepth | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meanfield.cell import learning_cell
+import meanfield as mf
+from meanfield.cell import learning_cell, train_cooled
 from meanfield.problem import Problem
 from meanfield.problem.targets import HermiteTarget, Teacher
 
@@ -76,3 +77,14 @@ def test_missing_degree_is_reported():
 def test_bad_targets(target, error, words):
     with pytest.raises(error, match=words):
         learning_cell("tanh", target)
+
+
+def test_a_schedule_is_followed_and_a_constant_cooled_to():
+    problem = mf.Problem(np.eye(3), [0.0, 1.0, 2.0], temperature=1e-4)
+    settings = {"step_size": 0.1, "n_steps": 20, "seed": 2}
+    falling = np.geomspace(1e-3, 1e-4, 20)
+    cooled = train_cooled(problem, mf.Scheme.of(problem, **settings), 16)
+    followed = train_cooled(problem, mf.Scheme.of(problem, temperature=falling, **settings), 16)
+    run = mf.simulate(problem, 16, temperature=falling, **settings)
+    for particles in (cooled, followed):
+        np.testing.assert_array_equal(particles.coordinates, run.particles.coordinates)

@@ -261,7 +261,10 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
     if isinstance(value, Constant):
         value = value.value
     if isinstance(value, Schedule):
-        value = value.values(n_steps)
+        try:
+            value = value.values(n_steps)
+        except ArgumentError as error:
+            raise ArgumentError(name, message=str(error)) from None
     try:
         values = np.array(value, dtype=float)
     except (TypeError, ValueError):

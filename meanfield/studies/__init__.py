@@ -4,8 +4,8 @@ To add a study, make a folder like `meanfield/studies/simulate`, whose ``study.p
 ``STUDY``, a `Study`:
 
 - a configuration, derived from `LearningConfig` (data, problem and run come with it), from
-  `ProblemConfig` or `DataConfig` (without the last ones), or from `StudyConfig`, with a description
-  for every key, and an example that runs as it stands;
+  `DataConfig` (data alone), or from `StudyConfig`, with a description for every key, and an example
+  that runs as it stands;
 - ``prepare(config) -> Plan``, which checks everything that can be checked early and names the
   units of work: top-level functions with plain-data arguments that return arrays;
 - in the plan, ``combine(results) -> Outcome``: a dataset and the headline numbers, which a

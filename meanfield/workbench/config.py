@@ -80,16 +80,17 @@ class ProblemSection(Section):
     l2: NonNegative | Annotated[list[NonNegative], Field(min_length=2, max_length=2)] = Field(
         0.01, description="Strength of the L2 penalty: one number, or [output, input] weights."
     )
-    temperature: NonNegative = Field(
+    temperature: NonNegative | ScheduleTable = Field(
         0.001,
         description="Temperature of the noise: a step adds sqrt(2 * step_size * temperature) "
-        "times a standard normal.",
+        "times a standard normal. A number, or a schedule over the run like that of step_size.",
     )
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments of `Problem`."""
+        """Return the keyword arguments of `Problem`, but for the temperature."""
         l2 = tuple(self.l2) if isinstance(self.l2, list) else self.l2
-        return {**self.model_dump(), "train": tuple(self.train), "l2": l2}
+        options = self.model_dump(exclude={"temperature"})
+        return {**options, "train": tuple(self.train), "l2": l2}
 
 
 class InitSection(Section):
@@ -116,6 +117,11 @@ class InitSection(Section):
         return InitialLaw(self.law, scale, self.rho, self.nu)
 
 
+def number_or_schedule(value: float | dict[str, Any]) -> float | schedule.Schedule:
+    """Return a number as it is, and the schedule that a table describes."""
+    return schedule.from_table(value) if isinstance(value, dict) else value
+
+
 def _law_of_a_name(value: Any) -> Any:
     return {"law": value} if isinstance(value, str) else value
 
@@ -123,7 +129,12 @@ def _law_of_a_name(value: Any) -> Any:
 class RunSection(Section):
     """How the particles move."""
 
-    step_size: Positive = Field(0.1, description="Step size; time is step_size times the step.")
+    step_size: Positive | ScheduleTable = Field(
+        0.1,
+        description="Step size; time is the sum of the step sizes. A number, or a schedule: "
+        '{ kind = "geometric", start = 0.5, stop = 0.05 }; kinds are '
+        f"{', '.join(schedule.KINDS)}.",
+    )
     n_steps: Count = Field(1000, description="Number of steps.")
     integrator: IntegratorName = Field(
         "euler",
@@ -137,28 +148,10 @@ class RunSection(Section):
     )
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments of `Scheme.of`, but for the seed."""
-        options = {
-            name: schedule.from_table(value) if isinstance(value, dict) else value
-            for name, value in self.model_dump(exclude={"init"}).items()
-        }
-        return {**options, "init": self.init.initial_law()}
-
-
-class ScheduledRunSection(RunSection):
-    """How the particles move."""
-
-    step_size: Positive | ScheduleTable = Field(
-        0.1,
-        description="Step size; time is the sum of the step sizes. A number, or a schedule: "
-        '{ kind = "geometric", start = 0.5, stop = 0.05 }; kinds are '
-        f"{', '.join(schedule.KINDS)}.",
-    )
-    temperature: NonNegative | ScheduleTable | None = Field(
-        None,
-        description="Temperature of the noise over the run: a number or a schedule like that of "
-        "step_size; that of the problem by default.",
-    )
+        """Return the keyword arguments of `Scheme.of`, but for temperature and seed."""
+        options = self.model_dump(exclude={"init"})
+        step_size = number_or_schedule(self.step_size)
+        return {**options, "step_size": step_size, "init": self.init.initial_law()}
 
 
 class StudyConfig(Section):

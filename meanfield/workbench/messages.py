@@ -30,6 +30,9 @@ _REQUIREMENTS = {
     "value_error": "{error}",
 }
 
+#: Keys of earlier versions, and what to write instead.
+_MOVED = {"run.temperature": "problem.temperature, which takes a number or a schedule"}
+
 _TYPES = {
     int: "a whole number",
     float: "a number",
@@ -104,6 +107,8 @@ def _sentence(place: _Place, problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         wrong = problem["loc"][-1]
         key = _dotted([*place.keys, wrong])
+        if key in _MOVED:
+            return f"key {key!r} has moved: give {_MOVED[key]}."
         return f"key {key!r} is not known.{suggest(wrong, place.expected.model_fields)}"
     if place.tag is not None and kind in ("missing", "union_tag_not_found"):
         options = ", ".join(place.options)

@@ -101,6 +101,7 @@ def test_junk_in_any_key_of_a_source_is_refused_by_its_name(source, tmp_path):
     assert complaints("simulate", content, tmp_path, only="data.") == []
 
 
+TOO_LATE = {"kind": "piecewise", "numbers": [1.0, 0.1], "changes": [10**6]}
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 30}
 
 
@@ -115,6 +116,9 @@ TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 30}
         ("simulate", "run.init.nu", {"run": {"init": {"nu": 3.0}}}),
         ("simulate", "run.step_size", {"run": {"step_size": {"kind": "geometric", "start": 1}}}),
         ("simulate", "problem.l2", {"problem": {"l2": [1.0]}}),
+        ("simulate", "problem.temperature", {"problem": {"temperature": {"kind": "constant"}}}),
+        ("chaos", "problem.temperature", {"problem": {"temperature": TOO_LATE}}),
+        ("errors", "run.step_size", {"run": {"step_size": TOO_LATE}}),
         ("simulate", "problem.train", {"problem": {"train": []}}),
         ("simulate", "problem.loss", {"data": TEACHER, "problem": {"loss": "logistic"}}),
         ("simulate", "data.n_samples", {"data": {"source": "digits", "n_samples": 10**6}}),

@@ -21,7 +21,8 @@ class AtomsSection(Section):
     cool_steps: Step = Field(
         2000,
         description="Steps after run.n_steps during which the temperature falls geometrically, "
-        "from problem.temperature to cool_to. At low temperature neurons crowd at their atoms.",
+        "from the last problem.temperature to cool_to. At low temperature neurons crowd at their "
+        "atoms.",
     )
     cool_to: Positive = Field(1e-5, description="Temperature of the last step.")
     looks: Count = Field(

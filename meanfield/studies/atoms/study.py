@@ -45,7 +45,7 @@ def prepare(config: AtomsConfig) -> Plan:
             f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
             "labels are fitted by least squares; choose 'network' or 'auto'."
         )
-    with named_keys(config, "run"):
+    with named_keys(config, "run", "problem"):
         scheme = config.scheme(problem)
     if section.cool_steps:
         if problem.temperature < section.cool_to:

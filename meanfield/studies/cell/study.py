@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.cell import learning_cell
+from meanfield.cell import learning_cell, train_cooled
 from meanfield.errors import ConfigError
+from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.targets import Target
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.cell import figures
-from meanfield.workbench.config import Count, Positive, Section
+from meanfield.workbench.config import Count, Positive, Section, named_keys
 from meanfield.workbench.report.formatting import format_interval, format_value, heading_for_problem
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
 from meanfield.workbench.study import (
@@ -42,7 +43,7 @@ class CellSection(Section):
     n_particles: Count = Field(
         400,
         description="Neurons of the network; it is trained for run.n_steps while the temperature "
-        "falls to problem.temperature.",
+        "falls to problem.temperature, or as that schedule says.",
     )
     threshold: Positive = Field(0.05, description="Threshold of the bound S̄.")
     degree: Count | None = Field(None, description="Largest degree of the Hermite expansion.")
@@ -64,13 +65,12 @@ def prepare(config: CellConfig) -> Plan:
             "atoms; choose another."
         )
     gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
+    with named_keys(config, "run", "problem"):
+        scheme = config.scheme(problem)
     arguments = {
         "problem": problem,
+        "scheme": scheme,
         "target": data.target if gaussian else None,
-        "init": config.run.init.initial_law(),
-        "step_size": config.run.step_size,
-        "n_steps": config.run.n_steps,
-        "seed": config.seed,
         **config.cell.model_dump(),
     }
     unit = Unit("cell", compute, arguments, "weight, atoms and depth")
@@ -81,13 +81,17 @@ def prepare(config: CellConfig) -> Plan:
     )
 
 
-def compute(problem: Problem, target: Target | None, init: Any, **options: Any) -> Arrays:
+def compute(
+    problem: Problem, scheme: Scheme, target: Target | None, n_particles: int, **options: Any
+) -> Arrays:
     """Compute the triple and lay out its evidence; what is not there is left out."""
     cell = learning_cell(
         problem.activation,
         problem if target is None else target,
         problem=problem,
-        init=init,
+        init=scheme.init,
+        particles=train_cooled(problem, scheme, n_particles),
+        seed=scheme.seed,
         **options,
     )
     depth, bound, dictionary = cell.depth, cell.threshold, cell.dictionary

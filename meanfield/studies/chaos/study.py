@@ -19,7 +19,7 @@ from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.headline import ChaosHeadline
 from meanfield.studies.chaos.report import LABELS, report
-from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
+from meanfield.workbench.config import Count, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.workbench.sections.limit_path import (
     ReferenceSection,
@@ -59,7 +59,6 @@ class ChaosSection(Section):
 class ChaosConfig(LearningConfig):
     """Configuration of the study `chaos`."""
 
-    run: ScheduledRunSection = Field(default_factory=ScheduledRunSection)
     chaos: ChaosSection = Field(default_factory=ChaosSection)
 
 
@@ -67,7 +66,7 @@ def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     problem = build_problem(config)
     section = config.chaos
-    with named_keys(config, "chaos", "run"):
+    with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(
             problem,
             config.scheme(problem),

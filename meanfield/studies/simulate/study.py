@@ -17,7 +17,7 @@ from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.simulate.headline import SimulateHeadline
 from meanfield.studies.simulate.report import report
-from meanfield.workbench.config import Count, ScheduledRunSection, Section, Step, named_keys
+from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
@@ -39,7 +39,7 @@ class SimulateSection(Section):
     )
 
 
-class SimulateRunSection(ScheduledRunSection):
+class SimulateRunSection(RunSection):
     """How the particles move."""
 
     batch_size: Count | None = Field(
@@ -63,7 +63,7 @@ def prepare(config: SimulateConfig) -> Plan:
     """Check the configuration and split the replicas into units."""
     problem = build_problem(config)
     section = config.simulate
-    with named_keys(config, "simulate", "run"):
+    with named_keys(config, "simulate", "run", "problem"):
         scheme = config.scheme(problem)
         keep = scheme.saved_steps(section.save_at)
     curve = np.geomspace(1, scheme.n_steps, section.loss_points).round().astype(int)

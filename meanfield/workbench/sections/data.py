@@ -10,10 +10,17 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.errors import ConfigError
+from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
-from meanfield.workbench.config import ProblemSection, RunSection, StudyConfig, named_keys
+from meanfield.workbench.config import (
+    ProblemSection,
+    RunSection,
+    StudyConfig,
+    named_keys,
+    number_or_schedule,
+)
 from meanfield.workbench.sections.data_tables import DataTable
 from meanfield.workbench.study import Block, Heading, Text
 
@@ -24,15 +31,10 @@ class DataConfig(StudyConfig):
     data: DataTable
 
 
-class ProblemConfig(DataConfig):
-    """Configuration of a study of a two-layer network on data."""
+class LearningConfig(DataConfig):
+    """Configuration of a study that trains two-layer networks on data."""
 
     problem: ProblemSection = Field(default_factory=ProblemSection)
-
-
-class LearningConfig(ProblemConfig):
-    """Configuration of a study that trains such networks."""
-
     run: RunSection = Field(default_factory=RunSection)
 
     def scheme(self, problem: Problem) -> Scheme:
@@ -46,22 +48,24 @@ class LearningConfig(ProblemConfig):
         Returns
         -------
         Scheme
-            The settings of the run.
+            With all temperatures, of which the problem has the last.
 
         Raises
         ------
         ValueError, TypeError
             A setting cannot be used; the sentence names it.
         """
-        return Scheme.of(problem, seed=self.seed, **self.run.options())
+        temperature = number_or_schedule(self.problem.temperature)
+        options = self.run.options()
+        return Scheme.of(problem, temperature=temperature, seed=self.seed, **options)
 
 
-def build_problem(config: ProblemConfig) -> Problem:
+def build_problem(config: LearningConfig) -> Problem:
     """Load the data and make the problem of a configuration.
 
     Parameters
     ----------
-    config : ProblemConfig
+    config : LearningConfig
         The configuration.
 
     Returns
@@ -77,12 +81,12 @@ def build_problem(config: ProblemConfig) -> Problem:
     return build_data(config)[1]
 
 
-def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
+def build_data(config: LearningConfig) -> tuple[Data, Problem]:
     """Load the data, with the record of where they come from, and make the problem.
 
     Parameters
     ----------
-    config : ProblemConfig
+    config : LearningConfig
         The configuration.
 
     Returns
@@ -90,7 +94,7 @@ def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
     Data
         The data.
     Problem
-        Ready to simulate.
+        Ready to simulate, with the last temperature of the run.
 
     Raises
     ------
@@ -99,7 +103,10 @@ def build_data(config: ProblemConfig) -> tuple[Data, Problem]:
     """
     data = load_data(config)
     with named_keys(config, "problem", "data", X="data", y="problem.loss"):
-        return data, data.problem(**config.problem.options())
+        temperature = number_or_schedule(config.problem.temperature)
+        every = per_step("temperature", temperature, config.run.n_steps, zero=True)
+        last = float(np.ravel(every)[-1])
+        return data, data.problem(temperature=last, **config.problem.options())
 
 
 def load_data(config: DataConfig) -> Data:
