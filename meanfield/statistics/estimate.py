@@ -137,12 +137,14 @@ class Estimate:
         return cls(mean, mean / factor, mean * factor, level, **more)
 
     @classmethod
-    def share(cls, count: int, total: int, level: float = LEVEL, **more: Any) -> Estimate:
+    def share(
+        cls, count: int | NDArray[np.number], total: int, level: float = LEVEL, **more: Any
+    ) -> Estimate:
         """Return the share of cases in which something happened, with Wilson's interval.
 
         Parameters
         ----------
-        count : int
+        count : int or ndarray
             Cases in which it happened.
         total : int
             All cases, independent of each other.

@@ -69,6 +69,9 @@ def test_share_has_wilsons_interval():
     assert found.value == 3 / 9
     assert found.interval == pytest.approx((exact.low, exact.high))
     assert Estimate.share(0, 9).low == 0
+    both = Estimate.share(np.array([3, 9]), 9)
+    assert both[0].interval == found.interval
+    assert (both.value[1], both.high[1]) == (1.0, 1.0)
 
 
 def test_map_keeps_the_bounds_in_order():

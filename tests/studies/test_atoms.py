@@ -180,7 +180,7 @@ def test_bound_stands_beside_the_number_of_atoms(results):
     target = mf.problem.load(**CONFIGS["atoms"]["data"]).target
     expected = mf.coefficient_threshold_number(target, "tanh", 0.05).number
     assert numbers["bound"]["value"] == expected
-    assert "keeps to the bound" in page(folder)
+    assert "respects the bound" in page(folder)
 
 
 def test_excess_over_the_bound_is_said_loudly(results):

@@ -14,6 +14,7 @@ from meanfield.identify.atoms import make_atoms
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
+from meanfield.studies.atoms.headline import AtomsHeadline
 from meanfield.workbench.study import Arrays, Outcome
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ def pack(
     for name in (*SCALARS, *CERTIFICATE, "labels_gain", "labels_threshold", "labels_missing"):
         out[name] = np.empty(looks)
     out["refit_to_labels"], out["error"] = np.empty(looks), np.full(looks, np.nan)
-    statements: dict[str, list[str]] = {
-        "statement": [], "certificate_statement": [], "labels_statement": []
-    }  # fmt: skip
     for i, (dictionary, by_labels) in enumerate(found):
         f, size = dictionary.function, dictionary.n_atoms
         constant, linear = f.affine
@@ -79,10 +77,11 @@ def pack(
             out[f"labels_{name}"][i] = getattr(by_labels, name)
         out["refit_to_labels"][i] = dictionary.target == "labels"
         out["error"][i] = _held_out_error(dictionary, problem)
-        statements["statement"].append(dictionary.statement)
-        statements["certificate_statement"].append(str(dictionary.certificate))
-        statements["labels_statement"].append(str(by_labels))
-    return out | {name: np.array(sentences) for name, sentences in statements.items()}
+    return out | {
+        "statement": np.array([dictionary.statement for dictionary, _ in found]),
+        "certificate_statement": np.array([str(dictionary.certificate) for dictionary, _ in found]),
+        "labels_statement": np.array([str(by_labels) for _, by_labels in found]),
+    }
 
 
 def _held_out_error(dictionary: Dictionary, problem: Problem) -> float:
@@ -148,14 +147,14 @@ def combine(
     }
     if image is not None:
         attributes["image"] = image
-    numbers = _numbers(pieces, agreement.modal, problem)
+    bound = None
     if "bound" in results:
-        b = results["bound"]
-        low, number, high = (int(value) for value in b["number"])
-        numbers["bound"] = Estimate(
+        found = results["bound"]
+        low, number, high = (int(value) for value in found["number"])
+        bound = Estimate(
             number,
             *((low, high) if low < high else ()),
-            notes=(Note("explanation", str(b["explanation"])),),
+            notes=(Note("explanation", str(found["explanation"])),),
             label=f"Bound S̄ from the target at threshold {config.atoms.threshold:g}",
         )
     coordinates = {
@@ -164,7 +163,8 @@ def combine(
         "temperature": ("look", scheme.temperatures[looks - 1]),
         "size": np.arange(pieces[0]["residual"].shape[1]),
     }
-    return Outcome(xr.Dataset(variables, coordinates, attributes), numbers)
+    headline = _headline(pieces, agreement.modal, bound)
+    return Outcome(xr.Dataset(variables, coordinates, attributes), headline.numbers())
 
 
 def _farthest(end: Atoms, at: Atoms) -> float:
@@ -227,37 +227,31 @@ def _cut(place: np.ndarray) -> float:
     return float(middle[wide[np.abs(middle[wide]).argmin()]])
 
 
-def _numbers(pieces: list[Arrays], modal: int, problem: Problem) -> dict[str, Estimate]:
-    """Return the headline."""
-    n_atoms = np.array([piece["n_atoms"][-1] for piece in pieces])
-    same = int((n_atoms == modal).sum())
-    sure = int(sum(piece["confident"][-1] for piece in pieces))
-    missing = int(sum(piece["missing"][-1] for piece in pieces))
-    n = len(pieces)
-    numbers = {
-        "n_atoms": Estimate(
-            modal,
-            notes=(
-                Note(
-                    "agreement",
-                    f"{same} of {n} networks have as many, {sure} of {n} with confidence",
-                ),
-            ),
-            label="Number of atoms S*",
-        ),
-    }
-    for key, count, label in (
-        ("agreement", same, "Share of networks with S* atoms"),
-        ("confident", sure, "Share of networks whose S can be relied on"),
-        ("missing", missing, "Share of networks whose certificate finds a missing atom"),
-    ):
-        numbers[key] = Estimate.share(count, n, resampled="networks", label=label)
-    for key, label in (
-        ("compression_gap", "Part of the network that S atoms leave out"),
-        ("error", "Held-out loss of the dictionary"),
-    ):
-        values = np.array([piece[key][-1] for piece in pieces])
-        if np.isfinite(values).all():
-            mean = Estimate.mean(values, resampled="networks", label=label)
-            numbers[key] = mean.clip(low=0.0)
-    return numbers
+def _headline(pieces: list[Arrays], modal: int, bound: Estimate | None) -> AtomsHeadline:
+    """Count networks and take means over them."""
+    n_atoms, confident, missing, gap, error = (
+        np.array([piece[name][-1] for piece in pieces])
+        for name in ("n_atoms", "confident", "missing", "compression_gap", "error")
+    )
+    same, n = n_atoms == modal, len(pieces)
+    agree = (
+        f"{same.sum()} of {n} networks have this number, and {confident.sum():.0f} of {n} can be "
+        "relied on."
+    )
+    return AtomsHeadline(
+        n_atoms=Estimate(modal, notes=(Note("agreement", agree),), label="Number of atoms S*"),
+        agreement=_share(same, "Share of networks with S* atoms"),
+        confident=_share(confident, "Share of networks whose S can be relied on"),
+        missing=_share(missing, "Share of networks whose certificate finds a missing atom"),
+        compression_gap=_mean(gap, "Part of the network that S atoms leave out"),
+        error=_mean(error, "Held-out loss of the dictionary") if np.isfinite(error).all() else None,
+        bound=bound,
+    )
+
+
+def _share(hits: np.ndarray, label: str) -> Estimate:
+    return Estimate.share(int(hits.sum()), len(hits), resampled="networks", label=label)
+
+
+def _mean(values: np.ndarray, label: str) -> Estimate:
+    return Estimate.mean(values, resampled="networks", label=label).clip(low=0.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.plots.style import BLUE, ORANGE, SKY, VERMILION, legend_beside, log_scale
+from meanfield.workbench.report.formatting import format_number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,9 +35,8 @@ def plot_residual(dataset: xr.Dataset, ax: Axes) -> Axes:
             markersize=8,
             label="chosen" if i == 0 else None,
         )
-    ax.axvline(
-        dataset.attrs["modal"], color=VERMILION, linestyle="--", linewidth=0.9, label="$S^*$"
-    )
+    style = {"color": VERMILION, "linestyle": "--", "linewidth": 0.9}
+    ax.axvline(dataset.attrs["modal"], label="$S^*$", **style)
     log_scale(ax, "y")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("number of atoms $S$")
@@ -219,7 +219,7 @@ def plot_cooling(dataset: xr.Dataset, ax: Axes) -> Axes:
                 linestyle="none",
                 label=None if i else label,
             )
-    ax.set_xticks(range(len(temperature)), [f"{value:.1e}" for value in temperature])
+    ax.set_xticks(range(len(temperature)), [format_number(value) for value in temperature])
     ax.yaxis.get_major_locator().set_params(integer=True)
     ax.set_ylim(-0.3, number.max() + 0.7)
     ax.set_xlabel("temperature $\\tau$")

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, legend_beside, log_scale
-from meanfield.statistics.intervals import wilson_interval
+from meanfield.statistics.estimate import Estimate
+from meanfield.studies.recovery.headline import METHODS
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-METHOD_LOOKS = {
-    "dictionary": ("dictionary", BLUE, "o"),
-    "frank_wolfe": ("Frank–Wolfe", ORANGE, "s"),
-    "hdbscan": ("HDBSCAN", GREEN, "^"),
-    "kmeans": ("k-means", VERMILION, "v"),
-}
+METHOD_LOOKS = dict(
+    zip(METHODS, zip((BLUE, ORANGE, GREEN, VERMILION), "os^v", strict=True), strict=True)
+)
 
 
 def plot_methods(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the share of exact sizes against the size, for every method and noise."""
     sizes = dataset["atoms"].values
     noises = dataset["noise"].values
-    looks = {m: look for m, look in METHOD_LOOKS.items() if f"exact_{m}" in dataset}
+    looks = {name: look for name, look in METHOD_LOOKS.items() if f"exact_{name}" in dataset}
     for j, noise in enumerate(noises):
-        for i, (method, (label, colour, marker)) in enumerate(looks.items()):
-            hits = dataset[f"exact_{method}"].sel(noise=noise)
-            hits = hits.stack(trial=[d for d in hits.dims if d != "atoms"]).values
+        for i, (method, (colour, marker)) in enumerate(looks.items()):
+            label = METHODS[method]
             offset = 0.08 * (i - (len(looks) - 1) / 2) + 0.02 * j
-            _share(
+            _points(
                 ax,
                 np.arange(len(sizes)) + offset,
-                hits,
+                _share(dataset[f"exact_{method}"].sel(noise=noise), "atoms"),
                 label=label if noise == 0 else f"{label}, {100 * noise:g}% noise",
                 color=colour,
                 marker=marker,
@@ -43,7 +40,7 @@ def plot_methods(dataset: xr.Dataset, ax: Axes) -> Axes:
             )
     ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     ax.set_xlabel("atoms of the teacher $S$")
-    _percent_axis(ax, "teachers with $S$ exact")
+    _percent_axis(ax, "teachers whose $S$ is found")
     legend_beside(ax)
     return ax
 
@@ -52,12 +49,12 @@ def plot_success(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw how often a teacher comes back against the width of the network."""
     widths = dataset["particles"].values
     series = (
-        ("teacher found, reliably", dataset["success"], BLUE, "o"),
-        ("network right to 10%", dataset["fitted"], ORANGE, "s"),
+        ("found reliably", "success", BLUE, "o"),
+        ("learned to 10%", "fitted", ORANGE, "s"),
     )
-    for i, (label, values, colour, marker) in enumerate(series):
-        hits = values.stack(trial=[d for d in values.dims if d != "particles"]).values
-        _share(ax, widths * 1.03**i, hits, label=label, color=colour, marker=marker)
+    for i, (label, name, colour, marker) in enumerate(series):
+        share = _share(dataset[name], "particles")
+        _points(ax, widths * 1.03**i, share, label=label, color=colour, marker=marker)
     log_scale(ax, "x")
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.minorticks_off()
@@ -102,24 +99,16 @@ def plot_angles(dataset: xr.Dataset, ax: Axes) -> Axes:
     dims = dataset["d"].values
     looks = zip(dataset["noise"].values, (BLUE, ORANGE, GREEN, VERMILION), "os^v", strict=False)
     for j, (noise, colour, marker) in enumerate(looks):
-        middle, low, high, place = [], [], [], []
+        places, spreads = [], []
         for i, (name, d) in enumerate((name, d) for name in names for d in dims):
             cell = dataset.sel(activation=name, d=d, noise=noise)
             angle = cell["angle_dictionary"].values[cell["exact_dictionary"].values == 1]
             if len(angle):
-                five, fifty, most = np.maximum(np.quantile(angle, [0.05, 0.5, 0.95]), 1e-9)
-                place.append(i + 0.2 * j)
-                middle.append(fifty)
-                low.append(fifty - five)
-                high.append(most - fifty)
-        ax.errorbar(
-            place,
-            middle,
-            [low, high],
-            fmt=marker,
-            color=colour,
-            label="no noise" if noise == 0 else f"{100 * noise:g}% noise",
-        )
+                places.append(i + 0.2 * j)
+                spreads.append(np.maximum(np.quantile(angle, [0.5, 0.05, 0.95]), 1e-9))
+        spread = Estimate(*np.reshape(spreads, (-1, 3)).T)
+        label = "no noise" if noise == 0 else f"{100 * noise:g}% noise"
+        ax.errorbar(places, spread.value, spread.arms, fmt=marker, color=colour, label=label)
     ax.axhline(1, color="0.5", linewidth=0.8, linestyle="--", label="1°")
     log_scale(ax, "y")
     ax.set_xticks(
@@ -134,12 +123,15 @@ def plot_angles(dataset: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def _share(ax: Axes, x: np.ndarray, hits: np.ndarray, **look) -> None:
-    """Draw shares of rows of 0 and 1 with Wilson's 95 % intervals."""
-    total, n = hits.sum(axis=1), hits.shape[1]
-    share = total / n
-    low, high = wilson_interval(total, n)
-    ax.errorbar(x, 100 * share, 100 * np.array([share - low, high - share]), **look)
+def _share(hits: xr.DataArray, dim: str) -> Estimate:
+    """Return the share of hits, which are 0 or 1, along a dimension."""
+    others = [other for other in hits.dims if other != dim]
+    return Estimate.share(hits.sum(others).values, hits.size // hits.sizes[dim])
+
+
+def _points(ax: Axes, x: np.ndarray, share: Estimate, **look: Any) -> None:
+    """Draw shares in percent with their intervals."""
+    ax.errorbar(x, 100 * share.value, 100 * share.arms, **look)
 
 
 def _percent_axis(ax: Axes, label: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from meanfield.problem.draws import directions_apart, generator, plane_direction
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
-from meanfield.studies.recovery.report import METHODS, report
+from meanfield.studies.recovery.headline import METHODS, RecoveryHeadline, method_at
+from meanfield.studies.recovery.report import report
 from meanfield.workbench.config import (
     ActivationName,
     Count,
@@ -246,52 +247,54 @@ def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) 
         exact = (dataset[f"found_{method}"] == dataset["atoms"]).astype(float)
         # Comparing with a coordinate moves its axis to the front.
         dataset[f"exact_{method}"] = exact.transpose(*AXES, "teacher")
-    return Outcome(dataset, _numbers(dataset, methods))
+    by_width = dataset.sizes["particles"] > 1
+    headline = _by_width(dataset) if by_width else _by_noise(dataset, methods)
+    return Outcome(dataset, headline.numbers())
 
 
-def _numbers(dataset: xr.Dataset, methods: tuple[str, ...]) -> dict[str, Estimate]:
-    """Count over all cells of one noise, for every method; or for each of several widths."""
-    if dataset.sizes["particles"] > 1:
-        return _by_width(dataset)
-    numbers = {}
+def _by_noise(dataset: xr.Dataset, methods: Iterable[str]) -> RecoveryHeadline:
+    """Count over all cells of one noise, for every method."""
+    found = RecoveryHeadline()
     for noise in dataset["noise"].values:
         part = dataset.sel(noise=noise)
         label = "without noise" if noise == 0 else f"with {100 * noise:g}% label noise"
         for method in methods:
-            exact = part[f"exact_{method}"].values.ravel()
-            name = METHODS[method]
-            numbers[f"exact_{method}_{noise:g}"] = _share(f"S exact {label}, {name}", exact)
-        exact = part["exact_dictionary"].values.ravel() == 1
-        close = part["angle_dictionary"].values.ravel() <= 1
-        numbers[f"close_{noise:g}"] = _share(
-            f"S exact and every direction within 1° {label}, dictionary", exact & close
-        )
-        sure = part["confident"].values.ravel() == 1
-        if sure.any():
-            numbers[f"sure_{noise:g}"] = _share(
-                f"S exact where the dictionary is confident {label}", exact[sure]
+            found.exact[method_at(method, noise)] = _share(
+                f"Number of atoms found {label}, {METHODS[method]}", part[f"exact_{method}"]
             )
-    return numbers
+        exact = part["exact_dictionary"] == 1
+        found.close[f"{noise:g}"] = _share(
+            f"Number of atoms found and every direction within 1° {label}, dictionary",
+            exact & (part["angle_dictionary"] <= 1),
+        )
+        sure = part["confident"].values == 1
+        if sure.any():
+            found.sure[f"{noise:g}"] = _share(
+                f"Number of atoms found where the dictionary is confident {label}",
+                exact.values[sure],
+            )
+    return found
 
 
-def _by_width(dataset: xr.Dataset) -> dict[str, Estimate]:
+def _by_width(dataset: xr.Dataset) -> RecoveryHeadline:
     """Count what counts as success at each width."""
     sure = (dataset["exact_dictionary"] == 1) & (dataset["confident"] == 1)
     dataset["success"] = (sure & (dataset["angle_dictionary"] <= 1)).astype(float)
     dataset["fitted"] = (dataset["network_error"] <= FITTED).astype(float)
-    numbers = {}
+    found = RecoveryHeadline()
     for width in dataset["particles"].values:
         at = dataset.sel(particles=width)
-        for key, label in (
-            ("success", "Teacher found with confidence, every direction within 1°"),
-            ("fitted", "Network right to 10%"),
-        ):
-            hits = at[key].values.ravel()
-            numbers[f"{key}_{width}"] = _share(f"{label}, width {width}", hits)
-    return numbers
+        found.success[f"{width}"] = _share(
+            f"Found with confidence, every direction within 1°, width {width}",
+            at["success"],
+        )
+        found.fitted[f"{width}"] = _share(
+            f"Learned by the network to 10%, width {width}", at["fitted"]
+        )
+    return found
 
 
-def _share(label: str, hits: np.ndarray) -> Estimate:
+def _share(label: str, hits: np.ndarray | xr.DataArray) -> Estimate:
     return Estimate.share(int(hits.sum()), hits.size, resampled="teachers", label=label)
 
 
