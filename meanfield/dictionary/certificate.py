@@ -89,25 +89,30 @@ class Certificate:
         )
 
     def _of_the_network(self) -> str:
-        lowest = f"{self.potential.min(initial=0.0):.3g}"
+        lowest = _shown(self.potential.min(initial=0.0))
         if not self.missing:
             return (
                 "No atom is missing: the potential of the network is nowhere lower than at its "
-                f"atoms by more than {self.threshold:.0%} of their penalty ({self.minimum:.3g} "
+                f"atoms by more than {self.threshold:.0%} of their penalty ({_shown(self.minimum)} "
                 f"found, {lowest} there)."
             )
         return (
             f"An atom is missing near (w, b) = {_short(self.minimiser)}: the potential of the "
-            f"network is {self.minimum:.3g} there and at best {lowest} at its atoms."
+            f"network is {_shown(self.minimum)} there and at best {lowest} at its atoms."
         )
+
+
+def _shown(value: float) -> str:
+    """Write a number with a real minus sign."""
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _short(place: Array) -> str:
     """Write a place, in many dimensions its length and its largest entries only."""
     if len(place) <= 6:
-        return np.array2string(place, precision=3)
+        return np.array2string(place, precision=3).replace("-", "−")
     largest = np.argsort(-np.abs(place))[:3]
-    entries = ", ".join(f"{place[i]:.3g} in coordinate {i + 1}" for i in largest)
+    entries = ", ".join(f"{_shown(place[i])} in coordinate {i + 1}" for i in largest)
     return f"a vector of length {np.linalg.norm(place):.3g} ({entries}, …)"
 
 
