@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import matplotlib as mpl
@@ -18,11 +19,13 @@ from meanfield.errors import ConfigError
 from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies import get_study
 from meanfield.studies.atoms import figures as atoms_figures
 from meanfield.studies.atoms import report as atoms_report
 from meanfield.studies.atoms import study as atoms
 from meanfield.studies.atoms.arrays import unpack
+from meanfield.studies.atoms.headline import AtomsHeadline
 from meanfield.studies.cell import figures as cell_figures
 from meanfield.studies.cell import study as cell
 from meanfield.studies.identify import figures as identify_figures
@@ -412,8 +415,8 @@ def test_plane_without_atoms_or_neurons_that_contribute(results):
     ("own", "labels", "said"),
     [
         (False, True, "because of the penalty"),
-        (True, False, "not yet where its training objective is least"),
-        (True, True, "Both say that an atom is missing"),
+        (True, False, "not yet reached the minimum of its training objective"),
+        (True, True, "Both find a missing atom"),
         (False, False, None),
     ],
 )
@@ -429,10 +432,14 @@ def test_what_two_certificates_mean_together(results, own, labels, said):
 
 def test_counts_of_atoms_are_said_in_words(results):
     dataset, numbers, _ = results("atoms")
-    gap = {**numbers, "compression_gap": {"value": 1.0}}
-    assert "atoms miss" not in atoms_report._finding(gap, dataset.assign_attrs(modal=0))
-    assert "1 atom misses 100% of it" in atoms_report._finding(gap, dataset.assign_attrs(modal=1))
-    assert "2 atoms miss 100% of it" in atoms_report._finding(gap, dataset.assign_attrs(modal=2))
+    found = AtomsHeadline.read({"numbers": numbers})
+    found = dataclasses.replace(found, compression_gap=Estimate(1.0))
+    none, one, two = (
+        atoms_report._finding(found, dataset.assign_attrs(modal=modal)) for modal in range(3)
+    )
+    assert "unexplained" not in none
+    assert "1 atom leaves 100% of it unexplained" in one
+    assert "2 atoms leave 100% of it unexplained" in two
 
 
 def test_drawn_sign_goes_with_the_drawn_half_plane(results):
