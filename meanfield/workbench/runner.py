@@ -106,8 +106,8 @@ def _run_units(
             for unit in plan.units
             if unit.key not in results and all(key in results for key in unit.needs.values())
         ]
-        for done in executor.run(calls, advance):
-            key = done.call.unit.key
+        for call, done in executor.run(calls, advance):
+            key = call.unit.key
             results[key] = folder.save_unit(key, done.arrays, done.seconds)
             seconds += done.seconds
     return results, seconds

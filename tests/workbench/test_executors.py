@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from meanfield.errors import ConfigError, DivergenceError, WorkerError
 from meanfield.studies import STUDIES, Entry
 from meanfield.studies.simulate import study as simulate
 from meanfield.system import storage
+from meanfield.system.version import VERSION
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors import get_executor
-from meanfield.workbench.executors.calls import Call
-from meanfield.workbench.executors.processes import threads_each
+from meanfield.workbench.executors.calls import Call, Done
+from meanfield.workbench.executors.pool import PoolExecutor, threads_each, work
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.study import Unit
 from tests.workbench import marked_study
@@ -228,6 +230,40 @@ def test_processes_share_the_cores_that_a_quota_leaves(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
     monkeypatch.setattr("loky.backend.context._cpu_count_cgroup", lambda cores: 6)
     assert [threads_each(workers) for workers in (1, 2, 4, 7)] == [6, 3, 1, 1]
+
+
+def test_losses_are_said_in_words_and_what_was_left_is_cancelled():
+    calls = [Call(Unit(key, dict, {}, key), {}, None) for key in "abc"]
+    futures = {}
+    executor = PoolExecutor(
+        lambda call, version: futures[call.unit.key], {CancelledError: "lost", OSError: "full"}
+    )
+    for error, said in ((CancelledError(), "lost"), (BlockingIOError(), "full")):
+        futures |= {key: Future() for key in "abc"}
+        futures["b"].set_result(Done({}, 2.0))
+        running = executor.run(calls, lambda call, share: None)
+        assert next(running) == (calls[1], Done({}, 2.0))
+        futures["a"].set_exception(error)
+        with pytest.raises(WorkerError, match=said):
+            next(running)
+        assert futures["c"].cancelled()
+
+
+def test_worker_of_another_version_refuses():
+    call = Call(Unit("u", dict, {}, "u"), {}, None)
+    assert work(call, VERSION).arrays == {}
+    with pytest.raises(ConfigError, match=r"under 0\.0\.0; install the same version"):
+        work(call, "0.0.0")
+
+
+def test_worker_without_the_folder_keeps_no_progress(tmp_path):
+    def function(context):
+        return {"path": np.array(context.checkpoint or "none")}
+
+    unit = Unit("u", function, {}, "u", context=True)
+    there, missing = str(tmp_path / "u.running"), str(tmp_path / "missing" / "u.running")
+    assert work(Call(unit, {}, there), VERSION).arrays["path"] == there
+    assert work(Call(unit, {}, missing), VERSION).arrays["path"] == "none"
 
 
 def test_divergence_survives_pickling():

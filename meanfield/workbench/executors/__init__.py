@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from meanfield.errors import ConfigError, suggest
 from meanfield.workbench.executors.calls import Executor
 from meanfield.workbench.executors.local import LocalExecutor
+from meanfield.workbench.executors.pool import process_executor
 
 EXECUTORS = ("local", "dask")
 
@@ -50,6 +51,4 @@ def get_executor(
         return dask_executor(scheduler, workers)
     if workers is None or workers == 1:
         return nullcontext(LocalExecutor())
-    from meanfield.workbench.executors.processes import process_executor
-
     return process_executor(workers)

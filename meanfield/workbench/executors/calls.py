@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from meanfield.system.progress import Progress, no_progress
 from meanfield.workbench.study import Arrays, Context, Unit
+
+
+class Done(NamedTuple):
+    """What a call gave: arrays by name, and the seconds that it took."""
+
+    arrays: Arrays
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Call:
         if self.unit.context:
             arguments["context"] = Context(self.checkpoint, progress)
         arrays = self.unit.function(**arguments)
-        return Done(self, arrays, time.perf_counter() - begin)
+        return Done(arrays, time.perf_counter() - begin)
 
 
 def _own(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,30 +57,14 @@ def _own(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Done:
-    """A finished call: its arrays and how long it took, in seconds."""
-
-    call: Call
-    arrays: Arrays
-    seconds: float
-
-
 class Executor(Protocol):
     """Runs calls that do not depend on each other and hands each result over as it comes."""
 
-    def run(self, calls: Sequence[Call], advance: Callable[[Call, float], None]) -> Iterator[Done]:
-        """Run `calls`, in any order.
+    def run(
+        self, calls: Sequence[Call], advance: Callable[[Call, float], None]
+    ) -> Iterator[tuple[Call, Done]]:
+        """Run `calls` in any order and yield each with its result as soon as it is finished.
 
-        Parameters
-        ----------
-        calls : sequence of Call
-            Independent of each other.
-        advance : callable
-            May be called as ``advance(call, share_done)`` while a call runs.
-
-        Yields
-        ------
-        Done
-            Each as soon as it is finished: the caller saves it before it asks for the next.
+        The caller saves a result before it asks for the next. While a call runs,
+        ``advance(call, share_done)`` may be called.
         """

@@ -10,7 +10,9 @@ from meanfield.workbench.executors.calls import Call, Done
 class LocalExecutor:
     """One unit after the other on this machine; the compiled code uses all its cores."""
 
-    def run(self, calls: Sequence[Call], advance: Callable[[Call, float], None]) -> Iterator[Done]:
+    def run(
+        self, calls: Sequence[Call], advance: Callable[[Call, float], None]
+    ) -> Iterator[tuple[Call, Done]]:
         """Run `calls` in their order; see `Executor`."""
         for call in calls:
             advance(call, 0.0)
@@ -18,4 +20,4 @@ class LocalExecutor:
             def progress(done: float, total: float, call: Call = call) -> None:
                 advance(call, done / total if total else 1.0)
 
-            yield call(progress)
+            yield call, call(progress)

@@ -1,0 +1,120 @@
+"""Units in a pool of workers; and the pool of processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from loky import ProcessPoolExecutor, cpu_count
+from loky.process_executor import BrokenProcessPool
+
+from meanfield.errors import ConfigError, WorkerError
+from meanfield.system.version import VERSION
+from meanfield.workbench.executors.calls import Call, Done
+
+_KILLED = (
+    "A worker process was killed, perhaps for lack of memory; run again with --resume and fewer "
+    "--workers."
+)
+
+
+class PoolExecutor:
+    """Several units at once, each on a worker of its own.
+
+    Parameters
+    ----------
+    submit : callable
+        ``submit(call, version)`` starts `work` with these arguments on a worker.
+    losses : mapping of type to str
+        What the pool raises when it has lost workers, and what to say then.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[Call, str], Future[Done]],
+        losses: Mapping[type[BaseException], str],
+    ):
+        self._submit, self._losses = submit, losses
+
+    def run(
+        self, calls: Sequence[Call], advance: Callable[[Call, float], None]
+    ) -> Iterator[tuple[Call, Done]]:
+        """Run `calls` in any order; see `Executor`."""
+        if calls:
+            advance(calls[0], 0.0)
+        futures: dict[Future[Done], Call] = {}
+        try:
+            futures |= {self._submit(call, VERSION): call for call in calls}
+            for future in as_completed(futures):
+                call, done = futures.pop(future), future.result()
+                advance(call, 1.0)
+                yield call, done
+        except tuple(self._losses) as error:
+            text = next(text for kind, text in self._losses.items() if isinstance(error, kind))
+            raise WorkerError(text) from None
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def work(call: Call, version: str) -> Done:
+    """Do a unit on a worker, for a study that runs under `version`."""
+    if version != VERSION:
+        raise ConfigError(
+            f"A worker has meanfield {VERSION}, and the study runs under {version}; install "
+            "the same version everywhere."
+        )
+    if call.checkpoint and not Path(call.checkpoint).parent.is_dir():
+        # Without a file system in common the unit keeps no progress of its own.
+        call = replace(call, checkpoint=None)
+    return call()
+
+
+def threads_each(workers: int) -> int:
+    """Return the threads of each worker when they share the cores of this machine."""
+    return max(1, cpu_count() // workers)
+
+
+@contextmanager
+def process_executor(workers: int) -> Iterator[PoolExecutor]:
+    """Start `workers` processes that share the cores; end them with the block.
+
+    When the block ends in an exception, what they are doing is broken off.
+    """
+    # The standard library's pool can wait for ever when a process dies.
+    pool = ProcessPoolExecutor(
+        workers, initializer=_begin, initargs=(threads_each(workers), os.getpid())
+    )
+    try:
+        yield PoolExecutor(partial(pool.submit, work), {BrokenProcessPool: _KILLED})
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+    pool.shutdown()
+
+
+def _begin(threads: int, parent: int) -> None:
+    """Keep a new process to its share of the cores, and to the life of its parent."""
+    import numba
+    from threadpoolctl import threadpool_limits
+
+    numba.set_num_threads(min(threads, numba.get_num_threads()))
+    threadpool_limits(threads)
+    # Ctrl-C reaches every process of a terminal; the parent answers for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process, at once, when it has lost its parent."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
