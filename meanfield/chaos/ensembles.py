@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
-from meanfield.chaos.limit_path import check_reference, reference_path
 from meanfield.chaos.metrics import function_deviation
+from meanfield.chaos.reference_path import check_reference, reference_path
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Schedule

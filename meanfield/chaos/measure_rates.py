@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.fitted_rates import ChaosRates, assemble
-from meanfield.chaos.limit_path import check_reference, laws_in_one_dimension, reference_path
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
+from meanfield.chaos.reference_path import check_reference, laws_in_one_dimension, reference_path
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
-from meanfield.chaos.limit_path import REFERENCE_RATIO, automatic_method, reference_path
+from meanfield.chaos.reference_path import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme

@@ -236,6 +236,39 @@ def get_integrator(name: str | Integrator) -> Integrator:
     return INTEGRATORS[checks.choice("integrator", name, INTEGRATORS)]
 
 
+def step_coefficients(problem: Problem, integrator: Integrator, steps: Steps) -> Coefficients:
+    """Return the coefficients of some steps for the coordinates of `problem`.
+
+    Parameters
+    ----------
+    problem : Problem
+        Gives the L2 strengths and the trained coordinates.
+    integrator : Integrator
+        The integrator.
+    steps : Steps
+        Their sizes and temperatures.
+
+    Returns
+    -------
+    Coefficients
+        With zero gain, noise and drift on frozen coordinates.
+    """
+    l2, trained = coordinate_l2(problem), trained_coordinates(problem)
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
+        decay, gain, noise, drift = integrator.coefficients(l2, steps)
+    shape = (len(steps.size), len(l2))
+
+    def trained_only(values: Array, otherwise: float = 0.0) -> Array:
+        return np.where(trained, np.broadcast_to(values, shape), otherwise)
+
+    return Coefficients(
+        decay=trained_only(decay, 1.0),
+        gain=trained_only(gain),
+        noise=np.stack([trained_only(part) for part in noise], axis=1),
+        drift=None if drift is None else trained_only(drift),
+    )
+
+
 def some_steps(step_sizes: Array, temperatures: Array, first: int, last: int) -> Steps:
     """Return steps ``first .. last - 1`` of a run, as `Integrator.coefficients` takes them."""
 

@@ -150,7 +150,7 @@ class Run:
             variables["b"] = (points, np.stack([np.asarray(p.b) for p in self.trajectory]))
         coordinates = {"step": self.steps, "time": ("step", self.times)}
         info = {**self.scheme.info, "first_replica": self.first_replica, "driven": self.driven}
-        attributes = {key: str(value) for key, value in info.items()}
+        attributes: dict[str, Any] = {key: str(value) for key, value in info.items()}
         attributes["step_size"] = self.scheme.step_size
         return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 

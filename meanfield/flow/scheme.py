@@ -17,10 +17,9 @@ from meanfield.flow.initial import InitialLaw, as_initial_law
 from meanfield.flow.integrators import (
     Coefficients,
     Integrator,
-    coordinate_l2,
     get_integrator,
     some_steps,
-    trained_coordinates,
+    step_coefficients,
 )
 from meanfield.flow.minibatch import Minibatch, as_minibatch
 from meanfield.flow.schedule import Schedule, per_step
@@ -322,22 +321,8 @@ class Scheme:
             With zero gain, noise and drift on frozen coordinates.
         """
         last = self.n_steps if last is None else last
-        l2, trained = coordinate_l2(problem), trained_coordinates(problem)
-        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
-            decay, gain, noise, drift = self.integrator.coefficients(
-                l2, some_steps(self.step_sizes, self.temperatures, first, last)
-            )
-        shape = (last - first, len(l2))
-
-        def trained_only(values: Array, otherwise: float = 0.0) -> Array:
-            return np.where(trained, np.broadcast_to(values, shape), otherwise)
-
-        return Coefficients(
-            decay=trained_only(decay, 1.0),
-            gain=trained_only(gain),
-            noise=np.stack([trained_only(part) for part in noise], axis=1),
-            drift=None if drift is None else trained_only(drift),
-        )
+        steps = some_steps(self.step_sizes, self.temperatures, first, last)
+        return step_coefficients(problem, self.integrator, steps)
 
     def same_steps(self, other: Scheme) -> bool:
         """Return whether the step sizes of both are the same for as long as both run.

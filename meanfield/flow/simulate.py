@@ -153,8 +153,8 @@ def simulate(
     >>> run.predictions.shape
     (4, 2, 64)
     """
-    start = init if isinstance(init, Particles) else None
-    if not isinstance(init, str | InitialLaw | Particles):
+    start, law = (init, "gaussian") if isinstance(init, Particles) else (None, init)
+    if not isinstance(law, str | InitialLaw):
         raise ArgumentTypeError(
             "init", f"must be a law's name, an InitialLaw or Particles, got {type(init).__name__}."
         )
@@ -164,7 +164,7 @@ def simulate(
         n_steps=n_steps,
         temperature=temperature,
         integrator=integrator,
-        init="gaussian" if start is not None else init,
+        init=law,
         seed=seed,
         dtype=dtype,
         batch_size=batch_size,

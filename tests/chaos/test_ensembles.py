@@ -8,7 +8,7 @@ import pytest
 import meanfield as mf
 from meanfield.chaos import ensembles
 from meanfield.chaos.chaos_plan import plan_chaos
-from meanfield.chaos.limit_path import reference_path
+from meanfield.chaos.reference_path import reference_path
 
 COUNTS = (8, 16, 32, 64)
 

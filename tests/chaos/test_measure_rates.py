@@ -6,7 +6,7 @@ import pytest
 import meanfield as mf
 from meanfield.chaos import measure_rates
 from meanfield.chaos.chaos_plan import default_times, plan_chaos
-from meanfield.chaos.limit_path import automatic_method, reference_path
+from meanfield.chaos.reference_path import automatic_method, reference_path
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 import meanfield as mf
 from meanfield import plots
-from meanfield.chaos.limit_path import reference_path
+from meanfield.chaos.reference_path import reference_path
 from meanfield.errors import ConfigError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.studies import get_study

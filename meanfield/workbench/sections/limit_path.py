@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.chaos.chaos_plan import ChaosPlan
-from meanfield.chaos.limit_path import REFERENCE_RATIO, choose_reference, reference_path
+from meanfield.chaos.reference_path import REFERENCE_RATIO, choose_reference, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import MeanFieldPath
