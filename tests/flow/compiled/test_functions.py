@@ -120,6 +120,7 @@ def test_gelu_and_its_derivative(dtype):
     assert ulps(value[x < -3], exact).max() <= 12
 
 
+@pytest.mark.scalar
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_extremes_and_nan(dtype):
     big = float(np.finfo(dtype).max)
