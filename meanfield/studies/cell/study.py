@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,27 +13,20 @@ from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.targets import Target
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.cell import figures
+from meanfield.studies.cell.headline import CellHeadline
+from meanfield.studies.cell.report import report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
-from meanfield.workbench.report.formatting import format_interval, format_value, heading_for_problem
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
 from meanfield.workbench.study import (
     Arrays,
-    Block,
-    Figure,
-    Finding,
-    Heading,
     Outcome,
     Plan,
     Study,
-    Summary,
-    Table,
-    Text,
     Unit,
 )
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 
 class CellSection(Section):
@@ -131,29 +123,31 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
         for name in ("orbit_depth", "variety_depth")
     )
     explanation = str(found.get("depth_explanation", "There are no atoms."))
-    numbers = {
-        "order": order,
-        "orbit_depth": Estimate(
-            orbit, notes=(Note("explanation", explanation),), label="Orbit depth D*_orb"
-        ),
-        "variety_depth": Estimate(variety, label="Variety depth D*_var"),
-        "n_atoms": Estimate(
-            int(found["n_atoms"]),
-            notes=(Note("explanation", str(found["n_atoms_explanation"])),),
-            label="Number of atoms S*",
-        ),
-        "compression_gap": Estimate(
-            float(found["compression_gap"]), label="Part of the network that S atoms leave out"
-        ),
-    }
+    bound = None
     if "bound" in found:
         least, number, most = (int(value) for value in found["bound"])
-        numbers["bound"] = Estimate(
+        bound = Estimate(
             number,
             *((least, most) if least < most else ()),
             notes=(Note("explanation", str(found["bound_explanation"])),),
             label="Bound S̄ on S* from the target" if gaussian else _ASSUMING,
         )
+    headline = CellHeadline(
+        order=order,
+        orbit_depth=Estimate(
+            orbit, notes=(Note("explanation", explanation),), label="Orbit depth D*_orb"
+        ),
+        variety_depth=Estimate(variety, label="Variety depth D*_var"),
+        n_atoms=Estimate(
+            int(found["n_atoms"]),
+            notes=(Note("explanation", str(found["n_atoms_explanation"])),),
+            label="Number of atoms S*",
+        ),
+        compression_gap=Estimate(
+            float(found["compression_gap"]), label="Part of the network that S* atoms leave out"
+        ),
+        bound=bound,
+    )
     dataset = xr.Dataset(
         {
             "log_moments": Estimate(*found["log_moments"].T).to_xarray(["k"]),
@@ -172,64 +166,10 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
             "n_atoms": int(found["n_atoms"]),
         },
     )
-    return Outcome(dataset, numbers)
+    return Outcome(dataset, headline.numbers())
 
 
 _ASSUMING = "Bound S̄ on S* from the labels, if the inputs were standard normal"
-
-
-def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
-    """Tell the triple and what each part rests on."""
-    numbers: Mapping[str, Any] = summary["numbers"]
-    order = _order(numbers["order"], dataset)
-    depth = numbers["orbit_depth"]["value"]
-    shown = "not reached" if depth is None else f"{depth:.0f}"
-    size = int(dataset.attrs["n_atoms"])
-    bound = numbers.get("bound")
-    text = (
-        f"Learning cell (w*, D*_orb, S*): w* of order {order}, D*_orb = {shown}, S* = {size}"
-        f"{'' if dataset.attrs['confident'] else ' (not to be relied on)'}."
-    )
-    if bound is not None:
-        most = bound["value"] if bound["interval"] is None else bound["interval"][1]
-        if size > most:
-            text += f" ATTENTION: S* exceeds the bound S̄ = {format_value(bound)}."
-    rows = [["Part", "Value", "Interval"]]
-    for key, number in numbers.items():
-        value = order if key == "order" else format_value(number)
-        rows.append([number["label"], value, format_interval(number) or "–"])
-    return [
-        Finding(text),
-        *heading_for_problem(dataset.attrs["problem"]),
-        Table(rows, "The triple, and what stands beside it."),
-        Text(dataset.attrs["statement"]),
-        Heading("The maximal admissible weight w*"),
-        Text(
-            "w*_k = 1 / m_k, the reciprocal moments of the initial law: the largest weight that "
-            "admits it. Its order ρ is read from log m_k = (k/ρ) log k + O(k): 2 for a Gaussian, "
-            "infinite for a law of bounded support."
-        ),
-        Figure(
-            "weight",
-            figures.plot_weight,
-            "Growth of the moments of the initial law: the k-th root of m_k against k.",
-        ),
-        Heading("The number of atoms S*"),
-        Text(numbers["n_atoms"]["notes"][0]),
-        Figure(
-            "residual",
-            figures.plot_cell_residual,
-            "What the best dictionary of each size leaves (root mean square, relative); the dashed "
-            "line is S*.",
-        ),
-        Heading("The orbit depth D*_orb"),
-        Text(numbers["orbit_depth"]["notes"][0]),
-        Text("Operational definitions, after the abstract of [ISD]."),
-    ]
-
-
-def _order(number: Mapping[str, Any], dataset: xr.Dataset) -> str:
-    return "∞" if dataset.attrs["infinite_order"] else format_value(number)
 
 
 EXAMPLE: dict[str, Any] = {
