@@ -6,6 +6,8 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,16 @@ def test_every_part_is_an_attribute():
 def test_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'simulat'"):
         _ = mf.simulat
+
+
+def test_an_installed_package_has_its_other_files():
+    table = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
+    listed = {
+        files(package) / name for package, names in table["package-data"].items() for name in names
+    }
+    assert all(path.is_file() for path in listed)
+    others = {path for path in PACKAGE.rglob("*.*") if path.suffix not in (".py", ".md")}
+    assert {path for path in others if path.parent.name != "__pycache__"} == listed
 
 
 def imported_modules(path):

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from meanfield.system.provenance import Provenance
-from meanfield.workbench.report.page import PAGE
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.study import Block
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 def render_report(
@@ -39,19 +48,20 @@ def render_report(
     str
         HTML.
     """
-    kind = f"meanfield {summary['study']}"
-    versions = [["Library", "Version"], *([name, v] for name, v in provenance.versions.items())]
+    versions = [["Library", "Version"], *map(list, provenance.versions.items())]
     if provenance.commit is not None:
         versions.append(["Commit", provenance.commit])
-    return PAGE.substitute(
-        title=escape(summary["title"] or kind),
-        kind=escape(kind),
-        body="\n".join(_block(block, images) for block in blocks),
-        command=escape(f"meanfield {summary['study']} config.toml --out NEW_FOLDER"),
-        config=escape(config),
-        versions=_table(versions),
-        machine=escape(provenance.machine),
-        duration=escape(duration(provenance.seconds)),
+    kind = f"meanfield {summary['study']}"
+    return _TEMPLATES.get_template("page.html").render(
+        title=summary["title"] or kind,
+        kind=kind,
+        study=summary["study"],
+        blocks=[(type(block).__name__, block) for block in blocks],
+        images={name: base64.b64encode(png).decode() for name, png in images.items()},
+        config=config,
+        versions=versions,
+        machine=provenance.machine,
+        duration=duration(provenance.seconds),
     )
 
 
@@ -62,33 +72,3 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def _block(block: Block, images: Mapping[str, bytes]) -> str:
-    match block:
-        case Finding(text):
-            return f'<p class="finding">{escape(text)}</p>'
-        case Heading(text):
-            return f"<h2>{escape(text)}</h2>"
-        case Text(text):
-            return f"<p>{escape(text)}</p>"
-        case Table(rows, caption):
-            return f"{_table(rows)}<p class='caption'>{escape(caption)}</p>"
-        case Figure(name, _, caption):
-            data = base64.b64encode(images[name]).decode()
-            return (
-                f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
-                f"<figcaption>{escape(caption)}</figcaption></figure>"
-            )
-    raise TypeError(f"A report has no block {type(block).__name__}.")
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    header, *body = rows
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body)
-    inside = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{inside}</tbody></table></div>"
-    )
