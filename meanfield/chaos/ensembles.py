@@ -180,6 +180,7 @@ def ensemble_errors(
     integrator: str = "euler",
     init: str | InitialLaw = "gaussian",
     dtype: str = "float64",
+    temperature: ArrayLike | Schedule | None = None,
     reference: str | MeanFieldPath = "auto",
 ) -> Ensembles:
     r"""Measure the bias of small networks, and what averaging them can do about it.
@@ -201,7 +202,7 @@ def ensemble_errors(
     n_replicas : int, default: 4096
         Networks of each size. The bias is of order 1/N beside a scatter of order 1/√N: thousands
         are needed.
-    step_size, n_steps, seed, integrator, init, dtype : as for `chaos_rates`
+    step_size, n_steps, seed, integrator, init, dtype, temperature : as for `chaos_rates`
         What is measured is the last step.
     reference : str or MeanFieldPath, default: "auto"
         As in `chaos_rates`. One without particles lets the McKean–Vlasov copies serve as control
@@ -236,6 +237,7 @@ def ensemble_errors(
         problem,
         step_size=step_size,
         n_steps=n_steps,
+        temperature=temperature,
         integrator=integrator,
         init=init,
         seed=seed,
