@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def write_config(folder: Path, config: StudyConfig) -> None:
     storage.write_atomic(folder / CONFIG, (header + to_toml(config)).encode())
 
 
-def write_data(folder: Path, record: dict[str, Any]) -> None:
+def write_data(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the record of the data: what raw inputs need before saved particles are applied."""
     storage.write_atomic(folder / DATA, (json.dumps(record, ensure_ascii=False) + "\n").encode())
 

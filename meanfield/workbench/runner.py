@@ -13,7 +13,6 @@ from meanfield.workbench.executors.calls import Call, Executor
 from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.folder import Stamp, StudyFolder, claim
 from meanfield.workbench.outputs import write_config, write_data, write_outputs
-from meanfield.workbench.sections.data import DataConfig, describe_data
 from meanfield.workbench.study import Arrays, Plan, Study, Unit
 
 
@@ -68,13 +67,12 @@ def run_study(
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
     stamp = Stamp(study.name, settings, plan.data, late=study.late)
-    record = describe_data(config) if isinstance(config, DataConfig) else None
     with claim(out, stamp, resume=resume) as folder:
         write_config(folder.path, config)
-        if record is not None:
-            write_data(folder.path, record)
+        if plan.record is not None:
+            write_data(folder.path, plan.record)
             if note is not None:
-                for caution in record["notes"]:
+                for caution in plan.record["notes"]:
                     note(caution)
         results, seconds = _run_units(
             plan, folder, executor or LocalExecutor(), progress or Bar("")

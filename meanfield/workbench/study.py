@@ -212,11 +212,14 @@ class Plan:
         ``combine(results) -> Outcome``, from the arrays of every unit by key.
     data : str
         Fingerprint of the data, which the configuration only points to.
+    record : mapping, optional
+        What ``data.json`` says of the data; none for a study without.
     """
 
     units: list[Unit]
     combine: Callable[[Mapping[str, Arrays]], Outcome]
     data: str
+    record: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

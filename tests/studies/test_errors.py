@@ -15,6 +15,7 @@ from meanfield.studies.errors import study as errors
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.data import build_data
 
 SMALL = {
     "study": "errors",
@@ -47,6 +48,10 @@ def configuration(**keys):
     return parse(errors.ErrorsConfig, {**SMALL, "errors": {**SMALL["errors"], **keys}})
 
 
+def plan_of(config):
+    return errors.make_plan(config, *build_data(config))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("errors") / "out"
@@ -59,7 +64,7 @@ def numbers(out):
 
 
 def test_numbers_are_those_of_the_library(folder):
-    plan = errors.make_plan(configuration())
+    plan = plan_of(configuration())
     budget = mf.decompose_error(
         plan.problem,
         plan.target,
@@ -130,7 +135,7 @@ def test_other_changes_are_refused(folder):
 
 
 def test_all_particles_are_kept_with_zero_atoms():
-    assert errors.make_plan(configuration(n_atoms=0)).n_atoms is None
+    assert plan_of(configuration(n_atoms=0)).n_atoms is None
 
 
 def test_labels_that_are_signs_are_data():
@@ -138,7 +143,7 @@ def test_labels_that_are_signs_are_data():
     config = parse(
         errors.ErrorsConfig, {**SMALL, "data": data, "errors": {"n_data": 16, "n_replicas": 4}}
     )
-    plan = errors.make_plan(config)
+    plan = plan_of(config)
     assert not plan.closed_form
     np.testing.assert_array_equal(np.unique(plan.truth), [-1, 1])
 
@@ -170,7 +175,7 @@ def test_data_without_a_held_out_part_are_refused_by_the_key_that_gives_one(tmp_
     signs = {**SMALL["data"], "labels": "sign", "n_test": 0}
     for data, key in ((csv, "test_fraction"), (signs, "n_test")):
         with pytest.raises(ConfigError, match=rf"raise data\.{key} above 0"):
-            errors.make_plan(parse(errors.ErrorsConfig, {**SMALL, "data": data}))
+            plan_of(parse(errors.ErrorsConfig, {**SMALL, "data": data}))
 
 
 def test_few_rows_give_an_unknown_slope_and_a_note_in_place_of_a_zero(tmp_path):

@@ -60,8 +60,8 @@ def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
     config = configuration()
     summary = run_study(get_study("limit"), config, tmp_path / "out")
     saved = storage.read_dataset(tmp_path / "out/result.nc")
-    X, y, X_test = load_inputs(config)
-    X, X_test = scale_inputs(X, 1.0), scale_inputs(X_test, 1.0)
+    data = load_inputs(config)
+    X, y, X_test = scale_inputs(data.X, 1.0), data.y, scale_inputs(data.X_test, 1.0)
     arguments = {"activation": "tanh", "depth": 2, "step_size": 0.1, "seed": 5}
     run = deep.infinite_width(
         X, y, X_test=X_test, n_steps=40, n_samples=256, n_replicas=3, max_rank=512, **arguments
@@ -94,8 +94,8 @@ def test_finite_networks_are_compared_with_their_limit(tmp_path, plain_figures):
     config = configuration(network={"depths": [2]})
     run_study(get_study("limit"), config, tmp_path / "out")
     saved = storage.read_dataset(tmp_path / "out/result.nc").sel(case="tanh-2")
-    X, y, _ = load_inputs(config)
-    X = scale_inputs(X, 1.0)
+    data = load_inputs(config)
+    X, y = scale_inputs(data.X, 1.0), data.y
     arguments = {"activation": "tanh", "depth": 2, "step_size": 0.1, "n_steps": 5}
     reference = simulate_limit(X=X, y=y, n_samples=256, n_replicas=2, seed=5, **arguments)
     networks = {

@@ -10,6 +10,7 @@ import pytest
 import meanfield as mf
 from meanfield import plots
 from meanfield.errors import ConfigError
+from meanfield.problem import SOURCES
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies import get_study
 from meanfield.studies.simulate import study as simulate
@@ -83,6 +84,16 @@ def test_dataset_is_that_of_the_library(tmp_path, monkeypatch, kind):
     mean, low, high = mean_interval(run.loss[:, -1])
     assert numbers["loss"]["value"] == pytest.approx(mean)
     assert numbers["loss"]["interval"] == pytest.approx([low, high])
+
+
+def test_data_are_loaded_once(tmp_path, monkeypatch):
+    loaded, load = [], SOURCES["teacher"]
+    watched = {"teacher": lambda **keys: loaded.append(keys) or load(**keys)}
+    monkeypatch.setattr("meanfield.workbench.sections.data.SOURCES", watched)
+    run_study(get_study("simulate"), configuration({}, n_replicas=1), tmp_path / "out")
+    assert len(loaded) == 1
+    record = json.loads((tmp_path / "out/data.json").read_text())
+    assert (record["source"], record["n_train"]) == ("teacher", 15)
 
 
 def test_accuracy_counts_right_labels():

@@ -59,8 +59,8 @@ def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
     saved = storage.read_dataset(tmp_path / "out/result.nc")
     assert saved["width"].values.tolist() == [8, 16, 32]
     assert saved["seed"].values.tolist() == [42, 43, 44]
-    X, y, _ = load_inputs(config)
-    X = scale_inputs(X, 8.0)
+    data = load_inputs(config)
+    X, y = scale_inputs(data.X, 8.0), data.y
     np.testing.assert_allclose(np.linalg.norm(X, axis=1), 8.0)
     for scheme in ("sp", "mup"):
         weight_variance, rate_scale = deep.experiment_scales(scheme, 64)

@@ -21,7 +21,7 @@ from meanfield.studies.atoms.arrays import combine, pack
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
 from meanfield.workbench.config import named_keys
-from meanfield.workbench.sections.data import build_data, data_fingerprint
+from meanfield.workbench.sections.data import build_data, data_fingerprint, describe_data
 from meanfield.workbench.study import Arrays, Context, Plan, Study, Unit
 
 
@@ -87,6 +87,7 @@ def prepare(config: AtomsConfig) -> Plan:
         units,
         lambda results: combine(config, problem, scheme, looks, image, results),
         data=data_fingerprint(problem),
+        record=describe_data(config, data),
     )
 
 

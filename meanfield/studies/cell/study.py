@@ -16,7 +16,12 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.cell.headline import CellHeadline
 from meanfield.studies.cell.report import report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
-from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
+from meanfield.workbench.sections.data import (
+    LearningConfig,
+    build_data,
+    data_fingerprint,
+    describe_data,
+)
 from meanfield.workbench.study import (
     Arrays,
     Outcome,
@@ -70,6 +75,7 @@ def prepare(config: CellConfig) -> Plan:
         [unit],
         lambda results: combine(problem, gaussian, results["cell"]),
         data_fingerprint(problem),
+        describe_data(config, data),
     )
 
 

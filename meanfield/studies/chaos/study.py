@@ -20,7 +20,12 @@ from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.headline import ChaosHeadline
 from meanfield.studies.chaos.report import LABELS, report
 from meanfield.workbench.config import Count, Section, Step, named_keys
-from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.sections.data import (
+    LearningConfig,
+    build_data,
+    data_fingerprint,
+    describe_data,
+)
 from meanfield.workbench.sections.limit_path import (
     ReferenceSection,
     reference_unit,
@@ -64,7 +69,7 @@ class ChaosConfig(LearningConfig):
 
 def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
-    problem = build_problem(config)
+    data, problem = build_data(config)
     section = config.chaos
     with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(
@@ -78,7 +83,12 @@ def prepare(config: ChaosConfig) -> Plan:
         )
         units = [reference_unit(plan, section.reference)]
     units += _replica_units(plan)
-    return Plan(units, lambda results: combine(plan, results), data_fingerprint(problem))
+    return Plan(
+        units,
+        lambda results: combine(plan, results),
+        data_fingerprint(problem),
+        describe_data(config, data),
+    )
 
 
 def _replica_units(plan: ChaosPlan) -> list[Unit]:

@@ -14,11 +14,18 @@ from meanfield.decomposition.error_plan import ErrorPlan, plan_errors
 from meanfield.decomposition.error_settings import ErrorSettings
 from meanfield.decomposition.truncated_target import TruncatedTarget, truncate_target
 from meanfield.errors import ConfigError
+from meanfield.problem import Problem
+from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.errors.headline import ErrorsHeadline
 from meanfield.studies.errors.report import LABELS, report
 from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
-from meanfield.workbench.sections.data import LearningConfig, build_data, data_fingerprint
+from meanfield.workbench.sections.data import (
+    LearningConfig,
+    build_data,
+    data_fingerprint,
+    describe_data,
+)
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
@@ -92,9 +99,8 @@ class ErrorsConfig(LearningConfig):
     errors: ErrorsSection = Field(default_factory=ErrorsSection)
 
 
-def make_plan(config: ErrorsConfig) -> ErrorPlan:
+def make_plan(config: ErrorsConfig, data: Data, problem: Problem) -> ErrorPlan:
     """Check the configuration; a target with real labels is known in closed form."""
-    data, problem = build_data(config)
     known = data.target is not None and data.info["labels"] == "real"
     if not known and problem.X_test is None:
         key = "n_test" if "n_test" in config.data.model_dump() else "test_fraction"
@@ -116,7 +122,8 @@ def make_plan(config: ErrorsConfig) -> ErrorPlan:
 
 def prepare(config: ErrorsConfig) -> Plan:
     """Check the configuration; every stage of every replica is a unit."""
-    plan = make_plan(config)
+    data, problem = build_data(config)
+    plan = make_plan(config, data, problem)
     with named_keys(config, "errors", "problem", target="data"):
         truncated = truncate_target(plan)
     count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
@@ -169,7 +176,10 @@ def prepare(config: ErrorsConfig) -> Plan:
     order = ("population", "sets", "dynamics", "atoms")
     units.sort(key=lambda unit: order.index(unit.key.split("-")[0]))
     return Plan(
-        units, lambda results: combine(plan, truncated, results), data_fingerprint(plan.problem)
+        units,
+        lambda results: combine(plan, truncated, results),
+        data_fingerprint(problem),
+        describe_data(config, data),
     )
 
 

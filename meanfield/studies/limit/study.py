@@ -16,7 +16,7 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.limit.headline import LimitHeadline
 from meanfield.studies.limit.report import report
 from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
-from meanfield.workbench.sections.data import DataConfig, fingerprint
+from meanfield.workbench.sections.data import DataConfig, describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
@@ -86,7 +86,8 @@ class LimitConfig(DataConfig):
 def prepare(config: LimitConfig) -> Plan:
     """Check the configuration; units are limits and groups of finite networks."""
     network, convergence = config.network, config.convergence
-    X, y, X_test = load_inputs(config, network.loss)
+    loaded = load_inputs(config, network.loss)
+    X, y, X_test = loaded.X, loaded.y, loaded.X_test
     if network.input_length is not None:
         X, X_test = (
             inputs if inputs is None else scale_inputs(inputs, network.input_length)
@@ -123,8 +124,12 @@ def prepare(config: LimitConfig) -> Plan:
         "shape": X.shape,
         "targets": y,
     }
-    data = fingerprint(X, y, X_test)
-    return Plan(units, lambda results: combine(config, facts, results), data)
+    return Plan(
+        units,
+        lambda results: combine(config, facts, results),
+        fingerprint(X, y, X_test),
+        describe_data(config, loaded),
+    )
 
 
 def _comparison(config: LimitConfig, same: Mapping[str, Any], key: str, label: str) -> list[Unit]:

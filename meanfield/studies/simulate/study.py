@@ -18,7 +18,12 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.simulate.headline import SimulateHeadline
 from meanfield.studies.simulate.report import report
 from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
-from meanfield.workbench.sections.data import LearningConfig, build_problem, data_fingerprint
+from meanfield.workbench.sections.data import (
+    LearningConfig,
+    build_data,
+    data_fingerprint,
+    describe_data,
+)
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
 # A unit holds about this much of the trajectory, so that it fits in memory and is soon done.
@@ -61,7 +66,7 @@ class SimulateConfig(LearningConfig):
 
 def prepare(config: SimulateConfig) -> Plan:
     """Check the configuration and split the replicas into units."""
-    problem = build_problem(config)
+    data, problem = build_data(config)
     section = config.simulate
     with named_keys(config, "simulate", "run", "problem"):
         scheme = config.scheme(problem)
@@ -92,6 +97,7 @@ def prepare(config: SimulateConfig) -> Plan:
         units=units,
         combine=lambda results: combine(config, problem, scheme, steps, keep, results),
         data=data_fingerprint(problem),
+        record=describe_data(config, data),
     )
 
 

@@ -16,7 +16,7 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.widths.config import WidthsConfig
 from meanfield.studies.widths.headline import WidthsHeadline, network_name
 from meanfield.studies.widths.report import report
-from meanfield.workbench.sections.data import fingerprint
+from meanfield.workbench.sections.data import describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
@@ -30,7 +30,8 @@ _CHECKPOINTS = 20
 def prepare(config: WidthsConfig) -> Plan:
     """Check the configuration; a unit is one network, or the limit for one activation."""
     network = config.network
-    X, y, _ = load_inputs(config)
+    data = load_inputs(config)
+    X, y = data.X, data.y
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
     activations, schemes = network.networks
@@ -70,7 +71,12 @@ def prepare(config: WidthsConfig) -> Plan:
                     label = f"{activation}, {scheme}, width {width}"
                     units.append(Unit(key, train_network, arguments, label, weight=100 + width))
     facts = {"input_check": deep.check_inputs(X).summary, "shape": X.shape}
-    return Plan(units, lambda results: combine(config, facts, results), fingerprint(X, y))
+    return Plan(
+        units,
+        lambda results: combine(config, facts, results),
+        fingerprint(X, y),
+        describe_data(config, data),
+    )
 
 
 def train_network(common: Mapping[str, Any], scheme: str, width: int, dtype: str) -> Arrays:

@@ -138,26 +138,22 @@ def load_data(config: DataConfig) -> Data:
         raise ConfigError(f"[data]: {error}") from error
 
 
-def describe_data(config: DataConfig) -> dict[str, Any]:
+def describe_data(config: DataConfig, data: Data) -> dict[str, Any]:
     """Return the record of the data that a study leaves beside its results.
 
     Parameters
     ----------
     config : DataConfig
         The configuration.
+    data : Data
+        What it points to.
 
     Returns
     -------
     dict
         `Data.info` with the numbers of rows, the columns that are constant on the training rows,
         and notes on what is likely to go wrong, in types that JSON knows.
-
-    Raises
-    ------
-    ConfigError
-        The data cannot be loaded.
     """
-    data = load_data(config)
     notes = []
     scale = _scale_far_from_one(data.y)
     if scale is not None and "standardize_y" in type(config.data).model_fields:

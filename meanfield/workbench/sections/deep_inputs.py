@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from meanfield import deep
 from meanfield.errors import ConfigError
+from meanfield.problem.data import Data
 from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.data import DataConfig, load_data
 
 
-def load_inputs(
-    config: DataConfig, loss: str = "squared"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Load training inputs, targets and test inputs.
+def load_inputs(config: DataConfig, loss: str = "squared") -> Data:
+    """Load data for networks with one output.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def load_inputs(
 
     Returns
     -------
-    X, y, X_test : ndarray
-        `X_test` is None without held-out data.
+    Data
+        Labels are floats.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def load_inputs(
         raise ConfigError("[data]: the networks have one output; choose data with one target.")
     with named_keys(config, "data", y="network.loss"):
         loaded.problem(loss=loss)
-    return loaded.X, loaded.y.astype(float), loaded.X_test
+    return replace(loaded, y=loaded.y.astype(float))
 
 
 def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
