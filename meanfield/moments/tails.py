@@ -38,10 +38,10 @@ class Tail:
     z : float
         Vuong's statistic of the two likelihoods, positive in favour of the power law.
     is_bounded : bool
-        Whether a generalised Pareto law of bounded support fits better, ``z > 2.58``.
+        Whether a generalised Pareto law of bounded support fits better, at 99 % confidence.
     is_power_law : bool
-        The verdict: ``exponent < 0.5`` unless ``z < −1.64``, or ``exponent < 0.75`` and
-        ``z > 2.58``. A stretched exponential of order below 0.5 cannot be told from a power law.
+        The verdict: ``exponent < 0.5`` unless the light reading fits better at 90 % confidence, or
+        ``exponent < 0.75`` and the power law fits better at 99 %. A stretched exponential of order below 0.5 cannot be told from a power law.
     """
 
     tail_index: Estimate
@@ -72,9 +72,10 @@ def read_tail(radii: Array) -> Tail:
     low, high = (2.0 / s if s > 0 else np.inf for s in (shape + error, shape - error))
     gain = heavy - light
     z = float(gain.sum() / (gain.std() * np.sqrt(count)))
-    power_law = shape > 0 and ((exponent < 0.5 and z > -1.64) or (exponent < 0.75 and z > 2.58))
+    likely, sure = normal_quantile(0.90), normal_quantile(0.99)
+    power_law = shape > 0 and ((exponent < 0.5 and z > -likely) or (exponent < 0.75 and z > sure))
     index = Estimate(2.0 / shape if shape > 0 else np.inf, low, high, resampled="particles")
-    return Tail(index, exponent, z, shape < 0 and z > 2.58, power_law)
+    return Tail(index, exponent, z, shape < 0 and z > sure, power_law)
 
 
 def _generalised_pareto(excess: Array) -> tuple[float, Array]:
