@@ -41,7 +41,8 @@ class Tail:
         Whether a generalised Pareto law of bounded support fits better, at 99 % confidence.
     is_power_law : bool
         The verdict: ``exponent < 0.5`` unless the light reading fits better at 90 % confidence, or
-        ``exponent < 0.75`` and the power law fits better at 99 %. A stretched exponential of order below 0.5 cannot be told from a power law.
+        ``exponent < 0.75`` and the power law fits better at 99 %. A stretched exponential of order
+        below 0.5 cannot be told from a power law.
     """
 
     tail_index: Estimate
