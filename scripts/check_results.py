@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/check_results", description=__doc__)
     taken = seconds_taken()
     parser.add_argument("names", nargs="*", metavar="NAME", help="a folder of results/")
-    parser.add_argument("--all", action="store_true", help=f"also what took longer than {_CHEAP_SECONDS:g} s")
+    parser.add_argument("--all", action="store_true", help="also what took longer")
     parser.add_argument("--list", action="store_true", help="only list them with their seconds")
     given = parser.parse_args(arguments)
     if unknown := sorted(set(given.names) - taken.keys()):
