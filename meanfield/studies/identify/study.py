@@ -13,28 +13,21 @@ from meanfield.errors import ConfigError
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.identify import figures
+from meanfield.studies.identify.headline import IdentifyHeadline
+from meanfield.studies.identify.report import AXES, cell_text, report
 from meanfield.workbench.config import ActivationName, Count, Section, Step, StudyConfig
 from meanfield.workbench.study import (
     Arrays,
-    Block,
-    Figure,
-    Finding,
-    Heading,
     Outcome,
     Plan,
     Study,
-    Summary,
-    Table,
-    Text,
     Unit,
 )
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 MOST_DEGREES = 200
-AXES = ("activation", "bias", "d", "atoms")
 
 
 class IdentifySection(Section):
@@ -157,18 +150,26 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
     }
     at_least = np.array([_undecided_from(piece) for piece in pieces]).reshape(sizes)
     variables["at_least"] = (AXES, at_least)
-    depths: dict[str, Estimate] = {}
+    variety, orbit = {}, {}
     for cell, piece in zip(itertools.product(*shape), pieces, strict=True):
-        for key, label in (("variety", "D*_var"), ("orbit", "D*_orb")):
-            depth, least = float(piece[key]), _undecided_from(piece)
-            notes = (Note("explanation", str(piece["explanation"])),) if key == "orbit" else ()
-            text = f"{label}, {_cell(*cell)}"
-            if key == "orbit" and np.isfinite(least):
-                text += f" (undecided, at least {least:.0f})"
-            elif np.isnan(depth):
-                text += f" (not reached up to {int(piece['max_degree'])})"
-            depths[f"{key}-{_key(*cell)}"] = Estimate(depth, notes=notes, label=text)
-    return Outcome(xr.Dataset(variables, coordinates), depths)
+        name, text = _key(*cell), cell_text(*cell)
+        least = _undecided_from(piece)
+        short = f" (not reached up to {int(piece['max_degree'])})"
+        open_end = f" (undecided, at least {least:.0f})" if np.isfinite(least) else short
+        for depths, depth, label, unreached, notes in (
+            (variety, float(piece["variety"]), "D*_var", short, ()),
+            (
+                orbit,
+                float(piece["orbit"]),
+                "D*_orb",
+                open_end,
+                (Note("explanation", str(piece["explanation"])),),
+            ),
+        ):
+            label = f"{label}, {text}{unreached if np.isnan(depth) else ''}"
+            depths[name] = Estimate(depth, notes=notes, label=label)
+    headline = IdentifyHeadline(variety=variety, orbit=orbit)
+    return Outcome(xr.Dataset(variables, coordinates), headline.numbers())
 
 
 def _undecided_from(piece: Mapping[str, np.ndarray]) -> float:
@@ -179,65 +180,6 @@ def _undecided_from(piece: Mapping[str, np.ndarray]) -> float:
     last = degrees[-1]
     powerless = not piece["solved"][last] > 0
     return float(last) if piece["orbits"][last] == 1 and powerless else np.nan
-
-
-def _cell(activation: str, bias: bool, d: int, size: int) -> str:
-    return f"{activation}{' with bias' if bias else ''}, d = {d}, S = {size}"
-
-
-def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
-    """Report the depths, where they separate, and what the answer rests on."""
-    cells = dataset.stack(cell=AXES)
-    rows = [["Cell", "D*_var", "D*_orb", "Parameters", "Evidence"]]
-    apart, open_cells = [], 0
-    for i in range(cells.sizes["cell"]):
-        at = cells.isel(cell=i)
-        name, bias, d, size = at["cell"].item()
-        variety, orbit, least = (float(at[key]) for key in ("variety", "orbit", "at_least"))
-        text = _cell(name, bool(bias), d, size)
-        open_cells += np.isnan(orbit)
-        if variety < orbit:
-            apart.append(f"{text} ({variety:.0f} and {orbit:.0f})")
-        undecided = f"undecided, at least {least:.0f}"
-        shown = undecided if np.isfinite(least) else _depth(at, orbit)
-        evidence = str(at["explanation"].values)
-        rows.append([text, _depth(at, variety), shown, str(int(at["wanted"])), evidence])
-    finding = f"Depths of {cells.sizes['cell']} cells. "
-    finding += (
-        f"The two depths separate for {'; '.join(apart)}."
-        if apart
-        else "The two depths agree wherever both were reached."
-    )
-    if open_cells:
-        finding += f" In {open_cells} of them D*_orb was not reached or is undecided."
-    return [
-        Finding(finding),
-        Heading("What was computed"),
-        Text(
-            "For standard normal inputs the Hermite tensors T_0, …, T_D of a network are moments "
-            "of its atoms. D*_var is the least D from which only finitely many dictionaries of S "
-            "atoms share them, by the rank of their Jacobian at generic points; D*_orb the least D "
-            "from which one dictionary does, up to the symmetries of the activation, by search for "
-            "others. A dictionary that was found proves D*_orb to be larger; one that was not "
-            "found proves nothing. (Operational definitions, after the abstract of [ISD].)"
-        ),
-        Figure(
-            "depths",
-            figures.plot_depths,
-            "D*_var and D*_orb for every cell. Framed: the two separate. A dash: not reached up to "
-            "the largest degree tried. ≥: one orbit is known from there on, but no search came "
-            "back to it, so that others may have been missed.",
-        ),
-        Heading("Cell by cell"),
-        Table(
-            rows,
-            "Parameters: those of S atoms less the continuous symmetries, the rank that is wanted.",
-        ),
-    ]
-
-
-def _depth(at: xr.Dataset, depth: float) -> str:
-    return f"{depth:.0f}" if np.isfinite(depth) else f"not reached up to {int(at['max_degree'])}"
 
 
 EXAMPLE: dict[str, Any] = {
