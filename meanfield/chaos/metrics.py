@@ -1,4 +1,20 @@
-"""Distances between a particle system and its mean-field limit, one number per replica."""
+r"""Distances between a particle system and its mean-field limit, one number per replica.
+
+With particles :math:`θ_i`, their McKean–Vlasov copies :math:`\barθ_i` (same start, same noise, driven
+by the mean-field predictions :math:`\bar f`) and their empirical measures :math:`µ^N, \barµ^N`:
+
+================= ==================================================================================
+metric            definition
+================= ==================================================================================
+coupling          :math:`D_N = \frac1N \sum_i |θ_i - \barθ_i|^2`
+matched_w2        :math:`W_2^2(µ^N, \barµ^N) \le D_N`, exact (`meanfield.transport`)
+function          :math:`\frac1n \sum_j |f_N(x_j) - \bar f(x_j)|^2`
+law_bias          square of the mean of :math:`f_N - \bar f` over replicas
+raw_w2            :math:`W_2^2` to an independent cloud of the limit law
+sampling_floor    the same for the copies
+law_w2, law_floor one trained parameter: :math:`W_2^2` to the limit law itself, of both
+================= ==================================================================================
+"""
 
 from __future__ import annotations
 

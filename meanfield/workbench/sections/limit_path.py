@@ -1,6 +1,5 @@
-"""What studies of rates share: the mean-field path as a unit, and slopes as headline numbers.
-
-The path is configured, computed once, and read back as a path.
+"""The mean-field path that a study of rates compares with: configured, computed once as a unit, and
+read back as a path.
 """
 
 from __future__ import annotations
