@@ -1,7 +1,8 @@
 r"""Distances between a particle system and its mean-field limit, one number per replica.
 
-With particles :math:`θ_i`, their McKean–Vlasov copies :math:`\barθ_i` (same start, same noise, driven
-by the mean-field predictions :math:`\bar f`) and their empirical measures :math:`µ^N, \barµ^N`:
+With particles :math:`θ_i`, their McKean–Vlasov copies :math:`\barθ_i` (same start, same noise,
+driven by the mean-field predictions :math:`\bar f`) and their empirical measures
+:math:`µ^N, \barµ^N`:
 
 ================= ==================================================================================
 metric            definition
