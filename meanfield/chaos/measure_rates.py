@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.system.progress import Progress
 from meanfield.transport import matched_wasserstein2, wasserstein2
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def chaos_rates(
     temperature: ArrayLike | Schedule | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ChaosRates:
     r"""Measure how fast N particles approach their mean-field limit.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -47,7 +47,7 @@ def decompose_error(
     init: str | InitialLaw = "gaussian",
     dtype: str = "float32",
     temperature: ArrayLike | Schedule | None = None,
-    progress: Callable[[str, float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> ErrorBudget:
     r"""Split the error of a trained network into its causes.
 
@@ -122,7 +122,7 @@ def decompose_error(
     temperature : float, array_like of shape (n_steps,) or Schedule, optional
         Temperature of every step likewise, above 0 at the end; the problem's by default.
     progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+        Called as ``progress(done, total)``.
 
     Returns
     -------
@@ -182,29 +182,24 @@ def decompose_error(
     return decompose(plan, progress)
 
 
-def decompose(
-    plan: ErrorPlan, progress: Callable[[str, float, float], None] | None = None
-) -> ErrorBudget:
+def decompose(plan: ErrorPlan, progress: Progress | None = None) -> ErrorBudget:
     """Carry out a plan, stage by stage; see `decompose_error`."""
-
-    def bar(stage: str, replica: int = 0, of: int = 1) -> Progress | None:
-        if progress is None:
-            return None
-        return lambda done, total: progress(stage, replica + done / max(total, 1e-300), of)
-
+    costs, replicas = plan.costs, range(plan.n_replicas)
+    once = costs.pop("population")
+    total = once + len(replicas) * sum(costs.values())
+    shared = intermediates.SharedProgress(progress, total)
     truncated = truncate_target(plan)
-    population = intermediates.population(plan, bar("population"))
-    replicas = range(plan.n_replicas)
+    population = intermediates.population(plan, shared.part(once))
     sets = [
-        intermediates.training_sets(plan, r, population, bar("training sets", r, len(replicas)))
+        intermediates.training_sets(plan, r, population, shared.part(costs["sets"]))
         for r in replicas
     ]
     dynamics = [
-        intermediates.dynamics(plan, r, sets[r], bar("time and width", r, len(replicas)))
-        for r in replicas
+        intermediates.dynamics(plan, r, sets[r], shared.part(costs["dynamics"])) for r in replicas
     ]
     atoms = [
-        intermediates.few_atoms(plan, r, dynamics[r], bar("few atoms", r, len(replicas)))
-        for r in replicas
+        intermediates.few_atoms(plan, r, dynamics[r], shared.part(costs["atoms"])) for r in replicas
     ]
+    if progress is not None:  # a stage may end before its estimate
+        progress(total, total)
     return assemble_budget(plan, truncated, population, sets, dynamics, atoms)

@@ -61,6 +61,18 @@ class ErrorPlan(ErrorSettings):
     settle_steps: int
 
     @property
+    def costs(self) -> dict[str, float]:
+        """Work of the population network, and of each stage that follows for one replica."""
+        long = 3.0 * self.settle_steps * self.long_particles
+        dynamics = 6.0 * self.scheme.n_steps * self.path_particles * self.n_data
+        return {
+            "population": 6 * long * len(self.population[0]),
+            "sets": 2 * long * sum(self.data_counts),
+            "dynamics": dynamics,
+            "atoms": 0.1 * dynamics,
+        }
+
+    @property
     def closed_form(self) -> bool:
         """Whether the target is a known function rather than data."""
         return self.target is not None

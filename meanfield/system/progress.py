@@ -1,15 +1,19 @@
 """Progress of long work: a callback for the code that works, a bar for the person who waits.
 
 Anything long takes ``progress(done, total)`` and calls it now and then. `progress_bar` gives such a
-callback; it draws on the standard error, and only when that is a terminal.
+callback; it draws on the standard error, if that is a terminal, or in a notebook.
 """
 
 from __future__ import annotations
 
+import html
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
+
+_SECONDS_BETWEEN = 0.2
 
 
 class Progress(Protocol):
@@ -24,7 +28,7 @@ def no_progress(done: float, total: float, /) -> None:
 
 
 class Bar:
-    """A progress callback that shows nothing: what `progress_bar` gives without a terminal.
+    """A progress callback that shows nothing, and the base of those that do.
 
     Attributes
     ----------
@@ -80,9 +84,43 @@ class _TerminalBar(Bar):
         self._display.stop()
 
 
+class _NotebookBar(Bar):
+    """The same as an output of a notebook, renewed in its place."""
+
+    def __init__(self, label: str):
+        super().__init__(label)
+        from IPython.display import display
+
+        self._handle = display({"text/plain": ""}, raw=True, display_id=True)
+        self._begin = self._drawn = time.monotonic()
+        self._first: float | None = None
+
+    def __call__(self, done: float, total: float) -> None:
+        now, share = time.monotonic(), done / total if total else 1.0
+        if self._first is None:
+            self._first = share
+        elif now - self._drawn < _SECONDS_BETWEEN and share < 1:
+            return
+        self._drawn, gone, since = now, now - self._begin, share - self._first
+        text = f"{self.label}: {100 * share:.0f} %, {gone:.0f} s gone"
+        if since > 0:
+            text += f", {gone * (1 - share) / since:.0f} s left"
+        bar = f'<progress value="{share:.4f}"></progress> {html.escape(text)}'
+        self._handle.update({"text/plain": text, "text/html": bar}, raw=True)
+
+    def stop(self) -> None:
+        self._handle.update({"text/plain": ""}, raw=True)
+
+
+def _in_notebook() -> bool:
+    """Whether the code runs in the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 @contextmanager
 def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Bar]:
-    """Show a progress bar on the standard error while the block runs, if that is a terminal.
+    """Show a progress bar while the block runs: on the standard error, or in a notebook.
 
     Parameters
     ----------
@@ -94,12 +132,14 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Bar]:
     Yields
     ------
     Bar
-        A ``progress(done, total)`` callback with a settable ``label``.
+        A ``progress(done, total)`` callback with a settable ``label``; where there is neither a
+        terminal nor a notebook, it shows nothing.
     """
-    if quiet or not sys.stderr.isatty():
+    terminal = sys.stderr.isatty()
+    if quiet or not (terminal or _in_notebook()):
         yield Bar(label)
         return
-    bar = _TerminalBar(label)
+    bar = _TerminalBar(label) if terminal else _NotebookBar(label)
     try:
         yield bar
     finally:

@@ -1,12 +1,14 @@
-"""Progress: a bar with the time left on a terminal, silence anywhere else."""
+"""Progress: a bar with the time left on a terminal or in a notebook, silence anywhere else."""
 
 from __future__ import annotations
 
 import io
 import sys
+import types
 
 import pytest
 
+from meanfield.system import progress
 from meanfield.system.progress import progress_bar
 
 
@@ -36,6 +38,53 @@ def work(quiet=False):
 def test_silent_without_a_terminal(capsys):
     work()
     assert capsys.readouterr() == ("", "")
+
+
+class Notebook:
+    """What of IPython a bar needs: a shell with a kernel, and outputs that can be renewed."""
+
+    def __init__(self, monkeypatch):
+        self.shown = []
+        ipython, display = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+        ipython.get_ipython = lambda: types.SimpleNamespace(kernel=None)
+        display.display = self.display
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        monkeypatch.setitem(sys.modules, "IPython.display", display)
+        monkeypatch.setattr(progress, "_SECONDS_BETWEEN", 0.0)
+
+    def display(self, data, raw, display_id):
+        self.update(data, raw)
+        return self
+
+    def update(self, data, raw):
+        assert raw
+        self.shown.append(data)
+
+
+def test_notebook_shows_one_output_and_clears_it(monkeypatch):
+    notebook = Notebook(monkeypatch)
+    work(quiet=True)
+    assert notebook.shown == []
+    with progress_bar("<&>") as bar:
+        for step in range(3):
+            bar(10 + step, 12)
+    texts = [data["text/plain"] for data in notebook.shown]
+    assert texts[0] == texts[-1] == ""
+    assert [text.split(",")[0] for text in texts[1:-1]] == ["<&>: 83 %", "<&>: 92 %", "<&>: 100 %"]
+    assert "left" not in texts[1]
+    assert texts[-2].endswith("0 s left")
+    assert (
+        '<progress value="0.9167"></progress> &lt;&amp;&gt;: 92 %' in notebook.shown[2]["text/html"]
+    )
+
+
+def test_notebook_is_not_flooded(monkeypatch):
+    notebook = Notebook(monkeypatch)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN", 1e9)
+    with progress_bar("work") as bar:
+        for step in range(101):
+            bar(step, 100)
+    assert [data["text/plain"][:9] for data in notebook.shown] == ["", "work: 0 %", "work: 100", ""]
 
 
 def test_silent_when_asked(monkeypatch):

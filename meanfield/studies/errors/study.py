@@ -127,15 +127,14 @@ def prepare(config: ErrorsConfig) -> Plan:
     with named_keys(config, "errors", "problem", target="data"):
         truncated = truncate_target(plan)
     count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
-    long = 3.0 * plan.settle_steps * plan.long_particles
-    dynamics = 6 * plan.scheme.n_steps * plan.path_particles * plan.n_data
+    costs = plan.costs
     units = [
         Unit(
             "population",
             find_population,
             {"plan": plan},
             "population network",
-            weight=6 * long * len(plan.population[0]),
+            weight=costs["population"],
             context=True,
         )
     ]
@@ -149,7 +148,7 @@ def prepare(config: ErrorsConfig) -> Plan:
                 arguments,
                 f"training sets, replica {number}",
                 {"population": "population"},
-                weight=2 * long * sum(plan.data_counts),
+                weight=costs["sets"],
                 context=True,
             ),
             Unit(
@@ -158,7 +157,7 @@ def prepare(config: ErrorsConfig) -> Plan:
                 arguments,
                 f"time and width, replica {number}",
                 {"sets": f"sets-{r:04d}"},
-                weight=dynamics,
+                weight=costs["dynamics"],
                 context=True,
             ),
             # The sizes are in the name: other sizes are other work, and nothing else is redone.
@@ -168,7 +167,7 @@ def prepare(config: ErrorsConfig) -> Plan:
                 arguments,
                 f"few atoms, replica {number}",
                 {"network": f"dynamics-{r:04d}"},
-                weight=0.1 * dynamics,
+                weight=costs["atoms"],
                 context=True,
             ),
         ]
