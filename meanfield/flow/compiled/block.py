@@ -95,9 +95,10 @@ def kept_at(kept_per_pair, slot, n, j):
 def _tile(data, buffers, kept_per_pair, slot, first, rows):
     """The tile of ``rows`` data from ``first`` on; nothing is kept in a negative slot."""
     at = kept_at(kept_per_pair, max(slot, 0), data.n, first)
+    row, width = first * data.k, lanes(buffers.sums) // 4
     return Tile(
         buffers.tile, buffers.theta, buffers.sums, buffers.grad, buffers.residuals, buffers.kept,
-        at, at + data.n * BLOCK, first, rows, data.k, slot >= 0,
+        row * width, row, at, at + data.n * BLOCK, rows, data.k, slot >= 0,
     )  # fmt: skip
 
 

@@ -35,9 +35,10 @@ class Tile(NamedTuple):
     grad: np.ndarray  # (C, 64): the gradient
     residuals: np.ndarray  # (n k,)
     kept: np.ndarray  # activations
-    values_at: int  # where σ of the first row is kept
-    slopes_at: int  # the same for σ′
-    first: int  # number of the first datum
+    sums_at: int  # where the first row's sums start, its residuals, and what is kept of σ and σ′
+    residuals_at: int
+    values_at: int
+    slopes_at: int
     rows: int
     k: int
     keep: bool  # whether σ is kept
@@ -48,7 +49,7 @@ def _add_share(tile, value, row, g):
     """sums[row, o] += a_o σ for one datum and one group, folded to the width of a register."""
     width = lanes(tile.theta) // 4
     for o in range(tile.k):
-        to = ((tile.first + row) * tile.k + o) * width
+        to = tile.sums_at + (row * tile.k + o) * width
         share = fold(load(tile.theta, o * BLOCK + g) * value)
         store(tile.sums, to, share + load_quarter(tile.sums, to))
 
@@ -76,7 +77,7 @@ def _predict_rows(key, tile):
 @inline
 def _pull(tile, value, first_grad, row, g):
     """⟨r, a⟩ for one datum; the gradient of a grows by r σ, that of the first output in place."""
-    at = (tile.first + row) * tile.k
+    at = tile.residuals_at + row * tile.k
     r = splat(tile.residuals, at)
     pull, first_grad = r * load(tile.theta, g), fma(r, value, first_grad)
     for o in range(1, tile.k):
@@ -120,7 +121,7 @@ predict_rows, pull_rows = by_address(_predict_rows), by_address(_pull_rows)
 @cache
 def tile_addresses(activation: int, dtype: np.dtype) -> tuple[int | CacheKey, int | CacheKey]:
     """What `predict_rows` and `pull_rows` take first, for the activation with this code."""
-    example = Tile(*[np.empty(0, dtype)] * 6, 0, 0, 0, 0, 0, False)
+    example = Tile(*[np.empty(0, dtype)] * 6, 0, 0, 0, 0, 0, 0, False)
     return (
         address_of(_predict_rows, activation, example),
         address_of(_pull_rows, activation, example),

@@ -110,7 +110,7 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     buffers = make_buffers(data, 6, 1, 0)
     tile = Tile(
         buffers.tile, buffers.theta, buffers.sums, buffers.grad, buffers.residuals, buffers.kept,
-        0, 0, 0, TILE_ROWS, 1, False,
+        0, 0, 0, 0, TILE_ROWS, 1, False,
     )  # fmt: skip
     for name in ("tanh", "relu", "silu", "gelu"):
         address, _ = tile_addresses(get_activation(name).code, dtype)
