@@ -53,6 +53,16 @@ class Run:
     driven: bool = False
 
     @property
+    def step_size(self) -> float | NDArray[np.float64]:
+        """The step size, one number where it is constant, else that of every step."""
+        return self.scheme.step_size
+
+    @property
+    def seed(self) -> int:
+        """Seed of the noise and of the initial law."""
+        return self.scheme.seed
+
+    @property
     def particles(self) -> Particles:
         """The particles at the last saved step."""
         return self.trajectory[-1]

@@ -68,6 +68,16 @@ class MeanFieldPath:
     details: Any = None
 
     @property
+    def step_size(self) -> float | NDArray[np.float64]:
+        """The step size, one number where it is constant, else that of every step."""
+        return self.scheme.step_size
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return self.scheme.n_steps
+
+    @property
     def times(self) -> NDArray[np.float64]:
         """Time of every step, shape (n_steps + 1,)."""
         return self.scheme.times

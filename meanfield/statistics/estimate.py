@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,17 +75,27 @@ class Estimate:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if np.ndim(self.value):
-            value = np.asarray(self.value, dtype=float)
-            bounds = (np.broadcast_to(np.asarray(b, float), value.shape) for b in self._bounds)
-        else:
-            value, bounds = float(self.value), map(float, self._bounds)
-        for name, part in zip(BOUNDS, (value, *bounds), strict=True):
+        for name in BOUNDS:
+            part: Any = getattr(self, name)
+            if np.ndim(self.value):
+                # A copy: what is frozen must not change with the array that it came from.
+                part = np.array(np.broadcast_to(part, np.shape(self.value)), dtype=float)
+                part.flags.writeable = False
+            else:
+                part = float(part)
             object.__setattr__(self, name, part)
 
-    @property
-    def _bounds(self) -> tuple[Any, Any]:
-        return self.low, self.high
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; what is not known equals what is not known."""
+        if not isinstance(other, Estimate):
+            return NotImplemented
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
+            for name in BOUNDS
+        ) and all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self)[3:8])
+
+    def __hash__(self) -> int:
+        return hash((self.level, self.expected, self.resampled, self.notes, self.label))
 
     @classmethod
     def mean(
@@ -158,7 +168,14 @@ class Estimate:
         Estimate
             Its interval lies within 0 … 1.
         """
+        if total == 0:
+            return cls(math.nan * np.asarray(count)[()], level=level, **more)
         return cls(count / total, *wilson_interval(count, total, level), level, **more)
+
+    def _check_single(self, remedy: str) -> None:
+        if np.ndim(self.value):
+            shape = np.shape(self.value)
+            raise TypeError(f"This is an array of estimates, of shape {shape}; {remedy}.")
 
     @property
     def known(self) -> bool:
@@ -194,7 +211,13 @@ class Estimate:
         -------
         bool or None
             The answer.
+
+        Raises
+        ------
+        TypeError
+            This is an array of estimates.
         """
+        self._check_single("ask one of them")
         if self.interval is None:
             return None
         return not self.low <= value <= self.high
@@ -334,7 +357,13 @@ class Estimate:
         -------
         dict
             Label, value, interval, level, expected, resampled, and notes with their codes.
+
+        Raises
+        ------
+        TypeError
+            This is an array of estimates.
         """
+        self._check_single("write it into a dataset with to_xarray, or one of them")
         return {
             "label": self.label,
             "value": _finite(self.value),

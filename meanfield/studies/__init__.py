@@ -74,6 +74,17 @@ STUDIES: dict[str, Entry] = {
 }
 
 
+_SCRIPTS = (
+    "ensembles",
+    "integrators",
+    "moments",
+    "references",
+    "relaxation",
+    "richardson",
+    "stationary",
+)
+
+
 def get_study(name: str) -> Study:
     """Return the study of that name.
 
@@ -92,6 +103,8 @@ def get_study(name: str) -> Study:
     ConfigError
         There is no such study.
     """
+    if name in _SCRIPTS:
+        raise ConfigError(f"{name!r} is a script and no study: scripts/validate {name}.")
     if name not in STUDIES:
         raise ConfigError(f"There is no study {name!r}.{suggest(name, STUDIES)}")
     return importlib.import_module(STUDIES[name].module).STUDY

@@ -99,13 +99,19 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
     files, about = storage.read_manifest(folder)
     storage.verify(folder, [CONFIG, SUMMARY, RESULT, *({DATA} & files.keys())])
     summary = json.loads((folder / SUMMARY).read_bytes())
+    study = get_study(summary["study"])
+    if any("note_codes" not in number for number in summary["numbers"].values()):
+        raise CheckpointError(
+            f"{folder} was made by an earlier version, which kept its results in another form; run "
+            "its config.toml again into a new folder."
+        )
     try:
         provenance = Provenance(**about)
     except TypeError:
         raise CheckpointError(
             f"{folder / storage.MANIFEST} was altered; run the study again with --resume."
         ) from None
-    _write_views(folder, get_study(summary["study"]), summary, provenance)
+    _write_views(folder, study, summary, provenance)
     return folder / REPORT
 
 

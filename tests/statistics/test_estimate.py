@@ -80,6 +80,32 @@ def test_map_keeps_the_bounds_in_order():
     assert halved.expected == 0.5
 
 
+def test_equal_when_all_is_equal():
+    unknown = Estimate(math.nan, expected=1.0)
+    assert Estimate(math.nan, expected=1.0) == unknown
+    assert Estimate(1.0, 0.5, 1.5) == Estimate(1.0, 0.5, 1.5)
+    assert Estimate(1.0, 0.5, 1.5) != Estimate(1.0, 0.5, 1.6)
+    assert Estimate(1.0) != Estimate(1.0, label="x")
+    assert Estimate(np.array([1.0, math.nan])) == Estimate(np.array([1.0, math.nan]))
+
+
+def test_array_is_a_copy_and_asked_one_by_one():
+    values = np.array([1.0, 2.0])
+    curve = Estimate(values, values - 0.5, values + 0.5)
+    values[0] = 9
+    assert curve.value[0] == 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        curve.value[0] = 9
+    for ask in (lambda: curve.excludes(0), curve.to_summary):
+        with pytest.raises(TypeError, match="array of estimates, of shape"):
+            ask()
+    assert curve[1].excludes(0)
+
+
+def test_share_of_nothing_is_unknown():
+    assert not Estimate.share(0, 0).known
+
+
 def test_clip_leaves_the_value():
     share = Estimate(-0.1, -0.3, 0.2).clip(0, 1)
     assert (share.value, share.low, share.high) == (-0.1, 0.0, 0.2)

@@ -11,6 +11,7 @@ import meanfield as mf
 from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.studies import get_study
+from meanfield.studies.errors import report as errors_report
 from meanfield.studies.errors import study as errors
 from meanfield.system import storage
 from meanfield.workbench.config import parse
@@ -82,6 +83,12 @@ def test_numbers_are_those_of_the_library(folder):
     assert found["gain_S"]["value"] == pytest.approx(budget.advice.gain["S"].value, rel=1e-5)
     saved = storage.read_dataset(folder / "result.nc")
     assert saved.attrs["advice"] == budget.advice.statement
+
+
+def test_training_time_under_a_schedule_of_step_sizes(folder):
+    saved = storage.read_dataset(folder / "result.nc")
+    scheduled = saved.assign_attrs(step_size="0.1 to 0.3", training_time=4.25)
+    assert "to time 4.25;" in errors_report._intermediates(scheduled)
 
 
 def test_folder_has_the_figures_and_says_what_to_do(folder):

@@ -54,7 +54,8 @@ def prepare(config: AtomsConfig) -> Plan:
                 f"{problem.temperature:g}; lower it, or set atoms.cool_steps = 0."
             )
         cooling = Geometric(problem.temperature, section.cool_to)
-        scheme = scheme.extended(section.cool_steps, cooling)
+        with named_keys(config, n_steps="atoms.cool_steps"):
+            scheme = scheme.extended(section.cool_steps, cooling)
     looks = np.array([scheme.n_steps])
     if section.looks > 1 and section.cool_steps:
         looks = np.linspace(config.run.n_steps, scheme.n_steps, section.looks)

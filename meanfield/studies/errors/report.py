@@ -156,7 +156,7 @@ def _intermediates(dataset: xr.Dataset) -> str:
     return (
         f"From the target one goes to {attrs['kept']}; then to the long-time network of infinite "
         f"width, where {whole}; to that on n = {attrs['n_data']} data; to time "
-        f"{format_number(attrs['n_steps'] * attrs['step_size'])}; to N = {attrs['n_particles']} "
+        f"{format_number(float(attrs['training_time']))}; to N = {attrs['n_particles']} "
         f"particles; and to {attrs.get('n_atoms', 'all')} atoms. Long-time networks are time "
         f"averages of {attrs['long_particles']} particles. The run is long enough when the "
         f"average over a round differs from that over the round before, half as long, by less "
