@@ -39,7 +39,7 @@ def test_every_cell_runs_and_shows_something(values):
 
 def test_it_finds_what_it_says(values):
     _, names = values
-    assert names["rates"].fits["matched_w2"].agrees
+    assert names["rates"].fits["matched_w2"].slope.agrees
     assert names["dictionary"].n_atoms == 2
     assert names["run"].loss[:, -1].max() < names["run"].loss[:, 0].min()
     atoms = names["dictionary"].atoms
