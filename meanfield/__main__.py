@@ -198,8 +198,10 @@ def _run(
     place: AbstractContextManager[Executor],
     quiet: bool,
 ) -> None:
+    from meanfield.statistics.estimate import Estimate
     from meanfield.system.progress import progress_bar
     from meanfield.workbench.config import load_config
+    from meanfield.workbench.report.formatting import format_estimate
     from meanfield.workbench.runner import run_study
 
     study = _naming(get_study(name), config_path)
@@ -220,12 +222,12 @@ def _run(
         typer.echo(f"Stopped; nothing finished is lost. Go on with:  {again}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
-        numbers = list(summary["numbers"].values())
+        numbers = [Estimate.from_summary(saved) for saved in summary["numbers"].values()]
         for number in numbers:
-            typer.echo(_line(number))
+            typer.echo(f"{number.label}: {format_estimate(number)}")
         for headline in numbers[:1]:  # a single width, for one, has no exponent
-            for note in headline["notes"]:
-                typer.echo(f"Note: {note}")
+            for caution in headline.notes:
+                typer.echo(f"Note: {caution.text}")
         typer.echo(f"Report: {out / 'report.html'}")
 
 
@@ -239,13 +241,6 @@ def _naming(study: Study, path: Path) -> Study:
             raise ConfigError(f"{path}: {error}") from None
 
     return replace(study, prepare=prepare)
-
-
-def _line(number: dict[str, Any]) -> str:
-    """Return a headline number as a line of text."""
-    from meanfield.workbench.report.formatting import format_estimate
-
-    return f"{number['label']}: {format_estimate(number)}"
 
 
 def main() -> None:

@@ -180,10 +180,6 @@ def _hermite_derivative(z: np.ndarray, degree: int) -> np.ndarray:
     return degree * hermite_polynomial(z, degree - 1)
 
 
-_SILU_LIPSCHITZ = 1.099839320128867  # silu′ at the root 2.39935728... of z tanh(z/2) = 2
-_GELU_LIPSCHITZ = float(special.ndtr(math.sqrt(2))) + 1 / (math.e * math.sqrt(math.pi))
-
-
 _ROWS = (
     Activation(
         name="identity", code=0, sign=-1, homogeneous=True, lipschitz=1.0, curvature=0.0,

@@ -16,6 +16,7 @@ from meanfield.plots.style import SIZE, render_figure
 from meanfield.statistics.estimate import Estimate
 from meanfield.system.provenance import Provenance
 from meanfield.system.version import source_commit
+from meanfield.workbench.executors.pool import limit_threads, threads_each
 from scripts.validation import NAMES
 from scripts.validation.output import ROOT, write_result
 
@@ -53,15 +54,6 @@ def described(number: Estimate) -> str:
     return text.replace("-", "−")
 
 
-def _set_threads(threads: int) -> None:
-    """Keep a worker to its share of the cores."""
-    import numba
-    from threadpoolctl import threadpool_limits
-
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
-    threadpool_limits(threads)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the named experiments, as many at a time as there are workers; return the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/validate", description=__doc__)
@@ -93,8 +85,8 @@ def _results(
         return
     from loky import ProcessPoolExecutor
 
-    threads = max(1, cpu_count() // workers)
-    with ProcessPoolExecutor(workers, initializer=_set_threads, initargs=(threads,)) as pool:
+    share = (threads_each(workers),)
+    with ProcessPoolExecutor(workers, initializer=limit_threads, initargs=share) as pool:
         count = len(names)
         yield from pool.map(validate, names, [quick] * count, [out] * count)
 

@@ -34,7 +34,7 @@ from meanfield.studies.recovery import study as recovery
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.sections.data import build_problem
+from meanfield.workbench.sections.data import build_data
 from meanfield.workbench.study import Context
 
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
@@ -132,7 +132,7 @@ def page(folder):
 def test_atoms_are_those_of_the_library(results):
     dataset, numbers, folder = results("atoms")
     config = configuration("atoms")[1]
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     temperature = np.concatenate(
         [np.full(300, 0.001), mf.schedule.Geometric(0.001, 1e-5).values(700)]
     )
@@ -164,7 +164,7 @@ def test_atoms_are_those_of_the_library(results):
 def test_cooling_continues_the_networks_of_the_hot_phase(results):
     # The first look is at the networks that a study at constant temperature would train.
     dataset = results("atoms")[0]
-    problem = build_problem(configuration("atoms")[1])
+    problem = build_data(configuration("atoms")[1])[1]
     run = mf.simulate(problem, 60, step_size=0.5, n_steps=300, seed=3, n_replicas=3)
     np.testing.assert_array_equal(dataset["loss"].isel(look=0), run.loss[:, -1])
 
@@ -245,7 +245,7 @@ def test_cell_is_that_of_the_library(results):
 
 def test_bound_of_data_says_what_it_assumes(results):
     config = configuration("cell")[1]
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     unit = get_study("cell").prepare(config).units[0]
     found = unit.function(**{**unit.arguments, "target": None, "n_steps": 50})
     label = cell.combine(problem, False, found).numbers["bound"].label

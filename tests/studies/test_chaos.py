@@ -19,7 +19,7 @@ from meanfield.system import storage
 from meanfield.system.progress import Bar
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.sections.data import build_problem
+from meanfield.workbench.sections.data import build_data
 
 SMALL = {
     "study": "chaos",
@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 
 def test_numbers_are_those_of_chaos_rates(folder):
     config = configuration()
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     settings = {"step_size": 0.2, "seed": 5}
     path = mf.mean_field(problem, n_steps=40, n_particles=800, **settings)
     rates = mf.chaos_rates(
@@ -217,7 +217,7 @@ def test_law_on_a_grid_as_the_reference(tmp_path, monkeypatch, method, used, say
     page = (tmp_path / "out/report.html").read_text()
     assert says in page
     assert "Distance to the limit law itself" in page
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     direct = mf.chaos_rates(
         problem,
         [8, 16, 32],

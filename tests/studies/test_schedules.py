@@ -9,7 +9,7 @@ from meanfield.errors import ConfigError
 from meanfield.flow.schedule import Geometric
 from meanfield.studies import STUDIES, get_study
 from meanfield.workbench.config import parse
-from meanfield.workbench.sections.data import LearningConfig, build_problem
+from meanfield.workbench.sections.data import LearningConfig, build_data
 
 LEARNING = [name for name in STUDIES if issubclass(get_study(name).config, LearningConfig)]
 COOLING = {"kind": "geometric", "start": 0.5, "stop": 0.01}
@@ -31,7 +31,7 @@ def test_these_studies_train_networks():
 @pytest.mark.parametrize("name", LEARNING)
 def test_every_study_takes_schedules(name):
     config = configured(name, {"step_size": SHRINKING}, temperature=COOLING)
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     assert problem.temperature == 0.01
     arguments = [unit.arguments for unit in get_study(name).prepare(config).units]
     schemes = [a.get("scheme") or getattr(a.get("plan"), "scheme", None) for a in arguments]
@@ -46,7 +46,7 @@ def test_every_study_takes_schedules(name):
 @pytest.mark.parametrize("name", LEARNING)
 def test_a_number_is_a_constant_temperature(name):
     config = configured(name, temperature=0.02)
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     assert problem.temperature == config.scheme(problem).temperature == 0.02
 
 

@@ -17,7 +17,7 @@ from meanfield.studies.simulate import study as simulate
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.sections.data import build_problem
+from meanfield.workbench.sections.data import build_data
 
 PROBLEMS = {
     "regression": ({"n_outputs": 1}, {}),
@@ -63,7 +63,7 @@ def plain_figures(monkeypatch):
 def test_dataset_is_that_of_the_library(tmp_path, monkeypatch, kind):
     # Two replicas per unit: 5 steps of 10 particles.
     config = configuration(*PROBLEMS[kind])
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     monkeypatch.setattr(simulate, "_UNIT_BYTES", 2 * 8 * 6 * 10 * problem.n_coordinates)
     run_study(get_study("simulate"), config, tmp_path / "out")
     assert len(list(tmp_path.glob("out/work/*.npz"))) == 3
@@ -98,7 +98,7 @@ def test_data_are_loaded_once(tmp_path, monkeypatch):
 
 def test_accuracy_counts_right_labels():
     config = configuration(*PROBLEMS["classes"])
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     outputs = problem.targets_test[None, None] * 2.0
     assert simulate._accuracy(problem, outputs) == 1.0
     outputs[0, 0, :2] = -outputs[0, 0, :2]
@@ -127,13 +127,13 @@ def test_schedules_and_batches_reach_the_run(tmp_path):
     }
     cooling = {"kind": "piecewise", "numbers": [0.01, 0.0], "changes": [6]}
     config = configuration(run=run, problem={"temperature": cooling})
-    assert build_problem(config).temperature == 0.0
+    assert build_data(config)[1].temperature == 0.0
     run_study(get_study("simulate"), config, tmp_path / "out")
     dataset = storage.read_dataset(tmp_path / "out/result.nc")
     sizes = mf.schedule.Geometric(0.4, 0.1).values(12)
     np.testing.assert_allclose(dataset["time"], [0, sizes[:7].sum(), sizes.sum()])
     direct = mf.simulate(
-        build_problem(config), 10, sizes, 12, seed=3, n_replicas=5, batch_size=5, anchor_period=4,
+        build_data(config)[1], 10, sizes, 12, seed=3, n_replicas=5, batch_size=5, anchor_period=4,
         integrator="leimkuhler-matthews", temperature=[0.01] * 6 + [0.0] * 6,
     )  # fmt: skip
     np.testing.assert_array_equal(dataset["w"][:, -1], direct.particles.w)
@@ -182,7 +182,7 @@ def test_intervals_stay_in_the_possible_range():
         "loss": np.array([[1.0, 0.1], [1.0, 0.9]]),
         "test_accuracy": np.array([[0.5, 0.8], [0.5, 1.0]]),
     }
-    problem = build_problem(config)
+    problem = build_data(config)[1]
     outcome = simulate.combine(
         config, problem, config.scheme(problem), steps, keep, {"replicas-00000": arrays}
     )

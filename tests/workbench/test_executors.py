@@ -73,6 +73,7 @@ def reference(tmp_path_factory):
     out = tmp_path_factory.mktemp("reference") / "out"
     STUDIES["marked"] = Entry("tests.workbench.marked_study", "For tests.")
     run(out, get_executor())
+    del STUDIES["marked"]
     return content(out)
 
 

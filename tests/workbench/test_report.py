@@ -179,7 +179,7 @@ def test_uniformity_in_time_is_not_overclaimed(trend, said):
 
 def test_saved_numbers_read_like_estimates():
     for number in (Estimate(-0.913, -1.0, -0.8), Estimate(3.0), Estimate(0.5), Estimate(np.nan)):
-        saved = number.to_summary()
+        saved = Estimate.from_summary(number.to_summary())
         assert formatting.format_estimate(saved) == formatting.format_estimate(number)
         assert formatting.slope_row("x", saved) == formatting.slope_row("x", number)
     assert formatting.format_estimate(Estimate(-0.913, -1.0, -0.8)) == (

@@ -63,7 +63,7 @@ def _systems(dataset: xr.Dataset) -> Table:
         for d in dataset["n_features"].values:
             for t in dataset["threads"].values:
                 at = dataset.sel(n_particles=n, n_features=d, threads=t)
-                times = Estimate.from_xarray(at["ns_per_pair"]).to_summary()
+                times = Estimate.from_xarray(at["ns_per_pair"])
                 rows.append(
                     [
                         f"{n}",

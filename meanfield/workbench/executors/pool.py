@@ -101,13 +101,18 @@ def process_executor(workers: int) -> Iterator[PoolExecutor]:
     pool.shutdown()
 
 
-def _begin(threads: int, parent: int) -> None:
-    """Keep a new process to its share of the cores, and to the life of its parent."""
+def limit_threads(threads: int) -> None:
+    """Keep this process to its share of the cores."""
     import numba
     from threadpoolctl import threadpool_limits
 
     numba.set_num_threads(min(threads, numba.get_num_threads()))
     threadpool_limits(threads)
+
+
+def _begin(threads: int, parent: int) -> None:
+    """Keep a new process to its share of the cores, and to the life of its parent."""
+    limit_threads(threads)
     # Ctrl-C reaches every process of a terminal; the parent answers for all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.workbench.study import Block, Heading, Text
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-#: A number as ``summary.json`` has it.
-Saved = Mapping[str, Any]
 
 
 def format_number(value: float | None, resolution: float | None = None) -> str:
@@ -45,67 +40,49 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
     return f"{value:.{min(max(decimals, 0), 6)}f}".replace("-", "−")
 
 
-def format_estimate(number: Estimate | Saved) -> str:
+def format_estimate(estimate: Estimate) -> str:
     """Return an estimate with its interval, where there is one."""
-    value, interval = format_value(number), format_interval(number)
-    return f"{value} ({100 * _read(number).level:.0f}% interval {interval})" if interval else value
+    value, interval = format_value(estimate), format_interval(estimate)
+    return f"{value} ({100 * estimate.level:.0f}% interval {interval})" if interval else value
 
 
-def format_short(number: Estimate | Saved) -> str:
+def format_short(estimate: Estimate) -> str:
     """Return an estimate with the bounds of its interval, for tables that say what they are."""
-    value, interval = format_value(number), format_interval(number)
+    value, interval = format_value(estimate), format_interval(estimate)
     return f"{value} ({interval})" if interval else value
 
 
-def format_value(number: Estimate | Saved) -> str:
+def format_value(estimate: Estimate) -> str:
     """Return the value of an estimate, with the digits that its interval justifies.
 
     A whole number without an interval is a count.
     """
-    estimate = _read(number)
     if estimate.interval is None and estimate.known and estimate.value == round(estimate.value):
         return f"{estimate.value:.0f}".replace("-", "−")
     return format_number(estimate.value, _length(estimate))
 
 
-def format_interval(number: Estimate | Saved) -> str:
+def format_interval(estimate: Estimate) -> str:
     """Return the interval of an estimate as ``low to high``; nothing without one."""
-    estimate = _read(number)
     if estimate.interval is None:
         return ""
     return " to ".join(format_number(bound, _length(estimate)) for bound in estimate.interval)
 
 
-def agrees(number: Estimate | Saved) -> bool | None:
-    """Return whether the interval holds what is expected; None when there is nothing to compare."""
-    return _read(number).agrees
-
-
-def excludes_zero(number: Estimate | Saved) -> bool:
-    """Return whether the interval tells what is expected, if that is not 0, from no effect."""
-    estimate = _read(number)
-    return estimate.expected == 0 or bool(estimate.excludes(0.0))
-
-
-def verdict(number: Estimate | Saved) -> str:
+def verdict(estimate: Estimate) -> str:
     """Return the comparison with what is expected in a word or two."""
-    if agrees(number) and not excludes_zero(number):
+    if estimate.agrees and estimate.expected != 0 and not estimate.excludes(0.0):
         return "too wide to tell"
-    return {True: "as expected", False: "differs", None: "–"}[agrees(number)]
+    return {True: "as expected", False: "differs", None: "–"}[estimate.agrees]
 
 
-def slope_row(label: str, number: Estimate | Saved) -> list[str]:
+def slope_row(label: str, estimate: Estimate) -> list[str]:
     """Return a slope as a row of a table: label, value, interval, what is expected, verdict."""
-    estimate = _read(number)
     expected = "–" if estimate.expected is None else f"{estimate.expected:g}".replace("-", "−")
     interval = format_interval(estimate)
     if not interval and estimate.known:
         interval = "needs more replicas"
     return [label, format_value(estimate), interval or "–", expected, verdict(estimate)]
-
-
-def _read(number: Estimate | Saved) -> Estimate:
-    return number if isinstance(number, Estimate) else Estimate.from_summary(number)
 
 
 def _length(estimate: Estimate) -> float | None:

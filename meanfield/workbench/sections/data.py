@@ -60,27 +60,6 @@ class LearningConfig(DataConfig):
         return Scheme.of(problem, temperature=temperature, seed=self.seed, **options)
 
 
-def build_problem(config: LearningConfig) -> Problem:
-    """Load the data and make the problem of a configuration.
-
-    Parameters
-    ----------
-    config : LearningConfig
-        The configuration.
-
-    Returns
-    -------
-    Problem
-        Ready to simulate.
-
-    Raises
-    ------
-    ConfigError
-        The data cannot be loaded, or do not suit the problem.
-    """
-    return build_data(config)[1]
-
-
 def build_data(config: LearningConfig) -> tuple[Data, Problem]:
     """Load the data, with the record of where they come from, and make the problem.
 
