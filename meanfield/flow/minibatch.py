@@ -36,18 +36,19 @@ from meanfield.flow import noise
 
 @dataclass(frozen=True)
 class Minibatch:
-    """How the gradient is estimated.
+    """How the gradient is estimated: b data in a batch, and the steps between two anchors of SVRG.
 
-    Parameters
-    ----------
-    size : int
-        Number of data b in a batch.
-    anchor_period : int or None
-        Steps between two anchors of SVRG; None for plain minibatches.
+    An `anchor_period` of None means plain minibatches.
     """
 
     size: int
     anchor_period: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", checks.count("batch_size", self.size))
+        if self.anchor_period is not None:
+            period = checks.count("anchor_period", self.anchor_period)
+            object.__setattr__(self, "anchor_period", period)
 
     def cost(self, n_data: int) -> float:
         """Gradient evaluations per step, in units of one over all data."""
@@ -64,12 +65,10 @@ def as_minibatch(
         if anchor_period is not None:
             raise ArgumentError("anchor_period", "needs a batch_size: give one, or leave both out.")
         return None
-    batch_size = checks.count("batch_size", batch_size)
-    if batch_size > n_data:
+    batches = Minibatch(batch_size, anchor_period)
+    if batches.size > n_data:
         raise ArgumentError("batch_size", f"must be at most the {n_data} data, got {batch_size}.")
-    if anchor_period is not None:
-        anchor_period = checks.count("anchor_period", anchor_period)
-    return Minibatch(batch_size, anchor_period)
+    return batches
 
 
 def draw_batch(seed: int, replica: int, step: int, n_data: int, size: int) -> NDArray[np.int64]:

@@ -240,23 +240,10 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
 
 
 def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool) -> float | Array:
-    """Return what a user gave for every step, checked.
+    """Return what a user gave as `name` for every step, checked.
 
-    Parameters
-    ----------
-    name : str
-        The argument, for messages.
-    value : float, array_like of shape (n_steps,) or Schedule
-        What the user gave.
-    n_steps : int
-        Length of the run.
-    zero : bool
-        Whether 0 is allowed.
-
-    Returns
-    -------
-    float or ndarray, shape (n_steps,)
-        One number where one was given, or one per step.
+    One number where all are the same, else a copy (n_steps,) that cannot change. `zero` says
+    whether 0 is allowed.
     """
     if isinstance(value, Constant):
         value = value.value
@@ -284,4 +271,7 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
         raise ArgumentError(
             name, f"must be finite and {bound} at every step, got {values[step]:g} at step {step}."
         )
+    if n_steps and (values == values[0]).all():
+        return float(values[0])
+    values.flags.writeable = False
     return values

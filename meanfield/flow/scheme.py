@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,24 +27,22 @@ from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
 
-#: Numbers per step that differ by less than this, relatively, are the same.
-_SAME = 1e-12
+_SAME = 1e-12  # numbers per step that differ by less than this, relatively, are the same
 
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
     """How particles move, checked once; two are equal when their fingerprints are.
 
-    `Scheme.of` makes one from what a user gives.
+    `Scheme.of` makes one for a problem, from names and schedules too.
 
     Parameters
     ----------
     n_steps : int
         Number of steps.
-    step_size : float or ndarray, shape (n_steps,)
-        Step size η in units of the mean-field time, one number where it is constant.
-    temperature : float or ndarray, shape (n_steps,)
-        Temperature τ likewise.
+    step_size, temperature : float or ndarray, shape (n_steps,)
+        Step size η in units of the mean-field time and temperature τ, each one number where it
+        is constant.
     integrator : Integrator
         Time integrator.
     init : InitialLaw or None
@@ -70,16 +68,34 @@ class Scheme:
     substeps: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("step_size", "temperature"):
-            object.__setattr__(self, name, _compact(getattr(self, name)))
+        n_steps = checks.steps(self.n_steps, minimum=0)
+        for name, value in (
+            ("n_steps", n_steps),
+            ("step_size", per_step("step_size", self.step_size, n_steps, zero=False)),
+            ("temperature", per_step("temperature", self.temperature, n_steps, zero=True)),
+            ("integrator", get_integrator(self.integrator)),
+            ("init", None if self.init is None else as_initial_law(self.init)),
+            ("seed", checks.seed(self.seed)),
+            ("dtype", checks.precision(self.dtype)),
+            ("substeps", checks.count("substeps", self.substeps)),
+        ):
+            object.__setattr__(self, name, value)
+        if not isinstance(self.minibatch, Minibatch | None):
+            raise ArgumentTypeError(
+                "minibatch", f"must be a Minibatch or None, got {type(self.minibatch).__name__}."
+            )
         # Leimkuhler and Matthews' last step looks one increment ahead.
         stride = self.integrator.stride
-        if stride * (self.n_steps + 1) * self.substeps > 2**32:
+        if stride * (n_steps + 1) * self.substeps > 2**32:
             raise ArgumentError(
                 "n_steps",
                 f"asks for {stride} * (n_steps + 1) * substeps increments of the Brownian path, "
-                f"got {self.n_steps}; they must not exceed 2**32: lower n_steps or substeps.",
+                f"got {n_steps}; they must not exceed 2**32: lower n_steps or substeps.",
             )
+
+    def __reduce__(self) -> tuple[type[Scheme], tuple[Any, ...]]:
+        # A copy is made anew: NumPy's own copies of read-only arrays can be written to.
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     @classmethod
     def of(
@@ -150,10 +166,10 @@ class Scheme:
             temperature=per_step("temperature", temperature, n_steps, zero=True),
             integrator=get_integrator(integrator),
             init=as_initial_law(init),
-            seed=checks.seed(seed),
+            seed=seed,
             dtype=checks.precision(dtype),
             minibatch=as_minibatch(batch_size, anchor_period, problem.n_data),
-            substeps=checks.count("substeps", substeps),
+            substeps=substeps,
         )
 
     @property
@@ -185,7 +201,7 @@ class Scheme:
             Like `steps`.
         """
         steps = np.asarray(steps)
-        if np.ndim(self.step_size) == 0:
+        if isinstance(self.step_size, float):
             return steps * self.step_size
         return np.concatenate([[0.0], np.cumsum(self.step_size)])[steps]
 
@@ -200,7 +216,6 @@ class Scheme:
         Returns
         -------
         ndarray of int
-            The steps.
 
         Raises
         ------
@@ -223,21 +238,15 @@ class Scheme:
         Parameters
         ----------
         n_steps : int
-            How many, at most as many as there are.
+            How many; a ValueError says when there are fewer.
 
         Returns
         -------
         Scheme
-            The shorter scheme.
-
-        Raises
-        ------
-        ValueError
-            There are fewer steps.
         """
         if checks.steps(n_steps, minimum=0) > self.n_steps:
             raise ArgumentError("n_steps", f"must be at most {self.n_steps}, got {n_steps}.")
-        first = (value if np.ndim(value) == 0 else value[:n_steps] for value in self._per_step)
+        first = (v if isinstance(v, float) else v[:n_steps] for v in self._per_step)
         return self._over(n_steps, *first)
 
     def extended(self, n_steps: int, temperature: ArrayLike | Schedule | None = None) -> Scheme:
@@ -253,22 +262,21 @@ class Scheme:
         Returns
         -------
         Scheme
-            The longer scheme.
 
         Raises
         ------
         ValueError, TypeError
             An argument cannot be used.
         """
-        n_steps = checks.steps(n_steps, minimum=0)
-        last = [value if np.ndim(value) == 0 else value[-1] for value in self._per_step]
+        more = self.steady(n_steps)
         if temperature is not None:
-            last[1] = per_step("temperature", temperature, n_steps, zero=True)
-        longer = (
-            np.concatenate([values, np.broadcast_to(more, n_steps)])
-            for values, more in zip((self.step_sizes, self.temperatures), last, strict=True)
+            cooled = per_step("temperature", temperature, more.n_steps, zero=True)
+            more = replace(more, temperature=cooled)
+        return self._over(
+            self.n_steps + more.n_steps,
+            np.concatenate([self.step_sizes, more.step_sizes]),
+            np.concatenate([self.temperatures, more.temperatures]),
         )
-        return self._over(self.n_steps + n_steps, *longer)
 
     def steady(self, n_steps: int) -> Scheme:
         """Return steps that are all like the last one of this scheme.
@@ -281,10 +289,14 @@ class Scheme:
         Returns
         -------
         Scheme
-            A scheme of constant step size and temperature.
+            Of constant step size and temperature.
+
+        Raises
+        ------
+        ValueError
+            There is no last step, and no constant in its place.
         """
-        last = (value if np.ndim(value) == 0 else value[-1] for value in self._per_step)
-        return self._over(checks.steps(n_steps, minimum=0), *last)
+        return self._over(n_steps, *(_last(values) for values in self._per_step))
 
     def refined(self, factor: int) -> Scheme:
         """Return the scheme that makes several steps of one, over the same time.
@@ -297,7 +309,6 @@ class Scheme:
         Returns
         -------
         Scheme
-            The finer scheme.
         """
         factor = checks.count("factor", factor)
         sizes, temperatures = np.repeat([self.step_sizes, self.temperatures], factor, axis=1)
@@ -325,7 +336,7 @@ class Scheme:
         return step_coefficients(problem, self.integrator, steps)
 
     def same_steps(self, other: Scheme) -> bool:
-        """Return whether the step sizes of both are the same for as long as both run.
+        """Return whether the step sizes of both agree, but for rounding, while both run.
 
         Parameters
         ----------
@@ -335,11 +346,9 @@ class Scheme:
         Returns
         -------
         bool
-            Whether they are, but for rounding.
         """
         n = min(self.n_steps, other.n_steps)
-        sizes = (scheme.step_sizes[:n] for scheme in (self, other))
-        return bool(np.allclose(*sizes, rtol=_SAME, atol=0.0))
+        return np.allclose(self.step_sizes[:n], other.step_sizes[:n], rtol=_SAME, atol=0.0)
 
     def mismatch(self, other: Scheme) -> str | None:
         """Say what keeps a mean-field path of this scheme from serving `other`.
@@ -384,7 +393,6 @@ class Scheme:
         Returns
         -------
         bool
-            Whether it does.
         """
         return self.mismatch(other) is None
 
@@ -397,10 +405,9 @@ class Scheme:
     @property
     def step_size_label(self) -> float | str:
         """The step size, or the range of a schedule in words, for records."""
-        sizes = self.step_sizes
-        if np.ndim(self.step_size) == 0:
+        if isinstance(self.step_size, float):
             return self.step_size
-        return f"{sizes.min():g} to {sizes.max():g}"
+        return f"{min(self.step_size):g} to {max(self.step_size):g}" if self.n_steps else "none"
 
     @property
     def info(self) -> dict[str, Any]:
@@ -433,12 +440,12 @@ class Scheme:
         return replace(self, n_steps=n_steps, step_size=step_size, temperature=temperature)
 
 
-def _compact(values: float | Array) -> float | Array:
-    """Return one number if all are the same, else a copy that cannot change."""
-    if np.ndim(values) == 0:
-        return float(values)
-    if len(values) and (values == values[0]).all():
-        return float(values[0])
-    values = np.array(values)
-    values.flags.writeable = False
-    return values
+def _last(values: float | Array) -> float:
+    """Return the number of the last step."""
+    if isinstance(values, float):
+        return values
+    if not len(values):
+        raise ArgumentError(
+            "n_steps", message="A scheduled run without steps has no last one; give it a step."
+        )
+    return float(values[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pickle
 
@@ -109,12 +110,65 @@ def test_two_are_equal_when_nothing_differs(problem):
         ({"dtype": "float16"}, "dtype", "float16"),
         ({"batch_size": 7}, "batch_size", "at most the 6 data, got 7"),
         ({"anchor_period": 2}, "anchor_period", "needs a batch_size"),
+        ({"batch_size": 2, "anchor_period": 0}, "anchor_period", "at least 1"),
     ],
 )
 def test_what_cannot_be_used_is_named(problem, settings, argument, message):
     with pytest.raises((ValueError, TypeError), match=message) as caught:
         scheme_of(problem, **settings)
     assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    ("settings", "argument", "message"),
+    [
+        ({"n_steps": 2.5}, "n_steps", "must be an integer, got 2.5"),
+        ({"step_size": 0.0}, "step_size", "must be greater than 0"),
+        ({"step_size": [0.1, 0.2]}, "step_size", r"one number or one per step \(8\), got shape"),
+        ({"temperature": np.nan}, "temperature", "must be finite and not negative"),
+        ({"integrator": "eulr"}, "integrator", "Did you mean 'euler'"),
+        ({"integrator": None}, "integrator", "Unknown integrator None"),
+        ({"init": 3}, "init", "a law's name or an InitialLaw, got int"),
+        ({"seed": 2**64}, "seed", "below 2"),
+        ({"dtype": "float16"}, "dtype", "float16"),
+        ({"minibatch": 4}, "minibatch", "must be a Minibatch or None, got int"),
+        ({"substeps": 0}, "substeps", "at least 1"),
+    ],
+)
+def test_what_is_made_without_a_problem_is_checked_as_well(settings, argument, message):
+    usable = {"n_steps": 8, "step_size": 0.1, "temperature": 0.02, "integrator": "euler"}
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        Scheme(**usable | {"init": None} | settings)
+    assert caught.value.argument == argument
+
+
+def test_made_from_names_it_is_the_scheme_that_a_problem_gives(problem):
+    made = Scheme(8.0, [0.1] * 8, 0.02, "Euler", "gaussian", dtype=np.float64)
+    assert made == scheme_of(problem)
+    assert (made.n_steps, made.step_size, made.integrator.name) == (8, 0.1, "euler")
+
+
+@pytest.mark.parametrize(
+    "copy", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
+def test_copies_do_not_change_either(problem, copy):
+    scheme = scheme_of(problem, step_size=np.linspace(0.1, 0.2, 8), temperature=COOLING)
+    again = copy(scheme)
+    assert again == scheme
+    for values in (again.step_size, again.temperature, again.step_sizes, again.temperatures):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 7.0
+
+
+def test_without_steps_a_constant_lasts_and_a_schedule_has_no_last_number(problem):
+    assert scheme_of(problem).shortened(0).steady(3) == scheme_of(problem, n_steps=3)
+    empty = scheme_of(problem, temperature=COOLING).shortened(0)
+    assert empty.step_size_label == 0.1
+    assert empty.times.tolist() == [0.0]
+    for more in (empty.steady, empty.extended):
+        with pytest.raises(ArgumentError, match="without steps has no last one; give it a step"):
+            more(3)
+    assert scheme_of(problem, step_size=COOLING).shortened(0).step_size_label == "none"
 
 
 def test_elapsed_time_is_the_sum_of_the_step_sizes(problem):
