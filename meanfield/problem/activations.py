@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from scipy import special
 
-from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
+from meanfield import checks
+from meanfield.errors import ArgumentTypeError
 from meanfield.problem.hermite_polynomials import hermite_polynomial
 
 LEAKY_SLOPE = 0.01
@@ -30,18 +32,12 @@ class Activation:
         Canonical name.
     code : int
         Place in the table; compiled kernels switch on it.
-    sign : int
-        ``s`` = ±1 of the reflection relation ``σ(z) = s σ(−z) + q(z)``.
-    remainder : tuple of float
-        Coefficients of the polynomial ``q``, ascending; ``()`` when ``q = 0``.
-    homogeneous : bool
-        Whether ``σ(cz) = c σ(z)`` for every ``c > 0``.
-    smooth : bool
-        Whether σ is infinitely differentiable.
-    lipschitz : float
-        ``sup |σ′|``; ``inf`` when σ is not Lipschitz.
-    curvature : float
-        ``sup |σ″|``; ``inf`` when σ has a kink or σ″ is unbounded.
+    sign, remainder : int, tuple of float
+        ``s`` = ±1 and the polynomial ``q``, ascending coefficients, of ``σ(z) = s σ(−z) + q(z)``.
+    homogeneous, smooth : bool
+        Whether ``σ(cz) = c σ(z)`` for every ``c > 0``, and whether σ is infinitely differentiable.
+    lipschitz, curvature : float
+        ``sup |σ′|`` and ``sup |σ″|``; ``inf`` where there is none, as for ``σ″`` at a kink.
     bounds : tuple of float, or None
         ``inf σ`` and ``sup σ``; ``None`` when σ is unbounded.
     asymptote : tuple of float, or None
@@ -82,14 +78,11 @@ class Activation:
         Returns
         -------
         ndarray
-            Same shape as `z`.
         """
         return self._value(_floating(z))
 
     def derivative(self, z: np.ndarray) -> np.ndarray:
-        """Evaluate ``σ′(z)`` elementwise.
-
-        At a kink: ``relu′(0) = 0``, ``leaky′(0) = 0.01``, ``abs′(0) = 0``.
+        """Evaluate ``σ′(z)`` elementwise: ``relu′(0) = 0``, ``leaky′(0) = 0.01``, ``abs′(0) = 0``.
 
         Parameters
         ----------
@@ -99,11 +92,10 @@ class Activation:
         Returns
         -------
         ndarray
-            Same shape as `z`.
         """
         return self._derivative(_floating(z))
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # A worker process gets the entry of its own table.
         return get_activation, (self.name,)
 
@@ -268,12 +260,11 @@ def get_activation(activation: str | Activation) -> Activation:
     ----------
     activation : str or Activation
         A name, in which case, ``-``, ``_`` and spaces do not matter (``"hermite3"`` is ``"he3"``),
-        or an entry of the table, which is returned as it is.
+        or an entry of `ACTIVATIONS`, which is returned as it is.
 
     Returns
     -------
     Activation
-        The entry of `ACTIVATIONS`.
 
     Raises
     ------
@@ -286,10 +277,5 @@ def get_activation(activation: str | Activation) -> Activation:
         return activation
     if not isinstance(activation, str):
         raise ArgumentTypeError("activation", f"must be a name, not {type(activation).__name__}.")
-    try:
-        return _BY_KEY[_key(activation)]
-    except KeyError:
-        hint = suggest(activation, ACTIVATIONS)
-        raise ArgumentError(
-            "activation", message=f"Unknown activation {activation!r}.{hint}"
-        ) from None
+    known = _BY_KEY.get(_key(activation))
+    return known or ACTIVATIONS[checks.choice("activation", activation, ACTIVATIONS)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
@@ -28,14 +30,10 @@ class Data:
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-        Training inputs.
-    y : ndarray of shape (n,) or (n, k)
-        Training labels.
-    X_test : ndarray of shape (n_test, d), optional
-        Held-out inputs.
-    y_test : ndarray of shape (n_test,) or (n_test, k), optional
-        Held-out labels.
+    X, y : ndarray of shape (n, d), ndarray of shape (n,) or (n, k)
+        Training inputs and labels.
+    X_test, y_test : ndarray, optional
+        Held-out inputs and labels.
     info : dict
         The source and what was done to it, in types that JSON knows.
     target : Target, optional
@@ -78,7 +76,7 @@ class Data:
         return Problem(**{"name": self.info.get("source"), **data, **options})
 
     def standardized(self, X: np.ndarray) -> np.ndarray:
-        """Do to raw inputs what was done to the training inputs.
+        """Do to raw inputs what was done to those of the training part, ``(X − mean) / scale``.
 
         Parameters
         ----------
@@ -88,7 +86,6 @@ class Data:
         Returns
         -------
         ndarray of shape (m, d)
-            ``(X − mean) / scale`` with the recorded statistics of the training part.
         """
         X = as_inputs(X, n_features=self.X.shape[1])
         if "x_mean" not in self.info:
@@ -96,17 +93,16 @@ class Data:
         return (X - self.info["x_mean"]) / self.info["x_scale"]
 
     def original_units(self, predictions: np.ndarray) -> np.ndarray:
-        """Map predictions back to the units of the source's labels.
+        """Map predictions back to the units of the source's labels, ``mean + scale · predictions``.
 
         Parameters
         ----------
         predictions : array_like
-            Predictions for the standardised labels.
+            Predictions for the labels, standardised if these are.
 
         Returns
         -------
         ndarray
-            ``mean + scale · predictions``, or `predictions` when labels were not standardised.
         """
         if "y_mean" not in self.info:
             return np.asarray(predictions)
@@ -136,10 +132,8 @@ def from_arrays(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
-        Inputs.
-    y : array_like of shape (n,) or (n, k)
-        Labels.
+    X, y : array_like of shape (n, d) and (n,) or (n, k)
+        Inputs and labels.
     X_test, y_test : array_like, optional
         A held-out part of its own; then `test_fraction` must be 0.
     standardize : {"none", "zscore", "unit"}
@@ -152,10 +146,8 @@ def from_arrays(
         Whether labels are used as they are, or are names of classes, as text or numbers. Two
         classes become −1 and +1, for the logistic loss, more of them 0..K−1, for cross-entropy,
         in sorted order; rows are then stratified by class.
-    test_fraction : float
-        Fraction of rows held out, 0 ≤ fraction < 1.
-    split_seed : int
-        Seed of the choice of rows.
+    test_fraction, split_seed : float, int
+        Fraction of rows held out, 0 ≤ fraction < 1, and the seed of the choice of rows.
     n_samples : int, optional
         Number of training rows to keep; all by default.
     stratify : bool
@@ -171,10 +163,9 @@ def from_arrays(
 
     Raises
     ------
-    TypeError
-        If an array does not hold real numbers.
-    ValueError
-        If arrays disagree in shape or an option is out of range.
+    TypeError, ValueError
+        If an array does not hold real numbers, arrays disagree in shape, or an option is out of
+        range.
     """
     checks.choice("standardize", standardize, get_args(Standardization))
     if checks.choice("labels", labels, get_args(Labels)) == "classes":
@@ -215,9 +206,16 @@ def from_arrays(
     return Data(X, y, X_test, y_test, info)
 
 
-def class_codes(n_classes: int) -> np.ndarray:
-    """Return the labels of classes: −1 and +1 for two, 0..K−1 for more."""
-    return np.array([-1, 1]) if n_classes == 2 else np.arange(n_classes)
+def class_labels(members: ArrayLike, classes: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Label members of `classes` by their places there: −1 and +1 for two classes, else 0..K−1."""
+    order = np.argsort(classes)
+    places = order[np.searchsorted(classes, members, sorter=order)]
+    return 2 * places - 1 if len(classes) == 2 else places
+
+
+def class_meanings(classes: Sequence[Any] | np.ndarray, names: Iterable[Any]) -> dict[str, Any]:
+    """Return for the record what each label stands for."""
+    return dict(zip(map(str, class_labels(classes, classes)), names, strict=True))
 
 
 def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
@@ -226,7 +224,6 @@ def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[st
     classes = np.unique(y)
     if len(classes) < 2:
         raise ArgumentError("y", f"has one class only, {classes[0]}; give labels of two or more.")
-    codes = class_codes(len(classes))
     if y_test is not None:
         y_test = _class_names(y_test, "y_test")
         unknown = np.setdiff1d(y_test, classes)
@@ -234,9 +231,8 @@ def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[st
             raise ArgumentError(
                 "y_test", f"has the class {unknown[0]}, which y lacks; drop its rows."
             )
-        y_test = codes[np.searchsorted(classes, y_test)]
-    meaning = dict(zip(map(str, codes), classes.tolist(), strict=True))
-    return codes[np.searchsorted(classes, y)], y_test, meaning
+        y_test = class_labels(y_test, classes)
+    return class_labels(y, classes), y_test, class_meanings(classes, classes.tolist())
 
 
 def _class_names(labels: Any, name: str) -> np.ndarray:

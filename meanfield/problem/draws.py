@@ -25,31 +25,10 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 def draw_inputs(
     law: InputLaw, n_points: int, n_features: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw independent inputs, centred with unit covariance.
+    """Draw independent inputs (n, d), centred with unit covariance.
 
-    The first ``n`` rows do not depend on how many are drawn.
-
-    Parameters
-    ----------
-    law : {"gaussian", "uniform-cube", "sphere", "rademacher"}
-        ``"gaussian"``: ``N(0, I)``; ``"uniform-cube"``: uniform on ``[−√3, √3]^d``; ``"sphere"``:
-        uniform on the sphere of radius ``√d``; ``"rademacher"``: uniform on ``{−1, 1}^d``.
-    n_points : int
-        Number of rows ``n``.
-    n_features : int
-        Input dimension ``d``.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-        The inputs.
-
-    Raises
-    ------
-    ValueError
-        If the law is unknown.
+    Gaussian; uniform on ``[−√3, √3]^d``, on the sphere of radius ``√d``, or on ``{−1, 1}^d``. The
+    first rows do not depend on how many are drawn.
     """
     checks.choice("inputs", law, get_args(InputLaw))
     if law == "gaussian":

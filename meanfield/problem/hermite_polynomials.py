@@ -20,20 +20,7 @@ def hermite_polynomial(z: Array, degree: int) -> Array:
 
 
 def hermite_table(z: Array, degree: int) -> Array:
-    """Evaluate the normalised Hermite polynomials ``h_0, …, h_degree``.
-
-    Parameters
-    ----------
-    z : ndarray
-        Any shape.
-    degree : int
-        Highest degree, at least 0.
-
-    Returns
-    -------
-    ndarray, shape (degree + 1, ...)
-        ``h_k(z)`` along the first axis, the shape of `z` after it.
-    """
+    """Evaluate the normalised ``h_0(z), …, h_degree(z)``, shape (degree + 1, *z.shape)."""
     return _normalised(np.ones(np.shape(z)), z, degree)
 
 

@@ -10,10 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from scipy import special
 
-from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
+from meanfield import checks
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.problem.validation import CLASSES_OPTION, as_numbers, encode_classes
 
 Array = np.ndarray
+_Checked = tuple[Array, Array]
+"""Labels, and the targets they stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +33,8 @@ class Loss:
 
     Attributes
     ----------
-    name : str
-        Canonical name.
-    code : int
-        0 squared, 1 logistic, 2 cross-entropy; compiled kernels switch on it.
+    name, code : str, int
+        Canonical name; 0, 1 or 2 in the order of the table: compiled kernels switch on it.
     labels : {"real", "sign", "class"}
         What labels are: real numbers, ±1, or class labels 0..K−1.
     """
@@ -44,24 +45,20 @@ class Loss:
     _value: Callable[[Array, Array], Array] = field(repr=False, compare=False)
     _derivative: Callable[[Array, Array], Array] = field(repr=False, compare=False)
     _curvature: Callable[[Array], Array] = field(repr=False, compare=False)
-    _targets: Callable[[Array, str, int | None], tuple[Array, Array]] = field(
-        repr=False, compare=False
-    )
+    _targets: Callable[[Array, str, int | None], _Checked] = field(repr=False, compare=False)
 
     def value(self, f: Array, targets: Array) -> Array:
-        """Evaluate the loss at every data point, summed over outputs.
+        """Evaluate ``ℓ(f, y)`` at every data point, summed over outputs.
 
         Parameters
         ----------
-        f : ndarray of shape (..., n, k)
-            Predictions.
-        targets : ndarray of shape (..., n, k)
-            Targets, see the table above.
+        f, targets : ndarray of shape (..., n, k)
+            Predictions and targets; see the table above.
 
         Returns
         -------
         ndarray of shape (..., n)
-            ``ℓ(f, y)`` in the dtype of `f`.
+            In the dtype of `f`.
         """
         return self._value(*_aligned(f, targets))
 
@@ -70,15 +67,13 @@ class Loss:
 
         Parameters
         ----------
-        f : ndarray of shape (..., n, k)
-            Predictions.
-        targets : ndarray of shape (..., n, k)
-            Targets, see the table above.
+        f, targets : ndarray of shape (..., n, k)
+            Predictions and targets; see the table above.
 
         Returns
         -------
         ndarray of shape (..., n, k)
-            ``∂ℓ/∂f`` in the dtype of `f`.
+            In the dtype of `f`.
         """
         return self._derivative(*_aligned(f, targets))
 
@@ -87,21 +82,19 @@ class Loss:
 
         Parameters
         ----------
-        f : ndarray of shape (..., n, k)
-            Predictions.
-        targets : ndarray of shape (..., n, k)
-            Targets, see the table above.
+        f, targets : ndarray of shape (..., n, k)
+            Predictions and targets; see the table above.
 
         Returns
         -------
         ndarray of shape (..., n, k, k)
-            ``∂²ℓ/∂f²`` in the dtype of `f`.
+            In the dtype of `f`.
         """
         return self._curvature(_aligned(f, targets)[0])
 
     def check_labels(
         self, y: Any, *, n_points: int, name: str = "y", n_classes: int | None = None
-    ) -> tuple[Array, Array]:
+    ) -> _Checked:
         """Return labels as given and as the targets of the loss.
 
         Parameters
@@ -109,19 +102,16 @@ class Loss:
         y : array_like of shape (n,) or (n, k)
             Real values (squared), ±1 (logistic), or class labels 0..K−1 of shape (n,)
             (cross-entropy).
-        n_points : int
-            Number of rows that `y` must have.
-        name : str
-            What to call it in an error.
+        n_points, name : int, str
+            Number of rows that `y` must have, and what to call it in an error.
         n_classes : int, optional
             Number of classes when it is already known; otherwise every class must occur.
 
         Returns
         -------
-        y : ndarray of shape (n,) or (n, k)
-            A copy, float64, or int64 for cross-entropy.
-        targets : ndarray of shape (n, k)
-            float64; one-hot for cross-entropy.
+        y, targets : ndarray
+            A copy in the shape given, float64, or int64 for cross-entropy; and float64 of shape
+            (n, k), one-hot for cross-entropy.
 
         Raises
         ------
@@ -192,13 +182,11 @@ def _cross_entropy_curvature(f: Array) -> Array:
     return p[..., None] * np.eye(f.shape[-1], dtype=f.dtype) - p[..., None] * p[..., None, :]
 
 
-def _real_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Array]:
-    """Take any numbers."""
+def _real_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
     return y, y.reshape(len(y), -1).copy()
 
 
-def _sign_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Array]:
-    """Check that labels are ±1."""
+def _sign_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
     if not (np.abs(y) == 1).all():
         remedy = "it is for two classes, cross-entropy for more, the squared loss for numbers"
         if name.endswith("_test"):
@@ -211,8 +199,7 @@ def _sign_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Ar
     return _real_targets(y, name, n_classes)
 
 
-def _class_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, Array]:
-    """Check class labels and make them one-hot."""
+def _class_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
     if y.ndim != 1:
         remedy = f"{name}.ravel()" if y.shape[1] == 1 else f"{name}.argmax(axis=1) if one-hot"
         raise ArgumentError(
@@ -228,7 +215,8 @@ def _class_targets(y: Array, name: str, n_classes: int | None) -> tuple[Array, A
         option = CLASSES_OPTION if n_classes > 2 else f"the logistic loss with {CLASSES_OPTION}"
         remedy = f"{option}, or {encode_classes(name)}"
     else:
-        fits, remedy = np.isin(found, np.arange(n_classes)).all(), "the labels that y has"
+        fits = bool(np.isin(found, np.arange(n_classes)).all())
+        remedy = "the labels that y has"
     if not fits:
         raise ArgumentError(
             name,
@@ -247,33 +235,19 @@ def _some(y: Array) -> str:
 
 _ROWS = (
     Loss(
-        name="squared",
-        code=0,
-        labels="real",
-        _value=_squared,
-        _derivative=_squared_derivative,
-        _curvature=_squared_curvature,
-        _targets=_real_targets,
+        name="squared", code=0, labels="real", _targets=_real_targets, _value=_squared,
+        _derivative=_squared_derivative, _curvature=_squared_curvature,
     ),
     Loss(
-        name="logistic",
-        code=1,
-        labels="sign",
-        _value=_logistic,
-        _derivative=_logistic_derivative,
-        _curvature=_logistic_curvature,
-        _targets=_sign_targets,
+        name="logistic", code=1, labels="sign", _targets=_sign_targets, _value=_logistic,
+        _derivative=_logistic_derivative, _curvature=_logistic_curvature,
     ),
     Loss(
-        name="cross-entropy",
-        code=2,
-        labels="class",
-        _value=_cross_entropy,
-        _derivative=_cross_entropy_derivative,
+        name="cross-entropy", code=2, labels="class", _targets=_class_targets,
+        _value=_cross_entropy, _derivative=_cross_entropy_derivative,
         _curvature=_cross_entropy_curvature,
-        _targets=_class_targets,
     ),
-)
+)  # fmt: skip
 
 LOSSES: Mapping[str, Loss] = MappingProxyType({row.name: row for row in _ROWS})
 """Every loss by name, in the order of their codes."""
@@ -286,12 +260,11 @@ def get_loss(loss: str | Loss) -> Loss:
     ----------
     loss : str or Loss
         ``"squared"``, ``"logistic"`` or ``"cross-entropy"`` (case, ``-``, ``_`` and spaces do not
-        matter), or an entry of the table, which is returned as it is.
+        matter), or an entry of `LOSSES`, which is returned as it is.
 
     Returns
     -------
     Loss
-        The entry of `LOSSES`.
 
     Raises
     ------
@@ -306,6 +279,4 @@ def get_loss(loss: str | Loss) -> Loss:
         raise ArgumentTypeError("loss", f"must be a name, not {type(loss).__name__}.")
     key = "-".join(loss.lower().replace("_", " ").replace("-", " ").split())
     key = "cross-entropy" if key == "crossentropy" else key
-    if key not in LOSSES:
-        raise ArgumentError("loss", message=f"Unknown loss {loss!r}.{suggest(loss, LOSSES)}")
-    return LOSSES[key]
+    return LOSSES[key if key in LOSSES else checks.choice("loss", loss, LOSSES)]

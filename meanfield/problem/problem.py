@@ -36,10 +36,8 @@ class Problem:
     y : array_like of shape (n,) or (n, k)
         Real values for the squared loss, ±1 for the logistic loss, and class labels ``0..K−1`` of
         shape (n,) for cross-entropy.
-    activation : str or Activation
-        A name in `ACTIVATIONS`.
-    loss : str or Loss
-        ``"squared"``, ``"logistic"`` or ``"cross-entropy"``.
+    activation, loss : str, Activation or Loss
+        Names in `ACTIVATIONS` and `LOSSES`, or what stands there.
     bias : bool
         Whether an atom has a bias ``b``.
     train : sequence of str
@@ -49,10 +47,8 @@ class Problem:
         Strength λ of the L2 penalty; a pair is ``(λ_a, λ_w)``: output, then input and bias.
     temperature : float
         Temperature τ ≥ 0.
-    X_test : array_like of shape (n_test, d), optional
-        Held-out inputs; they come with `y_test`.
-    y_test : array_like of shape (n_test,) or (n_test, k), optional
-        Held-out labels.
+    X_test, y_test : array_like of shape (n_test, d) and (n_test,) or (n_test, k), optional
+        Held-out data, both or neither.
     name : str, optional
         A label for reports.
 
@@ -64,27 +60,19 @@ class Problem:
         Labels in the shape they were given, read-only.
     targets, targets_test : ndarray of shape (n, k)
         What the loss compares with, float64, read-only; one-hot for cross-entropy.
-    activation : Activation
-        The activation σ.
-    loss : Loss
-        The loss ℓ.
-    bias : bool
-        Whether an atom has a bias.
+    activation, loss : Activation, Loss
+        The activation σ and the loss ℓ.
+    bias, name, temperature : bool, str or None, float
+        As given.
     train : tuple of str
         The parameters that move, in the order a, w, b.
     l2_output, l2_input : float
         Penalty on ``a``, and on ``(w, b)``.
-    temperature : float
-        τ.
-    name : str or None
-        The label.
 
     Raises
     ------
-    TypeError
-        If an argument has the wrong type, such as arrays that do not hold real numbers.
-    ValueError
-        If an argument has an impossible value; the message says which one and what to do.
+    TypeError, ValueError
+        If an argument has a wrong type or an impossible value; the message says what to do.
 
     Notes
     -----
@@ -201,11 +189,7 @@ class Problem:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of everything that changes the dynamics.
-
-        These are the data, targets, activation, loss, bias, `train`, both penalties and the
-        temperature; held-out data and `name` do not enter.
-        """
+        """SHA-256, in hex, of all that changes the dynamics; not of held-out data and `name`."""
         network = (self.activation.name, self.loss.name, self.bias, self.train)
         numbers = (self.l2_output.hex(), self.l2_input.hex(), self.temperature.hex())
         shapes = (self.X.shape, self.targets.shape)
@@ -215,7 +199,7 @@ class Problem:
         return digest.hexdigest()
 
     def with_bias(self, X: np.ndarray) -> np.ndarray:
-        """Return inputs with a last coordinate 1 for the bias, when there is one.
+        """Return what ``w``, or ``(w, b)``, is multiplied with: inputs, with a last 1 for a bias.
 
         Parameters
         ----------
@@ -225,7 +209,6 @@ class Problem:
         Returns
         -------
         ndarray of shape (m, d) or (m, d + 1)
-            What ``w``, or ``(w, b)``, is multiplied with.
         """
         return np.hstack([X, np.ones((len(X), 1))]) if self.bias else X
 
@@ -242,7 +225,6 @@ class Problem:
         Returns
         -------
         ndarray of shape (...)
-            The risk of each set of predictions.
 
         Raises
         ------
@@ -273,7 +255,6 @@ class Problem:
         Returns
         -------
         Problem
-            The new problem.
 
         Raises
         ------
@@ -326,9 +307,9 @@ def _held_out(
     """Check held-out data against the training data."""
     if X_test is None and y_test is None:
         return None, None, None
-    if X_test is None or y_test is None:
-        missing = "X_test" if X_test is None else "y_test"
-        raise ArgumentError(missing, "is missing; give X_test and y_test together.")
+    for name, given in (("X_test", X_test), ("y_test", y_test)):
+        if given is None:
+            raise ArgumentError(name, "is missing; give X_test and y_test together.")
     X_test = as_inputs(X_test, "X_test", X.shape[1])
     y_test, targets_test = loss.check_labels(
         y_test, n_points=len(X_test), name="y_test", n_classes=targets.shape[1]

@@ -13,6 +13,7 @@ from operator import index as as_index
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
@@ -33,24 +34,8 @@ class Target(ABC):
 
     n_features: int
 
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Evaluate the target.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, d)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n,) or (n, k)
-            ``f*(x)`` for each row; shape (n, k) for a teacher with several outputs.
-
-        Raises
-        ------
-        ValueError
-            If `X` is not a finite matrix with ``d`` columns.
-        """
+    def __call__(self, X: ArrayLike) -> np.ndarray:
+        """Return ``f*(x)`` for each row of a finite (n, d), shape (n,), or (n, k) for k outputs."""
         return self._evaluate(as_inputs(X, n_features=self.n_features))
 
     @abstractmethod
@@ -67,16 +52,15 @@ class Target(ABC):
     def __hash__(self) -> int:
         return hash(repr(self.info))
 
+    def _store(self, **values: Any) -> None:
+        """Set checked values of a frozen target, arrays as read-only."""
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+            object.__setattr__(self, name, value)
 
-def _freeze(target: Target, **values: Any) -> None:
-    """Store checked values on a frozen target, arrays as read-only."""
-    for name, value in values.items():
-        if isinstance(value, np.ndarray):
-            value.flags.writeable = False
-        object.__setattr__(target, name, value)
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Teacher(Target):
     """A two-layer network, ``f*(x) = Σ_m a_m σ(⟨w_m, x⟩ + b_m)``: a sum, not a mean.
 
@@ -99,17 +83,23 @@ class Teacher(Target):
 
     a: np.ndarray
     w: np.ndarray
-    b: np.ndarray | None = None
-    activation: Activation | str = "tanh"
+    b: np.ndarray | None
+    activation: Activation
 
-    def __post_init__(self) -> None:
-        a, w = as_numbers(self.a, "a"), as_inputs(self.w, "w")
-        b = None if self.b is None else as_numbers(self.b, "b")
+    def __init__(
+        self,
+        a: ArrayLike,
+        w: ArrayLike,
+        b: ArrayLike | None = None,
+        activation: str | Activation = "tanh",
+    ) -> None:
+        a, w = as_numbers(a, "a"), as_inputs(w, "w")
+        b = None if b is None else as_numbers(b, "b")
         if a.ndim not in (1, 2) or len(a) != len(w):
             raise ValueError(f"a must have one row per row of w, got {a.shape} and {w.shape}.")
         if b is not None and b.shape != (len(w),):
             raise ValueError(f"b must have shape ({len(w)},) like the rows of w, got {b.shape}.")
-        _freeze(self, a=a, w=w, b=b, activation=get_activation(self.activation))
+        self._store(a=a, w=w, b=b, activation=get_activation(activation), n_features=w.shape[1])
 
     @classmethod
     def random(
@@ -130,22 +120,17 @@ class Teacher(Target):
 
         Parameters
         ----------
-        n_features : int
-            Input dimension ``d``.
-        n_atoms : int
-            Number of atoms ``m``.
-        activation : str or Activation
-            The activation σ.
-        bias : bool
-            Whether atoms have a bias.
+        n_features, n_atoms : int
+            Input dimension ``d`` and number of atoms ``m``.
+        activation, bias : str or Activation, bool
+            The activation σ, and whether atoms have a bias.
         n_outputs : int
             Number of outputs ``k``; with one, ``a`` has shape (m,).
         min_angle : float
             Least angle between two lines ``R w_i``, in degrees, 0 to 90: modulo sign.
-        output_norm : float or sequence of float
-            ``|a_m|``, common or one per atom; signs (directions for ``k > 1``) are random.
-        weight_norm : float or sequence of float
-            ``|w_m|``, common or one per atom.
+        output_norm, weight_norm : float or sequence of float
+            ``|a_m|`` and ``|w_m|``, common or one per atom; the signs of ``a`` (directions for
+            ``k > 1``) are random.
         bias_scale : float
             Standard deviation of the Gaussian biases.
         seed : int
@@ -154,28 +139,19 @@ class Teacher(Target):
         Returns
         -------
         Teacher
-            The teacher.
 
         Raises
         ------
         ValueError
             If `min_angle` leaves no room for the directions, or a number is out of range.
         """
-        n_features = checks.count("n_features", n_features)
-        n_atoms = checks.count("n_atoms", n_atoms)
+        d, m = checks.count("n_features", n_features), checks.count("n_atoms", n_atoms)
         n_outputs = checks.count("n_outputs", n_outputs)
         rng = generator(seed, 0)
-        w = directions_apart(rng, n_atoms, n_features, min_angle)
-        w *= _norms(weight_norm, n_atoms, "weight_norm")[:, None]
-        a = unit_rows(rng, n_atoms, n_outputs)
-        a *= _norms(output_norm, n_atoms, "output_norm")[:, None]
-        b = checks.nonnegative("bias_scale", bias_scale) * rng.standard_normal(n_atoms)
+        w = directions_apart(rng, m, d, min_angle) * _norms(weight_norm, m, "weight_norm")
+        a = unit_rows(rng, m, n_outputs) * _norms(output_norm, m, "output_norm")
+        b = checks.nonnegative("bias_scale", bias_scale) * rng.standard_normal(m)
         return cls(a[:, 0] if n_outputs == 1 else a, w, b if bias else None, activation)
-
-    @property
-    def n_features(self) -> int:
-        """Input dimension ``d``."""
-        return self.w.shape[1]
 
     def _evaluate(self, X: np.ndarray) -> np.ndarray:
         z = X @ self.w.T if self.b is None else X @ self.w.T + self.b
@@ -193,7 +169,7 @@ class Teacher(Target):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class HermiteTarget(Target):
     """A finite Hermite expansion, ``f*(x) = Σ_α c_α Π_i h_{α_i}(x_i)``, normalised ``h_k``.
 
@@ -220,19 +196,19 @@ class HermiteTarget(Target):
     """
 
     n_features: int
-    coefficients: Mapping[Any, float]
+    coefficients: dict[tuple[int, ...], float]
 
-    def __post_init__(self) -> None:
-        d = checks.count("n_features", self.n_features)
-        if not isinstance(self.coefficients, Mapping) or not self.coefficients:
+    def __init__(self, n_features: int, coefficients: Mapping[Any, float]) -> None:
+        d = checks.count("n_features", n_features)
+        if not isinstance(coefficients, Mapping) or not coefficients:
             raise ArgumentError("coefficients", 'must map multi-indices to numbers: {"1,1": 1.0}.')
         full: dict[tuple[int, ...], float] = {}
-        for key, value in self.coefficients.items():
+        for key, value in coefficients.items():
             index = _multi_index(key, d)
             if index in full:
                 raise ArgumentError("coefficients", f"give the multi-index {index} twice.")
             full[index] = float(as_numbers(value, f"coefficients[{key!r}]"))
-        _freeze(self, n_features=d, coefficients=full)
+        self._store(n_features=d, coefficients=full)
 
     def _evaluate(self, X: np.ndarray) -> np.ndarray:
         degree = max(max(index) for index in self.coefficients)
@@ -251,7 +227,11 @@ class HermiteTarget(Target):
         return {"kind": "hermite", "n_features": self.n_features, "coefficients": pairs}
 
 
-@dataclass(frozen=True, eq=False)
+Link = str | Activation | HermiteTarget | Mapping[Any, float] | Sequence[float]
+"""What stands for a function of projections, see `IndexTarget`."""
+
+
+@dataclass(frozen=True, eq=False, init=False)
 class IndexTarget(Target):
     """A function of few projections, ``f*(x) = g(⟨u_1, x⟩, …, ⟨u_r, x⟩)``; single-index for r = 1.
 
@@ -274,31 +254,25 @@ class IndexTarget(Target):
     directions: np.ndarray
     link: Activation | HermiteTarget
 
-    def __post_init__(self) -> None:
-        directions = as_inputs(self.directions, "directions")
+    def __init__(self, directions: ArrayLike, link: Link) -> None:
+        directions = as_inputs(directions, "directions")
         if not np.allclose(directions @ directions.T, np.eye(len(directions)), atol=1e-9):
             raise ArgumentError(
                 "directions", "must have orthonormal rows; pass np.linalg.qr(directions.T)[0].T."
             )
-        _freeze(self, directions=directions, link=_link(self.link, len(directions)))
+        r, d = directions.shape
+        self._store(directions=directions, link=_link(link, r), n_features=d)
 
     @classmethod
     def random(
-        cls,
-        n_features: int,
-        n_directions: int,
-        link: str | Activation | Mapping[Any, float] | Sequence[float],
-        *,
-        seed: int = 0,
+        cls, n_features: int, n_directions: int, link: Link, *, seed: int = 0
     ) -> IndexTarget:
         """Draw the directions uniformly among orthonormal frames.
 
         Parameters
         ----------
-        n_features : int
-            Input dimension ``d``.
-        n_directions : int
-            Number of projections ``r ≤ d``.
+        n_features, n_directions : int
+            Input dimension ``d`` and number of projections ``r ≤ d``.
         link : str, Activation, mapping or sequence of float
             The link, as for the class.
         seed : int
@@ -307,7 +281,6 @@ class IndexTarget(Target):
         Returns
         -------
         IndexTarget
-            The target.
 
         Raises
         ------
@@ -320,11 +293,6 @@ class IndexTarget(Target):
         q, upper = np.linalg.qr(generator(seed, 0).standard_normal((d, r)))
         return cls((q * np.sign(np.diag(upper))).T, link)  # the sign makes the law uniform
 
-    @property
-    def n_features(self) -> int:
-        """Input dimension ``d``."""
-        return self.directions.shape[1]
-
     def _evaluate(self, X: np.ndarray) -> np.ndarray:
         z = X @ self.directions.T
         return self.link.value(z).sum(axis=1) if isinstance(self.link, Activation) else self.link(z)
@@ -336,7 +304,7 @@ class IndexTarget(Target):
         return {"kind": "index", "directions": self.directions.tolist(), "link": link}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Parity(Target):
     """The product of some coordinates, ``f*(x) = Π_{i ∈ S} x_i``.
 
@@ -358,16 +326,15 @@ class Parity(Target):
     n_features: int
     coordinates: tuple[int, ...]
 
-    def __post_init__(self) -> None:
-        d = checks.count("n_features", self.n_features)
-        coordinates = tuple(checks.count("coordinates", i, minimum=0) for i in self.coordinates)
-        distinct = sorted(set(coordinates))
-        if not coordinates or len(distinct) < len(coordinates) or distinct[-1] >= d:
+    def __init__(self, n_features: int, coordinates: Sequence[int]) -> None:
+        d = checks.count("n_features", n_features)
+        given = [checks.count("coordinates", i, minimum=0) for i in coordinates]
+        distinct = sorted(set(given))
+        if not given or len(distinct) < len(given) or distinct[-1] >= d:
             raise ArgumentError(
-                "coordinates",
-                f"must be distinct numbers from 0 to {d - 1}, got {list(coordinates)}.",
+                "coordinates", f"must be distinct numbers from 0 to {d - 1}, got {given}."
             )
-        _freeze(self, n_features=d, coordinates=tuple(distinct))
+        self._store(n_features=d, coordinates=tuple(distinct))
 
     def _evaluate(self, X: np.ndarray) -> np.ndarray:
         return X[:, self.coordinates].prod(axis=1)
@@ -379,13 +346,14 @@ class Parity(Target):
         return {"kind": "parity", "n_features": self.n_features, "coordinates": coordinates}
 
 
-def _norms(norms: float | Sequence[float], n_atoms: int, name: str) -> np.ndarray:
-    norms = as_numbers(norms, name)
+def _norms(values: float | Sequence[float], n_atoms: int, name: str) -> np.ndarray:
+    """Return positive norms, common or one for each atom, as a column."""
+    norms = as_numbers(values, name)
     if norms.shape not in ((), (n_atoms,)):
         raise ArgumentError(name, f"must be one number or {n_atoms}, got shape {norms.shape}.")
     if (norms <= 0).any():
         raise ArgumentError(name, f"must be positive, got {norms.min():g}.")
-    return np.broadcast_to(norms, n_atoms)
+    return norms.reshape(-1, 1)
 
 
 def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
@@ -403,7 +371,7 @@ def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
     return index + (0,) * (n_features - len(index))
 
 
-def _link(link: Any, n_directions: int) -> Activation | HermiteTarget:
+def _link(link: Link, n_directions: int) -> Activation | HermiteTarget:
     if isinstance(link, HermiteTarget):
         if link.n_features != n_directions:
             raise ArgumentError("link", f"takes {link.n_features} projections, not {n_directions}.")

@@ -42,14 +42,11 @@ def load(source: str, **options: Any) -> Data:
     Returns
     -------
     Data
-        The data.
 
     Raises
     ------
-    TypeError
-        If an option is unknown or a required one is missing.
-    ValueError
-        If the source is unknown or an option has an impossible value.
+    TypeError, ValueError
+        If an option is unknown or missing; if the source is, or an option has an impossible value.
 
     Examples
     --------

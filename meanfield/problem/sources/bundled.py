@@ -8,7 +8,7 @@ from typing import Unpack
 import numpy as np
 
 from meanfield.errors import ArgumentError
-from meanfield.problem.data import Data, class_codes, from_arrays
+from meanfield.problem.data import Data, class_labels, class_meanings, from_arrays
 from meanfield.problem.sources.options import RowOptions, takes
 
 
@@ -52,18 +52,9 @@ def digits(*, classes: list[int] | None = None, **rows: Unpack[RowOptions]) -> D
     if len(classes) < 2 or len(distinct) < len(classes) or not distinct <= set(range(10)):
         raise ArgumentError("classes", f"must be at least two distinct digits, got {classes}.")
     keep = np.isin(bunch.target, classes)
-    codes = class_codes(len(classes))
-    places = np.argsort(classes)[np.searchsorted(np.sort(classes), bunch.target[keep])]
-    return from_arrays(
-        bunch.data[keep],
-        codes[places],
-        stratify=True,
-        info={
-            "source": "digits",
-            "classes": {str(code): int(c) for code, c in zip(codes, classes, strict=True)},
-        },
-        **rows,
-    )
+    y = class_labels(bunch.target[keep], classes)
+    info = {"source": "digits", "classes": class_meanings(classes, map(int, classes))}
+    return from_arrays(bunch.data[keep], y, stratify=True, info=info, **rows)
 
 
 @takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
@@ -78,7 +69,7 @@ def diabetes(*, standardize_y: bool = True, **rows: Unpack[RowOptions]) -> Data:
     Returns
     -------
     Data
-        The data; `Data.original_units` maps predictions back.
+        `Data.original_units` maps predictions back.
 
     Raises
     ------
@@ -86,10 +77,5 @@ def diabetes(*, standardize_y: bool = True, **rows: Unpack[RowOptions]) -> Data:
         If scikit-learn is not installed.
     """
     bunch = _sklearn_datasets().load_diabetes()
-    return from_arrays(
-        bunch.data,
-        bunch.target,
-        standardize_y=standardize_y,
-        info={"source": "diabetes", "feature_names": list(bunch.feature_names)},
-        **rows,
-    )
+    info = {"source": "diabetes", "feature_names": list(bunch.feature_names)}
+    return from_arrays(bunch.data, bunch.target, standardize_y=standardize_y, info=info, **rows)

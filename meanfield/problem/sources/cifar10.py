@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from meanfield.errors import ArgumentError, suggest
-from meanfield.problem.data import Data, Standardization, class_codes, from_arrays
+from meanfield.problem.data import Data, class_labels, class_meanings, from_arrays
+from meanfield.problem.sources.options import RowOptions, takes
 
 CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 """Names of the labels 0 to 9."""
 
 _PIXELS = 3 * 32 * 32
@@ -34,46 +27,19 @@ _HELP = (
 )
 
 
+@takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
 def cifar10(
-    *,
-    folder: str | Path,
-    classes: list[str] | None = None,
-    standardize: Standardization = "unit",
-    test_fraction: float = 0.2,
-    split_seed: int = 0,
-    n_samples: int | None = None,
+    *, folder: str | Path, classes: list[str] | None = None, **options: Unpack[RowOptions]
 ) -> Data:
     """Load 32 × 32 colour images: 50000 training images, 3072 pixels from 0 to 255.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Folder of the binary version, with ``data_batch_1.bin`` to ``data_batch_5.bin``, or the one
-        where its archive was unpacked.
-    classes : list of str, optional
-        Names of the classes to keep; all ten by default. Two give labels −1 (the first) and +1,
-        for the squared and the logistic loss; more give 0..K−1 in this order, for cross-entropy.
-    standardize, test_fraction, split_seed, n_samples : as for `from_arrays`
-        Standardisation and choice of rows; rows are stratified by class.
-
-    Returns
-    -------
-    Data
-        With ``info["classes"]`` the class that each label stands for.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the files are not there; the message says where to get them. The Python version is a
-        pickle and is not read.
-    ValueError
-        If a file does not have the format, or a class is not known.
-
-    Notes
-    -----
-    Every record of a file is one byte for the label and 3072 for the image: red, green, blue, row
-    by row. Only the rows that are asked for are converted to numbers.
+    `folder` holds ``data_batch_1.bin`` to ``data_batch_5.bin`` of the binary version, or is the
+    one where its archive was unpacked; the Python version is a pickle and is not read. `classes`
+    are the names to keep, all ten by default. Two give labels −1 (the first) and +1, for the
+    squared and the logistic loss; more give 0..K−1 in this order, for cross-entropy. Rows are
+    stratified by class; the other options are those of `from_arrays`.
     """
+    # A record is one byte for the label and 3072 for the image: red, green, blue, row by row.
     chosen = _check_classes(classes)
     folder = Path(folder).expanduser()
     if (folder / _UNPACKED / _FILES[0]).exists():  # where the archive was unpacked
@@ -82,33 +48,26 @@ def cifar10(
     labels = np.concatenate([batch[:, 0] for batch in batches]).astype(np.int64)
     images = np.concatenate([batch[:, 1:] for batch in batches])
     rows = np.flatnonzero(np.isin(labels, chosen))
-    codes = class_codes(len(chosen))
-    y = codes[np.argsort(chosen)[np.searchsorted(np.sort(chosen), labels[rows])]]
+    y = class_labels(labels[rows], chosen)
     # Split the row numbers first, so that only the images in use become floating point.
-    split = from_arrays(
-        rows[:, None],
-        y,
-        test_fraction=test_fraction,
-        split_seed=split_seed,
-        n_samples=n_samples,
-        stratify=True,
-    )
-    held_out = None if split.X_test is None else images[split.X_test[:, 0].astype(int)]
+    as_they_are: RowOptions = {**options, "standardize": "none"}
+    split = from_arrays(rows[:, None], y, stratify=True, **as_they_are)
     used = split.X[:, 0].astype(int)
+    held_out = None if split.X_test is None else split.X_test[:, 0].astype(int)
     data = from_arrays(
         images[used],
         split.y,
-        X_test=held_out,
+        X_test=None if held_out is None else images[held_out],
         y_test=split.y_test,
-        standardize=standardize,
+        standardize=options["standardize"],
         info={
             "source": "cifar10",
-            "classes": {str(code): CLASSES[c] for code, c in zip(codes, chosen, strict=True)},
+            "classes": class_meanings(chosen, [CLASSES[label] for label in chosen]),
         },
     )
-    data.info.update(split_seed=split_seed, train_rows=used.tolist())
+    data.info.update(split_seed=split.info["split_seed"], train_rows=used.tolist())
     if held_out is not None:
-        data.info["test_rows"] = split.X_test[:, 0].astype(int).tolist()
+        data.info["test_rows"] = held_out.tolist()
     return data
 
 

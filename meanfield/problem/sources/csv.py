@@ -38,11 +38,9 @@ def csv(
     ----------
     path : str or Path
         The file, UTF-8; empty lines are skipped.
-    target : str, int, or list of these
-        The label column by name or by position (from 0; negative from the end), or several of
-        them; all other columns are inputs.
-    drop : list of str or int, optional
-        Columns, by name or position, that are left unread, such as an index or a text.
+    target, drop : str, int, or list of these
+        The label columns, and those that are left unread, such as an index or a text, by name or
+        by position (from 0; negative from the end); all other columns are inputs.
     header : bool, optional
         Whether the first line holds names. By default it does when none of its cells is a number.
     delimiter : str, optional
@@ -62,10 +60,8 @@ def csv(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not such a table; the message names line and column.
+    FileNotFoundError, ValueError
+        If there is no such file, or it is not such a table; the message names line and column.
     """
     if decimal not in (".", ","):
         raise ArgumentError("decimal", f"must be '.' or ',', got {decimal!r}.")
@@ -98,12 +94,10 @@ def csv(
     else:
         remedy = 'correct it, or set labels = "classes" if it names a class'
         y = table.numbers(targets, decimal, remedy)
-    info = {"source": "csv", "path": str(path)}
+    info: dict[str, Any] = {"source": "csv", "path": str(path)}
     if names is not None:
-        info |= {
-            "feature_names": [names[i] for i in inputs],
-            "target_names": [names[i] for i in targets],
-        }
+        info["feature_names"] = [names[i] for i in inputs]
+        info["target_names"] = [names[i] for i in targets]
     return from_arrays(X, y[:, 0] if len(targets) == 1 else y, info=info, **rows)
 
 
@@ -117,7 +111,6 @@ class _Table:
     cells: list[tuple[str, ...]]  # column by column
 
     def place(self, row: int, column: int) -> str:
-        """Return where a cell is."""
         name = self.names[column] if self.names else column + 1
         return f"{self.path}, line {self.lines[row]}, column {name}"
 

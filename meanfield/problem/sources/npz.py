@@ -42,16 +42,12 @@ def npz(
     Returns
     -------
     Data
-        The data.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    TypeError
-        If an array does not hold real numbers.
-    ValueError
-        If the file is not an npz archive, holds pickles, or lacks an array.
+    FileNotFoundError, TypeError, ValueError
+        If there is no such file; an array does not hold real numbers; or the file is not an npz
+        archive, holds pickles, or lacks an array.
     """
     path = existing_file(path)
     archive = _read(path, partial(np.load, path, allow_pickle=False))
@@ -69,10 +65,7 @@ def npz(
                 raise ArgumentError(
                     option, message=f"{path} has no array {name!r}; it holds {found}."
                 )
-        arrays = {
-            argument: _read(path, partial(archive.__getitem__, name))
-            for argument, name in wanted.items()
-        }
+        arrays = {key: _read(path, partial(archive.__getitem__, wanted[key])) for key in wanted}
     return from_arrays(**arrays, info={"source": "npz", "path": str(path)}, **rows)
 
 

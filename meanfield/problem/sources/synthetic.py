@@ -84,16 +84,8 @@ def from_target(
 
     X, y = draw(n_train, 1)
     X_test, y_test = draw(n_test, 3) if n_test else (None, None)
-    info = {
-        "source": source,
-        "target": target.info,
-        "inputs": inputs,
-        "noise": noise,
-        "labels": labels,
-        "seed": seed,
-        "n_train": n_train,
-        "n_test": n_test,
-    }
+    info = {"source": source, "target": target.info, "inputs": inputs, "noise": noise}
+    info |= {"labels": labels, "seed": seed, "n_train": n_train, "n_test": n_test}
     return Data(X, y, X_test, y_test, info, target)
 
 
@@ -136,7 +128,6 @@ def teacher(
     Returns
     -------
     Data
-        The data and the teacher.
     """
     target = Teacher.random(
         n_features,
@@ -177,7 +168,6 @@ def single_index(
     Returns
     -------
     Data
-        The data and the target.
     """
     seed = checks.seed(target_seed, "target_seed")
     target = IndexTarget.random(n_features, 1, link, seed=seed)
@@ -210,7 +200,6 @@ def multi_index(
     Returns
     -------
     Data
-        The data and the target.
     """
     seed = checks.seed(target_seed, "target_seed")
     target = IndexTarget.random(n_features, n_directions, link, seed=seed)
@@ -234,7 +223,6 @@ def parity(*, n_features: int, coordinates: list[int], **sample: Unpack[Sample])
     Returns
     -------
     Data
-        The data and the target.
     """
     return from_target(Parity(n_features, tuple(coordinates)), source="parity", **sample)
 
@@ -255,6 +243,5 @@ def hermite(*, n_features: int, coefficients: dict[str, float], **sample: Unpack
     Returns
     -------
     Data
-        The data and the target.
     """
     return from_target(HermiteTarget(n_features, coefficients), source="hermite", **sample)
