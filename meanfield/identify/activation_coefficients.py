@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from meanfield.problem import Activation, get_activation
 from meanfield.problem.hermite_polynomials import hermite_functions
 
-Array = np.ndarray
+Array = NDArray[Any]
 
 
 @lru_cache(maxsize=64)
@@ -26,11 +28,6 @@ def quadrature(degree: int, fineness: int, dtype: type) -> tuple[Array, Array]:
     basis = hermite_functions(nodes, degree)
     weights = (basis * basis[0] * dtype(step / math.sqrt(2 * math.pi))).T
     return nodes, np.ascontiguousarray(weights)
-
-
-def _fineness(degree: int, scale: float) -> int:
-    """Choose the step: tanh, the worst of the table, is singular at distance ``π / 2r``."""
-    return max(0, math.ceil(math.log2(max(scale, math.sqrt(degree + 1) / 15, 1e-9))))
 
 
 def activation_coefficients(
@@ -52,10 +49,8 @@ def activation_coefficients(
         σ.
     degree : int
         Largest degree.
-    scale : float
-        ``r ≥ 0``.
-    shift : float
-        ``b``.
+    scale, shift : float
+        ``r ≥ 0`` and ``b``.
     normalised : bool
         With the factor ``(k!)^{-1/2}``; without it the result is ``γ_k(r, b)``.
 
@@ -104,7 +99,9 @@ def coefficient_table(
     """Return normalised coefficients of ``σ(r_i z + b_i)``, or of ``σ′``, shape (m, degree + 1)."""
     if activation.homogeneous:
         return _homogeneous_table(activation, degree, scale, shift, derivative)
-    nodes, weights = quadrature(degree, _fineness(degree, float(np.max(scale, initial=0))), dtype)
+    # The step: tanh, the worst of the table, is singular at distance π / 2r.
+    rate = max(float(np.max(scale, initial=0)), math.sqrt(degree + 1) / 15, 1e-9)
+    nodes, weights = quadrature(degree, max(0, math.ceil(math.log2(rate))), dtype)
     function = activation.derivative if derivative else activation.value
     z = np.multiply.outer(scale.astype(dtype), nodes) + shift.astype(dtype)[:, None]
     return function(z) @ weights
@@ -115,12 +112,10 @@ def _homogeneous_table(
 ) -> Array:
     """Closed form through ``σ(z) = σ(1) (z)_+ + σ(−1) (−z)_+``."""
     up, down = activation.value(np.array([1.0, -1.0]))
-    out = np.empty((len(scale), degree + 1))
+    out = np.zeros((len(scale), degree + 1))
     for i, (r, b) in enumerate(zip(scale, shift, strict=True)):
         if r == 0:
-            function = activation.derivative if derivative else activation.value
-            out[i] = 0
-            out[i, 0] = function(b)
+            out[i, 0] = activation.derivative(b) if derivative else activation.value(b)
             continue
         h = b / r
         step, ramp = _half_line_table(h, degree)

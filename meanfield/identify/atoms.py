@@ -10,16 +10,13 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.flow.conversion import NORMALISATIONS
+from meanfield.identify.activation_coefficients import Array
 from meanfield.problem import Activation
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Atoms:
-    r"""A finite sum of atoms and an affine part.
-
-    ``f(x) = α + ⟨β, x⟩ + Σ_i c_i σ(⟨w_i, x⟩ + b_i)``.
+    r"""A finite sum of atoms and an affine part, ``f(x) = α + ⟨β, x⟩ + Σ_i c_i σ(⟨w_i, x⟩ + b_i)``.
 
     Attributes
     ----------
@@ -71,33 +68,11 @@ class Atoms:
         return np.atleast_1d(self.constant), np.atleast_2d(self.linear)
 
     def features(self, X: Any) -> Array:
-        """Evaluate the atoms, ``σ(⟨w_i, x_j⟩ + b_i)``.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, d)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n, S)
-            One column per atom.
-        """
+        """Evaluate the atoms, ``σ(⟨w_i, x_j⟩ + b_i)``, on inputs (n, d): shape (n, S)."""
         return self.activation.value(np.asarray(X, dtype=float) @ self.w.T + self.b)
 
     def predict(self, X: Any) -> Array:
-        """Evaluate the function.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, d)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n,) or (n, k)
-            ``f(x_j)``.
-        """
+        """Evaluate ``f`` on inputs (n, d): shape (n,) or (n, k)."""
         X = np.asarray(X, dtype=float)
         if X.ndim != 2 or X.shape[1] != self.linear.shape[-1]:
             raise ValueError(f"X must have shape (n, {self.linear.shape[-1]}), got {X.shape}.")
@@ -109,7 +84,7 @@ def make_atoms(
     c: Array,
     w: Array,
     b: Array,
-    constant: Array,
+    constant: Any,
     linear: Array,
     mass: Array,
     *,
@@ -118,9 +93,7 @@ def make_atoms(
 ) -> Atoms:
     """Build `Atoms` from columns: c (S, k), constant (k,), linear (k, d)."""
     if not vector:
-        return Atoms(
-            activation, c[:, 0], w, b, float(constant[0]), linear[0], mass, float(inactive_mass)
-        )
+        c, constant, linear = c[:, 0], float(constant[0]), linear[0]
     return Atoms(activation, c, w, b, constant, linear, mass, float(inactive_mass))
 
 
@@ -144,52 +117,27 @@ def scaled(network: Atoms, factor: float) -> Atoms:
 def as_atoms(
     particles: Any, activation: Activation, *, normalisation: str = "mean", name: str = "particles"
 ) -> Atoms:
-    """Read particles, plain arrays or atoms as one dictionary, nothing merged.
+    """Read particles, plain arrays, atoms or a dictionary as atoms, one per particle.
 
-    Parameters
-    ----------
-    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
-        Replicas, a leading axis of `w`, are pooled: the mean of their networks. Plain arrays are
-        ``a`` (N,) or (N, k), ``w`` (N, d), ``b`` (N,); tensors work when NumPy can read them.
-    activation : Activation
-        σ.
-    normalisation : {"mean", "sum"}
-        Whether the network is ``(1/N) Σ a_i σ`` (mean field) or ``Σ a_i σ``, as in a network
-        trained elsewhere. Atoms are always a sum.
-    name : str
-        What to call the argument in an error.
-
-    Returns
-    -------
-    Atoms
-        One atom per particle.
-
-    Raises
-    ------
-    TypeError
-        If `particles` is none of these.
-    ValueError
-        If shapes disagree or an entry is not finite.
+    Replicas, a leading axis of `w`, are pooled: the mean of their networks. Plain arrays are ``a``
+    (N,) or (N, k), ``w`` (N, d), ``b`` (N,); tensors work when NumPy can read them. Atoms are a sum
+    whatever the `normalisation`; `name` is what an error calls the argument.
     """
+    particles = getattr(particles, "function", particles)  # of a Dictionary
     if isinstance(particles, Atoms):
         if particles.activation != activation:
             raise ValueError(
                 f"{name} has activation {particles.activation.name!r}, not {activation.name!r}."
             )
         return particles
-    if isinstance(getattr(particles, "network", None), Atoms):
-        return as_atoms(particles.network, activation, name=name)
     checks.choice("normalisation", normalisation, NORMALISATIONS)
     a, w, b = _arrays(particles, name)
-    vector = a.ndim == w.ndim
-    d = w.shape[-1]
-    replicas = 1 if w.ndim == 2 else w.shape[0]
-    c, w, b = a.reshape(-1, a.shape[-1] if vector else 1), w.reshape(-1, d), b.reshape(-1)
-    n = len(w)
-    c = c / (n if normalisation == "mean" else replicas)
-    zero = np.zeros((c.shape[1], d))
+    vector, d = a.ndim == w.ndim, w.shape[-1]
+    k, n, replicas = a.shape[-1] if vector else 1, b.size, 1 if w.ndim == 2 else len(w)
+    c = a.reshape(-1, k) / (n if normalisation == "mean" else replicas)
+    constant, linear, mass = np.zeros(k), np.zeros((k, d)), np.full(n, 1 / n)
     return make_atoms(
-        activation, c, w, b, np.zeros(c.shape[1]), zero, np.full(n, 1 / n), vector=vector
+        activation, c, w.reshape(-1, d), b.reshape(-1), constant, linear, mass, vector=vector
     )
 
 
@@ -225,18 +173,16 @@ def _finite(values: Any, name: str) -> Array:
     """Return a float64 array or say what is wrong with it."""
     try:
         array = np.asarray(values)
-        array = array.astype(np.float64) if array.dtype.kind in "fiub" else None
     except (RuntimeError, TypeError, ValueError) as error:
         raise TypeError(
             f"{name} cannot be read as an array ({error}); for a tensor pass "
             "tensor.detach().cpu().numpy()."
         ) from None
-    if array is None:
+    if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers.")
-    if not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
+    if bad := int((~np.isfinite(array)).sum()):
         raise ValueError(
             f"{name} has {bad} NaN or infinite entries; the run diverged or the arrays are "
             "damaged, so there is nothing to identify."
         )
-    return array
+    return array.astype(np.float64)

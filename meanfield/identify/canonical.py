@@ -9,7 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from meanfield.identify.atoms import Array, Atoms, as_atoms, make_atoms, scaled, unit_of
+from meanfield.identify.activation_coefficients import Array
+from meanfield.identify.atoms import Atoms, as_atoms, make_atoms, scaled, unit_of
 from meanfield.identify.symmetry import Symmetry, symmetry_of
 from meanfield.problem import Activation, get_activation
 
@@ -34,7 +35,7 @@ def canonical(
 
     Parameters
     ----------
-    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
+    particles : Particles, Atoms, Dictionary, or tuple (a, w) or (a, w, b)
         Neurons; the replicas of `Particles` are pooled.
     activation : str or Activation
         σ.
@@ -82,10 +83,9 @@ def canonical(
         c, w, b = c * length[:, None], w / length[:, None], b / length
 
     # An affine activation is affine for every w; the others when w vanishes.
-    flat = np.linalg.norm(w, axis=1) <= tolerance
-    if symmetry.degree == 1:
-        flat[:] = True
-    origin = np.where(symmetry.degree == 1, 0.0, b[flat])
+    affine = activation.degree == 1
+    flat = affine | (np.linalg.norm(w, axis=1) <= tolerance)
+    origin = np.where(affine, 0.0, b[flat])
     slope = c[flat] * activation.derivative(origin)[:, None]
     constant = constant + c[flat].T @ activation.value(origin) + slope.T @ (b[flat] - origin)
     linear = linear + slope.T @ w[flat]
@@ -113,16 +113,10 @@ def canonical(
             b = b - np.pi * half_turns
             c = c * np.where(half_turns % 2 == 0, 1, -1)[:, None]
     order = np.lexsort((*w.T, -np.linalg.norm(c, axis=1)))
+    c, w, b, mass = c[order], w[order], b[order], mass[order]
+    vector = atoms.vector_output
     found = make_atoms(
-        activation,
-        c[order],
-        w[order],
-        b[order],
-        constant,
-        linear,
-        mass[order],
-        vector=atoms.vector_output,
-        inactive_mass=inactive_mass,
+        activation, c, w, b, constant, linear, mass, vector=vector, inactive_mass=inactive_mass
     )
     return scaled(found, unit)
 
@@ -184,21 +178,9 @@ def _merge_sinusoids(
     cancelled, mass = float(mass[~keep].sum()), mass[keep]
     # (k, 2) per frequency; of rank one for scalar functions: one amplitude and one phase.
     amplitude, singular, phase = np.linalg.svd(merged[keep], full_matrices=False)
-    rows = []
-    for i in range(len(centre)):
-        for j in range(singular.shape[1]):
-            if singular[i, j] > tolerance * singular[i, 0]:
-                angle = np.arctan2(phase[i, j, 1], phase[i, j, 0])
-                rows.append((amplitude[i, :, j] * singular[i, j], centre[i], angle, mass[i]))
-    columns = list(zip(*rows, strict=True)) if rows else [[]] * 4
-    k, d = c.shape[1], w.shape[1]
-    return (
-        np.array(columns[0]).reshape(-1, k),
-        np.array(columns[1]).reshape(-1, d),
-        np.array(columns[2], dtype=float),
-        np.array(columns[3], dtype=float),
-        cancelled,
-    )
+    i, j = np.nonzero(singular > tolerance * singular[:, :1])
+    angle = np.arctan2(phase[i, j, 1], phase[i, j, 0])
+    return amplitude[i, :, j] * singular[i, j, None], centre[i], angle, mass[i], cancelled
 
 
 def _groups(points: Array, tolerance: float) -> tuple[Array, Array]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from meanfield import checks
-from meanfield.identify.atoms import Array
+from meanfield.identify.activation_coefficients import Array
 from meanfield.identify.fibre import Fibre
 from meanfield.identify.moments import MomentMap
 from meanfield.identify.rank import RankEvidence, generic_rank
@@ -39,20 +39,11 @@ class VarietyDepth:
 
 @dataclass(frozen=True)
 class FibreEvidence:
-    """Orbits found in fibres of ``Φ_D`` through several generic points.
+    """Orbits found in fibres of ``Φ_D``, ``D = degree``, through several generic points.
 
-    Attributes
-    ----------
-    degree : int
-        ``D``.
-    orbits : tuple of int
-        Number of orbits found through each point, its own included.
-    n_starts : int
-        Searches from random starts per point at this degree.
-    n_solved : int
-        How many of them, over all points, ended on the fibre.
-    n_paths : int
-        Curves followed, over all points.
+    `orbits` counts them per point, its own included; `n_starts` the searches from random starts
+    per point; `n_solved` those that ended on the fibre and `n_paths` the curves followed, over all
+    points.
     """
 
     degree: int
@@ -108,18 +99,14 @@ def variety_depth(
     ----------
     activation : str or Activation
         σ.
-    d : int
-        Input dimension; inputs are standard normal.
-    n_atoms : int
-        S.
+    d, n_atoms : int
+        Input dimension, of standard normal inputs, and S.
     bias : bool
         Whether atoms have a bias.
     max_degree : int, optional
         Largest ``D`` to try; ``4 S + 4`` by default, at least 8.
-    n_points : int
-        Generic points.
-    seed : int
-        Seed of the points.
+    n_points, seed : int
+        Generic points, and their seed.
 
     Returns
     -------
@@ -145,12 +132,15 @@ def variety_depth(
     >>> variety_depth("tanh", d=1, n_atoms=2).depth
     7
     """
-    activation = get_activation(activation)
-    d, n_atoms, max_degree, n_points, seed = _checked(d, n_atoms, max_degree, n_points, seed)
-    points = _points(activation, d, n_atoms, bias, n_points, seed)
+    moments, points = _points(activation, d, n_atoms, bias, max_degree, n_points, seed)
+    return _variety_depth(moments, points)
+
+
+def _variety_depth(moments: MomentMap, points: list[Array]) -> VarietyDepth:
+    """Raise the degree up to that of `moments` until the rank is full."""
     evidence: list[RankEvidence] = []
-    for degree in range(max_degree + 1):
-        evidence.append(generic_rank(MomentMap(activation, d, n_atoms, bias, degree), points))
+    for degree in range(moments.degree + 1):
+        evidence.append(generic_rank(replace(moments, degree=degree), points))
         if evidence[-1].rank == evidence[-1].wanted:
             break
     last = evidence[-1]
@@ -161,14 +151,12 @@ def variety_depth(
             f"singular value is {last.smallest:.1e} of the largest."
         )
     else:
-        explanation = (
-            f"Not reached up to degree {max_degree}: rank {last.rank} of {last.wanted}. "
-            + _why_not(activation, last)
-        )
+        explanation = f"Not reached up to degree {moments.degree}: rank {last.rank} of "
+        explanation += f"{last.wanted}. {_why_not(moments.activation, last)}"
     unclear = [e.degree for e in evidence if not e.clear]
     if unclear:
         explanation += f" The gap between singular values is unclear at degrees {unclear}."
-    return VarietyDepth(depth, max_degree, tuple(evidence), explanation)
+    return VarietyDepth(depth, moments.degree, tuple(evidence), explanation)
 
 
 def orbit_depth(
@@ -190,16 +178,8 @@ def orbit_depth(
 
     Parameters
     ----------
-    activation : str or Activation
-        σ.
-    d : int
-        Input dimension; inputs are standard normal.
-    n_atoms : int
-        S.
-    bias : bool
-        Whether atoms have a bias.
-    max_degree : int, optional
-        Largest ``D`` to try; ``4 S + 4`` by default, at least 8.
+    activation, d, n_atoms, bias, max_degree
+        As for `variety_depth`.
     n_points : int
         Generic points whose fibres are explored.
     n_starts : int
@@ -234,23 +214,19 @@ def orbit_depth(
     >>> orbit_depth("tanh", d=2, n_atoms=2, n_points=2, n_starts=5).depth
     3
     """
-    activation = get_activation(activation)
-    d, n_atoms, max_degree, n_points, seed = _checked(d, n_atoms, max_degree, n_points, seed)
+    moments, points = _points(activation, d, n_atoms, bias, max_degree, n_points, seed)
+    max_degree, rng = moments.degree, generator(checks.seed(seed), 1)
     n_starts = checks.count("n_starts", n_starts, minimum=0)
     n_paths = checks.count("n_paths", n_paths, minimum=0)
-    variety = variety_depth(
-        activation, d, n_atoms, bias=bias, max_degree=max_degree, n_points=n_points, seed=seed
-    )
+    variety = _variety_depth(moments, points)
     if variety.depth is None:
         text = f"Fibres are not finite up to degree {max_degree}. {variety.explanation}"
         return OrbitDepth(None, variety, max_degree, (), text)
-    points = _points(activation, d, n_atoms, bias, n_points, seed)
-    rng = generator(seed, 1)
     known = [[point] for point in points]
     evidence: list[FibreEvidence] = []
     for degree in range(variety.depth, max_degree + 1):
-        moments = MomentMap(activation, d, n_atoms, bias, degree)
-        fibres = [Fibre(moments, point) for point in points]
+        here = replace(moments, degree=degree)
+        fibres = [Fibre(here, point) for point in points]
         for fibre, orbits in zip(fibres, known, strict=True):
             orbits[1:] = [theta for theta in orbits[1:] if fibre.still_solves(theta)]
         solved = paths = starts = 0
@@ -285,74 +261,68 @@ def _explore(
     fibre: Fibre, known: list[Array], n_starts: int, n_paths: int, rng: np.random.Generator
 ) -> tuple[int, int]:
     """Add the orbits found by many starts and by following curves; count successes and curves."""
-    m = fibre.moments
     solved = paths = 0
     for _ in range(n_starts):
-        start = _draw(m.activation, m.d, m.n_atoms, m.bias, rng)
-        if not m.activation.homogeneous:
-            start *= np.exp(0.5 * rng.normal(size=(m.n_atoms, 1)))
+        start = _draw(fibre.moments, rng)
+        if not fibre.moments.activation.homogeneous:
+            start *= np.exp(0.5 * rng.normal(size=(len(start), 1)))
         theta = fibre.solve(start)
         if theta is not None:
             solved += 1
             if fibre.is_new(theta, known):
                 known.append(theta)
-    done = 0
-    while done < len(known):
+    for origin in known:  # which grows as it is gone through
         for _ in range(n_paths):
             paths += 1
-            for theta in fibre.trace(known[done], rng):
+            for theta in fibre.trace(origin, rng):
                 if fibre.is_new(theta, known):
                     known.append(theta)
-        done += 1
     return solved, paths
 
 
-def _checked(
-    d: int, n_atoms: int, max_degree: int | None, n_points: int, seed: int
-) -> tuple[int, int, int, int, int]:
-    """Check the numbers and fill in the largest degree."""
-    n_atoms = checks.count("n_atoms", n_atoms)
-    if max_degree is None:
-        max_degree = max(8, 4 * n_atoms + 4)
-    return (
-        checks.count("d", d),
-        n_atoms,
-        checks.count("max_degree", max_degree, minimum=0),
-        checks.count("n_points", n_points),
-        checks.seed(seed),
-    )
-
-
-def _draw(
-    activation: Activation, d: int, n_atoms: int, bias: bool, rng: np.random.Generator
-) -> Array:
+def _draw(moments: MomentMap, rng: np.random.Generator) -> Array:
     """Draw a dictionary (S, 1 + d [+ 1]) with sizes of order one."""
-    w = rng.normal(size=(n_atoms, d))
+    n_atoms = moments.n_atoms
+    w = rng.normal(size=(n_atoms, moments.d))
     w *= (rng.uniform(0.5, 2, n_atoms) / np.linalg.norm(w, axis=1))[:, None]
     a = rng.choice([-1, 1], n_atoms) * rng.uniform(0.5, 1.5, n_atoms)
-    theta = np.column_stack([a, w, rng.normal(size=n_atoms)] if bias else [a, w])
-    if activation.homogeneous:
+    theta = np.column_stack([a, w, rng.normal(size=n_atoms)] if moments.bias else [a, w])
+    if moments.activation.homogeneous:
         theta[:, 1:] /= np.linalg.norm(theta[:, 1:], axis=1, keepdims=True)
     return theta
 
 
 def _points(
-    activation: Activation, d: int, n_atoms: int, bias: bool, n_points: int, seed: int
-) -> list[Array]:
-    """Draw generic points; of four times as many, keep those whose atoms differ most."""
-    rng = generator(seed)
-    points = [_draw(activation, d, n_atoms, bias, rng) for _ in range(4 * n_points)]
+    activation: str | Activation,
+    d: int,
+    n_atoms: int,
+    bias: bool,
+    max_degree: int | None,
+    n_points: int,
+    seed: int,
+) -> tuple[MomentMap, list[Array]]:
+    """Check the arguments; return the map of the largest degree, and generic points.
+
+    Of four times as many those are kept whose atoms differ most.
+    """
+    d, n_atoms = checks.count("d", d), checks.count("n_atoms", n_atoms)
+    if max_degree is None:
+        max_degree = max(8, 4 * n_atoms + 4)
+    max_degree = checks.count("max_degree", max_degree, minimum=0)
+    n_points, rng = checks.count("n_points", n_points), generator(checks.seed(seed))
+    moments = MomentMap(get_activation(activation), d, n_atoms, bias, max_degree)
 
     def closest(theta: Array) -> float:
         place = theta[:, 1:]
-        gaps = [
+        gaps = (
             min(np.linalg.norm(place[i] - place[j]), np.linalg.norm(place[i] + place[j]))
             for i in range(n_atoms)
             for j in range(i)
-        ]
-        return min(gaps, default=0.0)
+        )
+        return float(min(gaps, default=0.0))
 
-    return sorted(points, key=closest, reverse=True)[:n_points]
+    points = [_draw(moments, rng) for _ in range(4 * n_points)]
+    return moments, sorted(points, key=closest, reverse=True)[:n_points]
 
 
 def _why_not(activation: Activation, last: RankEvidence) -> str:
@@ -362,8 +332,6 @@ def _why_not(activation: Activation, last: RankEvidence) -> str:
             f"The activation is a polynomial of degree {activation.degree}: there are no moments "
             "above that degree."
         )
-    return (
-        "Try a larger max_degree or fewer atoms."
-        if last.clear
-        else "Singular values are too small to tell."
-    )
+    if last.clear:
+        return "Try a larger max_degree or fewer atoms."
+    return "Singular values are too small to tell."

@@ -10,7 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from meanfield import checks
-from meanfield.identify.atoms import Array, Atoms, as_atoms, scaled, unit_of
+from meanfield.identify.activation_coefficients import Array
+from meanfield.identify.atoms import Atoms, as_atoms, scaled, unit_of
 from meanfield.identify.canonical import TOLERANCE, canonical, symmetric_affine
 from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.symmetry import symmetry_of
@@ -83,7 +84,7 @@ def equivalent(
 
     Parameters
     ----------
-    p, q : Particles, Atoms, or tuple (a, w) or (a, w, b)
+    p, q : Particles, Atoms, Dictionary, or tuple (a, w) or (a, w, b)
         The networks; sizes may differ.
     activation : str or Activation
         σ of both.
@@ -130,7 +131,7 @@ def equivalent(
         for network, name in ((p, "p"), (q, "q"))
     ]
     unit = unit_of(*raw)
-    raw = [scaled(atoms, 1 / unit) for atoms in raw]
+    f, g = raw = [scaled(atoms, 1 / unit) for atoms in raw]
     # Atoms that count as one in the verdict are one in each network too.
     nearby = max(tolerance, TOLERANCE)
     first, second = (canonical(atoms, activation, tolerance=nearby) for atoms in raw)
@@ -142,7 +143,16 @@ def equivalent(
     if inputs is not None:
         inputs = as_inputs(inputs, "inputs", first.w.shape[1])
     matching, distance, close = match_atoms(first, second, tolerance)
-    gap, gap_error, method = l2_norm(canonical(_difference(*raw), activation), inputs)
+    difference = Atoms(
+        activation,
+        np.concatenate([f.coefficients, -g.coefficients]),
+        np.concatenate([f.w, g.w]),
+        np.concatenate([f.b, g.b]),
+        f.constant - g.constant,
+        f.linear - g.linear,
+        np.concatenate([f.mass, g.mass]) / 2,
+    )
+    gap, gap_error, method = l2_norm(canonical(difference, activation), inputs)
     norm = float(np.hypot(l2_norm(first, inputs)[0], l2_norm(second, inputs)[0]))
     same_function = gap <= tolerance * norm + 3 * gap_error
     resolved = 3 * gap_error <= max(tolerance, _COARSE) * norm
@@ -163,19 +173,6 @@ def equivalent(
     )
 
 
-def _difference(p: Atoms, q: Atoms) -> Atoms:
-    """Return ``f_p − f_q`` as one dictionary."""
-    return Atoms(
-        p.activation,
-        np.concatenate([p.coefficients, -q.coefficients]),
-        np.concatenate([p.w, q.w]),
-        np.concatenate([p.b, q.b]),
-        p.constant - q.constant,
-        p.linear - q.linear,
-        np.concatenate([p.mass, q.mass]) / 2,
-    )
-
-
 def match_atoms(first: Atoms, second: Atoms, tolerance: float) -> tuple[Array, float, bool]:
     """Transport atoms to atoms or to ``c = 0``; return matching, distance and verdict."""
     symmetry = symmetry_of(first.activation)
@@ -185,7 +182,7 @@ def match_atoms(first: Atoms, second: Atoms, tolerance: float) -> tuple[Array, f
     m, n = first.n_atoms, second.n_atoms
     place = np.column_stack([first.w, first.b])
     reach = np.maximum(1, np.linalg.norm(place, axis=1))[:, None]
-    square, worst = np.full((m, n), np.inf), np.full((m, n), np.inf)
+    square, worst = np.full((2, m, n), np.inf)
     for c, w, b in symmetry.images(second.columns, second.w, second.b):
         coefficient_gap = cdist(first.columns, c)
         place_gap = cdist(place, np.column_stack([w, b]))
@@ -194,20 +191,18 @@ def match_atoms(first: Atoms, second: Atoms, tolerance: float) -> tuple[Array, f
         better = cost < square
         square, worst = np.where(better, cost, square), np.where(better, relative, worst)
 
-    dead_first, dead_second = (size[:m] / unit) ** 2, (size[m:] / unit) ** 2
     cost = np.zeros((m + n, m + n))
     cost[:m, :n] = square
-    cost[:m, n:] = dead_first[:, None]
-    cost[m:, :n] = dead_second[None, :]
+    cost[:m, n:] = (size[:m, None] / unit) ** 2
+    cost[m:, :n] = (size[m:] / unit) ** 2
     rows, columns = linear_sum_assignment(cost)
     matched = (rows < m) & (columns < n)
     matching = np.column_stack([rows[matched], columns[matched]])
 
     affine_gap = [a - b for a, b in zip(*map(symmetric_affine, (first, second)), strict=True)]
     affine_size = [np.abs(part).max() for part in (*first.affine, *second.affine)]
-    affine_close = max(np.abs(part).max() for part in affine_gap) <= tolerance * max(
-        size.max(initial=0.0), *affine_size
-    )
+    scale = max(size.max(initial=0.0), *affine_size)
+    affine_close = max(np.abs(part).max() for part in affine_gap) <= tolerance * scale
     total = cost[rows, columns].sum() + sum((part**2).sum() for part in affine_gap) / unit**2
     close = (
         len(matching) == m == n

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import least_squares
 
-from meanfield.identify.atoms import Array, Atoms
+from meanfield.identify.activation_coefficients import Array
+from meanfield.identify.atoms import Atoms
 from meanfield.identify.canonical import canonical
 from meanfield.identify.equivalence import match_atoms
 from meanfield.identify.moments import MomentMap
@@ -54,10 +55,8 @@ class Fibre:
         atom = np.arange(len(theta))
         gauge[atom, atom, 1:] = 2 * theta[:, 1:]
         length = (theta[:, 1:] ** 2).sum(axis=1) - 1
-        return (
-            np.concatenate([residual, length]),
-            np.concatenate([jacobian, gauge.reshape(len(theta), -1)]),
-        )
+        jacobian = np.concatenate([jacobian, gauge.reshape(len(theta), -1)])
+        return np.concatenate([residual, length]), jacobian
 
     def solve(self, start: Array, max_evaluations: int = 200) -> Array | None:
         """Run Levenberg–Marquardt; return a dictionary with these moments or None."""
@@ -89,11 +88,8 @@ class Fibre:
 
     def atoms(self, theta: Array) -> Atoms:
         """Return the canonical form of a parameter array."""
-        d = self.moments.d
-        b = theta[:, -1] if self.moments.bias else np.zeros(len(theta))
-        return canonical(
-            (theta[:, 0], theta[:, 1 : 1 + d], b), self.moments.activation, normalisation="sum"
-        )
+        parts = self.moments.parts(theta)
+        return canonical(parts, self.moments.activation, normalisation="sum")
 
     def is_new(self, theta: Array, known: list[Array]) -> bool:
         """Tell whether a dictionary lies on none of the known orbits."""
@@ -116,16 +112,12 @@ class Fibre:
         if left.shape[1] < p:
             return []
         turn = np.linalg.qr(rng.normal(size=(p, p)))[0] @ left.T
-        found: list[Array] = []
-        for direction in (1.0, -1.0):
-            found += self._follow(start.ravel(), turn, direction)
-        return found
+        return [*self._follow(start.ravel(), turn, 1.0), *self._follow(start.ravel(), turn, -1.0)]
 
     def _follow(self, x: Array, turn: Array, direction: float) -> list[Array]:
         """Predict along the tangent, correct by Newton steps, adapt the step."""
         found: list[Array] = []
-        start = x
-        step, previous, before = 0.02, None, 0.0
+        start, step, previous, before = x, 0.02, None, 0.0
         try:
             for _ in range(PATH_STEPS):
                 jacobian = turn @ self.equations(x)[1]

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import ndtr, owens_t
 from scipy.stats import qmc
 
-from meanfield.identify.activation_coefficients import coefficient_table
-from meanfield.identify.atoms import Array, Atoms
+from meanfield.identify.activation_coefficients import Array, coefficient_table
+from meanfield.identify.atoms import Atoms
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation
 

@@ -9,8 +9,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy.special import comb
 
-from meanfield.identify.activation_coefficients import coefficient_table
-from meanfield.identify.atoms import Array
+from meanfield.identify.activation_coefficients import Array, coefficient_table
 from meanfield.problem import Activation
 from meanfield.system.generators import generator
 
@@ -79,18 +78,12 @@ class MomentMap:
         sizes = [comb(self.d + k - 1, k) for k in range(self.degree + 1)]
         return sum(size <= limit for size in sizes) - 1
 
-    def _directions(self, k: int) -> Array:
-        """Random directions for a tensor that is too large."""
-        rng = generator(k)
-        return rng.normal(size=(self.n_parameters + 20, self.d)) / np.sqrt(self.d / 2)
-
     @cached_property
     def degrees(self) -> Array:
         """Degree of each entry of the map."""
-        unit = np.ones((1, self.d))
-        sizes = [power.shape[1] for power, _ in self._powers(unit)]
+        sizes = np.array([power.shape[1] for power, _ in self._powers(np.ones((1, self.d)))])
         live = np.array(self.live_degrees, dtype=int)
-        return np.repeat(live, np.array([sizes[k] for k in live], dtype=int))
+        return np.repeat(live, sizes[live])
 
     def _powers(self, unit: Array) -> list[tuple[Array, Array]]:
         """Return the entries of ``u^{⊗k}``, (S, m), and their gradients in u, (S, m, d)."""
@@ -103,17 +96,23 @@ class MomentMap:
             power = power[:, column] * unit[atom, first] * build
             out.append((power, gradient))
         for k in range(self._largest_entries + 1, self.degree + 1):
-            directions = self._directions(k)
+            # Random directions, for a tensor that is too large.
+            directions = generator(k).normal(size=(self.n_parameters + 20, self.d))
+            directions /= np.sqrt(self.d / 2)
             inner = unit @ directions.T.astype(unit.dtype)
             out.append((inner**k, (k * inner ** (k - 1))[:, :, None] * directions))
         return out
+
+    def parts(self, theta: Array) -> tuple[Array, Array, Array]:
+        """Return ``a`` (S,), ``w`` (S, d) and ``b`` (S,), zeros without a bias."""
+        b = theta[:, -1] if self.bias else np.zeros(len(theta), dtype=theta.dtype)
+        return theta[:, 0], theta[:, 1 : 1 + self.d], b
 
     def evaluate(self, parameters: Array) -> tuple[Array, Array]:
         """Return the values (m,) and the Jacobian (m, n_parameters)."""
         theta = np.asarray(parameters).reshape(self.n_atoms, -1)
         dtype = theta.dtype.type
-        a, w = theta[:, 0], theta[:, 1 : 1 + self.d]
-        b = theta[:, -1] if self.bias else np.zeros(self.n_atoms, dtype=theta.dtype)
+        a, w, b = self.parts(theta)
         r = np.sqrt((w * w).sum(axis=1))
         unit = w / r[:, None]
         gamma = coefficient_table(self.activation, self.degree, r, b, dtype=dtype)

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.identify.activation_coefficients import coefficient_table
-from meanfield.identify.atoms import Array
+from meanfield.identify.activation_coefficients import Array, coefficient_table
 from meanfield.identify.moments import MomentMap
-from meanfield.identify.symmetry import symmetry_of
 
 CLEAR, ZERO = 1e-11, 1e-14
 """Relative singular values above the first are not zero, below the second are; double precision."""
@@ -18,24 +16,12 @@ CLEAR_EXTENDED, ZERO_EXTENDED = 1e-14, 1e-17
 
 @dataclass(frozen=True)
 class RankEvidence:
-    """Rank of the Jacobian of ``Φ_D`` at several generic points.
+    """Generic rank of the Jacobian of ``Φ_D``, ``D = degree``: the largest over several points.
 
-    Attributes
-    ----------
-    degree : int
-        ``D``.
-    rank : int
-        Largest rank found: the generic rank.
-    wanted : int
-        Number of parameters less the continuous symmetries.
-    smallest : float
-        Smallest singular value that counts, relative to the largest, at the best point.
-    next : float
-        Largest one that does not count, there; 0 when there is none.
-    clear : bool
-        Whether the gap between the two is clear.
-    extended : bool
-        Whether extended precision was needed.
+    `wanted` is the number of parameters less the continuous symmetries. At the best point
+    `smallest` is the smallest singular value that counts, relative to the largest, and `next` the
+    largest that does not, 0 when there is none; `clear` tells whether the gap between the two is,
+    `extended` whether it took extended precision.
     """
 
     degree: int
@@ -49,8 +35,8 @@ class RankEvidence:
 
 def generic_rank(moments: MomentMap, points: list[Array]) -> RankEvidence:
     """Return the largest rank over the points, in extended precision where double is unclear."""
-    wanted = moments.n_parameters
-    wanted -= moments.n_atoms * symmetry_of(moments.activation).continuous_dimension
+    # A homogeneous activation leaves one scale per atom free.
+    wanted = moments.n_parameters - moments.n_atoms * moments.activation.homogeneous
     best = max((_rank_at(moments, point, wanted) for point in points), key=_strength)
     if best.clear or not _has_extended(moments):
         return best
@@ -62,10 +48,9 @@ def _has_extended(moments: MomentMap) -> bool:
     """Tell whether platform and activation go beyond double precision."""
     if np.finfo(np.longdouble).eps > ZERO_EXTENDED:
         return False
+    one = np.ones(1, np.longdouble)
     try:
-        coefficient_table(
-            moments.activation, 0, *np.ones((2, 1), np.longdouble), dtype=np.longdouble
-        )
+        coefficient_table(moments.activation, 0, one, one, dtype=np.longdouble)
     except TypeError:  # SciPy's erf and ndtr do not
         return False
     return True
@@ -90,19 +75,16 @@ def _rank_at(moments: MomentMap, point: Array, wanted: int) -> RankEvidence:
     rank = int((relative > clear).sum())
     smallest = float(relative[rank - 1])
     following = float(relative[rank]) if rank < min(len(relative), wanted) else 0.0
-    return RankEvidence(
-        moments.degree, rank, wanted, smallest, following, following <= zero, extended
-    )
+    clear_gap = following <= zero
+    return RankEvidence(moments.degree, rank, wanted, smallest, following, clear_gap, extended)
 
 
 def _singular_values(matrix: Array) -> Array:
     """One-sided Jacobi in the precision of the matrix, which LAPACK does not offer."""
-    u = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    u = u.copy()
-    n = u.shape[1]
+    u = (matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T).copy()
     for _ in range(30):
         off = 0.0
-        for i in range(n):
+        for i in range(u.shape[1]):
             for j in range(i):
                 x, y, z = u[:, i] @ u[:, i], u[:, j] @ u[:, j], u[:, i] @ u[:, j]
                 if z == 0:
@@ -110,11 +92,9 @@ def _singular_values(matrix: Array) -> Array:
                 off = max(off, float(abs(z) / np.sqrt(x * y)))
                 zeta = (y - x) / (2 * z)
                 t = np.copysign(1, zeta) / (abs(zeta) + np.sqrt(1 + zeta * zeta))
+                left, right = u[:, i] - t * u[:, j], u[:, j] + t * u[:, i]
                 cosine = 1 / np.sqrt(1 + t * t)
-                u[:, i], u[:, j] = (
-                    cosine * (u[:, i] - t * u[:, j]),
-                    cosine * (u[:, j] + t * u[:, i]),
-                )
+                u[:, i], u[:, j] = cosine * left, cosine * right
         if off < 1e-18:
             break
     return np.sort(np.sqrt((u * u).sum(axis=0)))[::-1]
