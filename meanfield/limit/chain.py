@@ -12,7 +12,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme
-from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_density, reach
+from meanfield.limit.grid import REACH, GridLaw, GridPath, InputCoordinates, marginal_density
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -48,7 +48,7 @@ def chain_law(
     .. math:: µ_{t+1} = (T_t)_\# µ_t * N(0, s_t^2), \qquad
         T_t(θ) = θ − η ∇V[µ_t](θ), \quad s_t^2 = 2ητ_t
 
-    (Euler; other integrators with their own coefficients). The law sits on a lattice that resolves
+    (Euler; exponential Euler with its own coefficients). The law sits on a lattice that resolves
     the noise of one step and the features, where the trapezoidal rule is accurate to rounding for
     smooth laws and activations, and of second order in the spacing where the activation or the
     initial law has a kink. Masses stay positive and sum to 1.
@@ -56,28 +56,8 @@ def chain_law(
     This is the limit ``N → ∞`` of `simulate` at this very step size: as a drive it leaves no
     time-discretisation error in a study of the rate in ``N``.
 
-    Parameters
-    ----------
-    problem : Problem
-        At most two trained coordinates, all input parameters among them.
-    scheme : Scheme
-        At least one step, above temperature 0, of Euler or exponential Euler, from the initial law
-        ``"gaussian"`` or ``"laplace"``. Seed, precision and minibatches play no part.
-    spacing : float, optional
-        Lattice spacing, 0.8 by default, in units of what it must resolve: the standard deviation
-        of the smallest step's noise, the scale of the initial law, or half the inverse of the
-        largest input.
-    save_at : sequence of int, optional
-        Steps whose law is kept; all for one coordinate, the first and the last for two.
-
-    Returns
-    -------
-    GridPath
-
-    Raises
-    ------
-    ValueError
-        The problem does not fit on a lattice, or an argument cannot be used.
+    `spacing` is in units of what the lattice must resolve (`_finest_scale`). The laws of all steps
+    are kept for one coordinate, of the first and the last for two, or of those in `save_at`.
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
@@ -97,36 +77,13 @@ def chain_law(
 
 
 def lattice_size(problem: Problem, scheme: Scheme) -> int:
-    """Return the number of lattice points on which `chain_law` starts, which sets its cost.
-
-    Parameters
-    ----------
-    problem : Problem
-        As for `chain_law`.
-    scheme : Scheme
-        As for `chain_law`.
-
-    Returns
-    -------
-    int
-        Number of points.
-
-    Raises
-    ------
-    ValueError
-        `chain_law` would refuse.
-    """
+    """Number of lattice points on which `chain_law` starts, which sets its cost."""
     coordinates = InputCoordinates(problem)
-    scales = coordinates.scales(scheme.init)
+    law, scales = coordinates.start(scheme)
     _check(scheme)
-    h = _SPACING * _finest_scale(coordinates, scales, _noise(coordinates, scheme).min(0))
-    return int(np.prod(2 * np.ceil(reach(scheme.init) * scales / h)))
-
-
-def _noise(coordinates: InputCoordinates, scheme: Scheme) -> Array:
-    """Standard deviation of the noise of every step, (n_steps, p)."""
-    problem = coordinates.problem
-    return scheme.coefficients(problem).noise[:, 0, -problem.n_parameters :]
+    noise = scheme.coefficients(problem).noise[:, 0, -problem.n_parameters :]
+    h = _SPACING * _finest_scale(coordinates, scales, noise.min(0))
+    return int(np.prod(2 * np.ceil(REACH[law.law] * scales / h)))
 
 
 def _finest_scale(coordinates: InputCoordinates, scales: Array, noise: Array) -> Array:
@@ -162,10 +119,7 @@ def _check(scheme: Scheme) -> None:
 
 
 def _propagate(
-    coordinates: InputCoordinates,
-    scheme: Scheme,
-    spacing: float,
-    steps: NDArray[np.int64],
+    coordinates: InputCoordinates, scheme: Scheme, spacing: float, steps: NDArray[np.int64]
 ) -> tuple[Array, list[GridLaw]]:
     """Path (n_steps + 1, n) of the predictions, and the laws at ``steps``.
 
@@ -174,11 +128,12 @@ def _propagate(
     from meanfield.limit.lattice_convolution import spread
 
     problem, p = coordinates.problem, coordinates.problem.n_parameters
-    law, step, noise = scheme.init, scheme.coefficients(problem), _noise(coordinates, scheme)
-    decay, gain = step.decay[:, -p:], step.gain[:, -p:]
-    h = spacing * _finest_scale(coordinates, coordinates.scales(law), noise.min(0))
-    masses, corner = _start(coordinates, law, h)
-    path, laws = np.empty((len(noise) + 1, problem.n_data)), []
+    (law, scales), step = coordinates.start(scheme), scheme.coefficients(problem)
+    decay, gain, noise = step.decay[:, -p:], step.gain[:, -p:], step.noise[:, 0, -p:]
+    h = spacing * _finest_scale(coordinates, scales, noise.min(0))
+    masses, corner = _start(law, scales, h)
+    path = np.empty((len(noise) + 1, problem.n_data))
+    laws: list[GridLaw] = []
     for t in range(len(noise) + 1):
         if t in steps:
             laws.append(_law(masses, corner, h))
@@ -206,12 +161,9 @@ def _propagate(
     raise AssertionError
 
 
-def _start(
-    coordinates: InputCoordinates, law: InitialLaw, h: Array
-) -> tuple[Array, NDArray[np.int64]]:
+def _start(law: InitialLaw, scales: Array, h: Array) -> tuple[Array, NDArray[np.int64]]:
     """Masses (n_0, n_1) of the initial law on the lattice, and the index of its corner."""
-    scales = coordinates.scales(law)
-    half = np.ceil(reach(law) * scales / h).astype(np.int64)
+    half = np.ceil(REACH[law.law] * scales / h).astype(np.int64)
     _check_size(2 * half)
     marginals = [
         marginal_density(law, scale, spacing * (np.arange(-m, m) + 0.5))

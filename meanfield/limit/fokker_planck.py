@@ -13,7 +13,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme
-from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates, marginal_cdf, reach
+from meanfield.limit.grid import REACH, GridLaw, GridPath, InputCoordinates, marginal_cdf
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -51,51 +51,27 @@ def fokker_planck(
     ``h |V'| > τ``).
 
     This is the law in continuous time, of the step size going to 0; the law of the Euler chain
-    differs by O(step_size): see `chain_law`.
+    differs by O(step_size): see `chain_law`. Of the scheme, its step sizes are the times between
+    two entries of the path, with `substeps` implicit steps each; its temperatures and its initial
+    law count too, nothing else. The box is ``[−half_width, half_width]`` in every coordinate; by
+    default it grows until less than 1e-9 of the mass comes near a side. The laws of all steps are
+    kept for one coordinate, of the first and the last for two, or of those in `save_at`.
 
-    Parameters
-    ----------
-    problem : Problem
-        At most two trained coordinates, all input parameters among them.
-    scheme : Scheme
-        Its step sizes are the times between two entries of the path, with its temperatures; the
-        initial law is ``"gaussian"`` or ``"laplace"``. Nothing else of it plays a part.
-    n_cells : int, optional
-        Even number of cells per axis; 1024 for one coordinate and 192 for two by default.
-    substeps : int, optional
-        Even number of implicit steps per entry; 16 and 4 by default.
-    half_width : float, optional
-        The box is ``[−half_width, half_width]`` in every coordinate. By default it grows until
-        less than 1e-9 of the mass comes near a side.
-    save_at : sequence of int, optional
-        Steps whose law is kept; all for one coordinate, the first and the last for two.
-
-    Returns
-    -------
-    GridPath
-
-    Raises
-    ------
-    ValueError
-        The problem does not fit on a grid, an argument cannot be used, or the estimated error is
-        as large as the predictions.
-
-    References
-    ----------
-    Scharfetter, Gummel, IEEE Trans. Electron Devices 16 (1969); Chang, Cooper, J. Comput. Phys.
-    6 (1970).
+    References: Scharfetter, Gummel, IEEE Trans. Electron Devices 16 (1969); Chang, Cooper,
+    J. Comput. Phys. 6 (1970).
     """
     coordinates = InputCoordinates(problem)
     p = problem.n_parameters
-    law = scheme.init
+    start = coordinates.start(scheme)
     n_cells = _even("n_cells", _CELLS[p] if n_cells is None else n_cells, minimum=8)
     substeps = _even("substeps", _SUBSTEPS[p] if substeps is None else substeps, minimum=2)
     keep_all = save_at is None and p == 1
     steps = scheme.saved_steps(range(scheme.n_steps + 1) if keep_all else save_at)
     grows = half_width is None
-    width = _first_width(coordinates, law) if grows else checks.positive("half_width", half_width)
+    first_width = REACH[start[0].law] * float(start[1].max())
+    width = first_width if half_width is None else checks.positive("half_width", half_width)
     for _ in range(8):
-        fine = _Solver(coordinates, law, n_cells, width)
+        fine = _Solver(coordinates, start, n_cells, width)
         path, laws, edge = fine.run(scheme, substeps, steps)
         if edge < _EDGE_MASS or not grows:
             break
@@ -113,7 +89,7 @@ def fokker_planck(
         )
     none = steps[:0]
     in_time = path - fine.run(scheme, substeps // 2, none)[0]
-    coarse = _Solver(coordinates, law, n_cells // 2, width)
+    coarse = _Solver(coordinates, start, n_cells // 2, width)
     in_space = path - coarse.run(scheme, substeps, none)[0]
     error = np.abs(in_time).max(1) + np.abs(in_space).max(1)
     if error.max() > _USELESS * max(1.0, np.abs(path).max()):
@@ -139,24 +115,23 @@ def _even(name: str, value: int, minimum: int) -> int:
     return number
 
 
-def _first_width(coordinates: InputCoordinates, law: InitialLaw) -> float:
-    scales = coordinates.scales(law)
-    return reach(law) * float(scales.max())
-
-
 class _Solver:
     """One grid of ``n_cells`` per axis on ``[−width, width]^p``."""
 
     def __init__(
-        self, coordinates: InputCoordinates, law: InitialLaw, n_cells: int, width: float
+        self,
+        coordinates: InputCoordinates,
+        start: tuple[InitialLaw, Array],
+        n_cells: int,
+        width: float,
     ) -> None:
-        p = coordinates.problem.n_parameters
+        p, (law, scales) = coordinates.problem.n_parameters, start
         edges = np.linspace(-width, width, n_cells + 1)
         self.coordinates = coordinates
         self.cell = edges[1] - edges[0]
         self.axis = 0.5 * (edges[1:] + edges[:-1])
         self.shape = (n_cells,) * p
-        marginals = [np.diff(marginal_cdf(law, s, edges)) for s in coordinates.scales(law)]
+        marginals = [np.diff(marginal_cdf(law, s, edges)) for s in scales]
         masses = marginals[0] if p == 1 else np.multiply.outer(*marginals)
         self.start = masses / masses.sum()
         points = np.stack(np.meshgrid(*[self.axis] * p, indexing="ij"), -1).reshape(-1, p)
@@ -171,7 +146,8 @@ class _Solver:
         masses = self.start
         taus, sizes = scheme.temperatures, scheme.step_sizes
         path = np.empty((len(taus) + 1, self.features.shape[1]))
-        laws, edge = [], 0.0
+        laws: list[GridLaw] = []
+        edge = 0.0
         for t in range(len(taus) + 1):
             path[t] = masses.reshape(-1) @ self.features
             edge = max(edge, self._side_mass(masses))

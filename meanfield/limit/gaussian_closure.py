@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,29 +34,15 @@ class GaussianClosure:
     noise of a step is correlated with that of the step before, which the recursions follow.
     The mean-field law at step ``t`` is ``N(mean[t], covariance(t))``.
 
-    Attributes
-    ----------
-    predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, 1)
-        ``f̄_t = X m̄_t`` on the training inputs.
-    mean : ndarray, shape (n_steps + 1, p)
-        ``m̄_t``.
-    coupling_constant : ndarray, shape (n_steps + 1,)
-        ``tr P_δδ(t) = E[N D_N(t)]`` for every ``N``. Here all particles are displaced from their
-        McKean–Vlasov copies by one common vector, so that the same number is
-        ``E[N W2²(µ_t^N, µ̄_t^N)]`` (matched transport).
-    mean_constant : ndarray, shape (n_steps + 1,)
-        ``tr P_ee(t) = N E|m_N(t) − m̄_t|²`` for every ``N``.
-    function_constant : ndarray, shape (n_steps + 1,)
-        ``tr(Σ̂ P_ee(t)) = N E (1/n) Σ_j (f_N(x_j) − f̄_t(x_j))²`` for every ``N``.
-    scheme : Scheme
-        The scheme.
+    All particles are displaced from their McKean–Vlasov copies by one common vector, so that the
+    coupling constant is also ``E[N W2²(µ_t^N, µ̄_t^N)]`` (matched transport).
     """
 
-    predictions: Array
-    mean: Array
-    coupling_constant: Array
-    mean_constant: Array
-    function_constant: Array
+    predictions: Array  # (n_steps + 1, n[, 1]): f̄_t = X m̄_t on the training inputs
+    mean: Array  # (n_steps + 1, p): m̄_t
+    coupling_constant: Array  # (n_steps + 1,): tr P_δδ = E[N D_N] for every N
+    mean_constant: Array  # (n_steps + 1,): tr P_ee = N E|m_N − m̄|² for every N
+    function_constant: Array  # (n_steps + 1,): tr(Σ̂ P_ee) = N E (1/n) Σ_j (f_N(x_j) − f̄(x_j))²
     scheme: Scheme
     _initial_covariance: Array
     _axes: Array  # eigenvectors of Σ̂, as columns
@@ -108,28 +95,10 @@ def gaussian_closure(
 ) -> GaussianClosure:
     """Mean-field path of a linear problem, exact to rounding, with its ``1/N`` constants.
 
-    Parameters
-    ----------
-    problem : Problem
-        Activation ``identity``, squared loss, one output, output weights frozen (at 1), every
-        other coordinate trained.
-    scheme : Scheme
-        The scheme whose discrete law is wanted, without velocities. Seed, precision and
-        minibatches play no part.
-    initial_mean, initial_covariance : array_like, optional
-        Of the initial law in the trained coordinates ``(w, b)``; by default those of the scheme's,
-        which must then be Gaussian.
-
-    Returns
-    -------
-    GaussianClosure
-
-    Raises
-    ------
-    ValueError
-        When the problem is not of that form: the sentence names the property that prevents it.
-    DivergenceError
-        When the step size is beyond stability and the run leaves the finite numbers.
+    `problem`: identity activation, squared loss, one output, output weights frozen at 1, all else
+    trained. `initial_mean` (p,) and `initial_covariance` (p, p) are those of ``(w, b)``; by default
+    those of the scheme's initial law, which must then be Gaussian. Seed, precision and minibatches
+    play no part.
     """
     _check_closed(problem)
     if scheme.integrator.has_velocity:
@@ -143,27 +112,25 @@ def gaussian_closure(
     X = problem.with_bias(problem.X)
     n, p = X.shape
     start_mean, start_covariance = _initial_moments(initial_mean, initial_covariance, p)
-    alpha, gamma, *noise = _coefficients(problem, scheme)
-
-    gram = X.T @ X / n
-    gains, axes = np.linalg.eigh(gram)
+    step = scheme.coefficients(problem)
+    # The trained coordinates share one penalty, so that the last one stands for all.
+    alpha, gamma = step.decay[:, -1], step.gain[:, -1]
+    noise = (*step.noise[..., -1].T, np.zeros(scheme.n_steps))[:2]  # of ξ_t and ξ_{t+1}
+    gains, axes = np.linalg.eigh(X.T @ X / n)
+    push = np.outer(gamma, axes.T @ (X.T @ problem.targets[:, 0] / n))
     with np.errstate(over="ignore", invalid="ignore"):
         mean, law, initial, noisy = _propagate(
-            alpha,
-            np.outer(gamma, gains),
-            np.outer(gamma, axes.T @ (X.T @ problem.targets[:, 0] / n)),
-            noise,
-            axes.T @ start_mean,
+            alpha, np.outer(gamma, gains), push, noise, axes.T @ start_mean
         )
         mean = mean @ axes.T
         predictions = mean @ X.T
     if not (np.isfinite(predictions).all() and np.isfinite(noisy).all()):
-        step = int(np.argmax(~np.isfinite(predictions).all(1) | ~np.isfinite(noisy).all((1, 2))))
+        first = int(np.argmax(~np.isfinite(predictions).all(1) | ~np.isfinite(noisy).all((1, 2))))
         stable = 1.0 / (problem.l2_input + max(gains[-1], 0.0))
         raise DivergenceError(
-            f"The mean-field law left the finite numbers at step {step} with step sizes up to "
+            f"The mean-field law left the finite numbers at step {first} with step sizes up to "
             f"{scheme.step_sizes.max():g}; step_size={stable:.3g} is stable.",
-            step=step,
+            step=first,
             replica=0,
             stable_step_size=stable,
         )
@@ -205,10 +172,10 @@ def _check_closed(problem: Problem) -> None:
 def _covariance(problem: Problem, scheme: Scheme) -> Array:
     """Return the covariance of the scheme's initial law in the trained coordinates."""
     law = scheme.init
-    if law.law != "gaussian":
+    if law is None or law.law != "gaussian":
         raise ArgumentError(
             "init",
-            message=f"The Gaussian closure needs init='gaussian', got {law.law!r}; use "
+            message=f"The Gaussian closure needs init='gaussian', got {law and law.law!r}; use "
             "method='particles'.",
         )
     return np.diag(law.coordinate_scale(problem)[problem.n_outputs :] ** 2)
@@ -231,16 +198,8 @@ def _initial_moments(mean: ArrayLike | None, covariance: ArrayLike, p: int) -> t
     return mean, covariance
 
 
-def _coefficients(problem: Problem, scheme: Scheme) -> tuple[Array, Array, Array, Array]:
-    """Return contraction, gain on the data gradient and the amplitudes of ξ_t and ξ_{t+1}."""
-    step = scheme.coefficients(problem)
-    # The trained coordinates share one penalty, so that the last one stands for all.
-    now, after = (*step.noise[..., -1].T, np.zeros(scheme.n_steps))[:2]
-    return step.decay[:, -1], step.gain[:, -1], now, after
-
-
 def _propagate(
-    alpha: Array, gain: Array, push: Array, noise: list[Array], mean: Array
+    alpha: Array, gain: Array, push: Array, noise: Sequence[Array], mean: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Run every recursion in the eigenbasis of Σ̂, where the modes do not mix.
 

@@ -14,6 +14,7 @@ from scipy.interpolate import make_interp_spline
 from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.scheme import Scheme
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -22,23 +23,16 @@ Array = NDArray[np.float64]
 
 _PARTICLES = "use method='particles'"
 _REFINE = 64  # quadrature points per grid cell, for quantiles
-_REACH = {"gaussian": 8.0, "laplace": 33.0}
+#: Half-width, in units of the scale, outside which the initial law weighs below 1e-14.
+REACH = {"gaussian": 8.0, "laplace": 33.0}
 
 
 @dataclass(frozen=True, eq=False)
 class GridLaw:
-    """A law on a regular grid of one or two trained coordinates.
+    """A law on a regular grid of one or two trained coordinates."""
 
-    Attributes
-    ----------
-    axes : tuple of ndarray
-        Grid points of each trained coordinate, in the order a, w, b; equally spaced.
-    masses : ndarray, shape (len(axes[0])[, len(axes[1])])
-        Probability carried by each grid point; sums to 1.
-    """
-
-    axes: tuple[Array, ...]
-    masses: Array
+    axes: tuple[Array, ...]  # equally spaced points of each coordinate, in the order a, w, b
+    masses: Array  # (len(axes[0])[, len(axes[1])]): probability of each point; sums to 1
 
     @property
     def density(self) -> Array:
@@ -61,20 +55,11 @@ class GridLaw:
         return GridLaw((self.axes[coordinate],), self.masses.sum(others))
 
     def wasserstein2(self, points: ArrayLike) -> Array:
-        r"""Exact ``W2²`` between empirical measures and this law, in one dimension.
+        r"""Exact ``W2²``, shape (...), between empirical measures (..., N) and this law on a line.
 
         .. math:: W_2^2 = \sum_i \int_{(i-1)/N}^{i/N} (x_{(i)} − Q(u))^2\, du,
 
         with ``Q`` the quantile function of the density, interpolated by a quintic spline.
-
-        Parameters
-        ----------
-        points : array_like, shape (..., N)
-            Positions of N particles of equal weight.
-
-        Returns
-        -------
-        ndarray, shape (...)
         """
         if len(self.axes) != 1:
             raise ValueError(
@@ -123,46 +108,18 @@ def _piece(x: Array, height: Array, slope: Array, width: Array | float) -> Array
 
 @dataclass(frozen=True, eq=False)
 class GridPath:
-    """Mean-field path from a law held on a grid.
+    """Mean-field path from a law held on a grid."""
 
-    Attributes
-    ----------
-    predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, k)
-        ``f̄_t`` on the training inputs.
-    extrapolated : ndarray, shape of `predictions`
-        Richardson extrapolation of the predictions to vanishing time step and cell size; for a
-        law that converges faster than any power, the predictions themselves.
-    error : ndarray, shape (n_steps + 1,)
-        Estimated error of `predictions`, from runs of lower resolution.
-    steps : ndarray of int
-        Steps at which the law is kept.
-    laws : tuple of GridLaw
-        The law at each of them.
-    """
-
-    predictions: Array
+    predictions: Array  # (n_steps + 1, n[, k]): f̄_t on the training inputs
+    #: Richardson extrapolation of the predictions to vanishing time step and cell size; for a law
+    #: that converges faster than any power, the predictions themselves.
     extrapolated: Array
-    error: Array
-    steps: NDArray[np.int64]
+    error: Array  # (n_steps + 1,): estimated error of `predictions`, from lower resolution
+    steps: NDArray[np.int64]  # those whose law is kept
     laws: tuple[GridLaw, ...]
 
     def at(self, step: int) -> GridLaw:
-        """Return the law at a kept step.
-
-        Parameters
-        ----------
-        step : int
-            One of `steps`.
-
-        Returns
-        -------
-        GridLaw
-
-        Raises
-        ------
-        ValueError
-            The law of that step was not kept.
-        """
+        """Return the law at a kept step."""
         position = np.flatnonzero(self.steps == step)
         if len(position) == 0:
             raise ValueError(f"The law of step {step} was not kept; `steps` holds those that were.")
@@ -173,11 +130,7 @@ class GridPath:
 class InputCoordinates:
     """The trained coordinates of a problem with at most two of them, and its features there.
 
-    Raises
-    ------
-    ValueError
-        When some input weight is frozen (its law then does not close on the trained ones) or
-        more than two coordinates are trained.
+    Every input weight must be trained: the law does not close on the trained ones otherwise.
     """
 
     problem: Problem
@@ -209,22 +162,23 @@ class InputCoordinates:
         input_l2 = [problem.l2_input] * (problem.n_features + problem.bias)
         return np.array([problem.l2_output] * self.trained_output + input_l2)
 
-    def scales(self, init: InitialLaw) -> Array:
-        """Scale of each trained coordinate under the initial law."""
-        if init.law not in _REACH:
+    def start(self, scheme: Scheme) -> tuple[InitialLaw, Array]:
+        """Initial law of a scheme, and the scale of each trained coordinate under it."""
+        law = scheme.init
+        if law is None or law.law not in REACH:
             raise ArgumentError(
                 "init",
-                message=f"A law on a grid starts from init {' or '.join(map(repr, _REACH))}, got "
-                f"{init.law!r}; {_PARTICLES}.",
+                message=f"A law on a grid starts from init {' or '.join(map(repr, REACH))}, got "
+                f"{law and law.law!r}; {_PARTICLES}.",
             )
         skip = 0 if self.trained_output else self.problem.n_outputs
-        scales = init.coordinate_scale(self.problem)[skip:]
+        scales = law.coordinate_scale(self.problem)[skip:]
         if (scales == 0).any():
             raise ArgumentError(
                 "init",
                 message="A law on a grid needs a positive initial scale in every coordinate.",
             )
-        return scales
+        return law, scales
 
     def pre_activations(self, points: Array) -> tuple[Array, Array]:
         """``⟨w, x_j⟩ + b`` (Q, n) and the output weights (Q, 1) at points (Q, p)."""
@@ -236,7 +190,7 @@ class InputCoordinates:
         """``∇ (a Σ_j s_j σ(z_j))`` in the trained coordinates, shape (Q, p)."""
         problem = self.problem
         weighted = problem.activation.derivative(z) * signals
-        inner = outputs * (weighted @ self.inputs)
+        inner: Array = outputs * (weighted @ self.inputs)
         return np.hstack([(features @ signals)[:, None], inner]) if self.trained_output else inner
 
     @property
@@ -274,8 +228,3 @@ def marginal_density(init: InitialLaw, scale: float, x: Array) -> Array:
     """Density of one coordinate of the initial law, up to a factor."""
     z = np.abs(x / scale)
     return np.exp(-0.5 * z**2 if init.law == "gaussian" else -z)
-
-
-def reach(init: InitialLaw) -> float:
-    """Half-width, in units of the scale, outside which the initial law weighs below 1e-14."""
-    return _REACH[init.law]

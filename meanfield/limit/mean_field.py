@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,10 +45,8 @@ class MeanFieldPath:
     predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, k)
         ``f̄_t(x_j)`` at every step; pass the path as ``drive=`` to `simulate` for
         McKean–Vlasov copies.
-    problem : Problem
-        What was learned.
-    scheme : Scheme
-        How the particles moved; a study of this path must share it.
+    problem, scheme : Problem, Scheme
+        What was learned, and how the particles moved; a study of this path must share both.
     method : str
         How it was computed, see `mean_field`.
     n_particles : int or None
@@ -132,7 +131,7 @@ def mean_field(
     n_particles : int, default: 131072
         Size M of the large system; keep it at 100 times the largest N it is compared with.
     seed : int, default: 0
-        Seed; the large system is independent of every replica of the same seed.
+        The large system is independent of every replica of the same seed.
     integrator : str, default: "euler"
         As in `simulate`; the path is the limit of *that* discrete scheme (but for
         ``"fokker-planck"``). Only ``"particles"`` knows ``"kinetic"``, and ``"chain"`` takes Euler
@@ -191,26 +190,7 @@ def mean_field_path(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> MeanFieldPath:
-    """Compute the mean-field path of a scheme; `mean_field` says what the other arguments mean.
-
-    Parameters
-    ----------
-    problem : Problem
-        Data, network, loss, regularisation.
-    scheme : Scheme
-        How the particles move.
-    method : {"particles", "gaussian", "chain", "fokker-planck"}
-        How to compute the path.
-    n_particles : int
-        Size of the large system, for ``"particles"``.
-    checkpoint, progress
-        As in `mean_field`.
-
-    Returns
-    -------
-    MeanFieldPath
-        Predictions at every step.
-    """
+    """Compute the mean-field path of a scheme; `mean_field` says what the other arguments mean."""
     if method == "particles":
         n_particles = checks.count("n_particles", n_particles)
         return _large_system(problem, scheme, n_particles, checkpoint, progress)
@@ -239,21 +219,13 @@ def _large_system(
 ) -> MeanFieldPath:
     """Follow one large system."""
     dynamics = Dynamics(problem, scheme, first_replica=REFERENCE_REPLICA)
-    n_steps, predictions = scheme.n_steps, (scheme.n_steps + 1) * problem.n_data * problem.n_outputs
-    memory.require(
-        8 * (predictions + 3 * dynamics.n_rows * n_particles),
-        "lower n_particles or n_steps",
-    )
+    shape = (1, scheme.n_steps + 1, problem.n_data, problem.n_outputs)
+    numbers = math.prod(shape) + 3 * dynamics.n_rows * n_particles
+    memory.require(8 * numbers, "lower n_particles or n_steps")
     start = initial_state(dynamics, n_particles, 1)
-    path = np.empty((1, n_steps + 1, problem.n_data, problem.n_outputs))
-    last = np.array([n_steps])
+    path, last = np.empty(shape), np.array([scheme.n_steps])
     store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))
     states = run_steps(dynamics, start, last, path=path, checkpoint=store, progress=progress)
-    return MeanFieldPath(
-        predictions=path[0] if problem.vector_output else path[0, ..., 0],
-        problem=problem,
-        scheme=scheme,
-        method="particles",
-        n_particles=n_particles,
-        particles=as_particles(problem, states[-1]),
-    )
+    predictions = path[0] if problem.vector_output else path[0, ..., 0]
+    particles = as_particles(problem, states[-1])
+    return MeanFieldPath(predictions, problem, scheme, "particles", n_particles, particles)

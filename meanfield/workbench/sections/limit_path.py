@@ -61,7 +61,7 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection) -> Unit:
         if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
             reference_path(plan.shortened(), method)
         elif method == "fokker-planck":
-            InputCoordinates(plan.problem).scales(plan.scheme.init)
+            InputCoordinates(plan.problem).start(plan.scheme)
     except ArgumentError as error:
         raise ArgumentError("method", message=str(error)) from None
     arguments = {"plan": plan, "method": method, "n_particles": size}
