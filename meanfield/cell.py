@@ -116,10 +116,8 @@ def learning_cell(
         A network that is trained already; then there is no training.
     threshold : float
         ``ε`` of the coefficient-threshold number.
-    degree : int, optional
-        Largest degree of the Hermite expansion.
-    max_degree : int, optional
-        Largest degree in the search for the depth.
+    degree, max_degree : int, optional
+        Largest degree of the Hermite expansion, and in the search for the depth.
     n_data, n_particles, step_size, n_steps, l2, temperature
         Of the training. A step size that diverges is replaced by a stable one.
     seed : int
@@ -162,7 +160,9 @@ def learning_cell(
             )
         problem = target
     if problem is None:
-        problem = _problem(activation, target, d, bias, n_data, l2, temperature, seed)
+        X, y = _labelled(target, d, n_data, seed)
+        bias = getattr(target, "b", True) is not None if bias is None else bias
+        problem = Problem(X, y, activation, bias=bias, l2=l2, temperature=temperature)
     elif problem.activation != activation:
         raise ArgumentError(
             "activation",
@@ -177,8 +177,8 @@ def learning_cell(
         particles = train_cooled(problem, scheme, n_particles)
     dictionary = extract_dictionary(particles, problem, seed=seed)
     depth = _depth(problem, dictionary.n_atoms, max_degree, seed)
-    bound, why_not = _bound(activation, target, threshold, d, degree, seed)
-    within = None if bound is None else dictionary.n_atoms <= bound.high
+    options = {"d": d, "degree": degree, "seed": seed}
+    bound, why_not = _bound(activation, target, threshold, options)
     return LearningCell(
         w_star,
         None if depth is None else depth.depth,
@@ -187,21 +187,12 @@ def learning_cell(
         dictionary,
         bound,
         particles,
-        within,
-        _statement(w_star, depth, dictionary, bound, within, why_not),
+        None if bound is None else dictionary.n_atoms <= bound.high,
+        _statement(w_star, depth, dictionary, bound, why_not),
     )
 
 
-def _problem(
-    activation: Activation,
-    target: Any,
-    d: int | None,
-    bias: bool | None,
-    n_data: int,
-    l2: float,
-    temperature: float,
-    seed: int,
-) -> Problem:
+def _labelled(target: Any, d: int | None, n_data: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw standard normal inputs and label them by the target."""
     if not callable(target):
         raise ArgumentTypeError(
@@ -210,36 +201,16 @@ def _problem(
     d = getattr(target, "n_features", d)
     if d is None:
         raise ArgumentError("d", "is needed: this target does not record its input dimension.")
-    if bias is None:
-        bias = getattr(target, "b", True) is not None
     rng = generator(checks.seed(seed), 7)
     X = rng.standard_normal((checks.count("n_data", n_data), checks.count("d", d)))
-    y = np.asarray(target(X), dtype=float)
-    return Problem(X, y, activation, bias=bias, l2=l2, temperature=temperature)
+    return X, np.asarray(target(X), dtype=float)
 
 
 def train_cooled(problem: Problem, scheme: Scheme, n_particles: int) -> Particles:
     """Train one network, its neurons gathered at few atoms by a temperature that falls.
 
-    Parameters
-    ----------
-    problem : Problem
-        What to learn.
-    scheme : Scheme
-        How to train. A constant temperature is reached geometrically, from 1e-3; a schedule is
-        followed. A step size that diverges is replaced by a stable one.
-    n_particles : int
-        Neurons.
-
-    Returns
-    -------
-    Particles
-        The network.
-
-    Raises
-    ------
-    DivergenceError
-        No smaller step size helps.
+    A constant temperature of the scheme is reached geometrically, from 1e-3, a schedule followed.
+    A step size that diverges is replaced by a stable one, where there is one.
     """
     if np.ndim(scheme.temperature) == 0:
         last = max(float(scheme.temperature), 1e-12)
@@ -273,15 +244,9 @@ def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) ->
 
 
 def _bound(
-    activation: Activation,
-    target: Any,
-    threshold: float,
-    d: int | None,
-    degree: int | None,
-    seed: int,
+    activation: Activation, target: Any, threshold: float, options: dict[str, Any]
 ) -> tuple[ThresholdNumber | None, str]:
     """Return ``S̄``, or None and why there is none."""
-    options = {"d": d, "degree": degree, "seed": seed}
     if not isinstance(target, Problem):
         return coefficient_threshold_number(target, activation, threshold, **options), ""
     if target.targets.shape[1] > 1:
@@ -293,32 +258,29 @@ def _bound(
         return None, str(error).rstrip(".")
 
 
-def _on_bound(bound: ThresholdNumber) -> str:
-    """Say what the bound is, and what it assumes where data stand for the target."""
-    assumed = bound.expansion.method == "least squares"
-    taken = " (taking the inputs for standard normal)" if assumed else ""
-    return f"Bound{taken}: {bound.explanation}"
-
-
 def _statement(
     w_star: AdmissibleWeight,
     depth: OrbitDepth | None,
     dictionary: Dictionary,
     bound: ThresholdNumber | None,
-    within: bool | None,
     why_not: str,
 ) -> str:
     """Say what the triple is, and loudly where theory and measurement part."""
     degree = "none" if depth is None else depth.depth if depth.depth is not None else "not reached"
     parts = [
         f"Learning cell: w* of order {w_star.order.value:.3g}, D*_orb = {degree}, "
-        f"S* = {dictionary.n_atoms}.",
-        f"S*: {dictionary.statement}",
-        f"Bound: none, since {why_not}." if bound is None else _on_bound(bound),
+        f"S* = {dictionary.n_atoms}."
     ]
     if depth is not None:
-        parts.insert(1, f"Depth: {depth.explanation}")
-    if within is False:
+        parts.append(f"Depth: {depth.explanation}")
+    parts.append(f"S*: {dictionary.statement}")
+    if bound is None:
+        return " ".join([*parts, f"Bound: none, since {why_not}."])
+    # What the bound assumes where data stand for the target.
+    assumed = bound.expansion.method == "least squares"
+    taken = " (taking the inputs for standard normal)" if assumed else ""
+    parts.append(f"Bound{taken}: {bound.explanation}")
+    if dictionary.n_atoms > bound.high:
         parts.append(
             f"ATTENTION: S* = {dictionary.n_atoms} exceeds S̄ = {bound.number}: lower the threshold "
             "or raise the degree, or the dictionary has atoms that the target does not call for."

@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.resampling import (
-    bootstrap_t,
-    draw_repeats,
-    least_bootstrap_t,
-)
+from meanfield.statistics.resampling import bootstrap_t, draw_repeats, least_bootstrap_t
 
 Array = NDArray[np.float64]
 

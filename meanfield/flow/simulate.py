@@ -35,9 +35,14 @@ Array = NDArray[np.floating]
 class Driver(Protocol):
     """A prediction path that knows what it was computed for."""
 
-    problem: Problem
-    scheme: Scheme
-    predictions: NDArray[np.float64]
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def scheme(self) -> Scheme: ...
+
+    @property
+    def predictions(self) -> NDArray[np.float64]: ...
 
 
 def simulate(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -38,6 +38,11 @@ class Chart:
     log_jacobian: Callable[[Array], Array]
     breaks: tuple[Array, ...]
     scaled: tuple[bool, ...]
+
+
+def product_points(*axes: Array) -> Array:
+    """Points (Q, q) of the product of q axes, the last one running fastest."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
 
 def cartesian(q: int) -> Chart:
@@ -87,15 +92,14 @@ class Grid:
         """``log ∫ exp(E)``."""
         terms = self.log_terms
         peak = terms.max(initial=-np.inf)
-        if peak == -np.inf:
-            return -np.inf
-        return float(peak + np.log(np.exp(terms - peak).sum()))
+        return float(peak + np.log(np.exp(terms - peak).sum())) if peak > -np.inf else -np.inf
 
     def cells(self, which: NDArray[np.bool_]) -> Grid:
         """Return some of the cells."""
         parts = (getattr(self, name)[which] for name in _ARRAYS)
         return Grid(self.chart, *parts)
 
+    @cached_property
     def measure(self) -> tuple[Array, Array]:
         """Nodes (Q, q) and probabilities (Q,) of the normalised measure, negligible ones left out.
 
@@ -111,24 +115,15 @@ class Grid:
 def adaptive_grid(
     energy: Callable[[Array], Array], chart: Chart, radius: float, tail: float
 ) -> Grid:
-    """Build cells on which ``exp(E)`` is resolved.
+    """Build cells within an outer radius on which ``exp(E)`` is resolved.
 
-    Parameters
-    ----------
-    energy : callable
-        ``E`` at points (Q, q), shape (Q,).
-    chart : Chart
-        Coordinates.
-    radius : float
-        Outer radius.
-    tail : float
-        Last Legendre coefficients of a resolved cell, relative to the whole integral. The error
-        of the Gauss rule is of the order of their square for a smooth integrand.
+    `energy` maps points (Q, q) to (Q,). The last Legendre coefficients of a resolved cell are at
+    most `tail` times the whole integral; the error of the Gauss rule is of the order of their
+    square for a smooth integrand.
     """
     resolved: list[Grid] = []
     pending = _evaluate(energy, chart, *_root_cells(chart, radius))
-    total = -np.inf  # log of the integral over the resolved cells
-    peak = -np.inf
+    total = peak = -np.inf  # total: log of the integral over the resolved cells
     size = 0
     while True:
         peak = max(peak, pending.values.max())
@@ -158,10 +153,7 @@ def refined(energy: Callable[[Array], Array], grid: Grid) -> Grid:
 def _root_cells(chart: Chart, radius: float) -> tuple[Array, Array]:
     scales = [radius if scaled else 1.0 for scaled in chart.scaled]
     edges = [scale * breaks for scale, breaks in zip(scales, chart.breaks, strict=True)]
-    low = np.stack(np.meshgrid(*(e[:-1] for e in edges), indexing="ij"), -1)
-    high = np.stack(np.meshgrid(*(e[1:] for e in edges), indexing="ij"), -1)
-    q = len(edges)
-    return low.reshape(-1, q), high.reshape(-1, q)
+    return product_points(*(e[:-1] for e in edges)), product_points(*(e[1:] for e in edges))
 
 
 @cache
@@ -169,8 +161,8 @@ def _rule(q: int) -> tuple[Array, Array, Array]:
     """Tensor nodes in [0, 1]^q, their log weights, and the 1-D tail functionals (2, m)."""
     m = ORDER[q]
     x, w = legendre.leggauss(m)
-    nodes = np.stack(np.meshgrid(*[(x + 1.0) / 2.0] * q, indexing="ij"), -1).reshape(-1, q)
-    log_weights = sum(np.meshgrid(*[np.log(w / 2.0)] * q, indexing="ij")).reshape(-1)
+    nodes = product_points(*[(x + 1.0) / 2.0] * q)
+    log_weights = product_points(*[np.log(w / 2.0)] * q).sum(1)
     last = np.stack([legendre.legval(x, np.eye(m)[j]) * (2 * j + 1) for j in (m - 1, m - 2)])
     return nodes, log_weights, last
 
@@ -180,14 +172,9 @@ def _evaluate(energy: Callable[[Array], Array], chart: Chart, low: Array, high: 
     shape = points.shape
     flat = points.reshape(-1, shape[-1])
     theta = chart.to_theta(flat)
-    return Grid(
-        chart=chart,
-        low=low,
-        high=high,
-        nodes=theta.reshape(shape),
-        log_jacobians=chart.log_jacobian(flat).reshape(shape[:2]),
-        values=energy(theta).reshape(shape[:2]),
-    )
+    log_jacobians = chart.log_jacobian(flat).reshape(shape[:2])
+    values = energy(theta).reshape(shape[:2])
+    return Grid(chart, low, high, theta.reshape(shape), log_jacobians, values)
 
 
 def _unresolved(
@@ -214,8 +201,7 @@ def _halve(low: Array, high: Array, axis: NDArray[np.int64]) -> tuple[Array, Arr
     rows = np.arange(len(low))
     middle = 0.5 * (low[rows, axis] + high[rows, axis])
     lower_high, upper_low = high.copy(), low.copy()
-    lower_high[rows, axis] = middle
-    upper_low[rows, axis] = middle
+    lower_high[rows, axis] = upper_low[rows, axis] = middle
     return np.concatenate([low, upper_low]), np.concatenate([lower_high, high])
 
 

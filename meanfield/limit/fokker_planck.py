@@ -13,6 +13,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme
+from meanfield.limit.cubature import product_points
 from meanfield.limit.grid import REACH, GridLaw, GridPath, InputCoordinates, marginal_cdf
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class _Solver:
         marginals = [np.diff(marginal_cdf(law, s, edges)) for s in scales]
         masses = marginals[0] if p == 1 else np.multiply.outer(*marginals)
         self.start = masses / masses.sum()
-        points = np.stack(np.meshgrid(*[self.axis] * p, indexing="ij"), -1).reshape(-1, p)
+        points = product_points(*[self.axis] * p)
         z, outputs = coordinates.pre_activations(points)
         self.features = outputs * coordinates.problem.activation.value(z)
         self.penalty = 0.5 * np.square(points) @ coordinates.l2

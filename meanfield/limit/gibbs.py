@@ -34,6 +34,11 @@ class GibbsFamily:
         self.trained_output = "a" in problem.train
 
     @property
+    def output_variance(self) -> float:
+        """Variance ``τ/λ_a`` of trained output weights given ``θ``."""
+        return self.problem.temperature / self.problem.l2_output
+
+    @property
     def chart(self) -> Chart:
         """Cells of the integrals; they end at the kinks of σ where that can be arranged."""
         z, q = self.inputs, self.inputs.shape[1]
@@ -107,10 +112,6 @@ class Gibbs:
     signals: Array
     grid: Grid
 
-    @cached_property
-    def _measure(self) -> tuple[Array, Array]:
-        return self.grid.measure()
-
     def _output_weights(self, theta: Array) -> Array:
         """Conditional mean of ``a``, shape (Q, k)."""
         family = self.family
@@ -120,14 +121,14 @@ class Gibbs:
 
     def predictions(self, X: Array) -> Array:
         """``∫ a σ dµ`` at inputs (m, d), shape (m, k)."""
-        theta, weights = self._measure
+        theta, weights = self.grid.measure
         inputs = self.family.problem.with_bias(X)
         rows = max(1, _CHUNK // len(inputs))
         weighted = weights[:, None] * self._output_weights(theta)
-        return sum(
-            self.family.features(theta[i : i + rows], inputs).T @ weighted[i : i + rows]
-            for i in range(0, len(theta), rows)
-        )
+        found = np.zeros((len(inputs), weighted.shape[1]))
+        for i in range(0, len(theta), rows):
+            found += self.family.features(theta[i : i + rows], inputs).T @ weighted[i : i + rows]
+        return found
 
     @cached_property
     def response(self) -> Array:
@@ -156,10 +157,8 @@ class Gibbs:
         """Primal less dual value, ``(1/n) Σ_j [ℓ(Φ_j) − ℓ(f_j) − r_j (Φ_j − f_j)]``."""
         problem = self.family.problem
         change = self.response - self.f
-        values = problem.loss.value(self.response, problem.targets) - problem.loss.value(
-            self.f, problem.targets
-        )
-        return max(0.0, float((values - (self.signals * change).sum(-1)).mean()))
+        after, before = (problem.loss.value(f, problem.targets) for f in (self.response, self.f))
+        return max(0.0, float((after - before - (self.signals * change).sum(-1)).mean()))
 
     def newton_step(self) -> tuple[Array, float]:
         """Newton step of ``f − Φ(f) = 0``, and the slope of the dual along it (≥ 0).
@@ -179,7 +178,7 @@ class Gibbs:
 
     def _covariance(self) -> Array:
         """Covariance of ``a_o σ_j`` over the law, shape (nk, nk)."""
-        theta, weights = self._measure
+        theta, weights = self.grid.measure
         n, k = self.f.shape
         outputs = self._output_weights(theta)
         second, spread = np.zeros((n * k, n * k)), np.zeros((n, n))
@@ -192,9 +191,7 @@ class Gibbs:
             if self.family.trained_output:
                 spread += features.T @ features
         if self.family.trained_output:
-            problem = self.family.problem
-            variance = problem.temperature / problem.l2_output
-            second += variance * np.kron(spread, np.eye(k))
+            second += self.family.output_variance * np.kron(spread, np.eye(k))
         flat = self.response.reshape(-1)
         return second - np.outer(flat, flat)
 
@@ -205,29 +202,27 @@ class Gibbs:
 
     def log_density(self, points: Array) -> Array:
         """Log-density at points (Q, p) of the trained coordinates."""
-        family, problem = self.family, self.family.problem
-        k = problem.n_outputs if family.trained_output else 0
+        family = self.family
+        k = family.problem.n_outputs if family.trained_output else 0
         theta = points[:, k:]
         marginal = family.energy(theta, self.signals) - self.grid.log_integral
         if not family.trained_output:
             return marginal
-        variance = problem.temperature / problem.l2_output
+        variance = family.output_variance
         distance = np.square(points[:, :k] - self._output_weights(theta)).sum(1)
         return marginal - 0.5 * distance / variance - 0.5 * k * np.log(2.0 * np.pi * variance)
 
     def moments(self) -> tuple[Array, Array]:
         """Mean (p,) and covariance (p, p) of the trained coordinates."""
-        theta, weights = self._measure
-        points = theta
-        if self.family.trained_output:
-            points = np.hstack([self._output_weights(theta), theta])
+        theta, weights = self.grid.measure
+        trained = self.family.trained_output
+        points = np.hstack([self._output_weights(theta), theta]) if trained else theta
         mean = weights @ points
         centred = points - mean
         covariance = (weights[:, None] * centred).T @ centred
-        if self.family.trained_output:
-            problem = self.family.problem
-            k = problem.n_outputs
-            covariance[:k, :k] += problem.temperature / problem.l2_output * np.eye(k)
+        if trained:
+            k = self.family.problem.n_outputs
+            covariance[:k, :k] += self.family.output_variance * np.eye(k)
         return mean, covariance
 
     def sample(self, size: int, rng: np.random.Generator) -> Array:
@@ -235,17 +230,15 @@ class Gibbs:
         theta = self._sample_inputs(size, rng)
         outputs = self._output_weights(theta)
         if self.family.trained_output:
-            problem = self.family.problem
-            spread = np.sqrt(problem.temperature / problem.l2_output)
+            spread = np.sqrt(self.family.output_variance)
             outputs = outputs + spread * rng.standard_normal(outputs.shape)
         return np.hstack([outputs, theta])
 
     def _sample_inputs(self, size: int, rng: np.random.Generator) -> Array:
         """Rejection from uniform proposals in each cell, cells chosen by their mass."""
         grid = self.grid
-        terms = grid.log_terms
+        terms, q = grid.log_terms, grid.low.shape[1]
         mass = np.exp(terms - terms.max()).sum(1)
-        q = grid.low.shape[1]
         # Density in chart coordinates, whose integral over a cell is its mass.
         log_chart = grid.values + grid.log_jacobians
         # The nodes do not touch the corners of a cell: leave room above the highest of them.

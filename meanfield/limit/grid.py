@@ -15,6 +15,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme
+from meanfield.limit.cubature import product_points
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -45,8 +46,7 @@ class GridLaw:
 
     def covariance(self) -> Array:
         """Covariance of the trained coordinates, shape (p, p)."""
-        points = np.stack(np.meshgrid(*self.axes, indexing="ij"), -1) - self.mean()
-        points = points.reshape(-1, len(self.axes))
+        points = product_points(*self.axes) - self.mean()
         return points.T @ (self.masses.reshape(-1, 1) * points)
 
     def marginal(self, coordinate: int) -> GridLaw:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
 
+from meanfield.limit.cubature import product_points
 from meanfield.problem.activations import Activation
 
 Array = NDArray[np.float64]
@@ -51,35 +52,18 @@ class DensityBound:
         return float(max(real.max(initial=0.0), 1e-300))
 
 
-def is_superlinear(activation: Activation) -> bool:
-    """Whether σ is a polynomial of degree 2 or more."""
-    return activation.degree is not None and activation.degree > 1
-
-
 def density_bound(
-    activation: Activation,
-    inputs: Array,
-    signals: Array,
-    l2_output: float | None,
-    l2_input: float,
+    activation: Activation, inputs: Array, signals: Array, l2_output: float | None, l2_input: float
 ) -> DensityBound:
     """Bound the log-density of the Gibbs law with error signals ``r`` far from the origin.
 
-    Parameters
-    ----------
-    activation : Activation
-    inputs : ndarray, shape (n, q)
-        ``z_j``.
-    signals : ndarray, shape (n, k)
-        ``r_j``.
-    l2_output : float or None
-        ``λ_a`` when the output weights are trained, None when they are frozen at 1.
-    l2_input : float
-        ``λ_w``.
+    `inputs` are ``z_j`` (n, q), `signals` ``r_j`` (n, k); `l2_output` is ``λ_a`` where the output
+    weights are trained, None where they are frozen at 1.
     """
     n, q = inputs.shape
     signals = signals / n
-    if is_superlinear(activation):
+    if activation.asymptote is None:
+        assert activation.degree is not None  # σ is a polynomial
         return _polynomial_bound(activation.degree, inputs, signals, l2_output, l2_input)
     left, right, deviation = activation.asymptote
 
@@ -143,8 +127,7 @@ def _maximum(function: Callable[[Array], Array], q: int) -> float:
 @cache
 def _offsets(q: int) -> Array:
     """A lattice on ``[−1, 1]^q`` that holds the origin."""
-    steps = np.linspace(-1.0, 1.0, {2: 9, 3: 7}[q])
-    return np.stack(np.meshgrid(*[steps] * q, indexing="ij"), -1).reshape(-1, q)
+    return product_points(*[np.linspace(-1.0, 1.0, {2: 9, 3: 7}[q])] * q)
 
 
 @cache

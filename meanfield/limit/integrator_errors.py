@@ -86,12 +86,11 @@ class IntegratorErrors:
         return squared.map(lambda part: np.sqrt(np.maximum(part, 0.0)))
 
     def stationary_order(self) -> Estimate:
-        """Return the order of the stationary bias, beside the declared one.
+        """Return the order of the stationary bias, as of `fit_visible_order`, and the declared one.
 
         Returns
         -------
         Estimate
-            As of `fit_visible_order`.
         """
         return fit_visible_order(
             self.step_sizes,
@@ -101,12 +100,11 @@ class IntegratorErrors:
         )
 
     def strong_order(self) -> Estimate:
-        """Return the order of the distance between particles and their exact paths.
+        """Return the order of the distance between particles and their exact paths, likewise.
 
         Returns
         -------
         Estimate
-            As of `fit_visible_order`.
         """
         return fit_visible_order(
             self.path_step_sizes,
@@ -210,13 +208,11 @@ def integrator_errors(
     """
     sizes = _sizes("step_sizes", step_sizes, reference_step)
     path_sizes = _sizes("path_step_sizes", path_step_sizes, None)
-    for name, value, among in (
-        ("burn_in", burn_in, sizes),
-        ("duration", duration, sizes),
-        ("path_time", path_time, path_sizes),
-    ):
-        for h in among:
-            _multiple(name, value, h)
+    for h in sizes:
+        _multiple("burn_in", burn_in, h)
+        _multiple("duration", duration, h)
+    for h in path_sizes:
+        _multiple("path_time", path_time, h)
     if burn_in >= duration:
         raise ArgumentError(
             "burn_in", f"must be shorter than duration, got {burn_in:g} and {duration:g}."

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.limit.cubature import product_points
 from meanfield.limit.grid import GridLaw, InputCoordinates
 
 if TYPE_CHECKING:
-    from meanfield.problem import Activation, Problem
+    from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -118,8 +119,7 @@ def log_sobolev_bound(problem: Problem, predictions: ArrayLike) -> LogSobolevBou
 
 def _check(problem: Problem) -> None:
     """Refuse what no argument covers."""
-    sigma: Activation = problem.activation
-    reason = None
+    sigma, reason = problem.activation, None
     if problem.temperature == 0:
         reason = "there is no noise (temperature 0)"
     elif problem.frozen_inputs:
@@ -149,7 +149,7 @@ def free_energy(problem: Problem, law: GridLaw) -> float:
     float
     """
     coordinates = InputCoordinates(problem)
-    points = np.stack(np.meshgrid(*law.axes, indexing="ij"), -1).reshape(-1, len(law.axes))
+    points = product_points(*law.axes)
     masses, density = law.masses.reshape(-1), law.density.reshape(-1)
     z, outputs = coordinates.pre_activations(points)
     predictions = (masses * outputs[:, 0]) @ problem.activation.value(z)

@@ -151,19 +151,7 @@ def slowest_decay(times: ArrayLike, energy: ArrayLike) -> Estimate:
     .. math:: \min_i \; \frac{\log (J_i − J_T) − \log (J_{i+1} − J_T)}{t_{i+1} − t_i}
 
     over the first half of the times, where the last value stands for the minimum, and while the
-    energy above it is more than 1e-8 of its start.
-
-    Parameters
-    ----------
-    times : array_like, shape (T,)
-        Times, ascending.
-    energy : array_like, shape (T,)
-        The energy at each of them, such as the `free_energy` along a path.
-
-    Returns
-    -------
-    Estimate
-        Without an interval; NaN with fewer than three times to judge from.
+    energy above it is more than 1e-8 of its start. NaN with fewer than three times to judge from.
     """
     times, energy = checks.finite("times", times), checks.finite("energy", energy)
     gap = energy - energy[-1]

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.limit.gibbs import Gibbs, GibbsFamily
-from meanfield.limit.growth import is_superlinear
 from meanfield.system.generators import generator
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _MAX_DIMENSION = 3
 _MAX_UNKNOWNS = 4000
 #: Legendre tails of the quadrature cells on the way and near the solution.
 _ROUGH, _FINE = 1e-4, 1e-8
-#: Temperature at which a hard problem is first solved.
+#: Temperature at which a hard problem is first solved, falling by 4 from there.
 _HOT = 0.1
 #: Distance to the edge of normalisability, relative to l2, at which mass is said to escape.
 _EDGE = 1e-9
@@ -103,17 +102,15 @@ class StationaryLaw:
         return self._gibbs.log_density(theta.reshape(-1, p)).reshape(theta.shape[:-1])
 
     def density(self, theta: ArrayLike) -> Array:
-        """Density in the trained coordinates.
+        """Density in the trained coordinates, the exponential of the `log_density`.
 
         Parameters
         ----------
-        theta : array_like
-            Points, as for `log_density`.
+        theta : array_like, shape (..., p)
 
         Returns
         -------
-        ndarray
-            ``exp`` of the `log_density`.
+        ndarray, shape (...)
         """
         return np.exp(self.log_density(theta))
 
@@ -141,7 +138,6 @@ class StationaryLaw:
         Returns
         -------
         ndarray, shape (p,)
-            ``∫ θ dµ_∞``.
         """
         return self._gibbs.moments()[0]
 
@@ -151,7 +147,6 @@ class StationaryLaw:
         Returns
         -------
         ndarray, shape (p, p)
-            Of the law ``µ_∞``.
         """
         return self._gibbs.moments()[1]
 
@@ -163,10 +158,8 @@ class StationaryLaw:
 
         Parameters
         ----------
-        n_particles, n_replicas : int
-            Size of the sample.
-        seed : int
-            Seed of the draw.
+        n_particles, n_replicas, seed : int
+            Size of the sample, and its seed.
 
         Returns
         -------
@@ -174,22 +167,16 @@ class StationaryLaw:
         """
         from meanfield.flow.particles import Particles
 
-        n = checks.count("n_particles", n_particles)
-        r = checks.count("n_replicas", n_replicas)
-        rng = generator(checks.seed(seed))
+        n, r = checks.count("n_particles", n_particles), checks.count("n_replicas", n_replicas)
         problem = self.problem
-        points = self._gibbs.sample(n * r, rng).reshape(r, n, -1)
+        points = self._gibbs.sample(n * r, generator(checks.seed(seed))).reshape(r, n, -1)
         return Particles.from_coordinates(
             points, problem.n_outputs, problem.bias, problem.vector_output
         )
 
 
 def stationary(
-    problem: Problem,
-    *,
-    tolerance: float = 1e-12,
-    n_starts: int = 2,
-    max_iterations: int = 200,
+    problem: Problem, *, tolerance: float = 1e-12, n_starts: int = 2, max_iterations: int = 200
 ) -> StationaryLaw:
     r"""Solve for the stationary law by quadrature, in up to three input parameters.
 
@@ -312,10 +299,11 @@ def check_supported(problem: Problem) -> None:
             "No normalisable stationary law: with l2_input = 0 exp(−V/τ) does not decay as (w, b) "
             "goes to infinity; set l2 > 0."
         )
-    if is_superlinear(problem.activation) and (trained_output or problem.activation.degree % 2):
+    degree = problem.activation.degree or 1
+    if degree > 1 and (trained_output or degree % 2):
         raise ValueError(
             f"No normalisable stationary law: {problem.activation.name} makes −V grow like a power "
-            f"of |(w, b)| that no L2 penalty holds; use an activation of at most linear growth."
+            "of |(w, b)| that no L2 penalty holds; use an activation of at most linear growth."
         )
 
 
@@ -323,8 +311,7 @@ def _starts(family: GibbsFamily, n_starts: int) -> list[Array]:
     """Predictions to start from whose Gibbs laws are normalisable."""
     problem = family.problem
     targets, rng = problem.targets, np.random.default_rng(0)
-    squared = problem.loss.name == "squared"
-    if squared:
+    if problem.loss.name == "squared":
         size = max(1.0, float(np.abs(targets).max()))
         # No force; the untrained network; signals of one sign, which alone may confine.
         candidates = [targets, np.zeros_like(targets), targets + size, targets - size]
@@ -356,7 +343,8 @@ def _solve(
 ) -> tuple[Gibbs, int]:
     """Solve at falling temperatures, roughly, then at the temperature of the problem."""
     problem, total = family.problem, 0
-    for temperature in _continuation(problem):
+    ladder = problem.temperature * 4.0 ** np.arange(1.0, 40.0)
+    for temperature in ladder[ladder <= _HOT][::-1]:
         hotter = GibbsFamily(problem.replace(temperature=temperature))
         try:
             gibbs, count = _newton(hotter, f, _ROUGH, 0.05, max_iterations)
@@ -385,12 +373,6 @@ def _solve(
     return gibbs, total + rough + fine
 
 
-def _continuation(problem: Problem) -> list[float]:
-    """Temperatures, falling, on the way to that of the problem."""
-    ladder = problem.temperature * 4.0 ** np.arange(1.0, 40.0)
-    return list(ladder[ladder <= _HOT][::-1])
-
-
 def _newton(
     family: GibbsFamily, f: Array, tail: float, tolerance: float, max_iterations: int
 ) -> tuple[Gibbs, int]:
@@ -403,16 +385,13 @@ def _newton(
         at_edge = -family.density_bound(current.f).leading < _EDGE * family.problem.l2_input
         following = None if at_edge else _line_search(family, current, tail)
         if following is None:
-            if residual > 1e-3 and (at_edge or _leads_outside(family, current)):
+            # Or the full Newton step ends where no law is normalisable.
+            ahead = current.f + current.newton_step()[0]
+            if residual > 1e-3 and (at_edge or not family.density_bound(ahead).normalisable):
                 raise _Escape(f"residual {residual:.1e} at the edge of the normalisable laws")
             return current, iteration
         current = following
     return current, max_iterations
-
-
-def _leads_outside(family: GibbsFamily, gibbs: Gibbs) -> bool:
-    """Whether the full Newton step ends where no law is normalisable."""
-    return not family.density_bound(gibbs.f + gibbs.newton_step()[0]).normalisable
 
 
 def _residual(gibbs: Gibbs) -> float:

@@ -30,24 +30,10 @@ _MARGIN = 1.5
 
 
 def stationary_amplitude(predictions: ArrayLike, law: StationaryLaw) -> Array:
-    r"""Length of networks along the stationary one, :math:`⟨f, f_∞⟩ / ⟨f_∞, f_∞⟩` over the data.
+    """Length of networks along the stationary one, :math:`⟨f, f_∞⟩ / ⟨f_∞, f_∞⟩` over the data.
 
-    Parameters
-    ----------
-    predictions : array_like, shape (..., n) or (..., n, k)
-        Networks at the training inputs.
-    law : StationaryLaw
-        Where the flow ends.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        1 for the stationary network.
-
-    Raises
-    ------
-    ValueError
-        The predictions are not those of the law's data.
+    Of predictions (..., n) or (..., n, k) at the training inputs of the law; 1 for the stationary
+    network.
     """
     target = law.predictions
     values = checks.finite("predictions", predictions)
@@ -111,25 +97,7 @@ def stationary_distance(particles: Particles, law: StationaryLaw, *, seed: int =
 
 
 def stationary_grid(law: StationaryLaw, half_width: float) -> GridLaw:
-    """Return the stationary law of a single parameter on a grid.
-
-    Parameters
-    ----------
-    law : StationaryLaw
-        Of a problem with one trained parameter.
-    half_width : float
-        The grid covers ``[−half_width, half_width]``.
-
-    Returns
-    -------
-    GridLaw
-        Its masses sum to 1.
-
-    Raises
-    ------
-    ValueError
-        The problem has more than one trained parameter.
-    """
+    """Return the stationary law of a single parameter on ``[−half_width, half_width]``."""
     if law.problem.n_parameters != 1:
         raise ArgumentError(
             "law",

@@ -19,28 +19,17 @@ Array = NDArray[np.float64]
 
 
 def log_moments(law: InitialLaw, scales: ArrayLike, max_order: int) -> Array:
-    """Exact ``log E|θ|^k`` of a named law, k = 1, ..., K.
+    """Exact ``log E|θ|^k`` of a named law, k = 1, ..., K; infinite from the tail index on.
 
-    Parameters
-    ----------
-    law : InitialLaw
-        Its name and shape parameter.
-    scales : array_like, shape (C,)
-        Scale of each coordinate, 0 for one that does not count.
-    max_order : int
-        ``K``.
-
-    Returns
-    -------
-    ndarray, shape (K,)
-        Infinite from the tail index on.
+    `scales` (C,) are those of the coordinates, 0 for one that does not count.
     """
     scales = np.asarray(scales, dtype=float)
-    k = np.arange(1, max_order + 1)
+    if not scales.any():
+        raise ArgumentError("scale", message="The law is a point: every scale is 0.")
     if law.law == "laplace":
         return _product_log_moments(scales, max_order, _laplace_series)
-    size = len(scales)
-    return _radial_log_moments(law, size, k) + _spherical_log_moments(scales, max_order)
+    k = np.arange(1.0, max_order + 1)
+    return _radial_log_moments(law, len(scales), k) + _spherical_log_moments(scales, max_order)
 
 
 def _radial_log_moments(law: InitialLaw, size: int, k: Array) -> Array:
@@ -50,7 +39,9 @@ def _radial_log_moments(law: InitialLaw, size: int, k: Array) -> Array:
     if law.law == "uniform-ball":
         return np.log(size / (size + k))
     if law.law == "stretched-exponential":
+        assert law.rho is not None  # InitialLaw saw to that
         return gammaln((size + k) / law.rho) - gammaln(size / law.rho)
+    assert law.nu is not None
     finite = k < law.nu
     left = np.where(finite, law.nu - k, law.nu)  # Student t: R² = ν χ²_C / χ²_ν
     ratio = gammaln(left / 2) - gammaln(law.nu / 2) - 0.5 * k * np.log(2.0 / law.nu)
@@ -64,10 +55,8 @@ def _chi(size: int, k: Array) -> Array:
 
 def _spherical_log_moments(scales: Array, max_order: int) -> Array:
     """``log E|c ∘ u|^k``, u uniform on the sphere."""
-    k = np.arange(1, max_order + 1)
+    k = np.arange(1.0, max_order + 1)
     active = scales[scales > 0]
-    if len(active) == 0:
-        raise ArgumentError("scale", message="The law is a point: every scale is 0.")
     if np.all(active == active[0]):
         gaussian = k * np.log(active[0]) + _chi(len(active), k)
     else:
@@ -85,8 +74,6 @@ def _product_log_moments(
     ``S^{m−1/2} = π^{−1/2} ∫ t^{−1/2} S^m e^{−tS} dt``, by the trapezoidal rule in ``log t``.
     """
     top = scales.max()
-    if top == 0:
-        raise ArgumentError("scale", message="The law is a point: every scale is 0.")
     degree = max_order // 2 + 1
     log_t, width = np.linspace(-90.0, 45.0, 541, retstep=True)
     t = np.concatenate([[0.0], np.exp(log_t)])
@@ -107,10 +94,8 @@ def _product_log_moments(
 
 def _log_convolve(a: Array, b: Array) -> Array:
     """Logs of the coefficients of a product of power series, truncated at the same degree."""
-    columns = [
-        logsumexp(a[:, : j + 1] + b[:, j::-1][:, : j + 1], axis=1) for j in range(a.shape[1])
-    ]
-    return np.stack(columns, axis=1)
+    columns = (logsumexp(a[:, : j + 1] + b[:, j::-1], axis=1) for j in range(a.shape[1]))
+    return np.stack(list(columns), axis=1)
 
 
 def _gaussian_series(scale: float, t: Array, degree: int) -> Array:

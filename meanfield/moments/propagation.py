@@ -97,9 +97,5 @@ def moment_propagation(
         orders.append(len(order))
         heavier[t, : len(order)] = np.exp(logs + excess * np.log(order))
     value, low, high = np.transpose(growth)
-    return MomentPropagation(
-        steps=run.steps,
-        growth=Estimate(value, low, high, resampled="particles"),
-        max_orders=np.array(orders),
-        heavier=heavier,
-    )
+    bounded = Estimate(value, low, high, resampled="particles")
+    return MomentPropagation(run.steps, bounded, np.array(orders), heavier)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares, minimize_scalar
 from scipy.special import gammaln, logsumexp
 from scipy.stats import ks_2samp
@@ -28,38 +29,22 @@ _ROUNDS = 30
 class Tail:
     """Two readings of the largest 5 % of a sample of radii, with ``u`` their threshold.
 
-    Attributes
-    ----------
-    tail_index : Estimate
-        ``ν`` of the power-law reading: generalised Pareto excesses of ``r²`` over ``u²``, by
-        maximum likelihood; infinite when its shape is not positive.
-    exponent : float
-        ``ρ`` of the light reading: ``P(r > x | r > u) = exp(−c ((x/u)^ρ − 1))``.
-    z : float
-        Vuong's statistic of the two likelihoods, positive in favour of the power law.
-    is_bounded : bool
-        Whether a generalised Pareto law of bounded support fits better, at 99 % confidence.
-    is_power_law : bool
-        The verdict: ``exponent < 0.5`` unless the light reading fits better at 90 % confidence, or
-        ``exponent < 0.75`` and the power law fits better at 99 %. A stretched exponential of order
-        below 0.5 cannot be told from a power law.
+    The power-law reading has generalised Pareto excesses of ``r²`` over ``u²``, by maximum
+    likelihood; the light one ``P(r > x | r > u) = exp(−c ((x/u)^ρ − 1))``. The verdict is a power
+    law where ``exponent < 0.5`` unless the light reading fits better at 90 % confidence, or
+    ``exponent < 0.75`` and the power law fits better at 99 %: a stretched exponential of order
+    below 0.5 cannot be told from a power law.
     """
 
-    tail_index: Estimate
-    exponent: float
-    z: float
-    is_bounded: bool
-    is_power_law: bool
+    tail_index: Estimate  # ν of the power-law reading; infinite when its shape is not positive
+    exponent: float  # ρ of the light reading
+    z: float  # Vuong's statistic of the two likelihoods, positive in favour of the power law
+    is_bounded: bool  # a generalised Pareto law of bounded support fits better, at 99 % confidence
+    is_power_law: bool  # the verdict
 
 
 def read_tail(radii: Array) -> Tail:
-    """Fit both readings to the largest 5 % of the radii.
-
-    Parameters
-    ----------
-    radii : ndarray, shape (n,)
-        Positive, n ≥ 1000.
-    """
+    """Fit both readings to the largest 5 % of positive radii (n,), n ≥ 1000."""
     count = int(_TAIL_SHARE * len(radii))
     top = np.sort(np.partition(radii, len(radii) - count - 1)[len(radii) - count - 1 :])
     threshold = top[0]
@@ -88,7 +73,7 @@ def _generalised_pareto(excess: Array) -> tuple[float, Array]:
         shape = logs.mean()
         return shape, -np.log(shape / t) - (1.0 + 1.0 / shape) * logs
 
-    def best(to_ratio, low: float, high: float) -> tuple[float, float]:
+    def best(to_ratio: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
         found = minimize_scalar(
             lambda u: -terms(to_ratio(u))[1].mean(), bounds=(low, high), method="bounded"
         )
@@ -118,7 +103,7 @@ def _weibull_tail(logs: Array) -> tuple[float, Array]:
 
 
 def log_sample_moments(
-    radii: Array, orders: Array, effective_size: float = EFFECTIVE_SIZE
+    radii: Array, orders: ArrayLike, effective_size: float = EFFECTIVE_SIZE
 ) -> tuple[Array, Array]:
     """Log-moments of the leading ``orders`` that the sample supports, and their standard errors.
 
@@ -128,7 +113,7 @@ def log_sample_moments(
     with np.errstate(divide="ignore"):
         logs = np.log(radii)
     values, errors = [], []
-    for k in orders:
+    for k in np.asarray(orders):
         first, second = logsumexp(k * logs), logsumexp(2 * k * logs)
         size = np.exp(2.0 * first - second)
         if not size >= effective_size:
@@ -144,16 +129,8 @@ def inverse_order(radii: Array) -> tuple[float, float]:
     Fits ``m_k = s^k Γ((c + k)/ρ) / Γ(c/ρ)``, the moments of a density proportional to
     ``r^{c−1} exp(−(r/s)^ρ)``, to the sample moments of orders 1/4, 1/2, ...; ``1/ρ = 0`` is a
     compact support, ``m_k = s^k c/(c + k)``. The error follows from the influence of every point.
-
-    Parameters
-    ----------
-    radii : ndarray, shape (n,)
-        At least 0, n ≥ 1000.
-
-    Returns
-    -------
-    tuple of float
-        Both infinite when the sample supports too few orders, which is itself a heavy tail.
+    Both are infinite where the sample, of n ≥ 1000 radii, supports too few orders, which is itself
+    a heavy tail.
     """
     radii = radii[radii > 0]  # an atom at 0 only scales the moments
     radii = np.ldexp(radii, -np.frexp(np.median(radii))[1])  # nor do units matter
@@ -176,22 +153,19 @@ def inverse_order(radii: Array) -> tuple[float, float]:
 
     bounds = ([0.0, -3.0, -50.0], [20.0, 6.0, 50.0])
     start = values[0] / k[0]
-    fit = min(
-        (
-            least_squares(misfit, [beta, 0.7, start], bounds=bounds, x_scale=[0.1, 0.3, 0.3])
-            for beta in (0.1, 1.0)
-        ),
-        key=lambda candidate: candidate.cost,
+    fits = (
+        least_squares(misfit, [beta, 0.7, start], bounds=bounds, x_scale=[0.1, 0.3, 0.3])
+        for beta in (0.1, 1.0)
     )
+    fit = min(fits, key=lambda candidate: candidate.cost)
     # At 1/ρ = 0 the model is at the edge of its range; linearise a little inside.
     inside = np.array([max(fit.x[0], 0.01), *fit.x[1:]])
     jacobian = np.stack([misfit(inside + d) - misfit(inside - d) for d in 1e-5 * np.eye(3)], 1)
     influence = np.linalg.pinv(jacobian / 2e-5)[0] * weights
     logs = np.log(radii)
-    per_point = sum(
-        share * np.exp(order * logs - value)
-        for share, order, value in zip(influence, k, values, strict=True)
-    )
+    per_point = np.zeros(n)
+    for share, order, value in zip(influence, k, values, strict=True):
+        per_point += share * np.exp(order * logs - value)
     return float(fit.x[0]), float(np.std(per_point) / np.sqrt(n))
 
 
@@ -232,13 +206,9 @@ def centred(points: Array) -> Array:
 def rounded(points: Array) -> Array:
     """Return points (N, p) after a linear map that makes their directions isotropic.
 
-    The map is the inverse root of Tyler's scatter matrix, by iteration. It exists for every tail,
-    and makes an elliptical law spherical. Points whose directions pass for isotropic stay as they
-    are; directions in which no point extends are lost.
-
-    References
-    ----------
-    Tyler, "A distribution-free M-estimator of multivariate scatter", Ann. Statist. 15 (1987).
+    The map is the inverse root of Tyler's scatter matrix, by iteration (Tyler, Ann. Statist. 15,
+    1987). It exists for every tail, and makes an elliptical law spherical. Points whose directions
+    pass for isotropic stay as they are; directions in which no point extends are lost.
     """
     points = points[np.abs(points).sum(1) > 0]
     n, p = points.shape

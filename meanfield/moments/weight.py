@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class AdmissibleWeight:
     order: Estimate
     tail_index: Estimate
     exact: bool
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any]
 
     @property
     def max_order(self) -> int:
@@ -88,11 +88,11 @@ class AdmissibleWeight:
             return Estimate(reciprocal(self.order.value), level=level)
         read, error = self.evidence["inverse_order"]
         half = normal_quantile(level) * error
-        found: dict[str, Any] = {"level": level, "resampled": "particles"}
+        low, high = read - half, read + half
         # A law that reads as compact has order infinity, however the fit came out.
         if np.isinf(self.order.value):
-            return Estimate(0.0, 0.0, read + half, **found)
-        return Estimate(read, read - half, read + half, **found)
+            read = low = 0.0
+        return Estimate(read, low, high, level=level, resampled="particles")
 
     def propagated_order(self, temperature: float) -> float:
         """Return the order of the law at positive times: ``min(ρ, 2)`` with noise, ``ρ`` without.
@@ -100,12 +100,11 @@ class AdmissibleWeight:
         Parameters
         ----------
         temperature : float
-            Temperature of the flow.
+            Of the flow.
 
         Returns
         -------
         float
-            The order.
         """
         temperature = checks.nonnegative("temperature", temperature)
         return min(self.order.value, 2.0) if temperature > 0 else self.order.value
@@ -124,7 +123,6 @@ class AdmissibleWeight:
         Returns
         -------
         ndarray, shape (K,)
-            For k = 1, ..., K.
         """
         k = np.arange(1, self.max_order + 1)
         return np.exp(self.log_moments.value / k - np.log(k) / _weight_order(order))
@@ -239,17 +237,14 @@ def admissible_weight(
 
 def _of_law(law: InitialLaw, scales: Array, max_order: int) -> AdmissibleWeight:
     values = log_moments(law, scales, max_order)
-    heavy = law.law == "student-t"
-    order = {"gaussian": 2.0, "laplace": 1.0, "uniform-ball": np.inf, "student-t": 0.0}.get(
-        law.law, law.rho
-    )
+    known = {"gaussian": 2.0, "laplace": 1.0, "uniform-ball": np.inf, "student-t": 0.0}
     evidence: dict[str, Any] = {"law": law.info}
-    if not heavy:
+    if law.nu is None:  # every moment is finite
         evidence["order_from_moments"] = _read_order(values)
     return AdmissibleWeight(
         log_moments=Estimate(values),
-        order=Estimate(order),
-        tail_index=Estimate(law.nu if heavy else np.inf),
+        order=Estimate(known.get(law.law, law.rho)),
+        tail_index=Estimate(np.inf if law.nu is None else law.nu),
         exact=True,
         evidence=evidence,
     )
@@ -272,20 +267,16 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     tail = tails.read_tail(np.linalg.norm(points, axis=1))
     inverse, error, source = _inverse_order(points)
     if tail.is_power_law or not np.isfinite(inverse):
-        order = Estimate(0.0, 0.0, tail.exponent, resampled="particles")
+        value, least, most = 0.0, 0.0, tail.exponent
     else:
         low, high = inverse - normal_quantile() * error, inverse + normal_quantile() * error
         compact = inverse < _COMPACT and (low <= 0 or tail.is_bounded)
-        order = Estimate(
-            np.inf if compact else 1.0 / inverse,
-            reciprocal(high),
-            np.inf if compact or low <= 0 else 1.0 / low,
-            resampled="particles",
-        )
+        value, least = np.inf if compact else 1.0 / inverse, reciprocal(high)
+        most = np.inf if compact or low <= 0 else 1.0 / low
     spread = normal_quantile() * errors
     return AdmissibleWeight(
         log_moments=Estimate(values, values - spread, values + spread, resampled="particles"),
-        order=order,
+        order=Estimate(value, least, most, resampled="particles"),
         tail_index=tail.tail_index if tail.is_power_law else Estimate(np.inf),
         exact=False,
         evidence={

@@ -218,7 +218,7 @@ def test_cubature_of_a_narrow_gaussian_and_its_refinement(q):
     expected = q * np.log(0.05 * np.sqrt(2 * np.pi))
     assert grid.log_integral == pytest.approx(expected, abs=1e-10)
     assert cubature.refined(energy, grid).log_integral == pytest.approx(expected, abs=1e-12)
-    nodes, weights = grid.measure()
+    nodes, weights = grid.measure
     np.testing.assert_allclose(weights @ nodes, centre, atol=1e-10)
 
 
