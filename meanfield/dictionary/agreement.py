@@ -35,14 +35,13 @@ class Agreement:
         Fraction of dictionaries that have each atom of the reference.
     match : ndarray of int, shape (m, modal)
         Index, in each dictionary, of the match of each atom of the reference; −1 where there is
-        none.
+        none, and NaN in the following.
     sign : ndarray of shape (m, modal)
-        Factor on the coefficient of the match once its direction is turned to the reference's; NaN
-        likewise.
+        Factor on the coefficient of the match once its direction is turned to the reference's.
     angle : ndarray of shape (m, modal)
-        Angle, in degrees, from each atom of the reference to its match; NaN likewise.
+        Angle, in degrees, from each atom of the reference to its match.
     coefficient : ndarray of shape (m, modal)
-        Length of the difference of coefficients relative to the reference's; NaN likewise.
+        Length of the difference of coefficients relative to the reference's.
     """
 
     n_atoms: Array
@@ -107,33 +106,15 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Agreemen
             sign[row, i] = flip if cosine < 0 else 1
             difference = other.columns[j] * sign[row, i] - base.columns[i]
             coefficient[row, i] = np.linalg.norm(difference) / np.linalg.norm(base.columns[i])
-    return Agreement(
-        n_atoms,
-        modal,
-        float((n_atoms == modal).mean()),
-        reference,
-        np.isfinite(angle).mean(axis=0),
-        match,
-        sign,
-        angle,
-        coefficient,
-    )
+    share, present = float((n_atoms == modal).mean()), np.isfinite(angle).mean(axis=0)
+    return Agreement(n_atoms, modal, share, reference, present, match, sign, angle, coefficient)
 
 
 def largest_angle(true: Array, found: Array) -> float:
     """Return the largest angle from the line of a true atom to the nearest line that was found.
 
-    Parameters
-    ----------
-    true : ndarray of shape (m, d)
-        Input weights ``w`` of the true atoms, none of them zero.
-    found : ndarray of shape (S, d)
-        Input weights that were found; those of length zero have no line.
-
-    Returns
-    -------
-    float
-        In degrees, 0 to 90; 90 when there is no line.
+    In degrees, from input weights (m, d), none of them zero, and (S, d); 90 when none of these has
+    a line.
     """
     length = np.linalg.norm(found, axis=1)
     found = found[length > 0] / length[length > 0, None]

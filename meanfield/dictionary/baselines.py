@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from meanfield import checks
 from meanfield.dictionary.certificate import moment_starts, random_starts, steepest
 from meanfield.dictionary.fitting import FLOOR, Prior, fit_atoms, make_regression
-from meanfield.dictionary.refit import Array, Regression
+from meanfield.dictionary.refit import Array
 from meanfield.identify import Atoms, canonical
 from meanfield.identify.atoms import as_atoms, make_atoms
 from meanfield.problem import Problem
@@ -19,26 +20,7 @@ from meanfield.system.generators import generator
 def kmeans_atoms(particles: Any, problem: Problem, *, max_atoms: int = 12, seed: int = 0) -> Atoms:
     """Cluster raw particles ``(a, w, b)`` by k-means, as many clusters as the silhouette likes.
 
-    Parameters
-    ----------
-    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
-        The network.
-    problem : Problem
-        What it was trained on.
-    max_atoms : int
-        Largest number of clusters.
-    seed : int
-        Seed of k-means.
-
-    Returns
-    -------
-    Atoms
-        One atom per cluster: the mean place, the sum of the coefficients.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is not installed; ``pip install "meanfield[sklearn]"``.
+    One atom per cluster: the mean place, the sum of the coefficients. Needs scikit-learn.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
@@ -54,25 +36,7 @@ def kmeans_atoms(particles: Any, problem: Problem, *, max_atoms: int = 12, seed:
 
 
 def hdbscan_atoms(particles: Any, problem: Problem) -> Atoms:
-    """Cluster raw particles ``(a, w, b)`` by HDBSCAN; what it calls noise is left out.
-
-    Parameters
-    ----------
-    particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
-        The network.
-    problem : Problem
-        What it was trained on.
-
-    Returns
-    -------
-    Atoms
-        One atom per cluster: the mean place, the sum of the coefficients.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is not installed; ``pip install "meanfield[sklearn]"``.
-    """
+    """Cluster raw particles likewise by HDBSCAN; what it calls noise is left out."""
     from sklearn.cluster import HDBSCAN
 
     network, points = _raw(particles, problem)
@@ -83,27 +47,10 @@ def hdbscan_atoms(particles: Any, problem: Problem) -> Atoms:
 def frank_wolfe_atoms(problem: Problem, *, max_atoms: int = 24, seed: int = 0) -> Atoms:
     """Fit the labels atom by atom, with a joint refit after each: sliding Frank–Wolfe.
 
-    A global search finds the atom that explains most of the residual. It stops when that atom
-    gains less than noise does. No particles are used.
-
-    Parameters
-    ----------
-    problem : Problem
-        Data and activation; the loss is taken as squared.
-    max_atoms : int
-        Largest number of atoms.
-    seed : int
-        Seed of the random starts.
-
-    Returns
-    -------
-    Atoms
-        The dictionary.
-
-    Notes
-    -----
-    Denoyelle, Duval, Peyré, Soubies, "The sliding Frank–Wolfe algorithm and its application to
-    super-resolution microscopy", 2019.
+    A global search finds the atom that explains most of the residual, under the squared loss. It
+    stops when that atom gains less than noise does. No particles are used. Denoyelle, Duval, Peyré,
+    Soubies, "The sliding Frank–Wolfe algorithm and its application to super-resolution microscopy",
+    2019.
     """
     regression = make_regression(problem, problem.targets)
     rng = generator(checks.seed(seed))
@@ -111,8 +58,7 @@ def frank_wolfe_atoms(problem: Problem, *, max_atoms: int = 24, seed: int = 0) -
     price = (width + problem.n_outputs - problem.activation.homogeneous) * np.log(m)
     fit = regression.linear(np.zeros((0, width)))
     while len(fit.places) < max_atoms and fit.rss > FLOOR**2 * regression.total:
-        left = regression.Y - regression.predict(fit)
-        residual = Regression(problem.activation, regression.X, left, regression.affine)
+        residual = replace(regression, Y=regression.Y - regression.predict(fit))
         pool = np.vstack([moment_starts(residual), random_starts(residual, 400, rng)])
         trial = np.vstack([fit.places, steepest(residual, pool)[0]])
         new, prior = fit, Prior.of(regression, trial)
@@ -136,19 +82,16 @@ def _raw(particles: Any, problem: Problem) -> tuple[Atoms, Array]:
 
 def _clusters(network: Atoms, label: Array) -> Atoms:
     """Make one atom of each cluster."""
-    members = [np.flatnonzero(label == j) for j in range(label.max() + 1)]
-    members = [member for member in members if len(member)]
+    members = [np.flatnonzero(label == j) for j in np.unique(label[label >= 0])]
     k, d = network.columns.shape[1], network.w.shape[1]
-    return canonical(
-        make_atoms(
-            network.activation,
-            np.array([network.columns[i].sum(axis=0) for i in members]).reshape(-1, k),
-            np.array([network.w[i].mean(axis=0) for i in members]).reshape(-1, d),
-            np.array([network.b[i].mean() for i in members]),
-            np.zeros(k),
-            np.zeros((k, d)),
-            np.array([len(i) / len(label) for i in members]),
-            vector=network.vector_output,
-        ),
+    clusters = make_atoms(
         network.activation,
+        np.array([network.columns[i].sum(axis=0) for i in members]).reshape(-1, k),
+        np.array([network.w[i].mean(axis=0) for i in members]).reshape(-1, d),
+        np.array([network.b[i].mean() for i in members]),
+        np.zeros(k),
+        np.zeros((k, d)),
+        np.array([len(i) / len(label) for i in members]),
+        vector=network.vector_output,
     )
+    return canonical(clusters, network.activation)

@@ -77,29 +77,22 @@ class Certificate:
         if self.constant:
             return "No atom is missing: the labels are constant."
         if self.penalised:
-            return self._of_the_network()
-        if not self.missing:
-            return (
-                f"No atom is missing: the best new one would gain {self.gain:.3g} where noise "
-                f"explains up to {self.threshold:.3g}."
+            minimum, lowest = _shown(self.minimum), _shown(self.potential.min(initial=0.0))
+            potential = "the potential of the network is"
+            lacking = f"{potential} {minimum} there and at best {lowest} at its atoms."
+            complete = (
+                f"{potential} nowhere lower than at its atoms by more than {self.threshold:.0%} of "
+                f"their penalty ({minimum} found, {lowest} there)."
             )
-        return (
-            f"An atom is missing near (w, b) = {_short(self.minimiser)}: it would gain "
-            f"{self.gain:.3g}, more than the {self.threshold:.3g} that noise explains."
-        )
-
-    def _of_the_network(self) -> str:
-        lowest = _shown(self.potential.min(initial=0.0))
-        if not self.missing:
-            return (
-                "No atom is missing: the potential of the network is nowhere lower than at its "
-                f"atoms by more than {self.threshold:.0%} of their penalty ({_shown(self.minimum)} "
-                f"found, {lowest} there)."
+        else:
+            noise = f"{self.threshold:.3g}"
+            lacking = f"it would gain {self.gain:.3g}, more than the {noise} that noise explains."
+            complete = (
+                f"the best new one would gain {self.gain:.3g} where noise explains up to {noise}."
             )
-        return (
-            f"An atom is missing near (w, b) = {_short(self.minimiser)}: the potential of the "
-            f"network is {_shown(self.minimum)} there and at best {lowest} at its atoms."
-        )
+        if self.missing:
+            return f"An atom is missing near (w, b) = {_short(self.minimiser)}: {lacking}"
+        return f"No atom is missing: {complete}"
 
 
 def _shown(value: float) -> str:
@@ -141,10 +134,8 @@ def dual_certificate(
         network's own, instead of that of a dictionary refit to labels.
     starts : ndarray of shape (m, d) or (m, d + 1), optional
         More places ``(w, b)`` to start from, such as particles.
-    n_starts : int
-        Random starts.
-    seed : int
-        Seed of the random starts.
+    n_starts, seed : int
+        Random starts, and their seed.
 
     Returns
     -------
@@ -168,22 +159,21 @@ def dual_certificate(
     residual = problem.loss.derivative(predictions, problem.targets)
     regression = make_regression(problem, residual)
     places = as_places(network, problem.bias)
-    if starts is None:
-        starts = np.zeros((0, places.shape[1]))
     rng = generator(checks.seed(seed))
-    pool = np.vstack([starts, moment_starts(regression), random_starts(regression, n_starts, rng)])
+    pool = np.vstack([moment_starts(regression), random_starts(regression, n_starts, rng)])
+    if starts is not None:
+        pool = np.vstack([starts, pool])
     constant = bool((problem.targets == problem.targets[0]).all())
     if penalised:
-        potential = PenalisedPotential.of(problem, residual)
-        return _of_network(potential, places, np.vstack([pool, places]), constant)
+        return _of_network(PenalisedPotential.of(problem, residual), places, pool, constant)
     minimiser, explained = steepest(regression, pool)
 
     m = residual.size
-    rss = float((regression.target**2).sum())
+    rss = regression.total
     floor = FLOOR**2 * float((problem.targets - problem.targets.mean(axis=0)).var() * m)
     gain = m * np.log(rss / max(rss - explained, 1e-3 * rss)) if rss > floor else 0.0
     per_atom = places.shape[1] + residual.shape[1] - problem.activation.homogeneous
-    threshold = per_atom * np.log(m)
+    threshold = float(per_atom * np.log(m))
     potential = -np.sqrt(np.maximum(explained_by(regression, places), 0) / problem.n_data)
     return Certificate(
         potential,
@@ -191,7 +181,7 @@ def dual_certificate(
         -float(np.sqrt(explained / problem.n_data)),
         minimiser,
         float(gain),
-        float(threshold),
+        threshold,
         bool(gain > threshold) and not constant,
         constant=constant,
     )
@@ -201,22 +191,12 @@ def _of_network(
     potential: PenalisedPotential, places: Array, pool: Array, constant: bool
 ) -> Certificate:
     """Compare the least potential anywhere with that of the atoms."""
-    minimiser, minimum = potential.lowest(pool, N_ASCENTS)
+    minimiser, minimum = potential.lowest(np.vstack([pool, places]), N_ASCENTS)
     value, gradient, penalty = potential.at_atoms(places)
     scale = float(penalty.mean()) if len(places) else max(-minimum, 1e-300)
     gain = (value.min(initial=0.0) - minimum) / max(scale, 1e-300)
     missing = bool(gain > DEEPER) and not constant
-    return Certificate(
-        value,
-        gradient,
-        minimum,
-        minimiser,
-        gain,
-        DEEPER,
-        missing,
-        penalised=True,
-        constant=constant,
-    )
+    return Certificate(value, gradient, minimum, minimiser, gain, DEEPER, missing, True, constant)
 
 
 def explained_by(regression: Regression, places: Array) -> Array:
@@ -245,7 +225,8 @@ def steepest(regression: Regression, pool: Array) -> tuple[Array, float]:
         slope = regression.X.T @ (by_feature * regression.activation.derivative(z))
         return -square / length / scale, -slope / scale
 
-    values = np.concatenate([explained_by(regression, part) for part in _chunks(pool)])
+    parts = np.array_split(pool, max(1, len(pool) // 256))
+    values = np.concatenate([explained_by(regression, part) for part in parts])
     order = np.argsort(-values)
     best, most = pool[order[0]], float(values[order[0]])
     chosen = [*order[: N_ASCENTS // 2], *order[N_ASCENTS // 2 :: 2 * len(order) // N_ASCENTS + 1]]
@@ -254,10 +235,6 @@ def steepest(regression: Regression, pool: Array) -> tuple[Array, float]:
         if -found.fun * scale > most:
             best, most = found.x, -float(found.fun) * scale
     return best, most
-
-
-def _chunks(pool: Array) -> list[Array]:
-    return np.array_split(pool, max(1, len(pool) // 256))
 
 
 def random_starts(regression: Regression, n_starts: int, rng: np.random.Generator) -> Array:
@@ -269,12 +246,11 @@ def random_starts(regression: Regression, n_starts: int, rng: np.random.Generato
 
 def moment_starts(regression: Regression) -> Array:
     """Read directions off the first and second moments of the residual with the inputs."""
-    X, r = regression.X, regression.target
-    directions = [X.T @ r[:, j] for j in range(min(r.shape[1], 8))]
-    for j in range(min(r.shape[1], 8)):
-        values, vectors = np.linalg.eigh((X * r[:, j, None]).T @ X)
-        strongest = np.argsort(-np.abs(values))[:4]
-        directions += list(vectors[:, strongest].T)
+    X, columns = regression.X, regression.target.T[:8]
+    directions = [X.T @ r for r in columns]
+    for r in columns:
+        values, vectors = np.linalg.eigh((X * r[:, None]).T @ X)
+        directions += list(vectors[:, np.argsort(-np.abs(values))[:4]].T)
     unit = np.array([v / np.linalg.norm(v) for v in directions if np.linalg.norm(v) > 0])
     unit = unit.reshape(-1, X.shape[1])
     return np.vstack([0.7 * unit, -0.7 * unit, 2 * unit, -2 * unit])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import numpy as np
 from meanfield import checks
 from meanfield.dictionary.certificate import dual_certificate
 from meanfield.dictionary.fitting import FLOOR, Prior, as_places, fit_atoms, make_regression
-from meanfield.dictionary.groups import Crowd
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.result import NOT_AT_REST, Dictionary
-from meanfield.dictionary.support import Structure, collect, masses, shares, structure
+from meanfield.dictionary.support import Crowd, collect, masses, shares, structure
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
@@ -94,9 +92,12 @@ def extract_dictionary(
     seed = checks.seed(seed)
     network = _read(particles, problem, normalisation)
     predictions = network.predict(problem.X).reshape(problem.targets.shape)
-    to_network, to_labels = (make_regression(problem, y) for y in (predictions, problem.targets))
+    regressions = {
+        "network": make_regression(problem, predictions),
+        "labels": make_regression(problem, problem.targets),
+    }
     if target is None:
-        enough = problem.loss.name == "squared" and _limit(to_labels, None, 3) >= 4
+        enough = problem.loss.name == "squared" and _limit(regressions["labels"], None, 3) >= 4
         target = "labels" if enough else "network"
     own = checks.choice("target", target, ("labels", "network")) == "network"
     if not own and problem.loss.name != "squared":
@@ -105,38 +106,53 @@ def extract_dictionary(
             message=f"target='labels' fits by least squares, which is not the {problem.loss.name} "
             "loss of the problem; use target='network'.",
         )
-    regression = to_network if own else to_labels
+    to_network, regression = regressions["network"], regressions[target]
     crowd = collect(regression, network, problem.bias)
     floor = (NETWORK_FLOOR if own else FLOOR) ** 2 * regression.total
-    path = SizePath(
-        regression,
-        crowd,
-        (_own_score if own else _score)(floor, regression),
-        noise=float(((regression.Y - predictions) ** 2).mean()),
-        floor=floor,
-    )
+
+    def score(fit: Fit) -> float:
+        """Return −2 log likelihood, with the variance at its best."""
+        m, rss = regression.Y.size, fit.rss
+        if not own:
+            rss = float(((regression.Y - regression.predict(fit)) ** 2).sum())
+        return m * np.log(max(rss, floor, 1e-300) / m)
+
+    noise = float(((regression.Y - predictions) ** 2).mean())
+    path = SizePath(regression, crowd, score, noise=noise, floor=floor)
     # Labels are noisy: at least three numbers for each parameter. Predictions are not.
     limit = _limit(regression, max_atoms, 1 if own else 3)
     explore(path, limit)
 
-    fit = path.fits[path.best()]
+    best = path.best()
+    fit = path.fits[best]
     share, resolved = shares(to_network, fit)
     absent = (share < SUPPORT) & resolved
     if absent.any():
-        target, regression = "network", to_network
-        fit = _converged(to_network, fit.places[~absent], crowd)
-    function = _function(problem, regression, fit, crowd)
-    compressed = _function(problem, to_network, _converged(to_network, fit.places, crowd), crowd)
+        target, fit = "network", _converged(to_network, fit.places[~absent], crowd)
+    function, compressed = (
+        fit_atoms(problem, each, masses(regression, each.places, crowd))
+        for each in (fit, _converged(to_network, fit.places, crowd))
+    )
     places = as_places(function, problem.bias)
-    share, resolved = shares(to_network, regression.linear(places))
-    found = structure(regression, places, crowd, problem.n_features, seed)
+    share, resolved = shares(to_network, regressions[target].linear(places))
+    spread, null_spread, crowded = structure(regression, places, crowd, problem.n_features, seed)
     gap, compression_gap = (
         _gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
         for atoms in (function, compressed)
     )
-    confidence = path.weight(path.best())
-    cut_off = path.best() == limit and path.fits[limit].rss > floor
-    doubts = _doubts(crowd, cut_off, confidence, absent, resolved, gap, found)
+    confidence = path.weight(best)
+    doubts = {
+        "the search was cut off at max_atoms": best == limit and path.fits[limit].rss > floor,
+        "neighbouring sizes explain the labels about as well": confidence < 0.9,
+        f"the labels call for {absent.sum()} more that the network lacks": absent.any(),
+        f"the network does not resolve {(~resolved).sum()} of them": not resolved.all(),
+        f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
+        f"particles do not crowd around the atoms (spread {spread:.2g}, {null_spread:.2g} without "
+        "structure)": not crowded,
+    }
+    reasons = [text for text, holds in doubts.items() if holds]
+    if not len(crowd.places):
+        reasons = ["no particle is active"]
     penalised = own and problem.l2_output > 0 and "a" in problem.train
     certificate = dual_certificate(
         function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
@@ -144,7 +160,7 @@ def extract_dictionary(
     sizes = np.array(sorted(path.fits))
     noun = "atom" if len(places) == 1 else "atoms"
     statement = f"{len(places)} {noun}, weight {confidence:.3f} among sizes"
-    statement += f", not to be relied on: {'; '.join(doubts)}" if doubts else ""
+    statement += f", not to be relied on: {'; '.join(reasons)}" if reasons else ""
     statement += f". {certificate}"
     if own and certificate.missing:
         statement += f" {NOT_AT_REST}"
@@ -163,11 +179,11 @@ def extract_dictionary(
         criterion=np.array([path.criterion(size) for size in sizes]),
         network_gap=gap,
         compression_gap=compression_gap,
-        spread=found.spread,
-        null_spread=found.null_spread,
+        spread=spread,
+        null_spread=null_spread,
         certificate=certificate,
         confidence=confidence,
-        confident=not doubts,
+        confident=not reasons,
         statement=statement,
     )
 
@@ -181,9 +197,10 @@ def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
             "atoms.",
         )
     network = as_atoms(particles, problem.activation, normalisation=normalisation)
+    k, d = network.affine[1].shape
     for what, found, wanted in (
-        ("inputs", network.w.shape[1], problem.n_features),
-        ("outputs", network.columns.shape[1], problem.n_outputs),
+        ("inputs", d, problem.n_features),
+        ("outputs", k, problem.n_outputs),
     ):
         if found != wanted:
             raise ArgumentError("particles", f"have {found} {what} but the problem has {wanted}.")
@@ -197,23 +214,6 @@ def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
     return min(MOST_ATOMS if max_atoms is None else checks.count("max_atoms", max_atoms), most)
 
 
-def _score(floor: float, regression: Regression) -> Callable[[Fit], float]:
-    """Return −2 log likelihood of the labels, with the variance at its best."""
-    m = regression.Y.size
-
-    def score(fit: Fit) -> float:
-        rss = float(((regression.Y - regression.predict(fit)) ** 2).sum())
-        return m * np.log(max(rss, floor, 1e-300) / m)
-
-    return score
-
-
-def _own_score(floor: float, regression: Regression) -> Callable[[Fit], float]:
-    """Return −2 log likelihood of the network's predictions, rest up to `floor` being none."""
-    m = regression.Y.size
-    return lambda fit: m * np.log(max(fit.rss, floor, 1e-300) / m)
-
-
 def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
     """Refit until the prior agrees with what the fit leaves."""
     fit, prior = regression.linear(places), Prior.of(regression, crowd.places)
@@ -222,36 +222,7 @@ def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
     return fit
 
 
-def _function(problem: Problem, regression: Regression, fit: Fit, crowd: Crowd) -> Atoms:
-    """Return a fit as atoms in canonical form."""
-    return fit_atoms(problem, fit, masses(regression, fit.places, crowd))
-
-
 def _gap(regression: Regression, difference: Array) -> float:
     """Return a distance over the inputs relative to the target, affine part aside."""
     size = np.linalg.norm(regression.without_affine(difference))
     return float(size / max(np.sqrt(regression.total), 1e-300))
-
-
-def _doubts(
-    crowd: Crowd,
-    cut_off: bool,
-    confidence: float,
-    absent: Array,
-    resolved: Array,
-    gap: float,
-    found: Structure,
-) -> list[str]:
-    """List the reasons not to rely on S."""
-    if not len(crowd.places):
-        return ["no particle is active"]
-    doubts = {
-        "the search was cut off at max_atoms": cut_off,
-        "neighbouring sizes explain the labels about as well": confidence < 0.9,
-        f"the labels call for {absent.sum()} more that the network lacks": absent.any(),
-        f"the network does not resolve {(~resolved).sum()} of them": not resolved.all(),
-        f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
-        f"particles do not crowd around the atoms (spread {found.spread:.2g}, "
-        f"{found.null_spread:.2g} without structure)": not found.certain,
-    }
-    return [text for text, holds in doubts.items() if holds]

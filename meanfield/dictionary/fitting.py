@@ -15,7 +15,7 @@ FLOOR = 1e-6
 """Residuals below this, relative to the target in root mean square, count as none."""
 
 
-def affine_part(problem: Problem) -> tuple[bool, bool]:
+def _affine_part(problem: Problem) -> tuple[bool, bool]:
     """Tell whether a dictionary has a free constant, and a free linear part.
 
     A flip leaves ``q(⟨w, x⟩ + b)`` over, and with a bias atoms of zero weight are constants.
@@ -26,7 +26,7 @@ def affine_part(problem: Problem) -> tuple[bool, bool]:
 
 def make_regression(problem: Problem, target: Array) -> Regression:
     """Set up least squares of `target` (n, k) on the inputs of a problem."""
-    constant, linear = affine_part(problem)
+    constant, linear = _affine_part(problem)
     ones = np.ones((problem.n_data, 1))
     affine = np.hstack([ones[:, : int(constant)], problem.X if linear else problem.X[:, :0]])
     return Regression(problem.activation, problem.with_bias(problem.X), target, affine)
@@ -70,7 +70,7 @@ def as_places(network: Atoms, bias: bool) -> Array:
 def fit_atoms(problem: Problem, fit: Fit, mass: Array) -> Atoms:
     """Bring a fit into canonical form; `mass` (S,) goes with its atoms."""
     d, k = problem.n_features, problem.n_outputs
-    has_constant, has_linear = affine_part(problem)
+    has_constant, has_linear = _affine_part(problem)
     atoms = make_atoms(
         problem.activation,
         fit.coefficients,
@@ -83,10 +83,3 @@ def fit_atoms(problem: Problem, fit: Fit, mass: Array) -> Atoms:
         inactive_mass=1 - mass.sum(),
     )
     return canonical(atoms, problem.activation)
-
-
-def unit_features(regression: Regression, places: Array) -> tuple[Array, Array]:
-    """Return features less their affine part at length one, (n, S), and their lengths."""
-    features = regression.without_affine(regression.features(places))
-    length = np.linalg.norm(features, axis=0)
-    return features / np.where(length > 0, length, 1), length

@@ -9,9 +9,9 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
-from scipy.special import comb
 
 from meanfield import checks
+from meanfield.dictionary.refit import Array
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import canonical
 from meanfield.identify.activation_coefficients import coefficient_table
@@ -21,7 +21,8 @@ from meanfield.problem.hermite_polynomials import hermite_table
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher
 from meanfield.system.generators import generator
 
-Array = np.ndarray
+Terms = dict[tuple[int, ...], float]
+"""Coefficients of a polynomial by multi-index."""
 
 TERM_LIMIT = 5000
 """Largest number of multi-indices in one expansion."""
@@ -95,10 +96,8 @@ def hermite_expansion(
     degree : int, optional
         Largest total degree. By default that of a polynomial target, otherwise 6, or less where
         there would be more than 5000 terms.
-    n_samples : int
-        Random inputs for least squares.
-    seed : int
-        Seed of the random inputs.
+    n_samples, seed : int
+        Random inputs for least squares, and their seed.
 
     Returns
     -------
@@ -128,10 +127,13 @@ def hermite_expansion(
     degree = _degree(target, d, degree)
     if isinstance(target, HermiteTarget | Parity):
         return _from_terms(_recorded_terms(target), degree)
-    if isinstance(target, IndexTarget) and isinstance(target.link, HermiteTarget):
-        return _from_terms(_rotated_terms(target), degree)
-    if isinstance(target, Teacher | IndexTarget):
-        return _of_network(target, degree)
+    if isinstance(target, Teacher):
+        return _of_network(target.a, target.w, target.b, target.activation, degree)
+    if isinstance(target, IndexTarget):
+        w, link = target.directions, target.link
+        if isinstance(link, HermiteTarget):
+            return _from_terms(_rotated_terms(link, w), degree)
+        return _of_network(np.ones(len(w)), w, None, link, degree)
     if isinstance(target, tuple):
         X, y = (np.asarray(part, dtype=float) for part in target)
         if not np.isfinite(X).all():
@@ -150,7 +152,7 @@ def hermite_expansion(
 def multi_indices(d: int, degree: int) -> Array:
     """Return every multi-index with ``|α| ≤ degree``, by degree, shape (m, d)."""
     rows = [
-        np.bincount(chosen, minlength=d) if chosen else np.zeros(d, dtype=int)
+        np.bincount(np.array(chosen, dtype=int), minlength=d)
         for k in range(degree + 1)
         for chosen in combinations_with_replacement(range(d), k)
     ]
@@ -165,10 +167,6 @@ def evaluate_basis(indices: Array, X: Array) -> Array:
         used = np.flatnonzero(indices[:, i])
         out[:, used] *= table[indices[used, i], :, i].T
     return out
-
-
-def _n_terms(d: int, degree: int) -> int:
-    return int(comb(d + degree, degree, exact=True))
 
 
 def _dimension(target: Any, d: int | None) -> int:
@@ -200,15 +198,16 @@ def _degree(target: Any, d: int, degree: int | None) -> int:
         if isinstance(link, HermiteTarget | Parity):
             return max(sum(index) for index in _recorded_terms(link))
         degree = DEFAULT_DEGREE
-        while degree > 1 and _n_terms(d, degree) > TERM_LIMIT:
+        while degree > 1 and math.comb(d + degree, degree) > TERM_LIMIT:
             degree -= 1
         return degree
     degree = checks.count("degree", degree, minimum=0)
-    if not isinstance(target, HermiteTarget | Parity) and _n_terms(d, degree) > TERM_LIMIT:
+    n_terms = math.comb(d + degree, degree)
+    if not isinstance(target, HermiteTarget | Parity) and n_terms > TERM_LIMIT:
         raise ArgumentError(
             "degree",
-            f"{degree} in {d} dimensions has {_n_terms(d, degree)} terms, more than "
-            f"{TERM_LIMIT}; lower the degree.",
+            f"{degree} in {d} dimensions has {n_terms} terms, more than {TERM_LIMIT}; lower the "
+            "degree.",
         )
     return degree
 
@@ -238,7 +237,7 @@ def _finish(
     )
 
 
-def _from_terms(terms: dict[tuple[int, ...], float], degree: int) -> HermiteExpansion:
+def _from_terms(terms: Terms, degree: int) -> HermiteExpansion:
     """Order the terms of a polynomial; those above `degree` make the tail."""
     chosen = sorted((k for k in terms if sum(k) <= degree), key=lambda k: (sum(k), k[::-1]))
     indices = np.array(chosen, dtype=int).reshape(len(chosen), len(next(iter(terms))))
@@ -247,7 +246,7 @@ def _from_terms(terms: dict[tuple[int, ...], float], degree: int) -> HermiteExpa
     return _finish(indices, coefficients, np.zeros(len(chosen)), "exact", degree, square)
 
 
-def _recorded_terms(target: HermiteTarget | Parity) -> dict[tuple[int, ...], float]:
+def _recorded_terms(target: HermiteTarget | Parity) -> Terms:
     """Read the terms of a target that is a Hermite polynomial."""
     if isinstance(target, HermiteTarget):
         return {k: c for k, c in target.coefficients.items() if c}
@@ -256,26 +255,23 @@ def _recorded_terms(target: HermiteTarget | Parity) -> dict[tuple[int, ...], flo
     return {tuple(map(int, index)): 1.0}
 
 
-def _rotated_terms(target: IndexTarget) -> dict[tuple[int, ...], float]:
+def _rotated_terms(link: HermiteTarget, directions: Array) -> Terms:
     """Expand ``Π_j h_{β_j}(⟨u_j, x⟩)``: the product ``Π_j ⟨u_j, x⟩^{β_j}``, Wick-ordered."""
-    d = target.n_features
-    terms: dict[tuple[int, ...], float] = {}
-    for index, coefficient in target.link.coefficients.items():
-        product = {(0,) * d: coefficient / math.sqrt(math.prod(map(math.factorial, index)))}
-        for direction, power in zip(target.directions, index, strict=True):
+    terms: Terms = {}
+    for index, coefficient in link.coefficients.items():
+        scaled = coefficient / math.sqrt(math.prod(map(math.factorial, index)))
+        product = {(0,) * directions.shape[1]: scaled}
+        for direction, power in zip(directions, index, strict=True):
             for _ in range(power):
                 product = _times_linear(product, direction)
         for k, c in product.items():
-            scaled = c * math.sqrt(math.prod(map(math.factorial, k)))
-            terms[k] = terms.get(k, 0.0) + scaled
+            terms[k] = terms.get(k, 0.0) + c * math.sqrt(math.prod(map(math.factorial, k)))
     return terms
 
 
-def _times_linear(
-    polynomial: dict[tuple[int, ...], float], direction: Array
-) -> dict[tuple[int, ...], float]:
+def _times_linear(polynomial: Terms, direction: Array) -> Terms:
     """Multiply a polynomial in monomials by ``⟨u, x⟩``."""
-    out: dict[tuple[int, ...], float] = {}
+    out: Terms = {}
     for index, c in polynomial.items():
         for j, u in enumerate(direction):
             if u:
@@ -288,15 +284,11 @@ def _times_linear(
     return out
 
 
-def _of_network(target: Teacher | IndexTarget, degree: int) -> HermiteExpansion:
+def _of_network(
+    a: Array, w: Array, b: Array | None, activation: Activation, degree: int
+) -> HermiteExpansion:
     """``c_α = Σ_m a_m σ_k(|w_m|, b_m) √(k!/α!) ŵ_m^α`` with ``k = |α|``."""
-    activation: Activation
-    if isinstance(target, Teacher):
-        a, w, activation = target.a, target.w, target.activation
-        b = np.zeros(len(w)) if target.b is None else target.b
-    else:
-        w, activation = target.directions, target.link
-        a, b = np.ones(len(w)), np.zeros(len(w))
+    b = np.zeros(len(w)) if b is None else b
     if a.ndim == 2 and a.shape[1] == 1:
         a = a[:, 0]
     if a.ndim != 1:
@@ -324,15 +316,15 @@ def _quadrature(target: Callable[[Array], Any], d: int, degree: int) -> HermiteE
     is its size.
     """
     indices = multi_indices(d, degree)
-    results = []
-    for n_nodes in ({1: 120, 2: 72, 3: 36}[d], {1: 90, 2: 54, 3: 27}[d]):
+    found = []
+    for n_nodes in ((120, 90), (72, 54), (36, 27))[d - 1]:
         z, weight = np.polynomial.hermite_e.hermegauss(max(n_nodes, degree + 2))
         X = np.stack(np.meshgrid(*[z] * d, indexing="ij"), axis=-1).reshape(-1, d)
         probability = weight / weight.sum()
         joint = np.prod(np.stack(np.meshgrid(*[probability] * d), axis=-1).reshape(-1, d), axis=1)
         values = _scalar(target(X), len(X))
-        results.append((evaluate_basis(indices, X).T @ (joint * values), joint @ values**2))
-    (coefficients, square), (coarse, _) = results
+        found.append((evaluate_basis(indices, X).T @ (joint * values), joint @ values**2))
+    (coefficients, square), (coarse, _) = found
     rounding = 1e-14 * math.sqrt(square)
     errors = np.maximum(3 * np.abs(coefficients - coarse), rounding)
     return _finish(indices, coefficients, errors, "quadrature", degree, float(square))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from meanfield.dictionary.fitting import Prior
-from meanfield.dictionary.groups import Crowd, seeds
 from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.dictionary.support import Crowd, seeds
 
 PATIENCE = 2
 """Sizes that may fail to improve the criterion before the search from below stops."""
@@ -35,12 +35,9 @@ class SizePath:
         noise: float,
         floor: float,
     ):
-        self.regression = regression
-        self.crowd = crowd
+        self.regression, self.crowd, self.score = regression, crowd, score
+        self.noise, self.floor = noise, floor
         self.prior = Prior.of(regression, crowd.places)
-        self.score = score
-        self.noise = noise
-        self.floor = floor
         self.fits: dict[int, Fit] = {}
         self._scores: dict[int, float] = {}
         self.record(regression.linear(np.zeros((0, regression.X.shape[1]))))
@@ -64,15 +61,12 @@ class SizePath:
         self.record(fit)
         return fit
 
-    def n_parameters(self, size: int) -> int:
-        """Free parameters of a dictionary: atoms, coefficients and affine part."""
+    def criterion(self, size: int) -> float:
+        """BIC of the best fit of this size; atoms, coefficients and affine part are free."""
         k, width = self.regression.Y.shape[1], self.regression.X.shape[1]
         per_atom = width + k - self.regression.activation.homogeneous
-        return size * per_atom + self.regression.affine.shape[1] * k
-
-    def criterion(self, size: int) -> float:
-        """BIC of the best fit of this size."""
-        return self._scores[size] + self.n_parameters(size) * np.log(self.regression.Y.size)
+        n_parameters = size * per_atom + self.regression.affine.shape[1] * k
+        return self._scores[size] + n_parameters * np.log(self.regression.Y.size)
 
     def best(self) -> int:
         """Size with the least criterion."""

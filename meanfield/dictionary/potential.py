@@ -64,7 +64,7 @@ class PenalisedPotential:
 
         def objective(place: Array) -> tuple[float, Array]:
             unit, length = self._gauged(place[None])
-            slope = sum(self.gradients(unit))[0]
+            slope = np.add(*self.gradients(unit))[0]
             if self.activation.homogeneous:
                 slope = (slope - (slope @ unit[0]) * unit[0]) / length[0]
             return float(self(unit)[0]), slope

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from meanfield.problem import Activation
 
-Array = np.ndarray
+Array = NDArray[Any]
 
 RANK_TOLERANCE = 1e-9
 """Directions of the feature matrix below this, relative to the largest, are left out of a fit."""
@@ -79,6 +81,12 @@ class Regression:
         """Evaluate atoms, (n, S)."""
         return self.activation.value(self.X @ places.T)
 
+    def unit_features(self, places: Array) -> tuple[Array, Array]:
+        """Return features less their affine part at length one, (n, S), and their lengths."""
+        features = self.without_affine(self.features(places))
+        length = np.linalg.norm(features, axis=0)
+        return features / np.where(length > 0, length, 1), length
+
     def linear(self, places: Array) -> Fit:
         """Fit coefficients and affine part for fixed atoms."""
         features = self.features(places)
@@ -143,9 +151,7 @@ class Regression:
 
     def removal_costs(self, fit: Fit) -> Array:
         """Return how much the residual grows without each atom, the others staying in place."""
-        features = self.without_affine(self.features(fit.places))
-        length = np.linalg.norm(features, axis=0)
-        unit = features / np.where(length > 0, length, 1)
+        unit, length = self.unit_features(fit.places)
         # The small diagonal makes either of two atoms that coincide cheap to drop.
         inverse = np.linalg.inv(unit.T @ unit + 1e-10 * np.eye(len(length)))
         return ((fit.coefficients * length[:, None]) ** 2).sum(axis=1) / np.diag(inverse)
@@ -162,8 +168,7 @@ class Regression:
     def refit(self, places: Array, max_steps: int = 60, tolerance: float = 1e-9) -> Fit:
         """Move atoms to a local minimum of the residual.
 
-        Stops when three steps in a row gain less than `tolerance` of the residual, when the
-        residual is rounding, or after `max_steps`.
+        Stops when three steps in a row gain less than `tolerance` of it, or it is rounding.
         """
         places = self.normalised(places)
         if not len(places) or self.Y.size <= places.size:

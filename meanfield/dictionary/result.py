@@ -48,16 +48,14 @@ class Dictionary:
         of each of `sizes`.
     criterion : ndarray
         Bayesian information criterion of each of `sizes`; S is where it is least.
-    network_gap : float
-        ``‖f_S − f_µ‖ / ‖f_µ‖`` over the training inputs (affine part aside).
-    compression_gap : float
-        The same for `compressed`: the sparse residual of the network.
-    spread : float
+    network_gap, compression_gap : float
+        ``‖f_S − f_µ‖ / ‖f_µ‖`` over the training inputs (affine part aside), and the same for
+        `compressed`: the sparse residual of the network.
+    spread, null_spread : float
         Mean ``sin²`` of the angle between the features of particles and of their nearest atom,
-        weighted by contribution.
-    null_spread : float
-        The same without structure: particles turned in uniformly random directions; in one
-        dimension input weight and bias turned, or, without bias, sizes blurred.
+        weighted by contribution; and the same without structure: particles turned in uniformly
+        random directions; in one dimension input weight and bias turned, or, without bias, sizes
+        blurred.
     certificate : Certificate
         Whether the labels call for one more atom.
     confidence : float
@@ -93,16 +91,5 @@ class Dictionary:
     statement: str
 
     def predict(self, X: Any) -> Array:
-        """Evaluate ``f_S``.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, d)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n,) or (n, k)
-            ``f_S(x_j)``.
-        """
+        """Evaluate ``f_S`` on inputs (n, d): shape (n,) or (n, k)."""
         return self.function.predict(X)

@@ -1,4 +1,7 @@
-"""Whether a dictionary is the particles' own: what they make up, and how they crowd."""
+"""Where particles crowd, and whether a dictionary is their own.
+
+Features that carry the network, seeds for its atoms, and what of an atom the network itself has.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.dictionary.fitting import as_places, unit_features
-from meanfield.dictionary.groups import Crowd, active_crowd
+from meanfield.dictionary.fitting import as_places
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.identify import Atoms
 from meanfield.system.generators import generator
 
+CROWD = 0.98
+"""Cosine between features above which particles count towards one another's crowd."""
+APART = 0.95
+"""Cosine above which a seed stands for a particle, which is then no seed itself."""
+SEEDING_LIMIT = 1500
+"""Only this many particles, those that contribute most, are compared pair by pair."""
 MEMBER = 0.8
 """Cosine between features above which a particle belongs to an atom."""
 PARTICLE_LIMIT = 20_000
@@ -30,15 +38,69 @@ ALIKE = 1e-9
 """Spread without structure below which there is only one feature."""
 
 
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """The particles that carry a network in L²(ρ), those that contribute most first.
+
+    `places` (m, D) are ``(w, b)``; `directions` (n, m) the features, less their affine part and of
+    length one; `amounts` (m, k) the coefficient times that length; `n_particles` counts the
+    inactive ones as well.
+    """
+
+    places: Array
+    directions: Array
+    amounts: Array
+    n_particles: int
+
+    @property
+    def contributions(self) -> Array:
+        """Length of each particle's share of the network, (m,)."""
+        return np.linalg.norm(self.amounts, axis=1)
+
+    def nearest(self, directions: Array) -> tuple[Array, Array]:
+        """Return for each particle the nearest of some unit features and the cosine with it."""
+        cosine = self.directions.T @ directions
+        nearest = np.abs(cosine).argmax(axis=1)
+        return nearest, np.take_along_axis(cosine, nearest[:, None], axis=1)[:, 0]
+
+
 def collect(regression: Regression, network: Atoms, bias: bool) -> Crowd:
-    """Collect active particles, homogeneous ones at unit length, evenly chosen if very many."""
+    """Keep the particles that carry all but a hundredth of the network.
+
+    Of very many particles some are chosen evenly; those of a homogeneous activation get length one.
+    """
     step = -(-len(network.w) // PARTICLE_LIMIT)
     places, coefficients = as_places(network, bias)[::step], step * network.columns[::step]
     if regression.activation.homogeneous:
-        size = np.linalg.norm(places, axis=1, keepdims=True)
-        coefficients = coefficients * size
-        places = places / np.where(size > 0, size, 1)
-    return active_crowd(regression, places, coefficients)
+        coefficients = coefficients * np.linalg.norm(places, axis=1, keepdims=True)
+        places = regression.normalised(places)
+    unit, length = regression.unit_features(places)
+    amounts = coefficients * length[:, None]
+    contributions = np.linalg.norm(amounts, axis=1)
+    order = np.argsort(-contributions, kind="stable")
+    total = contributions.sum()
+    if total > 0:
+        carried = np.cumsum(contributions[order]) / total
+        order = order[: int(np.searchsorted(carried, 0.99)) + 1]
+    keep = order[contributions[order] > 0]
+    return Crowd(places[keep], unit[:, keep], amounts[keep], len(places))
+
+
+def seeds(crowd: Crowd, limit: int) -> Array:
+    """Choose places where signed contributions add up most, each far from those before, (s, D)."""
+    directions, amounts = crowd.directions[:, :SEEDING_LIMIT], crowd.amounts[:SEEDING_LIMIT]
+    cosine = directions.T @ directions
+    near = np.where(np.abs(cosine) > CROWD, cosine, 0.0)
+    left = np.ones(len(amounts), dtype=bool)
+    chosen: list[int] = []
+    while left.any() and len(chosen) < limit:
+        density = np.linalg.norm(near @ (amounts * left[:, None]), axis=1) * left
+        best = int(density.argmax())
+        if density[best] <= 0:
+            break
+        chosen.append(best)
+        left &= np.abs(cosine[best]) <= APART
+    return crowd.places[chosen]
 
 
 def shares(regression: Regression, fit: Fit) -> tuple[Array, Array]:
@@ -48,7 +110,7 @@ def shares(regression: Regression, fit: Fit) -> tuple[Array, Array]:
     that the network has, (S,), and whether the network could have told: whether the atom, less
     what the others can stand in for, is larger than what the dictionary leaves of the network.
     """
-    unit, length = unit_features(regression, fit.places)
+    unit, length = regression.unit_features(fit.places)
     inverse = np.linalg.inv(unit.T @ unit + 1e-10 * np.eye(len(length)))
     wanted = fit.coefficients * length[:, None]
     inner = unit.T @ regression.target
@@ -63,31 +125,25 @@ def masses(regression: Regression, places: Array, crowd: Crowd) -> Array:
     """Return the fraction of all particles that belong to each atom, (S,)."""
     mass = np.zeros(len(places))
     if len(places) and len(crowd.places):
-        nearest, cosine = crowd.nearest(unit_features(regression, places)[0])
+        nearest, cosine = crowd.nearest(regression.unit_features(places)[0])
         np.add.at(mass, nearest[np.abs(cosine) >= MEMBER], 1 / crowd.n_particles)
     return mass
 
 
-@dataclass(frozen=True)
-class Structure:
-    """Spread of particles about atoms, the same without structure, and whether they differ."""
-
-    spread: float
-    null_spread: float
-    certain: bool
-
-
-def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed: int) -> Structure:
+def structure(
+    regression: Regression, places: Array, crowd: Crowd, d: int, seed: int
+) -> tuple[float, float, bool]:
     """Compare how near particles are to atoms with particles that have no structure.
 
-    Spread is ``sin²`` of the angle between features of a particle and of its nearest atom. Output
-    weights fitted to random features are largest near the atoms too, so that in few dimensions a
-    small mean by contribution is not enough: by count the particles must be nearer as well, the
-    nearest to each atom aside, where the atom may have come from.
+    Returns the spread, the same without structure, and whether they differ. Spread is ``sin²`` of
+    the angle between features of a particle and of its nearest atom. Output weights fitted to
+    random features are largest near the atoms too, so that in few dimensions a small mean by
+    contribution is not enough: by count the particles must be nearer as well, the nearest to each
+    atom aside, where the atom may have come from.
     """
     if not len(places) or not len(crowd.places):
-        return Structure(0.0, float("nan"), True)
-    unit = unit_features(regression, places)[0]
+        return 0.0, float("nan"), True
+    unit = regression.unit_features(places)[0]
     nearest, cosine = crowd.nearest(unit)
     sine = 1 - cosine**2
     weight = crowd.contributions / crowd.contributions.sum()
@@ -95,22 +151,21 @@ def structure(regression: Regression, places: Array, crowd: Crowd, d: int, seed:
     rng = generator(seed, 2)
     few, weight = crowd.places[:NULL_PARTICLES], weight[:NULL_PARTICLES]
     weight = weight / weight.sum()
-    terms = []
+    turns = []
     for _ in range(NULL_TURNS):
-        cosine = unit_features(regression, _without_structure(few, d, rng))[0].T @ unit
-        terms.append(1 - np.abs(cosine).max(axis=1) ** 2)
-    terms = np.array(terms)
+        cosine = regression.unit_features(_without_structure(few, d, rng))[0].T @ unit
+        turns.append(1 - np.abs(cosine).max(axis=1) ** 2)
+    terms = np.array(turns)
     null = float(terms.mean(axis=0) @ weight)
     # Without any spread every particle has the same feature, as for relu in one dimension.
     tight = null < ALIKE or spread < TIGHT * null
     if tight or few.shape[1] == 1:
-        return Structure(spread, null, tight)
-    crowded = d > FEW_DIMENSIONS or (
-        _upper_bound(_without_nearest(sine, nearest)) < BY_COUNT * float(terms.mean())
-    )
+        return spread, null, tight
+    by_count = _upper_bound(_without_nearest(sine, nearest))
+    crowded = d > FEW_DIMENSIONS or by_count < BY_COUNT * float(terms.mean())
     error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
     beyond_chance = null - spread > 3 * error
-    return Structure(spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance))
+    return spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance)
 
 
 def _without_nearest(sine: Array, nearest: Array) -> Array:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.dictionary.hermite_expansion import Array, HermiteExpansion, hermite_expansion
+from meanfield.dictionary.hermite_expansion import HermiteExpansion, hermite_expansion
+from meanfield.dictionary.refit import Array
 from meanfield.identify import activation_coefficients
 from meanfield.problem import Activation, get_activation
 
@@ -68,31 +69,12 @@ class ThresholdNumber:
 
 
 def waring_rank_bound(index: Sequence[int]) -> int:
-    r"""Bound how many powers of real linear forms make the monomial ``x^α``.
+    r"""Bound how many powers of real linear forms make the monomial ``x^α``: its Waring rank.
 
-    1 for one variable, ``α_1 + α_2`` for two (exact), ``⌊½ Π_i (α_i + 1)⌋`` for more (by central
-    differences); 0 for the constant, which takes no active atom.
-
-    Parameters
-    ----------
-    index : sequence of int
-        ``α``.
-
-    Returns
-    -------
-    int
-        An upper bound on the real Waring rank.
-
-    Notes
-    -----
-    Boij, Carlini, Geramita, "Monomials as sums of powers: the real binary case", 2011; Kan, "From
-    moments of sum to moments of product", 2008.
-
-    Examples
-    --------
-    >>> from meanfield.dictionary.threshold import waring_rank_bound
-    >>> [waring_rank_bound(a) for a in [(3,), (1, 1), (2, 1), (1, 1, 1), (2, 2, 2)]]
-    [1, 2, 3, 4, 13]
+    1 for one variable, ``α_1 + α_2`` for two (exact; Boij, Carlini, Geramita, "Monomials as sums of
+    powers: the real binary case", 2011), ``⌊½ Π_i (α_i + 1)⌋`` for more, by central differences
+    (Kan, "From moments of sum to moments of product", 2008); 0 for the constant, which takes no
+    active atom.
     """
     powers = [int(k) for k in index if k]
     if len(powers) <= 1:
@@ -127,7 +109,7 @@ def coefficient_threshold_number(
     threshold : float
         ``ε > 0``.
     d, degree, n_samples, seed
-        Passed to `hermite_expansion`.
+        As for `hermite_expansion`.
 
     Returns
     -------
@@ -155,11 +137,9 @@ def coefficient_threshold_number(
     """
     activation = get_activation(activation)
     threshold = checks.positive("threshold", threshold)
-    expansion = (
-        target
-        if isinstance(target, HermiteExpansion)
-        else hermite_expansion(target, d, degree=degree, n_samples=n_samples, seed=seed)
-    )
+    expansion = target
+    if not isinstance(target, HermiteExpansion):
+        expansion = hermite_expansion(target, d, degree=degree, n_samples=n_samples, seed=seed)
     sigma = activation_coefficients(activation, expansion.degree)
     # A degree beyond the target's may carry the scale, as for high Hermite activations.
     scale = np.abs(activation_coefficients(activation, expansion.degree + 8)).max()
@@ -169,20 +149,22 @@ def coefficient_threshold_number(
     ranks = np.array([waring_rank_bound(index) for index in expansion.indices], dtype=int)
     error, seen = 3 * expansion.errors, expansion.seen
     kept = (size > threshold * level) & seen
-    number, low, high = (
-        int(ranks[chosen].sum())
-        for chosen in (
-            kept,
-            size - error > threshold * level,
-            (size + error > threshold * level) & (seen | (level > 0)),
-        )
-    )
-    present = seen & (ranks > 0)
-    missing = tuple(int(j) for j in np.unique(k[present & (level == 0)]))
-    ratio = np.divide(size, level, out=np.full(len(size), np.inf), where=level > 0)
+    surely = size - error > threshold * level
+    perhaps = (size + error > threshold * level) & (seen | (level > 0))
+    number, low, high = (int(ranks[chosen].sum()) for chosen in (kept, surely, perhaps))
     counted = (ranks > 0) & seen
+    missing = tuple(int(j) for j in np.unique(k[counted & (level == 0)]))
+    ratio = np.divide(size, level, out=np.full(len(size), np.inf), where=level > 0)
     norm = math.inf if missing else float(ratio[counted].sum())
     tail = math.hypot(expansion.tail, float(np.linalg.norm(size[~kept & (k > 0)])))
+    text = f"S̄({threshold:g}) = {number}"
+    if low < high:
+        text += f", {low} to {high} within the errors of the coefficients"
+    text += f"; L² norm of what is not kept {tail:.3g}; Barron–Hermite norm "
+    text += "infinite: " if missing else f"{norm:.4g}."
+    if missing:
+        text += f"the target has degrees {list(missing)} and {activation.name} lacks them at zero "
+        text += "bias, so atoms without bias cannot reach them."
     return ThresholdNumber(
         number,
         low,
@@ -196,27 +178,5 @@ def coefficient_threshold_number(
         float(ratio[counted & ~kept].sum()),
         tail,
         missing,
-        _explain((number, low, high), threshold, norm, missing, tail, activation),
-    )
-
-
-def _explain(
-    numbers: tuple[int, int, int],
-    threshold: float,
-    norm: float,
-    missing: tuple[int, ...],
-    tail: float,
-    activation: Activation,
-) -> str:
-    """Summarise, and say loudly when the activation lacks a degree."""
-    number, low, high = numbers
-    text = f"S̄({threshold:g}) = {number}"
-    if low < high:
-        text += f", {low} to {high} within the errors of the coefficients"
-    text += f"; L² norm of what is not kept {tail:.3g}; "
-    if not missing:
-        return text + f"Barron–Hermite norm {norm:.4g}."
-    return text + (
-        f"Barron–Hermite norm infinite: the target has degrees {list(missing)} and "
-        f"{activation.name} lacks them at zero bias, so atoms without bias cannot reach them."
+        text,
     )
