@@ -19,7 +19,12 @@ from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import REFERENCE_REPLICA
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import fit_rate
-from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
+from meanfield.statistics.resampling import (
+    bootstrap_t,
+    draw_repeats,
+    log_slope,
+    slope_weights,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -298,13 +303,8 @@ def separate_errors(
     total = square(runs - limit)
     extrapolated = square(2.0 * runs[:, -1] - runs[:, -2] - limit)
     floor = square(limits - limit)
-    weights = slope_weights(np.log(h[:-1]))
-    step_slope = bootstrap_t(
-        step[-1],
-        lambda m: np.log(m) @ weights,
-        lambda m: weights / m,
-        draw_repeats(runs.shape[2], seed),
-    )
+    slope = log_slope(slope_weights(np.log(h[:-1])))
+    step_slope = bootstrap_t(step[-1], *slope, draw_repeats(runs.shape[2], seed))
     own_fit, total_fit, extrapolated_fit = (
         fit_rate(counts, values, seed=seed) for values in (own[:, 0], total[:, 0], extrapolated)
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.resampling import bootstrap_t, draw_repeats, least_bootstrap_t
+from meanfield.statistics.resampling import bootstrap_t, draw_repeats, least_bootstrap_t, log_slope
 
 Array = NDArray[np.float64]
 
@@ -38,13 +36,13 @@ def fit_width_exponents(widths: ArrayLike, values: ArrayLike, *, seed: int = 0) 
     """
     values = np.asarray(values)
     exponents = _exponents(widths, values)
-    fits = []
+    slope, fits = log_slope(_weights(widths)), []
     for layer, exponent in enumerate(exponents):
         if not np.isfinite(exponent) or values.shape[1] == 1:
             fits.append(Estimate(exponent))
             continue
         repeats = draw_repeats(values.shape[1], seed)
-        fits.append(_around(exponent, bootstrap_t(values[..., layer], *_slope(widths), repeats)))
+        fits.append(_around(exponent, bootstrap_t(values[..., layer], *slope, repeats)))
     return Estimate.stack(fits, resampled="seeds")
 
 
@@ -74,7 +72,7 @@ def fit_least_exponent(
         return layer, Estimate(exponents[layer], resampled="seeds")
     repeats = draw_repeats(values.shape[1], seed)
     by_layer = np.moveaxis(values, -1, 0).astype(float)
-    least, _ = least_bootstrap_t(by_layer, *_slope(widths), repeats)
+    least, _ = least_bootstrap_t(by_layer, *log_slope(_weights(widths)), repeats)
     return layer, _around(exponents[layer], least)
 
 
@@ -91,12 +89,6 @@ def _weights(widths: ArrayLike) -> Array:
     x = np.log(np.asarray(widths, dtype=float))
     x = x - x.mean()
     return x / np.square(x).sum()
-
-
-def _slope(widths: ArrayLike) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """Return the exponent as a function of the means at all widths, and its gradient."""
-    weights = _weights(widths)
-    return lambda means: np.log(means) @ weights, lambda means: weights / means
 
 
 def _around(value: float, found: Estimate) -> Estimate:

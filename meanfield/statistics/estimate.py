@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.statistics.intervals import LEVEL, mean_factor, mean_interval, wilson_interval
+from meanfield.statistics.intervals import LEVEL, mean_interval, student, wilson_interval
 from meanfield.system.storage import attribute_list
 
 if TYPE_CHECKING:
@@ -23,17 +23,9 @@ BOUNDS = ("value", "low", "high")
 
 @dataclass(frozen=True)
 class Note:
-    """A caution that belongs beside an estimate.
+    """A caution that belongs beside an estimate: its code for programs, and a sentence."""
 
-    Parameters
-    ----------
-    code : str
-        What it is about, for programs: ``"floor"``, ``"hidden-bias"``.
-    text : str
-        The same as a sentence.
-    """
-
-    code: str
+    code: str  # "floor", "hidden-bias"
     text: str
 
 
@@ -107,10 +99,8 @@ class Estimate:
         ----------
         values : ndarray
             One entry per independent replica along `axis`.
-        axis : int, default: 0
-            The replicas.
-        level : float, default: 0.95
-            Confidence level.
+        axis, level : int, float
+            The replicas, and the confidence level.
         **more
             Further fields.
 
@@ -131,10 +121,8 @@ class Estimate:
         ----------
         values : ndarray
             Positive, one entry per independent replica along `axis`.
-        axis : int, default: 0
-            The replicas.
-        level : float, default: 0.95
-            Confidence level.
+        axis, level : int, float
+            The replicas, and the confidence level.
         **more
             Further fields.
 
@@ -143,7 +131,9 @@ class Estimate:
         Estimate
             Without an interval for a single replica.
         """
-        mean, factor = mean_factor(values, axis, level)
+        # Student's interval for the logarithm of the mean, by the delta method.
+        mean, half = student(values, axis, level)
+        factor = np.exp(half / mean)
         return cls(mean, mean / factor, mean * factor, level, **more)
 
     @classmethod
@@ -154,10 +144,8 @@ class Estimate:
 
         Parameters
         ----------
-        count : int or ndarray
-            Cases in which it happened.
-        total : int
-            All cases, independent of each other.
+        count, total : int or ndarray, int
+            Cases in which it happened, and all cases, independent of each other.
         level : float, default: 0.95
             Confidence level.
         **more
@@ -210,7 +198,6 @@ class Estimate:
         Returns
         -------
         bool or None
-            The answer.
 
         Raises
         ------
@@ -283,10 +270,9 @@ class Estimate:
         Returns
         -------
         Estimate
-            The array.
         """
-        parts = (np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS)
-        return cls(*parts, **more)
+        value, low, high = (np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS)
+        return cls(value, low, high, **more)
 
     def to_xarray(
         self, dims: Sequence[Hashable] = (), coords: Mapping[Any, ArrayLike] | None = None
@@ -295,10 +281,8 @@ class Estimate:
 
         Parameters
         ----------
-        dims : sequence of str
-            Dimensions of `value`.
-        coords : mapping, optional
-            Coordinates.
+        dims, coords : sequence of str, mapping
+            Dimensions of `value`, and coordinates.
 
         Returns
         -------
@@ -307,21 +291,19 @@ class Estimate:
         """
         import xarray as xr
 
-        attrs: dict[str, Any] = {"level": self.level}
-        if self.label:
-            attrs["long_name"] = self.label
-        if self.expected is not None:
-            attrs["expected"] = self.expected
-        if self.resampled:
-            attrs["resampled"] = self.resampled
-        if self.notes:
-            attrs["note_codes"] = [note.code for note in self.notes]
-            attrs["note_texts"] = [note.text for note in self.notes]
+        attrs = {
+            "level": self.level,
+            "long_name": self.label or None,
+            "expected": self.expected,
+            "resampled": self.resampled or None,
+            "note_codes": [note.code for note in self.notes] or None,
+            "note_texts": [note.text for note in self.notes] or None,
+        }
         return xr.DataArray(
             np.stack([np.asarray(getattr(self, name), dtype=float) for name in BOUNDS], axis=-1),
             dims=(*dims, BOUND),
             coords={**(coords or {}), BOUND: list(BOUNDS)},
-            attrs=attrs,
+            attrs={name: value for name, value in attrs.items() if value is not None},
         )
 
     @classmethod
@@ -336,18 +318,19 @@ class Estimate:
         Returns
         -------
         Estimate
-            The same.
         """
         attrs = variable.attrs
-        parts = (variable.sel({BOUND: name}).values[()] for name in BOUNDS)
+        value, low, high = (variable.sel({BOUND: name}).values[()] for name in BOUNDS)
         codes, texts = (attribute_list(variable, name) for name in ("note_codes", "note_texts"))
         return cls(
-            *parts,
-            level=float(attrs.get("level", LEVEL)),
-            expected=float(attrs["expected"]) if "expected" in attrs else None,
-            resampled=str(attrs.get("resampled", "")),
-            notes=tuple(Note(code, text) for code, text in zip(codes, texts, strict=True)),
-            label=str(attrs.get("long_name", "")),
+            value,
+            low,
+            high,
+            float(attrs.get("level", LEVEL)),
+            float(attrs["expected"]) if "expected" in attrs else None,
+            str(attrs.get("resampled", "")),
+            tuple(Note(*note) for note in zip(codes, texts, strict=True)),
+            str(attrs.get("long_name", "")),
         )
 
     def to_summary(self) -> dict[str, Any]:
@@ -387,7 +370,6 @@ class Estimate:
         Returns
         -------
         Estimate
-            The same.
         """
         low, high = saved["interval"] or (math.nan, math.nan)
         value = math.nan if saved["value"] is None else saved["value"]

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
+Array = NDArray[np.floating]
+
 LEVEL = 0.95
 
 
@@ -14,56 +16,17 @@ def normal_quantile(level: float = LEVEL) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def mean_interval(
-    values: NDArray[np.floating], level: float = LEVEL
-) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
-    """Return the mean over replicas and Student's interval for it.
-
-    Parameters
-    ----------
-    values : ndarray, shape (R, ...)
-        One entry per independent replica.
-    level : float, default: 0.95
-        Confidence level.
-
-    Returns
-    -------
-    mean, low, high : ndarray, shape (...)
-        The bounds are NaN for a single replica, which says nothing about its own spread.
-    """
-    mean, half = _student(values, 0, level)
+def mean_interval(values: Array, level: float = LEVEL) -> tuple[Array, Array, Array]:
+    """Return the mean over replicas, the first axis, and the ends of Student's interval for it."""
+    mean, half = student(values, 0, level)
     return mean, mean - half, mean + half
 
 
-def mean_factor(
-    values: NDArray[np.floating], axis: int, level: float = LEVEL
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the mean of positive values over replicas and a factor that spans its interval.
+def student(values: Array, axis: int, level: float) -> tuple[Array, Array]:
+    """Return the mean over independent replicas and half the length of Student's interval.
 
-    Student's interval for the logarithm of the mean, by the delta method: it stays positive.
-
-    Parameters
-    ----------
-    values : ndarray
-        Positive, one entry per independent replica along `axis`.
-    axis : int
-        The replicas.
-    level : float, default: 0.95
-        Confidence level.
-
-    Returns
-    -------
-    mean, factor : ndarray
-        The interval is from ``mean / factor`` to ``mean * factor``; NaN for a single replica.
+    NaN for a single replica, which says nothing about its own spread.
     """
-    mean, half = _student(values, axis, level)
-    return mean, np.exp(half / mean)
-
-
-def _student(
-    values: NDArray[np.floating], axis: int, level: float
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the mean and half the length of Student's interval, NaN for a single replica."""
     n_replicas = values.shape[axis]
     mean = values.mean(axis=axis)
     if n_replicas == 1:
@@ -72,25 +35,8 @@ def _student(
     return mean, stdtrit(n_replicas - 1, (1 + level) / 2) * error
 
 
-def wilson_interval(
-    hits: ArrayLike, n: int, level: float = LEVEL
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return Wilson's interval for a proportion, after `hits` successes in `n` trials.
-
-    Parameters
-    ----------
-    hits : int or array_like of int
-        Successes.
-    n : int
-        Trials, at least 1.
-    level : float, default: 0.95
-        Confidence level.
-
-    Returns
-    -------
-    low, high : float or ndarray
-        Between 0 and 1, of the shape of `hits`.
-    """
+def wilson_interval(hits: ArrayLike, n: int, level: float = LEVEL) -> tuple[Array, Array]:
+    """Return the bounds of Wilson's interval for a proportion, after `hits` in `n` trials."""
     hits = np.asarray(hits)
     z = normal_quantile(level)
     centre = (hits + z * z / 2) / (n + z * z)

@@ -81,7 +81,8 @@ def fit_order(
     if values.ndim == 1:
         residual = y - np.stack(columns, axis=1) @ (solve @ y)
         freedom = len(h) - len(columns)
-        error = math.sqrt(residual @ residual / max(freedom, 1)) * np.linalg.norm(solve[1])
+        scatter = math.sqrt(residual @ residual / max(freedom, 1))
+        error = scatter * float(np.linalg.norm(solve[1]))
         noise = np.zeros(len(h) - 1)
     else:
         freedom = values.shape[1] - 1
@@ -112,24 +113,8 @@ def fit_visible_order(
 
     Where four step sizes are left, the fit has its leading correction.
 
-    Parameters
-    ----------
-    step_sizes : array_like, shape (K,)
-        Step sizes η, ascending.
-    errors : array_like, shape (K, R)
-        Errors of each replica; NaN where a run diverged.
-    squared : bool, default: False
-        The values are squared errors.
-    declared : float, optional
-        The order that is expected.
-    label : str, default: ""
-        What it is.
-
-    Returns
-    -------
-    Estimate
-        The order over replicas, with a note on step sizes that were left out; NaN, with the
-        reason as its note, where none can be fitted.
+    `errors` has shape (K, R), of each replica; NaN where a run diverged. The order comes with a
+    note on step sizes that were left out; NaN, with the reason as its note, where none is found.
     """
     h, values = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
     usable = ~np.isnan(values).any(axis=1)
@@ -156,24 +141,9 @@ def fit_visible_order(
 def cost_at_error(costs: ArrayLike, errors: Estimate, accuracy: float, **more: Any) -> Estimate:
     """Interpolate the cost at which an error has a given size, between the costs measured.
 
-    Linear in the logarithms; the bounds come from those of the errors.
-
-    Parameters
-    ----------
-    costs : array_like, shape (K,)
-        What each error cost, falling.
-    errors : Estimate, shape (K,)
-        Errors of either sign, rising in size; NaN where there is none.
-    accuracy : float
-        The size wanted, positive.
-    **more
-        Further fields of the result.
-
-    Returns
-    -------
-    Estimate
-        An upper bound, the last cost without an interval and with the note ``"upper-bound"``,
-        where every error is small enough; NaN where they do not cross the accuracy.
+    Linear in the logarithms; the bounds come from those of the errors, (K,), rising in size and
+    NaN where there is none, as the costs fall. Where every error is small enough this is an upper
+    bound, the last cost with the note ``"upper-bound"``; NaN where they do not cross the accuracy.
     """
     usable = np.isfinite(errors.value)
     cost = np.asarray(costs, dtype=float)[usable]

@@ -32,11 +32,9 @@ class PowerLaw:
         Slope between neighbouring x, ascending; empty where it is not asked for.
     time_index : int or None
         Position of the time that was fitted, when the values were given over time.
-    floor_share : float
-        Estimated share, at the largest x, of a floor that does not fall with x; it may come out
-        negative. NaN where it is not tested.
-    floor_p : float
-        One-sided p-value of a positive floor.
+    floor_share, floor_p : float
+        Estimated share, at the largest x, of a floor that does not fall with x, which may come
+        out negative, and the one-sided p-value of a positive one. NaN where it is not tested.
     line_p : float
         p-value of a straight line in log-log axes.
     """
@@ -54,10 +52,8 @@ class PowerLaw:
 
         Parameters
         ----------
-        x : array_like, shape (K,)
-            What was fitted against, such as particle counts.
-        means : ndarray, shape (K,)
-            The means that were fitted.
+        x, means : array_like, shape (K,)
+            What was fitted against, such as particle counts, and the means that were fitted.
 
         Returns
         -------
@@ -73,26 +69,11 @@ class PowerLaw:
 def fit_power_law(
     x: Array, values: Array, errors: Array, *, expected: float | None = None
 ) -> PowerLaw:
-    r"""Fit :math:`\log y = c + s \log x` to independent values of known standard errors.
+    """Fit ``log y = c + s log x`` to independent values of known standard errors, (K,) each.
 
-    Least squares with the weights :math:`(y / \mathrm{se})^2` of the logarithms; the interval of
-    the slope is the normal one that follows from the errors.
-
-    Parameters
-    ----------
-    x : ndarray, shape (K,)
-        Positive.
-    values : ndarray, shape (K,)
-        Positive values; others, and NaN, are left out.
-    errors : ndarray, shape (K,)
-        Their standard errors.
-    expected : float, optional
-        The slope that theory predicts.
-
-    Returns
-    -------
-    PowerLaw
-        NaN when fewer than two values can be used.
+    Least squares with the weights (y / se)² of the logarithms; the interval of the slope is the
+    normal one that follows from the errors. Values that are not positive are left out; the fit is
+    NaN when fewer than two are left.
     """
     usable = np.isfinite(values) & (values > 0) & (errors > 0)
     if usable.sum() < 2:

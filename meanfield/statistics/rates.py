@@ -35,6 +35,7 @@ from meanfield.statistics.resampling import (
     draw_repeats,
     jackknife_error,
     log_mean_interval,
+    log_slope,
     slope_weights,
 )
 
@@ -114,10 +115,8 @@ def fit_rate(
         Size M of the system behind the mean-field path: the fit is then against
         ``1/N + 1/M`` in place of 1/N. The reference is one realisation whose error is ``c/M`` on
         average only, and intervals do not contain it: keep ``M >= 100 N``.
-    rounding : float, default: 0.0
-        Size that rounding alone gives the metric.
-    seed : int, default: 0
-        Seed of the resampling.
+    rounding, seed : float, int
+        Size that rounding alone gives the metric; seed of the resampling.
 
     Returns
     -------
@@ -157,11 +156,12 @@ def fit_rate(
         counts = 1 / (1 / counts + 1 / reference_particles)
 
     repeats = draw_repeats(values.shape[1], seed)
-    weights = slope_weights(np.log(counts))
-    slope = bootstrap_t(values, lambda m: np.log(m) @ weights, lambda m: weights / m, repeats)
+    slope = bootstrap_t(values, *log_slope(slope_weights(np.log(counts))), repeats)
     constant, floor_share, floor_p = Estimate(math.nan), math.nan, math.nan
     if expected_slope is not None:
-        scale = _extrapolation(counts) * counts**-expected_slope
+        # Weights w of the intercept at 1/N = 0 of a line in 1/N: intercept = w · y.
+        lines = np.stack([np.ones_like(counts), counts.min() / counts], axis=1)
+        scale = np.linalg.pinv(lines)[0] * counts**-expected_slope
         constant = log_mean_interval(values, scale, repeats)
         floor_share, floor_p = floor_test(counts, values, expected_slope)
     line_p = line_test(counts, values, repeats)
@@ -199,19 +199,8 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     :math:`\frac{1}{R(R-1)} \sum_{r \ne s} ⟨d_r, d_s⟩ / n`. Only sizes, from the smallest
     upwards, at which it exceeds three standard errors are fitted, for elsewhere it is noise.
 
-    Parameters
-    ----------
-    particle_counts : array_like, shape (K,)
-        Sizes N, ascending.
-    deviation : array_like, shape (K, R, m)
-        Deviations ``f_N − f̄`` of every replica.
-    n_data : int
-        Number of data points n.
-
-    Returns
-    -------
-    PowerLaw
-        With jackknife intervals; NaN and a note when fewer than three sizes stand out.
+    `deviation` holds ``f_N − f̄`` of every replica, (K, R, m). Intervals are jackknifed; NaN and a
+    note when fewer than three sizes stand out.
     """
     counts = _ascending_counts(particle_counts)
     deviation = np.asarray(deviation, dtype=float)
@@ -234,8 +223,7 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     def estimate(weights: Array, shift: float) -> Estimate:
         value = float(weights @ np.log(bias)) - shift
         # Linear in the estimates: logarithms of left-out values need not exist.
-        spread = float(jackknife_error(weights @ (left_out / bias[:, None])))
-        half = quantile * spread
+        half = quantile * float(jackknife_error(weights @ (left_out / bias[:, None])))
         return Estimate(value, value - half, value + half, resampled="replicas")
 
     slope = estimate(rise, 0.0)
@@ -252,21 +240,10 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
 
 
 def squared_mean(deviation: Array, n_data: int) -> tuple[Array, Array]:
-    """Return unbiased estimates of the squared mean over replicas, and the jackknife ones.
+    """Return the squared mean over replicas, without bias, of deviations d of shape (K, R, m).
 
-    Parameters
-    ----------
-    deviation : ndarray, shape (K, R, m)
-        Deviations of every replica.
-    n_data : int
-        Number of data points n that the square is averaged over.
-
-    Returns
-    -------
-    estimate : ndarray, shape (K,)
-        ``(|Σ d|² − Σ |d|²) / (R (R − 1) n)``.
-    left_out : ndarray, shape (K, R)
-        The same without each replica in turn.
+    It is ``(|Σ d|² − Σ |d|²) / (R (R − 1) n)``, (K,), followed by the same without each replica in
+    turn, (K, R).
     """
     n_replicas = deviation.shape[1]
     total = deviation.sum(axis=1)
@@ -280,24 +257,11 @@ def squared_mean(deviation: Array, n_data: int) -> tuple[Array, Array]:
 
 
 def late_time_trend(times: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Trend:
-    """Measure whether a metric still grows over the second half of the horizon.
+    """Measure whether a metric, (T, R) over ascending times, still grows late in the horizon.
 
-    Parameters
-    ----------
-    times : array_like, shape (T,)
-        Ascending times.
-    values : array_like, shape (T, R)
-        Metric per replica, for example ``N · D_N(t)``.
-    seed : int, default: 0
-        Seed of the resampling.
-
-    Returns
-    -------
-    Trend
-        Its change is NaN with fewer than three times in the second half.
+    Its change is NaN with fewer than three times in the second half.
     """
-    times = np.asarray(times, dtype=float)
-    values = np.asarray(values, dtype=float)
+    times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
     repeats = draw_repeats(values.shape[1], seed)
     top = int(values.mean(axis=1).argmax())
     supremum = log_mean_interval(values[[top]], np.ones(1), repeats)
@@ -324,12 +288,6 @@ def _ascending_counts(particle_counts: ArrayLike) -> Array:
     if counts.ndim != 1 or np.any(counts <= 0) or np.any(np.diff(counts) <= 0):
         raise ValueError(f"particle_counts must be positive and ascend, got {particle_counts!r}.")
     return counts
-
-
-def _extrapolation(counts: Array) -> Array:
-    """Weights w of the intercept at 1/N = 0 of a line in 1/N: intercept = w · y."""
-    design = np.stack([np.ones_like(counts), counts.min() / counts], axis=1)
-    return np.linalg.pinv(design)[0]
 
 
 def _reference_note(largest: float, reference_particles: int) -> list[Note]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from meanfield.statistics.intervals import mean_factor, mean_interval, wilson_interval
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import mean_interval, wilson_interval
 
 
 def test_student_interval_has_its_coverage_and_one_replica_none():
@@ -12,11 +13,11 @@ def test_student_interval_has_its_coverage_and_one_replica_none():
     values = rng.exponential(size=(4000, 16)).T
     _, low, high = mean_interval(values)
     assert 0.90 < np.mean((low < 1) & (high > 1)) < 0.96
-    mean, factor = mean_factor(values, axis=0)
-    assert 0.92 < np.mean((mean / factor < 1) & (mean * factor > 1)) < 0.97
+    positive = Estimate.positive_mean(values)
+    assert 0.92 < np.mean((positive.low < 1) & (positive.high > 1)) < 0.97
     _, low, high = mean_interval(values[:1])
     assert np.isnan([low, high]).all()
-    assert np.isnan(mean_factor(values[:1], axis=0)[1]).all()
+    assert Estimate.positive_mean(values[:1]).interval is None
 
 
 @pytest.mark.parametrize("n", [1, 7, 40])
