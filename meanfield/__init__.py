@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.flow import schedule as schedule
     from meanfield.flow.initial import InitialLaw as InitialLaw
     from meanfield.flow.particles import Particles as Particles
+    from meanfield.flow.pilot import pilot as pilot
     from meanfield.flow.run import Run as Run
     from meanfield.flow.run import predict as predict
     from meanfield.flow.scheme import Scheme as Scheme
@@ -75,6 +76,7 @@ _PUBLIC = {
     "Particles": "flow.particles",
     "Run": "flow.run",
     "Scheme": "flow.scheme",
+    "pilot": "flow.pilot",
     "predict": "flow.run",
     "Estimate": "statistics.estimate",
     "PowerLaw": "statistics.power_law",

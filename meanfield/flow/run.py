@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from meanfield.problem import Problem
     from meanfield.problem.activations import Activation
+    from meanfield.statistics.estimate import Estimate
 
 Array = NDArray[np.floating]
 
@@ -120,6 +121,24 @@ class Run:
         """
         particles = self.particles if step is None else self.at(step)
         return predict(self.problem, particles, X)
+
+    def score(self, step: int | None = None) -> Estimate:
+        """Return whether the networks have learned: R² of the squared loss, else their accuracy.
+
+        Parameters
+        ----------
+        step : int, optional
+            A saved step; the last one by default.
+
+        Returns
+        -------
+        Estimate
+            On the held-out rows, or on the training rows where the problem has none; mean over the
+            replicas, with an interval over rows and replicas.
+        """
+        X_test = self.problem.X_test
+        predictions = self.predict(self.problem.X if X_test is None else X_test, step)
+        return self.problem.score(predictions, held_out=X_test is not None)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the loss over time, every replica and their mean.

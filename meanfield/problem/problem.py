@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.losses import Loss, get_loss
 from meanfield.problem.validation import as_inputs
+
+if TYPE_CHECKING:
+    from meanfield.statistics.estimate import Estimate
 
 PARAMETERS = ("a", "w", "b")
 """Names of the parameters of one particle, in the order of its coordinates."""
@@ -231,6 +234,36 @@ class Problem:
         ValueError
             If the shape does not fit the data, or there are no held-out data.
         """
+        predictions, targets = self._compared(predictions, held_out)
+        return self.loss.value(predictions, targets).mean(axis=-1)
+
+    def score(self, predictions: Any, *, held_out: bool = False) -> Estimate:
+        """Return whether networks have learned: R² of the squared loss, else their accuracy.
+
+        Parameters
+        ----------
+        predictions : array_like of shape (R, n), (R, n, k) or (n,)
+            Outputs of R networks, or of one, at the data.
+        held_out : bool
+            Compare with the held-out targets instead of the training targets.
+
+        Returns
+        -------
+        Estimate
+            Mean over the networks, with an interval over rows and networks.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit the data, or there are no held-out data.
+        """
+        from meanfield.problem.score import score
+
+        predictions, targets = self._compared(predictions, held_out)
+        return score(self.loss, predictions.reshape(-1, *targets.shape), targets)
+
+    def _compared(self, predictions: Any, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return predictions (..., n, k) and the targets (n, k) that they are compared with."""
         targets = self.targets_test if held_out else self.targets
         if targets is None:
             raise ValueError("held_out=True needs held-out data; give X_test and y_test.")
@@ -241,7 +274,7 @@ class Problem:
         if predictions.shape[-2:] != (n, k):
             wanted = f"(..., {n}, {k})" if self.vector_output else f"(..., {n})"
             raise ValueError(f"predictions must have shape {wanted}, got {predictions.shape}.")
-        return self.loss.value(predictions, targets).mean(axis=-1)
+        return predictions, targets
 
     def replace(self, **changes: Any) -> Problem:
         """Return a problem with some arguments changed.

@@ -35,7 +35,7 @@ def student(values: Array, axis: int, level: float) -> tuple[Array, Array]:
     return mean, stdtrit(n_replicas - 1, (1 + level) / 2) * error
 
 
-def wilson_interval(hits: ArrayLike, n: int, level: float = LEVEL) -> tuple[Array, Array]:
+def wilson_interval(hits: ArrayLike, n: float, level: float = LEVEL) -> tuple[Array, Array]:
     """Return the bounds of Wilson's interval for a proportion, after `hits` in `n` trials."""
     hits = np.asarray(hits)
     z = normal_quantile(level)

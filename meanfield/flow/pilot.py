@@ -1,0 +1,248 @@
+"""Settings at which a network learns: short runs, compared on rows that they did not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield import checks
+from meanfield.errors import ArgumentError, DivergenceError
+from meanfield.flow.run import predict
+from meanfield.flow.simulate import simulate
+from meanfield.problem import Problem
+from meanfield.problem.draws import generator
+from meanfield.problem.score import score
+from meanfield.statistics.estimate import Estimate
+from meanfield.system.progress import Progress, no_progress
+
+#: Penalties that are tried, from the one that leaves the fewest atoms.
+PENALTIES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+#: Temperature in parts of the penalty: a free coordinate then has variance τ/λ.
+WARMTHS = (0.1, 0.01)
+#: A larger penalty or temperature may cost this much of R² or accuracy.
+TOLERANCE = 0.01
+
+_LARGEST_STEP, _LEAST_STEP = 4.0, 2.0**-20
+_STEPS_OF_A_STEP_SIZE = 200
+_FEWEST_STEPS, _MOST_STEPS = 500, 4000
+_MOST_ROWS = 1000
+_STREAM = 11
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting that was tried, and how it did on the rows that were left out."""
+
+    l2: float
+    temperature: float
+    n_steps: int
+    score: Estimate
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What short runs recommend.
+
+    Attributes
+    ----------
+    step_size, n_steps, l2, temperature : float, int, float, float
+        The settings.
+    trials : tuple of Trial
+        All that was tried at this step size, in the order of the trials.
+    chosen : Trial
+        The one of these settings.
+    """
+
+    step_size: float
+    trials: tuple[Trial, ...]
+    chosen: Trial
+
+    @property
+    def n_steps(self) -> int:
+        """Steps: four relaxation times 1/λ, between 500 and 4000."""
+        return self.chosen.n_steps
+
+    @property
+    def l2(self) -> float:
+        """The penalty λ."""
+        return self.chosen.l2
+
+    @property
+    def temperature(self) -> float:
+        """The temperature τ."""
+        return self.chosen.temperature
+
+
+def pilot(
+    problem: Problem,
+    *,
+    n_particles: int = 256,
+    n_folds: int = 3,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Pilot:
+    """Find a step size, a penalty and a temperature at which a network learns its data.
+
+    Every setting is scored by cross-validation on at most 1000 of the training rows; held-out rows
+    are not looked at. The step size is half of the largest power of two, at most 4, that descends.
+    The penalties ``3e-2, 1e-2, …, 1e-4``, with a tenth of each as the temperature, are tried until
+    two in a row bring nothing; the largest one is taken whose R² or accuracy is within 0.01 of the
+    best: the more penalty, the faster particles forget their start and the fewer atoms they need.
+    Where noise costs more than that, the temperature is a hundredth.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data, network and loss; its penalty and temperature are not used.
+    n_particles : int, default: 256
+        Neurons of every network.
+    n_folds : int, default: 3
+        Parts of the rows, each left out once.
+    seed : int, default: 0
+        Seed: the same data give the same settings.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+
+    Returns
+    -------
+    Pilot
+        The settings, and what was tried.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two rows for each part.
+    DivergenceError
+        No step size down to 2⁻²⁰ keeps the particles finite.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(64, 2))
+    >>> found = mf.pilot(mf.Problem(X, np.tanh(2 * X[:, 0])), n_particles=64)
+    >>> bool(found.chosen.score.value > 0.9)
+    True
+    """
+    n_particles = checks.count("n_particles", n_particles)
+    folds = _folds(problem, checks.count("n_folds", n_folds, 2), seed)
+    step_size = _step_size(_without(problem, folds, 0), n_particles, seed)
+    while True:
+        try:
+            return _choose(problem, folds, step_size, n_particles, seed, progress)
+        except DivergenceError:
+            if step_size < _LEAST_STEP:
+                raise
+            step_size /= 2
+
+
+def _choose(
+    problem: Problem,
+    folds: list[NDArray[np.intp]],
+    step_size: float,
+    n_particles: int,
+    seed: int,
+    progress: Progress,
+) -> Pilot:
+    """Score the penalties, then a lower temperature; return the largest that do well."""
+    total = len(PENALTIES) + len(WARMTHS) - 1
+    trials: list[Trial] = []
+
+    def tried(l2: float, warmth: float) -> Trial:
+        progress(len(trials), total)
+        n_steps = int(np.clip(np.ceil(4 / (step_size * l2)), _FEWEST_STEPS, _MOST_STEPS))
+        model = problem.replace(l2=l2, temperature=warmth * l2)
+        found = _score(model, folds, step_size, n_steps, n_particles, seed)
+        trials.append(Trial(l2, warmth * l2, n_steps, found))
+        return trials[-1]
+
+    by_penalty: list[Trial] = []
+    for l2 in PENALTIES:
+        by_penalty.append(tried(l2, WARMTHS[0]))
+        if _settled([trial.score.value for trial in by_penalty]):
+            break
+    chosen = _first_near_best(by_penalty)
+    by_warmth = [chosen, *(tried(chosen.l2, warmth) for warmth in WARMTHS[1:])]
+    progress(total, total)
+    return Pilot(step_size, tuple(trials), _first_near_best(by_warmth))
+
+
+def _settled(scores: list[float]) -> bool:
+    """Whether the last two penalties brought nothing on the best of those before."""
+    return len(scores) > 2 and max(scores[-2:]) < max(scores[:-2]) + TOLERANCE / 2
+
+
+def _first_near_best(trials: list[Trial]) -> Trial:
+    """Return the first of the trials whose score is within the tolerance of the best."""
+    best = max(trial.score.value for trial in trials)
+    return next(trial for trial in trials if trial.score.value >= best - TOLERANCE)
+
+
+def _score(
+    problem: Problem,
+    folds: list[NDArray[np.intp]],
+    step_size: float,
+    n_steps: int,
+    n_particles: int,
+    seed: int,
+) -> Estimate:
+    """Return the score on all folds together, each predicted by the network that lacked it."""
+    outputs = []
+    for fold in range(len(folds)):
+        part = _without(problem, folds, fold)
+        run = simulate(part, n_particles, step_size, n_steps, seed=seed, save_at=[n_steps])
+        outputs.append(predict(part, run.particles, problem.X[folds[fold]]))
+    rows = np.concatenate(folds)
+    predictions = np.concatenate(outputs, axis=1).reshape(1, len(rows), -1)
+    return score(problem.loss, predictions, problem.targets[rows])
+
+
+def _step_size(problem: Problem, n_particles: int, seed: int) -> float:
+    """Return half of the largest power of two at which the loss descends and does not swing."""
+    problem = problem.replace(l2=PENALTIES[-1], temperature=0.0)
+    n_steps = _STEPS_OF_A_STEP_SIZE
+    look = np.linspace(0, n_steps, 11, dtype=int)
+    step_size = _LARGEST_STEP
+    while step_size > _LEAST_STEP:
+        try:
+            run = simulate(problem, n_particles, step_size, n_steps, seed=seed, save_at=look)
+        except DivergenceError:
+            pass
+        else:
+            loss = run.loss[0]
+            if loss[-1] <= min(1.1 * loss.min(), loss[0]):
+                break
+        step_size /= 2
+    return step_size / 2
+
+
+def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
+    """Deal rows, sorted by label, so that every fold has its share of each class.
+
+    A class of a single row is left out of all folds: a network that lacks it cannot be trained.
+    """
+    order = generator(seed, _STREAM).permutation(problem.n_data)[:_MOST_ROWS]
+    targets = problem.targets[order]
+    if problem.loss.labels == "real":
+        order = order[np.argsort(targets[:, 0], kind="stable")]
+    else:
+        _, kinds, sizes = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
+        kinds = kinds.ravel()
+        by_kind = np.argsort(kinds, kind="stable")
+        order = order[by_kind[sizes[kinds[by_kind]] > 1]]
+    if len(order) < 2 * n_folds:
+        raise ArgumentError(
+            "n_folds",
+            f"must leave two rows for each part, got {n_folds} for {len(order)} rows; give more "
+            "rows, or choose the settings by hand.",
+        )
+    return [order[k::n_folds] for k in range(n_folds)]
+
+
+def _without(problem: Problem, folds: list[NDArray[np.intp]], fold: int) -> Problem:
+    """Return the problem on the rows that are not in a fold."""
+    rows = np.setdiff1d(np.arange(problem.n_data), folds[fold])
+    if problem.n_data > _MOST_ROWS:
+        rows = np.intersect1d(rows, np.concatenate(folds))
+    return problem.replace(X=problem.X[rows], y=problem.y[rows], X_test=None, y_test=None)

@@ -1,0 +1,60 @@
+"""Short runs that recommend settings."""
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+
+
+def waves(n=160, seed=0, noise=0.1):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2)) / np.sqrt(2)
+    return X, np.sin(3 * X[:, 0]) + X[:, 1] + noise * rng.normal(size=n)
+
+
+def test_a_network_learns_with_what_it_recommends():
+    X, y = waves()
+    problem = mf.Problem(X, y)
+    found = mf.pilot(problem, n_particles=128)
+    X_test, y_test = waves(seed=1)
+    settled = problem.replace(
+        l2=found.l2, temperature=found.temperature, X_test=X_test, y_test=y_test
+    )
+    run = mf.simulate(settled, 256, found.step_size, found.n_steps)
+    assert run.score().value > 0.9
+    # Every score is out of sample, so that it foretells the one on new rows.
+    assert abs(run.score().value - found.chosen.score.value) < 0.06
+    assert found.chosen in found.trials
+    again = mf.pilot(problem, n_particles=128)
+    assert (again.step_size, again.trials) == (found.step_size, found.trials)
+
+
+def test_no_smaller_penalty_than_needed():
+    X, _ = waves()
+    noisy = X @ [1.0, -1.0] + np.random.default_rng(1).normal(size=len(X))
+    found = mf.pilot(mf.Problem(X, noisy), n_particles=64)
+    assert found.l2 >= 0.01
+    best = max(trial.score.value for trial in found.trials)
+    assert found.chosen.score.value >= best - 0.01
+
+
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+def test_large_inputs_get_smaller_steps(activation):
+    X, y = waves(n=60)
+    small, large = (
+        mf.pilot(mf.Problem(scale * X, y, activation), n_particles=32) for scale in (1, 10)
+    )
+    assert large.step_size < small.step_size
+
+
+def test_classes_with_one_row_are_never_left_out():
+    X, _ = waves(n=40)
+    y = np.where(X[:, 0] > 0, 1, 0)
+    y[7] = 2
+    found = mf.pilot(mf.Problem(X, y, loss="cross-entropy"), n_particles=32)
+    assert found.chosen.score.value > 0.8
+
+
+def test_too_few_rows_are_said():
+    with pytest.raises(ValueError, match="n_folds must leave two rows for each part, got 3 for 5"):
+        mf.pilot(mf.Problem(np.eye(5), np.arange(5.0)))
