@@ -19,8 +19,7 @@ import numpy as np
 
 import meanfield as mf
 from meanfield.decomposition.decompose import decompose
-from meanfield.decomposition.error_plan import plan_errors
-from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.error_plan import ErrorSettings, plan_errors
 from meanfield.decomposition.laws import OPTIONS
 from meanfield.problem import Teacher
 from scripts.doublings import random_budgets, try_options

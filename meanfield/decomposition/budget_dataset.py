@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.decomposition.error_budget import ErrorBudget
 from meanfield.decomposition.error_plan import Array, ErrorPlan
-from meanfield.decomposition.laws import (
-    effective_counts,
-    effective_particles,
-    fitted_counts,
-)
+from meanfield.decomposition.laws import effective_counts, effective_particles, fitted_counts
 from meanfield.decomposition.truncated_target import TruncatedTarget
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.resampling import draw_repeats, log_mean_interval, mean_over_replicas
@@ -35,13 +32,13 @@ _DIMENSIONS = {
 def make_dataset(
     plan: ErrorPlan,
     truncated: TruncatedTarget,
-    budget: Mapping[str, Any],
+    budget: ErrorBudget,
     scans: Mapping[str, Array],
 ) -> xr.Dataset:
     """Return everything that the figures and the report show."""
     import xarray as xr
 
-    parts = {**budget["components"], "total": budget["total"]}
+    parts = {**budget.components, "total": budget.total}
     variables: dict[str, Any] = {
         "component_norm": Estimate.stack(list(parts.values())).to_xarray(["component"]),
         "component_resolution": ("component", [part.resolution for part in parts.values()]),
@@ -55,45 +52,35 @@ def make_dataset(
         averaged = _geometric if dimension == "time" else _intervals
         means[name] = averaged(values, plan.scheme.seed)
         variables[f"{name}_mean"] = means[name].to_xarray([dimension])
-    counts, fitted = effective_counts(plan), fitted_counts(plan)
-    line = np.full(len(counts), math.nan)
-    line[fitted] = budget["statistical_rate"].line(
-        counts[fitted], means["statistical"].value[fitted]
-    )
+    n, N, fitted = effective_counts(plan), effective_particles(plan), fitted_counts(plan)
+    line = np.full(len(n), math.nan)
+    line[fitted] = budget.statistical_rate.line(n[fitted], means["statistical"].value[fitted])
     variables["statistical_line"] = ("data_count", line)
-    particle_counts = effective_particles(plan)
-    variables["statistical_expected"] = ("data_count", 1 / counts)
-    variables["chaos_expected"] = ("particle_count", 1 / particle_counts)
-    variables["chaos_line"] = (
-        "particle_count",
-        budget["chaos_rate"].line(particle_counts, means["chaos"].value),
-    )
-    times = plan.elapsed
-    decay = budget["decay"]
+    variables["statistical_expected"] = ("data_count", 1 / n)
+    variables["chaos_line"] = ("particle_count", budget.chaos_rate.line(N, means["chaos"].value))
+    variables["chaos_expected"] = ("particle_count", 1 / N)
+    times, decay = plan.elapsed, budget.decay
     for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
         line = _exponential(times, means[name].value, rate.value, decay.span)
         variables[f"{name}_line"] = ("time", line)
         variables[f"{name}_rate"] = rate.to_xarray()
     variables["rate_difference"] = decay.difference.to_xarray()
-    for name in ("statistical", "chaos"):
-        variables[f"{name}_slope"] = budget[f"{name}_rate"].slope.to_xarray()
+    variables["statistical_slope"] = budget.statistical_rate.slope.to_xarray()
+    variables["chaos_slope"] = budget.chaos_rate.slope.to_xarray()
     thresholds, tails, numbers = _tails(plan, truncated)
     variables["tail_by_threshold"] = ("threshold", tails)
     variables["atoms_by_threshold"] = ("threshold", numbers)
-    advice = budget["advice"]
-    options = list(advice.gain)
-    variables |= {
-        "gain": Estimate.stack(list(advice.gain.values())).to_xarray(["option"]),
-        "cost": ("option", [advice.cost[option] for option in options]),
-        "move": ("round", list(budget["moves"])),
-    }
+    gain, cost = budget.advice.gain, budget.advice.cost
+    variables["gain"] = Estimate.stack(list(gain.values())).to_xarray(["option"])
+    variables["cost"] = ("option", [cost[option] for option in gain])
+    variables["move"] = ("round", list(budget.moves))
     coordinates = {
         "component": list(parts),
         "data_count": list(plan.data_counts),
         "particle_count": list(plan.particle_counts),
         "time": times,
         "atom_count": list(plan.atom_counts),
-        "option": options,
+        "option": list(gain),
         "threshold": thresholds,
     }
     return xr.Dataset(variables, coords=coordinates, attrs=_attributes(plan, truncated, budget))
@@ -116,10 +103,7 @@ def _tails(plan: ErrorPlan, truncated: TruncatedTarget) -> tuple[Array, Array, A
     return thresholds, np.sqrt(squares), numbers
 
 
-def _attributes(
-    plan: ErrorPlan, truncated: TruncatedTarget, budget: Mapping[str, Any]
-) -> dict[str, Any]:
-    decay = budget["decay"]
+def _attributes(plan: ErrorPlan, truncated: TruncatedTarget, budget: ErrorBudget) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "problem": repr(plan.problem),
         "closed_form": int(plan.closed_form),
@@ -136,22 +120,19 @@ def _attributes(
         "threshold": plan.threshold,
         "tail_exact": truncated.exact,
         "kept": truncated.text,
-        "closure": budget["closure"],
-        "settled": int(budget["settled"]),
-        "advice": budget["advice"].statement,
-        "span_low": decay.span[0],
-        "span_high": decay.span[1],
-    }
-    given = {
+        "closure": budget.closure,
+        "settled": int(budget.settled),
+        "advice": budget.advice.statement,
+        "span_low": budget.decay.span[0],
+        "span_high": budget.decay.span[1],
         "n_atoms": plan.n_atoms,
-        "advised": budget["advice"].option,
-        "notes": budget["notes"] or None,
+        "advised": budget.advice.option,
+        "notes": budget.notes or None,
     }
-    attributes |= {name: value for name, value in given.items() if value is not None}
     if truncated.bounds:
         attributes["barron_norm"] = sum(bound.barron_norm for bound in truncated.bounds)
         attributes["threshold_number"] = sum(bound.number for bound in truncated.bounds)
-    return attributes
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _intervals(values: Array, seed: int) -> Estimate:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from meanfield.dictionary.fitting import FLOOR, fit_atoms, make_regression
 from meanfield.dictionary.path import SizePath
-from meanfield.dictionary.refit import Array, Fit
+from meanfield.dictionary.refit import Array
 from meanfield.dictionary.support import collect
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
-from meanfield.system.progress import Progress
+from meanfield.system.progress import Progress, no_progress
 
 #: Gauss–Newton steps of a refit.
 STEPS = 25
@@ -27,32 +28,17 @@ def compress(
     X: Array,
     progress: Progress | None = None,
 ) -> dict[str, Array]:
-    """Fit dictionaries of several sizes to the outputs of a network on the inputs of `problem`.
+    """Fit dictionaries of ascending sizes to the outputs of one network on the inputs of `problem`.
 
     From each size to the next, the particles that explain most of what is left are added one by
     one, then all atoms and coefficients are refit together; a second sweep prunes the largest
     dictionary from above, and the better fit of each size is kept. There is an affine part as in
     `extract_dictionary`.
 
-    Parameters
-    ----------
-    problem : Problem
-        Gives activation and inputs; labels do not matter.
-    particles : Particles
-        One network.
-    sizes : sequence of int
-        Numbers of atoms, ascending.
-    X : ndarray of shape (m, d)
-        Where to evaluate the dictionaries.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-
-    Returns
-    -------
-    dict of ndarray
-        ``predictions`` (sizes, m, k), and ``residuals`` (sizes,): root mean square of what is left
-        on the inputs of the fit, relative to the network, affine part aside.
+    Returns ``predictions`` (sizes, m, k) on `X`, and ``residuals`` (sizes,): root mean square of
+    what is left on the inputs of the fit, relative to the network, affine part aside.
     """
+    report = progress or no_progress
     outputs = predict(problem, particles, problem.X).reshape(problem.targets.shape)
     regression = make_regression(problem, outputs)
     crowd = collect(regression, as_atoms(particles, problem.activation), problem.bias)
@@ -66,13 +52,13 @@ def compress(
     )
     # There is no use for more atoms than particles that contribute.
     wanted = [min(s, len(crowd.places)) for s in sizes]
-    total = max(2 * len(wanted), 1)
+    total = 2 * len(wanted)
     for done, s in enumerate(wanted):
         _grow(path, s)
-        _report(progress, done + 1, total)
-    for done, s in enumerate(reversed(wanted[:-1])):
-        _prune(path, path.fits[wanted[wanted.index(s) + 1]], s)
-        _report(progress, len(wanted) + done + 1, total)
+        report(done + 1, total)
+    for done, (s, larger) in enumerate(reversed(list(itertools.pairwise(wanted)))):
+        _prune(path, path.fits[larger].places, s)
+        report(len(wanted) + done + 1, total)
     fits = [path.fits[s] for s in wanted]
     functions = [fit_atoms(problem, fit, np.zeros(len(fit.places))) for fit in fits]
     m, k = len(X), problem.n_outputs
@@ -92,15 +78,9 @@ def _grow(path: SizePath, size: int) -> None:
     path.refit(places, STEPS)
 
 
-def _prune(path: SizePath, fit: Fit, size: int) -> None:
+def _prune(path: SizePath, places: Array, size: int) -> None:
     """Drop the atoms that are missed least, then refit."""
-    places = fit.places
     while len(places) > size:
         costs = path.regression.removal_costs(path.regression.linear(places))
         places = np.delete(places, costs.argmin(), axis=0)
     path.refit(places, STEPS)
-
-
-def _report(progress: Progress | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done, total)

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from meanfield.decomposition import intermediates
-from meanfield.decomposition.error_budget import ErrorBudget, assemble_budget
-from meanfield.decomposition.error_plan import ErrorPlan, plan_errors
-from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.assemble import assemble_budget
+from meanfield.decomposition.error_budget import ErrorBudget
+from meanfield.decomposition.error_plan import ErrorPlan, ErrorSettings, plan_errors
 from meanfield.decomposition.truncated_target import truncate_target
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.schedule import Schedule

@@ -1,33 +1,17 @@
-"""The error budget: components with intervals, laws, advice, and the dataset behind them."""
+"""The error budget: components with intervals, laws and advice."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.decomposition.budget_dataset import make_dataset
-from meanfield.decomposition.error_plan import Array, ErrorPlan, l2_norms, mean_squares
-from meanfield.decomposition.laws import (
-    Advice,
-    Decay,
-    advise,
-    effective_counts,
-    effective_particles,
-    expected_gains,
-    fit_decay,
-    fitted_counts,
-)
-from meanfield.decomposition.truncated_target import TruncatedTarget
+from meanfield.decomposition.error_plan import Array
+from meanfield.decomposition.laws import Advice, Decay
 from meanfield.dictionary import ThresholdNumber
-from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.power_law import PowerLaw
-from meanfield.statistics.rates import fit_rate
-from meanfield.statistics.resampling import draw_repeats, log_mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,276 +91,26 @@ class ErrorBudget:
     dataset: xr.Dataset
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the components one after the other, and the total error below them.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; new axes by default.
-
-        Returns
-        -------
-        matplotlib Axes
-            The axes.
-        """
+        """Draw the components one after the other, and the total error below; return the axes."""
         from meanfield.plots.budget import plot_budget
 
         return plot_budget(self.dataset, ax)
 
     def __repr__(self) -> str:
-        rows = [
-            f"  {name:<15}{part!r:<31} {part.meaning}" for name, part in self.components.items()
-        ]
-        rate = self.decay.rate.value
-        laws = [
-            f"statistical² in n: slope {_slope(self.statistical_rate)}",
-            f"chaos² in N: slope {_slope(self.chaos_rate)}",
-            "optimisation in t: " + ("not fitted" if math.isnan(rate) else f"rate {rate:.3g}"),
-        ]
+        parts = self.components.items()
+        rows = [f"  {name:<15}{part!r:<31} {part.meaning}" for name, part in parts]
+        rate = self.decay.rate
+        decay = f"rate {rate.value:.3g}" if rate.known else "not fitted"
         lines = [
             "ErrorBudget",
             *rows,
             f"  {'total':<15}{self.total!r:<31} closure {self.closure:.1e}",
-            f"  laws: {'; '.join(laws)}",
+            f"  laws: statistical² in n: slope {_slope(self.statistical_rate)}; "
+            f"chaos² in N: slope {_slope(self.chaos_rate)}; optimisation in t: {decay}",
             f"  advice: {self.advice.statement}",
             *(f"  note: {note}" for note in self.notes),
         ]
         return "\n".join(lines)
-
-
-def assemble_budget(
-    plan: ErrorPlan,
-    truncated: TruncatedTarget,
-    population: Mapping[str, Array],
-    sets: Sequence[Mapping[str, Array]],
-    dynamics: Sequence[Mapping[str, Array]],
-    atoms: Sequence[Mapping[str, Array]],
-) -> ErrorBudget:
-    """Join the stages into the budget.
-
-    Parameters
-    ----------
-    plan : ErrorPlan
-        What was measured.
-    truncated : TruncatedTarget
-        The part of the target that is left.
-    population : mapping
-        Result of `intermediates.population`.
-    sets, dynamics, atoms : sequence of mapping
-        Results of the stages of each replica.
-
-    Returns
-    -------
-    ErrorBudget
-        Components, laws and advice.
-    """
-    at_n = plan.data_counts.index(plan.n_data)
-    at_N = plan.particle_counts.index(plan.n_particles)
-    limits = _stack(sets, "predictions")  # (R, counts, m, k)
-    left = _stack(dynamics, "left")
-    networks = _stack(dynamics, "networks")
-    compressed = _stack(atoms, "predictions")
-    in_time = _stack(dynamics, "limit")
-    # The long-time law at the same moment, less its average over time.
-    moment = in_time + left[:, 0] - limits[:, at_n]
-    final = networks[:, at_N] if plan.n_atoms is None else _at_atoms(plan, compressed, networks)
-    chain = [plan.truth, truncated.values, population["prediction"] + moment]
-    stages = [np.broadcast_to(f, final.shape) for f in chain]
-    stages += [limits[:, at_n] + moment, in_time, networks[:, at_N], final]
-    differences = [f - g for f, g in itertools.pairwise(stages)]
-    total = plan.truth - final
-    closure = np.max(l2_norms(np.sum(differences, axis=0) - total) / l2_norms(total))
-
-    data_scan = (population["prediction"] - limits).swapaxes(0, 1)
-    particle_scan = (in_time[:, None] - networks).swapaxes(0, 1)
-    statistical, chaos = mean_squares(data_scan), mean_squares(particle_scan)
-    path, other = _stack(dynamics, "path").T, _stack(dynamics, "other").T
-    atom_totals = {s: plan.truth - compressed[:, i] for i, s in enumerate(plan.atom_counts)}
-    if plan.n_atoms is not None and plan.n_atoms < plan.n_particles <= 2 * plan.n_atoms:
-        atom_totals[2 * plan.n_atoms] = plan.truth - networks[:, at_N]
-    gains = expected_gains(
-        plan,
-        total,
-        {"statistical": differences[2], "chaos": differences[4]},
-        data_scan,
-        particle_scan,
-        left,
-        atom_totals,
-    )
-    fitted = fitted_counts(plan)
-    rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], plan.scheme.seed)
-    rate_N = _fit_law(effective_particles(plan), chaos, plan.scheme.seed)
-    # 0 where it is not known: `max` keeps its first argument against NaN.
-    noise = max(0.0, rate_N.constant.value) / plan.path_particles
-    decay = fit_decay(plan.elapsed, path, other, noise, plan.scheme.seed)
-    squared_bias = float(mean_squares(plan.truth - population["prediction"]))
-    advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
-    spread = math.sqrt(mean_squares(moment).mean())
-    resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
-    meanings = _meanings(plan, truncated)
-    components = {
-        name: _component(difference, resolution[name], meanings[name], plan.scheme.seed, i < 2)
-        for i, (name, difference) in enumerate(zip(COMPONENTS, differences, strict=True))
-    }
-    whole = _component(total, 0.0, "target to the network that is kept", plan.scheme.seed, False)
-    settled = bool(len(population["moves"]) and population["moves"][-1] <= plan.tolerance)
-    budget = {
-        "components": components,
-        "total": whole,
-        "closure": float(closure),
-        "statistical_rate": rate_n,
-        "chaos_rate": rate_N,
-        "decay": decay,
-        "advice": advice,
-        "bounds": truncated.bounds,
-        "moves": tuple(float(move) for move in population["moves"]),
-        "settled": settled,
-        "notes": tuple(_notes(plan, components, settled, truncated, decay)),
-    }
-    scans = {
-        "statistical": statistical,
-        "chaos": chaos,
-        "optimisation": path,
-        "other_start": other,
-        "sparse": mean_squares(networks[:, at_N, None] - compressed).T,
-        "total_by_atoms": mean_squares(plan.truth - compressed).T,
-        "refit_residual": _stack(atoms, "residuals").T,
-    }
-    return ErrorBudget(**budget, dataset=make_dataset(plan, truncated, budget, scans))
-
-
-def _fit_law(counts: Array, squares: Array, seed: int) -> PowerLaw:
-    """Fit a squared component against a size; with too little to fit the slope is unknown."""
-    if len(counts) < 3 or (squares.mean(axis=1) == 0).any():
-        text = "A slope takes three sizes at which there is an error; there are too few here."
-        return PowerLaw(Estimate(math.nan, expected=-1.0, notes=(Note("few-sizes", text),)))
-    return fit_rate(counts, squares, expected_slope=-1.0, seed=seed)
-
-
-def _at_atoms(plan: ErrorPlan, compressed: Array, networks: Array) -> Array:
-    """Return the networks of S atoms; one with as many atoms as particles is the network."""
-    if plan.n_atoms >= plan.n_particles:
-        return networks[:, plan.particle_counts.index(plan.n_particles)]
-    return compressed[:, plan.atom_counts.index(plan.n_atoms)]
-
-
-def _component(
-    difference: Array, resolution: float, meaning: str, seed: int, over_inputs: bool
-) -> Component:
-    """Measure a component; the interval is over held-out inputs, or over replicas."""
-    per_input = (difference**2).sum(axis=-1)  # (R, m)
-    values = per_input.mean(axis=0 if over_inputs else 1)
-    if len(values) == 1:  # a single held-out input says nothing of others
-        square = Estimate(values[0])
-    else:
-        square = log_mean_interval(values[None], np.ones(1), draw_repeats(len(values), seed))
-    norm = square.clip(low=0.0).map(np.sqrt)
-    return Component(
-        norm.value,
-        norm.low,
-        norm.high,
-        resampled="held-out inputs" if over_inputs else "replicas",
-        norms=np.sqrt(per_input.mean(axis=1)),
-        resolution=resolution,
-        meaning=meaning,
-    )
-
-
-def _resolution(
-    plan: ErrorPlan,
-    population: Mapping[str, Array],
-    sets: Sequence[Mapping[str, Array]],
-    at_n: int,
-    noise: float,
-    moment: float,
-) -> dict[str, float]:
-    """Return the size that the error of the intermediates gives each component.
-
-    The population network on half the inputs, and of half the particles, is off by about as much
-    from the whole as the whole from the limit: twice the variance less once. Averages over the two
-    halves of the time differ by twice the error of the whole. `noise` is that of the particles of
-    the path, which the coupling takes away only where it brings particles together; `moment` is
-    how far their long-time law is from its average over time, which regularisation takes up.
-    """
-    whole = population["prediction"]
-    inputs = float(l2_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
-    width = float(l2_norms(population["half_particles"] - whole))
-    first, second = population["halves"]
-    halves = _stack(sets, "halves")[:, at_n]
-    drift = (halves[:, 0] - first) - (halves[:, 1] - second)
-    time = float(np.sqrt(mean_squares(drift).mean())) / 2
-    return {
-        "tail": 0.0,
-        "regularisation": math.hypot(inputs, width, float(l2_norms(first - second)) / 2, moment),
-        "statistical": math.hypot(inputs, time),
-        "optimisation": noise,
-        "chaos": noise,
-        "sparse": 0.0,
-    }
-
-
-def _meanings(plan: ErrorPlan, truncated: TruncatedTarget) -> dict[str, str]:
-    n, N, t = plan.n_data, plan.n_particles, plan.training_time
-    whole = "population" if plan.closed_form else f"all {plan.n_population} rows"
-    return {
-        "tail": f"{'f*' if plan.closed_form else 'held-out labels'} to {truncated.text}",
-        "regularisation": f"to the stationary mean-field network on {whole}",
-        "statistical": f"to that on n = {n} data",
-        "optimisation": f"to that at time {t:g}",
-        "chaos": f"to N = {N} particles",
-        "sparse": "to all particles" if plan.n_atoms is None else f"to S = {plan.n_atoms} atoms",
-    }
-
-
-def _notes(
-    plan: ErrorPlan,
-    components: Mapping[str, Component],
-    settled: bool,
-    truncated: TruncatedTarget,
-    decay: Decay,
-) -> list[str]:
-    notes = []
-    if decay.bends:
-        notes.append(
-            "The optimisation component does not decay at one rate over the fitted times; the "
-            "rate given is an average."
-        )
-    if not settled:
-        notes.append(
-            "The population network was still moving when the stopping rule gave up; raise "
-            "settle_steps, temperature or tolerance."
-        )
-    for name, part in components.items():
-        if part.resolution > 0.5 * part.value > 0:
-            notes.append(
-                f"The {name} component is not resolved: the intermediates themselves have an "
-                f"error of about {part.resolution:.2g}."
-            )
-    if len(plan.X_test) == 1:
-        notes.append(
-            "There is one held-out row: the errors are those on that row, and tail and "
-            "regularisation have no interval."
-        )
-    if plan.n_data == plan.n_population and not plan.closed_form:
-        notes.append(
-            "Every training set is all of the rows, so the statistical component is 0 by "
-            "construction: it says nothing about how many rows are enough, and more than all of "
-            "them cannot be tried. Set n_data to fewer to measure it."
-        )
-    if not plan.closed_form:
-        notes.append(
-            f"Tail and regularisation are estimates: {truncated.text}; the network on all "
-            f"{plan.n_population} rows stands for the population, so that the statistical "
-            f"component is 1/n − 1/{plan.n_population} times its constant, and what those rows "
-            "themselves lack is in the regularisation component."
-        )
-    if any(bound.missing_degrees for bound in truncated.bounds):
-        missing = sorted({k for bound in truncated.bounds for k in bound.missing_degrees})
-        notes.append(
-            f"The target has degrees {missing} that {plan.problem.activation.name} lacks at zero "
-            "bias: its Barron–Hermite norm is infinite."
-        )
-    return notes
 
 
 def _slope(fit: PowerLaw) -> str:
@@ -384,7 +118,3 @@ def _slope(fit: PowerLaw) -> str:
     if not slope.known:
         return "not measurable"
     return f"{slope.value:.2f} [{slope.low:.2f}, {slope.high:.2f}]"
-
-
-def _stack(pieces: Sequence[Mapping[str, Array]], name: str) -> Array:
-    return np.stack([piece[name] for piece in pieces])

@@ -9,18 +9,18 @@ from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import qmc
 
 from meanfield import checks
-from meanfield.decomposition.error_settings import ErrorSettings
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
 from meanfield.system import memory
 
-Array = np.ndarray
+Array = NDArray[Any]
 
 #: Streams of the seed: held-out inputs, the population's inputs, random atoms, inputs of the
 #: compression, and training sets from FIRST_SET on.
@@ -37,6 +37,47 @@ _LONG = 1024
 
 #: Noise below this, relative to the target, is rounding in the labels.
 _ROUNDING = 1e-9
+
+#: Least values that are not 1; intervals are over at least four replicas.
+_LEAST = {"n_replicas": 4, "degree": 0, "n_test": 2}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ErrorSettings:
+    """The sizes of a budget, and how its components are told apart.
+
+    `decompose_error` says what each means; None leaves the choice to `plan_errors`, but for
+    `n_atoms`, where it keeps all particles.
+    """
+
+    n_data: int | None = None
+    n_particles: int = 256
+    n_atoms: int | None = 8
+    n_replicas: int = 12
+    data_counts: Sequence[int] | None = None
+    particle_counts: Sequence[int] | None = None
+    atom_counts: Sequence[int] | None = None
+    n_population: int = 4096
+    long_particles: int | None = None
+    path_particles: int | None = None
+    settle_steps: int | None = None
+    tolerance: float = 0.02
+    threshold: float = 0.05
+    degree: int | None = None
+    n_test: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, field in ErrorSettings.__dataclass_fields__.items():
+            value = getattr(self, name)
+            if value is None and (field.default is None or name == "n_atoms"):
+                continue
+            if name.endswith("_counts"):
+                value = tuple(checks.counts(name, value))
+            elif isinstance(field.default, float):
+                value = checks.positive(name, value)
+            else:
+                value = checks.count(name, value, _LEAST.get(name, 1))
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,8 +142,7 @@ class ErrorPlan(ErrorSettings):
 
     def training(self, n_steps: int) -> Scheme:
         """Return the scheme over as many steps; beyond its own it stays as it ends."""
-        longer = self.scheme.extended(max(n_steps - self.scheme.n_steps, 0))
-        return longer.shortened(n_steps)
+        return self.scheme.extended(max(n_steps - self.scheme.n_steps, 0)).shortened(n_steps)
 
     @cached_property
     def X_test(self) -> Array:
@@ -115,9 +155,10 @@ class ErrorPlan(ErrorSettings):
     @cached_property
     def truth(self) -> Array:
         """Values of the target on the held-out inputs, or held-out labels, shape (m, k)."""
-        if self.closed_form:
+        labels = self.problem.targets_test
+        if self.closed_form or labels is None:  # without a target there are labels
             return target_values(self.target, self.X_test)
-        return self.problem.targets_test
+        return labels
 
     @cached_property
     def population(self) -> tuple[Array, Array]:
@@ -140,11 +181,11 @@ class ErrorPlan(ErrorSettings):
         """
         X = self.population[0][:FITTING_INPUTS]
         if not self.closed_form:
+            mean = self.problem.X.mean(axis=0)
             rng = generator(self.scheme.seed, FITTING)
-            draws = rng.standard_normal((len(X), len(self.problem.X)))
-            centred = self.problem.X - self.problem.X.mean(axis=0)
-            around = draws @ centred / math.sqrt(len(centred))
-            X = np.vstack([X, self.problem.X.mean(axis=0) + around])
+            draws = rng.standard_normal((len(X), self.problem.n_data))
+            around = draws @ (self.problem.X - mean) / math.sqrt(self.problem.n_data)
+            X = np.vstack([X, mean + around])
         return self.with_data(X, np.zeros((len(X), self.problem.n_outputs)))
 
     def training_set(self, replica: int, n_data: int) -> Problem:
@@ -230,32 +271,12 @@ def plan_errors(
     *,
     inputs: InputLaw = "gaussian",
 ) -> ErrorPlan:
-    """Check the settings of a decomposition and choose what they leave open.
+    """Check a decomposition, see `decompose_error`, and choose what its settings leave open.
 
-    Parameters
-    ----------
-    problem : Problem
-        As for `decompose_error`.
-    scheme : Scheme
-        How the networks are trained up to the budget's time, at least one step.
-    target : Target or callable, optional
-        As for `decompose_error`.
-    settings : ErrorSettings, optional
-        The budget; its defaults by default.
-    inputs : {"gaussian", "uniform-cube", "sphere", "rademacher"}
-        Law of the inputs of a known target.
-
-    Returns
-    -------
-    ErrorPlan
-        Ready to carry out.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A setting cannot be used; the sentence names it.
+    `scheme` tells how the networks are trained up to the budget's time.
     """
-    given = ErrorSettings() if settings is None else settings
+    given = settings or ErrorSettings()
+    checks.choice("inputs", inputs, get_args(InputLaw))
     noise = _check_problem(problem, target)
     checks.steps(scheme.n_steps)
     if scheme.temperatures[-1] == 0:
@@ -264,9 +285,9 @@ def plan_errors(
             message="At temperature 0 the long-time network depends on where training starts; set "
             "temperature > 0.",
         )
-    n_population = 1 << (given.n_population - 1).bit_length()
-    if target is None:
-        n_population = problem.n_data
+    n_population = problem.n_data
+    if target is not None:
+        n_population = 1 << (given.n_population - 1).bit_length()
     memory.require(16.0 * n_population * problem.n_features, "lower n_population")
     n_data = _n_data(problem, target, given.n_data, n_population)
     # Nearly all rows differ from all of them by hardly anything; small data have no choice.
@@ -299,7 +320,7 @@ def plan_errors(
         problem=problem,
         target=target,
         scheme=scheme,
-        inputs=checks.choice("inputs", inputs, get_args(InputLaw)),
+        inputs=inputs,
         noise=noise,
     )
 
@@ -357,11 +378,9 @@ def _around(
     if values is None:
         lowest, highest = math.ceil(math.log2(4 / size)), math.floor(math.log2(largest / size))
         first = max(min(first, highest - 5), lowest)
-        values = {round(size * 2.0**k) for k in range(first, first + 6)}
-    else:
-        values = set(values)
-        if max(values, default=0) > largest:
-            raise ArgumentError(name, f"must not exceed {largest}, got {max(values)}.")
+        values = [round(size * 2.0**k) for k in range(first, first + 6)]
+    elif max(values, default=0) > largest:
+        raise ArgumentError(name, f"must not exceed {largest}, got {max(values)}.")
     counts = sorted({v for v in {*values, size, 2 * size} if v <= largest} | {size})
     if len(counts) < 3:
         raise ArgumentError(name, f"must hold at least three sizes up to {largest}, got {counts}.")
@@ -385,6 +404,5 @@ def _relaxation_steps(problem: Problem, scheme: Scheme) -> int:
     strengths = [problem.l2_output] if "a" in problem.train else []
     if {"w", "b"} & set(problem.train):
         strengths.append(problem.l2_input)
-    slowest = min(strengths)
-    step_size = float(scheme.step_sizes[-1])
-    return scheme.n_steps if slowest == 0 else math.ceil(2 / (slowest * step_size))
+    rate = min(strengths) * float(scheme.step_sizes[-1])
+    return scheme.n_steps if rate == 0 else math.ceil(2 / rate)

@@ -21,7 +21,6 @@ import numpy as np
 
 from meanfield.decomposition.compress import compress
 from meanfield.decomposition.error_plan import Array, ErrorPlan, columns, l2_norms, mean_squares
-from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import Run, predict
 from meanfield.flow.scheme import Scheme
@@ -50,12 +49,13 @@ class SharedProgress:
 
     def part(self, cost: float) -> Progress | None:
         """Return the progress callback of the next run."""
-        if self._progress is None:
+        report, whole, before = self._progress, self._total, self._done
+        if report is None:
             return None
-        before, self._done = self._done, self._done + cost
+        self._done += cost
 
         def progress(done: float, total: float) -> None:
-            self._progress(min(before + cost * done / max(total, 1), self._total), self._total)
+            report(min(before + cost * done / max(total, 1), whole), whole)
 
         return progress
 
@@ -65,14 +65,9 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
 
     Stopping rule: rounds of doubling length; stop when the time average of the predictions over a
     round differs from that over the round before, half as long, by less than `tolerance` of its
-    norm.
-
-    Returns
-    -------
-    dict of ndarray
-        ``prediction`` (m, k); ``halves`` (2, m, k), over the two halves of the time;
-        ``half_data`` and ``half_particles`` (m, k), the same networks with half as many; ``moves``
-        of the rounds; ``window`` (burn-in, averaged steps); ``settled`` (M, C), the particles.
+    norm. Returns ``prediction`` (m, k); ``halves`` (2, m, k), over the two halves of the time;
+    ``half_data`` and ``half_particles`` (m, k), the same networks with half as many; ``moves`` of
+    the rounds; ``window`` (burn-in, averaged steps); ``settled`` (M, C), the particles.
     """
     problem = plan.with_data(*plan.population)
     half = plan.with_data(*(part[: len(part) // 2] for part in plan.population))
@@ -86,13 +81,14 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
         first_replica=SETTLE,
         progress=bar.part(unit),
     )
-    particles, length, moves, before = run.particles, plan.settle_steps, [], None
+    particles, length, moves = run.particles, plan.settle_steps, []
+    before: Array | None = None
     for k in range(1, MAX_ROUNDS + 1):
         share = min(2.0 ** (k - 1), 4.0) * unit / 2 ** max(k - 3, 0)
-        outputs, snapshots = _average(
+        outputs, trajectory = _average(
             plan, problem, particles, 0, length, SETTLE + k, bar.part(share)
         )
-        mean, particles = outputs.mean(axis=0), snapshots[-1]
+        mean, particles = outputs.mean(axis=0), trajectory[-1]
         if before is not None:
             moves.append(l2_norms(mean - before) / max(l2_norms(mean), 1e-300))
             if moves[-1] <= plan.tolerance:
@@ -119,25 +115,21 @@ def training_sets(
 ) -> Arrays:
     """Average the long-time networks of one replica's training sets, coupled to the population's.
 
-    Returns
-    -------
-    dict of ndarray
-        ``predictions`` (counts, m, k); ``halves`` (counts, 2, m, k); ``start`` (M, C), particles
-        of the long-time law of the budget's training set.
+    Returns ``predictions`` (counts, m, k); ``halves`` (counts, 2, m, k); ``start`` (M, C),
+    particles of the long-time law of the budget's training set.
     """
     burn, window = (int(steps) for steps in population["window"])
     settled = _particles(plan.problem, population["settled"])
     bar = SharedProgress(progress, sum(plan.data_counts))
-    predictions, halves, start = [], [], None
+    predictions, halves = [], []
+    start: Array  # the budget's own number is one of the counts
     for n_data in plan.data_counts:
-        problem = plan.training_set(replica, n_data)
-        outputs, snapshots = _average(
-            plan, problem, settled, burn, window, WINDOW, bar.part(n_data)
-        )
+        problem, part = plan.training_set(replica, n_data), bar.part(n_data)
+        outputs, trajectory = _average(plan, problem, settled, burn, window, WINDOW, part)
         predictions.append(outputs.mean(axis=0))
         halves.append(_halves(outputs))
         if n_data == plan.n_data:
-            start = _pooled(snapshots, plan.path_particles)
+            start = _pooled(trajectory, plan.path_particles)
     return {
         "predictions": np.stack(predictions),
         "halves": np.stack(halves),
@@ -150,18 +142,13 @@ def dynamics(
 ) -> Arrays:
     """Follow one replica's training at finite time, in the limit and with N particles.
 
-    Returns
-    -------
-    dict of ndarray
-        ``limit`` (m, k): mean-field network at the budget's time; ``left`` (2, m, k): the same
-        from the long-time law less that network, and at twice the time;
-        ``path`` (T,): its mean square at `plan.times`; ``other`` (T,): the same from another
-        start; ``networks`` (counts, m, k): N particles at the budget's time; ``particles`` (N, C),
-        those of the budget's number.
+    Returns ``limit`` (m, k): mean-field network at the budget's time; ``left`` (2, m, k): the same
+    from the long-time law less that network, and at twice the time; ``path`` (T,): its mean square
+    at `plan.times`; ``other`` (T,): the same from another start; ``networks`` (counts, m, k): N
+    particles at the budget's time; ``particles`` (N, C), those of the budget's number.
     """
-    problem, times = plan.training_set(replica, plan.n_data), plan.times
-    wide = plan.path_particles
-    n_steps, horizon = plan.scheme.n_steps, int(times[-1])
+    problem, times = plan.training_set(replica, plan.n_data), plan.times.tolist()
+    wide, n_steps, horizon = plan.path_particles, plan.scheme.n_steps, times[-1]
     bar = SharedProgress(progress, 3 * horizon * wide + n_steps * sum(plan.particle_counts))
 
     def run(
@@ -185,8 +172,12 @@ def dynamics(
     training = plan.training(horizon)
     limit = along(training)
     left = settled - limit
-    other = settled - along(dataclasses.replace(training, init=_scaled(training.init)))
-    networks, particles = [], None
+    law = training.init
+    assert law is not None  # only a run that is handed its particles has none
+    wider = dataclasses.replace(law, scale=tuple(OTHER_SCALE * np.broadcast_to(law.scale, 3)))
+    other = settled - along(dataclasses.replace(training, init=wider))
+    networks = []
+    particles: Array  # the budget's own number is one of the counts
     for n_particles in plan.particle_counts:
         last = run(plan.scheme, n_particles, [n_steps]).particles
         networks.append(_outputs(plan, problem, [last])[0])
@@ -206,14 +197,7 @@ def dynamics(
 def few_atoms(
     plan: ErrorPlan, replica: int, network: Mapping[str, Array], progress: Progress | None = None
 ) -> Arrays:
-    """Compress one replica's network to few atoms.
-
-    Returns
-    -------
-    dict of ndarray
-        ``predictions`` (counts, m, k), and ``residuals`` (counts,) relative to the network, on the
-        inputs of the fit.
-    """
+    """Compress one replica's network to few atoms; see `compress`."""
     particles = _particles(plan.problem, network["particles"])
     return compress(plan.fitting_problem, particles, plan.atom_counts, plan.X_test, progress)
 
@@ -226,21 +210,17 @@ def _average(
     window: int,
     index: int,
     progress: Progress | None,
-) -> tuple[Array, list[Particles]]:
+) -> tuple[Array, Sequence[Particles]]:
     """Run on from `start`; return predictions (snapshots, m, k) after the burn-in, and particles.
 
     The noise of `index` is the same for every problem, start and number of particles.
     """
-    steps = burn + np.ceil(np.linspace(0, window, SNAPSHOTS + 1)[1:]).astype(int)
+    steps = (burn + np.ceil(np.linspace(0, window, SNAPSHOTS + 1)[1:]).astype(int)).tolist()
+    scheme = plan.scheme.steady(steps[-1])
     run = simulate_scheme(
-        problem,
-        plan.scheme.steady(int(steps[-1])),
-        start=start,
-        save_at=steps,
-        first_replica=index,
-        progress=progress,
+        problem, scheme, start=start, save_at=steps, first_replica=index, progress=progress
     )
-    return _outputs(plan, problem, run.trajectory), list(run.trajectory)
+    return _outputs(plan, problem, run.trajectory), run.trajectory
 
 
 def _outputs(plan: ErrorPlan, problem: Problem, trajectory: Sequence[Particles]) -> Array:
@@ -255,13 +235,12 @@ def _halves(outputs: Array) -> Array:
     return np.stack([outputs[:middle].mean(axis=0), outputs[middle:].mean(axis=0)])
 
 
-def _pooled(snapshots: list[Particles], n_particles: int) -> Array:
+def _pooled(trajectory: Sequence[Particles], n_particles: int) -> Array:
     """Return the particles of as many late snapshots as it takes, (n_particles, C)."""
-    each = snapshots[0].n_particles
     # Evenly spaced in time: the farther apart, the less alike.
-    taken = min(-(-n_particles // each), len(snapshots))
-    chosen = np.linspace(len(snapshots) - 1, 0, taken).round().astype(int)
-    points = np.concatenate([snapshots[i].coordinates[0] for i in chosen])
+    taken = min(-(-n_particles // trajectory[0].n_particles), len(trajectory))
+    chosen = np.linspace(len(trajectory) - 1, 0, taken).round().astype(int)
+    points = np.concatenate([trajectory[i].coordinates[0] for i in chosen])
     return np.resize(points, (n_particles, points.shape[1]))
 
 
@@ -270,8 +249,3 @@ def _particles(problem: Problem, points: Array) -> Particles:
     return Particles.from_coordinates(
         points[None], problem.n_outputs, problem.bias, problem.vector_output
     )
-
-
-def _scaled(law: InitialLaw) -> InitialLaw:
-    """Return the initial law, widened: another start."""
-    return dataclasses.replace(law, scale=tuple(OTHER_SCALE * np.broadcast_to(law.scale, 3)))

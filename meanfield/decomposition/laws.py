@@ -85,19 +85,15 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     rate, other_rate, difference = (
         mean_over_replicas(rates, repeats) for rates in (own, reference, own - reference)
     )
+    difference = replace(difference, value=rate.value - other_rate.value, expected=0.0)
+    rate = replace(rate, expected=other_rate.value)
     middle = (start + end) // 2
     before, after = (
         -0.5 * slope_weights(times[part]) @ logs[0][part]
         for part in (slice(start, middle), slice(middle, end))
     )
     change = mean_over_replicas(after - before, repeats)
-    return Decay(
-        replace(rate, expected=other_rate.value),
-        other_rate,
-        replace(difference, value=rate.value - other_rate.value, expected=0.0),
-        (float(t[0]), float(t[-1])),
-        change,
-    )
+    return Decay(rate, other_rate, difference, (float(t[0]), float(t[-1])), change)
 
 
 @dataclass(frozen=True)
@@ -159,27 +155,11 @@ def expected_gains(
     and with that of chaos; both parts fall like 1/n and 1/N. So do the means of these components,
     whose product with the total is taken across replicas, ``⟨T̄_{−r}, d_r⟩``, where noise cancels,
     and from all sizes of the scan. For t the path to twice the time is known, for S the larger
-    dictionary.
+    dictionary. No ``n`` where the budget has all rows there are.
 
-    Parameters
-    ----------
-    plan : ErrorPlan
-        The budget.
-    total : ndarray, shape (R, m, k)
-        ``f* − f_S``.
-    parts : mapping
-        ``statistical`` and ``chaos`` at the budget, (R, m, k).
-    data_scan, particle_scan : ndarray, shape (counts, R, m, k)
-        The two components at every size.
-    left : ndarray, shape (R, 2, m, k)
-        Optimisation component at the budget's time and at twice it.
-    atom_totals : mapping of int to ndarray
-        Total (R, m, k) by number of atoms.
-
-    Returns
-    -------
-    dict of ndarray
-        Gains, (R,); without ``n`` where the budget has all rows there are.
+    `total` ``f* − f_S`` and the `parts` ``statistical`` and ``chaos`` are (R, m, k), these two at
+    every size (counts, R, m, k); `left` (R, 2, m, k) is the optimisation component at the budget's
+    time and at twice it; `atom_totals` the total by number of atoms.
     """
     replicas = len(total)
     others = (total.sum(axis=0) - total) / (replicas - 1)
@@ -219,50 +199,30 @@ def advise(
     worth = [option for option in gain if gain[option].value >= WORTHWHILE * squared_error]
     ranked = sorted(worth, key=lambda option: -gain[option].value / cost[option])
     option, second = (*ranked, None, None)[:2]
-    return Advice(
-        option,
-        second,
-        gain,
-        cost,
-        squared_error,
-        _statement(plan, option, gain, squared_error) + _on_bias(squared_bias, squared_error),
-    )
-
-
-def _statement(
-    plan: ErrorPlan,
-    option: str | None,
-    gain: Mapping[str, Estimate],
-    squared_error: float,
-) -> str:
     if option is None:
         *others, last = gain
-        return f"No doubling of {', '.join(others)} or {last} takes 1% off the squared error."
-    names = {
-        "n": f"n, the training data ({plan.n_data})",
-        "N": f"N, the particles ({plan.n_particles})",
-        "t": f"t, the training time ({plan.scheme.n_steps} steps)",
-        "S": f"S, the atoms ({plan.n_atoms})",
-    }
-    before = math.sqrt(squared_error)
-    after = math.sqrt(max(squared_error - gain[option].value, 0.0))
-    text = (
-        f"Increase first {names[option]}: doubling it is expected to take the total error from "
-        f"{before:.3g} to {after:.3g}, the most per unit of compute."
-    )
-    if gain[option].low <= 0:
-        text += " The replicas are too few to be sure that it gains anything."
-    return text
-
-
-def _on_bias(squared_bias: float, squared_error: float) -> str:
-    """Say so where most of the error is out of reach of n, N, t and S."""
-    if squared_bias <= 0.5 * squared_error:
-        return ""
-    return (
-        f" The limit itself is {math.sqrt(squared_bias):.3g} off the target: only a smaller l2 or "
-        "temperature takes that away."
-    )
+        text = f"No doubling of {', '.join(others)} or {last} takes 1% off the squared error."
+    else:
+        names = {
+            "n": f"n, the training data ({plan.n_data})",
+            "N": f"N, the particles ({plan.n_particles})",
+            "t": f"t, the training time ({plan.scheme.n_steps} steps)",
+            "S": f"S, the atoms ({plan.n_atoms})",
+        }
+        before = math.sqrt(squared_error)
+        after = math.sqrt(max(squared_error - gain[option].value, 0.0))
+        text = (
+            f"Increase first {names[option]}: doubling it is expected to take the total error from "
+            f"{before:.3g} to {after:.3g}, the most per unit of compute."
+        )
+        if gain[option].low <= 0:
+            text += " The replicas are too few to be sure that it gains anything."
+    if squared_bias > 0.5 * squared_error:
+        text += (
+            f" The limit itself is {math.sqrt(squared_bias):.3g} off the target: only a smaller l2 "
+            "or temperature takes that away."
+        )
+    return Advice(option, second, gain, cost, squared_error, text)
 
 
 def effective_particles(plan: ErrorPlan) -> Array:

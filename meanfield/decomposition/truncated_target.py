@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,9 @@ class TruncatedTarget:
 
 
 def truncate_target(plan: ErrorPlan) -> TruncatedTarget:
-    """Return the thresholded Hermite part of a known target, or the held-out estimate."""
-    return thresholded(plan) if plan.closed_form else held_out_estimate(plan)
-
-
-def thresholded(plan: ErrorPlan) -> TruncatedTarget:
-    """Keep the Hermite terms with ``|c_α| > ε |σ_{|α|}|``."""
+    """Keep the Hermite terms of a known target with ``|c_α| > ε |σ_{|α|}|``; estimate another."""
+    if not plan.closed_form:
+        return held_out_estimate(plan)
     bounds = tuple(
         coefficient_threshold_number(
             output,
@@ -54,17 +52,14 @@ def thresholded(plan: ErrorPlan) -> TruncatedTarget:
         for bound in bounds
     ]
     # The constant takes no atom and does not count for the tail of the bound.
-    squares = [_dropped_square(bound) for bound in bounds]
-    exact = float(np.sqrt(sum(squares))) if plan.inputs == "gaussian" else float("nan")
+    square = sum(
+        bound.expansion.tail**2 + float((bound.expansion.coefficients[~bound.kept] ** 2).sum())
+        for bound in bounds
+    )
+    exact = math.sqrt(square) if plan.inputs == "gaussian" else math.nan
     degree = max(bound.expansion.degree for bound in bounds)
     text = f"Hermite terms up to degree {degree} above the threshold {plan.threshold:g}"
     return TruncatedTarget(np.stack(values, axis=1), exact, bounds, text)
-
-
-def _dropped_square(bound: ThresholdNumber) -> float:
-    """Return the squared L² norm of the terms that are not kept."""
-    expansion = bound.expansion
-    return expansion.tail**2 + float((expansion.coefficients[~bound.kept] ** 2).sum())
 
 
 def _outputs(target: Any, n_outputs: int) -> list[Any]:
@@ -94,17 +89,17 @@ def held_out_estimate(plan: ErrorPlan) -> TruncatedTarget:
 
     u, s, vt = np.linalg.svd(features(problem.X), full_matrices=False)
     inner = u.T @ problem.targets
-    best = None
+    least, best = math.inf, 0.0
     for strength in s[0] ** 2 * np.logspace(-9, 0, 37):
         shrink = s**2 / (s**2 + strength)
         left = problem.targets - u @ (shrink[:, None] * inner)
         leverage = (u**2) @ shrink
         error = float((left**2 / (1 - np.minimum(leverage, 1 - 1e-6))[:, None] ** 2).mean())
-        if best is None or error < best[0]:
-            best = (error, strength)
-    coefficients = vt.T @ ((s / (s**2 + best[1]))[:, None] * inner)
+        if error < least:
+            least, best = error, strength
+    coefficients = vt.T @ ((s / (s**2 + best))[:, None] * inner)
     text = (
         f"held-out estimate: ridge regression on {RANDOM_ATOMS} random atoms and all "
         f"{problem.n_data} training rows"
     )
-    return TruncatedTarget(features(plan.X_test) @ coefficients, float("nan"), (), text)
+    return TruncatedTarget(features(plan.X_test) @ coefficients, math.nan, (), text)

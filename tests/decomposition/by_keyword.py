@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meanfield.decomposition import error_plan
-from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.error_plan import ErrorSettings
 from meanfield.flow.scheme import Scheme
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.decomposition.error_plan import sobol_inputs
-from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.error_plan import ErrorSettings, sobol_inputs
 from meanfield.decomposition.laws import fitted_counts
 from meanfield.problem import HermiteTarget
 from meanfield.studies.errors.study import ErrorsSection

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from meanfield.decomposition import intermediates
-from meanfield.decomposition.error_budget import COMPONENTS, ErrorBudget, assemble_budget
-from meanfield.decomposition.error_plan import ErrorPlan, plan_errors
-from meanfield.decomposition.error_settings import ErrorSettings
+from meanfield.decomposition.assemble import assemble_budget
+from meanfield.decomposition.error_budget import COMPONENTS, ErrorBudget
+from meanfield.decomposition.error_plan import ErrorPlan, ErrorSettings, plan_errors
 from meanfield.decomposition.truncated_target import TruncatedTarget, truncate_target
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
