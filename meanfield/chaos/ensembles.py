@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,21 +41,9 @@ _REFERENCE_SHARE = 0.1
 def measure_networks(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:
     r"""Measure networks of every size, and their McKean–Vlasov copies, at the last time.
 
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    path : MeanFieldPath
-        The limit.
-    replicas : range
-        Contiguous replica indices.
-
-    Returns
-    -------
-    dict of ndarray
-        ``deviation`` :math:`f_N − \bar f` and ``copies``, the same for the copies, of shape
-        (counts, replicas, n * k); ``moments`` of shape (counts, replicas, C + 1): means of the
-        coordinates and of :math:`|θ|^2`, less those of the copies.
+    Of shape (counts, replicas, …): ``deviation`` :math:`f_N − \bar f` and ``copies``, the same for
+    the copies, (…, n * k); ``moments``, (…, C + 1): means of the coordinates and of
+    :math:`|θ|^2`, less those of the copies.
     """
     check_reference(plan, path)
     last = plan.times[-1]
@@ -97,22 +85,18 @@ class Ensembles:
     ----------
     particle_counts : ndarray of int, shape (K,)
         Sizes N.
-    bias_slope : Estimate
-        Slope in N of the squared bias of the predictions,
-        ``(1/n) Σ_j |E f_N(x_j) − f̄(x_j)|²``; −2 is expected.
-    moment_bias_slope : Estimate
-        The same for the mean and the second moment of the particles.
+    bias_slope, moment_bias_slope : Estimate
+        Slope in N of the squared bias of the predictions, ``(1/n) Σ_j |E f_N(x_j) − f̄(x_j)|²``,
+        and of the mean and the second moment of the particles; −2 is expected.
     variance_slope : Estimate
         Slope of ``(1/n) Σ_j Var f_N(x_j)``; −1 is expected.
     squared_bias, squared_bias_error : ndarray, shape (K,)
         Unbiased estimates of the squared bias for every size, and their standard errors.
     reduction : ndarray, shape (K,)
         Variance that is left when the copies serve as control variates, relative; 1 without.
-    sizes : ndarray of int, shape (G,)
-        Numbers of networks that were averaged.
-    error : Estimate, shape (K, G)
-        Mean squared error of the average of so many networks, with 95 % intervals over disjoint
-        groups.
+    sizes, error : ndarray of int, shape (G,), Estimate, shape (K, G)
+        Numbers of networks that were averaged, and the mean squared error of the average, with
+        95 % intervals over disjoint groups.
     """
 
     particle_counts: NDArray[np.int64]
@@ -270,7 +254,7 @@ def _with_caution(found: Ensembles, path: MeanFieldPath) -> Ensembles:
 
 
 def analyse_networks(
-    plan: ChaosPlan, path: MeanFieldPath, pieces: Iterable[dict[str, Array]]
+    plan: ChaosPlan, path: MeanFieldPath, pieces: Sequence[dict[str, Array]]
 ) -> Ensembles:
     r"""Fit the rates of bias and variance, and average networks in groups.
 
@@ -278,21 +262,7 @@ def analyse_networks(
     so that :math:`f_N − β f_{\text{copies}}` has the same bias as :math:`f_N` and less scatter.
     Each half of the replicas takes the β that is best for the other half, so that the estimate
     stays unbiased.
-
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    path : MeanFieldPath
-        The limit.
-    pieces : iterable of dict
-        Results of `measure_networks`, in the order of the replicas.
-
-    Returns
-    -------
-    Ensembles
     """
-    pieces = list(pieces)
     values = {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
     counts, n_data = plan.particle_counts, plan.problem.n_data
     deviation, copies = values["deviation"], values["copies"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.chaos.metrics import EXPECTED_SLOPE
+from meanfield.chaos.metrics import RATE_METRICS
 from meanfield.limit.gaussian_closure import GaussianClosure
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.power_law import PowerLaw
@@ -103,8 +104,8 @@ class ChaosRates:
         reference = self.dataset.attrs.get("reference_particles")
         # What was fitted against: the particle counts, less the reference's own error.
         against = 1 / (1 / counts + 1 / reference) if reference else counts
-        variables = {}
-        for metric in ("coupling", "matched_w2", "function"):
+        variables: dict[str, Any] = {}
+        for metric in RATE_METRICS:
             fit = self.fits[metric]
             values = self.dataset[metric].values[:, fit.time_index]
             peak = Estimate.positive_mean(values, axis=1)
@@ -124,7 +125,6 @@ class ChaosRates:
         Returns
         -------
         matplotlib Axes
-            The axes.
         """
         from meanfield.plots.rates import plot_rates
 
@@ -141,48 +141,41 @@ class ChaosRates:
         return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines])
 
 
-def assemble(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> ChaosRates:
-    """Fit every rate to what was measured on all replicas.
-
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    path : MeanFieldPath
-        Its reference.
-    values : dict of ndarray
-        As `measure` returns them, replicas joined.
-
-    Returns
-    -------
-    ChaosRates
-        Fits, trends and the dataset.
-    """
-    counts = plan.particle_counts
-    quality = {
-        "reference_particles": path.n_particles,
-        # One rounding error per step and coordinate, added as a random walk.
-        "rounding": plan.problem.n_coordinates
-        * plan.times[-1]
-        * np.finfo(plan.scheme.dtype).eps ** 2,
-        "seed": plan.scheme.seed,
+def assemble_rates(
+    plan: ChaosPlan, path: MeanFieldPath, pieces: Sequence[dict[str, Array]]
+) -> ChaosRates:
+    """Join what `measure` returned for the batches of replicas, in order, and fit the rates."""
+    values = {
+        # Contiguous, as pieces that were saved are: the order of a sum shows in its last bit.
+        name: np.ascontiguousarray(np.concatenate([piece[name] for piece in pieces], axis=2))
+        for name in pieces[0]
     }
-    fits = {}
-    for metric in ("coupling", "matched_w2", "function"):
-        fits[metric] = fit_rate(counts, values[metric], **quality)
+    counts, seed = plan.particle_counts, plan.scheme.seed
+    # One rounding error per step and coordinate, added as a random walk.
+    eps = float(np.finfo(plan.scheme.dtype).eps)
+    rounding = plan.problem.n_coordinates * plan.times[-1] * eps**2
+    fits = {
+        metric: fit_rate(
+            counts,
+            values[metric],
+            reference_particles=path.n_particles,
+            rounding=rounding,
+            seed=seed,
+        )
+        for metric in RATE_METRICS
+    }
     fits["law_bias"] = fit_law_bias(counts, values["deviation"][:, -1], plan.problem.n_data)
+    measured: dict[str, int] = {}
     if plan.cloud_replicas >= 2:
-        for metric in ("raw_w2", "sampling_floor"):
-            measured = values[metric][:, -1, : plan.cloud_replicas]
-            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.scheme.seed)
+        measured |= dict.fromkeys(("raw_w2", "sampling_floor"), plan.cloud_replicas)
     if not np.isnan(values["law_w2"]).any():
-        for metric in ("law_w2", "law_floor"):
-            measured = values[metric][:, -1]
-            fits[metric] = fit_rate(counts, measured, expected_slope=None, seed=plan.scheme.seed)
+        measured |= dict.fromkeys(("law_w2", "law_floor"), plan.n_replicas)
+    for metric, n_replicas in measured.items():
+        last = values[metric][:, -1, :n_replicas]
+        fits[metric] = fit_rate(counts, last, expected_slope=None, seed=seed)
     times = plan.scheme.elapsed(plan.times)
     trends = {
-        metric: late_time_trend(times, counts[-1] * values[metric][-1])
-        for metric in ("coupling", "matched_w2", "function")
+        metric: late_time_trend(times, counts[-1] * values[metric][-1]) for metric in RATE_METRICS
     }
     return ChaosRates(fits, trends, _dataset(plan, path, values))
 
@@ -191,53 +184,46 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     """Return everything measured, with the slope of each metric at each time."""
     import xarray as xr
 
-    scheme = plan.scheme
-    per_replica = ("particles", "time", "replica")
-    names = ("coupling", "matched_w2", "function", "loss", "raw_w2", "sampling_floor")
+    scheme, steps = plan.scheme, list(plan.times)
+    names = [*RATE_METRICS, "loss", "raw_w2", "sampling_floor"]
     if not np.isnan(values["law_w2"]).any():
-        names += ("law_w2", "law_floor")
-    variables = {name: (per_replica, values[name]) for name in names}
-    deviation = values["deviation"]
-    bias = np.stack(
-        [squared_mean(deviation[:, t], plan.problem.n_data)[0] for t in range(len(plan.times))],
-        axis=1,
-    )
-    variables["law_bias"] = (("particles", "time"), bias)
-    rate_metrics = [metric for metric, slope in EXPECTED_SLOPE.items() if slope == -1]
-    by_time = [
+        names += ["law_w2", "law_floor"]
+    variables: dict[str, Any] = {
+        name: (("particles", "time", "replica"), values[name]) for name in names
+    }
+    by_time = np.moveaxis(values["deviation"], 1, 0)
+    bias = [squared_mean(deviation, plan.problem.n_data)[0] for deviation in by_time]
+    variables["law_bias"] = (("particles", "time"), np.stack(bias, axis=1))
+    slopes = [
         Estimate.stack(
             [
-                fit_rate(plan.particle_counts, values[metric][:, t], seed=plan.scheme.seed).slope
-                for t in range(len(plan.times))
+                fit_rate(plan.particle_counts, values[metric][:, t], seed=scheme.seed).slope
+                for t in range(len(steps))
             ]
         )
-        for metric in rate_metrics
+        for metric in RATE_METRICS
     ]
-    slopes = Estimate.stack(by_time, resampled="replicas", expected=-1.0)
-    variables["slope"] = slopes.to_xarray(["metric", "time"])
+    slope = Estimate.stack(slopes, resampled="replicas", expected=-1.0)
+    variables["slope"] = slope.to_xarray(["metric", "time"])
     if isinstance(path.details, GaussianClosure):
-        steps = list(plan.times)
-        variables["coupling_exact"] = (("time",), path.details.coupling_constant[steps])
-        variables["function_exact"] = (("time",), path.details.function_constant[steps])
-    variables["mean_field_loss"] = (("time",), path.loss[list(plan.times)])
-    dataset = xr.Dataset(
-        variables,
-        coords={
-            "particles": list(plan.particle_counts),
-            "step": ("time", list(plan.times)),
-            "time": plan.scheme.elapsed(plan.times),
-            "metric": rate_metrics,
-        },
-        attrs={
-            "step_size": scheme.step_size_label,
-            "seed": str(scheme.seed),
-            "integrator": scheme.integrator.name,
-            "dtype": scheme.dtype,
-            "reference": path.method,
-            "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
-            "temperature": float(scheme.temperatures.max()),
-        },
-    )
+        variables["coupling_exact"] = ("time", path.details.coupling_constant[steps])
+        variables["function_exact"] = ("time", path.details.function_constant[steps])
+    variables["mean_field_loss"] = ("time", path.loss[steps])
+    attrs = {
+        "step_size": scheme.step_size_label,
+        "seed": str(scheme.seed),
+        "integrator": scheme.integrator.name,
+        "dtype": scheme.dtype,
+        "reference": path.method,
+        "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
+        "temperature": float(scheme.temperatures.max()),
+    }
     if path.n_particles is not None:
-        dataset.attrs["reference_particles"] = path.n_particles
-    return dataset
+        attrs["reference_particles"] = path.n_particles
+    coords = {
+        "particles": list(plan.particle_counts),
+        "step": ("time", steps),
+        "time": scheme.elapsed(plan.times),
+        "metric": list(RATE_METRICS),
+    }
+    return xr.Dataset(variables, coords, attrs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
-from meanfield.chaos.fitted_rates import ChaosRates, assemble
+from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
 from meanfield.chaos.reference_path import check_reference, laws_in_one_dimension, reference_path
 from meanfield.flow.initial import InitialLaw
@@ -34,24 +34,11 @@ CLOUD_REPLICA = 2**31
 
 
 def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:
-    """Measure every metric on some replicas.
+    """Measure every metric on contiguous replicas; the numbers do not depend on their batches.
 
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    path : MeanFieldPath
-        The reference.
-    replicas : range
-        Contiguous replica indices. The numbers do not depend on how replicas are batched.
-
-    Returns
-    -------
-    dict of ndarray
-        ``coupling``, ``matched_w2``, ``function``, ``raw_w2``, ``sampling_floor``, ``law_w2``,
-        ``law_floor`` of shape (counts, times, replicas), the last four NaN where they are not
-        measured;
-        ``deviation`` of shape (counts, times, replicas, n * k); ``loss`` like ``coupling``.
+    ``coupling``, ``matched_w2``, ``function``, ``loss``, ``raw_w2``, ``sampling_floor``,
+    ``law_w2`` and ``law_floor`` have shape (counts, times, replicas), the last four with NaN where
+    they are not measured; ``deviation`` is (counts, times, replicas, n * k).
     """
     limit = _Limit.of(plan, path, replicas)
     pieces = [
@@ -185,10 +172,8 @@ def chaos_rates(
         Sizes N of the systems, at least three.
     n_replicas : int, default: 64
         Independent repetitions R; intervals are over them.
-    step_size : float, array_like of shape (n_steps,) or Schedule, default: 0.1
-        Step size η, or that of every step.
-    n_steps : int, default: 1000
-        Horizon; take five relaxation times or more for a uniform-in-time statement.
+    step_size, n_steps : as in `simulate`
+        Take five relaxation times or more for a uniform-in-time statement.
     times : sequence of int, optional
         Steps at which to measure; by default about ten, half of them late. Step 0, where every
         particle is its own copy, is left out.
@@ -200,18 +185,11 @@ def chaos_rates(
         two trained parameters, else a system of ``100 * max(particle_counts)`` particles.
         ``"fokker-planck"`` is the law in continuous time: the particles of a discrete scheme
         stay O(step_size) away from it.
-    integrator : str, default: "euler"
-        As in `simulate`.
-    init : str or InitialLaw, default: "gaussian"
-        Initial law.
-    dtype : {"float64", "float32"}, default: "float64"
-        Precision.
-    temperature : float, array_like of shape (n_steps,) or Schedule, optional
-        Temperature of every step, as in `simulate`; the problem's by default.
-    cloud_size : int, optional
-        Size of the independent clouds of ``raw_w2``; the largest particle count by default.
-    cloud_replicas : int, default: 8
-        Replicas for which ``raw_w2`` is measured, at the last time; 0 leaves it out.
+    integrator, init, dtype, temperature : as in `simulate`
+        Integrator, initial law, precision, and the temperature of every step.
+    cloud_size, cloud_replicas : int
+        Size of the independent clouds of ``raw_w2``, the largest particle count by default, and
+        replicas for which it is measured, at the last time; 0 leaves it out.
     progress : callable, optional
         Called as ``progress(batches_done, n_batches)``.
 
@@ -268,31 +246,3 @@ def chaos_rates(
         if progress is not None:
             progress(done, len(batches))
     return assemble_rates(plan, reference, pieces)
-
-
-def assemble_rates(
-    plan: ChaosPlan, path: MeanFieldPath, pieces: Iterable[dict[str, Array]]
-) -> ChaosRates:
-    """Join the batches of replicas, in order, and fit the rates.
-
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    path : MeanFieldPath
-        The reference.
-    pieces : iterable of dict
-        Results of `measure`, in the order of the replicas.
-
-    Returns
-    -------
-    ChaosRates
-        The fitted rates.
-    """
-    pieces = list(pieces)
-    values = {
-        # Contiguous, as pieces that were saved are: the order of a sum shows in its last bit.
-        name: np.ascontiguousarray(np.concatenate([piece[name] for piece in pieces], axis=2))
-        for name in pieces[0]
-    }
-    return assemble(plan, path, values)

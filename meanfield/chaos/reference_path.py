@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,37 +25,19 @@ _FEATURE_VALUES = 2**24
 
 
 def reference_path(
-    plan: ChaosPlan, method: str = "auto", *, n_particles: int | None = None, **options: object
+    plan: ChaosPlan, method: str = "auto", *, n_particles: int | None = None, **options: Any
 ) -> MeanFieldPath:
-    """Compute the reference of a plan.
+    """Compute the reference of a plan by ``"auto"`` or a method of `mean_field`.
 
     ``"auto"`` takes the first that applies of the Gaussian closure, the law of the discrete chain
     (exact for this very step size; at most two trained parameters, on no more lattice points than
-    the large system would have particles), and a large system. The Fokker–Planck equation is
-    never chosen by itself: it is the law in continuous time, from which the particles of a
-    discrete scheme stay O(step_size) away however many they are.
+    the large system would have particles), and a large system, by default of 100 times the
+    largest particle count; `n_particles` asks for one. The Fokker–Planck equation is never chosen
+    by itself: it is the law in continuous time, from which the particles of a discrete scheme
+    stay O(step_size) away however many they are.
 
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    method : str, default: "auto"
-        ``"auto"`` or a method of `mean_field`.
-    n_particles : int, optional
-        Size of the large system; 100 times the largest particle count by default. With
-        ``"auto"`` it asks for a large system.
-    **options
-        ``checkpoint`` and ``progress`` of `mean_field`.
-
-    Returns
-    -------
-    MeanFieldPath
-        Over the steps of the plan.
-
-    Raises
-    ------
-    ValueError
-        The method does not apply to the problem; the sentence says why.
+    Options are ``checkpoint`` and ``progress`` of `mean_field`. A method that does not apply to
+    the problem is a ValueError that says why.
     """
     checks.choice("reference", method, ("auto", *METHODS))
     method, size = choose_reference(plan, method, n_particles)

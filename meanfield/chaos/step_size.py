@@ -43,10 +43,8 @@ class StepSizeErrors:
 
     Attributes
     ----------
-    particle_counts : ndarray of int, shape (K,)
-        Sizes N.
-    step_sizes : ndarray, shape (L,)
-        Step sizes η, each half of the one before.
+    particle_counts, step_sizes : ndarray, shape (K,) and (L,)
+        Sizes N, and step sizes η, each half of the one before.
     step : Estimate, shape (K, L - 1)
         :math:`|f_{N,η} − f_{N,η/2}|^2` on the same paths, of the order of :math:`η^{2γ}` with γ
         the strong order of the integrator.
@@ -63,10 +61,8 @@ class StepSizeErrors:
         next coarser pair.
     reference_particles : int or None
         Size of the system behind the limits; None when they are exact.
-    step_slope : Estimate
-        Slope of `step` in η, at the largest N.
-    own_slope, total_slope, extrapolated_slope : Estimate
-        Slopes in N, the first two at the coarsest step size.
+    step_slope, own_slope, total_slope, extrapolated_slope : Estimate
+        Slope of `step` in η, at the largest N; slopes in N, of the first two at the coarsest η.
     balance : Estimate
         Number of particles from which the coarsest step size costs more than the finite number.
     """
@@ -138,20 +134,16 @@ def step_size_errors(
         Sizes N of the systems, at least three.
     n_replicas : int, default: 64
         Independent repetitions; intervals are over them.
-    step_size : float, default: 0.5
-        The coarsest step size.
-    n_steps : int, default: 8
-        Its number of steps.
+    step_size, n_steps : float, int
+        The coarsest step size, and its number of steps.
     levels : int, default: 4
         Number L of step sizes, at least 3.
     seed : int, default: 0
         Seed of noise and initial law.
     integrator : str, default: "euler"
         One of weak order 1.
-    init : str or InitialLaw, default: "gaussian"
-        Initial law.
-    dtype : {"float64", "float32"}, default: "float64"
-        Precision.
+    init, dtype : as in `simulate`
+        Initial law and precision.
     n_particles : int, optional
         Size of the large system where the limit is not known exactly; 100 times the largest
         particle count by default. The large systems share their Brownian path too.
@@ -221,7 +213,7 @@ def step_size_errors(
         for plan, method in zip(plans, methods, strict=True)
     ]
     runs = [[_replicas(plan, count) for plan in plans] for count in plans[0].particle_counts]
-    found = separate_errors(
+    return separate_errors(
         plans[0].particle_counts,
         step_size / 2.0 ** np.arange(levels),
         runs,
@@ -229,8 +221,8 @@ def step_size_errors(
         problem.n_data,
         strong_order=coarsest.integrator.strong_order,
         seed=coarsest.seed,
+        reference_particles=None if exact else size,
     )
-    return replace(found, reference_particles=None if exact else size)
 
 
 def _replicas(plan: ChaosPlan, n_particles: int) -> Array:
@@ -260,35 +252,13 @@ def separate_errors(
     *,
     strong_order: float = 1.0,
     seed: int = 0,
+    reference_particles: int | None = None,
 ) -> StepSizeErrors:
     """Separate the errors of step size and particle number in predictions at one time.
 
-    Parameters
-    ----------
-    particle_counts : array_like of int, shape (K,)
-        Sizes N, ascending, at least three.
-    step_sizes : array_like, shape (L,)
-        Each half of the one before, at least three.
-    runs : array_like, shape (K, L, R, m)
-        Predictions of R replicas, on the same Brownian paths at every step size.
-    limits : array_like, shape (L, m)
-        Predictions of the limit of the same scheme.
-    n_data : int
-        Number of data points n that squares are averaged over.
-    strong_order : float, default: 1.0
-        Strong order of the integrator.
-    seed : int, default: 0
-        Seed of the resampling.
-
-    Returns
-    -------
-    StepSizeErrors
-        Mean squares over replicas, slopes and the balance of the two errors.
-
-    Raises
-    ------
-    ValueError
-        Fewer than three sizes, or distances that have no slope.
+    `runs` holds the predictions of R replicas, (K, L, R, m), on the same Brownian paths at every
+    step size, each half of the one before; `limits`, (L, m), those of the limit of the same scheme.
+    Both need three sizes at least.
     """
     counts, h = np.asarray(particle_counts), np.asarray(step_sizes, dtype=float)
     runs, limits = np.asarray(runs, dtype=float), np.asarray(limits, dtype=float)
@@ -298,15 +268,18 @@ def separate_errors(
     def square(deviation: Array) -> Array:
         return np.square(deviation).sum(-1) / n_data
 
-    step = square(runs[:, :-1] - runs[:, 1:])
-    own = square(runs - limits[:, None])
-    total = square(runs - limit)
-    extrapolated = square(2.0 * runs[:, -1] - runs[:, -2] - limit)
+    squares = {
+        "step": square(runs[:, :-1] - runs[:, 1:]),
+        "own": square(runs - limits[:, None]),
+        "total": square(runs - limit),
+        "extrapolated": square(2.0 * runs[:, -1] - runs[:, -2] - limit),
+    }
     floor = square(limits - limit)
     slope = log_slope(slope_weights(np.log(h[:-1])))
-    step_slope = bootstrap_t(step[-1], *slope, draw_repeats(runs.shape[2], seed))
+    step_slope = bootstrap_t(squares["step"][-1], *slope, draw_repeats(runs.shape[2], seed))
+    coarsest = (squares["own"][:, 0], squares["total"][:, 0], squares["extrapolated"])
     own_fit, total_fit, extrapolated_fit = (
-        fit_rate(counts, values, seed=seed) for values in (own[:, 0], total[:, 0], extrapolated)
+        fit_rate(counts, values, seed=seed) for values in coarsest
     )
     distance = "Slope in N of the squared distance from the limit"
     # At a fixed step size the distance has a floor: nothing is expected of its slope.
@@ -314,13 +287,13 @@ def separate_errors(
     return StepSizeErrors(
         particle_counts=counts,
         step_sizes=h,
-        step=Estimate.positive_mean(step, axis=-1, resampled="replicas"),
-        own=Estimate.positive_mean(own, axis=-1, resampled="replicas"),
-        total=Estimate.positive_mean(total, axis=-1, resampled="replicas"),
-        extrapolated=Estimate.positive_mean(extrapolated, axis=-1, resampled="replicas"),
+        **{
+            name: Estimate.positive_mean(values, axis=-1, resampled="replicas")
+            for name, values in squares.items()
+        },
         floor=floor,
         limit_error=float(np.sqrt(square(limit - coarser))),
-        reference_particles=None,
+        reference_particles=reference_particles,
         step_slope=replace(
             step_slope,
             expected=2.0 * strong_order,

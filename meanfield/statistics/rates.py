@@ -239,7 +239,7 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     return PowerLaw(replace(slope, expected=-2.0, notes=notes), constant.map(math.exp))
 
 
-def squared_mean(deviation: Array, n_data: int) -> tuple[Array, Array]:
+def squared_mean(deviation: NDArray[np.floating], n_data: int) -> tuple[Array, Array]:
     """Return the squared mean over replicas, without bias, of deviations d of shape (K, R, m).
 
     It is ``(|Σ d|² − Σ |d|²) / (R (R − 1) n)``, (K,), followed by the same without each replica in

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
-from meanfield.chaos.fitted_rates import ChaosRates
-from meanfield.chaos.measure_rates import assemble_rates, measure
+from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
+from meanfield.chaos.measure_rates import measure
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
