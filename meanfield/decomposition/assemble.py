@@ -39,6 +39,7 @@ def assemble_budget(
     """Join the results of `intermediates` into the budget; the last three are one per replica."""
     import xarray as xr
 
+    seed = plan.scheme.seed
     at_n = plan.data_counts.index(plan.n_data)
     at_N = plan.particle_counts.index(plan.n_particles)
     limits = _stack(sets, "predictions")  # (R, counts, m, k)
@@ -66,26 +67,19 @@ def assemble_budget(
     atom_totals = {s: plan.truth - compressed[:, i] for i, s in enumerate(plan.atom_counts)}
     if plan.n_atoms is not None and plan.n_atoms < plan.n_particles <= 2 * plan.n_atoms:
         atom_totals[2 * plan.n_atoms] = plan.truth - whole
-    gains = expected_gains(
-        plan,
-        total,
-        {"statistical": differences[2], "chaos": differences[4]},
-        data_scan,
-        particle_scan,
-        left,
-        atom_totals,
-    )
+    parts = {"statistical": differences[2], "chaos": differences[4]}
+    gains = expected_gains(plan, total, parts, data_scan, particle_scan, left, atom_totals)
     fitted = fitted_counts(plan)
-    rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], plan.scheme.seed)
-    rate_N = _fit_law(effective_particles(plan), chaos, plan.scheme.seed)
+    rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], seed)
+    rate_N = _fit_law(effective_particles(plan), chaos, seed)
     # 0 where it is not known: `max` keeps its first argument against NaN.
     noise = max(0.0, rate_N.constant.value) / plan.path_particles
-    decay = fit_decay(plan.elapsed, path, other, noise, plan.scheme.seed)
+    decay = fit_decay(plan.elapsed, path, other, noise, seed)
     squared_bias = float(mean_squares(plan.truth - population["prediction"]))
     advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
     spread = math.sqrt(mean_squares(moment).mean())
     resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
-    meanings, seed = _meanings(plan, truncated), plan.scheme.seed
+    meanings = _meanings(plan, truncated)
     components = {
         name: _component(difference, resolution[name], meanings[name], seed, i < 2)
         for i, (name, difference) in enumerate(zip(COMPONENTS, differences, strict=True))
@@ -93,13 +87,13 @@ def assemble_budget(
     moves = tuple(float(move) for move in population["moves"])
     settled = bool(moves) and moves[-1] <= plan.tolerance
     scans = {
-        "statistical": statistical,
-        "chaos": chaos,
-        "optimisation": path,
-        "other_start": other,
-        "sparse": mean_squares(whole[:, None] - compressed).T,
-        "total_by_atoms": mean_squares(plan.truth - compressed).T,
-        "refit_residual": _stack(atoms, "residuals").T,
+        "statistical": ("data_count", statistical),
+        "chaos": ("particle_count", chaos),
+        "optimisation": ("time", path),
+        "other_start": ("time", other),
+        "sparse": ("atom_count", mean_squares(whole[:, None] - compressed).T),
+        "total_by_atoms": ("atom_count", mean_squares(plan.truth - compressed).T),
+        "refit_residual": ("atom_count", _stack(atoms, "residuals").T),
     }
     budget = ErrorBudget(
         components=components,

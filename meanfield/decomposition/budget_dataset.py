@@ -18,24 +18,17 @@ from meanfield.statistics.resampling import draw_repeats, log_mean_interval, mea
 if TYPE_CHECKING:
     import xarray as xr
 
-_DIMENSIONS = {
-    "statistical": "data_count",
-    "chaos": "particle_count",
-    "optimisation": "time",
-    "other_start": "time",
-    "sparse": "atom_count",
-    "total_by_atoms": "atom_count",
-    "refit_residual": "atom_count",
-}
-
 
 def make_dataset(
     plan: ErrorPlan,
     truncated: TruncatedTarget,
     budget: ErrorBudget,
-    scans: Mapping[str, Array],
+    scans: Mapping[str, tuple[str, Array]],
 ) -> xr.Dataset:
-    """Return everything that the figures and the report show."""
+    """Return everything that the figures and the report show.
+
+    `scans` are squares over a dimension by replicas, (K, R).
+    """
     import xarray as xr
 
     parts = {**budget.components, "total": budget.total}
@@ -46,8 +39,7 @@ def make_dataset(
     norms = np.stack([part.norms for part in parts.values()])
     variables["component_norms"] = (("component", "replica"), norms)
     means = {}
-    for name, values in scans.items():
-        dimension = _DIMENSIONS[name]
+    for name, (dimension, values) in scans.items():
         variables[f"{name}_squares"] = ((dimension, "replica"), values)
         averaged = _geometric if dimension == "time" else _intervals
         means[name] = averaged(values, plan.scheme.seed)
@@ -104,20 +96,14 @@ def _tails(plan: ErrorPlan, truncated: TruncatedTarget) -> tuple[Array, Array, A
 
 
 def _attributes(plan: ErrorPlan, truncated: TruncatedTarget, budget: ErrorBudget) -> dict[str, Any]:
+    sizes = ("n_data", "n_particles", "n_atoms", "n_population", "long_particles", "path_particles")
+    numbers = ("training_time", "tolerance", "noise", "threshold")
     attributes: dict[str, Any] = {
         "problem": repr(plan.problem),
         "closed_form": int(plan.closed_form),
-        "n_data": plan.n_data,
-        "n_particles": plan.n_particles,
         "n_steps": plan.scheme.n_steps,
         "step_size": plan.scheme.step_size_label,
-        "training_time": plan.training_time,
-        "n_population": plan.n_population,
-        "long_particles": plan.long_particles,
-        "path_particles": plan.path_particles,
-        "tolerance": plan.tolerance,
-        "noise": plan.noise,
-        "threshold": plan.threshold,
+        **{name: getattr(plan, name) for name in (*sizes, *numbers)},
         "tail_exact": truncated.exact,
         "kept": truncated.text,
         "closure": budget.closure,
@@ -125,7 +111,6 @@ def _attributes(plan: ErrorPlan, truncated: TruncatedTarget, budget: ErrorBudget
         "advice": budget.advice.statement,
         "span_low": budget.decay.span[0],
         "span_high": budget.decay.span[1],
-        "n_atoms": plan.n_atoms,
         "advised": budget.advice.option,
         "notes": budget.notes or None,
     }

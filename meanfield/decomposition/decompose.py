@@ -98,17 +98,14 @@ def decompose_error(
         its own and its double are included.
     n_population : int
         Inputs that stand for the population of a known target (rounded up to a power of two).
-    long_particles : int, optional
-        Particles of the long-time networks, whose predictions are time averages; by default twice
-        the largest N, and at least 1024.
-    path_particles : int, optional
-        Particles of the mean-field network at finite time; by default 16 times the largest N.
+    long_particles, path_particles : int, optional
+        Particles of the long-time networks, whose predictions are time averages, by default twice
+        the largest N and at least 1024; and of the mean-field network at finite time, by default 16
+        times the largest N.
     settle_steps : int, optional
         First round of the stopping rule; by default two relaxation times ``1/λ``.
-    tolerance : float
-        Of the stopping rule.
-    threshold : float
-        ε.
+    tolerance, threshold : float
+        Of the stopping rule, and ε.
     degree : int, optional
         Largest degree of the Hermite expansion.
     inputs : {"gaussian", "uniform-cube", "sphere", "rademacher"}
@@ -190,16 +187,11 @@ def decompose(plan: ErrorPlan, progress: Progress | None = None) -> ErrorBudget:
     shared = intermediates.SharedProgress(progress, total)
     truncated = truncate_target(plan)
     population = intermediates.population(plan, shared.part(once))
-    sets = [
-        intermediates.training_sets(plan, r, population, shared.part(costs["sets"]))
-        for r in replicas
-    ]
-    dynamics = [
-        intermediates.dynamics(plan, r, sets[r], shared.part(costs["dynamics"])) for r in replicas
-    ]
-    atoms = [
-        intermediates.few_atoms(plan, r, dynamics[r], shared.part(costs["atoms"])) for r in replicas
-    ]
+    sets, dynamics, atoms = [], [], []
+    for r in replicas:
+        sets.append(intermediates.training_sets(plan, r, population, shared.part(costs["sets"])))
+        dynamics.append(intermediates.dynamics(plan, r, sets[r], shared.part(costs["dynamics"])))
+        atoms.append(intermediates.few_atoms(plan, r, dynamics[r], shared.part(costs["atoms"])))
     if progress is not None:  # a stage may end before its estimate
         progress(total, total)
     return assemble_budget(plan, truncated, population, sets, dynamics, atoms)

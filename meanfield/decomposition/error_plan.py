@@ -233,11 +233,8 @@ def target_values(target: Any, X: Array) -> Array:
             "target", f"must return real numbers, got an array of {values.dtype}."
         )
     if values.ndim not in (1, 2) or len(values) != len(X):
-        raise ArgumentError(
-            "target",
-            f"must return shape (n,) or (n, k) for n inputs, got {values.shape} for "
-            f"{len(X)} inputs.",
-        )
+        text = f"must return shape (n,) or (n, k) for n inputs, got {values.shape} for {len(X)} "
+        raise ArgumentError("target", text + "inputs.")
     if not np.isfinite(values).all():
         raise ArgumentError(
             "target", "is NaN or infinite at some inputs; it must be finite wherever inputs fall."

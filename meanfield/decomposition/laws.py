@@ -33,11 +33,9 @@ class Decay:
 
     Attributes
     ----------
-    rate : Estimate
-        Per unit of time, mean over replicas; NaN where too little of the decay was seen. The rate
-        from the other start is what is expected.
-    other_rate : Estimate
-        The same from another start, over the same times: the relaxation.
+    rate, other_rate : Estimate
+        Per unit of time, mean over replicas, and the same from another start over the same times:
+        the relaxation, which is what is expected. NaN where too little of the decay was seen.
     difference : Estimate
         Difference of the two rates, replica by replica.
     span : tuple of float
@@ -102,11 +100,9 @@ class Advice:
 
     Attributes
     ----------
-    option : str or None
+    option, second : str or None
         ``"n"``, ``"N"``, ``"t"`` or ``"S"``: the one that takes most off the squared error per
-        unit of compute; None when no doubling takes off 1 %.
-    second : str or None
-        The runner-up.
+        unit of compute, and the runner-up; None when no doubling takes off 1 %.
     gain : dict of str to Estimate
         What doubling each would take off the squared total error.
     cost : dict of str to float
@@ -234,10 +230,7 @@ def effective_particles(plan: ErrorPlan) -> Array:
 
 
 def effective_counts(plan: ErrorPlan) -> Array:
-    """Return the numbers of data that the statistical component falls like the inverse of.
-
-    A subsample of n among P rows differs from all of them by ``1/n − 1/P``.
-    """
+    """Return the same for data: a subsample of n of P rows differs from all by ``1/n − 1/P``."""
     with np.errstate(divide="ignore"):
         return 1 / (1 / np.array(plan.data_counts, dtype=float) - 1 / _pool(plan))
 

@@ -43,10 +43,9 @@ class Certificate:
         Length of the gradient of ``(1/n) Σ_j r_j c σ(⟨w, x_j⟩ + b)`` in ``(w, b)`` at each atom,
         relative to ``(1/n) Σ_j |r_j| |c σ′| |x_j|``; with the penalty that of ``V``, relative to
         the gradients of its two terms. 0 when places are optimal.
-    minimum : float
-        The least ``V`` found by descents from many places; there may be a lower one elsewhere.
-    minimiser : ndarray of shape (d,) or (d + 1,)
-        ``(w, b)`` there.
+    minimum, minimiser : float, ndarray of shape (d,) or (d + 1,)
+        The least ``V`` found by descents from many places, and ``(w, b)`` there; there may be a
+        lower one elsewhere.
     gain : float
         ``m log(RSS / (RSS − g))``, ``g`` what an atom at the minimiser explains of the residual
         and ``m`` the number of residuals: twice the gain in log likelihood. With the penalty: how
@@ -144,10 +143,9 @@ def dual_certificate(
 
     Raises
     ------
-    TypeError
-        If `atoms` cannot be read.
-    ValueError
-        If shapes disagree, an entry is not finite, or a penalty is asked for and there is none.
+    TypeError, ValueError
+        If `atoms` cannot be read, shapes disagree, an entry is not finite, or a penalty is asked
+        for and there is none.
 
     Notes
     -----
@@ -260,7 +258,6 @@ def _relative_gradient(regression: Regression, places: Array, coefficients: Arra
     """Return the gradient of each atom's potential relative to its size without cancellation."""
     slope = regression.activation.derivative(regression.X @ places.T)
     weight = (regression.Y @ coefficients.T) * slope
-    length = np.linalg.norm(regression.X, axis=1)
-    gross = np.abs(weight).T @ length
+    gross = np.abs(weight).T @ np.linalg.norm(regression.X, axis=1)
     gradient = np.linalg.norm(weight.T @ regression.X, axis=1)
     return np.divide(gradient, gross, out=np.zeros(len(places)), where=gross > 0)

@@ -75,11 +75,9 @@ def extract_dictionary(
 
     Raises
     ------
-    TypeError
-        If `particles` cannot be read.
-    ValueError
-        If shapes disagree, an entry is not finite, the activation has no atoms, or labels are the
-        target where the loss is not squared.
+    TypeError, ValueError
+        If `particles` cannot be read, shapes disagree, an entry is not finite, the activation has
+        no atoms, or labels are the target where the loss is not squared.
 
     Notes
     -----

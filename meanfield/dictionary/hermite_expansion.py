@@ -47,10 +47,8 @@ class HermiteExpansion:
         ``"exact"``, ``"quadrature"`` or ``"least squares"``.
     degree : int
         Largest ``|α|`` considered.
-    norm : float
-        ``‖f*‖`` in L².
-    tail : float
-        ``‖f* − Σ_{|α| ≤ degree} c_α h_α‖`` in L².
+    norm, tail : float
+        ``‖f*‖`` and ``‖f* − Σ_{|α| ≤ degree} c_α h_α‖`` in L².
     """
 
     indices: Array
@@ -106,10 +104,8 @@ def hermite_expansion(
 
     Raises
     ------
-    TypeError
-        If `target` cannot be evaluated.
-    ValueError
-        If the target is not scalar or finite, or there are too many terms.
+    TypeError, ValueError
+        If `target` cannot be evaluated, is not scalar or finite, or has too many terms.
 
     References
     ----------

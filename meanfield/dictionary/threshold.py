@@ -41,10 +41,9 @@ class ThresholdNumber:
         Upper bound on the real Waring rank of each ``x^α``; 0 for the constant.
     kept : ndarray of bool, shape (m,)
         Terms above the threshold, and more than three standard errors from zero.
-    barron_norm : float
-        ``Σ_α |c_α| / |σ_{|α|}|`` over the expansion; infinite when a degree is missing.
-    barron_tail : float
-        The same sum over the terms that are not kept.
+    barron_norm, barron_tail : float
+        ``Σ_α |c_α| / |σ_{|α|}|`` over the expansion, infinite when a degree is missing, and over
+        the terms that are not kept.
     l2_tail : float
         L² norm of what is not kept, terms above the degree of the expansion included.
     missing_degrees : tuple of int
@@ -118,10 +117,8 @@ def coefficient_threshold_number(
 
     Raises
     ------
-    TypeError
-        If `target` cannot be evaluated.
-    ValueError
-        If a number is out of range, or the target cannot be expanded.
+    TypeError, ValueError
+        If `target` cannot be evaluated or expanded, or a number is out of range.
 
     Notes
     -----

@@ -52,10 +52,8 @@ def canonical(
 
     Raises
     ------
-    TypeError
-        If `particles` cannot be read.
-    ValueError
-        If shapes disagree or an entry is not finite.
+    TypeError, ValueError
+        If `particles` cannot be read, shapes disagree or an entry is not finite.
 
     Notes
     -----
@@ -147,16 +145,12 @@ def _merge(
     """
     points = np.column_stack([w, b])
     label, flip = _groups(points, tolerance)
-    sign = np.where(flip, symmetry.sign, 1)[:, None]
     left_over = symmetry.affine_of(c[flip], w[flip], b[flip])
-    pieces = c * sign
+    pieces = c * np.where(flip, symmetry.sign, 1)[:, None]
     points = points * np.where(flip, -1, 1)[:, None]
-    merged = _sum_by(label, pieces)
     weight = np.linalg.norm(c, axis=1)
-    centre = _sum_by(label, points * weight[:, None]) / _sum_by(label, weight[:, None])
-    keep, mass = _not_cancelled(merged, pieces, label, tolerance), _sum_by(label, mass)
-    w, b, cancelled = centre[keep, :-1], centre[keep, -1], float(mass[~keep].sum())
-    return merged[keep], w, b, mass[keep], cancelled, left_over
+    c, centre, mass, cancelled = _joined(label, pieces, points, weight, mass, tolerance)
+    return c, centre[:, :-1], centre[:, -1], mass, cancelled, left_over
 
 
 def _merge_sinusoids(
@@ -170,14 +164,10 @@ def _merge_sinusoids(
     sign = np.where(flip, symmetry.sign, 1)[:, None]
     w, b = w * np.where(flip, -1, 1)[:, None], np.where(flip, -b, b)
     pieces = np.stack([c * sign * np.cos(b)[:, None], c * sign * np.sin(b)[:, None]], axis=2)
-    merged = _sum_by(label, pieces)
-    keep = _not_cancelled(merged, pieces, label, tolerance)
-    weight = np.linalg.norm(c, axis=1)[:, None]
-    centre = (_sum_by(label, w * weight) / _sum_by(label, weight))[keep]
-    mass = _sum_by(label, mass)
-    cancelled, mass = float(mass[~keep].sum()), mass[keep]
+    weight = np.linalg.norm(c, axis=1)
+    merged, centre, mass, cancelled = _joined(label, pieces, w, weight, mass, tolerance)
     # (k, 2) per frequency; of rank one for scalar functions: one amplitude and one phase.
-    amplitude, singular, phase = np.linalg.svd(merged[keep], full_matrices=False)
+    amplitude, singular, phase = np.linalg.svd(merged, full_matrices=False)
     i, j = np.nonzero(singular > tolerance * singular[:, :1])
     angle = np.arctan2(phase[i, j, 1], phase[i, j, 0])
     return amplitude[i, :, j] * singular[i, j, None], centre[i], angle, mass[i], cancelled
@@ -205,9 +195,17 @@ def _sum_by(label: Array, values: Array) -> Array:
     return total
 
 
-def _not_cancelled(merged: Array, pieces: Array, label: Array, tolerance: float) -> Array:
-    """Tell which groups have a sum that is more than rounding of its pieces."""
+def _joined(
+    label: Array, pieces: Array, points: Array, weight: Array, mass: Array, tolerance: float
+) -> tuple[Array, Array, Array, float]:
+    """Sum the pieces and masses of each group and average its points, (w) or (w, b), by weight.
+
+    Groups whose sum is no more than rounding of its pieces cancel: of them only the mass is told.
+    """
+    merged, mass = _sum_by(label, pieces), _sum_by(label, mass)
+    centre = _sum_by(label, points * weight[:, None]) / _sum_by(label, weight[:, None])
     axes = tuple(range(1, merged.ndim))
     size = np.sqrt((merged**2).sum(axis=axes))
     gross = _sum_by(label, np.sqrt((pieces**2).sum(axis=axes)))
-    return size > tolerance * np.maximum(gross, size.max(initial=0.0))
+    keep = size > tolerance * np.maximum(gross, size.max(initial=0.0))
+    return merged[keep], centre[keep], mass[keep], float(mass[~keep].sum())

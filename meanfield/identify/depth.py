@@ -115,10 +115,8 @@ def variety_depth(
 
     Raises
     ------
-    TypeError
-        If a number is not an integer.
-    ValueError
-        If a number is out of range.
+    TypeError, ValueError
+        If a number is no integer, or out of range.
 
     Notes
     -----
@@ -145,6 +143,7 @@ def _variety_depth(moments: MomentMap, points: list[Array]) -> VarietyDepth:
             break
     last = evidence[-1]
     depth = last.degree if last.rank == last.wanted else None
+    polynomial = moments.activation.degree
     if depth is not None:
         explanation = (
             f"The Jacobian has full rank {last.wanted} from degree {depth} on; the smallest "
@@ -152,7 +151,14 @@ def _variety_depth(moments: MomentMap, points: list[Array]) -> VarietyDepth:
         )
     else:
         explanation = f"Not reached up to degree {moments.degree}: rank {last.rank} of "
-        explanation += f"{last.wanted}. {_why_not(moments.activation, last)}"
+        explanation += f"{last.wanted}. "
+        if polynomial is not None:
+            explanation += f"The activation is a polynomial of degree {polynomial}: there are no "
+            explanation += "moments above that degree."
+        elif last.clear:
+            explanation += "Try a larger max_degree or fewer atoms."
+        else:
+            explanation += "Singular values are too small to tell."
     unclear = [e.degree for e in evidence if not e.clear]
     if unclear:
         explanation += f" The gap between singular values is unclear at degrees {unclear}."
@@ -196,10 +202,8 @@ def orbit_depth(
 
     Raises
     ------
-    TypeError
-        If a number is not an integer.
-    ValueError
-        If a number is out of range.
+    TypeError, ValueError
+        If a number is no integer, or out of range.
 
     Notes
     -----
@@ -323,15 +327,3 @@ def _points(
 
     points = [_draw(moments, rng) for _ in range(4 * n_points)]
     return moments, sorted(points, key=closest, reverse=True)[:n_points]
-
-
-def _why_not(activation: Activation, last: RankEvidence) -> str:
-    """Give the structural reason for a rank that stays short, where there is one."""
-    if activation.degree is not None:
-        return (
-            f"The activation is a polynomial of degree {activation.degree}: there are no moments "
-            "above that degree."
-        )
-    if last.clear:
-        return "Try a larger max_degree or fewer atoms."
-    return "Singular values are too small to tell."

@@ -38,16 +38,13 @@ class Equivalence:
         Quotient distance. Atoms are points ``(c / c̄, w, b)`` modulo symmetry, ``c̄`` the root mean
         square coefficient, and are transported exactly, to one another or into the dead set
         ``c = 0``; the affine parts add ``|α − α′|² + |β − β′|²`` in the same units.
-    l2_gap : float
-        ``‖f − g‖`` in L²(ρ).
-    l2_gap_error : float
-        Rounding or quadrature error of the gap; a standard error for scrambled points.
+    l2_gap, l2_gap_error : float
+        ``‖f − g‖`` in L²(ρ), and its rounding or quadrature error; a standard error for scrambled
+        points.
     l2_norm : float
         ``(‖f‖² + ‖g‖²)^{1/2}``, the scale of the gap.
-    method : str
-        How the gap was computed.
-    explanation : str
-        One sentence; when verdict and gap disagree it says why.
+    method, explanation : str
+        How the gap was computed, and one sentence; when verdict and gap disagree it says why.
     first, second : Atoms
         The canonical forms.
     """
@@ -104,10 +101,8 @@ def equivalent(
 
     Raises
     ------
-    TypeError
-        If a network cannot be read.
-    ValueError
-        If shapes disagree or an entry is not finite.
+    TypeError, ValueError
+        If a network cannot be read, shapes disagree or an entry is not finite.
 
     Notes
     -----

@@ -120,11 +120,8 @@ def _homogeneous_gram(activation: Activation, r: Array, b: Array, rho: Array) ->
     hi, hj = np.broadcast_arrays(h[:, None], h[None, :])
     gram = up * up * _ramp_gram(hi, hj, rho)
     if down:
-        gram = (
-            gram
-            + up * down * (_ramp_gram(hi, -hj, -rho) + _ramp_gram(-hi, hj, -rho))
-            + down * down * _ramp_gram(-hi, -hj, rho)
-        )
+        gram = gram + up * down * (_ramp_gram(hi, -hj, -rho) + _ramp_gram(-hi, hj, -rho))
+        gram = gram + down * down * _ramp_gram(-hi, -hj, rho)
     return gram * r[:, None] * r[None, :]
 
 
@@ -134,10 +131,7 @@ def _ramp_gram(h: Array, k: Array, rho: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         into_k = np.where(s > 0, (k - rho * h) / s, np.inf * np.sign(k - rho * h))
         into_h = np.where(s > 0, (h - rho * k) / s, np.inf * np.sign(h - rho * k))
-    into_k, into_h = (
-        np.nan_to_num(into_k, posinf=40, neginf=-40),
-        np.nan_to_num(into_h, posinf=40, neginf=-40),
-    )
+    into_k, into_h = (np.nan_to_num(x, posinf=40, neginf=-40) for x in (into_k, into_h))
     return (
         (rho + h * k) * _normal_orthant(h, k, rho)
         + k * _bell(h) * ndtr(into_k)
