@@ -40,14 +40,11 @@ class LearningCell:
     ----------
     w_star : AdmissibleWeight
         Maximal admissible weight of the initial law.
-    orbit_depth : int or None
-        ``D*_orb`` of the activation with S* atoms; None when it was not reached or S* is 0.
-    n_atoms : int
+    orbit_depth, depth : int or None, OrbitDepth or None
+        ``D*_orb`` of the activation with S* atoms, None when it was not reached or S* is 0; and the
+        evidence for it.
+    n_atoms, dictionary : int, Dictionary
         ``S*`` as measured, the size of the dictionary.
-    depth : OrbitDepth or None
-        Evidence for the depth; None when there are no atoms.
-    dictionary : Dictionary
-        Evidence for the atoms.
     threshold : ThresholdNumber or None
         ``S̄``, which bounds S* in theory, and the Barron–Hermite norm; None for data that do not
         determine a Hermite expansion.
@@ -94,7 +91,9 @@ def learning_cell(
 
     ``w*`` comes from the moments of the initial law. A network is trained on the target, with
     falling temperature, and ``S*`` is the size of its dictionary; ``S̄`` of the target's Hermite
-    coefficients stands beside it. ``D*_orb`` is the orbit depth for that many atoms.
+    coefficients stands beside it. ``D*_orb`` is the orbit depth for that many atoms. The definition
+    is operational, after the abstract of [ISD] ("the natural learning cell of the
+    architecture-data pair").
 
     Parameters
     ----------
@@ -135,11 +134,6 @@ def learning_cell(
     ValueError
         If a number is out of range, the activation has no atoms, or `target` and `problem` are two
         problems.
-
-    Notes
-    -----
-    Operational definition, after the abstract of [ISD] ("the natural learning cell of the
-    architecture-data pair").
 
     Examples
     --------

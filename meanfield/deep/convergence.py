@@ -50,7 +50,7 @@ class WidthConvergence:
 def width_convergence(
     limit: Any, predictions: Mapping[int, Any], limit_error: Any = None
 ) -> WidthConvergence:
-    """Compare networks of several widths with the limit.
+    """Compare networks of several widths with the limit of [RFL] Section 3.
 
     Outputs at the start have mean zero exactly, because output weights are symmetric; regressing
     later outputs on them takes much of the noise out of the means.
@@ -76,9 +76,9 @@ def width_convergence(
 
     References
     ----------
-    [RFL] Section 3 (the limit); G. Yang, E. J. Hu, "Feature learning in infinite-width neural
-    networks", 2020, Theorem 6.4 (convergence to it); B. Bordelon, C. Pehlevan, "Dynamics of finite
-    width kernel and prediction fluctuations in mean field neural networks", NeurIPS 2023 (spread).
+    Yang, Hu, "Feature learning in infinite-width neural networks", 2020, Theorem 6.4 (convergence);
+    Bordelon, Pehlevan, "Dynamics of finite width kernel and prediction fluctuations in mean field
+    neural networks", NeurIPS 2023 (spread).
     """
     limit = np.asarray(limit, dtype=np.float64)
     widths = sorted(predictions)

@@ -64,12 +64,8 @@ class Activity:
 
     def take(self, rows: np.ndarray | slice) -> Activity:
         """Return the pass of some of the rows."""
-        return Activity(
-            self.f[:, rows],
-            [h[:, rows] for h in self.h],
-            [x[:, rows] for x in self.x],
-            [b[:, rows] for b in self.memory],
-        )
+        h, x, memory = ([u[:, rows] for u in part] for part in (self.h, self.x, self.memory))
+        return Activity(self.f[:, rows], h, x, memory)
 
 
 class Network(Protocol):
@@ -125,15 +121,10 @@ def concatenate(records: list[Record]) -> Record:
 
 
 def descend(network: Network, task: Task) -> Record:
-    """Train a network and record it.
+    """Train a network and record it; NotFiniteError when a prediction is not finite.
 
     Full-batch descent whose error signals are all within rounding errors stands still: when a saved
     step finds it so, the record repeats itself from there on.
-
-    Raises
-    ------
-    NotFiniteError
-        When a prediction is not finite.
     """
     predictions, saved = [], []
     start: list[np.ndarray] = []

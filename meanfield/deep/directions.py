@@ -15,16 +15,8 @@ class GaussianDirections:
     The first `n_quasi` vectors are the coordinates of one scrambled Sobol sequence, in the order in
     which they are asked for, by whichever layer; the others are independent. Separate sequences for
     separate layers would not do: even with independent scramblings their first coordinates share
-    leading digits, which makes them dependent.
-
-    Parameters
-    ----------
-    seed, stream : int
-        Where the random numbers come from.
-    n_samples : int
-        Length of a vector; a power of two when `n_quasi` > 0.
-    n_quasi : int
-        Number of quasi-random vectors.
+    leading digits, which makes them dependent. With quasi-random vectors `n_samples` is a power of
+    two.
     """
 
     def __init__(self, seed: int, stream: int, n_samples: int, n_quasi: int):

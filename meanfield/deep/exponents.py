@@ -59,8 +59,7 @@ def fit_least_exponent(
     Returns
     -------
     layer : int
-        Position of the layer with the least exponent, from 0; of the first without an exponent,
-        where there is one.
+        Position of the layer with the least exponent, from 0, or the first without an exponent.
     exponent : Estimate
         Its interval, of `meanfield.statistics.resampling.least_bootstrap_t`, accounts for the
         choice of the layer. NaN where a layer has no exponent.

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.deep.trained import DeepRun
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     from meanfield.deep.infinite import InfiniteWidth
-    from meanfield.deep.trained import DeepRun
 
 
 def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.ndarray:
-    r"""Return the relative change :math:`‖h − h_0‖_2 / ‖h_0‖_2` of every input's features.
+    """Return the relative change :math:`‖h − h_0‖_2 / ‖h_0‖_2` of every input's features.
 
     Parameters
     ----------
@@ -25,11 +25,7 @@ def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.nda
     Returns
     -------
     ndarray of shape (..., m)
-        The relative change; NaN where the initial features vanish.
-
-    Notes
-    -----
-    [RFL] Appendix A.
+        NaN where the initial features vanish ([RFL] Appendix A).
     """
     moved = np.linalg.norm(np.subtract(features, initial_features, dtype=np.float64), axis=-1)
     size = np.linalg.norm(np.asarray(initial_features, dtype=np.float64), axis=-1)
@@ -38,9 +34,10 @@ def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.nda
 
 
 def feature_diversity(features: np.ndarray, per_unit: bool = True) -> np.ndarray:
-    r"""Return the least eigenvalue of the Gram matrix :math:`K_{ij} = ⟨h(ξ_i), h(ξ_j)⟩`.
+    """Return the least eigenvalue of the Gram matrix :math:`K_{ij} = ⟨h(ξ_i), h(ξ_j)⟩`.
 
-    Zero when there are fewer units than inputs.
+    Computed from singular values, so that it keeps its relative accuracy down to ``10^-30`` of the
+    largest eigenvalue ([RFL] Appendix A).
 
     Parameters
     ----------
@@ -52,12 +49,7 @@ def feature_diversity(features: np.ndarray, per_unit: bool = True) -> np.ndarray
     Returns
     -------
     ndarray of shape (...)
-        The least eigenvalue.
-
-    Notes
-    -----
-    [RFL] Appendix A. Computed from singular values, so that it keeps its relative accuracy down to
-    ``10^-30`` of the largest eigenvalue.
+        Zero when there are fewer units than inputs.
     """
     features = np.asarray(features, dtype=np.float64)
     *_, m, n = features.shape
@@ -82,11 +74,7 @@ def joint_diversity(
     Returns
     -------
     ndarray of shape (...)
-        The least eigenvalue of the 2m × 2m Gram matrix; zero when ``n < 2m``.
-
-    Notes
-    -----
-    [RFL] §5.3, Figure 2.
+        Of the 2m × 2m Gram matrix ([RFL] §5.3, Figure 2); zero when ``n < 2m``.
     """
     return feature_diversity(np.concatenate([initial_features, features], axis=-2), per_unit)
 
@@ -96,15 +84,12 @@ def without_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    least : ndarray of shape (...)
-        Least eigenvalues.
-    kernel : ndarray of shape (..., m, m)
-        Their Gram matrices.
+    least, kernel : ndarray of shape (...) and (..., m, m)
+        Least eigenvalues, and their Gram matrices.
 
     Returns
     -------
     ndarray of shape (...)
-        The eigenvalues.
     """
     size = np.trace(kernel, axis1=-2, axis2=-1)
     return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
@@ -118,7 +103,6 @@ def mean_over_networks(values: np.ndarray, axis: int = 0) -> Estimate:
     values : ndarray
         Not negative, one entry per network along `axis`; NaN where the network diverged.
     axis : int, default: 0
-        The networks.
 
     Returns
     -------
@@ -165,53 +149,34 @@ def relative_last_step(weight_change: np.ndarray) -> float:
     Parameters
     ----------
     weight_change : ndarray of shape (S, L + 1)
-        Size of the step that follows each saved step, by layer, as in `DeepRun`.
+        Size of the step after each saved step, by layer, as in `DeepRun`; NaN layers are left out.
 
     Returns
     -------
     float
-        The ratio; layers of NaN are left out.
     """
     return float(np.nanmax(weight_change[-1] / weight_change[0]))
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """How linearly independent one layer's features stay during training.
+    """How linearly independent one layer's features stay during training."""
 
-    Attributes
-    ----------
-    layer : int
-        Hidden layer, from 1.
-    feature : str
-        ``"h"`` before the activation, ``"x"`` after it.
-    first, least, last : float
-        Least eigenvalue of ``⟨·_i, ·_j⟩`` at the start, its minimum over saved steps, and at the
-        end; averages over networks.
-    relative_error : float
-        Largest standard error over networks, relative to the value; NaN for one network.
-    trend : float
-        Change of its logarithm per 100 steps over the second half of training.
-    rank_deficient : bool
-        Whether sizes alone force it to zero: two inputs are equal, there are fewer units than
-        inputs, or, as ``h_1 = W_1 ξ``, more inputs than they span dimensions.
-    summary : str
-        One sentence.
-    """
-
-    layer: int
-    feature: str
-    first: float
-    least: float
-    last: float
-    relative_error: float
-    trend: float
+    layer: int  # hidden layer, from 1
+    feature: str  # "h" before the activation, "x" after it
+    first: float  # least eigenvalue of ``⟨·_i, ·_j⟩`` at the start, averaged over networks,
+    least: float  # its minimum over saved steps,
+    last: float  # and at the end
+    relative_error: float  # largest standard error, relative to the value; NaN for one network
+    trend: float  # change of its logarithm per 100 steps over the second half of training
+    #: Whether sizes alone force it to zero: two inputs are equal, there are fewer units than
+    #: inputs, or, as ``h_1 = W_1 ξ``, more inputs than they span dimensions.
     rank_deficient: bool
-    summary: str
+    summary: str  # one sentence
 
 
 def nondegeneracy(run: DeepRun | InfiniteWidth) -> tuple[LayerReport, ...]:
-    """Follow the least eigenvalues of Theorem 4.5 along training.
+    """Follow the least eigenvalues of [RFL] Theorem 4.5 along training.
 
     The theorem says that they stay positive in the infinite-width limit, for inputs of
     Assumption 4.1 and activations of Assumption 4.3. How small they become it does not say, so the
@@ -226,12 +191,8 @@ def nondegeneracy(run: DeepRun | InfiniteWidth) -> tuple[LayerReport, ...]:
     -------
     tuple of LayerReport
         For every layer, features before and after the activation.
-
-    Notes
-    -----
-    [RFL] Theorem 4.5.
     """
-    networks = getattr(run, "replicas", run)
+    networks = run if isinstance(run, DeepRun) else run.replicas
     *_, n_layers, n_inputs, _ = networks.kernel_h.shape
     common = _why_deficient(networks, finite=networks is run)
     reports = []

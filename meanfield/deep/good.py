@@ -20,16 +20,13 @@ class Goodness:
     ----------
     good : bool
         The verdict; also the truth value of the object.
-    reason : str
-        Why.
-    proved : bool
-        Whether the reason is an argument; otherwise it is numerical evidence.
+    reason, proved : str, bool
+        Why, and whether that is an argument; otherwise it is numerical evidence.
     terms : tuple of (float, float, float) or None
         A counter-example to condition (a): triples ``(a, b, c)`` with different ``|b|`` for which
         ``Σ a ϕ(b x + c)`` is constant.
     factors : (float, float) or None
-        A counter-example to condition (b): ``(r1, r2)`` for which ``(r1 + ϕ)(r2 + ϕ′)`` is constant
-        almost everywhere.
+        One to condition (b): ``(r1, r2)`` with ``(r1 + ϕ)(r2 + ϕ′)`` constant almost everywhere.
     regular : bool or None
         Whether Assumption 4.3 holds in full: GOOD, twice continuously differentiable, ϕ′ and ϕ″
         bounded, level sets of ϕ and ϕ′ countable. None when that is not known.
@@ -38,9 +35,9 @@ class Goodness:
     good: bool
     reason: str
     proved: bool
-    terms: tuple[tuple[float, float, float], ...] | None
-    factors: tuple[float, float] | None
-    regular: bool | None
+    terms: tuple[tuple[float, float, float], ...] | None = None
+    factors: tuple[float, float] | None = None
+    regular: bool | None = None
 
     def __bool__(self) -> bool:
         return self.good
@@ -83,7 +80,7 @@ _VANISHES = 1e-12
 def is_good(
     activation: str | Activation | _Function, derivative: _Function | None = None
 ) -> Goodness:
-    r"""Decide whether an activation is GOOD.
+    r"""Decide whether an activation is GOOD ([RFL] Definition 4.2, Assumption 4.3 and Appendix D).
 
     (a) For any finite sets with some :math:`a_k b_k ≠ 0` and :math:`|b_i| ≠ |b_j|`, the function
     :math:`\sum_i a_i ϕ(b_i x + c_i)` is not constant. (b) For no real :math:`r_1, r_2` is
@@ -109,10 +106,6 @@ def is_good(
     ValueError, TypeError
         If the activation is not known.
 
-    Notes
-    -----
-    [RFL] Definition 4.2, Assumption 4.3 and Appendix D.
-
     Examples
     --------
     >>> from meanfield.deep import is_good
@@ -125,7 +118,7 @@ def is_good(
         return _search(activation, derivative or _central_differences(activation))
     known = get_activation(activation)
     if known.name in _PROOFS:
-        return Goodness(True, _PROOFS[known.name], True, None, None, regular=True)
+        return Goodness(True, _PROOFS[known.name], True, regular=True)
     if known.homogeneous:
         return _homogeneous(known)
     return _polynomial(known)
@@ -147,6 +140,7 @@ def _homogeneous(activation: Activation) -> Goodness:
 def _polynomial(activation: Activation) -> Goodness:
     """Refute a polynomial: more scales than non-constant monomials are linearly dependent."""
     degree = activation.degree
+    assert degree is not None
     powers = np.arange(degree, 0, -2)  # He_k has the parity of k
     scales = np.arange(1, len(powers) + 2)
     null = np.linalg.svd(scales.astype(float) ** powers[:, None])[2][-1]
@@ -157,7 +151,6 @@ def _polynomial(activation: Activation) -> Goodness:
         f"monomials cancel in a combination of {len(scales)} scales.",
         True,
         tuple((float(a), float(b), 0.0) for a, b in zip(null, scales, strict=True)),
-        None,
         regular=False,
     )
 
@@ -196,17 +189,12 @@ def _search(function: _Function, derivative: _Function) -> Goodness:
             terms = found
     factors = _constant_product(function(x), derivative(x))
     if terms or factors:
-        return Goodness(
-            False, "A counter-example was found numerically.", False, terms, factors, regular=None
-        )
+        return Goodness(False, "A counter-example was found numerically.", False, terms, factors)
     return Goodness(
         True,
         "No counter-example among combinations of up to eight scales without shifts: the nearest "
         f"to a constant leaves {closest:.1e} of its terms. This is evidence, not a proof.",
         False,
-        None,
-        None,
-        regular=None,
     )
 
 

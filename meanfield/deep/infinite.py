@@ -14,7 +14,8 @@ from scipy.stats import qmc
 from meanfield import checks
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.directions import GaussianDirections
-from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
+from meanfield.deep.low_rank import LowRankMatrix
+from meanfield.deep.networks import LowRankNetwork, input_coordinates
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.staged_matrix import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
@@ -24,6 +25,29 @@ from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 from meanfield.system import memory
 from meanfield.system.progress import Progress
+
+
+def _mean(quantity: str, meaning: str) -> cached_property[np.ndarray]:
+    """A property: the mean of a quantity of the replicas."""
+
+    def mean(limit: InfiniteWidth) -> np.ndarray:
+        return getattr(limit.replicas, quantity).mean(axis=0)
+
+    mean.__doc__ = meaning
+    return cached_property(mean)
+
+
+def _error(quantity: str) -> cached_property[np.ndarray]:
+    """A property: the standard error of that mean; NaN for a single replica."""
+
+    def error(limit: InfiniteWidth) -> np.ndarray:
+        values = getattr(limit.replicas, quantity)
+        if len(values) == 1:
+            return np.full(values.shape[1:], np.nan)
+        return values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+    error.__doc__ = f"Standard error of `{quantity}`, of its shape."
+    return cached_property(error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,85 +78,22 @@ class InfiniteWidth:
         """Steps of kernels and features, shape (S,)."""
         return self.replicas.saved_steps
 
-    @cached_property
-    def predictions(self) -> np.ndarray:
-        """The limit ``f̊_t(ξ_i)`` on the training inputs, shape (P, m)."""
-        return self.replicas.predictions.mean(axis=0)
-
-    @cached_property
-    def predictions_error(self) -> np.ndarray:
-        """Standard error of `predictions`, shape (P, m)."""
-        return _standard_error(self.replicas.predictions)
-
-    @cached_property
-    def predictions_test(self) -> np.ndarray:
-        """The limit on the test inputs, shape (P, m_test)."""
-        return self.replicas.predictions_test.mean(axis=0)
-
-    @cached_property
-    def predictions_test_error(self) -> np.ndarray:
-        """Standard error of `predictions_test`, shape (P, m_test)."""
-        return _standard_error(self.replicas.predictions_test)
-
-    @cached_property
-    def error_signals(self) -> np.ndarray:
-        """Error signals ``χ̊_{t,i}``, shape (P, m)."""
-        return self.replicas.error_signals.mean(axis=0)
-
-    @cached_property
-    def loss(self) -> np.ndarray:
-        """Training loss, shape (P,)."""
-        return self.replicas.loss.mean(axis=0)
-
-    @cached_property
-    def kernel_h(self) -> np.ndarray:
-        """``E[h_i h_j]`` of the features before the activation, shape (S, L, m, m)."""
-        return self.replicas.kernel_h.mean(axis=0)
-
-    @cached_property
-    def kernel_x(self) -> np.ndarray:
-        """``E[x_i x_j]`` of the features after the activation, shape (S, L, m, m)."""
-        return self.replicas.kernel_x.mean(axis=0)
-
-    @cached_property
-    def feature_change(self) -> np.ndarray:
-        """``(E|h − h_0|² / E|h_0|²)^{1/2}``, shape (S, L, m)."""
-        return self.replicas.feature_change.mean(axis=0)
-
-    @cached_property
-    def feature_change_error(self) -> np.ndarray:
-        """Standard error of `feature_change`, shape (S, L, m)."""
-        return _standard_error(self.replicas.feature_change)
-
-    @cached_property
-    def weight_change(self) -> np.ndarray:
-        """Size of the step that follows, layer by layer, shape (S, L + 1)."""
-        return self.replicas.weight_change.mean(axis=0)
-
-    @cached_property
-    def sharpness(self) -> np.ndarray:
-        """Step size times curvature, shape (S,); descent is unstable above 2."""
-        return self.replicas.sharpness.mean(axis=0)
-
-    @cached_property
-    def least_eigenvalue_h(self) -> np.ndarray:
-        """Least eigenvalue of `kernel_h` over saved steps and layers, shape (S, L)."""
-        return self.replicas.least_eigenvalue_h.mean(axis=0)
-
-    @cached_property
-    def least_eigenvalue_h_error(self) -> np.ndarray:
-        """Standard error of `least_eigenvalue_h`, shape (S, L)."""
-        return _standard_error(self.replicas.least_eigenvalue_h)
-
-    @cached_property
-    def least_eigenvalue_x(self) -> np.ndarray:
-        """Least eigenvalue of `kernel_x` over saved steps and layers, shape (S, L)."""
-        return self.replicas.least_eigenvalue_x.mean(axis=0)
-
-    @cached_property
-    def least_eigenvalue_x_error(self) -> np.ndarray:
-        """Standard error of `least_eigenvalue_x`, shape (S, L)."""
-        return _standard_error(self.replicas.least_eigenvalue_x)
+    predictions = _mean("predictions", "The limit ``f̊_t(ξ_i)`` on the training inputs, (P, m).")
+    predictions_error = _error("predictions")
+    predictions_test = _mean("predictions_test", "The limit on the test inputs, (P, m_test).")
+    predictions_test_error = _error("predictions_test")
+    error_signals = _mean("error_signals", "Error signals ``χ̊_{t,i}``, (P, m).")
+    loss = _mean("loss", "Training loss, (P,).")
+    kernel_h = _mean("kernel_h", "``E[h_i h_j]`` of features before the activation, (S, L, m, m).")
+    kernel_x = _mean("kernel_x", "``E[x_i x_j]`` of features after the activation, (S, L, m, m).")
+    feature_change = _mean("feature_change", "``(E|h − h_0|² / E|h_0|²)^{1/2}``, (S, L, m).")
+    feature_change_error = _error("feature_change")
+    weight_change = _mean("weight_change", "Size of the step that follows, by layer, (S, L + 1).")
+    sharpness = _mean("sharpness", "Step size times curvature, (S,); descent is unstable above 2.")
+    least_eigenvalue_h = _mean("least_eigenvalue_h", "Least eigenvalue of `kernel_h`, (S, L).")
+    least_eigenvalue_h_error = _error("least_eigenvalue_h")
+    least_eigenvalue_x = _mean("least_eigenvalue_x", "Least eigenvalue of `kernel_x`, (S, L).")
+    least_eigenvalue_x_error = _error("least_eigenvalue_x")
 
 
 def infinite_width(
@@ -160,7 +121,7 @@ def infinite_width(
     save_at: Sequence[int] | None = None,
     progress: Progress | None = None,
 ) -> InfiniteWidth:
-    r"""Compute the infinite-width limit of training under µP.
+    r"""Compute the infinite-width limit of training under µP ([RFL] §3 and Appendix B).
 
     The coordinates of the features and error vectors become independent copies of random variables
     :math:`Z^{h^l_t}, Z^{dh^l_t}`, which are causal in (step, layer) and are sampled forward. For a
@@ -171,7 +132,8 @@ def infinite_width(
 
     by Gaussian integration by parts, with :math:`E_k` an orthonormal basis of the error vectors,
     those of the current step included, and :math:`G_k = W_0^⊤ E_k`; likewise for the transpose.
-    The limit starts at ``f = 0``.
+    Taken to the letter, the sums in (B.8) stop at ``s = t − 1``; the backward pass of step ``t``
+    uses features of the same step, so the term ``s = t`` belongs in. The limit starts at ``f = 0``.
 
     Parameters
     ----------
@@ -192,20 +154,15 @@ def infinite_width(
     n_samples : int
         Samples of every random variable, ``K``; a power of two unless ``n_quasi=0``. The bias that
         a finite number leaves is that of a network of width ``K``, of order ``1/K``.
-    n_replicas : int
-        Independent simulations, at least two for error bars.
-    seed : int
-        Seed of the samples.
-    batch_size : int, optional
-        Inputs per step; the schedule is that of `train` with the same `batch_seed`.
-    batch_seed : int
-        Seed of the batches.
+    n_replicas, seed : int
+        Independent simulations, at least two for error bars, and their seed.
+    batch_size, batch_seed : int, optional
+        Inputs per step, and seed of the batches; the schedule is that of `train`.
     reduction : str
         ``"sum"`` adds the error signals of a batch, ``"mean"`` averages them.
-    weight_variance : (float, float, float)
-        Variances of the entries of ``W^1``, of ``√n W^l`` and of ``n W^{L+1}``.
-    rate_scale : (float, float, float)
-        Factors of the learning rates of ``W^1``, ``W^l`` and ``W^{L+1}``.
+    weight_variance, rate_scale : (float, float, float)
+        Variances of the entries of ``W^1``, of ``√n W^l`` and of ``n W^{L+1}``, and factors of
+        their learning rates.
     X_test : array_like of shape (m_test, d), optional
         Inputs that are only predicted.
     tol : float
@@ -236,11 +193,6 @@ def infinite_width(
         If the simulation would not fit into memory.
     DivergenceError
         If a prediction is not finite.
-
-    Notes
-    -----
-    [RFL] §3 and Appendix B. Taken to the letter, the sums in (B.8) stop at ``s = t − 1``; the
-    backward pass of step ``t`` uses features of the same step, so the term ``s = t`` belongs in.
     """
     task = make_task(
         X,
@@ -339,20 +291,14 @@ class _Sampling:
 
         coordinates, basis = input_coordinates(task.inputs)
         kind, capacity = np.dtype(np.float64), self.capacity(task)
-        network = LowRankNetwork(
-            task,
-            coordinates,
-            first=root.input * directions.take(len(basis)),
-            hidden=[
-                StagedMatrix(
-                    LowRankMatrix(K, images, images, self.tol, capacity, kind),
-                    stage_size(len(task.inputs)),
-                )
-                for _ in range(1, task.depth)
-            ],
-            last=np.zeros(K),
-            rates=LayerValues(*(task.step_size * scale for scale in self.rate_scale)),
-        )
+        stage = stage_size(len(task.inputs))
+        hidden = [
+            StagedMatrix(LowRankMatrix(K, images, images, self.tol, capacity, kind), stage)
+            for _ in range(1, task.depth)
+        ]
+        first, last = root.input * directions.take(len(basis)), np.zeros(K)
+        rates = LayerValues(*(task.step_size * scale for scale in self.rate_scale))
+        network = LowRankNetwork(task, coordinates, first, hidden, last, rates)
         network.forward(slice(None))  # the features take their directions before the output does
         network.start_at_zero(root.output * directions.take(1)[0])
         return network
@@ -372,13 +318,6 @@ def _descend(sampling: _Sampling, task: Task, replica: int) -> tuple[Record, boo
     except NotFiniteError as error:
         where = f"The limit (replica {replica})"
         raise divergence(where, task, replica, error.step, attempt) from None
-
-
-def _standard_error(values: np.ndarray) -> np.ndarray:
-    """Return the standard error of the mean over the first axis; NaN for a single replica."""
-    if len(values) == 1:
-        return np.full(values.shape[1:], np.nan)
-    return values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 
 def _notes(task: Task, run: DeepRun, record: Record, full_at: int | None) -> tuple[str, ...]:

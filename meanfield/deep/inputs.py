@@ -23,21 +23,18 @@ class InputCheck:
     ----------
     holds : bool
         The verdict; also the truth value of the object.
-    zero_pairs : tuple of (int, int)
-        Pairs ``i < j`` with ``⟨ξ_i, ξ_j⟩ = 0``, at most 100.
-    equal_triples : tuple of (int, int, int)
-        Triples ``(i, j, k)`` with ``|⟨ξ_i, ξ_j⟩| = |⟨ξ_i, ξ_k⟩|``, at most 100; of several equal
-        products, neighbours are listed.
+    zero_pairs, equal_triples : tuple of (int, int) or (int, int, int)
+        Pairs ``i < j`` with ``⟨ξ_i, ξ_j⟩ = 0``, and triples ``(i, j, k)`` with
+        ``|⟨ξ_i, ξ_j⟩| = |⟨ξ_i, ξ_k⟩|``, at most 100 of each; of several equal products, neighbours.
     n_zero_pairs, n_equal_triples : int
         How many there are.
     margin : float
         Smallest relative size or difference of inner products; 0 when the assumption fails
         exactly.
-    perturbation : float or None
+    perturbation, perturbed : float or None, ndarray or None
         Standard deviation of Gaussian noise, relative to the root mean square of the entries, that
-        makes the assumption hold; None when none is needed, or none up to 0.1 suffices.
-    perturbed : ndarray or None
-        The inputs with that noise.
+        makes the assumption hold, and the inputs with it; None when none is needed, or none up to
+        0.1 suffices.
     summary : str
         The verdict with the first offenders.
     """
@@ -57,10 +54,11 @@ class InputCheck:
 
 
 def check_inputs(X: Any, *, tol: float = 1e-12, seed: int = 0) -> InputCheck:
-    r"""Check that inner products are non-zero and distinct.
+    """Check that inner products are non-zero and distinct, [RFL] Assumption 4.1.
 
     For any three different inputs, :math:`|⟨ξ_i, ξ_j⟩| ≠ |⟨ξ_i, ξ_k⟩|`, and
-    :math:`|⟨ξ_i, ξ_j⟩| ≠ 0` for :math:`i ≠ j`.
+    :math:`|⟨ξ_i, ξ_j⟩| ≠ 0` for :math:`i ≠ j`. Points in general position satisfy it with
+    probability one.
 
     Parameters
     ----------
@@ -81,10 +79,6 @@ def check_inputs(X: Any, *, tol: float = 1e-12, seed: int = 0) -> InputCheck:
     ------
     ValueError, TypeError
         If `X` is not a finite matrix of numbers.
-
-    Notes
-    -----
-    [RFL] Assumption 4.1. Points in general position satisfy it with probability one.
     """
     X = as_inputs(X)
     tol = checks.nonnegative("tol", tol)
@@ -97,8 +91,8 @@ def check_inputs(X: Any, *, tol: float = 1e-12, seed: int = 0) -> InputCheck:
         perturbed *= unit
     return InputCheck(
         holds=holds,
-        zero_pairs=tuple(tuple(map(int, pair)) for pair in zero[:_LISTED]),
-        equal_triples=tuple(tuple(map(int, triple)) for triple in equal[:_LISTED]),
+        zero_pairs=tuple((int(i), int(j)) for i, j in zero[:_LISTED]),
+        equal_triples=tuple((int(i), int(j), int(k)) for i, j, k in equal[:_LISTED]),
         n_zero_pairs=len(zero),
         n_equal_triples=len(equal),
         margin=margin,

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from meanfield.deep.descent import Activity
-from meanfield.deep.parametrizations import LayerValues
-from meanfield.deep.task import Task
-
 Images = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Maps new directions (k, n) to their images under the initial matrix, (k, n).
-
-The second argument tells how large each direction is in the vector that it was first found in.
+"""Maps new directions (k, n) to their images under the initial matrix, (k, n), told how large each
+direction is in the vector that it was first found in.
 """
 
 
@@ -206,114 +200,3 @@ def _products(rows: np.ndarray, many: np.ndarray) -> np.ndarray:
 
 def _norms(rows: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("ij,ij->i", rows, rows) / rows.shape[1])
-
-
-class HiddenMatrix(Protocol):
-    """A hidden matrix in training."""
-
-    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``W x`` for every row, and what `update` needs of it."""
-
-    def backward(self, dh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``Wᵀ dh`` for every row, and what `update` needs of it."""
-
-    def update(self, rate: float, chi: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-        """Take the gradient step: `a` from `backward`, `b` from `forward`."""
-
-    @property
-    def ranks(self) -> tuple[int, int]:
-        """Number of directions of features and of error vectors."""
-
-
-class LowRankNetwork:
-    """An MLP known by its action, in the units of the infinite-width limit.
-
-    Parameters
-    ----------
-    task : Task
-        What is trained on.
-    coordinates : ndarray of shape (m + m_test, r)
-        The inputs in an orthonormal basis of their span.
-    first : ndarray of shape (r, n)
-        Initial first-layer weights in that basis, one row per basis vector.
-    hidden : list of HiddenMatrix
-        ``W^2 … W^L``.
-    last : ndarray of shape (n,)
-        ``a``, n times the output weights.
-    rates : LayerValues
-        Learning rates in the units of the limit.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        coordinates: np.ndarray,
-        first: np.ndarray,
-        hidden: list[HiddenMatrix],
-        last: np.ndarray,
-        rates: LayerValues,
-    ):
-        self.activation = task.activation
-        self.inputs = coordinates.astype(first.dtype)
-        self.first, self.hidden, self.last, self.rates = first, hidden, last, rates
-        self.errors: list[np.ndarray] = []
-        self.offset = np.zeros(len(coordinates), dtype=first.dtype)
-
-    def start_at_zero(self, last: np.ndarray) -> None:
-        """Take output weights, and from now on subtract the output that they give now."""
-        self.last = last
-        self.offset = self.forward(slice(None)).f[0]
-
-    def forward(self, rows: np.ndarray | slice) -> Activity:
-        """Evaluate the network."""
-        h, memory = [self.inputs[rows] @ self.first], []
-        x = [self.activation.value(h[0])]
-        for matrix in self.hidden:
-            image, b = matrix.forward(x[-1])
-            h.append(image)
-            memory.append(b)
-            x.append(self.activation.value(image))
-        f = x[-1] @ self.last / self.last.dtype.type(len(self.last)) - self.offset[rows]
-        return Activity(f[None], _one_network(h), _one_network(x), _one_network(memory))
-
-    def backward(self, batch: Activity) -> list[np.ndarray]:
-        """Return the error vectors ``dh_1, …, dh_L``; keep their coordinates for the update."""
-        dh = [self.last * self.activation.derivative(batch.h[-1][0])]
-        self.errors = []
-        for matrix, h in zip(reversed(self.hidden), reversed(batch.h[:-1]), strict=True):
-            dx, a = matrix.backward(dh[-1])
-            self.errors.append(a)
-            dh.append(dx * self.activation.derivative(h[0]))
-        self.errors.reverse()
-        return _one_network(dh[::-1])
-
-    def update(
-        self, rows: np.ndarray | slice, batch: Activity, dh: list[np.ndarray], chi: np.ndarray
-    ) -> None:
-        """Take one gradient step."""
-        kind = self.last.dtype.type
-        for matrix, a, b in zip(self.hidden, self.errors, batch.memory, strict=True):
-            matrix.update(self.rates.hidden, chi[0], a, b[0])
-        weighted = (self.inputs[rows] * chi[0][:, None]).T
-        self.first -= kind(self.rates.input) * (weighted @ dh[0][0])
-        self.last -= kind(self.rates.output) * (chi[0] @ batch.x[-1][0])
-
-    def ranks(self) -> np.ndarray:
-        """Return the number of stored directions, (1, 2, L − 1)."""
-        return np.array([matrix.ranks for matrix in self.hidden]).reshape(-1, 2).T[None]
-
-
-def _one_network(arrays: list[np.ndarray]) -> list[np.ndarray]:
-    return [array[None] for array in arrays]
-
-
-def input_coordinates(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return coordinates of the inputs in an orthonormal basis of their span, and the basis.
-
-    When there are at least as many inputs as dimensions the basis is the standard one.
-    """
-    n_inputs, n_features = inputs.shape
-    if n_inputs >= n_features:
-        return inputs, np.eye(n_features)
-    q, r = np.linalg.qr(inputs.T)
-    return r.T, q.T

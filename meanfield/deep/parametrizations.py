@@ -27,7 +27,7 @@ class LayerValues(NamedTuple):
 
 @dataclass(frozen=True)
 class Parametrization:
-    r"""How initial variances and learning rates depend on the width ``n``.
+    r"""How initial variances and learning rates depend on the width ``n`` ([RFL] Table 2).
 
     A layer has entries :math:`N(0, v\, n^p)` and learning rate :math:`η\, s\, n^q`, where
     ``(p, q)`` is its `Scaling` and the constants ``v`` and ``s`` are the user's `weight_variance`
@@ -35,16 +35,10 @@ class Parametrization:
 
     Attributes
     ----------
-    name : str
-        ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
-    title : str
-        Its full name.
+    name, title : str
+        ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``, and its full name.
     input, hidden, output : Scaling
         Powers for ``W^1``, for ``W^2 … W^L`` and for ``W^{L+1}``.
-
-    Notes
-    -----
-    [RFL] Table 2.
     """
 
     name: str
@@ -66,14 +60,10 @@ class Parametrization:
         Returns
         -------
         LayerValues
-            Variances of the entries of ``W^1``, ``W^l`` and ``W^{L+1}``.
         """
-        n, (first, middle, last) = float(width), weight_variance
-        return LayerValues(
-            first * n**self.input.variance,
-            middle * n**self.hidden.variance,
-            last * n**self.output.variance,
-        )
+        powers = (layer.variance for layer in (self.input, self.hidden, self.output))
+        pairs = zip(weight_variance, powers, strict=True)
+        return LayerValues(*(constant * float(width) ** power for constant, power in pairs))
 
     def rates(
         self, width: int, step_size: float, rate_scale: tuple[float, float, float]
@@ -92,14 +82,10 @@ class Parametrization:
         Returns
         -------
         LayerValues
-            Learning rates of ``W^1``, ``W^l`` and ``W^{L+1}``.
         """
-        n, (first, middle, last) = float(width), rate_scale
-        return LayerValues(
-            step_size * first * n**self.input.rate,
-            step_size * middle * n**self.hidden.rate,
-            step_size * last * n**self.output.rate,
-        )
+        powers = (layer.rate for layer in (self.input, self.hidden, self.output))
+        pairs = zip(rate_scale, powers, strict=True)
+        return LayerValues(*(step_size * scale * float(width) ** power for scale, power in pairs))
 
 
 PARAMETRIZATIONS: Mapping[str, Parametrization] = MappingProxyType(
@@ -145,10 +131,8 @@ def get_parametrization(parametrization: str | Parametrization) -> Parametrizati
 
     Raises
     ------
-    ValueError
-        If no parametrization has this name.
-    TypeError
-        If `parametrization` is neither a name nor a `Parametrization`.
+    ValueError, TypeError
+        If no parametrization has this name, or it is no name.
     """
     if isinstance(parametrization, Parametrization):
         return parametrization
@@ -168,7 +152,7 @@ def get_parametrization(parametrization: str | Parametrization) -> Parametrizati
 def experiment_scales(
     parametrization: str | Parametrization, n_features: int
 ) -> tuple[LayerValues, LayerValues]:
-    r"""Return the constants of the paper's experiments, `weight_variance` and `rate_scale`.
+    """Return `weight_variance` and `rate_scale` of the experiments of [RFL] Appendix A.
 
     The experiments draw :math:`W^1` with variance ``2/d`` and the other layers with twice the
     variance of Table 2; the rate of the first layer carries ``1/d``, except under SP, where it is
@@ -183,14 +167,8 @@ def experiment_scales(
 
     Returns
     -------
-    weight_variance : LayerValues
-        ``(2/d, 2, 2)``.
-    rate_scale : LayerValues
-        ``(1/d, 1, 1)``; ``(1, 1, 1)`` for SP.
-
-    Notes
-    -----
-    [RFL] Appendix A.
+    weight_variance, rate_scale : LayerValues
+        ``(2/d, 2, 2)``, and ``(1/d, 1, 1)`` or, for SP, ``(1, 1, 1)``.
     """
     first_rate = 1.0 if get_parametrization(parametrization).name == "sp" else 1.0 / n_features
     return LayerValues(2.0 / n_features, 2.0, 2.0), LayerValues(first_rate, 1.0, 1.0)

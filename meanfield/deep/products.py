@@ -22,18 +22,9 @@ _WORTH_A_THREAD = 2**20
 
 
 def rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return ``rows @ matrix``.
+    """Return ``rows @ matrix``, of rows (k, n) and a matrix (n, m) of one float type.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (k, n)
-        Rows, a dozen at most to be faster than BLAS.
-    matrix : ndarray of shape (n, m)
-        With rows in contiguous memory, of the same float type.
-
-    Returns
-    -------
-    ndarray of shape (k, m)
+    Up to a dozen rows, and with the matrix's rows in contiguous memory, it is faster than BLAS.
     """
     if len(rows) >= _MANY:
         return rows @ matrix
@@ -53,7 +44,9 @@ def rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST_MATH)
-def _add_product(rows, matrix, begin, end, out):
+def _add_product(
+    rows: np.ndarray, matrix: np.ndarray, begin: int, end: int, out: np.ndarray
+) -> None:
     """Add the columns from `begin` to `end` of ``rows @ matrix``."""
     n = len(matrix)
     whole = n - n % _ROWS

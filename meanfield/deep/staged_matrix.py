@@ -53,24 +53,17 @@ class StagedMatrix:
 
     Over a stretch of training the present features and error vectors move within a small space, the
     stage. On it the matrix is a `LowRankMatrix`, whose initial matrix is the whole one at the start
-    of the stage; when the stage has filled up, what it learned is added to the whole, and the next
-    one starts. The whole is a `LowRankMatrix` too, until it holds so many directions that all
-    entries of the matrix cost less.
-
-    Parameters
-    ----------
-    whole : LowRankMatrix
-        The matrix at the start of training.
-    stage_size : int
-        Terms that a stage may hold before it ends.
-    initial : FullMatrix, optional
-        The initial matrix, where it exists; it is overwritten.
+    of the stage; when the stage holds more than `stage_size` terms, what it learned is added to the
+    whole, and the next one starts. The whole is a `LowRankMatrix` too, until it holds so many
+    directions that all entries of the matrix, `initial`, cost less; that one is then overwritten.
     """
 
     def __init__(self, whole: LowRankMatrix, stage_size: int, initial: FullMatrix | None = None):
         self.whole: LowRankMatrix | FullMatrix = whole
         self.stage_size, self._initial = stage_size, initial
         self._n_units, self._tol, self._dtype = whole.p.shape[1], whole.tol, whole.p.dtype
+        # Beyond so many terms the whole costs less with all its entries, where they are at hand.
+        self._fill_at = np.inf if initial is None else max(stage_size, self._n_units // 4)
         self._stage: LowRankMatrix | None = None
         self._features: list[np.ndarray] = []
         self._errors: list[np.ndarray] = []
@@ -81,33 +74,34 @@ class StagedMatrix:
             self._end_stage()
         if self._stage is None and self._is_large():
             self._begin_stage()
-        return (self._stage or self.whole).forward(x)
+        return self._present.forward(x)
 
     def backward(self, dh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``Wᵀ dh`` for every row, and coordinates for `update`."""
-        return (self._stage or self.whole).backward(dh)
+        return self._present.backward(dh)
 
     def update(self, rate: float, chi: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
         """Take the gradient step: `a` from `backward`, `b` from `forward`."""
-        (self._stage or self.whole).update(rate, chi, a, b)
+        self._present.update(rate, chi, a, b)
+
+    @property
+    def _present(self) -> LowRankMatrix:
+        """The matrix that does the work: the stage, or the whole while stages would not pay."""
+        present = self._stage or self.whole
+        assert isinstance(present, LowRankMatrix)  # a full one has a stage at every step
+        return present
 
     def _is_large(self) -> bool:
         """Whether the whole costs so much that stages pay."""
-        if isinstance(self.whole, FullMatrix):
-            return True
-        return self._is_better_full() or self.whole.size > 3 * self.stage_size
-
-    def _is_better_full(self) -> bool:
-        """Whether the whole is known by directions and would cost less with all its entries."""
-        if isinstance(self.whole, FullMatrix) or self._initial is None:
-            return False
-        return self.whole.size > max(self.stage_size, self._n_units // 4)
+        limit = min(self._fill_at, 3 * self.stage_size)
+        return isinstance(self.whole, FullMatrix) or self.whole.size > limit
 
     def _begin_stage(self) -> None:
-        if self._is_better_full():
-            errors, learned, features = self.whole.learned()
+        if isinstance(self.whole, LowRankMatrix) and self.whole.size > self._fill_at:
+            assert self._initial is not None
+            learned_errors, learned, learned_features = self.whole.learned()
             self.whole = self._initial
-            self.whole.add_learned(errors, learned @ features)
+            self.whole.add_learned(learned_errors, learned @ learned_features)
         whole, tol = self.whole, self._tol
         # Not `self`, which would make a cycle that keeps the matrix until garbage is collected.
         features, errors = self._features, self._errors
@@ -132,7 +126,7 @@ class StagedMatrix:
         )
 
     def _end_stage(self) -> None:
-        if self._errors and self._features:
+        if self._stage and self._errors and self._features:
             _, learned, _ = self._stage.learned()
             self.whole.add_learned(_stacked(self._errors), learned @ _stacked(self._features))
         self._stage, self._features, self._errors = None, [], []

@@ -23,43 +23,19 @@ BATCH_STREAM, REPLICATE_STREAM = 1 << 32, 2 << 32
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Gradient descent on a scalar network, without the network.
+    """Gradient descent on a scalar network, without the network."""
 
-    Attributes
-    ----------
-    inputs : ndarray of shape (m + m_test, d)
-        Training inputs, then test inputs.
-    targets : ndarray of shape (m,)
-        Training targets.
-    activation : Activation
-        ϕ.
-    loss : Loss
-        Squared or logistic.
-    depth : int
-        Hidden layers, L.
-    step_size : float
-        Base learning rate η.
-    batches : ndarray of int, shape (n_steps, batch), or None
-        Rows of every step; None for the full batch.
-    n_steps : int
-        Number of gradient steps.
-    error_scale : float
-        Factor of the error signals: 1, or one over the batch size.
-    predicted, saved : ndarray of bool, shape (n_steps + 1,)
-        Steps whose predictions, and whose kernels and features, are recorded.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
+    inputs: np.ndarray  # (m + m_test, d): training inputs, then test inputs
+    targets: np.ndarray  # (m,)
     activation: Activation
-    loss: Loss
-    depth: int
-    step_size: float
-    batches: np.ndarray | None
+    loss: Loss  # squared or logistic
+    depth: int  # hidden layers, L
+    step_size: float  # base learning rate η
+    batches: np.ndarray | None  # (n_steps, batch): rows of every step; None for the full batch
     n_steps: int
-    error_scale: float
-    predicted: np.ndarray
-    saved: np.ndarray
+    error_scale: float  # factor of the error signals: 1, or one over the batch size
+    predicted: np.ndarray  # (n_steps + 1,): whether predictions of that step are recorded
+    saved: np.ndarray  # (n_steps + 1,): and its kernels and features
 
     @property
     def n_train(self) -> int:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from meanfield import checks
-from meanfield.deep.dense import DenseNetwork, in_limit_units
-from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
-from meanfield.deep.low_rank import LowRankMatrix, LowRankNetwork, input_coordinates
+from meanfield.deep.descent import (
+    Network,
+    NotFiniteError,
+    Record,
+    concatenate,
+    descend,
+    divergence,
+)
+from meanfield.deep.low_rank import LowRankMatrix
+from meanfield.deep.networks import (
+    DenseNetwork,
+    LowRankNetwork,
+    in_limit_units,
+    input_coordinates,
+)
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.staged_matrix import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
@@ -26,7 +39,6 @@ ENGINES = ("auto", "dense", "low-rank")
 MAX_RANK = 4096
 """Most directions that the low-rank engine keeps per hidden matrix and side."""
 
-# Dense networks are trained together while their weights stay within the cache.
 _CACHED_WEIGHTS = 2**18
 # Directions that training meets, per input, at the default tolerance: measured, 12 to 25.
 _DIRECTIONS_PER_INPUT = 25
@@ -70,7 +82,7 @@ def train(
     predict_every: int = 1,
     save_at: Sequence[int] | None = None,
 ) -> DeepRun:
-    r"""Train MLPs with `depth` hidden layers by gradient descent.
+    r"""Train MLPs with `depth` hidden layers by gradient descent ([RFL] §3, Table 2, Appendix A).
 
     .. math::
        h^1 = W^1 ξ,\quad x^l = ϕ(h^l),\quad h^{l+1} = W^{l+1} x^l,\quad f(ξ) = W^{L+1} x^L,
@@ -78,8 +90,7 @@ def train(
 
     with initial entries and rates ``η_l`` scaled with the width as the parametrization says. The
     error signal is ``χ = 2 (f − y)`` for the squared loss ``(f − y)²`` and
-    ``χ = −y / (1 + exp(y f))`` for the logistic loss; with ``reduction="mean"`` divided by the
-    number of inputs of the step.
+    ``χ = −y / (1 + exp(y f))`` for the logistic loss.
 
     Parameters
     ----------
@@ -87,10 +98,8 @@ def train(
         Training inputs ξ.
     y : array_like of shape (m,)
         Targets; ±1 for the logistic loss.
-    width : int
-        Units per hidden layer, ``n``.
-    depth : int
-        Hidden layers, ``L``.
+    width, depth : int
+        Units per hidden layer, ``n``, and hidden layers, ``L``.
     parametrization : str or Parametrization
         ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
     activation : str or Activation
@@ -101,21 +110,16 @@ def train(
         Base learning rate η.
     n_steps : int
         Gradient steps.
-    seed : int
-        Seed of the first network; network r has ``seed + r``.
-    n_replicas : int
-        Number of networks.
-    batch_size : int, optional
+    seed, n_replicas : int
+        Seed of the first network, and how many networks; network r has ``seed + r``, of which
+        `initial_weights` returns the weights.
+    batch_size, batch_seed : int, optional
         Inputs per step; every epoch cuts a fresh permutation into batches, the same for all
         networks, and leaves the remainder out. By default every step sees all inputs.
-    batch_seed : int
-        Seed of the permutations.
     reduction : str
         ``"sum"`` adds the error signals of a batch, ``"mean"`` averages them.
-    weight_variance : (float, float, float)
-        Factors of the initial variances of ``W^1``, ``W^l`` and ``W^{L+1}``.
-    rate_scale : (float, float, float)
-        Factors of the learning rates of ``W^1``, ``W^l`` and ``W^{L+1}``.
+    weight_variance, rate_scale : (float, float, float)
+        Factors of the initial variances and of the learning rates of ``W^1``, ``W^l``, ``W^{L+1}``.
     X_test : array_like of shape (m_test, d), optional
         Inputs that are only predicted.
     engine : str
@@ -139,7 +143,8 @@ def train(
     Returns
     -------
     DeepRun
-        Predictions, kernels and features of all networks.
+        Predictions, kernels and features of all networks. Once all error signals of full-batch
+        training are within rounding errors, nothing moves any more, and the rest is filled in.
 
     Raises
     ------
@@ -149,13 +154,6 @@ def train(
         If the run does not fit into memory.
     DivergenceError
         If a prediction is not finite.
-
-    Notes
-    -----
-    [RFL] §3, Table 2, Appendices A and B. The low-rank engine draws the same initial matrices; it
-    agrees with the dense one to rounding as `tol` goes to zero. Once all error signals of
-    full-batch training are within rounding errors, nothing moves any more, and the rest of the run
-    is filled in. `initial_weights` returns the weights that a seed stands for.
     """
     task = make_task(
         X,
@@ -201,23 +199,26 @@ def _faster_engine(task: Task, width: int) -> str:
 
 def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> int:
     """Bound the memory of a run: weights and work space, then the record."""
-    n, L, m = architecture.width, task.depth, len(task.inputs)
-    weights = n * task.inputs.shape[1] + (L - 1) * n**2
-    together = _networks_together(task, n) if architecture.engine == "dense" else 1
-    work = 6 * L * m * n * together
+    n, L, (m, d) = architecture.width, task.depth, task.inputs.shape
+    together = _networks_together(task, architecture)
+    weights = together * (n * d + (L - 1) * n**2)
+    work = together * 6 * L * m * n
     if architecture.engine == "dense":
-        work += together * max(n * task.inputs.shape[1], n**2 if L > 1 else 0)
+        work += together * max(n * d, n**2 if L > 1 else 0)
     else:
         work += 4 * (L - 1) * n * (_capacity(task, n, typical=True) + 2 * stage_size(m))
     kernels = 2 * task.saved.sum() * L * task.n_train**2
     record = n_networks * (kernels + task.predicted.sum() * m)
     features = n_networks * 2 * L * task.n_train * n
-    size = architecture.dtype.itemsize
-    return int(size * (together * weights + work + 2 * features) + 8 * 2 * record)
+    return int(architecture.dtype.itemsize * (weights + work + 2 * features) + 8 * 2 * record)
 
 
-def _networks_together(task: Task, width: int) -> int:
-    weights = width * (task.inputs.shape[1] + (task.depth - 1) * width)
+def _networks_together(task: Task, architecture: _Architecture) -> int:
+    """Networks that are trained at once: dense ones, while their weights stay within the cache."""
+    if architecture.engine != "dense":
+        return 1
+    n = architecture.width
+    weights = n * (task.inputs.shape[1] + (task.depth - 1) * n)
     return max(1, _CACHED_WEIGHTS // weights)
 
 
@@ -230,62 +231,42 @@ def _capacity(task: Task, width: int, typical: bool = False) -> int:
 
 
 def _train_all(task: Task, architecture: _Architecture, seeds: list[int]) -> Record:
-    together = 1
-    if architecture.engine == "dense":
-        together = _networks_together(task, architecture.width)
+    together = _networks_together(task, architecture)
     groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
     records = []
     for group in groups:
         try:
             records.append(_train_group(task, architecture, group))
         except NotFiniteError as error:
-            diverged = group[error.member]
-            replica = seeds.index(diverged)
-            where = f"Training (replica {replica}, seed {diverged})"
-
-            def attempt(smaller: Task, seed: int = diverged) -> Record:
-                return _train_group(smaller, architecture, [seed])
-
+            seed = group[error.member]
+            replica = seeds.index(seed)
+            where = f"Training (replica {replica}, seed {seed})"
+            attempt = partial(_train_group, architecture=architecture, seeds=[seed])
             raise divergence(where, task, replica, error.step, attempt) from None
     return concatenate(records)
 
 
 def _train_group(task: Task, architecture: _Architecture, seeds: list[int]) -> Record:
     with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
-        build = _dense_network if architecture.engine == "dense" else _low_rank_network
-        return descend(build(task, architecture, seeds), task)
+        return descend(_network(task, architecture, seeds), task)
 
 
-def _dense_network(task: Task, architecture: _Architecture, seeds: list[int]) -> DenseNetwork:
-    return DenseNetwork(
-        task,
-        architecture.width,
-        architecture.parametrization,
-        architecture.weight_variance,
-        architecture.rate_scale,
-        seeds,
-        architecture.dtype,
-    )
-
-
-def _low_rank_network(task: Task, architecture: _Architecture, seeds: list[int]) -> LowRankNetwork:
-    n, dtype, (seed,) = architecture.width, architecture.dtype, seeds
+def _network(task: Task, architecture: _Architecture, seeds: list[int]) -> Network:
+    n, dtype = architecture.width, architecture.dtype
     variance = architecture.parametrization.variances(n, architecture.weight_variance)
     rates = architecture.parametrization.rates(n, task.step_size, architecture.rate_scale)
+    if architecture.engine == "dense":
+        return DenseNetwork(task, n, variance, rates, seeds, dtype)
+    (seed,) = seeds
     coordinates, basis = input_coordinates(task.inputs)
     first = draw_matrix(seed, 0, (n, task.inputs.shape[1]), variance.input, dtype)
     last = draw_matrix(seed, task.depth, (1, n), variance.output, dtype)[0]
-    return LowRankNetwork(
-        task,
-        coordinates,
-        basis.astype(dtype) @ first.T,
-        [
-            _hidden_matrix(draw_matrix(seed, l, (n, n), variance.hidden, dtype), task, architecture)
-            for l in range(1, task.depth)
-        ],
-        last * dtype.type(n),
-        in_limit_units(rates, n),
-    )
+    hidden = [
+        _hidden_matrix(draw_matrix(seed, l, (n, n), variance.hidden, dtype), task, architecture)
+        for l in range(1, task.depth)
+    ]
+    first, last = basis.astype(dtype) @ first.T, last * dtype.type(n)
+    return LowRankNetwork(task, coordinates, first, hidden, last, in_limit_units(rates, n))
 
 
 def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> StagedMatrix:

@@ -14,25 +14,21 @@ from meanfield.deep.task import Task
 
 @dataclass(frozen=True, eq=False)
 class DeepRun:
-    r"""Trained networks and what was recorded on the way.
+    """Trained networks and what was recorded on the way.
 
     R networks, P predicted steps, S saved steps, L hidden layers, m training inputs, n units per
     layer; :math:`⟨u, v⟩ = u·v / n`.
 
     Attributes
     ----------
-    predictions : ndarray of shape (R, P, m)
-        Outputs on the training inputs at `steps`.
-    predictions_test : ndarray of shape (R, P, m_test)
-        Outputs on the test inputs.
-    steps : ndarray of shape (P,)
-        Steps of the predictions, 0 to `n_steps`.
+    predictions, predictions_test : ndarray of shape (R, P, m) and (R, P, m_test)
+        Outputs on the training and on the test inputs at `steps`.
+    steps, saved_steps : ndarray of int, shape (P,) and (S,)
+        Steps of the predictions, 0 to `n_steps`, and those of kernels and features.
     loss : ndarray of shape (R, P)
         Training loss, the one whose derivative is the error signal.
     error_signals : ndarray of shape (R, P, m)
         ``χ_i``, divided by the number of inputs of a step with ``reduction="mean"``.
-    saved_steps : ndarray of shape (S,)
-        Steps of everything below.
     kernel_h, kernel_x : ndarray of shape (R, S, L, m, m)
         ``⟨h_i, h_j⟩`` and ``⟨x_i, x_j⟩``: features before and after the activation.
     feature_change : ndarray of shape (R, S, L, m)
@@ -52,10 +48,8 @@ class DeepRun:
         ``h`` at the first and at the last step.
     input_rank : int
         Dimensions that the training inputs span.
-    engine : str
-        The engine that ran, ``"dense"`` or ``"low-rank"``.
-    seeds : tuple of int
-        One seed per network.
+    engine, seeds : str and tuple of int
+        The engine that ran, ``"dense"`` or ``"low-rank"``, and one seed per network.
     """
 
     predictions: np.ndarray

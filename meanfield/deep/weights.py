@@ -22,14 +22,13 @@ def initial_weights(
 ) -> list[np.ndarray]:
     """Draw the weights that `train` starts from, to start another program at the same place.
 
+    Layer ``l`` has independent normal entries from NumPy's Philox generator with key
+    ``(seed, l − 1)``, row by row, of the variances of [RFL] Table 2.
+
     Parameters
     ----------
-    width : int
-        Units per hidden layer, ``n``.
-    depth : int
-        Hidden layers, ``L``.
-    n_features : int
-        Input dimension, ``d``.
+    width, depth, n_features : int
+        Units per hidden layer, ``n``, hidden layers, ``L``, and input dimension, ``d``.
     parametrization : str or Parametrization
         ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
     weight_variance : (float, float, float)
@@ -43,16 +42,6 @@ def initial_weights(
     -------
     list of ndarray
         ``W^1`` of shape (n, d), ``W^2, …, W^L`` of shape (n, n), and ``W^{L+1}`` of shape (n,).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not usable.
-
-    Notes
-    -----
-    [RFL] Table 2. Layer ``l`` has independent normal entries from NumPy's Philox generator with key
-    ``(seed, l − 1)``, row by row.
 
     Examples
     --------

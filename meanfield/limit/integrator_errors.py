@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,21 +44,15 @@ class IntegratorErrors:
 
     Attributes
     ----------
-    integrator : Integrator
-        The scheme, with the orders that it declares.
-    minibatch : Minibatch or None
-        How it estimates the gradient; None for all data.
-    step_sizes : ndarray, shape (S,)
-        Step sizes of the stationary error, ascending.
+    integrator, minibatch : Integrator, Minibatch or None
+        The scheme, and how it estimates the gradient; None for all data.
+    step_sizes, path_step_sizes : ndarray, shape (S,) and (P,)
+        Step sizes of the stationary and of the strong error, ascending; P = 0 with minibatches.
     bias : ndarray, shape (S, R)
         Amplitude of the predictions relative to the stationary ones, averaged over time, less
         that of a fine run on the same Brownian path; NaN where a run diverged.
-    reference : str
-        Integrator of that fine run.
-    reference_bias : ndarray, shape (R,)
-        Amplitude of the fine run, less 1.
-    path_step_sizes : ndarray, shape (P,)
-        Step sizes of the strong error, ascending; none with minibatches.
+    reference, reference_bias : str and ndarray, shape (R,)
+        Integrator of that fine run, and its amplitude less 1.
     squared_distance : ndarray, shape (P, R)
         Mean squared distance of the particles from a fine run on the same Brownian path.
     gradients : ndarray, shape (S,)
@@ -153,7 +148,7 @@ def integrator_errors(
     Every run starts from the stationary law :math:`µ_∞`, known by quadrature. A step of size
     :math:`η = m h` takes the sum of the m increments that a fine run of step size h takes one by
     one, so that the differences of coarse and fine runs hardly fluctuate: they show errors far
-    below the scatter of the runs themselves.
+    below the scatter of the runs themselves (Leimkuhler, Matthews, AMRX 2013).
 
     .. math::
 
@@ -180,10 +175,9 @@ def integrator_errors(
         Size of each system and number of them, at least 4.
     burn_in, duration : float
         Times between which the predictions are averaged, multiples of every step size.
-    path_step_sizes : sequence of float
-        Step sizes of the strong error, at least three, multiples of the smallest.
-    path_time : float, default: 3.2
-        Time at which the strong error is taken, a multiple of each of them.
+    path_step_sizes, path_time : sequence of float, float
+        Step sizes of the strong error, at least three, multiples of the smallest; and the time at
+        which it is taken, a multiple of each of them.
     batch_size, anchor_period : int, optional
         Also measure the first integrator with minibatches of that size, and with SVRG.
     seed : int, default: 0
@@ -200,11 +194,6 @@ def integrator_errors(
     ------
     ValueError
         A step size or time does not fit the others, or the problem has no stationary law.
-
-    References
-    ----------
-    Leimkuhler, Matthews, "Rational construction of stochastic numerical methods for molecular
-    sampling", AMRX 2013.
     """
     sizes = _sizes("step_sizes", step_sizes, reference_step)
     path_sizes = _sizes("path_step_sizes", path_step_sizes, None)
@@ -239,23 +228,20 @@ def integrator_errors(
         fine = fine_amplitude(own or _TRUE_LAW)
         if batches is not None:
             fine = fine[:_BATCH_REPLICAS]
-        after = [round(burn_in / h) for h in sizes]
         bias = np.full((len(sizes), len(fine)), np.nan)
         for s, h in enumerate(sizes):
-            m = _multiple("step_sizes", h, reference_step)
-            try:
+            m = round(h / reference_step)
+            # A step size beyond the stability of the scheme leaves NaN.
+            with suppress(ArithmeticError):
                 coarse = runs.amplitude(scheme, h, m, duration, batches)
-            except ArithmeticError:
-                continue  # diverged: the step size is beyond this scheme's stability
-            bias[s] = _gap(scheme, coarse, fine, m)[:, after[s] :].mean(axis=1)
+                bias[s] = _gap(scheme, coarse, fine, m)[:, round(burn_in / h) :].mean(axis=1)
         distance = np.full((0 if batches else len(path_sizes), n_replicas), np.nan)
         for s in range(len(distance)):
-            m = _multiple("path_step_sizes", path_sizes[s], h_path)
-            try:
-                away = runs.ends(scheme, path_sizes[s], m, path_time) - fine_ends(own or _TRUE_PATH)
-            except ArithmeticError:
-                continue
-            distance[s] = np.square(away).sum(axis=1).mean(axis=1)
+            h = path_sizes[s]
+            with suppress(ArithmeticError):
+                away = runs.ends(scheme, h, round(h / h_path), path_time)
+                away = away - fine_ends(own or _TRUE_PATH)
+                distance[s] = np.square(away).sum(axis=1).mean(axis=1)
         cost = scheme.gradients_per_step * (batches.cost(problem.n_data) if batches else 1)
         found[name] = IntegratorErrors(
             integrator=scheme,
@@ -287,39 +273,41 @@ class _SharedNoise:
         """Amplitude (R, steps + 1) of the predictions along the stationary ones."""
         start = self.start if batches is None else self.start[:_BATCH_REPLICAS]
         problem, target = self.law.problem, self.law.predictions.reshape(-1)
-        steps = _multiple("duration", time, h)
-        path = np.empty((len(start), steps + 1, problem.n_data, problem.n_outputs))
-        self._run(scheme, h, m, steps, start, batches, path)
-        return path.reshape(len(start), steps + 1, -1) @ (target / (target @ target))
+        run = self._dynamics(scheme, h, m, time, batches)
+        path = np.empty((len(start), run.scheme.n_steps + 1, problem.n_data, problem.n_outputs))
+        _last(run, start, path)
+        return path.reshape(*path.shape[:2], -1) @ (target / (target @ target))
 
     def ends(self, scheme: Integrator, h: float, m: int, time: float) -> NDArray[np.floating]:
         """Particles at the end, of a few only."""
         few = np.ascontiguousarray(self.start[:, :, :_PATH_PARTICLES])
-        return self._run(scheme, h, m, _multiple("path_time", time, h), few)[0]
+        return _last(self._dynamics(scheme, h, m, time), few)
 
-    def _run(
+    def _dynamics(
         self,
         integrator: Integrator,
         h: float,
         m: int,
-        steps: int,
-        start: Array,
+        time: float,
         batches: Minibatch | None = None,
-        path: Array | None = None,
-    ) -> list[NDArray[np.floating]]:
-        problem = self.law.problem
+    ) -> Dynamics:
         scheme = Scheme(
-            n_steps=steps,
+            n_steps=round(time / h),
             step_size=h,
-            temperature=problem.temperature,
+            temperature=self.law.problem.temperature,
             integrator=integrator,
             init=None,
             seed=self.seed,
             minibatch=batches,
             substeps=m,
         )
-        run = Dynamics(problem, scheme)
-        return run_steps(run, start, np.array([steps]), path=path, checkpoint=Checkpoint(None, ""))
+        return Dynamics(self.law.problem, scheme)
+
+
+def _last(run: Dynamics, start: Array, path: Array | None = None) -> NDArray[np.floating]:
+    """Particles after the last step."""
+    last = np.array([run.scheme.n_steps])
+    return run_steps(run, start, last, path=path, checkpoint=Checkpoint(None, ""))[0]
 
 
 def _gap(scheme: Integrator, coarse: Array, fine: Array, m: int) -> Array:

@@ -111,6 +111,8 @@ def mean_field(
 ) -> MeanFieldPath:
     r"""Compute the mean-field prediction path :math:`\bar f_t(x_j)`.
 
+    See [RFL] §2, and Sznitman, "Topics in propagation of chaos", 1991.
+
     Parameters
     ----------
     problem : Problem
@@ -160,10 +162,6 @@ def mean_field(
         The path left the finite numbers.
     MemoryError
         The particles or the path cannot fit into this machine.
-
-    References
-    ----------
-    [RFL] §2 (mean-field analysis); Sznitman, "Topics in propagation of chaos", 1991.
     """
     checks.choice("method", method, METHODS)
     scheme = Scheme.of(
@@ -191,33 +189,19 @@ def mean_field_path(
     progress: Progress | None = None,
 ) -> MeanFieldPath:
     """Compute the mean-field path of a scheme; `mean_field` says what the other arguments mean."""
-    if method == "particles":
-        n_particles = checks.count("n_particles", n_particles)
-        return _large_system(problem, scheme, n_particles, checkpoint, progress)
     if method == "gaussian":
         closure = gaussian_closure(problem, scheme)
         return MeanFieldPath(closure.predictions, problem, scheme, method, details=closure)
-    if method == "chain":
-        grid = chain_law(problem, scheme)
-    else:
-        if scheme.integrator.has_velocity:
-            raise ArgumentError(
-                "integrator",
-                message="method='fokker-planck' solves the overdamped equation, not that of "
-                f"integrator={scheme.integrator.name!r}; use method='particles'.",
-            )
-        grid = fokker_planck(problem, scheme)
-    return MeanFieldPath(grid.extrapolated, problem, scheme, method, details=grid)
-
-
-def _large_system(
-    problem: Problem,
-    scheme: Scheme,
-    n_particles: int,
-    checkpoint: str | os.PathLike[str] | None,
-    progress: Progress | None,
-) -> MeanFieldPath:
-    """Follow one large system."""
+    if method == "fokker-planck" and scheme.integrator.has_velocity:
+        raise ArgumentError(
+            "integrator",
+            message="method='fokker-planck' solves the overdamped equation, not that of "
+            f"integrator={scheme.integrator.name!r}; use method='particles'.",
+        )
+    if method != "particles":
+        grid = (chain_law if method == "chain" else fokker_planck)(problem, scheme)
+        return MeanFieldPath(grid.extrapolated, problem, scheme, method, details=grid)
+    n_particles = checks.count("n_particles", n_particles)
     dynamics = Dynamics(problem, scheme, first_replica=REFERENCE_REPLICA)
     shape = (1, scheme.n_steps + 1, problem.n_data, problem.n_outputs)
     numbers = math.prod(shape) + 3 * dynamics.n_rows * n_particles
@@ -228,4 +212,4 @@ def _large_system(
     states = run_steps(dynamics, start, last, path=path, checkpoint=store, progress=progress)
     predictions = path[0] if problem.vector_output else path[0, ..., 0]
     particles = as_particles(problem, states[-1])
-    return MeanFieldPath(predictions, problem, scheme, "particles", n_particles, particles)
+    return MeanFieldPath(predictions, problem, scheme, method, n_particles, particles)

@@ -73,9 +73,8 @@ def log_sobolev_bound(problem: Problem, predictions: ArrayLike) -> LogSobolevBou
 
     References
     ----------
-    Bakry and Émery 1985; Holley and Stroock 1987; Nitanda, Wu, Suzuki, "Convex analysis of the
-    mean field Langevin dynamics", AISTATS 2022, and Chizat, "Mean-field Langevin dynamics:
-    exponential convergence and annealing", TMLR 2022 (the rate 2ατ).
+    Bakry, Émery 1985; Holley, Stroock 1987; Nitanda, Wu, Suzuki, AISTATS 2022, and Chizat,
+    "Mean-field Langevin dynamics: exponential convergence and annealing", TMLR 2022 (rate 2ατ).
     """
     _check(problem)
     sigma, tau = problem.activation, problem.temperature
@@ -139,10 +138,8 @@ def free_energy(problem: Problem, law: GridLaw) -> float:
 
     Parameters
     ----------
-    problem : Problem
-        At most two trained coordinates.
-    law : GridLaw
-        The law of the trained coordinates.
+    problem, law : Problem, GridLaw
+        At most two trained coordinates, and their law.
 
     Returns
     -------

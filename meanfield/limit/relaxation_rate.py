@@ -30,10 +30,9 @@ class Relaxation:
     ----------
     rate : Estimate
         Rate of the mean network over replicas; expected is that of the limit.
-    distance : Estimate, shape (T,)
-        Squared distance of the mean network from the end, 1 at the start of the limit.
-    limit : ndarray, shape (T,)
-        The same of the limit.
+    distance, limit : Estimate and ndarray, shape (T,)
+        Squared distance of the mean network from the end, 1 at the start of the limit; and that
+        of the limit.
     window : ndarray of bool, shape (T,)
         Times at which the rate is read.
     """
@@ -63,12 +62,8 @@ def relaxation_rate(
 
     Parameters
     ----------
-    times : array_like, shape (T,)
-        Times t, ascending.
-    limit : array_like, shape (T, n) or (T, n, k)
-        Predictions of the mean-field limit.
-    runs : array_like, shape (R, T, n) or (R, T, n, k)
-        Predictions of R networks.
+    times, limit, runs : array_like, shape (T,), (T, n) or (T, n, k), (R, T, n) or (R, T, n, k)
+        Times t, ascending; predictions of the mean-field limit, and of R networks.
     end : array_like, shape (n,) or (n, k), optional
         Where they go; the last predictions of the limit by default. Of a limit that fluctuates,
         as a large system does, take the mean over late times.

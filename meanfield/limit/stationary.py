@@ -133,20 +133,20 @@ class StationaryLaw:
         return outputs if self.problem.vector_output else outputs[:, 0]
 
     def mean(self) -> Array:
-        """Mean of the trained coordinates.
+        """Mean of the trained coordinates, shape (p,).
 
         Returns
         -------
-        ndarray, shape (p,)
+        ndarray
         """
         return self._gibbs.moments()[0]
 
     def covariance(self) -> Array:
-        """Covariance of the trained coordinates.
+        """Covariance of the trained coordinates, shape (p, p).
 
         Returns
         -------
-        ndarray, shape (p, p)
+        ndarray
         """
         return self._gibbs.moments()[1]
 
@@ -202,10 +202,8 @@ def stationary(
     tolerance : float, default: 1e-12
         Residual of the fixed point, relative to the largest prediction (or 1), at which to stop;
         the iteration also stops, without complaint below 1e-9, where rounding ends its progress.
-    n_starts : int, default: 2
-        Number of starting points.
-    max_iterations : int, default: 200
-        Limit on Newton iterations per start.
+    n_starts, max_iterations : int, default: 2, 200
+        Number of starting points, and limit on Newton iterations from each.
 
     Returns
     -------

@@ -50,14 +50,13 @@ def stationary_amplitude(predictions: ArrayLike, law: StationaryLaw) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class LawDistance:
-    r"""Squared distance :math:`W_2^2` between a law and clouds of particles, over replicas.
+    """Squared distance :math:`W_2^2` between a law and clouds of particles, over replicas.
 
     Attributes
     ----------
-    particles : Estimate
-        Of the particles.
-    draws : Estimate
-        Of as many independent draws from the law: what finitely many points must have.
+    particles, draws : Estimate
+        Of the particles, and of as many independent draws from the law: what finitely many points
+        must have.
     """
 
     particles: Estimate
@@ -116,12 +115,10 @@ class StepSizeBias:
 
     Attributes
     ----------
-    step_sizes : ndarray, shape (M,)
-        Step sizes, falling.
+    step_sizes, errors : ndarray, shape (M,)
+        Step sizes, falling, and root mean square distance over the data from the stationary ones.
     predictions : ndarray, shape (M, n) or (M, n, k)
         Predictions at the end.
-    errors : ndarray, shape (M,)
-        Their root mean square distance over the data from the stationary ones.
     order : Estimate
         Power of the step size that the errors fall with, beside the one declared. It has no
         interval, for nothing is random.
@@ -148,10 +145,8 @@ def step_size_bias(
     ----------
     law : StationaryLaw
         Where the flow ends.
-    step_size : float
-        The largest step size η.
-    n_steps : int
-        Steps of that size, enough to reach the end.
+    step_size, n_steps : float, int
+        The largest step size η, and how many such steps reach the end.
     integrator : str, default: "euler"
         ``"euler"`` or ``"exponential-euler"``.
     init : str or InitialLaw, default: "gaussian"

@@ -53,7 +53,7 @@ def moment_propagation(
 
     The weight is ``w*``, or with noise and a law of order ``ρ > 2`` the weight
     ``w*_k k^{−k (1/2 − 1/ρ)}`` of order 2: noise gives the flow Gaussian tails at once, so that
-    the order propagated is ``min(ρ, 2)``.
+    the order propagated is ``min(ρ, 2)`` (operational, after the abstract of [ISD]).
 
     Parameters
     ----------
@@ -68,10 +68,6 @@ def moment_propagation(
     Returns
     -------
     MomentPropagation
-
-    Notes
-    -----
-    Operational definition, after the abstract of [ISD].
     """
     excess = checks.positive("excess", excess)
     k = np.arange(1, weight.max_order + 1)

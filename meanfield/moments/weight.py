@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class AdmissibleWeight:
     order: Estimate
     tail_index: Estimate
     exact: bool
-    evidence: dict[str, Any]
+    evidence: dict[str, Any] = field(default_factory=dict)
 
     @property
     def max_order(self) -> int:
@@ -100,7 +100,6 @@ class AdmissibleWeight:
         Parameters
         ----------
         temperature : float
-            Of the flow.
 
         Returns
         -------
@@ -110,7 +109,7 @@ class AdmissibleWeight:
         return min(self.order.value, 2.0) if temperature > 0 else self.order.value
 
     def growth(self, order: float) -> Array:
-        """Return ``(w_k m_k)^{1/k}`` for the weight ``w_k = k^{−k/order}``.
+        """Return ``(w_k m_k)^{1/k}``, k = 1, ..., K, for the weight ``w_k = k^{−k/order}``.
 
         It behaves as ``k^{1/ρ − 1/order}``: bounded for ``order ≤ ρ``, and it grows for every
         heavier weight, ``order > ρ``.
@@ -118,7 +117,6 @@ class AdmissibleWeight:
         Parameters
         ----------
         order : float
-            Order of the weight.
 
         Returns
         -------
@@ -128,32 +126,28 @@ class AdmissibleWeight:
         return np.exp(self.log_moments.value / k - np.log(k) / _weight_order(order))
 
     def growth_exponent(self, order: float) -> float:
-        """Return the exponent ``1/ρ − 1/order`` of `growth`.
+        """Return the exponent ``1/ρ − 1/order`` of `growth`, infinite for infinite moments.
 
         Parameters
         ----------
         order : float
-            Order of the weight.
 
         Returns
         -------
         float
-            Infinite for infinite moments.
         """
         return reciprocal(self.order.value) - 1.0 / _weight_order(order)
 
     def admits(self, order: float) -> bool:
-        """Tell whether the law lies in the class of ``w_k = k^{−k/order}``.
+        """Tell whether the law lies in the class of ``w_k = k^{−k/order}``: `growth` is bounded.
 
         Parameters
         ----------
         order : float
-            Order of the weight.
 
         Returns
         -------
         bool
-            Whether `growth` stays bounded.
         """
         return self.growth_exponent(order) <= 0.0
 
@@ -187,11 +181,20 @@ def admissible_weight(
 ) -> AdmissibleWeight:
     """Compute the maximal admissible weight ``w*_k = 1/m_k`` and its order.
 
+    From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
+    fitted to its moments of low order (`inverse_order`), of each coordinate when the coordinates
+    pass for independent and of ``|θ|`` otherwise, after maps that do not change the order: the
+    median becomes the centre of a coordinate that is symmetric about it, and the end that of one
+    that keeps away from 0 (`centred`); directions become isotropic (`rounded`). The tail index is
+    fitted to the largest 5 % of the radii (`read_tail`); these are functions of
+    `meanfield.moments.tails`. Order and tail index describe the law at the radii that the sample
+    reaches, no further: a law of another family, such as the logistic, may keep its own order
+    outside the interval. The definition is operational, after the abstract of [ISD].
+
     Parameters
     ----------
     law_or_particles : str, InitialLaw, Particles or array_like
-        A named law (its moments are exact), or a sample: particles, or points of shape (N, p) or
-        (..., N, p).
+        A named law (its moments are exact), or a sample: particles, or points of shape (..., N, p).
     problem : Problem, optional
         Restricts ``θ`` to the trained coordinates and gives the scales of a named law.
     dimension : int, optional
@@ -207,20 +210,6 @@ def admissible_weight(
     ------
     ValueError
         Too few points, points that are not finite, or a named law without its dimension.
-
-    Notes
-    -----
-    From a sample, moment ``k`` is kept while its terms have an effective size of 50. The order is
-    fitted to its moments of low order (`inverse_order`), of each coordinate when the coordinates
-    pass for independent and of ``|θ|`` otherwise, after maps that do not change the order: the
-    median becomes the centre of a coordinate that is symmetric about it, and the end that of one
-    that keeps away from 0 (`centred`); directions become isotropic (`rounded`). The tail index is
-    fitted to the largest 5 % of the radii (`read_tail`); these are functions of
-    `meanfield.moments.tails`. Order and tail index describe the law at the radii that the sample
-    reaches, no further: a law of another family, such as the logistic, may keep its own order
-    outside the interval.
-
-    Operational definition, after the abstract of [ISD].
 
     Examples
     --------
