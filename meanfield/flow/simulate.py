@@ -197,6 +197,7 @@ def simulate_scheme(
     n_replicas: int | None = None,
     *,
     start: Particles | None = None,
+    first_step: int = 0,
     save_at: Sequence[int] | None = None,
     drive: ArrayLike | Driver | None = None,
     first_replica: int = 0,
@@ -215,6 +216,9 @@ def simulate_scheme(
         Sizes N and R; those of `start`, or 1024 and 1.
     start : Particles, optional
         Where to start; drawn from the scheme's initial law by default.
+    first_step : int, default: 0
+        Step at which `start` is: what follows is what an unbroken run would have made of it. For
+        schemes whose particles have neither velocities nor anchors.
     save_at, drive, first_replica, checkpoint, progress
         As in `simulate`.
 
@@ -226,7 +230,7 @@ def simulate_scheme(
     given = (1024, 1) if start is None else (start.n_particles, start.n_replicas)
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
     n_replicas = checks.count("n_replicas", given[1] if n_replicas is None else n_replicas)
-    steps = scheme.saved_steps(save_at)
+    steps = scheme.saved_steps([first_step, scheme.n_steps] if save_at is None else save_at)
     dynamics = Dynamics(
         problem=problem,
         scheme=scheme if start is None else replace(scheme, init=None),
@@ -242,7 +246,10 @@ def simulate_scheme(
         dynamics,
         state,
         steps,
-        checkpoint=Checkpoint(checkpoint, dynamics.fingerprint(state, steps)),
+        first_step=first_step,
+        checkpoint=Checkpoint(
+            checkpoint, dynamics.fingerprint(state, np.append(steps, first_step))
+        ),
         progress=progress,
     )
     predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)

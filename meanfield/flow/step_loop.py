@@ -24,6 +24,7 @@ def run_steps(
     start: Array,
     save_at: NDArray[np.int64],
     *,
+    first_step: int = 0,
     path: Array | None = None,
     checkpoint: Checkpoint,
     progress: Progress | None = None,
@@ -35,9 +36,11 @@ def run_steps(
     dynamics : Dynamics
         The run.
     start : ndarray, shape (R, C, N)
-        Particles at step 0; left as they are.
+        Particles at step `first_step`; left as they are.
     save_at : ndarray of int, shape (T,)
-        Ascending steps in ``0..n_steps``.
+        Ascending steps in ``first_step..n_steps``.
+    first_step : int, default: 0
+        Where the run begins.
     path : ndarray, shape (R, n_steps + 1, n, k), optional
         Filled with the predictions at every step.
     checkpoint : Checkpoint
@@ -57,7 +60,7 @@ def run_steps(
     CheckpointError
         The checkpoint is damaged or belongs to another run.
     """
-    theta, step, states = np.array(dynamics.start(start)), 0, []
+    theta, step, states = np.array(dynamics.start(start)), first_step, []
     resumed = checkpoint.load()
     if resumed is not None:
         arrays, meta = resumed

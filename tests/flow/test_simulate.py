@@ -16,6 +16,7 @@ from scipy import stats
 import meanfield as mf
 from meanfield.flow import noise
 from meanfield.flow import step_loop as run_steps
+from meanfield.flow.simulate import simulate_scheme
 from tests.naive_functions import ACTIVATIONS
 
 
@@ -399,3 +400,22 @@ def test_to_xarray_has_named_dimensions(problem):
     }  # fmt: skip
     np.testing.assert_array_equal(dataset["w"].sel(step=2), run.at(2).w)
     np.testing.assert_allclose(dataset["time"], [0, 0.2, 0.4])
+
+
+def test_a_run_goes_on_from_where_another_ended():
+    """The same bits as one run, noise, schedules and batches included."""
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    problem = mf.Problem(X, np.tanh(X[:, 0]), temperature=0.1)
+    for integrator, batch_size in [("euler", None), ("leimkuhler-matthews", None), ("euler", 4)]:
+        scheme = mf.Scheme.of(
+            problem,
+            step_size=mf.schedule.Geometric(0.4, 0.1),
+            n_steps=30,
+            temperature=mf.schedule.Geometric(0.1, 0.01),
+            integrator=integrator,
+            batch_size=batch_size,
+        )
+        whole = simulate_scheme(problem, scheme, 40, 2, save_at=[12, 30], first_replica=3)
+        rest = simulate_scheme(problem, scheme, start=whole.at(12), first_step=12, first_replica=3)
+        assert rest.steps.tolist() == [12, 30]
+        np.testing.assert_array_equal(rest.particles.coordinates, whole.particles.coordinates)
