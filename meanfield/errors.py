@@ -21,22 +21,10 @@ class _OfArgument(Exception):
 
 
 class ArgumentError(_OfArgument, ValueError):
-    """An argument has a value that cannot be used.
+    """An argument, or an option, has a value that cannot be used; `argument` is its name.
 
-    Parameters
-    ----------
-    argument : str
-        Name of the argument, or of the option, that has to change.
-    predicate : str
-        What follows the name in the sentence of the error: what is asked of it, what came, and
-        what to do.
-    message : str
-        The whole sentence instead, where it does not start with the name.
-
-    Attributes
-    ----------
-    argument : str
-        The name.
+    What follows the name in the sentence of the error is the `predicate`: what is asked of it, what
+    came, and what to do. Where the sentence does not start with the name, `message` is all of it.
     """
 
 

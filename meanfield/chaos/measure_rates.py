@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,11 +39,44 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
     ``law_w2`` and ``law_floor`` have shape (counts, times, replicas), the last four with NaN where
     they are not measured; ``deviation`` is (counts, times, replicas, n * k).
     """
-    limit = _Limit.of(plan, path, replicas)
-    pieces = [
-        limit.compare(plan, _simulate(plan, n_particles, replicas))
-        for n_particles in plan.particle_counts
+    check_reference(plan, path)
+    limit = path.predictions[np.array(plan.times)]
+    copies = _simulate(plan, max(plan.particle_counts), replicas, path).trajectory
+    clouds = [
+        simulate_scheme(
+            plan.problem,
+            plan.scheme,
+            plan.cloud_size,
+            save_at=plan.times[-1:],
+            drive=path,
+            first_replica=CLOUD_REPLICA + replica,
+        ).particles.coordinates[0]
+        for replica in replicas
+        if replica < plan.cloud_replicas
     ]
+    laws = laws_in_one_dimension(plan, path)
+    pieces = []
+    for n_particles in plan.particle_counts:
+        run = _simulate(plan, n_particles, replicas)
+        coupled = [copy.first(n_particles) for copy in copies]
+        pairs = list(zip(run.trajectory, coupled, strict=True))
+        deviation = function_deviation(run.predictions, limit)
+        shape = deviation.shape[:2]
+        pieces.append(
+            {
+                "coupling": np.stack([coupling(p, q) for p, q in pairs]),
+                "matched_w2": np.stack(
+                    [matched_wasserstein2(p.coordinates, q.coordinates) for p, q in pairs]
+                ),
+                "function": function_error(deviation, plan.problem.n_data),
+                "deviation": deviation,
+                "loss": run.loss.T,
+                "raw_w2": _distances(run.particles.coordinates, clouds, shape),
+                "sampling_floor": _distances(coupled[-1].coordinates, clouds, shape),
+                "law_w2": _to_laws(run.trajectory, laws, shape),
+                "law_floor": _to_laws(coupled, laws, shape),
+            }
+        )
     return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
@@ -61,56 +93,6 @@ def _simulate(
         drive=drive,
         first_replica=replicas.start,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Limit:
-    """What the particles of some replicas are compared with."""
-
-    predictions: Array
-    copies: tuple[Particles, ...]
-    clouds: list[Array]
-    laws: list[GridLaw]
-
-    @classmethod
-    def of(cls, plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> _Limit:
-        """Run the copies and the clouds of a reference."""
-        check_reference(plan, path)
-        copies = _simulate(plan, max(plan.particle_counts), replicas, path)
-        clouds = [
-            simulate_scheme(
-                plan.problem,
-                plan.scheme,
-                plan.cloud_size,
-                save_at=plan.times[-1:],
-                drive=path,
-                first_replica=CLOUD_REPLICA + replica,
-            ).particles.coordinates[0]
-            for replica in replicas
-            if replica < plan.cloud_replicas
-        ]
-        laws = list(laws_in_one_dimension(plan, path))
-        return cls(path.predictions[np.array(plan.times)], copies.trajectory, clouds, laws)
-
-    def compare(self, plan: ChaosPlan, run: Run) -> dict[str, Array]:
-        """Measure one particle count."""
-        coupled = [copy.first(run.particles.n_particles) for copy in self.copies]
-        deviation = function_deviation(run.predictions, self.predictions)
-        shape = deviation.shape[:2]
-        pairs = list(zip(run.trajectory, coupled, strict=True))
-        return {
-            "coupling": np.stack([coupling(p, q) for p, q in pairs]),
-            "matched_w2": np.stack(
-                [matched_wasserstein2(p.coordinates, q.coordinates) for p, q in pairs]
-            ),
-            "function": function_error(deviation, plan.problem.n_data),
-            "deviation": deviation,
-            "loss": run.loss.T,
-            "raw_w2": _distances(run.particles.coordinates, self.clouds, shape),
-            "sampling_floor": _distances(coupled[-1].coordinates, self.clouds, shape),
-            "law_w2": _to_laws(run.trajectory, self.laws, shape),
-            "law_floor": _to_laws(coupled, self.laws, shape),
-        }
 
 
 def _distances(points: Array, clouds: list[Array], shape: tuple[int, ...]) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,19 +81,21 @@ def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
         )
 
 
-def laws_in_one_dimension(plan: ChaosPlan, path: MeanFieldPath) -> Iterator[GridLaw]:
-    """Yield the law of the path at every time of the plan; nothing where it is not at hand.
+def laws_in_one_dimension(plan: ChaosPlan, path: MeanFieldPath) -> list[GridLaw]:
+    """Return the law of the path at every time of the plan; none where it is not at hand.
 
     It is for one trained parameter and a path without particles.
     """
-    if plan.problem.n_parameters != 1:
-        return
     details = path.details
-    for step in plan.times:
-        if isinstance(details, GridPath):
-            yield details.at(step)
-        elif isinstance(details, GaussianClosure):
-            mean, variance = details.mean[step, 0], details.covariance(step)[0, 0]
-            z = np.linspace(-9.0, 9.0, 1801)
-            masses = np.exp(-0.5 * z**2)
-            yield GridLaw((mean + math.sqrt(variance) * z,), masses / masses.sum())
+    if plan.problem.n_parameters != 1:
+        return []
+    if isinstance(details, GridPath):
+        return [details.at(step) for step in plan.times]
+    if not isinstance(details, GaussianClosure):
+        return []
+    z = np.linspace(-9.0, 9.0, 1801)
+    masses = np.exp(-0.5 * z**2)
+    masses /= masses.sum()
+    means = [details.mean[step, 0] for step in plan.times]
+    spreads = [math.sqrt(details.covariance(step)[0, 0]) for step in plan.times]
+    return [GridLaw((m + s * z,), masses) for m, s in zip(means, spreads, strict=True)]

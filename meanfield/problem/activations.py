@@ -15,6 +15,7 @@ from scipy import special
 from meanfield import checks
 from meanfield.errors import ArgumentTypeError
 from meanfield.problem.hermite_polynomials import hermite_polynomial
+from meanfield.problem.validation import as_floating
 
 LEAKY_SLOPE = 0.01
 """Slope of the leaky relu on the negative half line."""
@@ -79,7 +80,7 @@ class Activation:
         -------
         ndarray
         """
-        return self._value(_floating(z))
+        return self._value(as_floating(z))
 
     def derivative(self, z: np.ndarray) -> np.ndarray:
         """Evaluate ``σ′(z)`` elementwise: ``relu′(0) = 0``, ``leaky′(0) = 0.01``, ``abs′(0) = 0``.
@@ -93,16 +94,11 @@ class Activation:
         -------
         ndarray
         """
-        return self._derivative(_floating(z))
+        return self._derivative(as_floating(z))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker process gets the entry of its own table.
         return get_activation, (self.name,)
-
-
-def _floating(z: np.ndarray) -> np.ndarray:
-    z = np.asarray(z)
-    return z if np.issubdtype(z.dtype, np.floating) else z.astype(np.float64)
 
 
 # The derivatives below are written so that no intermediate overflows and tails keep their
@@ -268,10 +264,8 @@ def get_activation(activation: str | Activation) -> Activation:
 
     Raises
     ------
-    ValueError
-        If no activation has this name.
-    TypeError
-        If `activation` is neither a name nor an `Activation`.
+    ValueError, TypeError
+        If no activation has this name, or `activation` is neither a name nor an `Activation`.
     """
     if isinstance(activation, Activation):
         return activation

@@ -12,7 +12,7 @@ from scipy import special
 
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
-from meanfield.problem.validation import CLASSES_OPTION, as_numbers, encode_classes
+from meanfield.problem.validation import CLASSES_OPTION, as_floating, as_numbers, encode_classes
 
 Array = np.ndarray
 _Checked = tuple[Array, Array]
@@ -115,10 +115,8 @@ class Loss:
 
         Raises
         ------
-        TypeError
-            If `y` does not hold real numbers.
-        ValueError
-            If `y` has the wrong shape, is not finite, or its labels do not suit the loss.
+        TypeError, ValueError
+            If `y` does not hold finite real numbers, or does not suit the loss.
         """
         y = as_numbers(y, name)
         if y.ndim not in (1, 2):
@@ -136,9 +134,7 @@ class Loss:
 
 
 def _aligned(f: Array, targets: Array) -> tuple[Array, Array]:
-    f = np.asarray(f)
-    if not np.issubdtype(f.dtype, np.floating):
-        f = f.astype(np.float64)
+    f = as_floating(f)
     return f, np.asarray(targets, dtype=f.dtype)
 
 
@@ -268,10 +264,8 @@ def get_loss(loss: str | Loss) -> Loss:
 
     Raises
     ------
-    ValueError
-        If no loss has this name.
-    TypeError
-        If `loss` is neither a name nor a `Loss`.
+    ValueError, TypeError
+        If no loss has this name, or `loss` is neither a name nor a `Loss`.
     """
     if isinstance(loss, Loss):
         return loss

@@ -66,10 +66,8 @@ class Teacher(Target):
 
     Parameters
     ----------
-    a : array_like of shape (m,) or (m, k)
-        Output weights.
-    w : array_like of shape (m, d)
-        Input weights.
+    a, w : array_like of shape (m,) or (m, k), and (m, d)
+        Output and input weights.
     b : array_like of shape (m,), optional
         Biases; none when None.
     activation : str or Activation
@@ -159,7 +157,6 @@ class Teacher(Target):
 
     @property
     def info(self) -> dict[str, Any]:
-        """The atoms and the activation."""
         return {
             "kind": "teacher",
             "activation": self.activation.name,
@@ -222,7 +219,6 @@ class HermiteTarget(Target):
 
     @property
     def info(self) -> dict[str, Any]:
-        """Dimension and coefficients, as pairs of multi-index and value."""
         pairs = [[list(index), value] for index, value in self.coefficients.items()]
         return {"kind": "hermite", "n_features": self.n_features, "coefficients": pairs}
 
@@ -299,7 +295,6 @@ class IndexTarget(Target):
 
     @property
     def info(self) -> dict[str, Any]:
-        """The directions and the link."""
         link = self.link.name if isinstance(self.link, Activation) else self.link.info
         return {"kind": "index", "directions": self.directions.tolist(), "link": link}
 
@@ -341,7 +336,6 @@ class Parity(Target):
 
     @property
     def info(self) -> dict[str, Any]:
-        """Dimension and coordinates."""
         coordinates = list(self.coordinates)
         return {"kind": "parity", "n_features": self.n_features, "coordinates": coordinates}
 

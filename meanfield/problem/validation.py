@@ -12,6 +12,12 @@ CLASSES_OPTION = 'labels = "classes" in [data] of a configuration'
 """How a configuration asks for names of classes to be encoded."""
 
 
+def as_floating(values: Any) -> np.ndarray:
+    """Return `values` as an array that keeps its floating dtype; others become float64."""
+    array = np.asarray(values)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
+
+
 def encode_classes(name: str) -> str:
     """Return the call that encodes the names of classes in an array as 0..K−1."""
     return f"np.unique({name}, return_inverse=True)[1]"

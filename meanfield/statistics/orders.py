@@ -75,11 +75,12 @@ def fit_order(
     _check_visible(h, mean, values)
     root = 0.5 if squared else 1.0
     columns = [np.ones_like(h), np.log(h), h / h[-1]][: 3 if correction else 2]
-    solve = np.linalg.pinv(np.stack(columns, axis=1))
+    design = np.stack(columns, axis=1)
+    solve = np.linalg.pinv(design)
     y = root * np.log(np.abs(mean))
     local = np.diff(y) / np.diff(np.log(h))
     if values.ndim == 1:
-        residual = y - np.stack(columns, axis=1) @ (solve @ y)
+        residual = y - design @ (solve @ y)
         freedom = len(h) - len(columns)
         scatter = math.sqrt(residual @ residual / max(freedom, 1))
         error = scatter * float(np.linalg.norm(solve[1]))
