@@ -196,12 +196,12 @@ def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
         )
     network = as_atoms(particles, problem.activation, normalisation=normalisation)
     k, d = network.affine[1].shape
-    for what, found, wanted in (
-        ("inputs", d, problem.n_features),
-        ("outputs", k, problem.n_outputs),
-    ):
-        if found != wanted:
-            raise ArgumentError("particles", f"have {found} {what} but the problem has {wanted}.")
+    if (d, k) != (problem.n_features, problem.n_outputs):
+        raise ArgumentError(
+            "particles",
+            f"have {d} inputs and {k} outputs, but the problem has {problem.n_features} and "
+            f"{problem.n_outputs}.",
+        )
     return network
 
 

@@ -101,17 +101,11 @@ class SizePath:
         gains = self.regression.gains(places, self.crowd.directions)
         return np.vstack([places, self.crowd.places[gains.argmax()]])
 
-    def drop(self, size: int) -> None:
-        """Refit without each of the atoms that are missed least."""
+    def without_worst(self, size: int) -> list[Array]:
+        """Leave out each of the atoms that are missed least."""
         fit = self.fits[size]
-        for worst in np.argsort(self.regression.removal_costs(fit))[:TRIALS]:
-            self.refit(np.delete(fit.places, worst, axis=0))
-
-    def swap(self, size: int) -> None:
-        """Trade the atoms that are missed least for the particle that then explains most."""
-        fit = self.fits[size]
-        for worst in np.argsort(self.regression.removal_costs(fit))[:TRIALS]:
-            self.refit(self.with_best_particle(np.delete(fit.places, worst, axis=0)))
+        worst = np.argsort(self.regression.removal_costs(fit))[:TRIALS]
+        return [np.delete(fit.places, i, axis=0) for i in worst]
 
     def polish(self) -> None:
         """Improve the sizes that matter, the best and the one below, until the best stays."""
@@ -121,10 +115,13 @@ class SizePath:
             seen.add(size)
             for above in (size + 1, size):
                 if above in self.fits:
-                    self.drop(above)
+                    for places in self.without_worst(above):
+                        self.refit(places)
             for near in (size, size - 1):
                 if near > 0 and self.fits[near].rss > self.floor:
-                    self.swap(near)
+                    # Traded for the particle that then explains most.
+                    for places in self.without_worst(near):
+                        self.refit(self.with_best_particle(places))
             self.refit(self.fits[size].places, 100)
 
 

@@ -161,24 +161,20 @@ def structure(
     tight = null < ALIKE or spread < TIGHT * null
     if tight or few.shape[1] == 1:
         return spread, null, tight
-    by_count = _upper_bound(_without_nearest(sine, nearest))
+    by_count = _spread_by_count(sine, nearest)
     crowded = d > FEW_DIMENSIONS or by_count < BY_COUNT * float(terms.mean())
     error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
     beyond_chance = null - spread > 3 * error
     return spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance)
 
 
-def _without_nearest(sine: Array, nearest: Array) -> Array:
-    """Leave out the nearest particle of each atom."""
+def _spread_by_count(sine: Array, nearest: Array) -> float:
+    """Mean and two standard errors, the nearest particle of each atom aside."""
     others = np.ones(len(sine), dtype=bool)
     for atom in np.unique(nearest):
         members = np.flatnonzero(nearest == atom)
         others[members[sine[members].argmin()]] = False
-    return sine[others]
-
-
-def _upper_bound(values: Array) -> float:
-    """Mean and two standard errors."""
+    values = sine[others]
     if len(values) < 2:
         return float("inf")
     return float(values.mean() + 2 * values.std(ddof=1) / np.sqrt(len(values)))

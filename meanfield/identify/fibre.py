@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -61,20 +61,16 @@ class Fibre:
     def solve(self, start: Array, max_evaluations: int = 200) -> Array | None:
         """Run Levenberg–Marquardt; return a dictionary with these moments or None."""
         rows = len(self.equations(self.origin.ravel())[0])
-        latest: dict[bytes, tuple[Array, Array]] = {}
 
-        def equations(x: Array) -> tuple[Array, Array]:
-            key = x.tobytes()
-            if key not in latest:
-                latest.clear()
-                latest[key] = self.equations(x)
-            return latest[key]
+        @lru_cache(maxsize=1)  # residuals and Jacobian are asked for one after the other
+        def equations(x: bytes) -> tuple[Array, Array]:
+            return self.equations(np.frombuffer(x))
 
         try:
             found = least_squares(
-                lambda x: equations(x)[0],
+                lambda x: equations(x.tobytes())[0],
                 start.ravel(),
-                lambda x: equations(x)[1],
+                lambda x: equations(x.tobytes())[1],
                 method="lm" if rows >= start.size else "trf",
                 x_scale="jac",
                 xtol=1e-15,

@@ -10,39 +10,13 @@ import pytest
 import meanfield as mf
 from meanfield.dictionary import dual_certificate, extract_dictionary
 from meanfield.identify import Atoms, canonical, equivalent
-from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import ACTIVATIONS, Problem, get_activation
 from meanfield.problem.targets import Teacher
 from tests.dictionary.dictionary_cases import cloud, has_remainder, problem_of, teacher, worst_angle
+from tests.identify.identify_cases import moved
 
 NAMES = [name for name in ACTIVATIONS if ACTIVATIONS[name].degree is None]
 POLYNOMIALS = [name for name in ACTIVATIONS if (ACTIVATIONS[name].degree or 0) > 1]
-
-
-def moved(arrays, name, seed):
-    """Flip, rescale, split and permute particles; the function stays."""
-    a, w, b = arrays
-    b = np.zeros(len(w)) if b is None else b
-    rng = np.random.default_rng(seed)
-    symmetry = symmetry_of(get_activation(name))
-    n, c = len(w), a[:, None] / len(w)
-    flip = rng.random(n) < 0.5
-    constant, linear = symmetry.affine_of(c[flip], w[flip], b[flip])
-    c = np.where(flip, symmetry.sign, 1)[:, None] * c
-    w, b = np.where(flip, -1, 1)[:, None] * w, np.where(flip, -1, 1) * b
-    if symmetry.homogeneous:
-        scale = rng.uniform(0.5, 2, n)
-        c, w, b = c / scale[:, None], w * scale[:, None], b * scale
-    share, order = rng.uniform(0.2, 0.8, (n, 1)), rng.permutation(2 * n)
-    return Atoms(
-        get_activation(name),
-        np.concatenate([c * share, c * (1 - share)])[order, 0],
-        np.concatenate([w, w])[order],
-        np.concatenate([b, b])[order],
-        constant[0],
-        linear[0],
-        np.full(2 * n, 0.5 / n),
-    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,7 +40,7 @@ def test_symmetry_moves_change_nothing(name):
     target = teacher(name, 3, 2, seed=6, bias=True, angle=35)
     problem, arrays = problem_of(target), cloud(target)
     one = extract_dictionary(arrays, problem)
-    two = extract_dictionary(moved(arrays, name, 3), problem)
+    two = extract_dictionary(moved(arrays, get_activation(name), 3), problem)
     assert one.n_atoms == two.n_atoms == 2
     assert equivalent(one.function, two.function, name, tolerance=1e-5)
     np.testing.assert_allclose(two.share, one.share, atol=1e-4)
@@ -78,7 +52,7 @@ def test_symmetry_moves_change_nothing(name):
 def test_polynomial_activations_keep_the_function(name):
     target = teacher(name, 3, 2, seed=2, angle=40)
     problem, arrays = problem_of(target), cloud(target, jitter=0.02)
-    for particles in (arrays, moved(arrays, name, 3)):
+    for particles in (arrays, moved(arrays, get_activation(name), 3)):
         found = extract_dictionary(particles, problem)
         assert found.n_atoms == 2
         error = found.predict(problem.X) - problem.y

@@ -25,6 +25,7 @@ def moved(arrays, activation, seed: int) -> Atoms:
     rng = np.random.default_rng(seed)
     a, w, b = arrays
     vector, n = a.ndim == 2, len(w)
+    b = np.zeros(n) if b is None else b
     c = (a if vector else a[:, None]) / n
     symmetry = symmetry_of(activation)
     flip = rng.random(n) < 0.5
