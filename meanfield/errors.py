@@ -60,7 +60,7 @@ class CheckpointError(ValueError):
 
 
 class ConfigError(ValueError):
-    """A study's configuration or output folder cannot be used as it stands."""
+    """A configuration, an output folder or an environment variable cannot be used as it stands."""
 
 
 class WorkerError(RuntimeError):

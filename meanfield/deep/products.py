@@ -6,12 +6,10 @@ layout first, and the product takes two to three times as long as reading it.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
-from numba import njit
 
 from meanfield.flow.compiled import threads
-from meanfield.system.compiling import FAST_MATH
+from meanfield.system.compiling import FAST_MATH, cached, thread_count
 
 #: Rows of the matrix that are added at a time, and columns that stay in the first cache meanwhile.
 _ROWS, _COLUMNS = 8, 512
@@ -33,7 +31,7 @@ def rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     padded = np.zeros((len(rows) + len(rows) % 2, rows.shape[1]), dtype=matrix.dtype)
     padded[: len(rows)] = rows
     out = np.zeros((len(padded), n_columns), dtype=matrix.dtype)
-    size = max(1, min(numba.get_num_threads(), matrix.size // _WORTH_A_THREAD))
+    size = max(1, min(thread_count(), matrix.size // _WORTH_A_THREAD))
 
     def work(rank: int) -> None:
         first, last = (n_columns * r // size for r in (rank, rank + 1))
@@ -43,7 +41,7 @@ def rows_times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return out[: len(rows)]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST_MATH)
+@cached(nogil=True, fastmath=FAST_MATH)
 def _add_product(
     rows: np.ndarray, matrix: np.ndarray, begin: int, end: int, out: np.ndarray
 ) -> None:

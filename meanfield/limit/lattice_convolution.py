@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from meanfield.system.compiling import cached
 
 
-@njit(cache=True)
+@cached()
 def spread(
     masses: np.ndarray,
     points: np.ndarray,
@@ -30,7 +31,7 @@ def spread(
                 out[i + u, j + v] += scale * second[v]
 
 
-@njit(cache=True)
+@cached()
 def _weights(point: float, deviation: float, reach: int, weights: np.ndarray) -> int:
     """Fill the normalised Gaussian weights around a point; return the first lattice index."""
     start = int(np.rint(point)) - reach

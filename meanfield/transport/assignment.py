@@ -13,9 +13,8 @@ x is point-major (N, p), y coordinate-major (p, N): a scan runs along contiguous
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from meanfield.system.compiling import FAST_MATH
+from meanfield.system.compiling import FAST_MATH, cached
 
 _CHUNK = 256
 _SMALL = 32  # columns kept per row
@@ -25,7 +24,7 @@ _BIDS_PER_ROW = 2  # an auction that stalls gives way to the exact stage
 # ---------------------------------------------------------------------------- full scans
 
 
-@njit(cache=True, fastmath=FAST_MATH)
+@cached(fastmath=FAST_MATH)
 def _minima_of_four(rows, yt, v, values, best):
     """Row minima of c(i, j) − v_j for four rows at once; best[r, 0] holds the result."""
     p, n = yt.shape
@@ -53,7 +52,7 @@ def _minima_of_four(rows, yt, v, values, best):
             best[r, 0] = min(best[r, 0], best[r, j])
 
 
-@njit(cache=True, nogil=True)
+@cached(nogil=True)
 def row_minima(x, yt, v, out):
     """out[i] = min_j c(i, j) − v_j over *all* columns, for the rows given."""
     n, p = x.shape
@@ -68,7 +67,7 @@ def row_minima(x, yt, v, out):
             out[i + r] = best[r, 0]
 
 
-@njit(cache=True, fastmath=FAST_MATH)
+@cached(fastmath=FAST_MATH)
 def _row_costs(point, yt, out):
     """out[j] = |point − y_j|² for all columns."""
     p, n = yt.shape
@@ -83,7 +82,7 @@ def _row_costs(point, yt, out):
                 part[j] += d * d
 
 
-@njit(cache=True, fastmath=FAST_MATH)
+@cached(fastmath=FAST_MATH)
 def _cost(point, yt, j):
     """|point − y_j|² for one column."""
     total = 0.0
@@ -96,7 +95,7 @@ def _cost(point, yt, j):
 # ---------------------------------------------------------------------------- candidates
 
 
-@njit(cache=True)
+@cached()
 def _sift(values, columns, root):
     """Restore the max-heap below `root`."""
     size = values.size
@@ -114,7 +113,7 @@ def _sift(values, columns, root):
     values[root], columns[root] = value, column
 
 
-@njit(cache=True)
+@cached()
 def _scan(i, x, yt, v, near, near_cost, floor, costs, heap):
     """Scan row i over all columns and keep the nearest in reduced cost, with their floor."""
     n, k = costs.size, heap.size
@@ -141,7 +140,7 @@ def _scan(i, x, yt, v, near, near_cost, floor, costs, heap):
         near_cost[i, s] = costs[columns[s]]
 
 
-@njit(cache=True)
+@cached()
 def _best_two(i, v, near, near_cost):
     """Least and second least reduced cost among the kept columns of row i, and where."""
     first, second, j1, j2 = np.inf, np.inf, -1, -1
@@ -158,7 +157,7 @@ def _best_two(i, v, near, near_cost):
 # ---------------------------------------------------------------------------- auction
 
 
-@njit(cache=True)
+@cached()
 def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate):
     """Let free rows bid for their best column: the augmenting row reduction.
 
@@ -199,7 +198,7 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate):
 # ---------------------------------------------------------------------------- shortest paths
 
 
-@njit(cache=True)
+@cached()
 def _push(heap, place, key, size, node, value):
     """Insert a node of the indexed min-heap, or lower its key; returns the heap's size."""
     at = place[node]
@@ -219,7 +218,7 @@ def _push(heap, place, key, size, node, value):
     return size
 
 
-@njit(cache=True)
+@cached()
 def _pop(heap, place, key, size):
     """Remove the least node and mark it settled (place −2)."""
     top = heap[0]
@@ -245,7 +244,7 @@ def _pop(heap, place, key, size):
     return top
 
 
-@njit(cache=True)
+@cached()
 def _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate):
     """Match every free row along a shortest augmenting path, exactly.
 
@@ -316,7 +315,7 @@ def _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate):
         _augment(came_from, start, end, row_mate, column_mate)
 
 
-@njit(cache=True)
+@cached()
 def _augment(came_from, start, end, row_mate, column_mate):
     """Swap the matching along the path from row `start` to the free column `end`."""
     j = end
@@ -333,7 +332,7 @@ def _augment(came_from, start, end, row_mate, column_mate):
 # ---------------------------------------------------------------------------- the solver
 
 
-@njit(cache=True, nogil=True)
+@cached(nogil=True)
 def solve(x, yt, v, row_mate, most_free):
     """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v.
 

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield.system import memory
+from meanfield.system.compiling import thread_count
 from meanfield.transport import assignment, network_simplex
 from meanfield.transport.clouds import Array, mean_square, two_clouds
 
@@ -171,7 +171,7 @@ class _Batch:
 
 def _in_threads(kernel: Callable[..., Any], tasks: list[tuple]) -> list[Any]:
     """Return what independent calls of a kernel give that releases the interpreter lock."""
-    if len(tasks) < 2 or numba.get_num_threads() == 1:
+    if len(tasks) < 2 or thread_count() == 1:
         return [kernel(*task) for task in tasks]
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+    with ThreadPoolExecutor(thread_count()) as pool:
         return list(pool.map(lambda task: kernel(*task), tasks))

@@ -13,6 +13,7 @@ from meanfield import plots
 from meanfield.errors import CheckpointError
 from meanfield.system import storage
 from meanfield.system.provenance import Provenance
+from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.folder import CONFIG
@@ -73,6 +74,7 @@ def write_outputs(
     return summary
 
 
+@fixed_blas()
 def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], Study]) -> Path:
     """Draw the figures and write the report again, from the saved results alone.
 

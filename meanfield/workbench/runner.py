@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meanfield.system.progress import Bar
+from meanfield.system.threads import fixed_blas
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.executors.calls import Call, Executor
 from meanfield.workbench.executors.local import LocalExecutor
@@ -16,6 +17,7 @@ from meanfield.workbench.outputs import write_config, write_data, write_outputs
 from meanfield.workbench.study import Arrays, Plan, Study, Unit
 
 
+@fixed_blas()
 def run_study(
     study: Study,
     config: StudyConfig,

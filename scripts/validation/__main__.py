@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from loky import cpu_count
-
 from meanfield.plots.style import SIZE, render_figure
 from meanfield.statistics.estimate import Estimate
 from meanfield.system.provenance import Provenance
+from meanfield.system.threads import cores, limit_threads
 from meanfield.system.version import source_commit
-from meanfield.workbench.executors.pool import limit_threads, threads_each
+from meanfield.workbench.executors.pool import threads_each
 from scripts.validation import NAMES
 from scripts.validation.output import ROOT, write_result
 
@@ -68,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := sorted(set(names) - set(NAMES)):
         parser.error(f"there is no {unknown[0]!r}; choose from {', '.join(NAMES)}")
     out = given.out or (None if given.quick else ROOT / "results")
-    workers = min(len(names), given.workers or cpu_count())
+    workers = min(len(names), given.workers or cores())
     passed = True
     for text, holds in _results(names, given.quick, out, workers):
         print(text, flush=True)

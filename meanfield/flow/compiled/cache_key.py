@@ -11,13 +11,14 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from numba import config, njit, types
+from numba import config, types
 from numba.core.datamodel import models
 from numba.extending import NativeValue, register_model, typeof_impl, unbox
 
 from meanfield.flow.compiled.simd.mode import SCALAR
 from meanfield.problem.activations import ACTIVATIONS, LEAKY_SLOPE
 from meanfield.problem.losses import LOSSES
+from meanfield.system.compiling import cached
 
 
 def _digest() -> str:
@@ -67,6 +68,6 @@ def _unbox(kind, value, c):
 
 
 #: For functions that are called from Python or by address. Compiled code warns of nothing.
-entry = np.errstate(all="ignore") if config.DISABLE_JIT else njit(cache=True, nogil=True)
+entry = np.errstate(all="ignore") if config.DISABLE_JIT else cached(nogil=True)
 #: The key of the functions that are compiled once per float type.
 KEY = CacheKey()

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numba import njit
 
@@ -60,6 +59,7 @@ from meanfield.flow.compiled.structures import (
     make_factors,
     make_functions,
 )
+from meanfield.system.compiling import thread_count
 
 # Which predictions are computed: none, those before each step, those of the present state without
 # any step.
@@ -165,7 +165,7 @@ def _run(theta, data, functions, factors, counters, predict, predictions) -> np.
     n_blocks = -(-N // BLOCK)
     n_chunks = max(1, min(MAX_CHUNKS, n_blocks // MIN_CHUNK_BLOCKS))
     pairs = R * N * data.n * max(len(factors.noise), 1)
-    n_threads = max(1, min(numba.get_num_threads(), pairs // _WORTH_A_THREAD, R * n_chunks))
+    n_threads = max(1, min(thread_count(), pairs // _WORTH_A_THREAD, R * n_chunks))
     failed = np.full((n_threads, R), _NEVER)
 
     def work(first: int, last: int, thread: int, rank: int, size: int, partial, arrivals) -> None:

@@ -18,7 +18,6 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-from loky import cpu_count
 from pydantic import Field
 
 from meanfield.errors import ConfigError
@@ -27,6 +26,8 @@ from meanfield.problem import ACTIVATIONS, Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.headline import BenchHeadline
 from meanfield.studies.bench.report import report
+from meanfield.system.compiling import numba, thread_count
+from meanfield.system.threads import cores
 from meanfield.workbench.config import Count, Section, StudyConfig
 from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
 
@@ -58,14 +59,14 @@ class BenchConfig(StudyConfig):
 
 def prepare(config: BenchConfig) -> Plan:
     """Check the configuration; one unit, so that nothing runs beside what is timed."""
-    section, cores = config.bench, cpu_count()
+    section, n_cores = config.bench, cores()
     for key in ("n_particles", "n_features"):
         if not getattr(section, key):
             raise ConfigError(f"key 'bench.{key}' is empty; give at least one number.")
-    threads = sorted(set(section.threads)) or sorted({1, cores})
-    if threads[-1] > cores:
+    threads = sorted(set(section.threads)) or sorted({1, n_cores})
+    if threads[-1] > n_cores:
         raise ConfigError(
-            f"key 'bench.threads' holds {threads[-1]}, but this process may use {cores} cores; "
+            f"key 'bench.threads' holds {threads[-1]}, but this process may use {n_cores} cores; "
             "give at most that many."
         )
     arguments = section.model_dump() | {
@@ -74,7 +75,7 @@ def prepare(config: BenchConfig) -> Plan:
         "threads": threads,
     }
     unit = Unit("times", measure, arguments, "systems in turns", context=True)
-    machine = f"{processor_name()}, {cores} cores"
+    machine = f"{processor_name()}, {n_cores} cores"
     return Plan([unit], lambda results: combine(arguments, machine, results["times"]), machine)
 
 
@@ -150,10 +151,9 @@ def _problem(n_data: int, n_features: int, activation: str) -> Problem:
 @contextmanager
 def _limited(threads: int) -> Iterator[None]:
     """Use some threads, here and in NumPy."""
-    import numba
     from threadpoolctl import threadpool_limits
 
-    before = numba.get_num_threads()
+    before = thread_count()
     numba.set_num_threads(threads)
     try:
         with threadpool_limits(threads):

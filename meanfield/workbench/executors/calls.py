@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from meanfield.system.progress import Progress, no_progress
+from meanfield.system.threads import fixed_blas
 from meanfield.workbench.study import Arrays, Context, Unit
 
 
@@ -45,7 +46,8 @@ class Call:
         arguments |= {name: _own(arrays) for name, arrays in self.inputs.items()}
         if self.unit.context:
             arguments["context"] = Context(self.checkpoint, progress)
-        arrays = self.unit.function(**arguments)
+        with fixed_blas():
+            arrays = self.unit.function(**arguments)
         return Done(arrays, time.perf_counter() - begin)
 
 

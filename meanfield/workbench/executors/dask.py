@@ -9,9 +9,8 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from uuid import uuid4
 
-from loky import cpu_count
-
 from meanfield.errors import ConfigError
+from meanfield.system.threads import cores
 from meanfield.workbench.executors.calls import Call, Done
 from meanfield.workbench.executors.pool import PoolExecutor, threads_each, work
 
@@ -46,7 +45,7 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[PoolEx
             f"--scheduler {scheduler!r} is not an address ({error}); give one such as "
             "tcp://HOST:8786, which `dask scheduler` prints."
         ) from None
-    workers = workers or cpu_count()
+    workers = workers or cores()
     limits = dict.fromkeys(_THREAD_LIMITS, threads_each(workers))
     cluster = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
     cluster["silence_logs"] = logging.CRITICAL

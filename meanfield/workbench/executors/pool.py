@@ -13,10 +13,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from loky import ProcessPoolExecutor, cpu_count
+from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
 from meanfield.errors import ConfigError, WorkerError
+from meanfield.system.threads import cores, limit_threads
 from meanfield.system.version import VERSION
 from meanfield.workbench.executors.calls import Call, Done
 
@@ -80,7 +81,7 @@ def work(call: Call, version: str) -> Done:
 
 def threads_each(workers: int) -> int:
     """Return the threads of each worker when they share the cores of this machine."""
-    return max(1, cpu_count() // workers)
+    return max(1, cores() // workers)
 
 
 @contextmanager
@@ -99,15 +100,6 @@ def process_executor(workers: int) -> Iterator[PoolExecutor]:
         pool.shutdown(kill_workers=True)
         raise
     pool.shutdown()
-
-
-def limit_threads(threads: int) -> None:
-    """Keep this process to its share of the cores."""
-    import numba
-    from threadpoolctl import threadpool_limits
-
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
-    threadpool_limits(threads)
 
 
 def _begin(threads: int, parent: int) -> None:

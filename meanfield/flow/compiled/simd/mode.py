@@ -16,15 +16,17 @@ import os
 
 from numba import config, njit
 
+from meanfield.errors import ConfigError
+
 _VARIABLE = "MEANFIELD_SIMD"
 
 
 def _chosen() -> str:
     mode = os.environ.get(_VARIABLE) or ("scalar" if config.DISABLE_JIT else "vector")
     if mode not in ("vector", "scalar"):
-        raise ValueError(f"{_VARIABLE} is {mode!r}; set it to 'vector' or 'scalar', or unset it.")
+        raise ConfigError(f"{_VARIABLE} is {mode!r}; set it to 'vector' or 'scalar', or unset it.")
     if mode == "vector" and config.DISABLE_JIT:
-        raise ValueError(
+        raise ConfigError(
             f"{_VARIABLE}=vector needs compiled code, but NUMBA_DISABLE_JIT is set; unset one of "
             f"them, or set {_VARIABLE}=scalar."
         )
