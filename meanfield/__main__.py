@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shlex
+import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -206,8 +210,15 @@ def _run(
 
     study = _naming(get_study(name), config_path)
     config = load_config(study.config, name, config_path)
+    again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
+    stopped = f"Stopped; nothing finished is lost. Go on with:  {again}"
     try:
-        with place as executor, progress_bar(name, quiet=quiet) as bar:
+        with (
+            _interruptible(stopped),
+            _warnings_as_notes(quiet),
+            place as executor,
+            progress_bar(name, quiet=quiet) as bar,
+        ):
             summary = run_study(
                 study,
                 config,
@@ -218,8 +229,7 @@ def _run(
                 note=None if quiet else lambda text: typer.echo(f"Note: {text}", err=True),
             )
     except KeyboardInterrupt:
-        again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
-        typer.echo(f"Stopped; nothing finished is lost. Go on with:  {again}", err=True)
+        typer.echo(stopped, err=True)
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         numbers = [Estimate.from_summary(saved) for saved in summary["numbers"].values()]
@@ -229,6 +239,62 @@ def _run(
             for caution in headline.notes:
                 typer.echo(f"Note: {caution.text}")
         typer.echo(f"Report: {out / 'report.html'}")
+
+
+@contextmanager
+def _interruptible(stopped: str) -> Iterator[None]:
+    """Let a first Ctrl-C break off the work, and a second one what is being put away."""
+
+    def second(number: int, frame: object) -> None:
+        with suppress(OSError):
+            os.write(2, f"\n{stopped}\n".encode())
+        os._exit(INTERRUPTED)
+
+    def first(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, second)  # for good: what ends a process can be slow too
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # a job in the background ignores it
+        yield
+        return
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is first:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _warnings_as_notes(quiet: bool) -> Iterator[None]:
+    """Show what the library warns of as the other notes are shown."""
+    with warnings.catch_warnings():
+        otherwise = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if category is not UserWarning:
+                otherwise(message, category, *place, **more)
+            elif not quiet:
+                typer.echo(f"Note: {message}", err=True)
+
+        warnings.showwarning = show
+        yield
+
+
+def _open_streams() -> None:
+    """Open what a closed standard stream leaves, lest a file of results takes its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the least number that is free: this one
+        if getattr(sys, name) is None:
+            opened = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115 (it lasts)
+            setattr(sys, name, opened)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # of a terminal that knows ASCII alone
 
 
 def _naming(study: Study, path: Path) -> Study:
@@ -245,6 +311,7 @@ def _naming(study: Study, path: Path) -> Study:
 
 def main() -> None:
     """Run the command line; an expected error is one sentence and exit status 2."""
+    _open_streams()
     try:
         app()
     except (ConfigError, CheckpointError, DivergenceError, WorkerError) as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +47,31 @@ STYLE: dict[str, Any] = {
 
 SIZE = (5.6, 3.6)
 
+_BACKEND, _MODULE = "MPLBACKEND", "module://"
+
+
+def load_matplotlib() -> Any:
+    """Import matplotlib, whatever ``MPLBACKEND`` says; a backend that is not there counts as Agg.
+
+    A notebook hands its own backend down to what it starts, which may not have it.
+    """
+    if "matplotlib" in sys.modules:
+        return sys.modules["matplotlib"]
+    wanted = os.environ.pop(_BACKEND, None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if wanted is not None:
+            os.environ[_BACKEND] = wanted
+    if wanted:
+        try:
+            mpl.rcParams["backend"] = wanted
+            if wanted.startswith(_MODULE):
+                import_module(wanted.removeprefix(_MODULE))
+        except (ValueError, ImportError):
+            mpl.use("Agg")
+    return mpl
+
 
 def render(
     plot: Callable[[xr.Dataset, Axes], Axes],
@@ -73,7 +101,7 @@ def render_figure(
     draw: Callable[[Figure], object], size: tuple[float, float] = SIZE
 ) -> tuple[bytes, bytes]:
     """Draw on a new figure in the common style; return it as PNG and PDF."""
-    import matplotlib as mpl
+    mpl = load_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,6 +120,7 @@ def axes(ax: Axes | None) -> Axes:
     """Return `ax`, or the axes of a new figure."""
     if ax is not None:
         return ax
+    load_matplotlib()
     from matplotlib import pyplot
 
     with pyplot.rc_context(STYLE):

@@ -135,7 +135,7 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Bar]:
         A ``progress(done, total)`` callback with a settable ``label``; where there is neither a
         terminal nor a notebook, it shows nothing.
     """
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
     if quiet or not (terminal or _in_notebook()):
         yield Bar(label)
         return

@@ -8,10 +8,13 @@ every output.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +33,10 @@ MANIFEST = "manifest.json"
 _DESCRIPTION, _ARRAY, _SEAL = "meanfield.json", ".npy", b"sha256 "
 _DIGEST_BYTES = 64
 _TEMPORARY = ".partial"
+
+#: What a file system answers that does not know a call: CIFS, NFS, Lustre, FUSE.
+UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY}
+_noted: set[str] = set()
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
@@ -50,13 +57,21 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
-        temporary.write_bytes(data)
-        _flush(temporary)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            _flush(file.fileno(), path)
         os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        _remove(temporary)
+        if error.errno is None:
+            raise
+        # A full disk is reported without a name, and the temporary one is nobody's.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
-    _flush(path.parent)
 
 
 def save_arrays(
@@ -197,8 +212,10 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(2, "no such file", str(path))
+    # By way of memory: HDF5 locks a file that it opens, which not every file system can.
+    content = io.BytesIO(path.read_bytes())
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        with xr.open_dataset(content, engine="h5netcdf") as dataset:
             return dataset.load()
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(_refusal(path, "is not readable as netCDF-4")) from error
@@ -327,13 +344,41 @@ def remove_partial(folder: str | os.PathLike[str]) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _flush(descriptor: int, path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut, where its system can do that."""
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        note_once(
+            f"The file system of {path.absolute().parent} does not confirm what is on the disk, so "
+            "that a power cut may cost the newest files; --resume makes them again."
+        )
+
+
+def _flush_folder(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # one may write into it, not read it
+        return
+    try:
+        _flush(descriptor, folder / "x")
     finally:
         os.close(descriptor)
+
+
+def _remove(temporary: Path) -> None:
+    """Remove what is left of a file, as far as the disk lets us."""
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
+def note_once(text: str) -> None:
+    """Warn of a weakness of this machine that a run can live with, once in a process."""
+    if text not in _noted:
+        _noted.add(text)
+        warnings.warn(text, stacklevel=3)
 
 
 def _refusal(path: Path, what: str) -> str:

@@ -25,6 +25,7 @@ from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS, get_integrator
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.problem.losses import get_loss
+from meanfield.system.texts import read_text
 from meanfield.workbench.messages import first_problem
 
 Count = Annotated[int, Field(ge=1)]
@@ -223,7 +224,7 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file {path}; write a first one with `meanfield new STUDY > {path.name}`."

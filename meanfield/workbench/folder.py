@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -10,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from meanfield.errors import CheckpointError, ConfigError
 from meanfield.system import storage
+from meanfield.system.texts import read_text
 from meanfield.system.version import VERSION
 from meanfield.workbench.study import Arrays
 
@@ -160,20 +162,43 @@ def claim(path: str | os.PathLike[str], stamp: Stamp, *, resume: bool) -> Iterat
         work.mkdir(parents=True, exist_ok=True)
         lock = open(work / _LOCK, "a")  # noqa: SIM115 (closed below: that frees the lock)
     except OSError as error:
+        _refuse_dangling(path)
         raise ConfigError(
             f"Cannot write to {path} ({error.strerror}); give --out a folder that you may write to."
         ) from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"{path} is in use by another run; wait for it or give --out another folder."
-            ) from None
+        _lock(lock, path)
         _check_stamp(path, stamp, resume)
         storage.remove_partial(work)
         storage.remove_partial(path)
         yield StudyFolder(path, stamp)
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    """Keep other processes out until the file is closed, where the file system can do that."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # over NFS, a lock of another is the latter
+        raise ConfigError(
+            f"{path} is in use by another run; wait for it or give --out another folder."
+        ) from None
+    except OSError as error:
+        if error.errno not in {*storage.UNSUPPORTED, errno.ENOLCK}:
+            raise OSError(error.errno, error.strerror, file.name) from None
+        storage.note_once(
+            f"The file system of {path.absolute()} has no locks, so that nothing stops a second "
+            "run into this folder: start none."
+        )
+
+
+def _refuse_dangling(path: Path) -> None:
+    """Refuse a folder behind a link that leads nowhere."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise ConfigError(
+                f"{part} is a link to {os.readlink(part)}, which is not there; make that folder, "
+                "or give --out another one."
+            )
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -226,7 +251,7 @@ def _begun(path: Path) -> dict[str, Any] | None:
             return {key: begun[key] for key in ("study", "config", "data", "version")}
         file = path / CONFIG
         if file.exists():
-            config = tomllib.loads(file.read_text(encoding="utf-8"))
+            config = tomllib.loads(read_text(file))
             config.pop("title", None)
             return {"study": config["study"], "config": config}
     except (ValueError, KeyError, TypeError):

@@ -13,6 +13,7 @@ from meanfield import plots
 from meanfield.errors import CheckpointError
 from meanfield.system import storage
 from meanfield.system.provenance import Provenance
+from meanfield.system.texts import read_text
 from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
 from meanfield.workbench.config import StudyConfig
@@ -140,7 +141,7 @@ def _write_views(
             storage.write_atomic(folder / f"{block.name}.png", images[block.name])
             storage.write_atomic(folder / f"{block.name}.pdf", pdf)
             names += [f"{block.name}.png", f"{block.name}.pdf"]
-    config = (folder / CONFIG).read_text(encoding="utf-8")
+    config = read_text(folder / CONFIG)
     page = render_report(summary, blocks, images, config, provenance)
     storage.write_atomic(folder / REPORT, page.encode())
     storage.write_manifest(folder, names, asdict(provenance))

@@ -13,6 +13,7 @@ import numpy as np
 from meanfield.errors import ArgumentError, suggest
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.sources.options import TableOptions, existing_file, takes
+from meanfield.system.texts import read_text
 
 _MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}
 _DELIMITERS = "\t;|, "
@@ -179,7 +180,7 @@ class _Table:
 def _read(path: Path, delimiter: str | None, decimal: str, header: bool | None) -> _Table:
     """Split a file into cells."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except UnicodeDecodeError:
         raise ArgumentError(
             "path", message=f"{path} is not UTF-8 text; save it as UTF-8."
