@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meanfield.plots.style import (
-    BLUE,
-    ORANGE,
-    VERMILION,
-    axes,
-    band,
-    legend_beside,
-    log_scale,
-)
+from meanfield.plots.style import BLUE, ORANGE, TIME, VERMILION, axes, band, finish
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -45,28 +37,11 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             mean = Estimate.from_xarray(dataset[f"{name}_mean"])
             band(ax, time, mean, color=colour, linestyle=style, label=label)
     ax.set_xscale("symlog", linthresh=time[1], linscale=0.3)
-    log_scale(ax, "y")
-    ax.set_xlabel("time (step × step size)")
-    ax.set_ylabel(r"loss $R(f_N)$")
-    legend_beside(ax)
-    return ax
+    return finish(ax, TIME, r"loss $R(f_N)$", log="y")
 
 
 def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the loss of every replica over time, and their mean.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        A run, as `Run.to_xarray` gives it.
-    ax : matplotlib Axes, optional
-        Where to draw; new axes by default.
-
-    Returns
-    -------
-    matplotlib Axes
-        The axes.
-    """
+    """Draw the loss of every replica of a run, as `Run.to_xarray` gives it, and their mean."""
     ax = axes(ax)
     time, loss = dataset["time"].values, dataset["loss"].values
     marker = "o" if len(time) < 20 else None
@@ -76,8 +51,4 @@ def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             ax.plot(time, values, color=ORANGE, alpha=0.5, linewidth=0.8, label=label)
     label = f"{'mean' if len(loss) > 1 else 'network'}, N = {dataset.sizes['particle']}"
     ax.plot(time, loss.mean(axis=0), color=BLUE, marker=marker, markersize=3, label=label)
-    log_scale(ax, "y")
-    ax.set_xlabel("time (step × step size)")
-    ax.set_ylabel(r"loss $R(f_N)$")
-    ax.legend()
-    return ax
+    return finish(ax, TIME, r"loss $R(f_N)$", log="y", legend="inside")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,10 @@ from meanfield.plots.style import (
     BLUE,
     GREEN,
     ORANGE,
+    TIME,
     axes,
     count_axis,
-    legend_below,
-    legend_beside,
-    log_scale,
+    finish,
     slope_text,
 )
 from meanfield.statistics.estimate import Estimate
@@ -50,15 +50,13 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     counts = dataset["particles"].values
     for metric, label, colour, marker, shift in _METRICS:
-        fitted_points(ax, dataset, metric, f"{metric}_peak", label, colour, marker, shift)
+        look = {"color": colour, "fmt": marker}
+        fitted_points(ax, dataset, metric, f"{metric}_peak", label, shift, **look)
     # Above every interval.
     start = 1.2 * np.max(dataset["coupling_peak"].sel(bound="high").values * counts / counts[0])
     guide(ax, counts, start, -1.0, "expected: slope $-1$")
     count_axis(ax, counts)
-    log_scale(ax, "y")
-    ax.set_ylabel("mean at the time of its peak")
-    legend_below(ax)
-    return ax
+    return finish(ax, y="mean at the time of its peak", log="y", legend="below")
 
 
 def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -82,7 +80,7 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         np.linspace(-0.5, 0.5, len(counts)), by_count(counts), strict=True
     ):
         at = Estimate.from_xarray(dataset["coupling_mean"].sel(particles=count))
-        scaled = at.map(lambda distance, count=count: count * distance)
+        scaled = at.map(partial(np.multiply, count))
         shown = {"color": colour, "marker": marker, "elinewidth": 0.8, "capsize": 0}
         # Side by side, so that no interval hides another.
         shifted = time + shift * 0.02 * time[-1]
@@ -91,42 +89,25 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         exact = dataset["coupling_exact"].values
         ax.plot(time, exact, "--", color=BLACK, zorder=3, label="exact, every $N$")
     ax.set_ylim(bottom=0)
-    ax.set_xlabel("time (step × step size)")
-    ax.set_ylabel(r"$N \cdot \mathrm{E}\, D_N(t)$")
-    legend_beside(ax)
-    return ax
+    return finish(ax, TIME, r"$N \cdot \mathrm{E}\, D_N(t)$")
 
 
 def fitted_points(
-    ax: Axes,
-    dataset: xr.Dataset,
-    metric: str,
-    means: str,
-    label: str,
-    colour: str,
-    marker: str,
-    shift: float,
+    ax: Axes, dataset: xr.Dataset, metric: str, means: str, label: str, shift: float, **look: Any
 ) -> None:
     """Draw means against N with the power law that was fitted to them."""
     slope = slope_text(Estimate.from_xarray(dataset[f"{metric}_slope"]))
-    points(ax, dataset, means, colour, marker, f"{label}: {slope}", shift)
+    points(ax, dataset, means, f"{label}: {slope}", shift, **look)
     counts = dataset["particles"].values
-    ax.plot(counts, dataset[f"{metric}_line"].values, color=colour, linewidth=1.0)
+    ax.plot(counts, dataset[f"{metric}_line"].values, color=look["color"], linewidth=1.0)
 
 
 def points(
-    ax: Axes,
-    dataset: xr.Dataset,
-    name: str,
-    colour: str,
-    marker: str,
-    label: str,
-    shift: float = 1.0,
+    ax: Axes, dataset: xr.Dataset, name: str, label: str, shift: float = 1.0, **look: Any
 ) -> None:
-    """Draw means with their intervals against N."""
+    """Draw means with their intervals against N, `shift` times it, in a colour and a format."""
     mean = Estimate.from_xarray(dataset[name])
-    x = shift * dataset["particles"].values
-    ax.errorbar(x, mean.value, mean.arms, fmt=marker, color=colour, label=label)
+    ax.errorbar(shift * dataset["particles"].values, mean.value, mean.arms, label=label, **look)
 
 
 def guide(

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 #: Okabe–Ito palette, without its yellow, which is hard to see on white.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -46,6 +47,7 @@ STYLE: dict[str, Any] = {
 }
 
 SIZE = (5.6, 3.6)
+TIME = "time (step × step size)"
 
 _BACKEND, _MODULE = "MPLBACKEND", "module://"
 
@@ -105,7 +107,7 @@ def render_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):  # type: ignore[dict-item]
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
@@ -123,7 +125,7 @@ def axes(ax: Axes | None) -> Axes:
     load_matplotlib()
     from matplotlib import pyplot
 
-    with pyplot.rc_context(STYLE):
+    with pyplot.rc_context(STYLE):  # type: ignore[arg-type]
         return pyplot.figure(figsize=SIZE, layout="constrained").subplots()
 
 
@@ -140,12 +142,34 @@ def log_scale(ax: Axes, which: str) -> None:
     (ax.set_xscale if which == "x" else ax.set_yscale)("log")
     axis = ax.xaxis if which == "x" else ax.yaxis
     low, high = axis.get_view_interval()
-    axis.set_minor_locator(LogLocator(subs=np.arange(2, 10)))
+    axis.set_minor_locator(LogLocator(subs=range(2, 10)))
     axis.set_minor_formatter(NullFormatter())
     if high < 50 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         if low > 1e-4 and high < 1e5:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def finish(
+    ax: Axes,
+    x: str | None = None,
+    y: str | None = None,
+    *,
+    log: str = "",
+    legend: Literal["beside", "below", "inside"] = "beside",
+) -> Axes:
+    """Make the axes in `log` logarithmic, name the axes, and place the legend."""
+    for which in log:
+        log_scale(ax, which)
+    if x is not None:
+        ax.set_xlabel(x)
+    if y is not None:
+        ax.set_ylabel(y)
+    if legend == "inside":
+        ax.legend()
+    else:
+        (legend_below if legend == "below" else legend_beside)(ax)
+    return ax
 
 
 def count_axis(ax: Axes, counts: np.ndarray, label: str = "number of particles $N$") -> None:
@@ -163,7 +187,7 @@ def width_axis(ax: Axes, widths: np.ndarray) -> None:
     from matplotlib.ticker import FixedLocator, NullLocator
 
     ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_locator(FixedLocator(widths))
+    ax.xaxis.set_major_locator(FixedLocator(list(widths)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([f"{width}" for width in widths], rotation=45)
     ax.set_xlabel("width $n$")
@@ -181,12 +205,12 @@ def slope_text(slope: Estimate, digits: int = 2) -> str:
     return f"{value} [{low}, {high}]".replace("-", "−")
 
 
-def legend_below(ax: Axes) -> None:
+def legend_below(ax: Axes) -> Legend:
     """Put a legend with long entries under the axes: what was measured first, then the guides."""
     handles, labels = ax.get_legend_handles_labels()
     lines = [not hasattr(handle, "has_yerr") for handle in handles]
     order = sorted(range(len(handles)), key=lines.__getitem__)
-    ax.legend(
+    return ax.legend(
         [handles[i] for i in order],
         [labels[i] for i in order],
         loc="upper center",
@@ -196,6 +220,6 @@ def legend_below(ax: Axes) -> None:
     )
 
 
-def legend_beside(ax: Axes) -> None:
+def legend_beside(ax: Axes) -> Legend:
     """Put the legend to the right of the axes, where it covers nothing."""
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    return ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)

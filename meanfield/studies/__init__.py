@@ -36,75 +36,34 @@ class Entry:
     purpose: str
 
 
-# Modules are loaded on first use: listing the studies stays quick.
-STUDIES: dict[str, Entry] = {
-    "simulate": Entry(
-        "meanfield.studies.simulate.study", "Train particle systems and follow their loss."
-    ),
-    "chaos": Entry(
-        "meanfield.studies.chaos.study",
-        "Measure how fast N particles approach the mean-field limit.",
-    ),
-    "errors": Entry(
-        "meanfield.studies.errors.study", "Split the error of a trained network into its causes."
-    ),
-    "atoms": Entry(
-        "meanfield.studies.atoms.study",
-        "Find the few atoms that carry trained networks, and certify.",
-    ),
-    "identify": Entry(
-        "meanfield.studies.identify.study", "Compute how many Hermite degrees determine the atoms."
-    ),
-    "cell": Entry(
-        "meanfield.studies.cell.study", "Compute the learning cell of an architecture and a target."
-    ),
-    "recovery": Entry(
-        "meanfield.studies.recovery.study",
-        "Count how often networks give their teacher's atoms back.",
-    ),
-    "bench": Entry("meanfield.studies.bench.study", "Time the particle step on this machine."),
-    "widths": Entry(
-        "meanfield.studies.widths.study",
-        "Compare four parametrizations of deep networks across widths.",
-    ),
-    "limit": Entry(
-        "meanfield.studies.limit.study",
-        "Simulate infinitely wide networks and how finite ones approach them.",
-    ),
+_PURPOSES = {
+    "simulate": "Train particle systems and follow their loss.",
+    "chaos": "Measure how fast N particles approach the mean-field limit.",
+    "errors": "Split the error of a trained network into its causes.",
+    "atoms": "Find the few atoms that carry trained networks, and certify.",
+    "identify": "Compute how many Hermite degrees determine the atoms.",
+    "cell": "Compute the learning cell of an architecture and a target.",
+    "recovery": "Count how often networks give their teacher's atoms back.",
+    "bench": "Time the particle step on this machine.",
+    "widths": "Compare four parametrizations of deep networks across widths.",
+    "limit": "Simulate infinitely wide networks and how finite ones approach them.",
 }
 
+# Modules are loaded on first use: listing the studies stays quick.
+STUDIES = {
+    name: Entry(f"meanfield.studies.{name}.study", purpose) for name, purpose in _PURPOSES.items()
+}
 
 _SCRIPTS = (
-    "ensembles",
-    "integrators",
-    "moments",
-    "references",
-    "relaxation",
-    "richardson",
-    "stationary",
-)
+    "ensembles", "integrators", "moments", "references", "relaxation", "richardson", "stationary",
+)  # fmt: skip
 
 
 def get_study(name: str) -> Study:
-    """Return the study of that name.
-
-    Parameters
-    ----------
-    name : str
-        A key of `STUDIES`.
-
-    Returns
-    -------
-    Study
-        The study.
-
-    Raises
-    ------
-    ConfigError
-        There is no such study.
-    """
+    """Return the study of that name, a key of `STUDIES`."""
     if name in _SCRIPTS:
         raise ConfigError(f"{name!r} is a script and no study: scripts/validate {name}.")
     if name not in STUDIES:
         raise ConfigError(f"There is no study {name!r}.{suggest(name, STUDIES)}")
-    return importlib.import_module(STUDIES[name].module).STUDY
+    study: Study = importlib.import_module(STUDIES[name].module).STUDY
+    return study

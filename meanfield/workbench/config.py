@@ -114,7 +114,7 @@ class InitSection(Section):
 
     def initial_law(self) -> InitialLaw:
         """Return the law."""
-        scale = tuple(self.scale) if isinstance(self.scale, list) else self.scale
+        scale: Any = tuple(self.scale) if isinstance(self.scale, list) else self.scale
         return InitialLaw(self.law, scale, self.rho, self.nu)
 
 
@@ -144,9 +144,7 @@ class RunSection(Section):
     dtype: Literal["float64", "float32"] = Field(
         "float64", description="Precision of the particles."
     )
-    init: Annotated[InitSection, BeforeValidator(_law_of_a_name)] = Field(
-        default_factory=InitSection
-    )
+    init: Annotated[InitSection, BeforeValidator(_law_of_a_name)] = InitSection()
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of `Scheme.of`, but for temperature and seed."""
@@ -169,20 +167,9 @@ class StudyConfig(Section):
 def named_keys(config: Section, *tables: str, **keys: str) -> Iterator[None]:
     """Turn what a function says about its arguments into a `ConfigError` that names the key.
 
-    Parameters
-    ----------
-    config : Section
-        The configuration that the arguments are from.
-    *tables : str
-        Names of tables; the first that has a key of the argument's name, itself or in a table
-        inside it, is taken. An argument that is no key is laid to the first table.
-    **keys : str
-        Keys, or tables, of arguments whose key has another name.
-
-    Raises
-    ------
-    ConfigError
-        A ValueError or TypeError was raised inside.
+    The first of `tables` that has a key of the argument's name, itself or in a table inside it, is
+    taken; an argument that is no key is laid to the first table. `keys` are keys, or tables, of
+    arguments whose key has another name.
     """
     try:
         yield
@@ -205,23 +192,7 @@ def _find(table: Section, name: str, argument: str | None) -> str | None:
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    dict
-        Its content, not yet checked.
-
-    Raises
-    ------
-    ConfigError
-        The file is missing, unreadable or not TOML; the message says where and what to do.
-    """
+    """Return the content of a TOML file, not yet checked."""
     path = Path(path)
     try:
         return tomllib.loads(read_text(path))
@@ -244,26 +215,9 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 def parse(
     model: type[StudyConfig], content: dict[str, Any], *, folder: str | os.PathLike[str] = "."
 ) -> StudyConfig:
-    """Check the content of a file against the configuration of a study.
+    """Return the configuration of a study that a file holds, complete with defaults.
 
-    Parameters
-    ----------
-    model : type of StudyConfig
-        The configuration.
-    content : dict
-        What the file holds.
-    folder : path-like
-        Where relative paths in it start.
-
-    Returns
-    -------
-    StudyConfig
-        Complete, with defaults.
-
-    Raises
-    ------
-    ConfigError
-        One sentence on the first key that is wrong.
+    Relative paths in it start at `folder`.
     """
     try:
         return model.model_validate(content, context={"folder": Path(folder)})
@@ -272,27 +226,7 @@ def parse(
 
 
 def load_config(model: type[StudyConfig], study: str, path: str | os.PathLike[str]) -> StudyConfig:
-    """Read the configuration of a study from a TOML file.
-
-    Parameters
-    ----------
-    model : type of StudyConfig
-        The configuration of that study.
-    study : str
-        Name of the study.
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    StudyConfig
-        Complete, with defaults; relative paths of data start at the folder of the file.
-
-    Raises
-    ------
-    ConfigError
-        One sentence that names the file, the place and the remedy.
-    """
+    """Read the configuration of a study; a `ConfigError` names the file, the place, the remedy."""
     content = read_toml(path)
     if "study" not in content:
         raise ConfigError(f"{path}: key 'study' is missing; add study = \"{study}\" at the top.")

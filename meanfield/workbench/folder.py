@@ -29,27 +29,13 @@ _RUNNING = ".running"
 
 @dataclass(frozen=True)
 class Stamp:
-    """What the numbers of a study depend on; a folder belongs to one stamp.
-
-    Parameters
-    ----------
-    study : str
-        Name of the study.
-    config : dict
-        Its configuration without what only words depend on.
-    data : str
-        Fingerprint of the data.
-    version : str
-        Version of the package.
-    late : tuple of str
-        Dotted keys of the configuration that finished work does not depend on.
-    """
+    """What the numbers of a study depend on; a folder belongs to one stamp."""
 
     study: str
-    config: dict[str, Any]
-    data: str
+    config: dict[str, Any]  # without what only words depend on
+    data: str  # fingerprint
     version: str = VERSION
-    late: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()  # dotted keys that finished work does not depend on
 
     @property
     def text(self) -> str:
@@ -75,15 +61,7 @@ class Stamp:
 
 
 class StudyFolder:
-    """A folder that this process alone writes to; see `claim`.
-
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    stamp : Stamp
-        What it belongs to.
-    """
+    """A folder that this process alone writes to; see `claim`."""
 
     def __init__(self, path: Path, stamp: Stamp):
         self.path = path
@@ -96,11 +74,8 @@ class StudyFolder:
     def save_unit(self, key: str, arrays: Arrays, seconds: float) -> Arrays:
         """Keep the result of a unit; its own progress is then no longer needed.
 
-        Returns
-        -------
-        dict of ndarray
-            The arrays as a resumed run would find them. The last bits of a sum may depend on how
-            an array lies in memory, so that the originals must not be used.
+        Returns the arrays as a resumed run would find them: the last bits of a sum may depend on
+        how an array lies in memory, so that the originals must not be used.
         """
         meta = {"unit": key, "stamp": self._stamp.text, "seconds": seconds}
         storage.save_arrays(self._unit(key), arrays, meta)
@@ -108,13 +83,7 @@ class StudyFolder:
         return storage.load_arrays(self._unit(key))[0]
 
     def load_unit(self, key: str) -> tuple[Arrays, float] | None:
-        """Return the arrays of a finished unit and the seconds that it took, or None.
-
-        Raises
-        ------
-        CheckpointError
-            The file is truncated or altered, or holds another unit or the work of another study.
-        """
+        """Return the arrays of a finished unit and the seconds that it took, or None."""
         path = self._unit(key)
         if not path.exists():
             return None
@@ -132,28 +101,9 @@ class StudyFolder:
 
 @contextmanager
 def claim(path: str | os.PathLike[str], stamp: Stamp, *, resume: bool) -> Iterator[StudyFolder]:
-    """Make or reopen the folder of a study and keep every other process out of it meanwhile.
+    """Make or reopen the folder of a study; keep other processes out until the block ends.
 
-    Parameters
-    ----------
-    path : path-like
-        The folder.
-    stamp : Stamp
-        What is to be run.
-    resume : bool
-        Whether work that the folder holds may be continued.
-
-    Yields
-    ------
-    StudyFolder
-        The folder, until the block ends; a crash frees it too.
-
-    Raises
-    ------
-    ConfigError
-        The folder cannot be written, is in use, holds other files, or the work of another stamp.
-    CheckpointError
-        The folder's own record is damaged.
+    A crash frees it too. `resume` allows to continue the work that the folder holds.
     """
     path = Path(path)
     work = path / WORK

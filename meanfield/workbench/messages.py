@@ -44,7 +44,7 @@ _TYPES = {
 
 
 class _Place(NamedTuple):
-    """Where in a configuration: the keys down to it, what is expected, and what tells tables apart.
+    """Where in a configuration: the keys down to it, and what is expected.
 
     `tag` is the key by which the tables of a union are told apart, if they are.
     """
@@ -72,20 +72,7 @@ class _Place(NamedTuple):
 
 
 def first_problem(model: type[BaseModel], error: ValidationError) -> str:
-    """Return one sentence on the first thing wrong with a configuration.
-
-    Parameters
-    ----------
-    model : type of pydantic.BaseModel
-        What was expected.
-    error : ValidationError
-        What pydantic found.
-
-    Returns
-    -------
-    str
-        The key, what came instead, and the nearest valid choice where there is one.
-    """
+    """Return one sentence on the first thing wrong: the key, what came, the nearest choice."""
     problems = error.errors(include_url=False)
     # A misspelt key also shows as a missing one: name the misspelling.
     problem = min(problems, key=lambda found: found["type"] != "extra_forbidden")

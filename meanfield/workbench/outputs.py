@@ -23,8 +23,7 @@ from meanfield.workbench.sections.data import data_blocks
 from meanfield.workbench.study import Figure, Outcome, Study
 from meanfield.workbench.toml import to_toml
 
-SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
-DATA = "data.json"
+SUMMARY, RESULT, REPORT, DATA = "summary.json", "result.nc", "report.html", "data.json"
 
 
 def write_config(folder: Path, config: StudyConfig) -> None:
@@ -44,26 +43,7 @@ def write_data(folder: Path, record: Mapping[str, Any]) -> None:
 def write_outputs(
     folder: Path, study: Study, config: StudyConfig, outcome: Outcome, seconds: float
 ) -> dict[str, Any]:
-    """Write everything that a finished study leaves behind.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder of the study.
-    study : Study
-        Its kind.
-    config : StudyConfig
-        Its configuration.
-    outcome : Outcome
-        What it found.
-    seconds : float
-        What its units took.
-
-    Returns
-    -------
-    dict
-        The summary.
-    """
+    """Write everything that a finished study leaves behind; return the summary."""
     summary = {
         "study": study.name,
         "title": config.title,
@@ -79,24 +59,7 @@ def write_outputs(
 def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], Study]) -> Path:
     """Draw the figures and write the report again, from the saved results alone.
 
-    Parameters
-    ----------
-    folder : path-like
-        The folder of a finished study.
-    get_study : callable
-        The study of a name.
-
-    Returns
-    -------
-    Path
-        The report.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder holds no finished study.
-    CheckpointError
-        A saved result is truncated or altered.
+    Returns the path of the report; a FileNotFoundError tells of a folder without a finished study.
     """
     folder = Path(folder)
     files, about = storage.read_manifest(folder)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from meanfield.system.progress import Bar
@@ -14,7 +13,7 @@ from meanfield.workbench.executors.calls import Call, Executor
 from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.folder import Stamp, StudyFolder, claim
 from meanfield.workbench.outputs import write_config, write_data, write_outputs
-from meanfield.workbench.study import Arrays, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Plan, Study
 
 
 @fixed_blas()
@@ -28,43 +27,12 @@ def run_study(
     progress: Bar | None = None,
     note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Run a study into a folder.
+    """Run a study into the folder `out`; return the summary, as in ``summary.json``.
 
     Every finished unit is written at once, so that a run which was killed at any moment and is
-    started again with `resume` ends with the same bits as one that was not.
-
-    Parameters
-    ----------
-    study : Study
-        The kind of study.
-    config : StudyConfig
-        Its configuration.
-    out : path-like
-        The folder; made if it is not there.
-    resume : bool, default: False
-        Continue what the folder holds; on a new folder this makes no difference.
-    executor : Executor, optional
-        Where units run; here, one after the other, by default.
-    progress : Bar, optional
-        Shows how far the study is.
-    note : callable, optional
-        Called before the work with each caution about the data; the report has them too.
-
-    Returns
-    -------
-    dict
-        The summary, as in ``summary.json``.
-
-    Raises
-    ------
-    ConfigError
-        The configuration or the folder cannot be used.
-    CheckpointError
-        A file of the folder is truncated, altered, or belongs to something else.
-    DivergenceError
-        A simulation left the finite numbers.
-    WorkerError
-        The processes of `executor` were lost.
+    started again with `resume` ends with the same bits as one that was not; on a new folder
+    `resume` makes no difference. Units run here, one after the other, by default. `note` is called
+    before the work with each caution about the data; the report has them too.
     """
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
@@ -76,9 +44,8 @@ def run_study(
             if note is not None:
                 for caution in plan.record["notes"]:
                     note(caution)
-        results, seconds = _run_units(
-            plan, folder, executor or LocalExecutor(), progress or Bar("")
-        )
+        place, bar = executor or LocalExecutor(), progress or Bar("")
+        results, seconds = _run_units(plan, folder, place, bar)
         return write_outputs(folder.path, study, config, plan.combine(results), seconds)
 
 
@@ -102,7 +69,11 @@ def _run_units(
 
     while len(results) < len(plan.units):
         calls = [
-            _call(unit, results, folder)
+            Call(
+                unit,
+                {name: results[key] for name, key in unit.needs.items()},
+                os.fspath(folder.checkpoint(unit.key).absolute()),
+            )
             for unit in plan.units
             if unit.key not in results and all(key in results for key in unit.needs.values())
         ]
@@ -111,8 +82,3 @@ def _run_units(
             results[key] = folder.save_unit(key, done.arrays, done.seconds)
             seconds += done.seconds
     return results, seconds
-
-
-def _call(unit: Unit, results: Mapping[str, Arrays], folder: StudyFolder) -> Call:
-    inputs = {name: results[key] for name, key in unit.needs.items()}
-    return Call(unit, inputs, os.fspath(Path(folder.checkpoint(unit.key)).absolute()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +11,6 @@ import numpy as np
 
 from meanfield.errors import CheckpointError
 from meanfield.statistics.estimate import Estimate
-from meanfield.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,66 +23,27 @@ Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Context:
-    """What surrounds the work of a unit; its result does not depend on it.
-
-    Parameters
-    ----------
-    checkpoint : str or None
-        File in which the unit may keep its own progress, and finds what an earlier run kept.
-    progress : callable
-        To be called as ``progress(done, total)``.
-    """
-
-    checkpoint: str | None = None
-    progress: Progress = no_progress
-
-
-@dataclass(frozen=True)
 class Unit:
     """A piece of work whose result is kept on its own, so that it is never done twice.
 
-    Parameters
-    ----------
-    key : str
-        Name of its file in the folder of the study.
-    function : callable
-        Defined at the top level of a module; called as
-        ``function(**arguments, **results of needs)`` and returns arrays by name. The same
-        arguments give the same bits.
-    arguments : mapping
-        Plain data, arrays and problems: anything that can travel to another machine.
-    label : str
-        What a person reads beside the progress bar.
-    needs : mapping of str to str, optional
-        Argument name -> key of the unit whose arrays it receives.
-    weight : float, default: 1.0
-        Share of the work, for the progress bar.
-    context : bool, default: False
-        Whether the function takes a `Context` too, as its argument `context`.
+    `function` is defined at the top level of a module and called as ``function(**arguments,
+    **results of needs)``; it returns arrays by name, the same bits for the same arguments. One that
+    takes `progress` gets a callback ``progress(done, total)``; one that takes `checkpoint` a file
+    for its own progress, in which it finds what an earlier run kept.
     """
 
-    key: str
+    key: str  # the name of its file in the folder of the study
     function: Callable[..., Arrays]
-    arguments: Mapping[str, Any]
-    label: str
-    needs: Mapping[str, str] = field(default_factory=dict)
-    weight: float = 1.0
-    context: bool = False
+    arguments: Mapping[str, Any]  # anything that can travel to another machine
+    label: str  # what a person reads beside the progress bar
+    needs: Mapping[str, str] = field(default_factory=dict)  # argument -> unit that gives its arrays
+    weight: float = 1.0  # its share of the work, for the progress bar
 
 
 def family(pattern: str) -> Any:
     """Return a field of a `Headline` that holds any number of estimates by name.
 
-    Parameters
-    ----------
-    pattern : str
-        Their keys in ``summary.json``, with ``{}`` for the name: ``"{}_slope"``.
-
-    Returns
-    -------
-    dataclasses.Field
-        A dict, empty by default.
+    Their keys in ``summary.json`` are `pattern` with the name for ``{}``: ``"{}_slope"``.
     """
     return field(default_factory=dict, metadata={"pattern": pattern})
 
@@ -106,17 +67,9 @@ class Headline:
     """
 
     def numbers(self) -> dict[str, Estimate]:
-        """Return the estimates by their keys in ``summary.json``.
+        """Return the estimates that are there, by their keys in ``summary.json``.
 
-        Returns
-        -------
-        dict of str to Estimate
-            Without those that are None.
-
-        Raises
-        ------
-        ValueError
-            A name within a family makes a key that belongs to another field.
+        A ValueError tells of a name within a family that makes the key of another field.
         """
         found: dict[str, Estimate] = {}
         for item in fields(self):
@@ -133,35 +86,18 @@ class Headline:
 
     @classmethod
     def read(cls, summary: Summary) -> Self:
-        """Return the headline that a summary holds.
-
-        Parameters
-        ----------
-        summary : dict
-            As in ``summary.json``.
-
-        Returns
-        -------
-        Headline
-            Of this class.
-
-        Raises
-        ------
-        CheckpointError
-            The summary holds other numbers than this class has.
-        """
+        """Return the headline that a summary holds; a CheckpointError tells of other numbers."""
         held: dict[str, Any] = {item.name: {} for item in fields(cls) if item.metadata}
         wrong = []
         for key, saved in summary["numbers"].items():
-            field_name, name = cls._place(key)
-            if field_name is None:
+            place = cls._place(key)
+            if place is None:
                 wrong.append(key)
-            elif name is None:
-                held[field_name] = Estimate.from_summary(saved)
+            elif place[1] is None:
+                held[place[0]] = Estimate.from_summary(saved)
             else:
-                held[field_name][name] = Estimate.from_summary(saved)
-        single = [item for item in fields(cls) if not item.metadata]
-        wrong += [i.name for i in single if i.default is MISSING and i.name not in held]
+                held[place[0]][place[1]] = Estimate.from_summary(saved)
+        wrong += [i.name for i in fields(cls) if i.default is MISSING and i.name not in held]
         if wrong:
             raise CheckpointError(
                 f"The summary is not one of this version of the study (see {wrong[0]!r}); run the "
@@ -170,31 +106,20 @@ class Headline:
         return cls(**held)
 
     @classmethod
-    def _place(cls, key: str) -> tuple[str | None, str | None]:
+    def _place(cls, key: str) -> tuple[str, str | None] | None:
         """Return the field of a key, and the name within a family; the longest pattern counts."""
-        patterns = {item.name: item.metadata.get("pattern") for item in fields(cls)}
-        if key in patterns and patterns[key] is None:
-            return key, None
-        families = [(pattern, name) for name, pattern in patterns.items() if pattern is not None]
-        for pattern, name in sorted(families, key=lambda pair: -len(pair[0])):
-            before, after = pattern.split("{}")
-            within = key.removeprefix(before).removesuffix(after)
-            if within and pattern.format(within) == key:
-                return name, within
-        return None, None
+        found = []
+        for item in fields(cls):
+            pattern = item.metadata.get("pattern", item.name)
+            if match := re.fullmatch(pattern.replace("{}", "(.+)"), key):
+                name = match[1] if item.metadata else None
+                found.append((name is None, len(pattern), item.name, name))
+        return max(found)[2:] if found else None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study found.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        All of it.
-    numbers : mapping of str to Estimate
-        The headline, by key of ``summary.json``.
-    """
+    """What a study found: all of it, and the headline by key of ``summary.json``."""
 
     dataset: xr.Dataset
     numbers: Mapping[str, Estimate]
@@ -202,24 +127,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study that is checked and ready to run.
+    """A study that is checked and ready to run."""
 
-    Parameters
-    ----------
-    units : list of Unit
-        In an order in which every unit comes after those that it needs.
-    combine : callable
-        ``combine(results) -> Outcome``, from the arrays of every unit by key.
-    data : str
-        Fingerprint of the data, which the configuration only points to.
-    record : mapping, optional
-        What ``data.json`` says of the data; none for a study without.
-    """
-
-    units: list[Unit]
-    combine: Callable[[Mapping[str, Arrays]], Outcome]
-    data: str
-    record: Mapping[str, Any] | None = None
+    units: list[Unit]  # each after those that it needs
+    combine: Callable[[Mapping[str, Arrays]], Outcome]  # from the arrays of every unit by key
+    data: str  # fingerprint of the data, which the configuration only points to
+    record: Mapping[str, Any] | None = None  # what data.json says of them; None without data
 
 
 @dataclass(frozen=True)
@@ -253,16 +166,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the report and of the folder.
+    """A figure of the report, and of the folder, where `name` is that of its files.
 
-    Parameters
-    ----------
-    name : str
-        File name without its ending.
-    plot : callable
-        ``plot(dataset, ax) -> ax``.
-    caption : str
-        What one sees, in plain words.
+    ``plot(dataset, ax) -> ax`` draws it; the caption says in plain words what one sees.
     """
 
     name: str
@@ -277,26 +183,13 @@ Block = Finding | Heading | Text | Table | Figure
 class Study:
     """A kind of study.
 
-    Parameters
-    ----------
-    name : str
-        As on the command line.
-    config : type of StudyConfig
-        Its configuration.
-    example : mapping
-        Content of the configuration that `meanfield new` prints; runs as it stands.
-    prepare : callable
-        ``prepare(config) -> Plan``: checks everything that can be checked before the work.
-    report : callable
-        ``report(summary, dataset) -> list of Block``: the report, from saved results alone.
-    late : tuple of str
-        Dotted keys of the configuration that a finished folder may be reopened with a change of:
-        those that no unit depends on, but the combination, or only units whose own key tells.
+    `late` are dotted keys of the configuration that a finished folder may be reopened with a change
+    of: those that no unit depends on, but the combination, or only units whose own key tells.
     """
 
-    name: str
+    name: str  # as on the command line
     config: type[StudyConfig]
-    example: Mapping[str, Any]
-    prepare: Callable[[Any], Plan]
-    report: Callable[[Summary, xr.Dataset], list[Block]]
+    example: Mapping[str, Any]  # the configuration that `meanfield new` prints; runs as it stands
+    prepare: Callable[[Any], Plan]  # checks everything that can be checked before the work
+    report: Callable[[Summary, xr.Dataset], list[Block]]  # from saved results alone
     late: tuple[str, ...] = ()

@@ -17,19 +17,9 @@ _WIDTH = 88
 def to_toml(config: BaseModel) -> str:
     """Return `config` as TOML with every key, each under its description.
 
-    Reading the text back gives an equal configuration. Keys that are not set (None, for which
-    TOML has no value) appear as comments.
-
-    Parameters
-    ----------
-    config : pydantic.BaseModel
-        Fields are numbers, strings, booleans, lists of those, None, or further models, which
-        become tables.
-
-    Returns
-    -------
-    str
-        The text of the file.
+    Fields are numbers, strings, booleans, lists of those, None, or further models, which become
+    tables. Reading the text back gives an equal configuration. Keys that are not set (None, for
+    which TOML has no value) appear as comments.
     """
     return "\n".join(_table(config, ())).strip("\n") + "\n"
 

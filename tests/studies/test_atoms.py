@@ -25,17 +25,17 @@ from meanfield.studies.atoms import figures as atoms_figures
 from meanfield.studies.atoms import report as atoms_report
 from meanfield.studies.atoms import study as atoms
 from meanfield.studies.atoms.arrays import unpack
-from meanfield.studies.atoms.headline import AtomsHeadline
+from meanfield.studies.atoms.report import AtomsHeadline
 from meanfield.studies.cell import figures as cell_figures
 from meanfield.studies.cell import study as cell
 from meanfield.studies.identify import figures as identify_figures
 from meanfield.studies.recovery import figures as recovery_figures
 from meanfield.studies.recovery import study as recovery
 from meanfield.system import storage
+from meanfield.system.progress import no_progress
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_data
-from meanfield.workbench.study import Context
 
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
 CONFIGS = {
@@ -468,7 +468,8 @@ def test_arrays_have_room_for_as_many_atoms_as_are_asked_for():
     )
     unit = atoms.prepare(config).units[0]
     for most in (2, 31):
-        arrays = unit.function(**{**unit.arguments, "max_atoms": most}, context=Context())
+        arguments = {**unit.arguments, "max_atoms": most}
+        arrays = unit.function(**arguments, checkpoint=None, progress=no_progress)
         assert arrays["share"].shape == (3, most)
         assert arrays["residual"].shape == (3, most + 1)
         tried = np.isfinite(arrays["residual"]).sum(axis=1) - 1

@@ -9,7 +9,6 @@ from meanfield import ConfigError
 from meanfield.studies.bench.study import STUDY, BenchConfig, combine, measure, prepare
 from meanfield.workbench.config import parse
 from meanfield.workbench.outputs import write_config, write_outputs
-from meanfield.workbench.study import Context
 
 SYSTEMS = {
     "n_particles": [32, 64], "n_features": [2, 5], "n_data": 16, "n_replicas": 2,
@@ -45,7 +44,7 @@ def test_from_end_to_end(tmp_path):
     plan = prepare(config)
     arguments = plan.units[0].arguments
     seen = []
-    times = measure(**arguments, context=Context(progress=lambda *done: seen.append(done)))
+    times = measure(**arguments, progress=lambda *done: seen.append(done))
     assert times["step_seconds"].shape == (1, 2, 1, 2)
     assert (times["memory_bytes"] > 8 * 32 * 2 * np.array([4, 7])).all()  # the particles
     assert seen == [(1, 2), (2, 2)]

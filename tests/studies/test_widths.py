@@ -12,8 +12,7 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.studies import get_study
 from meanfield.studies.widths import study as widths
 from meanfield.studies.widths.config import WidthsConfig
-from meanfield.studies.widths.headline import WidthsHeadline
-from meanfield.studies.widths.report import _finding, keeps_size, report
+from meanfield.studies.widths.report import WidthsHeadline, _finding, keeps_size, report
 from meanfield.system import storage
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors.calls import Call

@@ -16,10 +16,10 @@ import xarray as xr
 
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.system import storage
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.study import (
-    Context,
     Figure,
     Finding,
     Outcome,
@@ -45,25 +45,26 @@ def walk(
     length: int,
     base: Mapping[str, np.ndarray] | None = None,
     *,
-    context: Context,
+    checkpoint: str,
+    progress: Progress,
 ) -> dict[str, np.ndarray]:
     """A unit: a sum built up step by step, its progress kept after every step."""
     path = np.full(1, start if base is None else start + base["path"][-1])
-    if Path(context.checkpoint).exists():
-        path = storage.load_arrays(context.checkpoint)[0]["path"]
+    if Path(checkpoint).exists():
+        path = storage.load_arrays(checkpoint)[0]["path"]
     while len(path) <= length:
         time.sleep(PAUSE)
         path = np.append(path, np.sin(path[-1]) + path[-1])
-        storage.save_arrays(context.checkpoint, {"path": path})
-        context.progress(len(path) - 1, length)
+        storage.save_arrays(checkpoint, {"path": path})
+        progress(len(path) - 1, length)
     return {"path": path}
 
 
 def prepare(config: StubConfig) -> Plan:
-    units = [Unit("base", walk, {"start": 0.1, "length": 4}, "base", context=True)]
+    units = [Unit("base", walk, {"start": 0.1, "length": 4}, "base")]
     for i in range(config.size):
         arguments, needs = {"start": float(i), "length": 3}, {"base": "base"}
-        units.append(Unit(f"walk-{i}", walk, arguments, f"walk {i}", needs, 2.0, context=True))
+        units.append(Unit(f"walk-{i}", walk, arguments, f"walk {i}", needs, 2.0))
 
     def combine(results: Mapping[str, Any]) -> Outcome:
         paths = np.stack([results[f"walk-{i}"]["path"] for i in range(config.size)])

@@ -258,10 +258,10 @@ def test_worker_of_another_version_refuses():
 
 
 def test_worker_without_the_folder_keeps_no_progress(tmp_path):
-    def function(context):
-        return {"path": np.array(context.checkpoint or "none")}
+    def function(checkpoint):
+        return {"path": np.array(checkpoint or "none")}
 
-    unit = Unit("u", function, {}, "u", context=True)
+    unit = Unit("u", function, {}, "u")
     there, missing = str(tmp_path / "u.running"), str(tmp_path / "missing" / "u.running")
     assert work(Call(unit, {}, there), VERSION).arrays["path"] == there
     assert work(Call(unit, {}, missing), VERSION).arrays["path"] == "none"
@@ -321,14 +321,14 @@ def test_arrays_of_a_unit_are_its_own():
     assert frozen[0] == 0
 
 
-def test_only_a_unit_that_asks_gets_the_context():
+def test_only_a_unit_that_asks_gets_its_progress_and_its_file():
     seen = []
 
-    def function(x, context):
-        context.progress(x, 4)
-        return {"path": np.array(context.checkpoint)}
+    def function(x, progress, checkpoint):
+        progress(x, 4)
+        return {"path": np.array(checkpoint)}
 
-    done = Call(Unit("u", function, {"x": 3}, "u", context=True), {}, "u.running")(
+    done = Call(Unit("u", function, {"x": 3}, "u"), {}, "u.running")(
         lambda *shares: seen.append(shares)
     )
     assert done.arrays["path"] == "u.running"

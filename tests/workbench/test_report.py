@@ -11,7 +11,7 @@ import pytest
 
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.chaos import report as chaos_report
-from meanfield.studies.chaos.headline import ChaosHeadline
+from meanfield.studies.chaos.report import ChaosHeadline
 from meanfield.system.provenance import Provenance
 from meanfield.workbench.report import formatting
 from meanfield.workbench.report.render import duration, render_report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import signal
 import subprocess
@@ -128,9 +129,13 @@ def test_damaged_unit_is_named_and_only_it_is_redone(tmp_path, monkeypatch, refe
     unit.unlink()
     done = []
     walk = stub_study.walk
-    monkeypatch.setattr(
-        stub_study, "walk", lambda start, **more: done.append(start) or walk(start, **more)
-    )
+
+    @functools.wraps(walk)
+    def watched(start, **more):
+        done.append(start)
+        return walk(start, **more)
+
+    monkeypatch.setattr(stub_study, "walk", watched)
     run(out, resume=True)
     assert done == [1.0]
     assert content(out) == content(reference)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield.dictionary import Agreement, Certificate, Dictionary, compare_dictionaries
 from meanfield.flow.scheme import Scheme
@@ -14,7 +15,8 @@ from meanfield.identify.atoms import make_atoms
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.atoms.headline import AtomsHeadline
+from meanfield.studies.atoms.report import AtomsHeadline
+from meanfield.workbench.sections.atom_bounds import bound_estimate
 from meanfield.workbench.study import Arrays, Outcome
 
 if TYPE_CHECKING:
@@ -36,73 +38,49 @@ CERTIFICATE = ("minimum", "gain", "threshold", "missing", "penalised")
 def pack(
     found: Sequence[tuple[Dictionary, Certificate]], problem: Problem, max_atoms: int
 ) -> Arrays:
-    """Turn dictionaries, each with its certificate by labels, into arrays padded with NaN."""
-    k, d, looks = problem.n_outputs, problem.n_features, len(found)
-    shapes = {
-        "c": (max_atoms, k),
-        "w": (max_atoms, d),
-        "b": (max_atoms,),
-        "mass": (max_atoms,),
-        "share": (max_atoms,),
-        "potential": (max_atoms,),
-        "gradient": (max_atoms,),
-        "constant": (k,),
-        "linear": (k, d),
-        "residual": (max_atoms + 1,),
-        "criterion": (max_atoms + 1,),
-        "minimiser": (d + problem.bias,),
-    }
-    out = {name: np.full((looks, *shape), np.nan) for name, shape in shapes.items()}
-    for name in (*SCALARS, *CERTIFICATE, "labels_gain", "labels_threshold", "labels_missing"):
-        out[name] = np.empty(looks)
-    out["refit_to_labels"], out["error"] = np.empty(looks), np.full(looks, np.nan)
-    for i, (dictionary, by_labels) in enumerate(found):
-        f, size = dictionary.function, dictionary.n_atoms
-        constant, linear = f.affine
-        columns = {"c": f.columns, "w": f.w, "b": f.b, "mass": f.mass, "share": dictionary.share}
-        columns |= {
-            name: getattr(dictionary.certificate, name) for name in ("potential", "gradient")
-        }
-        for name, values in columns.items():
-            out[name][i, :size] = values
-        out["constant"][i], out["linear"][i] = constant, linear
-        out["minimiser"][i] = dictionary.certificate.minimiser
-        for name in ("residual", "criterion"):
-            out[name][i, dictionary.sizes] = getattr(dictionary, name)
-        for name in SCALARS:
-            out[name][i] = getattr(dictionary, name)
-        for name in CERTIFICATE:
-            out[name][i] = getattr(dictionary.certificate, name)
-        for name in ("gain", "threshold", "missing"):
-            out[f"labels_{name}"][i] = getattr(by_labels, name)
-        out["refit_to_labels"][i] = dictionary.target == "labels"
-        out["error"][i] = _held_out_error(dictionary, problem)
-    return out | {
-        "statement": np.array([dictionary.statement for dictionary, _ in found]),
-        "certificate_statement": np.array([str(dictionary.certificate) for dictionary, _ in found]),
-        "labels_statement": np.array([str(by_labels) for _, by_labels in found]),
-    }
+    """Return dictionaries, each with its certificate by labels, as arrays over them."""
+    pieces = [_pack(dictionary, by_labels, problem, max_atoms) for dictionary, by_labels in found]
+    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def _held_out_error(dictionary: Dictionary, problem: Problem) -> float:
-    """Return the held-out risk of a dictionary, NaN without held-out data."""
-    if problem.X_test is None:
-        return float("nan")
-    predictions = dictionary.predict(problem.X_test)
-    return float(problem.risk(predictions, held_out=True))
+def _pack(
+    dictionary: Dictionary, by_labels: Certificate, problem: Problem, max_atoms: int
+) -> dict[str, ArrayLike]:
+    f, certificate = dictionary.function, dictionary.certificate
+    columns = {"c": f.columns, "w": f.w, "b": f.b, "mass": f.mass, "share": dictionary.share}
+    columns |= {"potential": certificate.potential, "gradient": certificate.gradient}
+    out: dict[str, ArrayLike] = {name: padded(part, max_atoms) for name, part in columns.items()}
+    out["constant"], out["linear"] = f.affine
+    for name in ("residual", "criterion"):
+        out[name] = values = np.full(max_atoms + 1, np.nan)
+        values[dictionary.sizes] = getattr(dictionary, name)
+    out["minimiser"] = certificate.minimiser
+    out |= {name: float(getattr(dictionary, name)) for name in SCALARS}
+    out |= {name: float(getattr(certificate, name)) for name in CERTIFICATE}
+    for name in ("gain", "threshold", "missing"):
+        out[f"labels_{name}"] = float(getattr(by_labels, name))
+    out["refit_to_labels"] = float(dictionary.target == "labels")
+    out["error"] = np.nan
+    if problem.X_test is not None:
+        predictions = dictionary.predict(problem.X_test)
+        out["error"] = float(problem.risk(predictions, held_out=True))
+    statements = {"certificate_statement": str(certificate), "labels_statement": str(by_labels)}
+    return out | {"statement": dictionary.statement} | statements
+
+
+def padded(values: np.ndarray, size: int, fill: float = np.nan) -> np.ndarray:
+    """Return rows, followed by as many of `fill` as make `size` of them."""
+    out = np.full((size, *values.shape[1:]), fill)
+    out[: len(values)] = values
+    return out
 
 
 def unpack(arrays: Arrays, look: int, problem: Problem) -> Atoms:
     """Return the function of a dictionary that was packed."""
     size = int(arrays["n_atoms"][look])
-    return make_atoms(
-        problem.activation,
-        *(arrays[name][look, :size] for name in ("c", "w", "b")),
-        arrays["constant"][look],
-        arrays["linear"][look],
-        arrays["mass"][look, :size],
-        vector=problem.vector_output,
-    )
+    c, w, b, mass = (arrays[name][look, :size] for name in ("c", "w", "b", "mass"))
+    affine = arrays["constant"][look], arrays["linear"][look]
+    return make_atoms(problem.activation, c, w, b, *affine, mass, vector=problem.vector_output)
 
 
 def combine(
@@ -121,20 +99,14 @@ def combine(
     agreement = compare_dictionaries(last)
     reference = agreement.reference
     course = [unpack(pieces[reference], look, problem) for look in range(len(looks))]
-    over_time = [_farthest(course[-1], at) for at in course]
-    matched = _matched(last, agreement)
-    variables = {
-        name: (("replica", "look", *_DIMS.get(name, ())), np.stack([p[name] for p in pieces]))
-        for name in pieces[0]
-        if not name.startswith("particle_")
-    }
-    for name in ("w", "b", "size"):
-        dims = ("replica", "particle", "feature") if name == "w" else ("replica", "particle")
-        variables[f"particle_{name}"] = (dims, np.stack([p[f"particle_{name}"] for p in pieces]))
-    variables |= {
-        f"matched_{name}": (("replica", "modal"), values) for name, values in matched.items()
-    }
-    variables["over_time"] = ("look", over_time)
+    variables: dict[str, Any] = {}
+    for name in pieces[0]:
+        over = ("replica",) if name.startswith("particle_") else ("replica", "look")
+        stacked = np.stack([piece[name] for piece in pieces])
+        variables[name] = ((*over, *_DIMS.get(name, ())), stacked)
+    for name, values in _matched(last, agreement).items():
+        variables[f"matched_{name}"] = (("replica", "modal"), values)
+    variables["over_time"] = ("look", [_farthest(course[-1], at) for at in course])
     axes = _axes(last[reference], pieces[reference])
     variables["axes"] = (("axis", "feature"), axes)
     attributes = {
@@ -149,14 +121,8 @@ def combine(
         attributes["image"] = image
     bound = None
     if "bound" in results:
-        found = results["bound"]
-        low, number, high = (int(value) for value in found["number"])
-        bound = Estimate(
-            number,
-            *((low, high) if low < high else ()),
-            notes=(Note("explanation", str(found["explanation"])),),
-            label=f"Bound S̄ from the target at threshold {config.atoms.threshold:g}",
-        )
+        label = f"Bound S̄ from the target at threshold {config.atoms.threshold:g}"
+        bound = bound_estimate(results["bound"]["number"], results["bound"]["explanation"], label)
     coordinates = {
         "step": ("look", looks),
         "time": ("look", scheme.elapsed(looks)),
@@ -174,7 +140,7 @@ def _farthest(end: Atoms, at: Atoms) -> float:
     return float(compare_dictionaries([end, at]).angle[1].max())
 
 
-_DIMS = {
+_DIMS: dict[str, tuple[str, ...]] = {
     "c": ("atom", "output"),
     "w": ("atom", "feature"),
     "constant": ("output",),
@@ -183,6 +149,9 @@ _DIMS = {
     "criterion": ("size",),
     "minimiser": ("place",),
     **dict.fromkeys(("b", "mass", "share", "potential", "gradient"), ("atom",)),
+    "particle_w": ("particle", "feature"),
+    "particle_b": ("particle",),
+    "particle_size": ("particle",),
 }
 
 

@@ -49,4 +49,4 @@ class AtomsSection(Section):
 class AtomsConfig(LearningConfig):
     """Configuration of the study `atoms`."""
 
-    atoms: AtomsSection = Field(default_factory=AtomsSection)
+    atoms: AtomsSection = AtomsSection()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, ORANGE, SKY, VERMILION, legend_beside, log_scale
+from meanfield.plots.style import BLUE, ORANGE, SKY, VERMILION, finish
 from meanfield.workbench.report.formatting import format_number
 
 if TYPE_CHECKING:
@@ -23,26 +23,15 @@ def plot_residual(dataset: xr.Dataset, ax: Axes) -> Axes:
     for i in range(dataset.sizes["replica"]):
         residual = np.maximum(last["residual"].values[i], LEAST)
         known = np.isfinite(residual)
-        label = "network" if i == 0 else None
-        ax.plot(sizes[known], residual[known], ".-", color=SKY, linewidth=0.8, label=label)
+        labels = ("network", "chosen") if i == 0 else (None, None)
+        ax.plot(sizes[known], residual[known], ".-", color=SKY, linewidth=0.8, label=labels[0])
         chosen = int(last["n_atoms"].values[i])
-        ax.plot(
-            chosen,
-            residual[chosen],
-            "o",
-            color=BLUE,
-            markerfacecolor="none",
-            markersize=8,
-            label="chosen" if i == 0 else None,
-        )
-    style = {"color": VERMILION, "linestyle": "--", "linewidth": 0.9}
-    ax.axvline(dataset.attrs["modal"], label="$S^*$", **style)
-    log_scale(ax, "y")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set_xlabel("number of atoms $S$")
-    ax.set_ylabel("relative residual")
-    legend_beside(ax)
-    return ax
+        ring: dict[str, Any] = {"color": BLUE, "markerfacecolor": "none", "markersize": 8}
+        ax.plot(chosen, residual[chosen], "o", label=labels[1], **ring)
+    modal = dataset.attrs["modal"]
+    ax.axvline(modal, color=VERMILION, linestyle="--", linewidth=0.9, label="$S^*$")
+    ax.locator_params("x", integer=True)
+    return finish(ax, "number of atoms $S$", "relative residual", log="y")
 
 
 def plot_atoms(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -55,15 +44,9 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes) -> Axes:
     size = dataset["particle_size"].values[reference]
     shown = np.isfinite(place).all(axis=1)
     scale = 40 / max(np.sort(size)[-max(1, len(size) // 20)], 1e-300)
-    ax.scatter(
-        *place[shown].T,
-        s=np.clip(scale * size[shown], 1.0, 60.0),
-        color="0.45",
-        alpha=0.5,
-        linewidths=0,
-        label="neuron",
-        zorder=2,
-    )
+    x, y = place[shown].T
+    dots: dict[str, Any] = {"color": "0.45", "alpha": 0.5, "linewidths": 0, "zorder": 2}
+    ax.scatter(x, y, s=np.clip(scale * size[shown], 1.0, 60.0), label="neuron", **dots)
     last = dataset.isel(look=-1)
     atoms, signs = [], []
     for i in range(dataset.sizes["replica"]):
@@ -84,32 +67,21 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes) -> Axes:
     ):
         chosen = sign == positive
         if chosen.any():
-            ax.plot(
-                *at[chosen].T,
-                "o",
-                color=colour,
-                markerfacecolor="none",
-                markersize=9,
-                label=label if one else "atom",
-                zorder=3,
-            )
+            ring: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9, "zorder": 3}
+            ax.plot(*at[chosen].T, "o", color=colour, label=label if one else "atom", **ring)
     if d == 1:
-        ax.set_xlabel("input weight $w$")
-        ax.set_ylabel("bias $b$")
-    else:
-        # A few neurons far out, which contribute nothing, must not shrink the rest.
-        carried = shown & (size > 0.02 * size.max())
-        seen = np.vstack([at, place[carried]])  # empty where nothing contributes
-        reach = 1.15 * np.linalg.norm(seen, axis=1).max(initial=1e-6)
-        cut = float(dataset.attrs["cut"])
-        _rays(ax, reach, cut)
-        ax.set_xlim(-reach, reach)
-        ax.set_ylim(seen[:, 1].min(initial=0) - 0.05 * reach, reach)
-        ax.set_aspect("equal")
-        ax.set_xlabel("$w_1$" if d == 2 else "weight along the first direction")
-        ax.set_ylabel("$w_2$" if d == 2 else "along the second")
-    legend_beside(ax)
-    return ax
+        return finish(ax, "input weight $w$", "bias $b$")
+    # A few neurons far out, which contribute nothing, must not shrink the rest.
+    carried = shown & (size > 0.02 * size.max())
+    seen = np.vstack([at, place[carried]])  # empty where nothing contributes
+    reach = 1.15 * np.linalg.norm(seen, axis=1).max(initial=1e-6)
+    _rays(ax, reach, float(dataset.attrs["cut"]))
+    ax.set_xlim(-reach, reach)
+    ax.set_ylim(seen[:, 1].min(initial=0) - 0.05 * reach, reach)
+    ax.set_aspect("equal")
+    if d == 2:
+        return finish(ax, "$w_1$", "$w_2$")
+    return finish(ax, "weight along the first direction", "along the second")
 
 
 def _in_plane(w: np.ndarray, dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -126,15 +98,9 @@ def _rays(ax: Axes, reach: float, cut: float) -> None:
     """Draw the grid of a polar plot over the half plane beyond the cut, dashed."""
     for degrees in (cut, *range(30 * int(np.ceil(cut / 30)), int(cut) + 180, 30), cut + 180):
         x, y = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-        look = ("0.6", "--") if degrees in (cut, cut + 180) else ("0.85", "-")
-        ax.plot(
-            [0, 2 * reach * x],
-            [0, 2 * reach * y],
-            color=look[0],
-            linestyle=look[1],
-            linewidth=0.6,
-            zorder=0,
-        )
+        colour, style = ("0.6", "--") if degrees in (cut, cut + 180) else ("0.85", "-")
+        line = [0, 2 * reach * x], [0, 2 * reach * y]
+        ax.plot(*line, style, color=colour, linewidth=0.6, zorder=0)
     turn = np.radians(cut + np.linspace(0, 180, 91))
     for radius in np.arange(1, 6) * _round(reach / 4):
         circle = radius * np.cos(turn), radius * np.sin(turn)
@@ -143,7 +109,7 @@ def _rays(ax: Axes, reach: float, cut: float) -> None:
 
 def _round(value: float) -> float:
     """Return 1, 2 or 5 times a power of ten, near `value`."""
-    power = 10.0 ** np.floor(np.log10(value))
+    power = float(10.0 ** np.floor(np.log10(value)))
     return power * max((1, 2, 5), key=lambda m: m * (m * power <= 1.2 * value))
 
 
@@ -162,12 +128,9 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes) -> Axes:
     gap, top = 1, 3
     for i in range(n):
         left, up = (i % columns) * (width + gap), -(i // columns) * (height + top)
+        place = (left, left + width, up - height, up)
         picture = ax.imshow(
-            w[i].reshape(height, width),
-            cmap="PuOr_r",
-            vmin=-largest,
-            vmax=largest,
-            extent=(left, left + width, up - height, up),
+            w[i].reshape(height, width), cmap="PuOr_r", vmin=-largest, vmax=largest, extent=place
         )
         value = f"c = {c[i, 0]:.2g}" if c.shape[1] == 1 else f"|c| = {np.linalg.norm(c[i]):.2g}"
         text = f"{i + 1}: {value}, {100 * mass[i]:.0f}%"
@@ -194,10 +157,7 @@ def plot_mass(dataset: xr.Dataset, ax: Axes) -> Axes:
     ax.set_xticks(x)
     ax.set_xlim(0.4, max(len(x), 4) + 0.6)
     ax.set_ylim(0, max(5.0, 1.1 * np.nanmax(mass)))
-    ax.set_xlabel("atom")
-    ax.set_ylabel("share of the neurons (%)")
-    legend_beside(ax)
-    return ax
+    return finish(ax, "atom", "share of the neurons (%)")
 
 
 def plot_cooling(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -210,19 +170,9 @@ def plot_cooling(dataset: xr.Dataset, ax: Axes) -> Axes:
         x = np.arange(len(temperature)) + shift[i]
         ax.plot(x, number[i], "-", color="0.8", linewidth=0.7, zorder=0)
         for chosen, face, label in ((sure[i], BLUE, "reliable"), (~sure[i], "white", "in doubt")):
-            ax.plot(
-                x[chosen],
-                number[i][chosen],
-                "o",
-                color=BLUE if face == BLUE else ORANGE,
-                markerfacecolor=face,
-                linestyle="none",
-                label=None if i else label,
-            )
+            (line,) = ax.plot(x[chosen], number[i][chosen], "o", label=None if i else label)
+            line.set(color=BLUE if face == BLUE else ORANGE, markerfacecolor=face)
     ax.set_xticks(range(len(temperature)), [format_number(value) for value in temperature])
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params("y", integer=True)
     ax.set_ylim(-0.3, number.max() + 0.7)
-    ax.set_xlabel("temperature $\\tau$")
-    ax.set_ylabel("number of atoms found")
-    legend_beside(ax)
-    return ax
+    return finish(ax, "temperature $\\tau$", "number of atoms found")

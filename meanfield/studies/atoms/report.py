@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,33 +12,54 @@ from meanfield.dictionary.extract import NETWORK_FLOOR
 from meanfield.dictionary.result import NOT_AT_REST
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms import figures
-from meanfield.studies.atoms.headline import AtomsHeadline
 from meanfield.workbench.report.formatting import (
-    format_interval,
     format_number,
+    format_short,
     format_value,
     heading_for_problem,
+    headline_table,
 )
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.sections.atom_bounds import largest
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtomsHeadline(Headline):
+    """How many atoms the networks have at the end, and how far that can be relied on."""
+
+    n_atoms: Estimate  # the most frequent number
+    agreement: Estimate  # share of networks with that number
+    confident: Estimate  # share of networks whose number can be relied on
+    missing: Estimate  # share of networks whose certificate finds a missing atom
+    compression_gap: Estimate  # part of the network that its atoms leave out, mean over networks
+    error: Estimate | None = None  # held-out loss of the dictionary, where data are held out
+    # From the Hermite coefficients of the target, where it has an expansion.
+    bound: Estimate | None = None
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell how many atoms the network has, which, and whether one is missing."""
     found = AtomsHeadline.read(summary)
     picture, mass = _pictures(dataset)
-    rows = [["Quantity", "Value", "95% interval"]]
-    rows += [
-        [n.label, format_value(n), format_interval(n) or "–"] for n in found.numbers().values()
-    ]
+    intervals = "Intervals are Wilson's for shares and Student's for means over networks."
     blocks: list[Block] = [
         Finding(_finding(found, dataset)),
         *picture,
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_course(dataset)),
-        Table(rows, "Intervals are Wilson's for shares and Student's for means over networks."),
+        headline_table(found, intervals),
         Text(_bound(found, dataset)),
         Heading("How many atoms?"),
         Text(_how_many(dataset)),
@@ -109,14 +131,9 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
         text += " The certificate finds a missing atom; see below."
     elif found.confident.value == 1:
         text += " The certificate finds no missing atom."
-    if found.bound is not None and modal > _upper(found.bound):
+    if found.bound is not None and modal > largest(found.bound):
         text += f" ATTENTION: S* is larger than the bound S̄ = {format_value(found.bound)}."
     return text
-
-
-def _upper(bound: Estimate) -> float:
-    """Return the largest number that the bound allows within the errors of the coefficients."""
-    return bound.value if bound.interval is None else bound.high
 
 
 def _same(dataset: xr.Dataset) -> str:
@@ -156,7 +173,7 @@ def _bound(found: AtomsHeadline, dataset: xr.Dataset) -> str:
             "standard normal inputs."
         )
     modal, shown = dataset.attrs["modal"], format_value(found.bound)
-    if modal <= _upper(found.bound):
+    if modal <= largest(found.bound):
         verdict = f"S* = {modal} respects the bound S̄ = {shown}."
     else:
         verdict = (
@@ -210,7 +227,7 @@ def _mean(values: np.ndarray) -> str:
     mean = Estimate.mean(values)
     if mean.interval is None or mean.width < 1e-5 * abs(mean.value):
         return format_number(mean.value)
-    return f"{format_value(mean)} ({format_interval(mean)})"
+    return format_short(mean)
 
 
 def _atoms_caption(dataset: xr.Dataset) -> str:
@@ -249,19 +266,19 @@ def _certificates(dataset: xr.Dataset) -> list[str]:
 
 def _compared(own: bool, labels: bool) -> list[str]:
     """Say what it means that an atom is missing by the objective, by the labels, or by both."""
-    if not own and not labels:
-        return []
-    if not own:
-        return [
-            "The two answers differ because of the penalty: another atom would improve the fit to "
-            "the labels, but its penalty would outweigh the gain."
-        ]
-    if not labels:
+    if own and labels:
+        return ["Both find a missing atom: longer training, or more neurons, may supply it."]
+    if own:
         return [
             "The two answers differ: the labels need no other atom, but the network has not yet "
             "reached the minimum of its training objective, and longer training may change it."
         ]
-    return ["Both find a missing atom: longer training, or more neurons, may supply it."]
+    if labels:
+        return [
+            "The two answers differ because of the penalty: another atom would improve the fit to "
+            "the labels, but its penalty would outweigh the gain."
+        ]
+    return []
 
 
 def _agreement(dataset: xr.Dataset) -> str:

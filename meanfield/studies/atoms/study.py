@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,20 @@ import numpy as np
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.errors import ConfigError
-from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Geometric
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
-from meanfield.identify import Atoms, canonical
+from meanfield.identify import canonical
 from meanfield.problem import Problem
-from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
-from meanfield.studies.atoms.arrays import combine, pack
+from meanfield.studies.atoms.arrays import combine, pack, padded
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import named_keys
-from meanfield.workbench.sections.data import build_data, data_fingerprint, describe_data
-from meanfield.workbench.study import Arrays, Context, Plan, Study, Unit
+from meanfield.workbench.sections.atom_bounds import refuse_affine
+from meanfield.workbench.sections.data import build_data, data_plan
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 
 def prepare(config: AtomsConfig) -> Plan:
@@ -35,11 +36,7 @@ def prepare(config: AtomsConfig) -> Plan:
             f"key 'atoms.image' is {image}: inputs have {problem.n_features} features, not "
             f"{image[0] * image[1]}."
         )
-    if problem.activation.degree == 1:
-        raise ConfigError(
-            f"key 'problem.activation' is {problem.activation.name!r}: affine networks have no "
-            "atoms; choose another."
-        )
+    refuse_affine(problem)
     if section.target == "labels" and problem.loss.name != "squared":
         raise ConfigError(
             f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
@@ -60,42 +57,33 @@ def prepare(config: AtomsConfig) -> Plan:
     if section.looks > 1 and section.cool_steps:
         looks = np.linspace(config.run.n_steps, scheme.n_steps, section.looks)
         looks = np.unique(looks.round().astype(int))
+    common = {
+        "problem": problem,
+        "scheme": scheme,
+        "n_particles": section.n_particles,
+        "looks": looks.tolist(),
+        "target": None if section.target == "auto" else section.target,
+        "max_atoms": section.max_atoms or MOST_ATOMS,
+    }
     units = []
     for replica in range(section.n_replicas):
+        key, label = f"network-{replica:04d}", f"network {replica + 1} of {section.n_replicas}"
+        units.append(Unit(key, train_and_extract, common | {"replica": replica}, label))
+    # The labels are the values of a known target at standard normal inputs.
+    plain = data.info.get("inputs") == "gaussian" and data.info.get("labels") == "real"
+    if plain and data.target is not None and problem.n_outputs == 1:
         arguments = {
-            "problem": problem,
-            "scheme": scheme,
-            "replica": replica,
-            "n_particles": section.n_particles,
-            "looks": looks.tolist(),
-            "target": None if section.target == "auto" else section.target,
-            "max_atoms": section.max_atoms or MOST_ATOMS,
-        }
-        label = f"network {replica + 1} of {section.n_replicas}"
-        units.append(
-            Unit(f"network-{replica:04d}", train_and_extract, arguments, label, context=True)
-        )
-    target = _expandable(data, problem)
-    if target is not None:
-        arguments = {
-            "target": target,
+            "target": data.target,
             "activation": problem.activation.name,
             "threshold": section.threshold,
             "seed": config.seed,
         }
         units.append(Unit("bound", bound, arguments, "bound on S*", weight=0.2))
-    return Plan(
-        units,
-        lambda results: combine(config, problem, scheme, looks, image, results),
-        data=data_fingerprint(problem),
-        record=describe_data(config, data),
-    )
 
+    def joined(results: Mapping[str, Arrays]) -> Outcome:
+        return combine(config, problem, scheme, looks, image, results)
 
-def _expandable(data: Data, problem: Problem) -> Target | None:
-    """Return the target if its labels are its values at standard normal inputs."""
-    plain = data.info.get("inputs") == "gaussian" and data.info.get("labels") == "real"
-    return data.target if plain and problem.n_outputs == 1 else None
+    return data_plan(config, data, problem, units, joined)
 
 
 def train_and_extract(
@@ -106,7 +94,8 @@ def train_and_extract(
     looks: list[int],
     target: str | None,
     max_atoms: int,
-    context: Context,
+    checkpoint: str | None,
+    progress: Progress,
 ) -> Arrays:
     """Train one network and find its atoms at some steps."""
     run = simulate_scheme(
@@ -115,8 +104,8 @@ def train_and_extract(
         n_particles,
         save_at=looks,
         first_replica=replica,
-        checkpoint=context.checkpoint,
-        progress=context.progress,
+        checkpoint=checkpoint,
+        progress=progress,
     )
     found = []
     for look in looks:
@@ -125,23 +114,14 @@ def train_and_extract(
         )
         by_labels = dual_certificate(dictionary.function, problem, seed=replica)
         found.append((dictionary, by_labels))
-    arrays = pack(found, problem, max_atoms)
-    arrays["loss"] = run.loss[0]
-    return arrays | _crowd(run.particles, problem)
-
-
-def _crowd(particles: Particles, problem: Problem) -> Arrays:
-    """Return the particles modulo symmetry and how much each contributes to the network."""
-    atoms: Atoms = canonical(particles, problem.activation)
-    features = atoms.features(problem.X)
-    size = np.linalg.norm(atoms.columns, axis=1) * features.std(axis=0)
-    n = particles.n_particles
-    out = {"particle_w": np.full((n, problem.n_features), np.nan), "particle_b": np.full(n, np.nan)}
-    out["particle_size"] = np.zeros(n)
-    kept = atoms.n_atoms
-    out["particle_w"][:kept], out["particle_b"][:kept] = atoms.w, atoms.b
-    out["particle_size"][:kept] = size / max(size.sum(), 1e-300)
-    return out
+    arrays = pack(found, problem, max_atoms) | {"loss": run.loss[0]}
+    # The particles modulo symmetry, and how much each contributes to the network.
+    atoms = canonical(run.particles, problem.activation)
+    size = np.linalg.norm(atoms.columns, axis=1) * atoms.features(problem.X).std(axis=0)
+    arrays["particle_w"] = padded(atoms.w, n_particles)
+    arrays["particle_b"] = padded(atoms.b, n_particles)
+    arrays["particle_size"] = padded(size / max(size.sum(), 1e-300), n_particles, fill=0.0)
+    return arrays
 
 
 def bound(target: Target, activation: str, threshold: float, seed: int) -> Arrays:

@@ -11,8 +11,7 @@ from meanfield.plots.style import (
     PURPLE,
     SKY,
     VERMILION,
-    legend_below,
-    log_scale,
+    finish,
 )
 from meanfield.statistics.estimate import Estimate
 
@@ -29,18 +28,14 @@ def plot_step_times(dataset: xr.Dataset, ax: Axes) -> Axes:
     for i, d in enumerate(dataset["n_features"].values):
         for j, t in enumerate(threads):
             times = Estimate.from_xarray(dataset["ns_per_pair"].sel(n_features=d, threads=t))
+            style, label = ("--", "-")[j == len(threads) - 1], f"{t} thread{'s' * (t > 1)}"
             ax.errorbar(
                 particles,
                 times.value,
-                (times.value - times.low, times.high - times.value),
+                times.arms,
+                fmt=f"o{style}",
                 color=_COLOURS[i % len(_COLOURS)],
-                linestyle=("--", "-")[j == len(threads) - 1],
-                marker="o",
-                label=f"$d$ = {d}, {t} thread{'s' * (t > 1)}",
+                label=f"$d$ = {d}, {label}",
             )
-    log_scale(ax, "x")
-    log_scale(ax, "y")
-    ax.set_xlabel("number of particles $N$")
-    ax.set_ylabel("ns per particle, datum and step")
-    legend_below(ax)
-    return ax
+    x, y = "number of particles $N$", "ns per particle, datum and step"
+    return finish(ax, x, y, log="xy", legend="below")

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.figures import plot_step_times
-from meanfield.studies.bench.headline import BenchHeadline
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
     format_number,
     format_value,
+    headline_table,
 )
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchHeadline(Headline):
+    """What a step costs, with the most threads."""
+
+    ns_per_pair: Estimate  # nanoseconds per particle and datum, geometric mean over the systems
+    product_share: Estimate  # of that time, what NumPy would need for the two products alone
+    memory_mb: Estimate  # of the largest system
+    # Speed over that with the fewest threads; None where there is one number of them.
+    thread_gain: Estimate | None = None
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
@@ -27,15 +49,12 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         f"{format_estimate(found.ns_per_pair)} ns per particle and datum, in the geometric "
         "mean over the systems below."
     )
-    table = [["Quantity", "Value", "95% interval"]]
-    table += [
-        [number.label, format_value(number), format_interval(number) or "–"]
-        for number in found.numbers().values()
-    ]
+    turns = (
+        "Intervals are Student's over the timed runs, in each of which every system takes its turn."
+    )
     return [
         Finding(finding),
-        Table(table, "Intervals are Student's over the timed runs, in each of which every system "
-              "takes its turn."),
+        headline_table(found, turns),
         Figure(
             "times",
             plot_step_times,
@@ -53,26 +72,17 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "inputs the activation takes most of a step, and the share is small. Memory is the "
             "most that a step allocates, apart from Python and its libraries."
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _systems(dataset: xr.Dataset) -> Table:
     """Return one row per system."""
     rows = [["N", "d", "Threads", "ns per pair", "95% interval", "Products", "Memory, MB"]]
-    for n in dataset["n_particles"].values:
-        for d in dataset["n_features"].values:
-            for t in dataset["threads"].values:
-                at = dataset.sel(n_particles=n, n_features=d, threads=t)
-                times = Estimate.from_xarray(at["ns_per_pair"])
-                rows.append(
-                    [
-                        f"{n}",
-                        f"{d}",
-                        f"{t}",
-                        format_value(times),
-                        format_interval(times) or "–",
-                        f"{float(at['product_share']):.0%}",
-                        format_number(float(at["memory_bytes"]) / 1e6),
-                    ]
-                )
+    axes = (dataset[name].values for name in ("n_particles", "n_features", "threads"))
+    for n, d, t in product(*axes):
+        at = dataset.sel(n_particles=n, n_features=d, threads=t)
+        times = Estimate.from_xarray(at["ns_per_pair"])
+        row = [f"{n}", f"{d}", f"{t}", format_value(times), format_interval(times) or "–"]
+        memory = format_number(float(at["memory_bytes"]) / 1e6)
+        rows.append([*row, f"{float(at['product_share']):.0%}", memory])
     return Table(rows, "Means over the timed runs, and the share of the two products.")

@@ -24,12 +24,12 @@ from meanfield.errors import ConfigError
 from meanfield.flow.simulate import simulate
 from meanfield.problem import ACTIVATIONS, Problem
 from meanfield.statistics.estimate import Estimate
-from meanfield.studies.bench.headline import BenchHeadline
-from meanfield.studies.bench.report import report
+from meanfield.studies.bench.report import BenchHeadline, report
 from meanfield.system.compiling import numba, thread_count
+from meanfield.system.progress import Progress
 from meanfield.system.threads import cores
-from meanfield.workbench.config import Count, Section, StudyConfig
-from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
+from meanfield.workbench.config import ActivationName, Count, Section, StudyConfig
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 _SECONDS = 0.2  # of a timed run, about
 _PRODUCT = 1024  # rows and columns of the matrices that NumPy multiplies
@@ -43,7 +43,7 @@ class BenchSection(Section):
     n_features: list[Count] = Field([2, 10, 64], description="Input dimensions.")
     n_data: Count = Field(512, description="Training points.")
     n_replicas: Count = Field(1, description="Independent systems that are advanced at once.")
-    activation: Literal[tuple(ACTIVATIONS)] = Field("tanh", description="Activation.")
+    activation: ActivationName = Field("tanh", description=f"Activation: {', '.join(ACTIVATIONS)}.")
     dtype: Literal["float64", "float32"] = Field("float64", description="Precision.")
     threads: list[Count] = Field(
         [], description="Numbers of threads; an empty list stands for 1 and all cores."
@@ -54,7 +54,7 @@ class BenchSection(Section):
 class BenchConfig(StudyConfig):
     """Configuration of the study `bench`."""
 
-    bench: BenchSection = Field(default_factory=BenchSection)
+    bench: BenchSection = BenchSection()
 
 
 def prepare(config: BenchConfig) -> Plan:
@@ -74,7 +74,7 @@ def prepare(config: BenchConfig) -> Plan:
         "n_features": sorted(set(section.n_features)),
         "threads": threads,
     }
-    unit = Unit("times", measure, arguments, "systems in turns", context=True)
+    unit = Unit("times", measure, arguments, "systems in turns")
     machine = f"{processor_name()}, {n_cores} cores"
     return Plan([unit], lambda results: combine(arguments, machine, results["times"]), machine)
 
@@ -99,7 +99,7 @@ def measure(
     dtype: str,
     threads: list[int],
     repeats: int,
-    context: Context,
+    progress: Progress,
 ) -> Arrays:
     """Time all systems in turns, after a run each that compiles and finds the number of steps."""
     systems = list(product(n_particles, n_features, threads))
@@ -109,10 +109,8 @@ def measure(
         n, d, t = system
         with _limited(t):
             begin = time.perf_counter()
-            simulate(
-                problems[d], n, n_steps=n_steps, n_replicas=n_replicas, save_at=[n_steps],
-                dtype=dtype,
-            )  # fmt: skip
+            options: dict[str, Any] = {"n_replicas": n_replicas, "dtype": dtype}
+            simulate(problems[d], n, n_steps=n_steps, save_at=[n_steps], **options)
             return time.perf_counter() - begin
 
     n_steps = []
@@ -126,7 +124,7 @@ def measure(
         for i, system in enumerate(systems):
             without = run(system, 0)
             seconds[i, repeat] = (run(system, n_steps[i]) - without) / n_steps[i]
-        context.progress(repeat + 1, repeats)
+        progress(repeat + 1, repeats)
     memory = []
     for n, d in product(n_particles, n_features):
         tracemalloc.start()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, VERMILION, band, legend_beside, log_scale
+from meanfield.plots.style import BLUE, VERMILION, band, finish
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -20,12 +20,7 @@ def plot_weight(dataset: xr.Dataset, ax: Axes) -> Axes:
     root = Estimate.from_xarray(dataset["log_moments"]).map(lambda moment: np.exp(moment / k))
     finite = np.isfinite(root.value)
     band(ax, k[finite], root[finite], color=BLUE, marker="o", label="initial law")
-    log_scale(ax, "x")
-    log_scale(ax, "y")
-    ax.set_xlabel("order of the moment $k$")
-    ax.set_ylabel(r"$m_k^{1/k} = (w^*_k)^{-1/k}$")
-    legend_beside(ax)
-    return ax
+    return finish(ax, "order of the moment $k$", r"$m_k^{1/k} = (w^*_k)^{-1/k}$", log="xy")
 
 
 def plot_cell_residual(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -34,9 +29,5 @@ def plot_cell_residual(dataset: xr.Dataset, ax: Axes) -> Axes:
     ax.plot(dataset["size"].values, residual, "o-", color=BLUE, label="best of its size")
     size = int(dataset.attrs["n_atoms"])
     ax.axvline(size, color=VERMILION, linestyle="--", label=f"$S^* = {size}$")
-    log_scale(ax, "y")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set_xlabel("number of atoms $S$")
-    ax.set_ylabel("relative residual")
-    legend_beside(ax)
-    return ax
+    ax.locator_params("x", integer=True)
+    return finish(ax, "number of atoms $S$", "relative residual", log="y")

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell import figures
-from meanfield.studies.cell.headline import CellHeadline
-from meanfield.workbench.report.formatting import (
-    format_interval,
-    format_value,
-    heading_for_problem,
-)
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.report.formatting import format_value, heading_for_problem, headline_table
+from meanfield.workbench.sections.atom_bounds import largest
+from meanfield.workbench.study import Block, Figure, Finding, Heading, Headline, Summary, Text
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@dataclass(frozen=True, kw_only=True)
+class CellHeadline(Headline):
+    """The triple, and what stands beside it; NaN where a depth was not reached."""
+
+    order: Estimate  # ρ of the maximal admissible weight w*
+    orbit_depth: Estimate  # D*_orb
+    variety_depth: Estimate  # D*_var
+    n_atoms: Estimate  # S*
+    compression_gap: Estimate  # part of the network that S* atoms leave out
+    # Coefficient-threshold number of the target; None where none can be had.
+    bound: Estimate | None = None
+
+
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report the triple and what each part rests on."""
     found = CellHeadline.read(summary)
-    order = "∞" if dataset.attrs["infinite_order"] else format_value(found.order)
+    if dataset.attrs["infinite_order"]:  # for which JSON has no number
+        found = replace(found, order=replace(found.order, value=math.inf))
     shown = f"{found.orbit_depth.value:.0f}" if found.orbit_depth.known else "not reached"
     size = int(dataset.attrs["n_atoms"])
+    sure = "" if dataset.attrs["confident"] else " (not to be relied on)"
     text = (
-        f"Learning cell (w*, D*_orb, S*): w* of order {order}, D*_orb = {shown}, S* = {size}"
-        f"{'' if dataset.attrs['confident'] else ' (not to be relied on)'}."
+        f"Learning cell (w*, D*_orb, S*): w* of order {format_value(found.order)}, "
+        f"D*_orb = {shown}, S* = {size}{sure}."
     )
-    if found.bound is not None:
-        most = found.bound.value if found.bound.interval is None else found.bound.high
-        if size > most:
-            text += f" ATTENTION: S* exceeds the bound S̄ = {format_value(found.bound)}."
-    rows = [["Part", "Value", "Interval"]]
-    for key, number in found.numbers().items():
-        value = order if key == "order" else format_value(number)
-        rows.append([number.label, value, format_interval(number) or "–"])
+    if found.bound is not None and size > largest(found.bound):
+        text += f" ATTENTION: S* exceeds the bound S̄ = {format_value(found.bound)}."
+    columns = ("Part", "Value", "Interval")
     return [
         Finding(text),
         *heading_for_problem(dataset.attrs["problem"]),
-        Table(rows, "The triple, and what stands beside it."),
+        headline_table(found, "The triple, and what stands beside it.", columns),
         Text(dataset.attrs["statement"]),
         Heading("The maximal admissible weight w*"),
         Text(

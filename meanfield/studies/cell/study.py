@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from meanfield.cell import learning_cell, train_cooled
-from meanfield.errors import ConfigError
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.targets import Target
-from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.cell.headline import CellHeadline
-from meanfield.studies.cell.report import report
+from meanfield.statistics.estimate import Estimate
+from meanfield.studies.cell.report import CellHeadline, report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
-from meanfield.workbench.sections.data import (
-    LearningConfig,
-    build_data,
-    data_fingerprint,
-    describe_data,
-)
-from meanfield.workbench.study import (
-    Arrays,
-    Outcome,
-    Plan,
-    Study,
-    Unit,
-)
-
-if TYPE_CHECKING:
-    pass
+from meanfield.workbench.sections.atom_bounds import bound_estimate, explained, refuse_affine
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 
 class CellSection(Section):
@@ -50,17 +35,13 @@ class CellSection(Section):
 class CellConfig(LearningConfig):
     """Configuration of the study `cell`."""
 
-    cell: CellSection = Field(default_factory=CellSection)
+    cell: CellSection = CellSection()
 
 
 def prepare(config: CellConfig) -> Plan:
     """Check the configuration; everything is one unit."""
     data, problem = build_data(config)
-    if problem.activation.degree == 1:
-        raise ConfigError(
-            f"key 'problem.activation' is {problem.activation.name!r}: affine networks have no "
-            "atoms; choose another."
-        )
+    refuse_affine(problem)
     gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
     with named_keys(config, "run", "problem"):
         scheme = config.scheme(problem)
@@ -70,12 +51,9 @@ def prepare(config: CellConfig) -> Plan:
         "target": data.target if gaussian else None,
         **config.cell.model_dump(),
     }
-    unit = Unit("cell", compute, arguments, "weight, atoms and depth")
-    return Plan(
-        [unit],
-        lambda results: combine(problem, gaussian, results["cell"]),
-        data_fingerprint(problem),
-        describe_data(config, data),
+    units = [Unit("cell", compute, arguments, "weight, atoms and depth")]
+    return data_plan(
+        config, data, problem, units, lambda results: combine(problem, gaussian, results["cell"])
     )
 
 
@@ -83,6 +61,7 @@ def compute(
     problem: Problem, scheme: Scheme, target: Target | None, n_particles: int, **options: Any
 ) -> Arrays:
     """Compute the triple and lay out its evidence; what is not there is left out."""
+    assert scheme.init is not None  # a configuration always has one
     cell = learning_cell(
         problem.activation,
         problem if target is None else target,
@@ -123,7 +102,8 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     """Name the parts of the triple; of inputs that are not `gaussian` the bound assumes it."""
     import xarray as xr
 
-    order = Estimate(*found["order"], label="Order of w*")
+    value, low, high = found["order"]
+    order = Estimate(value, low, high, label="Order of w*")
     orbit, variety = (
         int(found[name]) if name in found else float("nan")
         for name in ("orbit_depth", "variety_depth")
@@ -131,27 +111,17 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     explanation = str(found.get("depth_explanation", "There are no atoms."))
     bound = None
     if "bound" in found:
-        least, number, most = (int(value) for value in found["bound"])
-        bound = Estimate(
-            number,
-            *((least, most) if least < most else ()),
-            notes=(Note("explanation", str(found["bound_explanation"])),),
-            label="Bound S̄ on S* from the target" if gaussian else _ASSUMING,
-        )
+        label = "Bound S̄ on S* from the labels, if the inputs were standard normal"
+        label = "Bound S̄ on S* from the target" if gaussian else label
+        bound = bound_estimate(found["bound"], found["bound_explanation"], label)
+    size, gap = int(found["n_atoms"]), float(found["compression_gap"])
+    why = explained(found["n_atoms_explanation"])
     headline = CellHeadline(
         order=order,
-        orbit_depth=Estimate(
-            orbit, notes=(Note("explanation", explanation),), label="Orbit depth D*_orb"
-        ),
+        orbit_depth=Estimate(orbit, notes=explained(explanation), label="Orbit depth D*_orb"),
         variety_depth=Estimate(variety, label="Variety depth D*_var"),
-        n_atoms=Estimate(
-            int(found["n_atoms"]),
-            notes=(Note("explanation", str(found["n_atoms_explanation"])),),
-            label="Number of atoms S*",
-        ),
-        compression_gap=Estimate(
-            float(found["compression_gap"]), label="Part of the network that S* atoms leave out"
-        ),
+        n_atoms=Estimate(size, notes=why, label="Number of atoms S*"),
+        compression_gap=Estimate(gap, label="Part of the network that S* atoms leave out"),
         bound=bound,
     )
     dataset = xr.Dataset(
@@ -160,22 +130,16 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
             "residual": ("size", found["residual"]),
             "orbits": (("depth_step", "pair"), found.get("orbits", np.empty((0, 2), dtype=int))),
         },
-        {
-            "k": np.arange(1, len(found["log_moments"]) + 1),
-            "size": found["residual_size"],
-        },
+        {"k": np.arange(1, len(found["log_moments"]) + 1), "size": found["residual_size"]},
         {
             "problem": repr(problem),
             "statement": str(found["statement"]),
             "infinite_order": int(np.isinf(order.value)),
             "confident": int(found["confident"]),
-            "n_atoms": int(found["n_atoms"]),
+            "n_atoms": size,
         },
     )
     return Outcome(dataset, headline.numbers())
-
-
-_ASSUMING = "Bound S̄ on S* from the labels, if the inputs were standard normal"
 
 
 EXAMPLE: dict[str, Any] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.chaos import figures
-from meanfield.studies.chaos.headline import ChaosHeadline
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_number,
@@ -16,10 +16,37 @@ from meanfield.workbench.report.formatting import (
     heading_for_problem,
     slope_row,
 )
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+    family,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChaosHeadline(Headline):
+    """What was found of each metric."""
+
+    slope: dict[str, Estimate] = family("{}_slope")  # of log metric against log N
+    constant: dict[str, Estimate] = family("{}_constant")  # N^(-expected slope) · metric
+    # N · metric: its change over the second half of the run, relative to its mean there.
+    trend: dict[str, Estimate] = family("{}_trend")
+    supremum: dict[str, Estimate] = family("{}_supremum")  # largest N · metric at any time
+
+    @property
+    def noise(self) -> bool:
+        """Whether there was noise: without it there is no theorem for the particles."""
+        return self.slope["coupling"].expected is not None
+
 
 LABELS = {
     "matched_w2": "matched W₂²",

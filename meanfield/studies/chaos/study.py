@@ -17,20 +17,10 @@ from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
-from meanfield.studies.chaos.headline import ChaosHeadline
-from meanfield.studies.chaos.report import LABELS, report
+from meanfield.studies.chaos.report import LABELS, ChaosHeadline, report
 from meanfield.workbench.config import Count, Section, Step, named_keys
-from meanfield.workbench.sections.data import (
-    LearningConfig,
-    build_data,
-    data_fingerprint,
-    describe_data,
-)
-from meanfield.workbench.sections.limit_path import (
-    ReferenceSection,
-    reference_unit,
-    saved_path,
-)
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.limit_path import ReferenceSection, reference_unit, saved_path
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
@@ -58,51 +48,30 @@ class ChaosSection(Section):
     cloud_replicas: Step = Field(
         8, description="Replicas for which the raw distance is measured; 0 leaves it out."
     )
-    reference: ReferenceSection = Field(default_factory=ReferenceSection)
+    reference: ReferenceSection = ReferenceSection()
 
 
 class ChaosConfig(LearningConfig):
     """Configuration of the study `chaos`."""
 
-    chaos: ChaosSection = Field(default_factory=ChaosSection)
+    chaos: ChaosSection = ChaosSection()
 
 
 def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     data, problem = build_data(config)
-    section = config.chaos
+    settings = config.chaos.model_dump(exclude={"reference"})
     with named_keys(config, "chaos", "run", "problem"):
-        plan = plan_chaos(
-            problem,
-            config.scheme(problem),
-            section.particle_counts,
-            section.n_replicas,
-            times=section.times,
-            cloud_size=section.cloud_size,
-            cloud_replicas=section.cloud_replicas,
-        )
-        units = [reference_unit(plan, section.reference)]
-    units += _replica_units(plan)
-    return Plan(
-        units,
-        lambda results: combine(plan, results),
-        data_fingerprint(problem),
-        describe_data(config, data),
-    )
-
-
-def _replica_units(plan: ChaosPlan) -> list[Unit]:
-    """Return one unit for every batch of replicas."""
+        plan = plan_chaos(problem, config.scheme(problem), **settings)
+        units = [reference_unit(plan, config.chaos.reference)]
     per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
-    units = []
+    needs = {"reference": "reference"}
     for batch in plan.batches():
         arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
         key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
-        units.append(
-            Unit(key, measure_replicas, arguments, label, {"reference": "reference"}, weight)
-        )
-    return units
+        units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
+    return data_plan(config, data, problem, units, lambda results: combine(plan, results))
 
 
 def measure_replicas(plan: ChaosPlan, first: int, last: int, reference: Arrays) -> Arrays:
@@ -151,29 +120,26 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
 
 def _headline(rates: ChaosRates) -> ChaosHeadline:
     noise = rates.dataset.attrs["temperature"] > 0
-    slope, constant = {}, {}
+    found = ChaosHeadline()
     for metric in (metric for metric in LABELS if metric in rates.fits):
         fit, label = rates.fits[metric], LABELS[metric]
         expected = fit.slope.expected
         if expected is not None:
             exact = rates.dataset.get(f"{metric}_exact")
-            constant[metric] = replace(
+            found.constant[metric] = replace(
                 fit.constant,
                 expected=None if exact is None else float(exact[fit.time_index]),
                 label=f"{'N' if expected == -1 else 'N²'} × {label}",
             )
         # Without noise there is a theorem for the function alone.
         expected = expected if noise or metric == "function" else None
-        slope[metric] = replace(fit.slope, expected=expected, label=f"Slope of {label}")
-    trend = {
-        metric: replace(found.change, label=f"Late trend of {LABELS[metric]}, relative to its mean")
-        for metric, found in rates.trends.items()
-    }
-    supremum = {
-        metric: replace(found.supremum, label=f"Largest N × {LABELS[metric]} at any time")
-        for metric, found in rates.trends.items()
-    }
-    return ChaosHeadline(slope=slope, constant=constant, trend=trend, supremum=supremum)
+        found.slope[metric] = replace(fit.slope, expected=expected, label=f"Slope of {label}")
+    for metric, trend in rates.trends.items():
+        label = f"Late trend of {LABELS[metric]}, relative to its mean"
+        found.trend[metric] = replace(trend.change, label=label)
+        label = f"Largest N × {LABELS[metric]} at any time"
+        found.supremum[metric] = replace(trend.supremum, label=label)
+    return found
 
 
 EXAMPLE: dict[str, Any] = {
@@ -182,11 +148,7 @@ EXAMPLE: dict[str, Any] = {
     "data": {"source": "digits", "classes": [3, 8], "n_samples": 50},
     "problem": {"l2": 0.05, "temperature": 0.01},
     "run": {"step_size": 0.2, "n_steps": 500},
-    "chaos": {
-        "particle_counts": [32, 64, 128, 256],
-        "n_replicas": 48,
-        "cloud_replicas": 4,
-    },
+    "chaos": {"particle_counts": [32, 64, 128, 256], "n_replicas": 48, "cloud_replicas": 4},
 }
 
 STUDY = Study("chaos", ChaosConfig, EXAMPLE, prepare, report)

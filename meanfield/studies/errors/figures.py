@@ -11,11 +11,11 @@ from meanfield.plots.style import (
     BLACK,
     BLUE,
     ORANGE,
+    TIME,
     VERMILION,
     band,
     count_axis,
-    legend_below,
-    log_scale,
+    finish,
     slope_text,
 )
 from meanfield.statistics.estimate import Estimate
@@ -29,21 +29,12 @@ def plot_tail(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the Hermite tail of a known target against the number of atoms that its terms take."""
     threshold = dataset["threshold"].values
     tail = dataset["tail_by_threshold"].values
-    ax.step(
-        threshold, tail, where="post", color=COMPONENT_COLOURS["tail"], label=r"$L^2$ tail (left)"
-    )
-    ax.axvline(
-        dataset.attrs["threshold"], color="0.45", linestyle=":", linewidth=1.0, label="the budget"
-    )
-    other = ax.twinx()
-    other.step(
-        threshold,
-        dataset["atoms_by_threshold"].values,
-        "--",
-        where="post",
-        color=BLACK,
-        label=r"$\bar S(\varepsilon)$ (right)",
-    )
+    colour = COMPONENT_COLOURS["tail"]
+    ax.step(threshold, tail, where="post", color=colour, label=r"$L^2$ tail (left)")
+    _mark(ax, dataset.attrs["threshold"])
+    other, number = ax.twinx(), dataset["atoms_by_threshold"].values
+    label = r"$\bar S(\varepsilon)$ (right)"
+    other.step(threshold, number, "--", where="post", color=BLACK, label=label)
     other.set_ylabel(r"coefficient-threshold number $\bar S(\varepsilon)$")
     other.set_ylim(bottom=0)
     other.spines["right"].set_visible(True)
@@ -51,33 +42,27 @@ def plot_tail(dataset: xr.Dataset, ax: Axes) -> Axes:
     ax.set_ylim(bottom=0)
     ax.set_xlabel(r"threshold $\varepsilon$")
     ax.set_ylabel(r"$\| f^* - f^*_\varepsilon \|$")
-    handles, labels = (
-        first + second
-        for first, second in zip(
-            ax.get_legend_handles_labels(), other.get_legend_handles_labels(), strict=True
-        )
-    )
+    both = zip(ax.get_legend_handles_labels(), other.get_legend_handles_labels(), strict=True)
+    handles, labels = (first + second for first, second in both)
     ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
     return ax
 
 
 def plot_statistical(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the squared statistical component against n, with its fit and the expected slope."""
-    ax = _law(dataset, ax, "statistical", "data_count", "n_data", "training data $n$")
-    ax.set_ylabel(r"$\| f_\infty - f_{n,\infty} \|^2$")
-    return ax
+    label = r"$\| f_\infty - f_{n,\infty} \|^2$"
+    return _law(dataset, ax, "statistical", "data_count", "n_data", "training data $n$", label)
 
 
 def plot_particle_number(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the squared chaos component against N, with its fit and the expected slope."""
-    ax = _law(dataset, ax, "chaos", "particle_count", "n_particles", "particles $N$")
-    ax.set_ylabel(r"$\| f_{n,t} - f_{n,t,N} \|^2$")
-    return ax
+    label = r"$\| f_{n,t} - f_{n,t,N} \|^2$"
+    return _law(dataset, ax, "chaos", "particle_count", "n_particles", "particles $N$", label)
 
 
 def plot_optimisation(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the squared distance to the long-time network over time, from two starts."""
-    attrs, time = dataset.attrs, dataset["time"].values
+    time = dataset["time"].values
     for name, label, colour, style in (
         ("optimisation", "from the initial law", ORANGE, "-"),
         ("other_start", "from a wider start", BLUE, "--"),
@@ -91,14 +76,10 @@ def plot_optimisation(dataset: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(time, dataset[f"{name}_line"].values, style, color=BLACK, linewidth=2.0)
     noise = float(dataset["component_resolution"].sel(component="optimisation")) ** 2
     ax.axhline(noise, color="0.45", linestyle="-.", linewidth=1.0, label="noise of the particles")
-    budget = attrs["training_time"]
-    ax.axvline(budget, color="0.45", linestyle=":", linewidth=1.0, label="the budget")
+    _mark(ax, dataset.attrs["training_time"])
     ax.set_ylim(bottom=0.1 * dataset["optimisation_mean"].sel(bound="value").values.min())
     ax.set_yscale("log")
-    ax.set_xlabel("time (step × step size)")
-    ax.set_ylabel(r"$\| f_{n,\infty} - f_{n,t} \|^2$")
-    legend_below(ax)
-    return ax
+    return finish(ax, TIME, r"$\| f_{n,\infty} - f_{n,t} \|^2$", legend="below")
 
 
 def plot_sparse(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -109,31 +90,24 @@ def plot_sparse(dataset: xr.Dataset, ax: Axes) -> Axes:
         ("total_by_atoms", r"to the target, $\| f^* - f_S \|^2$", "0.35", "s"),
     ):
         mean = Estimate.from_xarray(dataset[f"{name}_mean"])
-        bars = {"yerr": mean.arms, "fmt": f"{marker}-", "color": colour}
-        ax.errorbar(counts, mean.value, label=label, **bars)
+        ax.errorbar(counts, mean.value, mean.arms, fmt=f"{marker}-", color=colour, label=label)
     _mark(ax, dataset.attrs.get("n_atoms"))
     count_axis(ax, counts, "atoms $S$")
-    log_scale(ax, "y")
-    ax.set_ylabel("mean square on held-out inputs")
-    legend_below(ax)
-    return ax
+    return finish(ax, y="mean square on held-out inputs", log="y", legend="below")
 
 
-def _law(dataset: xr.Dataset, ax: Axes, name: str, dimension: str, budget: str, label: str) -> Axes:
+def _law(
+    dataset: xr.Dataset, ax: Axes, name: str, dimension: str, budget: str, x: str, y: str
+) -> Axes:
     """Draw one component with its fitted power law, the expected slope and the budget."""
     counts, attrs = dataset[dimension].values, dataset.attrs
     mean = Estimate.from_xarray(dataset[f"{name}_mean"])
     slope = Estimate.from_xarray(dataset[f"{name}_slope"])
     shown = mean.value > 0
     colour = COMPONENT_COLOURS[name]
-    ax.errorbar(
-        counts[shown],
-        mean.value[shown],
-        yerr=mean[shown].arms,
-        fmt="o",
-        color=colour,
-        label=f"measured, slope {slope_text(slope)}" if slope.known else "measured",
-    )
+    label = f"measured, slope {slope_text(slope)}" if slope.known else "measured"
+    measured = mean[shown]
+    ax.errorbar(counts[shown], measured.value, measured.arms, fmt="o", color=colour, label=label)
     if slope.known:
         ax.plot(counts, dataset[f"{name}_line"].values, color=colour, linewidth=1.2, label="fit")
     expected = dataset[f"{name}_expected"].values
@@ -142,10 +116,8 @@ def _law(dataset: xr.Dataset, ax: Axes, name: str, dimension: str, budget: str, 
     law = f"expected: $1/n - 1/{attrs['n_population']}$" if pool else "expected: slope $-1$"
     ax.plot(counts[shown], guide[shown], "--", color="0.45", linewidth=1.0, label=law)
     _mark(ax, attrs[budget])
-    count_axis(ax, counts, label)
-    log_scale(ax, "y")
-    legend_below(ax)
-    return ax
+    count_axis(ax, counts, x)
+    return finish(ax, y=y, log="y", legend="below")
 
 
 def _mark(ax: Axes, value: float | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.errors import figures
-from meanfield.studies.errors.headline import ErrorsHeadline
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
@@ -15,10 +16,41 @@ from meanfield.workbench.report.formatting import (
     format_value,
     heading_for_problem,
 )
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+    family,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorsHeadline(Headline):
+    """The total error, its components as L² norms, their laws, and what each doubling gains."""
+
+    total: Estimate  # ‖f* − f_S‖; its notes are the cautions about the whole budget
+    tail: Estimate
+    regularisation: Estimate
+    statistical: Estimate
+    optimisation: Estimate
+    chaos: Estimate
+    sparse: Estimate
+    # Of the squared components `statistical` in n and `chaos` in N.
+    slope: dict[str, Estimate] = family("{}_slope")
+    # At which the optimisation error decays; None where too little of the decay was seen.
+    rate: Estimate | None = None
+    rate_difference: Estimate | None = None  # from that of another start
+    gain: dict[str, Estimate] = family("gain_{}")  # of doubling n, N, t or S, in the squared total
+    closure: Estimate  # what the signed components miss of the total, relative
+
 
 LABELS = {
     "tail": "Tail",
@@ -80,8 +112,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             rows,
             "Intervals are over training sets and noise; for the first two components, which do "
             "not depend on them, over held-out inputs. The signed components add up to the total "
-            f"error on every held-out input, to {format_number(found.closure.value)} of "
-            "it.",
+            f"error on every held-out input, to {format_number(found.closure.value)} of it.",
         ),
         *(Text(f"Note: {note.text}") for note in total.notes),
         Heading("What to increase first"),
@@ -89,7 +120,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Table(_gain_rows(dataset, found), "Doubling one of them and leaving the others."),
         Heading("The laws behind it"),
         Text(_laws(found)),
-        *_tail(attrs),
+        *(_TAIL if attrs["closed_form"] else ()),
         Figure(
             "statistical",
             figures.plot_statistical,
@@ -108,8 +139,8 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "Squared distance to the long-time network over time, from the initial law and from "
             "a wider start, geometric means over training sets with 95% bands; black lines are "
             "the fitted decays. Both networks feel the same noise, so that the distance falls as "
-            "far as training forgets its start; "
-            "particles that end up in different places keep some noise.",
+            "far as training forgets its start; particles that end up in different places keep "
+            "some noise.",
         ),
         Figure(
             "sparse",
@@ -120,18 +151,15 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     ]
 
 
-def _tail(attrs: Mapping[str, Any]) -> list[Block]:
-    """Show the tail over thresholds; data have no coefficients."""
-    if not attrs["closed_form"]:
-        return []
-    return [
-        Figure(
-            "tail",
-            figures.plot_tail,
-            "What is cut off the Hermite series of the target at each threshold, from its "
-            "coefficients, and the number of atoms that bound what is kept.",
-        )
-    ]
+# Data have no coefficients.
+_TAIL = [
+    Figure(
+        "tail",
+        figures.plot_tail,
+        "What is cut off the Hermite series of the target at each threshold, from its "
+        "coefficients, and the number of atoms that bound what is kept.",
+    )
+]
 
 
 def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:

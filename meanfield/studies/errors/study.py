@@ -17,16 +17,10 @@ from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.errors.headline import ErrorsHeadline
-from meanfield.studies.errors.report import LABELS, report
+from meanfield.studies.errors.report import LABELS, ErrorsHeadline, report
 from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
-from meanfield.workbench.sections.data import (
-    LearningConfig,
-    build_data,
-    data_fingerprint,
-    describe_data,
-)
-from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
 
@@ -41,7 +35,7 @@ class ErrorsSection(Section):
     )
     n_particles: Count = Field(ErrorSettings.n_particles, description="Particles N of the budget.")
     n_atoms: Step = Field(
-        ErrorSettings.n_atoms,
+        ErrorSettings.n_atoms or 0,
         description="Atoms S that are kept; 0 keeps all particles. Changing S or the threshold of "
         "a finished study redoes only the last step.",
     )
@@ -96,7 +90,7 @@ class ErrorsSection(Section):
 class ErrorsConfig(LearningConfig):
     """Configuration of the study `errors`."""
 
-    errors: ErrorsSection = Field(default_factory=ErrorsSection)
+    errors: ErrorsSection = ErrorsSection()
 
 
 def make_plan(config: ErrorsConfig, data: Data, problem: Problem) -> ErrorPlan:
@@ -126,94 +120,40 @@ def prepare(config: ErrorsConfig) -> Plan:
     plan = make_plan(config, data, problem)
     with named_keys(config, "errors", "problem", target="data"):
         truncated = truncate_target(plan)
-    count, sizes = plan.n_replicas, "-".join(map(str, plan.atom_counts))
-    costs = plan.costs
-    units = [
-        Unit(
-            "population",
-            find_population,
-            {"plan": plan},
-            "population network",
-            weight=costs["population"],
-            context=True,
-        )
-    ]
-    for r in range(count):
-        arguments = {"plan": plan, "replica": r}
-        number = f"{r + 1} of {count}"
-        units += [
-            Unit(
-                f"sets-{r:04d}",
-                average_sets,
-                arguments,
-                f"training sets, replica {number}",
-                {"population": "population"},
-                weight=costs["sets"],
-                context=True,
-            ),
-            Unit(
-                f"dynamics-{r:04d}",
-                follow,
-                arguments,
-                f"time and width, replica {number}",
-                {"sets": f"sets-{r:04d}"},
-                weight=costs["dynamics"],
-                context=True,
-            ),
-            # The sizes are in the name: other sizes are other work, and nothing else is redone.
-            Unit(
-                f"atoms-{sizes}-{r:04d}",
-                compress_network,
-                arguments,
-                f"few atoms, replica {number}",
-                {"network": f"dynamics-{r:04d}"},
-                weight=costs["atoms"],
-                context=True,
-            ),
-        ]
+    cost = plan.costs["population"]
+    label, whole = "population network", {"plan": plan}
+    units = [Unit("population", intermediates.population, whole, label, weight=cost)]
+    before = ["population"] * plan.n_replicas
     # Stage by stage, so that the bar tells how far each one is.
-    order = ("population", "sets", "dynamics", "atoms")
-    units.sort(key=lambda unit: order.index(unit.key.split("-")[0]))
-    return Plan(
-        units,
-        lambda results: combine(plan, truncated, results),
-        data_fingerprint(problem),
-        describe_data(config, data),
+    for stage, function, label, argument in (
+        ("sets", intermediates.training_sets, "training sets", "population"),
+        ("dynamics", intermediates.dynamics, "time and width", "sets"),
+        # The sizes are in the name: other sizes are other work, and nothing else is redone.
+        (_atoms(plan), intermediates.few_atoms, "few atoms", "network"),
+    ):
+        keys = [f"{stage}-{r:04d}" for r in range(plan.n_replicas)]
+        weight = plan.costs[stage.split("-")[0]]
+        for r, key in enumerate(keys):
+            text = f"{label}, replica {r + 1} of {plan.n_replicas}"
+            arguments, needs = {"plan": plan, "replica": r}, {argument: before[r]}
+            units.append(Unit(key, function, arguments, text, needs, weight))
+        before = keys
+    return data_plan(
+        config, data, problem, units, lambda results: combine(plan, truncated, results)
     )
 
 
-def find_population(plan: ErrorPlan, context: Context) -> Arrays:
-    """Settle the population network."""
-    return intermediates.population(plan, context.progress)
-
-
-def average_sets(plan: ErrorPlan, replica: int, population: Arrays, context: Context) -> Arrays:
-    """Average the long-time networks of one replica's training sets."""
-    return intermediates.training_sets(plan, replica, population, context.progress)
-
-
-def follow(plan: ErrorPlan, replica: int, sets: Arrays, context: Context) -> Arrays:
-    """Follow one replica's training at finite time and width."""
-    return intermediates.dynamics(plan, replica, sets, context.progress)
-
-
-def compress_network(plan: ErrorPlan, replica: int, network: Arrays, context: Context) -> Arrays:
-    """Compress one replica's network to few atoms."""
-    return intermediates.few_atoms(plan, replica, network, context.progress)
+def _atoms(plan: ErrorPlan) -> str:
+    return f"atoms-{'-'.join(map(str, plan.atom_counts))}"
 
 
 def combine(plan: ErrorPlan, truncated: TruncatedTarget, results: Mapping[str, Arrays]) -> Outcome:
     """Join the stages; results of other numbers of atoms play no part."""
-    sizes = "-".join(map(str, plan.atom_counts))
-    budget = assemble_budget(
-        plan,
-        truncated,
-        results["population"],
-        *(
-            [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]
-            for stage in ("sets", "dynamics", f"atoms-{sizes}")
-        ),
+    sets, dynamics, atoms = (
+        [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]
+        for stage in ("sets", "dynamics", _atoms(plan))
     )
+    budget = assemble_budget(plan, truncated, results["population"], sets, dynamics, atoms)
     return Outcome(budget.dataset, _headline(budget).numbers())
 
 
@@ -223,25 +163,19 @@ def _headline(budget: ErrorBudget) -> ErrorsHeadline:
         part = replace(budget.components[name], label=LABELS[name])
         # What is exactly 0 is so by construction and has no uncertainty.
         components[name] = part if part.value > 0 else Estimate(part.value, label=part.label)
+    cautions = tuple(Note("caution", text) for text in budget.notes)
     laws = {"statistical": budget.statistical_rate, "chaos": budget.chaos_rate}
-    decay = budget.decay
+    rate = replace(budget.decay.rate, label="Rate at which the optimisation error decays")
+    difference = replace(budget.decay.difference, label="Rate less that from a wider start")
     return ErrorsHeadline(
-        total=replace(
-            budget.total,
-            notes=tuple(Note("caution", text) for text in budget.notes),
-            label="Total error",
-        ),
+        total=replace(budget.total, notes=cautions, label="Total error"),
         **components,
         slope={
             name: replace(fit.slope, label=f"Slope of {LABELS[name]}, squared")
             for name, fit in laws.items()
         },
-        rate=replace(decay.rate, label="Rate at which the optimisation error decays")
-        if decay.rate.known
-        else None,
-        rate_difference=replace(decay.difference, label="Rate less that from a wider start")
-        if decay.rate.known
-        else None,
+        rate=rate if rate.known else None,
+        rate_difference=difference if rate.known else None,
         gain={
             option: replace(gain, label=f"Squared error that doubling {option} takes off")
             for option, gain in budget.advice.gain.items()
@@ -274,13 +208,8 @@ EXAMPLE: dict[str, Any] = {
     },
 }
 
+LATE = ("n_atoms", "atom_counts", "threshold", "degree", "n_replicas")
+
 STUDY = Study(
-    "errors",
-    ErrorsConfig,
-    EXAMPLE,
-    prepare,
-    report,
-    late=tuple(
-        f"errors.{key}" for key in ("n_atoms", "atom_counts", "threshold", "degree", "n_replicas")
-    ),
+    "errors", ErrorsConfig, EXAMPLE, prepare, report, tuple(f"errors.{key}" for key in LATE)
 )

@@ -28,16 +28,8 @@ def plot_depths(dataset: xr.Dataset, ax: Axes) -> Axes:
         )
         if np.isfinite(least[row, column]):
             second = f"≥ {least[row, column]:.0f}"
-        dark = depth < 0.55 * most
-        ax.text(
-            column,
-            row,
-            f"{first} · {second}",
-            ha="center",
-            va="center",
-            color="white" if dark else "black",
-            fontsize=8,
-        )
+        colour, text = "white" if depth < 0.55 * most else "black", f"{first} · {second}"
+        ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
         if variety[row, column] < depth:
             corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]) * 0.46
             ax.plot(*(np.array([column, row]) + corners).T, color=VERMILION, linewidth=2, zorder=3)
@@ -54,6 +46,5 @@ def plot_depths(dataset: xr.Dataset, ax: Axes) -> Axes:
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_title("$D^*_{var}$ · $D^*_{orb}$")
-    ax.set_xlabel("number of atoms $S$")
-    ax.set_ylabel("activation and input dimension")
+    ax.set(xlabel="number of atoms $S$", ylabel="activation and input dimension")
     return ax

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.identify import figures
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+    family,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentifyHeadline(Headline):
+    """The depths by the cell's key; NaN where a depth was not reached or is undecided."""
+
+    variety: dict[str, Estimate] = family("variety-{}")  # D*_var
+    orbit: dict[str, Estimate] = family("orbit-{}")  # D*_orb
+
 
 #: What a cell is named by.
 AXES = ("activation", "bias", "d", "atoms")

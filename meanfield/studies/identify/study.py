@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -12,22 +12,16 @@ from pydantic import Field
 from meanfield.errors import ConfigError
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
-from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.identify.headline import IdentifyHeadline
-from meanfield.studies.identify.report import AXES, cell_text, report
+from meanfield.statistics.estimate import Estimate
+from meanfield.studies.identify.report import AXES, IdentifyHeadline, cell_text, report
 from meanfield.workbench.config import ActivationName, Count, Section, Step, StudyConfig
-from meanfield.workbench.study import (
-    Arrays,
-    Outcome,
-    Plan,
-    Study,
-    Unit,
-)
-
-if TYPE_CHECKING:
-    pass
+from meanfield.workbench.sections.atom_bounds import explained
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 MOST_DEGREES = 200
+
+# Activations, whether there are biases, input dimensions, numbers of atoms.
+Shape = tuple[list[Any], list[Any], list[Any], list[Any]]
 
 
 class IdentifySection(Section):
@@ -48,7 +42,7 @@ class IdentifySection(Section):
 class IdentifyConfig(StudyConfig):
     """Configuration of the study `identify`."""
 
-    identify: IdentifySection = Field(default_factory=IdentifySection)
+    identify: IdentifySection = IdentifySection()
 
 
 def prepare(config: IdentifyConfig) -> Plan:
@@ -57,21 +51,14 @@ def prepare(config: IdentifyConfig) -> Plan:
     names = [get_activation(name).name for name in section.activations]
     if section.max_degree is not None and section.max_degree > MOST_DEGREES:
         raise ConfigError(f"key 'identify.max_degree' must be at most {MOST_DEGREES}.")
-    cells = list(itertools.product(names, section.bias, section.dims, section.sizes))
     search = section.model_dump(include={"max_degree", "n_points", "n_starts", "n_paths"})
-    units = [
-        Unit(
-            _key(*cell),
-            depths,
-            dict(zip(("activation", "bias", "d", "n_atoms"), cell, strict=True))
-            | {"seed": config.seed}
-            | search,
-            _key(*cell).replace("-", " "),
-            weight=cell[3] ** 2 * cell[2],
-        )
-        for cell in cells
-    ]
     shape = (names, section.bias, section.dims, section.sizes)
+    units = []
+    for activation, bias, d, size in itertools.product(*shape):
+        key = _key(activation, bias, d, size)
+        arguments = {"activation": activation, "bias": bias, "d": d, "n_atoms": size}
+        arguments |= {"seed": config.seed, **search}
+        units.append(Unit(key, depths, arguments, key.replace("-", " "), weight=size**2 * d))
     return Plan(units, lambda results: combine(shape, results), data="")
 
 
@@ -79,37 +66,20 @@ def _key(activation: str, bias: bool, d: int, size: int) -> str:
     return f"{activation}-{'bias' if bias else 'plain'}-d{d}-S{size}"
 
 
-def depths(
-    activation: str,
-    bias: bool,
-    d: int,
-    n_atoms: int,
-    max_degree: int | None,
-    n_points: int,
-    n_starts: int,
-    n_paths: int,
-    seed: int,
-) -> Arrays:
-    """Compute both depths of one cell, NaN where not reached, with the evidence per degree."""
-    found = orbit_depth(
-        activation,
-        d,
-        n_atoms,
-        bias=bias,
-        max_degree=max_degree,
-        n_points=n_points,
-        n_starts=n_starts,
-        n_paths=n_paths,
-        seed=seed,
-    )
+def depths(**settings: Any) -> Arrays:
+    """Compute both depths of one cell, NaN where not reached, with the evidence per degree.
+
+    The settings are the arguments of `orbit_depth`.
+    """
+    found = orbit_depth(**settings)
     rank = np.full(MOST_DEGREES + 1, np.nan)
     orbits, solved = rank.copy(), rank.copy()
     for step in found.variety.evidence:
         rank[step.degree] = step.rank
-    for step in found.evidence:
-        orbits[step.degree] = max(step.orbits)
-        if step.n_starts:
-            solved[step.degree] = step.n_solved
+    for search in found.evidence:
+        orbits[search.degree] = max(search.orbits)
+        if search.n_starts:
+            solved[search.degree] = search.n_solved
     last = found.variety.evidence[-1]
     return {
         "variety": np.array(found.variety.depth, dtype=float),
@@ -125,14 +95,14 @@ def depths(
     }
 
 
-def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
+def combine(shape: Shape, results: Mapping[str, Arrays]) -> Outcome:
     """Lay the cells out as a table."""
     import xarray as xr
 
     pieces = [results[_key(*cell)] for cell in itertools.product(*shape)]
     longest = max(int(piece["max_degree"]) for piece in pieces) + 1
     sizes = tuple(map(len, shape))
-    variables = {}
+    variables: dict[str, Any] = {}
     for name in pieces[0]:
         values = np.stack([piece[name] for piece in pieces])
         if values.ndim == 2:
@@ -150,25 +120,17 @@ def combine(shape: tuple, results: Mapping[str, Arrays]) -> Outcome:
     }
     at_least = np.array([_undecided_from(piece) for piece in pieces]).reshape(sizes)
     variables["at_least"] = (AXES, at_least)
-    variety, orbit = {}, {}
+    headline = IdentifyHeadline()
     for cell, piece in zip(itertools.product(*shape), pieces, strict=True):
         name, text = _key(*cell), cell_text(*cell)
-        least = _undecided_from(piece)
+        variety, orbit = float(piece["variety"]), float(piece["orbit"])
+        least, why = _undecided_from(piece), explained(piece["explanation"])
         short = f" (not reached up to {int(piece['max_degree'])})"
-        open_end = f" (undecided, at least {least:.0f})" if np.isfinite(least) else short
-        for depths, depth, label, unreached, notes in (
-            (variety, float(piece["variety"]), "D*_var", short, ()),
-            (
-                orbit,
-                float(piece["orbit"]),
-                "D*_orb",
-                open_end,
-                (Note("explanation", str(piece["explanation"])),),
-            ),
-        ):
-            label = f"{label}, {text}{unreached if np.isnan(depth) else ''}"
-            depths[name] = Estimate(depth, notes=notes, label=label)
-    headline = IdentifyHeadline(variety=variety, orbit=orbit)
+        label = f"D*_var, {text}{short if np.isnan(variety) else ''}"
+        headline.variety[name] = Estimate(variety, label=label)
+        short = f" (undecided, at least {least:.0f})" if np.isfinite(least) else short
+        label = f"D*_orb, {text}{short if np.isnan(orbit) else ''}"
+        headline.orbit[name] = Estimate(orbit, notes=why, label=label)
     return Outcome(xr.Dataset(variables, coordinates), headline.numbers())
 
 

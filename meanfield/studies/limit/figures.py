@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from meanfield.plots.style import (
     SKY,
     VERMILION,
     band,
-    legend_beside,
-    log_scale,
+    finish,
     width_axis,
 )
 from meanfield.statistics.estimate import Estimate
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _MARKERS = "os^Dvp<>"
+
+
+def _look(i: int) -> dict[str, Any]:
+    return {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKERS[i % len(_MARKERS)]}
 
 
 def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
@@ -41,10 +44,7 @@ def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
             band(ax, steps, curves[:, i], **line)
     for target in np.unique(at["target"].values):
         ax.axhline(target, color=BLACK, linewidth=0.6, linestyle=":")
-    ax.set_xlabel("step")
-    ax.set_ylabel(r"output $f$")
-    legend_beside(ax)
-    return ax
+    return finish(ax, "step", r"output $f$")
 
 
 def plot_independence(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
@@ -56,24 +56,12 @@ def plot_independence(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
             if feature == "h" and layer == 0 and deficient:
                 continue
             curve = Estimate.from_xarray(at[f"least_{feature}"])[:, layer]
-            colour = _COLOURS[layer % len(_COLOURS)]
-            ax.plot(
-                steps,
-                curve.value,
-                style,
-                color=colour,
-                marker=_MARKERS[layer % len(_MARKERS)],
-                markersize=3,
-                label=rf"${feature}_{layer + 1}$",
-            )
-            shown = curve.low > 0
+            look, label = _look(layer), rf"${feature}_{layer + 1}$"
+            ax.plot(steps, curve.value, style, markersize=3, label=label, **look)
+            shown, colour = curve.low > 0, look["color"]
             low, high = curve.low[shown], curve.high[shown]
             ax.fill_between(steps[shown], low, high, color=colour, alpha=0.2, linewidth=0)
-    log_scale(ax, "y")
-    ax.set_xlabel("step")
-    ax.set_ylabel("least eigenvalue of the kernel")
-    legend_beside(ax)
-    return ax
+    return finish(ax, "step", "least eigenvalue of the kernel", log="y")
 
 
 def plot_standstill(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
@@ -86,40 +74,19 @@ def plot_standstill(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     moves, steps = Estimate.from_xarray(at["weight_change"]).value, dataset["saved_step"].values
     for layer in range(depth + 1):
         drawn = moves[:, layer] > 0
-        ax.plot(
-            steps[drawn],
-            moves[drawn, layer],
-            "--",
-            color=_COLOURS[layer % len(_COLOURS)],
-            marker=_MARKERS[layer % len(_MARKERS)],
-            markersize=3,
-            label=rf"step of $W^{layer + 1}$",
-        )
-    log_scale(ax, "y")
-    ax.set_xlabel("step")
-    ax.set_ylabel("error signal, size of the next step")
-    legend_beside(ax)
-    return ax
+        look, label = _look(layer), rf"step of $W^{layer + 1}$"
+        ax.plot(steps[drawn], moves[drawn, layer], "--", markersize=3, label=label, **look)
+    return finish(ax, "step", "error signal, size of the next step", log="y")
 
 
 def plot_features(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     """Draw the relative change of the features over training."""
     at, steps = dataset.sel(case=case), dataset["saved_step"].values
     for layer in range(int(at["depth"])):
-        band(
-            ax,
-            steps,
-            Estimate.from_xarray(at["feature_change"])[:, layer],
-            color=_COLOURS[layer % len(_COLOURS)],
-            marker=_MARKERS[layer % len(_MARKERS)],
-            markersize=3,
-            label=f"layer {layer + 1}",
-        )
+        change = Estimate.from_xarray(at["feature_change"])[:, layer]
+        band(ax, steps, change, markersize=3, label=f"layer {layer + 1}", **_look(layer))
     ax.set_ylim(bottom=0)
-    ax.set_xlabel("step")
-    ax.set_ylabel(r"feature change $\|h - h_0\| / \|h_0\|$")
-    legend_beside(ax)
-    return ax
+    return finish(ax, "step", r"feature change $\|h - h_0\| / \|h_0\|$")
 
 
 def plot_bias(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -137,20 +104,11 @@ def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str
     for i, case in enumerate(dataset["case"].values):
         activation, depth = str(case).rsplit("-", 1)
         estimate = Estimate.from_xarray(dataset[name].sel(case=case))
-        ax.errorbar(
-            widths,
-            estimate.value,
-            estimate.arms,
-            color=_COLOURS[i % len(_COLOURS)],
-            marker=_MARKERS[i % len(_MARKERS)],
-            label=f"{activation}, {depth} layers",
-        )
+        label_of_case = f"{activation}, {depth} layers"
+        ax.errorbar(widths, estimate.value, estimate.arms, label=label_of_case, **_look(i))
     first = Estimate.from_xarray(dataset[name]).value[:, 0]
     if np.isfinite(first).any():
         guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
         ax.plot(widths, guide, ":", color=BLACK, label=rf"slope {power:g}".replace("-", "−"))
     width_axis(ax, widths)
-    log_scale(ax, "y")
-    ax.set_ylabel(label)
-    legend_beside(ax)
-    return ax
+    return finish(ax, y=label, log="y")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,40 @@ import numpy as np
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.limit import figures
-from meanfield.studies.limit.headline import LimitHeadline
 from meanfield.system.storage import attribute_list
 from meanfield.workbench.report.formatting import format_number, format_short
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+    family,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitHeadline(Headline):
+    """What was found of every network, by its case: activation and depth."""
+
+    error_signal: dict[str, Estimate] = family("{}_error_signal")  # the largest at the end
+    # Largest size of the last step over the layers, relative to the first.
+    last_move: dict[str, Estimate] = family("{}_last_move")
+    # Of the features' kernels, over layers and steps.
+    least_eigenvalue: dict[str, Estimate] = family("{}_least_eigenvalue")
+    # Of finite networks about the limit: exponents in the width, and, where they are known, bias
+    # times width and spread times its square root.
+    bias_exponent: dict[str, Estimate] = family("{}_bias_exponent")
+    bias_constant: dict[str, Estimate] = family("{}_bias_constant")
+    spread_exponent: dict[str, Estimate] = family("{}_spread_exponent")
+    spread_constant: dict[str, Estimate] = family("{}_spread_constant")
+
 
 STILL = 1e-4
 """Training stands still when its last step is smaller than this, relative to its first."""
@@ -152,19 +180,12 @@ def _independence(dataset: xr.Dataset, cases: list[str]) -> list[list[str]]:
                     rows.append([name, reason, "–", "–", "–"])
                     continue
                 lowest = int(np.argmin(mean))
+                ends = [format_number(float(mean[i])) for i in (0, -1)]
                 if mean[lowest] == 0:
-                    ends = [format_number(float(mean[i])) for i in (0, -1)]
                     rows.append([name, ends[0], "0 (singular, up to rounding)", ends[1], "–"])
                     continue
-                rows.append(
-                    [
-                        name,
-                        format_number(float(mean[0])),
-                        format_short(least[lowest]),
-                        format_number(float(mean[-1])),
-                        _trend(steps, mean),
-                    ]
-                )
+                middle = format_short(least[lowest])
+                rows.append([name, ends[0], middle, ends[1], _trend(steps, mean)])
     return rows
 
 
@@ -177,21 +198,13 @@ def _trend(steps: np.ndarray, mean: np.ndarray) -> str:
 
 
 def _endings(dataset: xr.Dataset, found: LimitHeadline, cases: list[str]) -> list[list[str]]:
-    rows = [
-        ["Network", "last step / first", "stands still", "largest error signal", "at the start"]
-    ]
+    head = ["Network", "last step / first", "stands still", "largest error signal", "at the start"]
+    rows = [head]
     for case in cases:
-        move, signal = found.last_move[case], found.error_signal[case]
+        move, signal = found.last_move[case].value, found.error_signal[case].value
         first = Estimate.from_xarray(dataset["error_signals"].sel(case=case).isel(step=0))
-        rows.append(
-            [
-                _name(case),
-                format_number(move.value),
-                "yes" if move.value < STILL else "no",
-                format_number(signal.value),
-                f"{np.abs(first.value).max():.3g}",
-            ]
-        )
+        row = [_name(case), format_number(move), "yes" if move < STILL else "no"]
+        rows.append([*row, format_number(signal), f"{np.abs(first.value).max():.3g}"])
     return rows
 
 

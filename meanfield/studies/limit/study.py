@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -13,12 +14,12 @@ from meanfield import deep
 from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.limit.headline import LimitHeadline
-from meanfield.studies.limit.report import report
+from meanfield.studies.limit.report import LimitHeadline, report
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
 from meanfield.workbench.sections.data import DataConfig, describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
-from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 # Networks of a unit have about this many units per layer in all.
 _UNIT_NEURONS = 2**16
@@ -78,9 +79,9 @@ class ConvergenceSection(Section):
 class LimitConfig(DataConfig):
     """Configuration of the study `limit`."""
 
-    network: NetworkSection = Field(default_factory=NetworkSection)
-    limit: LimitSection = Field(default_factory=LimitSection)
-    convergence: ConvergenceSection = Field(default_factory=ConvergenceSection)
+    network: NetworkSection = NetworkSection()
+    limit: LimitSection = LimitSection()
+    convergence: ConvergenceSection = ConvergenceSection()
 
 
 def prepare(config: LimitConfig) -> Plan:
@@ -89,10 +90,8 @@ def prepare(config: LimitConfig) -> Plan:
     loaded = load_inputs(config, network.loss)
     X, y, X_test = loaded.X, loaded.y, loaded.X_test
     if network.input_length is not None:
-        X, X_test = (
-            inputs if inputs is None else scale_inputs(inputs, network.input_length)
-            for inputs in (X, X_test)
-        )
+        X = scale_inputs(X, network.input_length)
+        X_test = None if X_test is None else scale_inputs(X_test, network.input_length)
     activations = [get_activation(name).name for name in network.activations]
     if len(convergence.widths) == 1:
         raise ConfigError("key 'convergence.widths' needs two widths or more, or none.")
@@ -106,27 +105,25 @@ def prepare(config: LimitConfig) -> Plan:
         "weight_variance": tuple(network.weight_variance),
     }
     units = []
-    for name in activations:
-        for depth in network.depths:
-            same = common | {"activation": name, "depth": depth}
-            long = {"common": same | {"n_steps": network.n_steps}, "seed": config.seed}
-            long["sampling"] = config.limit.model_dump()
-            label = f"{name}, depth {depth}, infinite width"
-            work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
-            units.append(
-                Unit(f"{name}-{depth}-limit", train_limit, long, label, weight=work, context=True)
-            )
-            units += _comparison(config, same, f"{name}-{depth}", f"{name}, depth {depth}")
+    for name, depth in product(activations, network.depths):
+        same = common | {"activation": name, "depth": depth}
+        key, label = f"{name}-{depth}", f"{name}, depth {depth}"
+        arguments = {"common": same | {"n_steps": network.n_steps}, "seed": config.seed}
+        arguments["sampling"] = config.limit.model_dump()
+        work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
+        text = f"{label}, infinite width"
+        units.append(Unit(f"{key}-limit", train_limit, arguments, text, weight=work))
+        units += _comparison(config, same, key, label)
     facts = {
         "input_check": deep.check_inputs(X).summary,
         "goodness": [f"{name}: {deep.is_good(name).reason}" for name in activations],
         "input_rank": int(np.linalg.matrix_rank(X)),
-        "shape": X.shape,
-        "targets": y,
+        "n_inputs": X.shape[0],
+        "n_features": X.shape[1],
     }
     return Plan(
         units,
-        lambda results: combine(config, facts, results),
+        lambda results: combine(config, y, facts, results),
         fingerprint(X, y, X_test),
         describe_data(config, loaded),
     )
@@ -138,37 +135,19 @@ def _comparison(config: LimitConfig, same: Mapping[str, Any], key: str, label: s
     if not convergence.widths:
         return []
     common = {**same, "n_steps": convergence.n_steps, "X_test": None}
-    sampling = {
-        "n_samples": convergence.n_samples,
-        "n_replicas": convergence.n_replicas,
-        "max_rank": config.limit.max_rank,
-        "tol": config.limit.tol,
-    }
-    arguments = {"common": common, "seed": config.seed, "sampling": sampling}
-    work = convergence.n_steps * convergence.n_replicas * convergence.n_samples
-    units = [
-        Unit(
-            f"{key}-reference",
-            train_limit,
-            arguments,
-            f"{label}, reference",
-            weight=work,
-            context=True,
-        )
-    ]
+    sampling = convergence.model_dump(include={"n_samples", "n_replicas"})
+    sampling |= config.limit.model_dump(include={"max_rank", "tol"})
+    arguments: dict[str, Any] = {"common": common, "seed": config.seed, "sampling": sampling}
+    work: float = convergence.n_steps * convergence.n_replicas * convergence.n_samples
+    text = f"{label}, reference"
+    units = [Unit(f"{key}-reference", train_limit, arguments, text, weight=work)]
     for width in sorted(set(convergence.widths)):
         first = config.seed
         for part, size in enumerate(group_sizes(width, convergence.networks_per_unit)):
             arguments = {"common": common, "width": width, "first_seed": first, "n_networks": size}
-            units.append(
-                Unit(
-                    f"{key}-{width:06d}-{part:03d}",
-                    train_networks,
-                    arguments,
-                    f"{label}, width {width}",
-                    weight=convergence.n_steps * size * width**2 / 100,
-                )
-            )
+            place, text = f"{key}-{width:06d}-{part:03d}", f"{label}, width {width}"
+            work = convergence.n_steps * size * width**2 / 100
+            units.append(Unit(place, train_networks, arguments, text, weight=work))
             first += size
     return units
 
@@ -181,10 +160,10 @@ def group_sizes(width: int, networks_per_unit: float) -> list[int]:
 
 
 def train_limit(
-    common: Mapping[str, Any], seed: int, sampling: Mapping[str, Any], context: Context
+    common: Mapping[str, Any], seed: int, sampling: Mapping[str, Any], progress: Progress
 ) -> Arrays:
     """Simulate the limit; the leading axis of the arrays counts replicas."""
-    limit = simulate_limit(**common, **sampling, seed=seed, progress=context.progress)
+    limit = simulate_limit(**common, **sampling, seed=seed, progress=progress)
     run = limit.replicas
     return {
         "predictions": run.predictions,
@@ -220,7 +199,10 @@ def train_networks(
 
 
 def combine(
-    config: LimitConfig, facts: Mapping[str, Any], results: Mapping[str, Arrays]
+    config: LimitConfig,
+    targets: np.ndarray,
+    facts: Mapping[str, Any],
+    results: Mapping[str, Arrays],
 ) -> Outcome:
     """Average the replicas, follow Theorem 4.5 and Corollary 4.6, and fit the approach."""
     import xarray as xr
@@ -234,33 +216,20 @@ def combine(
         stacked = [_padded(results[f"{case}-limit"][key], key, layers) for case in cases]
         means = Estimate.mean(np.stack(stacked, axis=1), resampled="replicas")
         variables[key] = means.to_xarray(("case", *dims))
-    variables["target"] = (("input",), facts["targets"])
-    first = results[f"{cases[0]}-limit"]
+    variables["target"] = (("input",), targets)
     notes = [f"{case}: {note}" for case in cases for note in results[f"{case}-limit"]["notes"]]
-    dataset = xr.Dataset(
-        variables,
-        coords={
-            "case": cases,
-            "activation": ("case", [name for name in names for _ in network.depths]),
-            "depth": ("case", [depth for _ in names for depth in network.depths]),
-            "step": np.arange(network.n_steps + 1),
-            "saved_step": first["saved_steps"],
-            "layer": np.arange(1, layers + 1),
-        },
-        attrs={
-            "step_size": network.step_size,
-            "loss": network.loss,
-            "reduction": network.reduction,
-            "source": config.data.source,
-            "n_samples": config.limit.n_samples,
-            "n_replicas": config.limit.n_replicas,
-            "n_inputs": facts["shape"][0],
-            "n_features": facts["shape"][1],
-            "input_rank": facts["input_rank"],
-            "input_check": facts["input_check"],
-            "goodness": facts["goodness"],
-        },
-    )
+    coordinates = {
+        "case": cases,
+        "activation": ("case", [name for name in names for _ in network.depths]),
+        "depth": ("case", [depth for _ in names for depth in network.depths]),
+        "step": np.arange(network.n_steps + 1),
+        "saved_step": results[f"{cases[0]}-limit"]["saved_steps"],
+        "layer": np.arange(1, layers + 1),
+    }
+    attributes = network.model_dump(include={"step_size", "loss", "reduction"})
+    attributes |= config.limit.model_dump(include={"n_samples", "n_replicas"})
+    attributes |= {"source": config.data.source, **facts}
+    dataset = xr.Dataset(variables, coordinates, attributes)
     if notes:
         dataset.attrs["notes"] = notes
     found = LimitHeadline()
@@ -339,45 +308,32 @@ def _add_convergence(
     for case in cases:
         reference = results[f"{case}-reference"]["predictions"]
         error = reference.std(axis=0, ddof=1) / np.sqrt(len(reference))
-        networks = {
-            width: np.concatenate(
-                [
-                    results[f"{case}-{width:06d}-{part:03d}"]["predictions"]
-                    for part in range(len(group_sizes(width, config.convergence.networks_per_unit)))
-                ]
-            )
-            for width in widths
-        }
+        networks = {}
+        for width in widths:
+            parts = range(len(group_sizes(width, config.convergence.networks_per_unit)))
+            keys = [f"{case}-{width:06d}-{part:03d}" for part in parts]
+            networks[width] = np.concatenate([results[key]["predictions"] for key in keys])
         try:
             approach = deep.width_convergence(reference.mean(axis=0), networks, error)
         except ValueError as problem:
             raise ConfigError(f"[convergence]: {problem}") from None
         approaches.append(approach)
-        _add_approach(found, case, approach)
     dataset.coords["width"] = widths
-    dataset["bias"] = Estimate.stack([a.bias for a in approaches]).to_xarray(("case", "width"))
-    dataset["spread"] = Estimate.stack([a.spread for a in approaches]).to_xarray(("case", "width"))
-
-
-def _add_approach(found: LimitHeadline, case: str, approach: deep.WidthConvergence) -> None:
-    for name, exponents, fit in (
-        ("bias", found.bias_exponent, approach.bias_fit),
-        ("spread", found.spread_exponent, approach.spread_fit),
-    ):
-        label = f"Exponent of the {name} in the width, {case}"
-        exponents[case] = replace(fit.slope, label=label)
-    for constants, constant in (
-        (found.bias_constant, approach.bias_constant),
-        (found.spread_constant, approach.spread_constant),
-    ):
-        if constant.known:
-            constants[case] = replace(constant, label=f"{constant.label}, {case}")
+    for name in ("bias", "spread"):
+        curves = [getattr(approach, name) for approach in approaches]
+        dataset[name] = Estimate.stack(curves).to_xarray(("case", "width"))
+        exponents, constants = (getattr(found, f"{name}_{of}") for of in ("exponent", "constant"))
+        for case, approach in zip(cases, approaches, strict=True):
+            label = f"Exponent of the {name} in the width, {case}"
+            exponents[case] = replace(getattr(approach, f"{name}_fit").slope, label=label)
+            constant = getattr(approach, f"{name}_constant")
+            if constant.known:
+                constants[case] = replace(constant, label=f"{constant.label}, {case}")
 
 
 EXAMPLE: dict[str, Any] = {
     "study": "limit",
     "title": "The infinite-width limit of networks with two and three hidden layers",
-    "seed": 0,
     "data": {
         "source": "single-index",
         "n_features": 10,
@@ -387,12 +343,7 @@ EXAMPLE: dict[str, Any] = {
     },
     "network": {"activations": ["tanh"], "n_steps": 300},
     "limit": {"n_samples": 1024},
-    "convergence": {
-        "widths": [16, 32, 64],
-        "n_steps": 20,
-        "n_samples": 4096,
-        "n_replicas": 4,
-    },
+    "convergence": {"widths": [16, 32, 64], "n_steps": 20, "n_samples": 4096, "n_replicas": 4},
 }
 
 STUDY = Study("limit", LimitConfig, EXAMPLE, prepare, report)

@@ -6,43 +6,46 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, legend_beside, log_scale
+from meanfield.plots.style import BLUE, GREEN, ORANGE, VERMILION, finish, log_scale
 from meanfield.statistics.estimate import Estimate
-from meanfield.studies.recovery.headline import METHODS
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-METHOD_LOOKS = dict(
-    zip(METHODS, zip((BLUE, ORANGE, GREEN, VERMILION), "os^v", strict=True), strict=True)
-)
+METHODS = {
+    "dictionary": "dictionary",
+    "frank_wolfe": "Frank–Wolfe",
+    "hdbscan": "HDBSCAN",
+    "kmeans": "k-means",
+}
+"""What looks for atoms, with its name in reports."""
+
+_LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (VERMILION, "v"))
 
 
 def plot_methods(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the share of exact sizes against the size, for every method and noise."""
     sizes = dataset["atoms"].values
     noises = dataset["noise"].values
-    looks = {name: look for name, look in METHOD_LOOKS.items() if f"exact_{name}" in dataset}
+    looks = zip(METHODS, _LOOKS, strict=True)
+    shown = [(name, *look) for name, look in looks if f"exact_{name}" in dataset]
     for j, noise in enumerate(noises):
-        for i, (method, (colour, marker)) in enumerate(looks.items()):
+        for i, (method, colour, marker) in enumerate(shown):
             label = METHODS[method]
-            offset = 0.08 * (i - (len(looks) - 1) / 2) + 0.02 * j
-            _points(
-                ax,
-                np.arange(len(sizes)) + offset,
-                _share(dataset[f"exact_{method}"].sel(noise=noise), "atoms"),
-                label=label if noise == 0 else f"{label}, {100 * noise:g}% noise",
-                color=colour,
-                marker=marker,
-                linestyle="-" if j == 0 else "--",
-                markerfacecolor=colour if j == 0 else "white",
-            )
+            offset = 0.08 * (i - (len(shown) - 1) / 2) + 0.02 * j
+            share = _share(dataset[f"exact_{method}"].sel(noise=noise), "atoms")
+            look = {
+                "label": label if noise == 0 else f"{label}, {100 * noise:g}% noise",
+                "color": colour,
+                "marker": marker,
+                "linestyle": "-" if j == 0 else "--",
+                "markerfacecolor": colour if j == 0 else "white",
+            }
+            _points(ax, np.arange(len(sizes)) + offset, share, **look)
     ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-    ax.set_xlabel("atoms of the teacher $S$")
-    _percent_axis(ax, "teachers whose $S$ is found")
-    legend_beside(ax)
-    return ax
+    ax.set_ylim(-3, 103)
+    return finish(ax, "atoms of the teacher $S$", "teachers whose $S$ is found (%)")
 
 
 def plot_success(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -58,10 +61,8 @@ def plot_success(dataset: xr.Dataset, ax: Axes) -> Axes:
     log_scale(ax, "x")
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.minorticks_off()
-    ax.set_xlabel("width of the trained network $N$")
-    _percent_axis(ax, "teachers")
-    legend_beside(ax)
-    return ax
+    ax.set_ylim(-3, 103)
+    return finish(ax, "width of the trained network $N$", "teachers (%)")
 
 
 def plot_cells(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -88,8 +89,7 @@ def plot_cells(dataset: xr.Dataset, ax: Axes) -> Axes:
         ax.text(centre, -0.7, label, ha="center", va="bottom", fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_xlabel("atoms of the teacher $S$")
-    ax.set_ylabel("activation and input dimension")
+    ax.set(xlabel="atoms of the teacher $S$", ylabel="activation and input dimension")
     return ax
 
 
@@ -97,8 +97,8 @@ def plot_angles(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the worst angle of the atoms that were found."""
     names = dataset["activation"].values
     dims = dataset["d"].values
-    looks = zip(dataset["noise"].values, (BLUE, ORANGE, GREEN, VERMILION), "os^v", strict=False)
-    for j, (noise, colour, marker) in enumerate(looks):
+    looks = zip(dataset["noise"].values, _LOOKS, strict=False)
+    for j, (noise, (colour, marker)) in enumerate(looks):
         places, spreads = [], []
         for i, (name, d) in enumerate((name, d) for name in names for d in dims):
             cell = dataset.sel(activation=name, d=d, noise=noise)
@@ -110,17 +110,9 @@ def plot_angles(dataset: xr.Dataset, ax: Axes) -> Axes:
         label = "no noise" if noise == 0 else f"{100 * noise:g}% noise"
         ax.errorbar(places, spread.value, spread.arms, fmt=marker, color=colour, label=label)
     ax.axhline(1, color="0.5", linewidth=0.8, linestyle="--", label="1°")
-    log_scale(ax, "y")
-    ax.set_xticks(
-        range(len(names) * len(dims)),
-        [f"{name} {d}" for name in names for d in dims],
-        rotation=90,
-        fontsize=7,
-    )
-    ax.set_xlabel("activation and input dimension")
-    ax.set_ylabel("worst angle (degrees)")
-    legend_beside(ax)
-    return ax
+    cells = [f"{name} {d}" for name in names for d in dims]
+    ax.set_xticks(range(len(cells)), cells, rotation=90, fontsize=7)
+    return finish(ax, "activation and input dimension", "worst angle (degrees)", log="y")
 
 
 def _share(hits: xr.DataArray, dim: str) -> Estimate:
@@ -132,8 +124,3 @@ def _share(hits: xr.DataArray, dim: str) -> Estimate:
 def _points(ax: Axes, x: np.ndarray, share: Estimate, **look: Any) -> None:
     """Draw shares in percent with their intervals."""
     ax.errorbar(x, 100 * share.value, 100 * share.arms, **look)
-
-
-def _percent_axis(ax: Axes, label: str) -> None:
-    ax.set_ylim(-3, 103)
-    ax.set_ylabel(f"{label} (%)")

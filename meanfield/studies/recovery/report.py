@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.recovery import figures
-from meanfield.studies.recovery.headline import METHODS, RecoveryHeadline, method_at
-from meanfield.workbench.report.formatting import format_interval, format_value
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.studies.recovery.figures import METHODS
+from meanfield.workbench.report.formatting import headline_table
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Text,
+    family,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryHeadline(Headline):
+    """Shares of teachers: by noise for networks of one width, by width for several."""
+
+    exact: dict[str, Estimate] = family("exact_{}")  # number of atoms found, by `method_at`
+    # The dictionary finds them, with every direction within 1°, by noise.
+    close: dict[str, Estimate] = family("close_{}")
+    # Their number of atoms is found, among those of confident dictionaries, by noise.
+    sure: dict[str, Estimate] = family("sure_{}")
+    # Confident dictionaries find them, with every direction within 1°, by width.
+    success: dict[str, Estimate] = family("success_{}")
+    fitted: dict[str, Estimate] = family("fitted_{}")  # learned by the network, by width
+
+
+def method_at(method: str, noise: float) -> str:
+    """Return the name of a method at a label noise."""
+    return f"{method}_{noise:g}"
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell how often the atoms are recovered, beside what simpler methods do."""
     found = RecoveryHeadline.read(summary)
     by_width = bool(found.success)
-    rows = [["Quantity", "Share", f"{100 * dataset.attrs['level']:.0f}% interval"]]
-    rows += [[n.label, format_value(n), format_interval(n)] for n in found.numbers().values()]
+    columns = ("Quantity", "Share", f"{100 * dataset.attrs['level']:.0f}% interval")
     caption = "Shares of the teachers, with Wilson's intervals."
     if "exact_kmeans" in dataset and not by_width:
         caption += (
@@ -29,7 +57,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Finding(_by_width(found) if by_width else _by_noise(found, dataset)),
         Heading("What was computed"),
         Text(_setting(dataset)),
-        Table(rows, caption),
+        headline_table(found, caption, columns),
         *(_WIDTH_BLOCKS if by_width else _METHOD_BLOCKS),
     ]
 
@@ -77,9 +105,7 @@ _METHOD_BLOCKS: list[Block] = [
 
 
 def _by_width(found: RecoveryHeadline) -> str:
-    shares = [
-        f"{100 * share.value:.0f}% at width {width}" for width, share in found.success.items()
-    ]
+    shares = (f"{100 * share.value:.0f}% at width {n}" for n, share in found.success.items())
     return f"Share of teachers that are found reliably: {', '.join(shares)}."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -21,8 +21,9 @@ from meanfield.problem.draws import directions_apart, generator, plane_direction
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
-from meanfield.studies.recovery.headline import METHODS, RecoveryHeadline, method_at
-from meanfield.studies.recovery.report import report
+from meanfield.studies.recovery.figures import METHODS
+from meanfield.studies.recovery.report import RecoveryHeadline, method_at, report
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import (
     ActivationName,
     Count,
@@ -31,7 +32,7 @@ from meanfield.workbench.config import (
     Section,
     StudyConfig,
 )
-from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,11 +78,16 @@ class RecoverySection(Section):
         True, description="Whether k-means, HDBSCAN and sliding Frank–Wolfe run beside."
     )
 
+    @property
+    def methods(self) -> list[str]:
+        """The methods that look for atoms."""
+        return list(METHODS) if self.baselines else ["dictionary"]
+
 
 class RecoveryConfig(StudyConfig):
     """Configuration of the study `recovery`."""
 
-    recovery: RecoverySection = Field(default_factory=RecoverySection)
+    recovery: RecoverySection = RecoverySection()
 
 
 def prepare(config: RecoveryConfig) -> Plan:
@@ -100,25 +106,13 @@ def prepare(config: RecoveryConfig) -> Plan:
                 f"far apart in {d} dimensions; lower it."
             )
     steps = dict(zip(names, section.step_sizes, strict=True))
-    common = section.model_dump(include=COMMON)
     grid = (names, section.dims, section.sizes, section.noise, section.n_particles)
     units = []
     for activation, d, size, noise, width in itertools.product(*grid):
-        arguments = {
-            "activation": activation,
-            "d": d,
-            "n_atoms": size,
-            "noise": noise,
-            "n_particles": width,
-            "step_size": steps[activation],
-            "seed": config.seed,
-            **common,
-        }
-        key = _key(activation, d, size, noise, width)
-        weight = (d + 5) * (size + 2) * width
-        units.append(
-            Unit(key, recover, arguments, key.replace("-", " "), weight=weight, context=True)
-        )
+        cell = Cell(activation, d, size, noise, width, steps[activation])
+        arguments = {"cell": cell, "section": section, "seed": config.seed}
+        key, weight = _key(activation, d, size, noise, width), (d + 5) * (size + 2) * width
+        units.append(Unit(key, recover, arguments, key.replace("-", " "), weight=weight))
     return Plan(units, lambda results: combine(config, grid, results), data="")
 
 
@@ -126,56 +120,38 @@ def _key(activation: str, d: int, size: int, noise: float, width: int) -> str:
     return f"{activation}-d{d}-S{size}-noise{noise:g}-N{width}"
 
 
-COMMON = {
-    "n_teachers",
-    "min_angle",
-    "bias",
-    "n_data",
-    "n_steps",
-    "l2",
-    "start_temperature",
-    "temperature",
-    "baselines",
-}
+class Cell(NamedTuple):
+    """One combination of the lists."""
+
+    activation: str
+    d: int
+    n_atoms: int
+    noise: float
+    n_particles: int
+    step_size: float
 
 
-def recover(
-    *,
-    activation: str,
-    d: int,
-    n_atoms: int,
-    noise: float,
-    n_particles: int,
-    step_size: float,
-    n_teachers: int,
-    min_angle: float,
-    bias: bool,
-    n_data: int,
-    n_steps: int,
-    l2: float,
-    start_temperature: float,
-    temperature: float,
-    baselines: bool,
-    seed: int,
-    context: Context,
-) -> Arrays:
+def recover(cell: Cell, section: RecoverySection, seed: int, progress: Progress) -> Arrays:
     """Train on every teacher of a cell; say what each method finds."""
-    methods = METHODS if baselines else ("dictionary",)
-    out = {f"{name}_{method}": np.empty(n_teachers) for name in FINDINGS for method in methods}
-    out |= {name: np.empty(n_teachers) for name in CHECKS}
-    cooling = Geometric(start_temperature, temperature)
-    for i in range(n_teachers):
-        target = draw_teacher(activation, d, n_atoms, min_angle, bias, seed, i)
+    n, n_data = section.n_teachers, section.n_data
+    out = {f"{name}_{method}": np.empty(n) for name in FINDINGS for method in section.methods}
+    out |= {name: np.empty(n) for name in CHECKS}
+    cooling = Geometric(section.start_temperature, section.temperature)
+    for i in range(n):
+        target = draw_teacher(
+            cell.activation, cell.d, cell.n_atoms, section.min_angle, section.bias, seed, i
+        )
         rng = generator(seed, 2 * i + 1)
-        X = rng.standard_normal((n_data + N_HELD_OUT, d))
+        X = rng.standard_normal((n_data + N_HELD_OUT, cell.d))
         f = target(X)
-        y = f[:n_data] + noise * f.std() * rng.standard_normal(n_data)
-        problem = Problem(X[:n_data], y, activation, bias=bias, l2=l2, temperature=temperature)
+        y = f[:n_data] + cell.noise * f.std() * rng.standard_normal(n_data)
+        law = section.model_dump(include={"bias", "l2", "temperature"})
+        problem = Problem(X[:n_data], y, cell.activation, **law)
         run = simulate(
             problem,
-            n_particles,
-            step_size=step_size,
-            n_steps=n_steps,
+            cell.n_particles,
+            step_size=cell.step_size,
+            n_steps=section.n_steps,
             temperature=cooling,
             seed=seed,
             first_replica=i,
@@ -183,8 +159,8 @@ def recover(
         particles = run.particles
         dictionary = extract_dictionary(particles, problem, seed=i)
         found = {"dictionary": dictionary.function}
-        if baselines:
-            limit = min(BASELINE_LIMIT, n_particles - 1)
+        if section.baselines:
+            limit = min(BASELINE_LIMIT, cell.n_particles - 1)
             found |= {
                 "frank_wolfe": frank_wolfe_atoms(problem, max_atoms=BASELINE_LIMIT, seed=i),
                 "hdbscan": hdbscan_atoms(particles, problem),
@@ -198,7 +174,7 @@ def recover(
         out["missing"][i] = dictionary.certificate.missing
         out["compression_gap"][i] = dictionary.compression_gap
         out["network_error"][i] = np.linalg.norm(test) / np.linalg.norm(f[n_data:])
-        context.progress(i + 1, n_teachers)
+        progress(i + 1, n)
     return out
 
 
@@ -216,7 +192,9 @@ def draw_teacher(
     return Teacher(a, w, rng.standard_normal(n_atoms) if bias else None, activation)
 
 
-def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) -> Outcome:
+def combine(
+    config: RecoveryConfig, grid: tuple[list[Any], ...], results: Mapping[str, Arrays]
+) -> Outcome:
     """Lay the cells out as a table and count."""
     import xarray as xr
 
@@ -230,25 +208,15 @@ def combine(config: RecoveryConfig, grid: tuple, results: Mapping[str, Arrays]) 
         )
         for name in results[keys[0]]
     }
-    coordinates = dict(zip(AXES, map(list, grid), strict=True))
-    dataset = xr.Dataset(
-        variables,
-        coordinates,
-        {
-            "min_angle": section.min_angle,
-            "n_data": section.n_data,
-            "n_steps": section.n_steps,
-            "bias": int(section.bias),
-            "level": LEVEL,
-        },
-    )
-    methods = METHODS if section.baselines else ("dictionary",)
-    for method in methods:
+    attributes = section.model_dump(include={"min_angle", "n_data", "n_steps"})
+    attributes |= {"bias": int(section.bias), "level": LEVEL}
+    dataset = xr.Dataset(variables, dict(zip(AXES, grid, strict=True)), attributes)
+    for method in section.methods:
         exact = (dataset[f"found_{method}"] == dataset["atoms"]).astype(float)
         # Comparing with a coordinate moves its axis to the front.
         dataset[f"exact_{method}"] = exact.transpose(*AXES, "teacher")
     by_width = dataset.sizes["particles"] > 1
-    headline = _by_width(dataset) if by_width else _by_noise(dataset, methods)
+    headline = _by_width(dataset) if by_width else _by_noise(dataset, section.methods)
     return Outcome(dataset, headline.numbers())
 
 
@@ -284,13 +252,10 @@ def _by_width(dataset: xr.Dataset) -> RecoveryHeadline:
     found = RecoveryHeadline()
     for width in dataset["particles"].values:
         at = dataset.sel(particles=width)
-        found.success[f"{width}"] = _share(
-            f"Found with confidence, every direction within 1°, width {width}",
-            at["success"],
-        )
-        found.fitted[f"{width}"] = _share(
-            f"Learned by the network to 10%, width {width}", at["fitted"]
-        )
+        label = f"Found with confidence, every direction within 1°, width {width}"
+        found.success[f"{width}"] = _share(label, at["success"])
+        label = f"Learned by the network to 10%, width {width}"
+        found.fitted[f"{width}"] = _share(label, at["fitted"])
     return found
 
 

@@ -31,9 +31,8 @@ def plot_particles(dataset: xr.Dataset, ax: Axes) -> Axes:
             label=f"time {float(at['time']):g}",
         )
     ax.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    ax.set_xlabel(r"length of the input weights $|w_i|$")
-    ax.set_ylabel(r"output weight $|a_i|$" if "output" in dataset.dims else r"output weight $a_i$")
-    legend_beside(ax)
-    for handle in ax.get_legend().legend_handles:
+    output = r"output weight $|a_i|$" if "output" in dataset.dims else r"output weight $a_i$"
+    ax.set(xlabel=r"length of the input weights $|w_i|$", ylabel=output)
+    for handle in filter(None, legend_beside(ax).legend_handles):
         handle.set(sizes=[16.0], alpha=1.0)
     return ax

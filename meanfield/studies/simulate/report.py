@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meanfield import plots
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate import figures
-from meanfield.studies.simulate.headline import SimulateHeadline
 from meanfield.workbench.report.formatting import (
     format_estimate,
-    format_interval,
     format_number,
-    format_value,
     heading_for_problem,
+    headline_table,
 )
-from meanfield.workbench.study import Block, Figure, Finding, Summary, Table, Text
+from meanfield.workbench.study import Block, Figure, Finding, Headline, Summary, Text
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_ONE_REPLICA = "Of a single replica, which says nothing about its own spread."
+
+@dataclass(frozen=True, kw_only=True)
+class SimulateHeadline(Headline):
+    """What the training came to, over the replicas."""
+
+    loss: Estimate  # on the training data, at the end
+    test_loss: Estimate | None = None  # where data are held out
+    test_accuracy: Estimate | None = None  # share of held-out labels that are right
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
@@ -36,20 +43,17 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     if found.test_accuracy is not None:
         share = 100 * found.test_accuracy.value
         finding += f" On held-out data {share:.1f} % of the labels are right."
-    rows = [["Quantity", "Mean", "95% interval"]]
-    for number in found.numbers().values():
-        interval = format_interval(number) or "needs 2 replicas"
-        rows.append([number.label, format_value(number), interval])
+    caption = (
+        f"Mean over {n_replicas} independent replicas with Student's 95% interval for the mean: "
+        "repeating the study with other seeds would cover the true mean 19 times in 20."
+    )
+    if n_replicas == 1:
+        caption = "Of a single replica, which says nothing about its own spread."
+    columns = ("Quantity", "Mean", "95% interval")
     return [
         Finding(finding),
         *heading_for_problem(dataset.attrs["problem"]),
-        Table(
-            rows,
-            _ONE_REPLICA
-            if n_replicas == 1
-            else f"Mean over {n_replicas} independent replicas with Student's 95% interval for the "
-            "mean: repeating the study with other seeds would cover the true mean 19 times in 20.",
-        ),
+        headline_table(found, caption, columns, missing="needs 2 replicas"),
         Figure(
             "loss",
             plots.plot_loss,

@@ -15,16 +15,11 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.studies.simulate.headline import SimulateHeadline
-from meanfield.studies.simulate.report import report
+from meanfield.studies.simulate.report import SimulateHeadline, report
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
-from meanfield.workbench.sections.data import (
-    LearningConfig,
-    build_data,
-    data_fingerprint,
-    describe_data,
-)
-from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
+from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 # A unit holds about this much of the trajectory, so that it fits in memory and is soon done.
 _UNIT_BYTES = 2**26
@@ -60,8 +55,8 @@ class SimulateRunSection(RunSection):
 class SimulateConfig(LearningConfig):
     """Configuration of the study `simulate`."""
 
-    run: SimulateRunSection = Field(default_factory=SimulateRunSection)
-    simulate: SimulateSection = Field(default_factory=SimulateSection)
+    run: SimulateRunSection = SimulateRunSection()
+    simulate: SimulateSection = SimulateSection()
 
 
 def prepare(config: SimulateConfig) -> Plan:
@@ -77,28 +72,23 @@ def prepare(config: SimulateConfig) -> Plan:
     size = max(1, min(section.n_replicas, _UNIT_BYTES // state_bytes))
     units = []
     for first in range(0, section.n_replicas, size):
-        last = min(first + size, section.n_replicas)
+        count = min(size, section.n_replicas - first)
         arguments = {
             "problem": problem,
             "scheme": scheme,
             "n_particles": section.n_particles,
             "first_replica": first,
-            "n_replicas": last - first,
+            "n_replicas": count,
             "steps": steps.tolist(),
             "keep": keep.tolist(),
         }
-        label = f"replicas {first + 1}–{last} of {section.n_replicas}"
-        units.append(
-            Unit(
-                f"replicas-{first:05d}", train, arguments, label, weight=last - first, context=True
-            )
-        )
-    return Plan(
-        units=units,
-        combine=lambda results: combine(config, problem, scheme, steps, keep, results),
-        data=data_fingerprint(problem),
-        record=describe_data(config, data),
-    )
+        label = f"replicas {first + 1}–{first + count} of {section.n_replicas}"
+        units.append(Unit(f"replicas-{first:05d}", train, arguments, label, weight=count))
+
+    def joined(results: Mapping[str, Arrays]) -> Outcome:
+        return combine(config, problem, scheme, steps, keep, results)
+
+    return data_plan(config, data, problem, units, joined)
 
 
 def train(
@@ -109,7 +99,8 @@ def train(
     n_replicas: int,
     steps: list[int],
     keep: list[int],
-    context: Context,
+    checkpoint: str | None,
+    progress: Progress,
 ) -> Arrays:
     """Train some replicas; return the loss at `steps` and the particles at `keep`."""
     run = simulate_scheme(
@@ -119,18 +110,16 @@ def train(
         n_replicas,
         first_replica=first_replica,
         save_at=steps,
-        checkpoint=context.checkpoint,
-        progress=context.progress,
+        checkpoint=checkpoint,
+        progress=progress,
     )
     kept = [run.at(step) for step in keep]
     arrays = {
         "loss": run.loss,
         "predictions": run.predictions[:, np.isin(run.steps, keep)],
-        "a": np.stack([particles.a for particles in kept], axis=1),
-        "w": np.stack([particles.w for particles in kept], axis=1),
     }
-    if problem.bias:
-        arrays["b"] = np.stack([particles.b for particles in kept], axis=1)
+    for name in ("a", "w", "b") if problem.bias else ("a", "w"):
+        arrays[name] = np.stack([getattr(particles, name) for particles in kept], axis=1)
     if problem.X_test is not None:
         outputs = np.stack([predict(problem, at, problem.X_test) for at in run.trajectory], axis=1)
         arrays["test_loss"] = problem.risk(outputs, held_out=True)
@@ -168,7 +157,9 @@ def combine(
         "b": ("replica", "step", "particle"),
     }
     curve = ("replica", "loss_step")
-    variables = {name: (dimensions.get(name, curve), values) for name, values in arrays.items()}
+    variables: dict[str, Any] = {
+        name: (dimensions.get(name, curve), values) for name, values in arrays.items()
+    }
     found = {}
     for name, label in _CURVES.items():
         if name in arrays:

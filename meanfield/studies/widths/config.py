@@ -78,6 +78,6 @@ class VerdictSection(Section):
 class WidthsConfig(DataConfig):
     """Configuration of the study `widths`."""
 
-    network: NetworkSection = Field(default_factory=NetworkSection)
-    limit: LimitSection = Field(default_factory=LimitSection)
-    verdict: VerdictSection = Field(default_factory=VerdictSection)
+    network: NetworkSection = NetworkSection()
+    limit: LimitSection = LimitSection()
+    verdict: VerdictSection = VerdictSection()

@@ -13,8 +13,7 @@ from meanfield.plots.style import (
     SKY,
     VERMILION,
     band,
-    legend_beside,
-    log_scale,
+    finish,
     width_axis,
 )
 from meanfield.statistics.estimate import Estimate
@@ -63,15 +62,10 @@ def _against_width(
         drawn = curve.value > 0
         band(ax, widths[drawn], curve[drawn], color=colour, marker=marker, label=name)
     if f"limit_{metric}_mean" in dataset:
-        limit = Estimate.from_xarray(chosen[f"limit_{metric}_mean"])
-        ax.axhline(
-            limit.value, color=BLUE, linestyle="--", linewidth=1.0, label=r"µP, $n = \infty$"
-        )
+        limit = Estimate.from_xarray(chosen[f"limit_{metric}_mean"]).value
+        ax.axhline(limit, color=BLUE, linestyle="--", linewidth=1.0, label=r"µP, $n = \infty$")
     width_axis(ax, widths)
-    log_scale(ax, "y")
-    ax.set_ylabel(label)
-    legend_beside(ax)
-    return ax
+    return finish(ax, y=label, log="y")
 
 
 def plot_coordinate_check(dataset: xr.Dataset, ax: Axes, *, activation: str, scheme: str) -> Axes:
@@ -85,22 +79,12 @@ def plot_coordinate_check(dataset: xr.Dataset, ax: Axes, *, activation: str, sch
         name = r"$f$" if row == n_rows - 1 else rf"$h_{row + 1}$"
         for step in range(n_steps):
             alpha = 0.25 + 0.75 * step / max(1, n_steps - 1)
-            last = step == n_steps - 1
-            ax.plot(
-                widths,
-                sizes[:, step, row],
-                color=colour,
-                alpha=alpha,
-                marker=_MARKERS[row % len(_MARKERS)] if last else None,
-                linewidth=1.3 if last else 0.9,
-                label=f"{name}, step {step}" if last else None,
-            )
+            (line,) = ax.plot(widths, sizes[:, step, row], color=colour, alpha=alpha, linewidth=0.9)
+        line.set(marker=_MARKERS[row % len(_MARKERS)], linewidth=1.3)
+        line.set_label(f"{name}, step {n_steps - 1}")
     width_axis(ax, widths)
-    log_scale(ax, "y")
-    ax.set_ylabel("mean size of the entries")
     ax.set_title(f"{_SCHEMES[scheme][0]}, {activation}")
-    legend_beside(ax)
-    return ax
+    return finish(ax, y="mean size of the entries", log="y")
 
 
 def plot_activations(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -117,14 +101,7 @@ def plot_slopes(dataset: xr.Dataset, ax: Axes) -> Axes:
 def _curves(dataset: xr.Dataset, ax: Axes, name: str, label: str) -> Axes:
     styles = ("-", "--", "-.", ":")
     for i, activation in enumerate(dataset["activation"].values):
-        ax.plot(
-            dataset["z"].values,
-            dataset[name].sel(activation=activation).values,
-            styles[i % len(styles)],
-            color=_LAYERS[i % len(_LAYERS)],
-            label=str(activation),
-        )
-    ax.set_xlabel(r"$z$")
-    ax.set_ylabel(label)
-    legend_beside(ax)
-    return ax
+        style, colour = styles[i % len(styles)], _LAYERS[i % len(_LAYERS)]
+        curve = dataset[name].sel(activation=activation).values
+        ax.plot(dataset["z"].values, curve, style, color=colour, label=str(activation))
+    return finish(ax, r"$z$", label)

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.widths import figures
-from meanfield.studies.widths.headline import WidthsHeadline, network_name
 from meanfield.system.storage import attribute_list
 from meanfield.workbench.report.formatting import format_number, format_short
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Summary, Table, Text
+from meanfield.workbench.study import (
+    Block,
+    Figure,
+    Finding,
+    Heading,
+    Headline,
+    Summary,
+    Table,
+    Text,
+    family,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthsHeadline(Headline):
+    """Exponents in the width, the least over the layers, by `network_name`."""
+
+    # Of the relative change of the features during training.
+    feature_change: dict[str, Estimate] = family("{}_feature_change")
+    # Of the least eigenvalue of the Gram matrix of the trained features, per unit; and of that of
+    # the initial and the trained features together.
+    feature_diversity: dict[str, Estimate] = family("{}_feature_diversity")
+    joint_diversity: dict[str, Estimate] = family("{}_joint_diversity")
+
+
+def network_name(activation: str, scheme: str) -> str:
+    """Return the name under which the headline holds a kind of network."""
+    return f"{activation}_{scheme}"
+
 
 RULE = -0.25
 """A quantity does not vanish when its exponent in the width is above this."""

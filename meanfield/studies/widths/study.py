@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from meanfield.errors import DivergenceError
 from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.widths.config import WidthsConfig
-from meanfield.studies.widths.headline import WidthsHeadline, network_name
-from meanfield.studies.widths.report import report
+from meanfield.studies.widths.report import WidthsHeadline, network_name, report
+from meanfield.system.progress import Progress
 from meanfield.workbench.sections.data import describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
-from meanfield.workbench.study import Arrays, Context, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 EARLY_STEPS = 6
 """Steps of the coordinate check: 0 to 5."""
@@ -35,15 +36,8 @@ def prepare(config: WidthsConfig) -> Plan:
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
     activations, schemes = network.networks
-    common = {
-        "X": X,
-        "y": y,
-        "depth": network.depth,
-        "step_size": network.step_size,
-        "n_steps": network.n_steps,
-        "reduction": network.reduction,
-        "tol": network.tol,
-    }
+    common: dict[str, Any] = {"X": X, "y": y}
+    common |= network.model_dump(include={"depth", "step_size", "n_steps", "reduction", "tol"})
     units = []
     for activation in activations:
         if config.limit.n_replicas and "mup" in schemes:
@@ -51,32 +45,32 @@ def prepare(config: WidthsConfig) -> Plan:
                 "common": common | {"activation": activation, "seed": config.seed},
                 **config.limit.model_dump(),
             }
-            label = f"{activation}, infinite width"
+            key, label = f"{activation}-limit", f"{activation}, infinite width"
             work = config.limit.n_replicas * config.limit.n_samples
-            units.append(
-                Unit(
-                    f"{activation}-limit", train_limit, arguments, label, weight=work, context=True
-                )
-            )
-        for width in sorted(set(network.widths)):
-            for scheme in schemes:
-                for seed in range(config.seed, config.seed + network.n_seeds):
-                    arguments = {
-                        "common": common | {"activation": activation, "seed": seed},
-                        "scheme": scheme,
-                        "width": width,
-                        "dtype": network.dtype,
-                    }
-                    key = f"{activation}-{scheme}-{width:06d}-{seed:03d}"
-                    label = f"{activation}, {scheme}, width {width}"
-                    units.append(Unit(key, train_network, arguments, label, weight=100 + width))
-    facts = {"input_check": deep.check_inputs(X).summary, "shape": X.shape}
+            units.append(Unit(key, train_limit, arguments, label, weight=work))
+        seeds = range(config.seed, config.seed + network.n_seeds)
+        for width, scheme, seed in product(sorted(set(network.widths)), schemes, seeds):
+            arguments = {
+                "common": common | {"activation": activation, "seed": seed},
+                "scheme": scheme,
+                "width": width,
+                "dtype": network.dtype,
+            }
+            key = _key(activation, scheme, width, seed)
+            label = f"{activation}, {scheme}, width {width}"
+            units.append(Unit(key, train_network, arguments, label, weight=100 + width))
+    facts = {"input_check": deep.check_inputs(X).summary}
+    facts |= {"n_inputs": X.shape[0], "n_features": X.shape[1]}
     return Plan(
         units,
         lambda results: combine(config, facts, results),
         fingerprint(X, y),
         describe_data(config, data),
     )
+
+
+def _key(activation: str, scheme: str, width: int, seed: int) -> str:
+    return f"{activation}-{scheme}-{width:06d}-{seed:03d}"
 
 
 def train_network(common: Mapping[str, Any], scheme: str, width: int, dtype: str) -> Arrays:
@@ -95,28 +89,21 @@ def train_network(common: Mapping[str, Any], scheme: str, width: int, dtype: str
     except DivergenceError:
         nothing = np.full(common["depth"], np.nan)
         sizes = np.full((_early(common["n_steps"]), common["depth"] + 1), np.nan)
-        return {
-            **dict.fromkeys(_LABELS, nothing),
-            "feature_size": sizes,
-            "loss": np.full(2, np.nan),
-        }
+        unknown = {"feature_size": sizes, "loss": np.full(2, np.nan)}
+        return {**dict.fromkeys(_LABELS, nothing), **unknown}
     return {name: values[0] for name, values in _measure(run).items()}
 
 
-def train_limit(
-    common: Mapping[str, Any], n_samples: int, n_replicas: int, max_rank: int, context: Context
-) -> Arrays:
+def train_limit(common: Mapping[str, Any], progress: Progress, **sampling: int) -> Arrays:
     """Simulate the infinite-width limit of µP; the leading axis counts replicas."""
     weight_variance, rate_scale = deep.experiment_scales("mup", common["X"].shape[1])
     limit = simulate_limit(
         **common,
-        n_samples=n_samples,
-        n_replicas=n_replicas,
-        max_rank=max_rank,
+        **sampling,
         weight_variance=weight_variance,
         rate_scale=rate_scale,
         save_at=_saved(common["n_steps"]),
-        progress=context.progress,
+        progress=progress,
     )
     return _measure(limit.replicas) | {"notes": np.array(limit.notes, dtype=str)}
 
@@ -149,47 +136,26 @@ def combine(
 
     network = config.network
     activations, schemes = network.networks
-    axes = {
+    axes: dict[str, list[Any]] = {
         "activation": activations,
         "scheme": schemes,
         "width": sorted(set(network.widths)),
         "seed": list(range(config.seed, config.seed + network.n_seeds)),
     }
-    variables = {}
+    shape = [len(values) for values in axes.values()]
+    limits = {a: results[f"{a}-limit"] for a in activations if f"{a}-limit" in results}
+    variables: dict[str, Any] = {}
     for name, dims in _DIMENSIONS.items():
-        stacked = [
-            results[f"{a}-{s}-{w:06d}-{seed:03d}"][name]
-            for a in axes["activation"]
-            for s in axes["scheme"]
-            for w in axes["width"]
-            for seed in axes["seed"]
-        ]
-        shape = [len(values) for values in axes.values()]
+        stacked = [results[_key(*network)][name] for network in product(*axes.values())]
         variables[name] = ((*axes, *dims), np.reshape(stacked, (*shape, *stacked[0].shape)))
-        if f"{axes['activation'][0]}-limit" in results:
-            limit = [results[f"{a}-limit"][name] for a in axes["activation"]]
-            variables[f"limit_{name}"] = (("activation", "replica", *dims), np.array(limit))
-    notes = [
-        f"{name}, infinite width: {note}"
-        for name in axes["activation"]
-        if f"{name}-limit" in results
-        for note in results[f"{name}-limit"]["notes"]
-    ]
-    dataset = xr.Dataset(
-        variables,
-        coords=axes | {"layer": np.arange(1, network.depth + 1)},
-        attrs={
-            "depth": network.depth,
-            "step_size": network.step_size,
-            "n_steps": network.n_steps,
-            "reduction": network.reduction,
-            "from_width": config.verdict.from_width,
-            "input_check": facts["input_check"],
-            "n_inputs": facts["shape"][0],
-            "n_features": facts["shape"][1],
-            "source": config.data.source,
-        },
-    )
+        if limits:
+            values = np.array([limit[name] for limit in limits.values()])
+            variables[f"limit_{name}"] = (("activation", "replica", *dims), values)
+    notes = [f"{a}, infinite width: {note}" for a in limits for note in limits[a]["notes"]]
+    attributes = network.model_dump(include={"depth", "step_size", "n_steps", "reduction"})
+    attributes |= {"from_width": config.verdict.from_width, "source": config.data.source}
+    coordinates = axes | {"layer": np.arange(1, network.depth + 1)}
+    dataset = xr.Dataset(variables, coordinates, attributes | dict(facts))
     if notes:
         dataset.attrs["notes"] = notes
     _add_means(dataset)
@@ -235,6 +201,8 @@ def _fit_exponents(dataset: Any, seed: int) -> WidthsHeadline:
     wide = widths >= dataset.attrs["from_width"]
     if wide.sum() < 2:
         return WidthsHeadline()
+    dims = ("activation", "scheme", "layer")
+    shape = [dataset.sizes[dim] for dim in dims]
     least: dict[str, dict[str, Estimate]] = {}
     for metric, label in _LABELS.items():
         least[metric], by_layer = {}, []
@@ -248,11 +216,8 @@ def _fit_exponents(dataset: Any, seed: int) -> WidthsHeadline:
                     notes=(_layer_note(layer, exponent),),
                     label=f"Exponent of {label}, {activation}, {PARAMETRIZATIONS[scheme].title}",
                 )
-        shape = [dataset.sizes[dim] for dim in ("activation", "scheme", "layer")]
-        exponents = Estimate.stack(by_layer, resampled="seeds").map(
-            lambda part, shape=shape: part.reshape(shape)
-        )
-        dataset[f"{metric}_exponent"] = exponents.to_xarray(("activation", "scheme", "layer"))
+        exponents = Estimate.stack(by_layer, resampled="seeds").map(lambda p: p.reshape(shape))
+        dataset[f"{metric}_exponent"] = exponents.to_xarray(dims)
     return WidthsHeadline(**least)
 
 

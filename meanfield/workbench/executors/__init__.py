@@ -17,25 +17,9 @@ def get_executor(
 ) -> AbstractContextManager[Executor]:
     """Return what runs the units of a study, as a context that frees its processes at the end.
 
-    Parameters
-    ----------
-    name : {"local", "dask"}
-        On this machine, or on a Dask cluster.
-    scheduler : str, optional
-        Address of the Dask scheduler, such as ``tcp://host:8786``; without one, a cluster of
-        processes on this machine is started.
-    workers : int, optional
-        Processes on this machine: one by default for ``"local"``, one per core for ``"dask"``.
-
-    Returns
-    -------
-    context manager of Executor
-        Every executor gives the same bits.
-
-    Raises
-    ------
-    ConfigError
-        There is no such executor, the options contradict each other, or Dask is not installed.
+    Without the address of a `scheduler`, such as ``tcp://host:8786``, Dask starts a cluster of
+    processes on this machine. There are `workers` processes here: one by default for ``"local"``,
+    one per core for ``"dask"``. Every executor gives the same bits.
     """
     if name not in EXECUTORS:
         raise ConfigError(f"--executor {name!r} is not known.{suggest(name, EXECUTORS)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from meanfield.system.progress import Progress, no_progress
 from meanfield.system.threads import fixed_blas
-from meanfield.workbench.study import Arrays, Context, Unit
+from meanfield.workbench.study import Arrays, Unit
 
 
 class Done(NamedTuple):
@@ -23,29 +24,20 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """One unit with everything that it needs.
-
-    Parameters
-    ----------
-    unit : Unit
-        The work.
-    inputs : mapping
-        Argument name -> arrays of the units that this one needs.
-    checkpoint : str or None
-        File in which the unit may keep its own progress.
-    """
+    """One unit with everything that it needs."""
 
     unit: Unit
-    inputs: Mapping[str, Arrays]
-    checkpoint: str | None
+    inputs: Mapping[str, Arrays]  # by argument
+    checkpoint: str | None  # file in which the unit may keep its own progress
 
     def __call__(self, progress: Progress = no_progress) -> Done:
         """Do the work here and now."""
         begin = time.perf_counter()
         arguments = _own(self.unit.arguments)
         arguments |= {name: _own(arrays) for name, arrays in self.inputs.items()}
-        if self.unit.context:
-            arguments["context"] = Context(self.checkpoint, progress)
+        offered = {"progress": progress, "checkpoint": self.checkpoint}
+        taken = inspect.signature(self.unit.function).parameters
+        arguments |= {name: value for name, value in offered.items() if name in taken}
         with fixed_blas():
             arrays = self.unit.function(**arguments)
         return Done(arrays, time.perf_counter() - begin)

@@ -30,12 +30,8 @@ _KILLED = (
 class PoolExecutor:
     """Several units at once, each on a worker of its own.
 
-    Parameters
-    ----------
-    submit : callable
-        ``submit(call, version)`` starts `work` with these arguments on a worker.
-    losses : mapping of type to str
-        What the pool raises when it has lost workers, and what to say then.
+    ``submit(call, version)`` starts `work` with these arguments on a worker; `losses` are what the
+    pool raises when it has lost workers, with what to say then.
     """
 
     def __init__(

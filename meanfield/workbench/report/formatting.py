@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.workbench.study import Block, Heading, Text
+from meanfield.workbench.study import Block, Heading, Headline, Table, Text
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def format_number(value: float | None, resolution: float | None = None) -> str:
-    """Return a number as text.
+    """Return a number as text, with a real minus sign; None or NaN is what was not measurable.
 
-    Parameters
-    ----------
-    value : float or None
-        The number; None or NaN is what could not be measured.
-    resolution : float, optional
-        Length of its interval: no more digits than that justifies, but at least two significant
-        ones. By default three significant digits.
-
-    Returns
-    -------
-    str
-        With a real minus sign.
+    `resolution` is the length of its interval: no more digits than that justifies, but at least two
+    significant ones. By default three significant digits.
     """
     if value is None or math.isnan(value):
         return "not measurable"
     if value == 0:
         return "0"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if not 1e-3 <= abs(value) < 1e5:
         digits, exponent = f"{value:.2e}".split("e")
         power = str(int(exponent)).translate(_SUPERSCRIPTS)
@@ -87,6 +80,19 @@ def slope_row(label: str, estimate: Estimate) -> list[str]:
 
 def _length(estimate: Estimate) -> float | None:
     return None if estimate.interval is None else estimate.width
+
+
+def headline_table(
+    headline: Headline,
+    caption: str,
+    columns: Sequence[str] = ("Quantity", "Value", "95% interval"),
+    *,
+    missing: str = "–",
+) -> Table:
+    """Return the headline numbers as a table; `missing` stands where there is no interval."""
+    numbers = headline.numbers().values()
+    rows = [[n.label, format_value(n), format_interval(n) or missing] for n in numbers]
+    return Table([list(columns), *rows], caption)
 
 
 def heading_for_problem(problem: str) -> list[Block]:

@@ -28,26 +28,7 @@ def render_report(
     config: str,
     provenance: Provenance,
 ) -> str:
-    """Return the page; it loads nothing from anywhere.
-
-    Parameters
-    ----------
-    summary : mapping
-        As in ``summary.json``.
-    blocks : sequence of Block
-        The report of the study.
-    images : mapping of str to bytes
-        PNG of each figure of the report, by name.
-    config : str
-        The complete configuration.
-    provenance : Provenance
-        How the numbers came about.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """Return the page, as HTML that loads nothing from anywhere; `images` are PNGs by name."""
     versions = [["Library", "Version"], *map(list, provenance.versions.items())]
     if provenance.commit is not None:
         versions.append(["Commit", provenance.commit])

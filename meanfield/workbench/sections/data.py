@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from meanfield.errors import ConfigError
 from meanfield.flow.schedule import per_step
@@ -22,7 +21,7 @@ from meanfield.workbench.config import (
     number_or_schedule,
 )
 from meanfield.workbench.sections.data_tables import DataTable
-from meanfield.workbench.study import Block, Heading, Text
+from meanfield.workbench.study import Arrays, Block, Heading, Outcome, Plan, Text, Unit
 
 
 class DataConfig(StudyConfig):
@@ -34,52 +33,18 @@ class DataConfig(StudyConfig):
 class LearningConfig(DataConfig):
     """Configuration of a study that trains two-layer networks on data."""
 
-    problem: ProblemSection = Field(default_factory=ProblemSection)
-    run: RunSection = Field(default_factory=RunSection)
+    problem: ProblemSection = ProblemSection()
+    run: RunSection = RunSection()
 
     def scheme(self, problem: Problem) -> Scheme:
-        """Return how the particles move.
-
-        Parameters
-        ----------
-        problem : Problem
-            The problem of this configuration.
-
-        Returns
-        -------
-        Scheme
-            With all temperatures, of which the problem has the last.
-
-        Raises
-        ------
-        ValueError, TypeError
-            A setting cannot be used; the sentence names it.
-        """
+        """Return how the particles move, with all temperatures; the problem has the last."""
         temperature = number_or_schedule(self.problem.temperature)
         options = self.run.options()
         return Scheme.of(problem, temperature=temperature, seed=self.seed, **options)
 
 
 def build_data(config: LearningConfig) -> tuple[Data, Problem]:
-    """Load the data, with the record of where they come from, and make the problem.
-
-    Parameters
-    ----------
-    config : LearningConfig
-        The configuration.
-
-    Returns
-    -------
-    Data
-        The data.
-    Problem
-        Ready to simulate, with the last temperature of the run.
-
-    Raises
-    ------
-    ConfigError
-        The data cannot be loaded, or do not suit the problem.
-    """
+    """Load the data and make the problem on them, with the last temperature of the run."""
     data = load_data(config)
     with named_keys(config, "problem", "data", X="data", y="problem.loss"):
         temperature = number_or_schedule(config.problem.temperature)
@@ -89,23 +54,7 @@ def build_data(config: LearningConfig) -> tuple[Data, Problem]:
 
 
 def load_data(config: DataConfig) -> Data:
-    """Load the data of a configuration.
-
-    Parameters
-    ----------
-    config : DataConfig
-        The configuration.
-
-    Returns
-    -------
-    Data
-        The data.
-
-    Raises
-    ------
-    ConfigError
-        The data cannot be loaded.
-    """
+    """Load the data of a configuration, with the record of where they come from."""
     section = config.data
     try:
         with named_keys(config, "data"):
@@ -118,20 +67,10 @@ def load_data(config: DataConfig) -> Data:
 
 
 def describe_data(config: DataConfig, data: Data) -> dict[str, Any]:
-    """Return the record of the data that a study leaves beside its results.
+    """Return the record of the data that a study leaves, in types that JSON knows.
 
-    Parameters
-    ----------
-    config : DataConfig
-        The configuration.
-    data : Data
-        What it points to.
-
-    Returns
-    -------
-    dict
-        `Data.info` with the numbers of rows, the columns that are constant on the training rows,
-        and notes on what is likely to go wrong, in types that JSON knows.
+    `Data.info` with the numbers of rows, the columns that are constant on the training rows, and
+    notes on what is likely to go wrong.
     """
     notes = []
     scale = _scale_far_from_one(data.y)
@@ -172,9 +111,16 @@ def data_blocks(record: Mapping[str, Any]) -> list[Block]:
     return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record["notes"])]
 
 
-def data_fingerprint(problem: Problem) -> str:
-    """Return the SHA-256, in hexadecimal, of the problem and of its held-out data."""
-    return fingerprint(problem.X_test, problem.targets_test, start=problem.fingerprint)
+def data_plan(
+    config: DataConfig,
+    data: Data,
+    problem: Problem,
+    units: list[Unit],
+    combine: Callable[[Mapping[str, Arrays]], Outcome],
+) -> Plan:
+    """Return the plan of a study on `problem`, whose held-out data count as its data too."""
+    mark = fingerprint(problem.X_test, problem.targets_test, start=problem.fingerprint)
+    return Plan(units, combine, mark, describe_data(config, data))
 
 
 def fingerprint(*arrays: np.ndarray | None, start: str = "") -> str:

@@ -16,25 +16,7 @@ from meanfield.workbench.sections.data import DataConfig, load_data
 
 
 def load_inputs(config: DataConfig, loss: str = "squared") -> Data:
-    """Load data for networks with one output.
-
-    Parameters
-    ----------
-    config : DataConfig
-        The configuration.
-    loss : str
-        The loss that the targets are for.
-
-    Returns
-    -------
-    Data
-        Labels are floats.
-
-    Raises
-    ------
-    ConfigError
-        The data cannot be loaded, or do not suit the loss or a network with one output.
-    """
+    """Load data for networks with one output, trained on `loss`; labels are floats."""
     loaded = load_data(config)
     if loaded.y.ndim != 1:
         raise ConfigError("[data]: the networks have one output; choose data with one target.")
@@ -44,25 +26,7 @@ def load_inputs(config: DataConfig, loss: str = "squared") -> Data:
 
 
 def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
-    """Scale every input to a length.
-
-    Parameters
-    ----------
-    inputs : ndarray of shape (m, d)
-        The inputs.
-    length : float
-        The length.
-
-    Returns
-    -------
-    ndarray of shape (m, d)
-        Scaled.
-
-    Raises
-    ------
-    ConfigError
-        An input is zero.
-    """
+    """Scale every input, a row, to a length."""
     lengths = np.linalg.norm(inputs, axis=1, keepdims=True)
     if not lengths.all():
         raise ConfigError(
@@ -72,13 +36,7 @@ def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
 
 
 def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
-    """Call `deep.infinite_width`; its notes are for the report, not for the terminal.
-
-    Raises
-    ------
-    MemoryError
-        The simulation does not fit into memory.
-    """
+    """Call `deep.infinite_width`; its notes are for the report, not for the terminal."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return deep.infinite_width(**arguments)

@@ -14,8 +14,9 @@ from meanfield.chaos.reference_path import REFERENCE_RATIO, choose_reference, re
 from meanfield.errors import ArgumentError
 from meanfield.limit.grid import GridLaw, GridPath, InputCoordinates
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, Section
-from meanfield.workbench.study import Arrays, Context, Unit
+from meanfield.workbench.study import Arrays, Unit
 
 
 class ReferenceSection(Section):
@@ -37,25 +38,7 @@ class ReferenceSection(Section):
 
 
 def reference_unit(plan: ChaosPlan, section: ReferenceSection) -> Unit:
-    """Return the unit that computes the reference; a method that does not apply is told now.
-
-    Parameters
-    ----------
-    plan : ChaosPlan
-        The study.
-    section : ReferenceSection
-        Which reference.
-
-    Returns
-    -------
-    Unit
-        Its arrays become a path by `saved_path`.
-
-    Raises
-    ------
-    ArgumentError
-        The method does not apply to the problem.
-    """
+    """Return the unit that computes the reference; a method that does not apply is told now."""
     method, size = choose_reference(plan, section.method, section.n_particles)
     try:
         if method in ("gaussian", "chain"):  # quick, and they know best whether they apply
@@ -65,29 +48,18 @@ def reference_unit(plan: ChaosPlan, section: ReferenceSection) -> Unit:
     except ArgumentError as error:
         raise ArgumentError("method", message=str(error)) from None
     arguments = {"plan": plan, "method": method, "n_particles": size}
-    return Unit(
-        "reference",
-        compute_reference,
-        arguments,
-        f"mean-field path ({method})",
-        weight=size,
-        context=True,
-    )
+    label = f"mean-field path ({method})"
+    return Unit("reference", compute_reference, arguments, label, weight=size)
 
 
-def compute_reference(plan: ChaosPlan, method: str, n_particles: int, context: Context) -> Arrays:
+def compute_reference(
+    plan: ChaosPlan, method: str, n_particles: int, checkpoint: str | None, progress: Progress
+) -> Arrays:
     """Compute the mean-field path: predictions, and the law at the times of the plan."""
     path = reference_path(
-        plan,
-        method,
-        n_particles=n_particles,
-        checkpoint=context.checkpoint,
-        progress=context.progress,
+        plan, method, n_particles=n_particles, checkpoint=checkpoint, progress=progress
     )
-    arrays = {
-        "predictions": path.predictions,
-        "method": np.array(method),
-    }
+    arrays = {"predictions": path.predictions, "method": np.array(method)}
     if path.n_particles is not None:
         arrays["n_particles"] = np.array(path.n_particles)
     if isinstance(path.details, GridPath):
