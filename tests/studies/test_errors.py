@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -123,9 +124,10 @@ def test_only_what_depends_on_a_change_is_redone(tmp_path, folder, monkeypatch, 
     ):
         function = getattr(errors.intermediates, name)
 
-        def counted(*args, stage=stage, function=function):
-            done.append(stage)
-            return function(*args)
+        @functools.wraps(function)
+        def counted(*args, _stage=stage, _function=function, **more):
+            done.append(_stage)
+            return _function(*args, **more)
 
         monkeypatch.setattr(errors.intermediates, name, counted)
     run_study(get_study("errors"), configuration(**keys), out, resume=True)

@@ -251,7 +251,7 @@ def test_losses_are_said_in_words_and_what_was_left_is_cancelled():
 
 
 def test_worker_of_another_version_refuses():
-    call = Call(Unit("u", dict, {}, "u"), {}, None)
+    call = Call(Unit("u", lambda: {}, {}, "u"), {}, None)
     assert work(call, VERSION).arrays == {}
     with pytest.raises(ConfigError, match=r"under 0\.0\.0; install the same version"):
         work(call, "0.0.0")
