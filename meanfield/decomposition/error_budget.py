@@ -91,7 +91,18 @@ class ErrorBudget:
     dataset: xr.Dataset
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the components one after the other, and the total error below; return the axes."""
+        """Draw the components one after the other, and the total error below them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes.
+        """
         from meanfield.plots.budget import plot_budget
 
         return plot_budget(self.dataset, ax)

@@ -91,5 +91,16 @@ class Dictionary:
     statement: str
 
     def predict(self, X: Any) -> Array:
-        """Evaluate ``f_S`` on inputs (n, d): shape (n,) or (n, k)."""
+        """Evaluate ``f_S``.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            ``f_S(x_j)``.
+        """
         return self.function.predict(X)

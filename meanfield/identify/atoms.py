@@ -68,11 +68,33 @@ class Atoms:
         return np.atleast_1d(self.constant), np.atleast_2d(self.linear)
 
     def features(self, X: Any) -> Array:
-        """Evaluate the atoms, ``σ(⟨w_i, x_j⟩ + b_i)``, on inputs (n, d): shape (n, S)."""
+        """Evaluate the atoms, ``σ(⟨w_i, x_j⟩ + b_i)``.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n, S)
+            One column per atom.
+        """
         return self.activation.value(np.asarray(X, dtype=float) @ self.w.T + self.b)
 
     def predict(self, X: Any) -> Array:
-        """Evaluate ``f`` on inputs (n, d): shape (n,) or (n, k)."""
+        """Evaluate the function.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            ``f(x_j)``.
+        """
         X = np.asarray(X, dtype=float)
         if X.ndim != 2 or X.shape[1] != self.linear.shape[-1]:
             raise ValueError(f"X must have shape (n, {self.linear.shape[-1]}), got {X.shape}.")

@@ -150,15 +150,14 @@ def _variety_depth(moments: MomentMap, points: list[Array]) -> VarietyDepth:
             f"singular value is {last.smallest:.1e} of the largest."
         )
     else:
-        explanation = f"Not reached up to degree {moments.degree}: rank {last.rank} of "
-        explanation += f"{last.wanted}. "
+        reason = "Try a larger max_degree or fewer atoms."
         if polynomial is not None:
-            explanation += f"The activation is a polynomial of degree {polynomial}: there are no "
-            explanation += "moments above that degree."
-        elif last.clear:
-            explanation += "Try a larger max_degree or fewer atoms."
-        else:
-            explanation += "Singular values are too small to tell."
+            reason = f"The activation is a polynomial of degree {polynomial}: there are no moments "
+            reason += "above that degree."
+        elif not last.clear:
+            reason = "Singular values are too small to tell."
+        reached = f"rank {last.rank} of {last.wanted}"
+        explanation = f"Not reached up to degree {moments.degree}: {reached}. {reason}"
     unclear = [e.degree for e in evidence if not e.clear]
     if unclear:
         explanation += f" The gap between singular values is unclear at degrees {unclear}."
