@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 from scipy.stats import qmc
 
 from meanfield import checks
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
-from meanfield.deep.directions import GaussianDirections
 from meanfield.deep.low_rank import LowRankMatrix
 from meanfield.deep.networks import LowRankNetwork, input_coordinates
 from meanfield.deep.parametrizations import LayerValues
@@ -24,6 +24,7 @@ from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 from meanfield.system import memory
+from meanfield.system.generators import generator
 from meanfield.system.progress import Progress
 
 
@@ -284,7 +285,7 @@ class _Sampling:
         """Draw a replica."""
         K = self.n_samples
         root = LayerValues(*np.sqrt(self.weight_variance))
-        directions = GaussianDirections(self.seed, REPLICATE_STREAM + replica, K, self.n_quasi)
+        directions = _Directions(self.seed, REPLICATE_STREAM + replica, K, self.n_quasi)
 
         def images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
             return root.hidden * directions.take(len(rows))
@@ -302,6 +303,34 @@ class _Sampling:
         network.forward(slice(None))  # the features take their directions before the output does
         network.start_at_zero(root.output * directions.take(1)[0])
         return network
+
+
+class _Directions:
+    """A sequence of standard normal vectors of one replica, one coordinate per sample.
+
+    The first `n_quasi` vectors are the coordinates of one scrambled Sobol sequence, in the order in
+    which they are asked for, by whichever layer; the others are independent. Separate sequences for
+    separate layers would not do: even with independent scramblings their first coordinates share
+    leading digits, which makes them dependent. With quasi-random vectors `n_samples` is a power of
+    two.
+    """
+
+    def __init__(self, seed: int, stream: int, n_samples: int, n_quasi: int):
+        self.random = generator(seed, stream)
+        self.n_samples, self.used = n_samples, 0
+        self.quasi = np.empty((0, n_samples))
+        if n_quasi:
+            scrambling = int(self.random.integers(2**63))
+            points = qmc.Sobol(n_quasi, rng=scrambling).random(n_samples)
+            # The grid of 2^-30 gets its midpoints, so that no coordinate is exactly 0.
+            self.quasi = ndtri(points.T + 2.0**-31)
+
+    def take(self, count: int) -> np.ndarray:
+        """Return the next vectors, shape (count, n_samples)."""
+        quasi = self.quasi[self.used : self.used + count]
+        self.used += count
+        rest = self.random.standard_normal((count - len(quasi), self.n_samples))
+        return np.concatenate([quasi, rest])
 
 
 def _descend(sampling: _Sampling, task: Task, replica: int) -> tuple[Record, bool]:

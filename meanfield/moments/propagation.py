@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from meanfield import checks
 from meanfield.moments import tails
-from meanfield.moments.points import sample_points
-from meanfield.moments.weight import AdmissibleWeight, reciprocal
+from meanfield.moments.weight import AdmissibleWeight, reciprocal, sample_points
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import normal_quantile
 

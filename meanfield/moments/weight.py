@@ -14,7 +14,6 @@ from meanfield.flow.integrators import trained_coordinates
 from meanfield.flow.particles import Particles
 from meanfield.moments import tails
 from meanfield.moments.exact import log_moments
-from meanfield.moments.points import sample_points
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL, normal_quantile
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_EXACT_ORDERS = 64
+_EXACT_ORDERS, _MIN_POINTS = 64, 1000
 #: Inverse order below which the support reads as compact, if its interval reaches 0 or the tail
 #: is that of a bounded law.
 _COMPACT = 0.02
@@ -222,6 +221,33 @@ def admissible_weight(
         law = as_initial_law(law_or_particles)
         return _of_law(law, _scales(law, problem, dimension), max_order)
     return _of_sample(sample_points(law_or_particles, problem), max_order)
+
+
+def sample_points(particles: Particles | ArrayLike, problem: Problem | None) -> Array:
+    """Points (number, p) in the coordinates that vary, all replicas together."""
+    if isinstance(particles, Particles):
+        points = particles.coordinates
+        if problem is not None:
+            points = points[..., trained_coordinates(problem)]
+    else:
+        try:
+            points = np.asarray(particles, dtype=float)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "law_or_particles must be a law's name, an InitialLaw, Particles or an array of "
+                f"numbers, got {type(particles).__name__}."
+            ) from None
+        if points.ndim < 2:
+            raise ValueError(f"Points must have shape (..., N, p), got {points.shape}.")
+    points = checks.finite("law_or_particles", points.reshape(-1, points.shape[-1]))
+    if len(points) < _MIN_POINTS:
+        raise ValueError(
+            f"A sample needs at least {_MIN_POINTS} points for its moment order, got {len(points)}."
+        )
+    points = points[:, np.ptp(points, axis=0) > 0]
+    if points.shape[1] == 0:
+        raise ValueError("All points are equal: a point has no moment order; give a spread sample.")
+    return points
 
 
 def _of_law(law: InitialLaw, scales: Array, max_order: int) -> AdmissibleWeight:
