@@ -231,7 +231,6 @@ def ensemble_errors(
         problem, scheme, particle_counts, n_replicas, times=[scheme.n_steps], cloud_replicas=0
     )
     path = reference_path(plan, reference) if isinstance(reference, str) else reference
-    check_reference(plan, path)
     pieces = [measure_networks(plan, path, batch) for batch in plan.batches()]
     return _with_caution(analyse_networks(plan, path, pieces), path)
 
