@@ -88,11 +88,7 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
         return self._fit(X, y, weights)
 
     def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        classes: Any = None,
-        sample_weight: ArrayLike | None = None,
+        self, X: Any, y: Any, classes: Any = None, sample_weight: ArrayLike | None = None
     ) -> Any:
         """Make one step on a batch; the first batch fixes the standardization.
 

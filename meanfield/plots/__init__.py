@@ -12,10 +12,4 @@ from meanfield.plots.loss import plot_loss
 from meanfield.plots.rates import plot_constants, plot_rates
 from meanfield.plots.style import render
 
-__all__ = [
-    "plot_budget",
-    "plot_constants",
-    "plot_loss",
-    "plot_rates",
-    "render",
-]
+__all__ = ["plot_budget", "plot_constants", "plot_loss", "plot_rates", "render"]

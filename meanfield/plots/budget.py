@@ -6,16 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    axes,
-)
+from meanfield.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, axes
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: Okabe–Ito palette, without its yellow, which is hard to see on white.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+SERIES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 
 STYLE: dict[str, Any] = {
     "font.size": 9,
@@ -76,9 +77,7 @@ def load_matplotlib() -> Any:
 
 
 def render(
-    plot: Callable[[xr.Dataset, Axes], Axes],
-    dataset: xr.Dataset,
-    size: tuple[float, float] = SIZE,
+    plot: Callable[[xr.Dataset, Axes], Axes], dataset: xr.Dataset, size: tuple[float, float] = SIZE
 ) -> tuple[bytes, bytes]:
     """Draw a figure in the common style.
 
@@ -191,6 +190,11 @@ def width_axis(ax: Axes, widths: np.ndarray) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([f"{width}" for width in widths], rotation=45)
     ax.set_xlabel("width $n$")
+
+
+def series(i: int) -> dict[str, Any]:
+    """Return colour and marker of the i-th of many curves."""
+    return {"color": SERIES[i % len(SERIES)], "marker": "os^Dvp<>"[i % 8]}
 
 
 def band(ax: Axes, x: np.ndarray, curve: Estimate, **line: Any) -> None:

@@ -16,11 +16,12 @@ from meanfield.system.provenance import Provenance
 from meanfield.system.texts import read_text
 from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
+from meanfield.workbench.blocks import Figure
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.folder import CONFIG
 from meanfield.workbench.report.render import render_report
 from meanfield.workbench.sections.data import data_blocks
-from meanfield.workbench.study import Figure, Outcome, Study
+from meanfield.workbench.study import Outcome, Study
 from meanfield.workbench.toml import to_toml
 
 SUMMARY, RESULT, REPORT, DATA = "summary.json", "result.nc", "report.html", "data.json"

@@ -309,8 +309,9 @@ def test_counts_keep_teachers_together():
     found = {(2, 1): [3, 3], (2, 2): [2, 2], (3, 1): [1, 2], (3, 2): [0, 3]}
     results = {}
     for unit in plan.units:
-        sizes = np.array(found[unit.arguments["d"], unit.arguments["n_atoms"]], dtype=float)
-        right = (sizes == unit.arguments["n_atoms"]).astype(float)
+        cell = unit.arguments["cell"]
+        sizes = np.array(found[cell.d, cell.n_atoms], dtype=float)
+        right = (sizes == cell.n_atoms).astype(float)
         results[unit.key] = {
             "found_dictionary": sizes,
             "angle_dictionary": 90.0 * (1 - right),

@@ -21,10 +21,11 @@ import xarray as xr
 from meanfield.errors import DivergenceError
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies import STUDIES, Entry
+from meanfield.workbench.blocks import Finding
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.executors import get_executor
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.study import Finding, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Outcome, Plan, Study, Unit
 
 
 class MarkedConfig(StudyConfig):

@@ -17,17 +17,10 @@ import xarray as xr
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.system import storage
 from meanfield.system.progress import Progress
+from meanfield.workbench.blocks import Figure, Finding, Text
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.runner import run_study
-from meanfield.workbench.study import (
-    Figure,
-    Finding,
-    Outcome,
-    Plan,
-    Study,
-    Text,
-    Unit,
-)
+from meanfield.workbench.study import Outcome, Plan, Study, Unit
 
 # Seconds that a step of a unit takes; set by the program below.
 PAUSE = 0.0

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from meanfield.system.provenance import Provenance
+from meanfield.workbench.blocks import Figure, Finding, Heading, Table, Text
 from meanfield.workbench.report.render import render_report
-from meanfield.workbench.study import Figure, Finding, Heading, Table, Text
 from tests.workbench import browser
 
 pytestmark = pytest.mark.skipif(

@@ -10,7 +10,7 @@ import pytest
 
 from meanfield.errors import CheckpointError
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.workbench.study import Headline, family
+from meanfield.workbench.headline import Headline, family
 
 
 @dataclass(frozen=True, kw_only=True)

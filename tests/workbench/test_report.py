@@ -13,9 +13,9 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.chaos import report as chaos_report
 from meanfield.studies.chaos.report import ChaosHeadline
 from meanfield.system.provenance import Provenance
+from meanfield.workbench.blocks import Figure, Finding, Heading, Table, Text
 from meanfield.workbench.report import formatting
 from meanfield.workbench.report.render import duration, render_report
-from meanfield.workbench.study import Figure, Finding, Heading, Table, Text
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)
 BLOCKS = [

@@ -12,6 +12,8 @@ from meanfield.dictionary.extract import NETWORK_FLOOR
 from meanfield.dictionary.result import NOT_AT_REST
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms import figures
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.headline import Headline, Summary
 from meanfield.workbench.report.formatting import (
     format_number,
     format_short,
@@ -20,16 +22,6 @@ from meanfield.workbench.report.formatting import (
     headline_table,
 )
 from meanfield.workbench.sections.atom_bounds import largest
-from meanfield.workbench.study import (
-    Block,
-    Figure,
-    Finding,
-    Heading,
-    Headline,
-    Summary,
-    Table,
-    Text,
-)
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meanfield.plots.style import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    finish,
-)
+from meanfield.plots.style import finish, series
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 
 
 def plot_step_times(dataset: xr.Dataset, ax: Axes) -> Axes:
@@ -29,13 +19,7 @@ def plot_step_times(dataset: xr.Dataset, ax: Axes) -> Axes:
         for j, t in enumerate(threads):
             times = Estimate.from_xarray(dataset["ns_per_pair"].sel(n_features=d, threads=t))
             style, label = ("--", "-")[j == len(threads) - 1], f"{t} thread{'s' * (t > 1)}"
-            ax.errorbar(
-                particles,
-                times.value,
-                times.arms,
-                fmt=f"o{style}",
-                color=_COLOURS[i % len(_COLOURS)],
-                label=f"$d$ = {d}, {label}",
-            )
+            look = {"fmt": f"o{style}", "color": series(i)["color"]}
+            ax.errorbar(particles, times.value, times.arms, label=f"$d$ = {d}, {label}", **look)
     x, y = "number of particles $N$", "ns per particle, datum and step"
     return finish(ax, x, y, log="xy", legend="below")

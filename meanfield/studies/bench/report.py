@@ -8,22 +8,14 @@ from typing import TYPE_CHECKING
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.figures import plot_step_times
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.headline import Headline, Summary
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
     format_number,
     format_value,
     headline_table,
-)
-from meanfield.workbench.study import (
-    Block,
-    Figure,
-    Finding,
-    Heading,
-    Headline,
-    Summary,
-    Table,
-    Text,
 )
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell import figures
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Text
+from meanfield.workbench.headline import Headline, Summary
 from meanfield.workbench.report.formatting import format_value, heading_for_problem, headline_table
 from meanfield.workbench.sections.atom_bounds import largest
-from meanfield.workbench.study import Block, Figure, Finding, Heading, Headline, Summary, Text
 
 if TYPE_CHECKING:
     import xarray as xr

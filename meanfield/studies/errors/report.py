@@ -9,23 +9,14 @@ from typing import TYPE_CHECKING, Any
 from meanfield import plots
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.errors import figures
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
     format_number,
     format_value,
     heading_for_problem,
-)
-from meanfield.workbench.study import (
-    Block,
-    Figure,
-    Finding,
-    Heading,
-    Headline,
-    Summary,
-    Table,
-    Text,
-    family,
 )
 
 if TYPE_CHECKING:

@@ -9,17 +9,8 @@ import numpy as np
 
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.identify import figures
-from meanfield.workbench.study import (
-    Block,
-    Figure,
-    Finding,
-    Heading,
-    Headline,
-    Summary,
-    Table,
-    Text,
-    family,
-)
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.headline import Headline, Summary, family
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    band,
-    finish,
-    width_axis,
-)
+from meanfield.plots.style import BLACK, SERIES, band, finish, series, width_axis
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-
-_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-_MARKERS = "os^Dvp<>"
-
-
-def _look(i: int) -> dict[str, Any]:
-    return {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKERS[i % len(_MARKERS)]}
 
 
 def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
@@ -38,10 +20,9 @@ def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     for key, style, label in (("predictions", "-", "input"), ("predictions_test", "--", "test")):
         curves = Estimate.from_xarray(at[key])
         for i in range(curves.value.shape[1]):
-            colour = _COLOURS[i % len(_COLOURS)]
-            name = f"{label} {i + 1}" if i < len(_COLOURS) else None
-            line = {"color": colour, "linestyle": style, "linewidth": 1.1, "label": name}
-            band(ax, steps, curves[:, i], **line)
+            name = f"{label} {i + 1}" if i < len(SERIES) else None
+            line = {"linestyle": style, "linewidth": 1.1, "label": name}
+            band(ax, steps, curves[:, i], color=series(i)["color"], **line)
     for target in np.unique(at["target"].values):
         ax.axhline(target, color=BLACK, linewidth=0.6, linestyle=":")
     return finish(ax, "step", r"output $f$")
@@ -56,7 +37,7 @@ def plot_independence(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
             if feature == "h" and layer == 0 and deficient:
                 continue
             curve = Estimate.from_xarray(at[f"least_{feature}"])[:, layer]
-            look, label = _look(layer), rf"${feature}_{layer + 1}$"
+            look, label = series(layer), rf"${feature}_{layer + 1}$"
             ax.plot(steps, curve.value, style, markersize=3, label=label, **look)
             shown, colour = curve.low > 0, look["color"]
             low, high = curve.low[shown], curve.high[shown]
@@ -74,7 +55,7 @@ def plot_standstill(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     moves, steps = Estimate.from_xarray(at["weight_change"]).value, dataset["saved_step"].values
     for layer in range(depth + 1):
         drawn = moves[:, layer] > 0
-        look, label = _look(layer), rf"step of $W^{layer + 1}$"
+        look, label = series(layer), rf"step of $W^{layer + 1}$"
         ax.plot(steps[drawn], moves[drawn, layer], "--", markersize=3, label=label, **look)
     return finish(ax, "step", "error signal, size of the next step", log="y")
 
@@ -84,7 +65,7 @@ def plot_features(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     at, steps = dataset.sel(case=case), dataset["saved_step"].values
     for layer in range(int(at["depth"])):
         change = Estimate.from_xarray(at["feature_change"])[:, layer]
-        band(ax, steps, change, markersize=3, label=f"layer {layer + 1}", **_look(layer))
+        band(ax, steps, change, markersize=3, label=f"layer {layer + 1}", **series(layer))
     ax.set_ylim(bottom=0)
     return finish(ax, "step", r"feature change $\|h - h_0\| / \|h_0\|$")
 
@@ -104,8 +85,8 @@ def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str
     for i, case in enumerate(dataset["case"].values):
         activation, depth = str(case).rsplit("-", 1)
         estimate = Estimate.from_xarray(dataset[name].sel(case=case))
-        label_of_case = f"{activation}, {depth} layers"
-        ax.errorbar(widths, estimate.value, estimate.arms, label=label_of_case, **_look(i))
+        name = f"{activation}, {depth} layers"
+        ax.errorbar(widths, estimate.value, estimate.arms, label=name, **series(i))
     first = Estimate.from_xarray(dataset[name]).value[:, 0]
     if np.isfinite(first).any():
         guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power

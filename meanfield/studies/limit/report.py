@@ -11,18 +11,9 @@ import numpy as np
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.limit import figures
 from meanfield.system.storage import attribute_list
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import format_number, format_short
-from meanfield.workbench.study import (
-    Block,
-    Figure,
-    Finding,
-    Heading,
-    Headline,
-    Summary,
-    Table,
-    Text,
-    family,
-)
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -51,10 +51,7 @@ def plot_methods(dataset: xr.Dataset, ax: Axes) -> Axes:
 def plot_success(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw how often a teacher comes back against the width of the network."""
     widths = dataset["particles"].values
-    series = (
-        ("found reliably", "success", BLUE, "o"),
-        ("learned to 10%", "fitted", ORANGE, "s"),
-    )
+    series = (("found reliably", "success", BLUE, "o"), ("learned to 10%", "fitted", ORANGE, "s"))
     for i, (label, name, colour, marker) in enumerate(series):
         share = _share(dataset[name], "particles")
         _points(ax, widths * 1.03**i, share, label=label, color=colour, marker=marker)

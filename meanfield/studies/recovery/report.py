@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.recovery import figures
 from meanfield.studies.recovery.figures import METHODS
+from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Text
+from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import headline_table
-from meanfield.workbench.study import (
-    Block,
-    Figure,
-    Finding,
-    Heading,
-    Headline,
-    Summary,
-    Text,
-    family,
-)
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from meanfield import plots
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate import figures
+from meanfield.workbench.blocks import Block, Figure, Finding, Text
+from meanfield.workbench.headline import Headline, Summary
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_number,
     heading_for_problem,
     headline_table,
 )
-from meanfield.workbench.study import Block, Figure, Finding, Headline, Summary, Text
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -114,10 +114,7 @@ def train(
         progress=progress,
     )
     kept = [run.at(step) for step in keep]
-    arrays = {
-        "loss": run.loss,
-        "predictions": run.predictions[:, np.isin(run.steps, keep)],
-    }
+    arrays = {"loss": run.loss, "predictions": run.predictions[:, np.isin(run.steps, keep)]}
     for name in ("a", "w", "b") if problem.bias else ("a", "w"):
         arrays[name] = np.stack([getattr(particles, name) for particles in kept], axis=1)
     if problem.X_test is not None:

@@ -9,11 +9,10 @@ from meanfield.plots.style import (
     BLUE,
     GREEN,
     ORANGE,
-    PURPLE,
-    SKY,
     VERMILION,
     band,
     finish,
+    series,
     width_axis,
 )
 from meanfield.statistics.estimate import Estimate
@@ -29,8 +28,6 @@ _SCHEMES = {
     "ip": ("IP (mean field)", GREEN, "D"),
     "mup": ("µP", BLUE, "o"),
 }
-_LAYERS = (BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION)
-_MARKERS = "os^Dvp<>"
 
 
 def plot_feature_change(dataset: xr.Dataset, ax: Axes, *, activation: str, layer: int) -> Axes:
@@ -75,12 +72,12 @@ def plot_coordinate_check(dataset: xr.Dataset, ax: Axes, *, activation: str, sch
     sizes = Estimate.from_xarray(means).value
     n_steps, n_rows = sizes.shape[1:]
     for row in range(n_rows):
-        colour = BLACK if row == n_rows - 1 else _LAYERS[row % len(_LAYERS)]
+        colour = BLACK if row == n_rows - 1 else series(row)["color"]
         name = r"$f$" if row == n_rows - 1 else rf"$h_{row + 1}$"
         for step in range(n_steps):
             alpha = 0.25 + 0.75 * step / max(1, n_steps - 1)
             (line,) = ax.plot(widths, sizes[:, step, row], color=colour, alpha=alpha, linewidth=0.9)
-        line.set(marker=_MARKERS[row % len(_MARKERS)], linewidth=1.3)
+        line.set(marker=series(row)["marker"], linewidth=1.3)
         line.set_label(f"{name}, step {n_steps - 1}")
     width_axis(ax, widths)
     ax.set_title(f"{_SCHEMES[scheme][0]}, {activation}")
@@ -101,7 +98,7 @@ def plot_slopes(dataset: xr.Dataset, ax: Axes) -> Axes:
 def _curves(dataset: xr.Dataset, ax: Axes, name: str, label: str) -> Axes:
     styles = ("-", "--", "-.", ":")
     for i, activation in enumerate(dataset["activation"].values):
-        style, colour = styles[i % len(styles)], _LAYERS[i % len(_LAYERS)]
+        style, colour = styles[i % len(styles)], series(i)["color"]
         curve = dataset[name].sel(activation=activation).values
         ax.plot(dataset["z"].values, curve, style, color=colour, label=str(activation))
     return finish(ax, r"$z$", label)

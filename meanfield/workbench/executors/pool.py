@@ -35,9 +35,7 @@ class PoolExecutor:
     """
 
     def __init__(
-        self,
-        submit: Callable[[Call, str], Future[Done]],
-        losses: Mapping[type[BaseException], str],
+        self, submit: Callable[[Call, str], Future[Done]], losses: Mapping[type[BaseException], str]
     ):
         self._submit, self._losses = submit, losses
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.workbench.study import Block, Heading, Headline, Table, Text
+from meanfield.workbench.blocks import Block, Heading, Table, Text
+from meanfield.workbench.headline import Headline
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from meanfield.system.provenance import Provenance
-from meanfield.workbench.study import Block
+from meanfield.workbench.blocks import Block
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),

@@ -13,6 +13,7 @@ from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
+from meanfield.workbench.blocks import Block, Heading, Text
 from meanfield.workbench.config import (
     ProblemSection,
     RunSection,
@@ -21,7 +22,7 @@ from meanfield.workbench.config import (
     number_or_schedule,
 )
 from meanfield.workbench.sections.data_tables import DataTable
-from meanfield.workbench.study import Arrays, Block, Heading, Outcome, Plan, Text, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Unit
 
 
 class DataConfig(StudyConfig):

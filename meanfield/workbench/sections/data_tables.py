@@ -184,12 +184,10 @@ class TeacherSection(SyntheticSection):
     bias: bool = Field(True, description="Whether atoms have a bias.")
     n_outputs: int = Field(1, description="Number of outputs k; with one, a has shape (m,).")
     min_angle: float = Field(
-        0.0,
-        description="Least angle between two lines R w_i, in degrees, 0 to 90: modulo sign.",
+        0.0, description="Least angle between two lines R w_i, in degrees, 0 to 90: modulo sign."
     )
     output_norm: float | list[float] = Field(
-        1.0,
-        description="|a_m|, common or one per atom; signs (directions for k > 1) are random.",
+        1.0, description="|a_m|, common or one per atom; signs (directions for k > 1) are random."
     )
     weight_norm: float | list[float] = Field(1.0, description="|w_m|, common or one per atom.")
     bias_scale: float = Field(1.0, description="Standard deviation of the Gaussian biases.")
