@@ -31,14 +31,7 @@ def fingerprint(*parts: object) -> str:
 class Checkpoint:
     """The state of one run in one file, saved at most every `interval` seconds.
 
-    Parameters
-    ----------
-    path : path-like or None
-        The file; None keeps nothing.
-    run_fingerprint : str
-        Identifies the run; a file left by another run is refused.
-    interval : float, default: 30.0
-        Seconds between two writes.
+    A `path` of None keeps nothing; a file that a run of another fingerprint left is refused.
     """
 
     def __init__(
@@ -50,18 +43,7 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Return the saved state, or None when there is none.
-
-        Returns
-        -------
-        tuple of dict, or None
-            Arrays and description.
-
-        Raises
-        ------
-        CheckpointError
-            The file is damaged or belongs to another run.
-        """
+        """Return the saved arrays and their description, or None when there are none."""
         if self._path is None or not self._path.exists():
             return None
         arrays, meta = storage.load_arrays(self._path)

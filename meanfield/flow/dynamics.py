@@ -40,21 +40,10 @@ class Diverged(ArithmeticError):
 class Dynamics:
     """Noisy gradient descent of the particles of one problem.
 
-    Parameters
-    ----------
-    problem : Problem
-        Data, network, loss, regularisation.
-    scheme : Scheme
-        How its particles move.
-    first_replica : int
-        Noise index of replica 0; replica r uses ``first_replica + r``.
-    drive : ndarray, shape (n_steps, n, k), or None
-        Predictions that replace the network's own in the gradient (McKean–Vlasov copies).
-    weights : ndarray, shape (n,), or None
-        Weight of each datum in the loss, of mean 1; None weighs all alike.
+    Replica r uses the noise of index ``first_replica + r``. `drive` (n_steps, n, k) are
+    predictions that replace the network's own in the gradient (McKean–Vlasov copies); `weights`
+    (n,), of mean 1, weigh the data in the loss.
 
-    Notes
-    -----
     A *state* is an array (R, rows, N): C rows of positions, C of velocities if the integrator has
     them, C of the anchor if the minibatches have one.
     """
@@ -85,18 +74,7 @@ class Dynamics:
         return self.problem.n_coordinates * (1 + has_velocity + self._has_anchor)
 
     def start(self, positions: Array) -> Array:
-        """Return the state at step 0: velocities are drawn from their Gibbs law N(0, τ_0).
-
-        Parameters
-        ----------
-        positions : ndarray, shape (R, C, N)
-            The particles.
-
-        Returns
-        -------
-        ndarray, shape (R, rows, N)
-            The state.
-        """
+        """Return the state at step 0 of particles (R, C, N); velocities are from N(0, τ_0)."""
         C, scheme, parts = self.problem.n_coordinates, self.scheme, [positions]
         if scheme.integrator.has_velocity:
             spread = np.sqrt(scheme.temperatures[0]) if scheme.n_steps else 0.0
@@ -140,19 +118,8 @@ class Dynamics:
     ) -> None:
         """Advance `state` in place from `first_step` to `last_step`.
 
-        Parameters
-        ----------
-        state : ndarray, shape (R, rows, N)
-            State at `first_step`; afterwards the state at `last_step`.
-        first_step, last_step : int
-            Step numbers.
-        predictions : ndarray of float64, shape (R, last_step - first_step, n, k), optional
-            Filled with f before each step.
-
-        Raises
-        ------
-        Diverged
-            A prediction or a particle stopped being finite.
+        `predictions`, float64 of shape (R, last_step - first_step, n, k), is filled with f before
+        each step. What stops being finite is raised as `Diverged`.
         """
         step = self.scheme.coefficients(self.problem, first_step, last_step)
         if self.scheme.minibatch is None:

@@ -15,26 +15,10 @@ Array = NDArray[np.floating]
 def initial_state(
     dynamics: Dynamics, n_particles: int, n_replicas: int, start: Particles | None = None
 ) -> Array:
-    """Return the particles at step 0, shape (R, C, N), in the precision of the run.
+    """Return the particles at step 0, a copy of shape (R, C, N) in the precision of the run.
 
-    Parameters
-    ----------
-    dynamics : Dynamics
-        The run.
-    n_particles, n_replicas : int
-        Sizes N and R.
-    start : Particles, optional
-        Where to start, one replica or R of them; drawn from the initial law by default.
-
-    Returns
-    -------
-    ndarray, shape (R, C, N)
-        A copy.
-
-    Raises
-    ------
-    ValueError
-        There are more particles than the noise can tell apart, or `start` does not fit.
+    They are those of `start`, one replica or R of them, or drawn from the initial law. Refused are
+    more particles than the noise can tell apart, and a `start` that does not fit.
     """
     if n_particles > 2**32:
         raise ArgumentError("n_particles", f"must not exceed 2**32, got {n_particles}.")

@@ -38,7 +38,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,16 +57,10 @@ FRICTION = 1.0
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Coefficients of some steps; frozen coordinates have decay 1, gain 0, noise 0 and drift 0.
+    """Coefficients of some steps: arrays (n_steps, C), but (n_steps, J, C) for `noise`.
 
-    Parameters
-    ----------
-    decay, gain : ndarray, shape (n_steps, C)
-        Per step and coordinate.
-    noise : ndarray, shape (n_steps, J, C)
-        Amplitude of each of the J increments of a step.
-    drift : ndarray, shape (n_steps, C), or None
-        Time for which the velocity carries the particle; None without velocities.
+    Each of a step's J increments has an amplitude; without velocities `drift` is None. Frozen
+    coordinates have decay 1, gain 0, noise 0 and drift 0.
     """
 
     decay: Array
@@ -94,32 +88,25 @@ class Steps:
     temperature_before: Array
 
 
+#: What `Integrator.coefficients` gives.
+Update: TypeAlias = tuple[Array, Array, tuple[Array, ...], Array | None]
+
+
 @dataclass(frozen=True)
 class Integrator:
     """A time integrator.
 
-    Parameters
-    ----------
-    name : str
-        Public name.
-    strong_order : float
-        Order in the step size of the pathwise error at a fixed time, with noise.
-    stationary_order : float
-        Order of the bias of the stationary law.
-    gradients_per_step : int
-        Cost of a step in gradient evaluations.
-    coefficients : callable
-        ``(l2, steps) -> (decay, gain, (noise, ...), drift)``, arrays that broadcast to
-        (n_steps, C); `drift` is None without velocities.
-    stride, shift : int
-        Which increments of the Brownian path a step takes, see the module.
+    Its orders are those of the module's table, `gradients_per_step` is its cost. `coefficients`
+    makes of ``(l2, steps)`` the arrays ``(decay, gain, (noise, ...), drift)``, which broadcast to
+    (n_steps, C), with a `drift` of None without velocities. `stride` and `shift` say which
+    increments of the Brownian path a step takes, see the module.
     """
 
     name: str
     strong_order: float
     stationary_order: float
     gradients_per_step: int
-    coefficients: Callable[[Array, Steps], tuple[Array, Array, tuple[Array, ...], Array | None]]
+    coefficients: Callable[[Array, Steps], Update]
     stride: int = 1
     shift: int = 0
 
@@ -129,19 +116,19 @@ class Integrator:
         return self.stride == 2
 
 
-def _euler(l2, steps):
+def _euler(l2: Array, steps: Steps) -> Update:
     noise = np.sqrt(2 * steps.size * steps.temperature)
     return 1 - steps.size * l2, steps.size, (noise,), None
 
 
-def _exponential_euler(l2, steps):
+def _exponential_euler(l2: Array, steps: Steps) -> Update:
     # −expm1(−z)/z is the exact average of the contraction over the step; 1 at z = 0.
     rate = steps.size * l2
     noise = np.sqrt(2 * steps.size * steps.temperature * _phi(2 * rate))
     return np.exp(-rate), steps.size * _phi(rate), (noise,), None
 
 
-def _leimkuhler_matthews(l2, steps):
+def _leimkuhler_matthews(l2: Array, steps: Steps) -> Update:
     decay, gain, (noise,), _ = _euler(l2, steps)
     return decay, gain, (noise / 2, noise / 2), None
 
@@ -152,7 +139,7 @@ class _Obabo:
 
     friction: float
 
-    def __call__(self, l2, steps):
+    def __call__(self, l2: Array, steps: Steps) -> Update:
         friction = self.friction
         before, now = (np.exp(-friction * h / 2) for h in (steps.size_before, steps.size))
         first = np.sqrt(steps.temperature_before * -np.expm1(-friction * steps.size_before))
@@ -161,25 +148,17 @@ class _Obabo:
         return before * now, kick, (now * first, second), steps.size
 
 
-def _phi(z):
+def _phi(z: Array) -> Array:
     """(1 − exp(−z)) / z, continued by 1 at 0."""
     safe = np.where(z == 0, 1.0, z)
     return np.where(z == 0, 1.0, -np.expm1(-safe) / safe)
 
 
 def kinetic(friction: float = FRICTION) -> Integrator:
-    """Return the kinetic (underdamped) Langevin dynamics by OBABO splitting.
+    """Return the kinetic (underdamped) Langevin dynamics by OBABO splitting, of friction γ > 0.
 
-    Parameters
-    ----------
-    friction : float, default: 1.0
-        Friction γ, above 0. Time is that of the kinetic dynamics: with large γ the particles
-        follow the overdamped path at the speed 1/γ.
-
-    Returns
-    -------
-    Integrator
-        With the name ``"kinetic"``, or ``"kinetic(γ)"`` for another friction than 1.
+    Time is that of the kinetic dynamics: with large γ the particles follow the overdamped path at
+    the speed 1/γ. The name is ``"kinetic"``, or ``"kinetic(γ)"`` for another friction than 1.
     """
     friction = checks.positive("friction", friction)
     name = "kinetic" if friction == FRICTION else f"kinetic({friction:g})"
@@ -199,24 +178,10 @@ INTEGRATORS: dict[str, Integrator] = {
 
 
 def get_integrator(name: str | Integrator) -> Integrator:
-    """Return the integrator of that name.
+    """Return the integrator of that name, a key of `INTEGRATORS`; one that is given comes back.
 
-    Parameters
-    ----------
-    name : str or Integrator
-        A key of `INTEGRATORS`, underscores and capitals allowed; ``"kinetic(0.5)"`` gives the
-        friction, and ``"obabo"``, the name of its splitting, means ``"kinetic"``. An integrator is
-        returned as it is.
-
-    Returns
-    -------
-    Integrator
-        The integrator.
-
-    Raises
-    ------
-    ValueError
-        If there is no integrator of that name, or the friction is not a positive number.
+    Underscores and capitals are allowed; ``"kinetic(0.5)"`` gives the friction, and ``"obabo"``,
+    the name of its splitting, means ``"kinetic"``.
     """
     if isinstance(name, Integrator):
         return name
@@ -237,22 +202,7 @@ def get_integrator(name: str | Integrator) -> Integrator:
 
 
 def step_coefficients(problem: Problem, integrator: Integrator, steps: Steps) -> Coefficients:
-    """Return the coefficients of some steps for the coordinates of `problem`.
-
-    Parameters
-    ----------
-    problem : Problem
-        Gives the L2 strengths and the trained coordinates.
-    integrator : Integrator
-        The integrator.
-    steps : Steps
-        Their sizes and temperatures.
-
-    Returns
-    -------
-    Coefficients
-        With zero gain, noise and drift on frozen coordinates.
-    """
+    """Return the coefficients of some steps for the coordinates of `problem`."""
     l2, trained = coordinate_l2(problem), trained_coordinates(problem)
     with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
         decay, gain, noise, drift = integrator.coefficients(l2, steps)

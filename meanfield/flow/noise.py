@@ -23,8 +23,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from meanfield.flow.compiled.gaussians import fill_gaussians, fill_philox, fill_words
+from meanfield.flow.compiled import gaussians
+from meanfield.flow.compiled.cache_key import KEY
+from meanfield.flow.compiled.layout import BLOCK, Numbers, aligned
 
 BROWNIAN, INITIAL, MINIBATCH = 0, 1, 3  # streams
 
@@ -36,33 +39,17 @@ def gaussian(
     n_particles: int,
     coordinates: int | Sequence[int],
     stream: int = BROWNIAN,
-    dtype: str | np.dtype = "float64",
-) -> np.ndarray:
-    """Standard normal variables ξ of one replica and step.
+    dtype: DTypeLike = "float64",
+) -> Numbers:
+    """Standard normal variables ξ of one replica and step, (number of coordinates, n_particles).
 
-    Parameters
-    ----------
-    seed : int
-        0 ≤ seed < 2^64.
-    replica, step : int
-        0 ≤ replica, step < 2^32.
-    n_particles : int
-        How many particles, from particle 0.
-    coordinates : int or sequence of int
-        Which coordinates; an integer ``c`` stands for ``0 .. c-1``.
-    stream : int
-        0 Brownian increments, 1 initial law, 3 minibatches.
-    dtype : str or dtype
-        "float32" or "float64": the same numbers up to rounding.
-
-    Returns
-    -------
-    ndarray
-        (number of coordinates, n_particles).
+    An integer ``c`` stands for the coordinates ``0 .. c-1``, particles start from 0. In float32
+    they are the same numbers up to rounding.
     """
     chosen = _checked(seed, replica, step, coordinates, stream)
     out = np.empty((chosen.size, n_particles), np.dtype(dtype))
-    fill_gaussians(out, chosen, stream, step, replica, np.uint64(seed))
+    scratch = aligned(BLOCK, out.dtype)
+    gaussians.fill_gaussians(KEY, out, scratch, chosen, stream, step, replica, np.uint64(seed))
     return out
 
 
@@ -73,26 +60,27 @@ def words(
     n_particles: int,
     coordinates: int | Sequence[int],
     stream: int,
-) -> np.ndarray:
+) -> Numbers:
     """The raw 32-bit words, one per particle and coordinate (arguments as in `gaussian`)."""
     chosen = _checked(seed, replica, step, coordinates, stream)
     out = np.empty((chosen.size, n_particles), np.uint32)
-    fill_words(out, chosen, stream, step, replica, np.uint64(seed))
+    scratch = np.empty(BLOCK, np.uint32)
+    gaussians.fill_words(KEY, out, scratch, chosen, stream, step, replica, np.uint64(seed))
     return out
 
 
-def philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
+def philox(counter: Numbers, key: Numbers) -> Numbers:
     """Philox-4x32-10: the words (..., 4) of counters (..., 4) under keys (..., 2), all uint32."""
     counter = np.asarray(counter, np.uint32)
     key = np.broadcast_to(np.asarray(key, np.uint32), (*counter.shape[:-1], 2))
     out = np.empty_like(counter)
-    fill_philox(out.reshape(-1, 4), counter.reshape(-1, 4), key.reshape(-1, 2))
+    gaussians.fill_philox(KEY, out.reshape(-1, 4), counter.reshape(-1, 4), key.reshape(-1, 2))
     return out
 
 
 def _checked(
     seed: int, replica: int, step: int, coordinates: int | Sequence[int], stream: int
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """Coordinates as an array, after checking that all counter words are in range."""
     for name, value, bits in (
         ("seed", seed, 64), ("replica", replica, 32), ("step", step, 32), ("stream", stream, 8)

@@ -202,7 +202,7 @@ def _step_size(problem: Problem, n_particles: int, seed: int) -> float:
     """Return half of the largest power of two at which the loss descends and does not swing."""
     problem = problem.replace(l2=PENALTIES[-1], temperature=0.0)
     n_steps = _STEPS_OF_A_STEP_SIZE
-    look = np.linspace(0, n_steps, 11, dtype=int)
+    look = np.linspace(0, n_steps, 11, dtype=int).tolist()
     step_size = _LARGEST_STEP
     while step_size > _LEAST_STEP:
         try:

@@ -110,7 +110,7 @@ class Geometric(Schedule):
 
     def values(self, n_steps: int) -> Array:
         n_steps = _length(n_steps)
-        steps = np.arange(n_steps)
+        steps = np.arange(n_steps, dtype=np.float64)
         if self.ratio is not None:
             return self.start * self.ratio**steps
         assert self.stop is not None
@@ -142,7 +142,8 @@ class Logarithmic(Schedule):
             object.__setattr__(self, name, checks.positive(name, getattr(self, name)))
 
     def values(self, n_steps: int) -> Array:
-        return self.start / np.log(math.e + np.arange(_length(n_steps)) / self.scale)
+        steps = np.arange(_length(n_steps), dtype=np.float64)
+        return self.start / np.log(math.e + steps / self.scale)
 
 
 @dataclass(frozen=True)

@@ -206,26 +206,10 @@ def simulate_scheme(
 ) -> Run:
     """Simulate networks under a scheme; `simulate` says what the other arguments mean.
 
-    Parameters
-    ----------
-    problem : Problem
-        Data, network, loss, regularisation.
-    scheme : Scheme
-        How its particles move.
-    n_particles, n_replicas : int, optional
-        Sizes N and R; those of `start`, or 1024 and 1.
-    start : Particles, optional
-        Where to start; drawn from the scheme's initial law by default.
-    first_step : int, default: 0
-        Step at which `start` is: what follows is what an unbroken run would have made of it. For
-        schemes whose particles have neither velocities nor anchors.
-    save_at, drive, first_replica, checkpoint, progress
-        As in `simulate`.
-
-    Returns
-    -------
-    Run
-        Particles, predictions and loss at the saved steps.
+    They start from `start`, whose sizes N and R are then the default, or are drawn from the
+    scheme's initial law, 1 network of 1024 neurons by default. `first_step` is the step at which
+    `start` is: what follows is what an unbroken run would have made of it, for schemes whose
+    particles have neither velocities nor anchors.
     """
     given = (1024, 1) if start is None else (start.n_particles, start.n_replicas)
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)

@@ -29,36 +29,11 @@ def run_steps(
     checkpoint: Checkpoint,
     progress: Progress | None = None,
 ) -> list[Array]:
-    """Run all steps of `dynamics` and return the states at the saved steps.
+    """Run all steps of `dynamics` and return the states (R, C, N) at the saved, ascending steps.
 
-    Parameters
-    ----------
-    dynamics : Dynamics
-        The run.
-    start : ndarray, shape (R, C, N)
-        Particles at step `first_step`; left as they are.
-    save_at : ndarray of int, shape (T,)
-        Ascending steps in ``first_step..n_steps``.
-    first_step : int, default: 0
-        Where the run begins.
-    path : ndarray, shape (R, n_steps + 1, n, k), optional
-        Filled with the predictions at every step.
-    checkpoint : Checkpoint
-        Where progress is kept; a saved state is continued.
-    progress : callable, optional
-        Called as ``progress(steps_done, n_steps)``.
-
-    Returns
-    -------
-    list of ndarray, shape (R, C, N)
-        The particles at each saved step.
-
-    Raises
-    ------
-    DivergenceError
-        The run left the finite numbers.
-    CheckpointError
-        The checkpoint is damaged or belongs to another run.
+    `start` holds the particles at step `first_step` and is left as it is; `path` (R, n_steps + 1,
+    n, k) is filled with the predictions at every step. A run that `checkpoint` holds is continued;
+    one that leaves the finite numbers is a DivergenceError.
     """
     theta, step, states = np.array(dynamics.start(start)), first_step, []
     resumed = checkpoint.load()

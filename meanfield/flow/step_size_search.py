@@ -25,21 +25,9 @@ _LEAST_EXPONENT = -60
 def divergence_error(
     dynamics: Dynamics, start: NDArray[np.floating], diverged: Diverged
 ) -> DivergenceError:
-    """Return the error for a run that left the finite numbers.
+    """Return the error for a run from `start` (R, C, N) that left the finite numbers.
 
-    Parameters
-    ----------
-    dynamics : Dynamics
-        The run.
-    start : ndarray, shape (R, C, N)
-        Its particles at step 0.
-    diverged : Diverged
-        Where it happened.
-
-    Returns
-    -------
-    DivergenceError
-        With a step size for which the run, tried again, stayed finite.
+    It carries a step size for which the run, tried again, stayed finite.
     """
     stable, n_steps = _stable_step_size(dynamics, start)
     largest = dynamics.scheme.step_sizes.max()
@@ -95,20 +83,9 @@ def _stable_step_size(dynamics: Dynamics, start: NDArray[np.floating]) -> tuple[
 def halvings(step_size: float, holds: Callable[[int], bool]) -> int | None:
     """Return the fewest halvings after which a run stays finite, assuming that fewer do not.
 
-    Their number is doubled until it is enough, then bisected: about 2 log₂ h trials for h
-    halvings, so that a step size far off costs little more than one nearby.
-
-    Parameters
-    ----------
-    step_size : float
-        Step size that diverged.
-    holds : callable
-        ``holds(h)`` tries h ≥ 1 halvings and tells whether the run stayed finite.
-
-    Returns
-    -------
-    int or None
-        None if even the smallest step size tried diverged.
+    ``holds(h)`` tries h ≥ 1 of them. Their number is doubled until it is enough, then bisected:
+    about 2 log₂ h trials for h halvings, so that a step size far off costs little more than one
+    nearby. None if even the smallest step size tried diverged.
     """
     most = max(math.frexp(step_size)[1], 0) - _LEAST_EXPONENT
     failed, enough = 0, 1

@@ -9,20 +9,7 @@ import numpy as np
 
 
 def generator(seed: int, stream: int | None = None) -> np.random.Generator:
-    """Return the Philox generator of a seed, or of one stream of it.
-
-    Parameters
-    ----------
-    seed : int
-        Checked, between 0 and 2^64.
-    stream : int, optional
-        Number of the stream, for several purposes that share a seed.
-
-    Returns
-    -------
-    numpy.random.Generator
-        The same numbers each time.
-    """
+    """Return the Philox generator of a checked seed, or of one of the streams that share it."""
     if stream is None:
         return np.random.Generator(np.random.Philox(seed))
     key = np.array([seed, stream], dtype=np.uint64)

@@ -18,13 +18,7 @@ _VERSION_1 = (
 
 
 def require(n_bytes: float, remedy: str) -> None:
-    """Refuse to start what does not fit into memory.
-
-    Raises
-    ------
-    MemoryError
-        Naming both numbers and `remedy`.
-    """
+    """Refuse with a MemoryError to start what does not fit, naming both numbers and `remedy`."""
     free = available()
     if n_bytes > 0.9 * free:
         raise MemoryError(

@@ -30,10 +30,7 @@ def no_progress(done: float, total: float, /) -> None:
 class Bar:
     """A progress callback that shows nothing, and the base of those that do.
 
-    Attributes
-    ----------
-    label : str
-        What is being worked on now; shown with the next call.
+    `label`, what is being worked on now, may be set; it is shown with the next call.
     """
 
     def __init__(self, label: str):
@@ -120,21 +117,7 @@ def _in_notebook() -> bool:
 
 @contextmanager
 def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Bar]:
-    """Show a progress bar while the block runs: on the standard error, or in a notebook.
-
-    Parameters
-    ----------
-    label : str
-        Text before the bar.
-    quiet : bool, default: False
-        Show nothing in any case.
-
-    Yields
-    ------
-    Bar
-        A ``progress(done, total)`` callback with a settable ``label``; where there is neither a
-        terminal nor a notebook, it shows nothing.
-    """
+    """Show a bar while the block runs, in a terminal or a notebook; elsewhere a silent `Bar`."""
     terminal = sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
     if quiet or not (terminal or _in_notebook()):
         yield Bar(label)

@@ -17,16 +17,8 @@ _LIBRARIES = ("numpy", "scipy", "numba", "POT", "xarray", "h5netcdf", "matplotli
 class Provenance:
     """With what, on what and how long a result was computed.
 
-    Parameters
-    ----------
-    versions : mapping of str to str
-        Version of each library.
-    machine : str
-        Operating system, processor and number of cores.
-    seconds : float
-        Time that the work took.
-    commit : str or None
-        State of the code, where it was a git checkout.
+    `machine` is the system, processor and number of cores; `seconds` the time that the work took;
+    `commit` the state of the code, where it was a git checkout.
     """
 
     versions: Mapping[str, str]
@@ -36,18 +28,7 @@ class Provenance:
 
     @classmethod
     def here(cls, seconds: float) -> Provenance:
-        """Return that of work which this process has done.
-
-        Parameters
-        ----------
-        seconds : float
-            Time that it took.
-
-        Returns
-        -------
-        Provenance
-            With the installed versions, this machine, and the checkout as it is now.
-        """
+        """Return that of work which this process has done in so many seconds."""
         versions = {"meanfield": VERSION, "Python": platform.python_version()}
         versions |= {name: importlib.metadata.version(name) for name in _LIBRARIES}
         machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"

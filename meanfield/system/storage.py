@@ -42,17 +42,8 @@ _noted: set[str] = set()
 def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write `data` to `path` so that any reader sees the old file or the new one, never a part.
 
-    Parameters
-    ----------
-    path : path-like
-        The file; its folder must exist.
-    data : bytes or memoryview
-        The whole content.
-
-    Raises
-    ------
-    OSError
-        The folder is missing, not writable or full; the old file is untouched.
+    The folder must exist. After an OSError (it is missing, not writable or full) the old file is
+    untouched.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
@@ -83,26 +74,8 @@ def save_arrays(
 
     ``numpy.load`` opens it. The description is its member ``meanfield.json``, and the comment at
     its end is the SHA-256 of all bytes before. The same arrays and description always give the
-    same bytes.
-
-    Parameters
-    ----------
-    path : path-like
-        The file; its folder must exist.
-    arrays : mapping of str to ndarray
-        Any shapes and plain dtypes; objects are refused, for they would need pickle. The order
-        of the memory is not kept: arrays come back C-contiguous.
-    meta : mapping, optional
-        Anything that JSON can hold.
-
-    Raises
-    ------
-    TypeError
-        An array holds Python objects, or `meta` holds something that JSON cannot.
-    ValueError
-        The name of an array holds the character NUL.
-    OSError
-        The file cannot be written; an older file of that name is untouched.
+    same bytes. Arrays come back C-contiguous; those of Python objects are refused (TypeError), for
+    they would need pickle.
     """
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -128,24 +101,8 @@ def save_arrays(
 def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Load what `save_arrays` saved, after checking every byte.
 
-    Parameters
-    ----------
-    path : path-like
-        A file written by `save_arrays`.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray
-        Fresh, writable arrays with the shapes and dtypes that were saved.
-    meta : dict
-        The description, as JSON gives it back (tuples become lists).
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    CheckpointError
-        The file is truncated, altered, or was not written by `save_arrays`.
+    Arrays are fresh and writable; the description is as JSON gives it back (tuples become lists).
+    A file that is truncated, altered or of another kind is a CheckpointError.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -169,44 +126,13 @@ def _digest(data: bytes | memoryview) -> bytes:
 
 
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
-    """Write an xarray Dataset as netCDF-4, atomically.
-
-    Parameters
-    ----------
-    path : path-like
-        The file; its folder must exist.
-    dataset : xarray.Dataset
-        Written as it stands, uncompressed.
-
-    Raises
-    ------
-    OSError
-        The file cannot be written; an older file of that name is untouched.
-    """
+    """Write a dataset as netCDF-4, uncompressed and atomically."""
     # By way of memory: HDF5 crashes the process when the disk fills up under one of its files.
     write_atomic(path, dataset.to_netcdf(engine="h5netcdf"))
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a Dataset written by `write_dataset` into memory and close the file.
-
-    Parameters
-    ----------
-    path : path-like
-        A netCDF-4 file.
-
-    Returns
-    -------
-    xarray.Dataset
-        Held in memory.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    CheckpointError
-        The file is not readable as netCDF-4.
-    """
+    """Read a netCDF-4 file into memory and close it; a CheckpointError if it is none."""
     import xarray as xr
 
     path = Path(path)
@@ -222,19 +148,9 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def attribute_list(dataset: xr.Dataset | xr.DataArray, name: str) -> list[Any]:
-    """Return an attribute that is a list; netCDF gives one of length 1 back as its item.
+    """Return an attribute that is a list, empty where there is none.
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset or xarray.DataArray
-        As it was made, or read from a file.
-    name : str
-        Name of the attribute.
-
-    Returns
-    -------
-    list
-        Empty where there is no such attribute.
+    netCDF gives one of length 1 back as its item.
     """
     return np.atleast_1d(dataset.attrs.get(name, [])).tolist()
 
@@ -244,14 +160,7 @@ def write_manifest(
 ) -> None:
     """Record the SHA-256 of the named files of `folder` in its ``manifest.json``.
 
-    Parameters
-    ----------
-    folder : path-like
-        A folder of results.
-    names : iterable of str
-        Files in it, by their path relative to the folder.
-    about : mapping, optional
-        How the files came about: anything that JSON can hold.
+    `about` says how the files came about: anything that JSON can hold.
     """
     folder = Path(folder)
     files = {name: file_digest(folder / name) for name in sorted(names)}
@@ -261,26 +170,10 @@ def write_manifest(
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return what `write_manifest` recorded.
+    """Return what `write_manifest` recorded: SHA-256 by name, and how the files came about.
 
-    Parameters
-    ----------
-    folder : path-like
-        A folder of results.
-
-    Returns
-    -------
-    files : dict of str to str
-        SHA-256, in hexadecimal, by name.
-    about : dict
-        How the files came about.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder has no manifest: the study has not finished.
-    CheckpointError
-        The manifest is not readable.
+    Without a manifest (the study has not finished) this is a FileNotFoundError, with one that
+    cannot be read a CheckpointError.
     """
     path = Path(folder) / MANIFEST
     try:
@@ -299,26 +192,9 @@ def _own_digest(content: Mapping[str, Any]) -> str:
 
 
 def verify(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[str]:
-    """Check outputs of `folder` against its ``manifest.json``.
+    """Check outputs of `folder`, all by default, against its manifest; return their names.
 
-    Parameters
-    ----------
-    folder : path-like
-        A folder of results.
-    names : iterable of str, optional
-        The files to check; all by default.
-
-    Returns
-    -------
-    list of str
-        The files that were checked, all of them whole.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder has no manifest: the study has not finished.
-    CheckpointError
-        A file is missing, truncated or altered, or the manifest itself is not readable.
+    A file that is missing, truncated or altered is a CheckpointError; else as `read_manifest`.
     """
     folder = Path(folder)
     files, _ = read_manifest(folder)

@@ -12,20 +12,50 @@ x is point-major (N, p), y coordinate-major (p, N): a scan runs along contiguous
 
 from __future__ import annotations
 
+import heapq
+from typing import NamedTuple, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield.system.compiling import FAST_MATH, cached
+from meanfield.transport.clouds import Array
 
 _CHUNK = 256
 _SMALL = 32  # columns kept per row
 _BIDS_PER_ROW = 2  # an auction that stalls gives way to the exact stage
+
+Indices: TypeAlias = NDArray[np.int32]
+
+
+class Search(NamedTuple):
+    """A matching that is being completed, and what is known of the costs."""
+
+    x: Array  # (N, p)
+    yt: Array  # (p, N)
+    v: Array  # (N,): column potentials
+    row_mate: Indices  # (N,): the column of a row, −1 for a free one
+    column_mate: Indices  # (N,): the row of a column likewise
+    near: Indices  # (N, k): the columns that each row keeps
+    near_cost: Array  # (N, k)
+    floor: Array  # (N,): of the reduced costs of the others; −inf before the first scan
+    costs: Array  # (N,): those of the row that was scanned last
+
+
+class Paths(NamedTuple):
+    """The shortest paths from a free row to columns 0..N−1, and to nodes N..2N−1."""
+
+    heap: list[tuple[float, np.int64]]  # lengths and nodes, which may stand in it several times
+    key: Array  # (2N,): least length met so far
+    settled: NDArray[np.bool_]  # (2N,): whether that is final
+    came_from: Indices  # (N,): the row before a column
 
 
 # ---------------------------------------------------------------------------- full scans
 
 
 @cached(fastmath=FAST_MATH)
-def _minima_of_four(rows, yt, v, values, best):
+def _minima_of_four(rows: Array, yt: Array, v: Array, values: Array, best: Array) -> None:
     """Row minima of c(i, j) − v_j for four rows at once; best[r, 0] holds the result."""
     p, n = yt.shape
     best[:] = np.inf
@@ -53,7 +83,7 @@ def _minima_of_four(rows, yt, v, values, best):
 
 
 @cached(nogil=True)
-def row_minima(x, yt, v, out):
+def row_minima(x: Array, yt: Array, v: Array, out: Array) -> None:
     """out[i] = min_j c(i, j) − v_j over *all* columns, for the rows given."""
     n, p = x.shape
     rows = np.empty((4, p))
@@ -68,7 +98,7 @@ def row_minima(x, yt, v, out):
 
 
 @cached(fastmath=FAST_MATH)
-def _row_costs(point, yt, out):
+def _row_costs(point: Array, yt: Array, out: Array) -> None:
     """out[j] = |point − y_j|² for all columns."""
     p, n = yt.shape
     for start in range(0, n, _CHUNK):
@@ -83,7 +113,7 @@ def _row_costs(point, yt, out):
 
 
 @cached(fastmath=FAST_MATH)
-def _cost(point, yt, j):
+def _cost(point: Array, yt: Array, j: int) -> float:
     """|point − y_j|² for one column."""
     total = 0.0
     for c in range(point.size):
@@ -96,7 +126,7 @@ def _cost(point, yt, j):
 
 
 @cached()
-def _sift(values, columns, root):
+def _sift(values: Array, columns: Indices, root: int) -> None:
     """Restore the max-heap below `root`."""
     size = values.size
     value, column = values[root], columns[root]
@@ -114,11 +144,12 @@ def _sift(values, columns, root):
 
 
 @cached()
-def _scan(i, x, yt, v, near, near_cost, floor, costs, heap):
+def _scan(i: int, search: Search) -> None:
     """Scan row i over all columns and keep the nearest in reduced cost, with their floor."""
-    n, k = costs.size, heap.size
-    columns = near[i]
-    _row_costs(x[i], yt, costs)
+    columns, costs, v = search.near[i], search.costs, search.v
+    n, k = costs.size, columns.size
+    _row_costs(search.x[i], search.yt, costs)
+    heap = np.empty(k)
     for j in range(k):
         heap[j] = costs[j] - v[j]
         columns[j] = j
@@ -135,22 +166,23 @@ def _scan(i, x, yt, v, near, near_cost, floor, costs, heap):
                     heap[0] = costs[j] - v[j]
                     columns[0] = j
                     _sift(heap, columns, 0)
-    floor[i] = heap[0] if k < n else np.inf
+    search.floor[i] = heap[0] if k < n else np.inf
     for s in range(k):
-        near_cost[i, s] = costs[columns[s]]
+        search.near_cost[i, s] = costs[columns[s]]
 
 
 @cached()
-def _best_two(i, v, near, near_cost):
+def _best_two(i: int, search: Search) -> tuple[float, int, float, int]:
     """Least and second least reduced cost among the kept columns of row i, and where."""
     first, second, j1, j2 = np.inf, np.inf, -1, -1
-    for s in range(near.shape[1]):
-        reduced = near_cost[i, s] - v[near[i, s]]
+    for s in range(search.near.shape[1]):
+        j = search.near[i, s]
+        reduced = search.near_cost[i, s] - search.v[j]
         if reduced < first:
             second, j2 = first, j1
-            first, j1 = reduced, near[i, s]
+            first, j1 = reduced, j
         elif reduced < second:
-            second, j2 = reduced, near[i, s]
+            second, j2 = reduced, j
     return first, j1, second, j2
 
 
@@ -158,13 +190,13 @@ def _best_two(i, v, near, near_cost):
 
 
 @cached()
-def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate):
+def _auction(search: Search) -> None:
     """Let free rows bid for their best column: the augmenting row reduction.
 
     Every matched row ends at its best column; ties may leave rows free.
     """
-    n = x.shape[0]
-    costs, heap = np.empty(n), np.empty(near.shape[1])
+    row_mate, column_mate = search.row_mate, search.column_mate
+    n = row_mate.size
     queue = np.empty(n, np.int32)
     waiting = 0
     for i in range(n):
@@ -176,13 +208,13 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate):
         bids += 1
         waiting -= 1
         i = queue[waiting]
-        first, j, second, j2 = _best_two(i, v, near, near_cost)
-        if second > floor[i]:
-            _scan(i, x, yt, v, near, near_cost, floor, costs, heap)
-            first, j, second, j2 = _best_two(i, v, near, near_cost)
+        first, j, second, j2 = _best_two(i, search)
+        if second > search.floor[i]:
+            _scan(i, search)
+            first, j, second, j2 = _best_two(i, search)
         owner = column_mate[j]
         if second > first:
-            v[j] -= second - first
+            search.v[j] -= second - first
         elif owner >= 0:
             if column_mate[j2] >= 0:
                 continue
@@ -199,131 +231,91 @@ def _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate):
 
 
 @cached()
-def _push(heap, place, key, size, node, value):
-    """Insert a node of the indexed min-heap, or lower its key; returns the heap's size."""
-    at = place[node]
-    if at < 0:
-        at = size
-        size += 1
-    key[node] = value
-    while at > 0:
-        parent = (at - 1) >> 1
-        if key[heap[parent]] <= value:
-            break
-        heap[at] = heap[parent]
-        place[heap[at]] = at
-        at = parent
-    heap[at] = node
-    place[node] = at
-    return size
+def _reach(
+    i: int,
+    offset: float,
+    columns: Indices,
+    costs: Array,
+    bound: float,
+    search: Search,
+    paths: Paths,
+) -> float:
+    """Go from row i, reached by a path `offset` long, to columns; the shortest complete path."""
+    for s in range(columns.size):
+        j = columns[s]
+        length = offset + costs[s] - search.v[j]
+        if length < bound and length < paths.key[j] and not paths.settled[j]:
+            paths.key[j] = length
+            paths.came_from[j] = i
+            heapq.heappush(paths.heap, (length, np.int64(j)))
+            if search.column_mate[j] < 0:
+                bound = length
+    return bound
 
 
 @cached()
-def _pop(heap, place, key, size):
-    """Remove the least node and mark it settled (place −2)."""
-    top = heap[0]
-    place[top] = -2
-    size -= 1
-    if size > 0:
-        node = heap[size]
-        value = key[node]
-        at = 0
-        while True:
-            child = 2 * at + 1
-            if child >= size:
-                break
-            if child + 1 < size and key[heap[child + 1]] < key[heap[child]]:
-                child += 1
-            if key[heap[child]] >= value:
-                break
-            heap[at] = heap[child]
-            place[heap[at]] = at
-            at = child
-        heap[at] = node
-        place[node] = at
-    return top
+def _settle(paths: Paths) -> int:
+    """The nearest node that is not settled yet; now it is."""
+    while True:
+        node = heapq.heappop(paths.heap)[1]
+        if not paths.settled[node]:
+            paths.settled[node] = True
+            return int(node)
 
 
 @cached()
-def _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate):
+def _shortest_paths(search: Search) -> None:
     """Match every free row along a shortest augmenting path, exactly.
 
-    Dijkstra over columns 0..n−1. Node n + i stands for the columns that row i does not keep: its
+    Dijkstra over columns 0..N−1. Node N + i stands for the columns that row i does not keep: its
     key is a lower bound on theirs, and only when it becomes the least are they looked at.
     """
-    n = x.shape[0]
-    costs, kept = np.empty(n), np.empty(near.shape[1])
-    heap = np.empty(2 * n, np.int32)
-    place = np.full(2 * n, -1, np.int32)
-    key = np.full(2 * n, np.inf)
-    touched = np.empty(2 * n, np.int32)
-    came_from = np.empty(n, np.int32)
-    offset = np.empty(n)
+    x, yt, v, floor = search.x, search.yt, search.v, search.floor
+    n = v.size
+    every = np.arange(n).astype(np.int32)
+    key, settled = np.empty(2 * n), np.empty(2 * n, np.bool_)
+    came_from, offset = np.empty(n, np.int32), np.empty(n)
     for start in range(n):
-        if row_mate[start] >= 0:
+        if search.row_mate[start] >= 0:
             continue
-        n_touched, size, i, end = 0, 0, start, -1
+        key[:] = np.inf
+        settled[:] = False
+        paths = Paths([(0.0, np.int64(0)) for _ in range(0)], key, settled, came_from)
         bound = np.inf  # length of the shortest complete path met so far
+        i = start
         offset[i] = 0.0
-        while end < 0:
+        while True:
             if floor[i] == -np.inf:
-                _scan(i, x, yt, v, near, near_cost, floor, costs, kept)
-            for s in range(near.shape[1]):
-                j = near[i, s]
-                length = offset[i] + near_cost[i, s] - v[j]
-                if length < bound and length < key[j] and place[j] != -2:
-                    if place[j] == -1:
-                        touched[n_touched] = j
-                        n_touched += 1
-                    size = _push(heap, place, key, size, j, length)
-                    came_from[j] = i
-                    if column_mate[j] < 0:
-                        bound = length
+                _scan(i, search)
+            near = search.near[i], search.near_cost[i]
+            bound = _reach(i, offset[i], *near, bound, search, paths)
             if offset[i] + floor[i] < bound:
-                touched[n_touched] = n + i
-                n_touched += 1
-                size = _push(heap, place, key, size, n + i, offset[i] + floor[i])
-            node = _pop(heap, place, key, size)
-            size -= 1
+                heapq.heappush(paths.heap, (offset[i] + floor[i], np.int64(n + i)))
+            node = _settle(paths)
             while node >= n:
                 i = node - n
-                _scan(i, x, yt, v, near, near_cost, floor, costs, kept)
-                for j in range(n):
-                    length = offset[i] + costs[j] - v[j]
-                    if length < bound and length < key[j] and place[j] != -2:
-                        if place[j] == -1:
-                            touched[n_touched] = j
-                            n_touched += 1
-                        size = _push(heap, place, key, size, j, length)
-                        came_from[j] = i
-                        if column_mate[j] < 0:
-                            bound = length
-                node = _pop(heap, place, key, size)
-                size -= 1
-            if column_mate[node] < 0:
-                end = node
-            else:
-                i = column_mate[node]
-                offset[i] = key[node] - (_cost(x[i], yt, node) - v[node])
-        for t in range(n_touched):
-            node = touched[t]
-            if node < n and place[node] == -2:
-                v[node] += min(key[node] - key[end], 0.0)
-        for t in range(n_touched):
-            place[touched[t]] = -1
-            key[touched[t]] = np.inf
-        _augment(came_from, start, end, row_mate, column_mate)
+                _scan(i, search)
+                bound = _reach(i, offset[i], every, search.costs, bound, search, paths)
+                node = _settle(paths)
+            if search.column_mate[node] < 0:
+                break
+            i = search.column_mate[node]
+            offset[i] = key[node] - (_cost(x[i], yt, node) - v[node])
+        for j in range(n):
+            if settled[j]:
+                v[j] += min(key[j] - key[node], 0.0)
+        _augment(came_from, start, node, search)
 
 
 @cached()
-def _augment(came_from, start, end, row_mate, column_mate):
+def _augment(came_from: Indices, start: int, end: int, search: Search) -> None:
     """Swap the matching along the path from row `start` to the free column `end`."""
     j = end
     while True:
         i = came_from[j]
-        j_next = row_mate[i]
-        row_mate[i] = j
-        column_mate[j] = i
+        j_next = search.row_mate[i]
+        search.row_mate[i] = j
+        search.column_mate[j] = i
         if i == start:
             return
         j = j_next
@@ -333,22 +325,22 @@ def _augment(came_from, start, end, row_mate, column_mate):
 
 
 @cached(nogil=True)
-def solve(x, yt, v, row_mate, most_free):
+def solve(x: Array, yt: Array, v: Array, row_mate: Indices, most_free: int) -> bool:
     """Complete the matching `row_mate` (−1: free), whose rows sit at their best column under v.
 
     Returns False, with the matching begun, when bids leave more than `most_free` rows free.
     """
     n = x.shape[0]
     k = min(_SMALL, n)
-    near = np.zeros((n, k), np.int32)
-    near_cost = np.full((n, k), np.inf)
-    floor = np.full(n, -np.inf)  # not scanned yet
     column_mate = np.full(n, -1, np.int32)
     for i in range(n):
         if row_mate[i] >= 0:
             column_mate[row_mate[i]] = i
-    _auction(x, yt, v, near, near_cost, floor, row_mate, column_mate)
+    near, near_cost = np.zeros((n, k), np.int32), np.full((n, k), np.inf)
+    floor, costs = np.full(n, -np.inf), np.empty(n)
+    search = Search(x, yt, v, row_mate, column_mate, near, near_cost, floor, costs)
+    _auction(search)
     if np.sum(row_mate < 0) > most_free:
         return False
-    _shortest_paths(x, yt, v, near, near_cost, floor, row_mate, column_mate)
+    _shortest_paths(search)
     return True

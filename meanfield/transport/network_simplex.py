@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield.system import memory
 from meanfield.transport.clouds import Array
@@ -18,18 +19,13 @@ BYTES_PER_PAIR = 50
 class TransportPlan:
     """An optimal plan between a cloud of N points and one of M.
 
-    Attributes
-    ----------
-    rows, columns : ndarray of int, shape (K,)
-        The pairs of points between which mass moves, K < N + M.
-    mass : ndarray, shape (K,)
-        How much, in units of the greatest common part of 1/N and 1/M: whole numbers.
-    potentials : ndarray, shape (M,)
-        Of the second cloud: v of the dual problem.
+    Mass moves between the K < N + M pairs `rows`, `columns` of points; `mass` is in units of the
+    greatest common part of 1/N and 1/M: whole numbers. `potentials` (M,) are v of the dual
+    problem.
     """
 
-    rows: Array
-    columns: Array
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
     mass: Array
     potentials: Array
 
@@ -37,12 +33,7 @@ class TransportPlan:
 def transport_plan(x: Array, y: Array) -> TransportPlan:
     """Solve the transport problem between equal-weight clouds (N, p) and (M, p).
 
-    Raises
-    ------
-    ArithmeticError
-        The solver gave up.
-    MemoryError
-        The costs do not fit.
+    A MemoryError if the costs do not fit.
     """
     import ot
     from scipy.spatial.distance import cdist

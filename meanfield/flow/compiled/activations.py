@@ -4,37 +4,32 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from numba.extending import overload
-
 from meanfield.flow.compiled import functions
+from meanfield.flow.compiled.cache_key import by_code
 from meanfield.flow.compiled.functions import one, zero
-from meanfield.flow.compiled.simd import INLINE_OPTIONS, absolute, fma, inline, select
+from meanfield.flow.compiled.simd import INLINE_OPTIONS, Vector, absolute, fma, inline, select
 from meanfield.problem.activations import ACTIVATIONS, LEAKY_SLOPE
-
-_overload = partial(overload, jit_options=INLINE_OPTIONS)
 
 # Derivatives that the value alone determines: only the value need be kept.
 
 
 @inline
-def _tanh_slope(value):
+def _tanh_slope(value: Vector) -> Vector:
     return fma(-value, value, 1.0)
 
 
 @inline
-def _sigmoid_slope(value):
+def _sigmoid_slope(value: Vector) -> Vector:
     return fma(-value, value, value)
 
 
 @inline
-def _relu_slope(value):
+def _relu_slope(value: Vector) -> Vector:
     return select(value > 0.0, one(value), zero(value))
 
 
 @inline
-def _leaky_relu_slope(value):
+def _leaky_relu_slope(value: Vector) -> Vector:
     return select(value > 0.0, one(value), LEAKY_SLOPE * one(value))
 
 
@@ -42,84 +37,94 @@ def _leaky_relu_slope(value):
 
 
 @inline
-def _identity(z):
+def _identity(z: Vector) -> tuple[Vector, Vector]:
     return z, one(z)
 
 
 @inline
-def _tanh(z):
+def _tanh(z: Vector) -> tuple[Vector, Vector]:
     value = functions.tanh(z)
     return value, _tanh_slope(value)
 
 
 @inline
-def _sigmoid(z):
+def _sigmoid(z: Vector) -> tuple[Vector, Vector]:
     value = functions.sigmoid(z)
     return value, _sigmoid_slope(value)
 
 
 @inline
-def _relu(z):
+def _relu(z: Vector) -> tuple[Vector, Vector]:
     return select(z < 0.0, zero(z), z), _relu_slope(z)
 
 
 @inline
-def _leaky_relu(z):
+def _leaky_relu(z: Vector) -> tuple[Vector, Vector]:
     return select(z > 0.0, z, LEAKY_SLOPE * z), _leaky_relu_slope(z)
 
 
 @inline
-def _silu(z):
+def _silu(z: Vector) -> tuple[Vector, Vector]:
     s = functions.sigmoid(z)
     value = z * s
     return value, fma(value, 1.0 - s, s)
 
 
 @inline
-def _cosine(z):
+def _cosine(z: Vector) -> tuple[Vector, Vector]:
     sine, cosine = functions.sine_cosine(z)
     return cosine, -sine
 
 
 @inline
-def _absolute(z):
+def _absolute(z: Vector) -> tuple[Vector, Vector]:
     return absolute(z), select(z > 0.0, one(z), select(z < 0.0, -one(z), zero(z)))
 
 
 @inline
-def _he1(z):
+def _he1(z: Vector) -> tuple[Vector, Vector]:
     return z, one(z)
 
 
 @inline
-def _he2(z):
+def _he2(z: Vector) -> tuple[Vector, Vector]:
     return fma(z, z, -1.0), 2.0 * z
 
 
 @inline
-def _he3(z):
+def _he3(z: Vector) -> tuple[Vector, Vector]:
     square = z * z
     return z * (square - 3.0), fma(square, 3.0, -3.0)
 
 
 @inline
-def _he4(z):
+def _he4(z: Vector) -> tuple[Vector, Vector]:
     square = z * z
     return fma(square, square - 6.0, 3.0), 4.0 * z * (square - 3.0)
 
 
 @inline
-def _he5(z):
+def _he5(z: Vector) -> tuple[Vector, Vector]:
     square = z * z
     he4 = fma(square, square - 6.0, 3.0)
     return z * fma(square, square - 10.0, 15.0), 5.0 * he4
 
 
 @inline
-def _he6(z):
+def _he6(z: Vector) -> tuple[Vector, Vector]:
     square = z * z
     he5 = z * fma(square, square - 10.0, 15.0)
     return fma(square, fma(square, square - 15.0, 45.0), -15.0), 6.0 * he5
+
+
+@inline
+def _yes() -> bool:
+    return True
+
+
+@inline
+def _no() -> bool:
+    return False
 
 
 _ACTIVATIONS = {
@@ -151,38 +156,12 @@ _SLOPES = {
 }
 _NAMES = tuple(ACTIVATIONS)  # by code
 
-
-def value_and_slope(key, z):
-    """σ(z) and σ′(z), for the activation that a `CacheKey` names."""
-    return _ACTIVATIONS[_NAMES[key.code]](z)
-
-
-def slope(key, value):
-    """σ′, where σ determines it (else nothing of use)."""
-    return _SLOPES.get(_NAMES[key.code], zero)(value)
-
-
-def slope_is_kept(key):
-    """`keeps_slope`, a constant in compiled code."""
-    return keeps_slope(key.code)
-
-
-@_overload(value_and_slope)
-def _value_and_slope_of(key, z):
-    function = _ACTIVATIONS[_NAMES[key.code]]
-    return lambda key, z: function(z)
-
-
-@_overload(slope)
-def _slope_of(key, value):
-    function = _SLOPES.get(_NAMES[key.code], zero)
-    return lambda key, value: function(value)
-
-
-@_overload(slope_is_kept)
-def _slope_is_kept_of(key):
-    answer = keeps_slope(key.code)
-    return lambda key: answer
+#: σ(z) and σ′(z), for the activation that a `CacheKey` names.
+value_and_slope = by_code([_ACTIVATIONS[name] for name in _NAMES], **INLINE_OPTIONS)
+#: σ′ of the key and σ, where σ determines it (else nothing of use).
+slope = by_code([_SLOPES.get(name, zero) for name in _NAMES], **INLINE_OPTIONS)
+#: `keeps_slope` of the key, a constant in compiled code.
+slope_is_kept = by_code([_no if name in _SLOPES else _yes for name in _NAMES], **INLINE_OPTIONS)
 
 
 def keeps_slope(code: int) -> bool:

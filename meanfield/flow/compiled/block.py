@@ -8,10 +8,12 @@ sixteen running sums, enough to keep two multiply–add units busy through their
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 from meanfield.flow.compiled.gaussians import block_gaussians
-from meanfield.flow.compiled.layout import BLOCK, PASS_COORDINATES, TILE_ROWS
+from meanfield.flow.compiled.layout import BLOCK, PASS_COORDINATES, TILE_ROWS, Numbers
 from meanfield.flow.compiled.simd import (
+    Vector,
     fma,
     inline,
     lanes,
@@ -22,18 +24,28 @@ from meanfield.flow.compiled.simd import (
     total,
     zeros,
 )
+from meanfield.flow.compiled.structures import (
+    Buffers,
+    Data,
+    Functions,
+    NoiseCounters,
+    State,
+    UpdateFactors,
+)
 from meanfield.flow.compiled.tile import Tile, predict_rows, pull_rows
+
+Four: TypeAlias = tuple[Vector, Vector, Vector, Vector]
 
 
 @inline
-def clear(array):
+def clear(array: Numbers) -> None:
     """Zero an array; a slice assignment would compile its error messages, which takes seconds."""
     for i in range(array.size):
         array[i] = 0
 
 
 @inline
-def _load4(array, at):
+def _load4(array: Numbers, at: int) -> Four:
     """Four rows of one group."""
     return (
         load(array, at),
@@ -44,7 +56,7 @@ def _load4(array, at):
 
 
 @inline
-def _store4(array, at, sums):
+def _store4(array: Numbers, at: int, sums: Four) -> None:
     """The inverse of `_load4`."""
     store(array, at, sums[0])
     store(array, at + BLOCK, sums[1])
@@ -53,7 +65,7 @@ def _store4(array, at, sums):
 
 
 @inline
-def _add4(sums, particles, x, at, stride):
+def _add4(sums: Four, particles: Vector, x: Numbers, at: int, stride: int) -> Four:
     """Add to each of four sums the same group of particles times its own number."""
     return (
         fma(particles, splat(x, at), sums[0]),
@@ -64,7 +76,7 @@ def _add4(sums, particles, x, at, stride):
 
 
 @inline
-def _preactivations(data, buffers, first, rows):
+def _preactivations(data: Data, buffers: Buffers, first: int, rows: int) -> None:
     """tile[j, i] = ⟨w_i, x_j⟩ + b_i for ``rows`` (rounded up to fours) data from ``first`` on."""
     theta, x, tile, width = buffers.theta, data.x, buffers.tile, data.columns
     nothing = (zeros(tile), zeros(tile), zeros(tile), zeros(tile))
@@ -86,13 +98,15 @@ def _preactivations(data, buffers, first, rows):
 
 
 @inline
-def kept_at(kept_per_pair, slot, n, j):
+def kept_at(kept_per_pair: int, slot: int, n: int, j: int) -> int:
     """Where the kept activations of a block and datum start."""
     return (slot * kept_per_pair * n + j) * BLOCK
 
 
 @inline
-def _tile(data, buffers, kept_per_pair, slot, first, rows):
+def _tile(
+    data: Data, buffers: Buffers, kept_per_pair: int, slot: int, first: int, rows: int
+) -> Tile:
     """The tile of ``rows`` data from ``first`` on; nothing is kept in a negative slot."""
     at = kept_at(kept_per_pair, max(slot, 0), data.n, first)
     row, width = first * data.k, lanes(buffers.sums) // 4
@@ -103,7 +117,7 @@ def _tile(data, buffers, kept_per_pair, slot, first, rows):
 
 
 @inline
-def forward_block(functions, data, buffers, slot):
+def forward_block(functions: Functions, data: Data, buffers: Buffers, slot: int) -> None:
     """Add the block's predictions to the sums; keep the activations in ``slot`` unless negative."""
     for first in range(0, data.n, TILE_ROWS):
         rows = min(TILE_ROWS, data.n - first)
@@ -113,7 +127,9 @@ def forward_block(functions, data, buffers, slot):
 
 
 @inline
-def _inner_gradient(data, buffers, first, rows, soon, parts):
+def _inner_gradient(
+    data: Data, buffers: Buffers, first: int, rows: int, soon: int, parts: int
+) -> None:
     """grad[k + c] += Σ_j tile[j] x_{j,c}, four coordinates at a time.
 
     Meanwhile the next tile's kept σ, and σ′ if ``parts`` is 2, are fetched from ``soon`` on.
@@ -137,7 +153,9 @@ def _inner_gradient(data, buffers, first, rows, soon, parts):
 
 
 @inline
-def gradient_block(functions, data, buffers, slot, train_inner):
+def gradient_block(
+    functions: Functions, data: Data, buffers: Buffers, slot: int, train_inner: bool
+) -> None:
     """Gradient of the data part for the block at hand, from kept or fresh activations."""
     clear(buffers.grad)
     for first in range(0, data.n, TILE_ROWS):
@@ -154,7 +172,9 @@ def gradient_block(functions, data, buffers, slot, train_inner):
 
 
 @inline
-def update_block(buffers, factors, counters, t, block, r):
+def update_block(
+    buffers: Buffers, factors: UpdateFactors, counters: NoiseCounters, t: int, block: int, r: int
+) -> float:
     """Move the block's particles by one step; 0, or NaN when one left the finite numbers."""
     replica = counters.first_replica + r
     theta, grad, normals = buffers.theta, buffers.grad, buffers.normals
@@ -195,7 +215,7 @@ def update_block(buffers, factors, counters, t, block, r):
 
 
 @inline
-def fetch(local, state, replica, start):
+def fetch(local: Numbers, state: State, replica: int, start: int) -> None:
     """Copy a block of particles into ``local`` (rows, 64); places beyond N hold zeros."""
     theta, N = state.theta, state.N
     for c in range(state.rows):
@@ -209,7 +229,7 @@ def fetch(local, state, replica, start):
 
 
 @inline
-def put_back(state, local, replica, start, k):
+def put_back(state: State, local: Numbers, replica: int, start: int, k: int) -> None:
     """Copy a block back, and clear the outer weights of the places beyond N."""
     theta, N = state.theta, state.N
     for c in range(state.rows):

@@ -11,7 +11,8 @@ their bounds can be checked and errors come out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import typeof, types
@@ -21,7 +22,7 @@ from meanfield.flow.compiled.cache_key import CacheKey
 from meanfield.flow.compiled.simd.mode import SCALAR
 
 
-def address_of(function, code: int, example: NamedTuple) -> int | CacheKey:
+def address_of(function: Any, code: int, example: NamedTuple) -> int | CacheKey:
     """First argument of ``by_address(function)`` for one activation or loss.
 
     ``example`` holds arrays and numbers of the types to compile for.
@@ -35,7 +36,7 @@ def address_of(function, code: int, example: NamedTuple) -> int | CacheKey:
     return result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
 
 
-def by_address(function):
+def by_address(function: Callable[..., None]) -> Any:
     """The same function, its first argument what `address_of` gives."""
     return function if SCALAR else _call
 
@@ -50,10 +51,10 @@ def _with_pointers(kind: types.Type) -> types.Type:
 
 
 @intrinsic
-def _call(typingctx, address, arguments):
+def _call(typingctx: Any, address: Any, arguments: Any) -> tuple[Any, Callable[..., Any]]:
     passed = _with_pointers(arguments)
 
-    def lower(context, builder, sig, args):
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         fields = []
         for i, (given, wanted) in enumerate(zip(arguments, passed, strict=True)):
             value = builder.extract_value(args[1], i)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import config, types
 from numba.core.datamodel import models
-from numba.extending import NativeValue, register_model, typeof_impl, unbox
+from numba.extending import NativeValue, overload, register_model, typeof_impl, unbox
 
 from meanfield.flow.compiled.simd.mode import SCALAR
 from meanfield.problem.activations import ACTIVATIONS, LEAKY_SLOPE
@@ -36,8 +37,10 @@ def _digest() -> str:
 DIGEST = _digest()
 
 
-class _CacheKeyType(types.Type):
-    def __init__(self, code: int | None):
+class CacheKeyType(types.Type):
+    """Type of a `CacheKey` in compiled code."""
+
+    def __init__(self, code: int):
         self.code = code
         super().__init__(f"CacheKey({code}, {DIGEST})")
 
@@ -49,22 +52,39 @@ class CacheKey:
     each of them.
     """
 
-    def __init__(self, code: int | None = None):
+    def __init__(self, code: int = -1):
         self.code = code
-        self.numba_type = _CacheKeyType(code)
+        self.numba_type = CacheKeyType(code)
 
 
-register_model(_CacheKeyType)(models.OpaqueModel)
+register_model(CacheKeyType)(models.OpaqueModel)
 
 
 @typeof_impl.register(CacheKey)
-def _typeof(value, context):
+def _typeof(value: CacheKey, context: Any) -> CacheKeyType:
     return value.numba_type
 
 
-@unbox(_CacheKeyType)
-def _unbox(kind, value, c):
+@unbox(CacheKeyType)
+def _unbox(kind: CacheKeyType, value: Any, c: Any) -> NativeValue:
     return NativeValue(c.context.get_dummy_value())
+
+
+def by_code(functions: Any, **options: bool) -> Any:
+    """The function of a `CacheKey` and more that is ``functions[code]`` of what is more.
+
+    ``options`` are those of its compilation.
+    """
+
+    def function(key: CacheKey, *args: Any) -> Any:
+        return functions[key.code](*args)
+
+    @overload(function, jit_options=options)
+    def function_of(key, *args):  # type: ignore[no-untyped-def]  # numba compares annotations
+        chosen = functions[key.code]
+        return lambda key, *args: chosen(*args)
+
+    return function
 
 
 #: For functions that are called from Python or by address. Compiled code warns of nothing.

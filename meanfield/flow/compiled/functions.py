@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from meanfield.flow.compiled.simd import (
+    Vector,
     absolute,
     bits,
     constant,
@@ -33,7 +34,7 @@ _ln2_low = constant(-2.12194440e-4, 1.9082149292705877e-10)
 
 
 @inline
-def _clamp(x, low, high):
+def _clamp(x: Vector, low: Vector, high: Vector) -> Vector:
     """x, moved into [low, high]; NaN stays."""
     x = select(x < low, low, x)
     return select(x > high, high, x)
@@ -52,13 +53,13 @@ _exp_high = constant(87.0, 708.0)
 
 
 @inline
-def exponential(x):
+def exponential(x: Vector) -> Vector:
     """e^x for x inside [−87, 87] (float32) or [−708, 708] (float64), clamped outside."""
     return _exponential(_clamp(x, _exp_low(x), _exp_high(x)))
 
 
 @inline
-def _exponential(x):
+def _exponential(x: Vector) -> Vector:
     """e^x for x in that range."""
     n = fma(x, _LOG2_E, _magic(x)) - _magic(x)
     r = fma(n, -_ln2_low(x), fma(n, -_ln2_high(x), x))
@@ -75,7 +76,7 @@ _tanh_limit = constant(10.0, 20.0)
 
 
 @inline
-def tanh(x):
+def tanh(x: Vector) -> Vector:
     """tanh x = t / (t + 2), t = e^{2x} − 1, which keeps small x accurate."""
     x = _clamp(x, -_tanh_limit(x), _tanh_limit(x))
     n = fma(x, 2.0 * _LOG2_E, _magic(x)) - _magic(x)
@@ -87,7 +88,7 @@ def tanh(x):
 
 
 @inline
-def sigmoid(x):
+def sigmoid(x: Vector) -> Vector:
     """1 / (1 + e^{−x})."""
     return divide(one(x), exponential(-x) + 1.0)
 
@@ -102,7 +103,7 @@ _artanh_tail = polynomial(
 
 
 @inline
-def softplus(x):
+def softplus(x: Vector) -> tuple[Vector, Vector]:
     """ln(1 + e^x) = max(x, 0) + ln(1 + e^{−|x|}), and its derivative."""
     t = exponential(-absolute(x))
     s = divide(t, t + 2.0)
@@ -129,7 +130,7 @@ _integer_base, _two_64 = constant(2.0**23, 2.0**52), constant(2.0**64, 2.0**64)
 
 
 @inline
-def split_exponent(x):
+def split_exponent(x: Vector) -> tuple[Vector, Vector]:
     """(e, m) with x = 2^e m and m in [√½, √2), for x in [2^-63, 2^63]."""
     octave = (bits(x) - bits(_octave_start(x))) >> mantissa_bits(x)
     e = from_bits(octave | bits(_integer_base(x))) - (_integer_base(x) + 64.0)
@@ -138,7 +139,7 @@ def split_exponent(x):
 
 
 @inline
-def log1p_reduced(f):
+def log1p_reduced(f: Vector) -> Vector:
     """ln(1 + f) for 1 + f in [√½, √2]."""
     return fma(f * f, _log_tail(f), f)
 
@@ -162,7 +163,7 @@ _normal_limit = constant(13.0, 37.0)
 
 
 @inline
-def _gauss(x):
+def _gauss(x: Vector) -> Vector:
     """e^{−x²/2}; the rounding error of the square is put back."""
     square = x * x
     error = fma(x, x, -square)
@@ -171,13 +172,13 @@ def _gauss(x):
 
 
 @inline
-def _lower_tail(x, gauss):
+def _lower_tail(x: Vector, gauss: Vector) -> Vector:
     """Φ(−x) for x ≥ 0."""
     return gauss * divide(_mills_above(x), _mills_below(x))
 
 
 @inline
-def gelu(x):
+def gelu(x: Vector) -> tuple[Vector, Vector]:
     """x Φ(x) and its derivative Φ(x) + x φ(x)."""
     y = _clamp(x, -_normal_limit(x), _normal_limit(x))
     gauss = _gauss(y)
@@ -196,7 +197,7 @@ _erf_series = polynomial(
 
 
 @inline
-def erf(x):
+def erf(x: Vector) -> tuple[Vector, Vector]:
     """erf x and its derivative 2 e^{−x²} / √π."""
     y = math.sqrt(2.0) * _clamp(x, -0.7 * _normal_limit(x), 0.7 * _normal_limit(x))
     gauss = _gauss(y)
@@ -223,21 +224,21 @@ _quarter_3 = constant(-1.7151245100058819e-15, -1.4973849048591833e-33)
 
 
 @inline
-def sine_reduced(t):
+def sine_reduced(t: Vector) -> Vector:
     """sin t for |t| ≤ π/4."""
     square = t * t
     return fma(t * square, _sine_tail(square), t)
 
 
 @inline
-def cosine_reduced(t):
+def cosine_reduced(t: Vector) -> Vector:
     """cos t for |t| ≤ π/4."""
     square = t * t
     return fma(square * square, _cosine_tail(square), fma(square, -0.5, 1.0))
 
 
 @inline
-def sine_cosine(x):
+def sine_cosine(x: Vector) -> tuple[Vector, Vector]:
     """sin x and cos x; x is reduced by quarter turns held to three times the precision."""
     shifted = fma(x, 2.0 / math.pi, _magic(x))
     n = shifted - _magic(x)
@@ -247,7 +248,7 @@ def sine_cosine(x):
 
 
 @inline
-def rotate(s, c, quadrant):
+def rotate(s: Vector, c: Vector, quadrant: Vector) -> tuple[Vector, Vector]:
     """(sin, cos) of an angle raised by quarter turns, from those of the angle."""
     odd = (quadrant & 1) > 0
     sine, cosine = select(odd, c, s), select(odd, s, c)

@@ -21,7 +21,13 @@ matrix products take a group times four data, or a group times four coordinates.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
+
+#: An array of either precision, float64 where nothing else is said.
+Numbers: TypeAlias = NDArray[Any]
 
 #: Particles per block; the noise is defined by blocks of 64.
 BLOCK = 64
@@ -33,7 +39,7 @@ PASS_COORDINATES = 64
 MAX_CHUNKS, MIN_CHUNK_BLOCKS = 64, 4
 
 
-def aligned(size: int, dtype: np.dtype) -> np.ndarray:
+def aligned(size: int, dtype: np.dtype[Any]) -> Numbers:
     """Zeros whose first byte starts a cache line."""
     room = np.zeros(size * dtype.itemsize + 64, np.uint8)
     start = -room.ctypes.data % 64

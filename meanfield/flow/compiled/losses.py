@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numba.extending import overload
 
 from meanfield.flow.compiled.by_address import address_of, by_address
-from meanfield.flow.compiled.cache_key import CacheKey, entry
+from meanfield.flow.compiled.cache_key import CacheKey, by_code, entry
+from meanfield.flow.compiled.layout import Numbers
 from meanfield.flow.compiled.simd.mode import inline
 from meanfield.problem.losses import LOSSES
 
@@ -21,29 +21,30 @@ from meanfield.problem.losses import LOSSES
 class Residuals(NamedTuple):
     """What `set_residuals` takes."""
 
-    out: np.ndarray  # (n k,)
-    predictions: np.ndarray  # (n k,) float64, like the targets
-    targets: np.ndarray
-    weights: np.ndarray  # (n,), of mean 1
+    out: Numbers  # (n k,)
+    predictions: Numbers  # (n k,) float64, like the targets
+    targets: Numbers
+    weights: Numbers  # (n,), of mean 1
     n: int
     k: int
 
 
 # Each derivative sees one output of one datum, and what the outputs of that datum share.
+Shared: TypeAlias = tuple[float, float]
 
 
 @inline
-def _nothing(f, at, k):
+def _nothing(f: Numbers, at: int, k: int) -> Shared:
     return 0.0, 0.0
 
 
 @inline
-def _squared(f, y, shared):
+def _squared(f: float, y: float, shared: Shared) -> float:
     return f - y
 
 
 @inline
-def _logistic(f, y, shared):
+def _logistic(f: float, y: float, shared: Shared) -> float:
     """−y / (1 + exp(y f)) without overflow."""
     z = -y * f
     t = math.exp(-abs(z))
@@ -51,7 +52,7 @@ def _logistic(f, y, shared):
 
 
 @inline
-def _peak_and_mass(f, at, k):
+def _peak_and_mass(f: Numbers, at: int, k: int) -> Shared:
     """max_o f_o and Σ_o exp(f_o − max f)."""
     peak = f[at]
     for o in range(1, k):
@@ -63,7 +64,7 @@ def _peak_and_mass(f, at, k):
 
 
 @inline
-def _cross_entropy(f, y, shared):
+def _cross_entropy(f: float, y: float, shared: Shared) -> float:
     """softmax(f) − y."""
     return math.exp(f - shared[0]) / shared[1] - y
 
@@ -74,30 +75,12 @@ _DERIVATIVES = {
     "cross-entropy": (_peak_and_mass, _cross_entropy),
 }
 _BY_CODE = {LOSSES[name].code: functions for name, functions in _DERIVATIVES.items()}
-
-
-def _shared(key, f, at, k):
-    return _BY_CODE[key.code][0](f, at, k)
-
-
-def _derivative(key, f, y, shared):
-    return _BY_CODE[key.code][1](f, y, shared)
-
-
-@overload(_shared)
-def _shared_of(key, f, at, k):
-    function = _BY_CODE[key.code][0]
-    return lambda key, f, at, k: function(f, at, k)
-
-
-@overload(_derivative)
-def _derivative_of(key, f, y, shared):
-    function = _BY_CODE[key.code][1]
-    return lambda key, f, y, shared: function(f, y, shared)
+_shared = by_code({code: functions[0] for code, functions in _BY_CODE.items()})
+_derivative = by_code({code: functions[1] for code, functions in _BY_CODE.items()})
 
 
 @entry
-def _set_residuals(key, data):
+def _set_residuals(key: CacheKey, data: Residuals) -> None:
     """Fill ``out`` with ``w ∂ℓ/∂f / n``; a weight of 1 changes no bit."""
     for j in range(data.n):
         at = j * data.k
@@ -111,7 +94,8 @@ set_residuals = by_address(_set_residuals)
 
 
 @cache
-def residuals_address(loss: int, dtype: np.dtype) -> int | CacheKey:
+def residuals_address(loss: int, dtype: np.dtype[Any]) -> int | CacheKey:
     """What `set_residuals` takes first, for the loss with this code."""
-    numbers = np.empty(0)
-    return address_of(_set_residuals, loss, Residuals(np.empty(0, dtype), *[numbers] * 3, 0, 0))
+    none = np.empty(0)
+    example = Residuals(np.empty(0, dtype), none, none, none, 0, 0)
+    return address_of(_set_residuals, loss, example)

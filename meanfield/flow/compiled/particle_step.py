@@ -32,6 +32,7 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from meanfield.flow.compiled import threads
 from meanfield.flow.compiled.block import (
@@ -43,12 +44,14 @@ from meanfield.flow.compiled.block import (
     put_back,
     update_block,
 )
-from meanfield.flow.compiled.cache_key import KEY, entry
-from meanfield.flow.compiled.layout import BLOCK, MAX_CHUNKS, MIN_CHUNK_BLOCKS
+from meanfield.flow.compiled.cache_key import KEY, CacheKey, entry
+from meanfield.flow.compiled.layout import BLOCK, MAX_CHUNKS, MIN_CHUNK_BLOCKS, Numbers
 from meanfield.flow.compiled.losses import Residuals, set_residuals
 from meanfield.flow.compiled.simd import lanes, load_quarter, total
 from meanfield.flow.compiled.structures import (
+    Buffers,
     Data,
+    Functions,
     NoiseCounters,
     Output,
     Share,
@@ -69,7 +72,7 @@ _NONE, _BEFORE_STEPS, _PRESENT = 0, 1, 2
 
 
 @njit
-def _merge(f, partial, parity, n_particles):
+def _merge(f: Numbers, partial: Numbers, parity: int, n_particles: int) -> bool:
     """Fill ``f`` (n k,) with the mean over particles, chunks in order; whether all are finite."""
     clear(f)
     for chunk in range(partial.shape[1]):
@@ -83,13 +86,23 @@ def _merge(f, partial, parity, n_particles):
 
 
 @njit
-def _chunk_start(chunk, n_chunks, n_blocks):
+def _chunk_start(chunk: int, n_chunks: int, n_blocks: int) -> int:
     """First block of a chunk; chunks differ by one block at most."""
     return chunk * n_blocks // n_chunks
 
 
 @entry
-def _advance_share(key, state, data, functions, factors, counters, buffers, share, output):
+def _advance_share(
+    key: CacheKey,
+    state: State,
+    data: Data,
+    functions: Functions,
+    factors: UpdateFactors,
+    counters: NoiseCounters,
+    buffers: Buffers,
+    share: Share,
+    output: Output,
+) -> None:
     """One thread's part in advancing some replicas."""
     n_chunks, n_blocks = share.partial.shape[1], (state.N + BLOCK - 1) // BLOCK
     slots = buffers.kept.size // max(kept_at(functions.kept_per_pair, 1, data.n, 0), 1)
@@ -158,7 +171,15 @@ _FORWARD_ROWS = 4096  # data per call of `forward`, which bounds its memory
 _NEVER = np.iinfo(np.int64).max
 
 
-def _run(theta, data, functions, factors, counters, predict, predictions) -> np.ndarray:
+def _run(
+    theta: Numbers,
+    data: Data,
+    functions: Functions,
+    factors: UpdateFactors,
+    counters: NoiseCounters,
+    predict: int,
+    predictions: Numbers,
+) -> NDArray[np.int64]:
     """Share replicas and chunks among threads; the first lost state of each replica."""
     R, rows, N = theta.shape
     state = State(theta.reshape(-1), rows, N)
@@ -168,13 +189,15 @@ def _run(theta, data, functions, factors, counters, predict, predictions) -> np.
     n_threads = max(1, min(thread_count(), pairs // _WORTH_A_THREAD, R * n_chunks))
     failed = np.full((n_threads, R), _NEVER)
 
-    def work(first: int, last: int, thread: int, rank: int, size: int, partial, arrivals) -> None:
+    def work(
+        first: int, last: int, thread: int, rank: int, size: int, common: tuple[Numbers, Numbers]
+    ) -> None:
         buffers = make_buffers(data, rows, -(-n_blocks // size), functions.kept_per_pair)
-        share = Share(first, last, rank, size, partial, arrivals)
+        share = Share(first, last, rank, size, *common)
         output = Output(predict, predictions, failed[thread])
         _advance_share(KEY, state, data, functions, factors, counters, buffers, share, output)
 
-    def shared() -> tuple[np.ndarray, np.ndarray]:
+    def shared() -> tuple[Numbers, Numbers]:
         return np.empty((2, n_chunks, data.n * data.k)), np.zeros(1, np.int64)
 
     # As many replicas as divide evenly go one to a thread; the threads work on the others together.
@@ -183,48 +206,30 @@ def _run(theta, data, functions, factors, counters, predict, predictions) -> np.
     if alone:
         threads.run(
             n_threads,
-            lambda thread: work(thread * each, (thread + 1) * each, thread, 0, 1, *shared()),
+            lambda thread: work(thread * each, (thread + 1) * each, thread, 0, 1, shared()),
         )
     if alone < R:
         size, together = min(n_threads, n_chunks), shared()
-        threads.run(size, lambda rank: work(alone, R, rank, rank, size, *together))
+        threads.run(size, lambda rank: work(alone, R, rank, rank, size, together))
     return failed.min(axis=0)
 
 
 def advance(
-    theta: np.ndarray,
+    theta: Numbers,
     data: Data,
     factors: UpdateFactors,
     counters: NoiseCounters,
     *,
     activation: int,
     loss: int,
-    predictions_out: np.ndarray | None = None,
+    predictions_out: Numbers | None = None,
 ) -> tuple[int, int]:
-    """Advance ``theta`` in place by the steps whose factors are given.
+    """Advance ``theta`` (R, rows, N), C-contiguous, in place by the steps whose factors are given.
 
-    Parameters
-    ----------
-    theta
-        (R, C, N), float32 or float64, C-contiguous: the particles, changed in place. Rows after
-        the first C hold the velocities; rows that no integrator knows are left alone.
-    data
-        See `make_data`.
-    factors
-        Those of the update in the module's docstring, see `make_factors`.
-    counters
-        With the particle and the coordinate they determine the noise; ``first_replica`` is that
-        of ``theta[0]``.
-    activation, loss
-        Codes, as in ``ACTIVATIONS`` and ``LOSSES`` of `meanfield.problem`.
-    predictions_out
-        (R, n_steps, n, k) float64, receives the predictions *before* each step, or None.
-
-    Returns
-    -------
-    tuple of int
-        ``(step, replica)`` of the first state that is not finite (``step`` counts states: the
-        state before step ``s`` has number ``s``), or ``(-1, -1)``.
+    Rows after the first C hold the velocities; rows that no integrator knows are left alone. The
+    counters' ``first_replica`` is that of ``theta[0]``. ``predictions_out`` (R, n_steps, n, k)
+    float64 receives the predictions *before* each step. Returns ``(step, replica)`` of the first
+    state that is not finite (the state before step ``s`` has number ``s``), or ``(-1, -1)``.
     """
     if not theta.flags.c_contiguous or theta.dtype not in (np.float32, np.float64):
         raise ValueError("theta must be a C-contiguous array of float32 or float64.")
@@ -244,7 +249,7 @@ def advance(
     return (-1, -1) if lost == _NEVER else (lost, counters.first_replica + replica)
 
 
-def forward(theta: np.ndarray, X: np.ndarray, activation: int, n_outputs: int) -> np.ndarray:
+def forward(theta: Numbers, X: Numbers, activation: int, n_outputs: int) -> Numbers:
     """Predictions (R, n, k), float64: the mean over particles of ``a σ(⟨w, x⟩ + b)``."""
     R, C, _ = theta.shape
     no_steps = np.empty((0, C))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from meanfield.flow.compiled.activations import is_polynomial, keeps_slope
 from meanfield.flow.compiled.cache_key import CacheKey
-from meanfield.flow.compiled.layout import BLOCK, TILE_ROWS, aligned
+from meanfield.flow.compiled.layout import BLOCK, TILE_ROWS, Numbers, aligned
 from meanfield.flow.compiled.losses import residuals_address
 from meanfield.flow.compiled.simd import GROUP_BYTES
 from meanfield.flow.compiled.tile import tile_addresses
@@ -22,7 +23,7 @@ _WIDE, _NARROW = 48, 24  # input dimensions; below the second, piecewise polynom
 class State(NamedTuple):
     """The particles of all replicas, changed in place."""
 
-    theta: np.ndarray  # (R, rows, N) flattened
+    theta: Numbers  # (R, rows, N) flattened
     rows: int  # C of positions, and what else an integrator carries along
     N: int
 
@@ -30,10 +31,10 @@ class State(NamedTuple):
 class Data(NamedTuple):
     """What the particles are trained on, and the sizes."""
 
-    x: np.ndarray  # (rows, columns) flattened: inputs, a column of ones for the bias, zero padding
-    targets: np.ndarray  # (n k,)
-    weights: np.ndarray  # (n,), of mean 1: what each datum counts
-    drive: np.ndarray  # (n_steps, n k) or empty: predictions that replace the particles' own
+    x: Numbers  # (rows, columns) flattened: inputs, a column of ones for the bias, zero padding
+    targets: Numbers  # (n k,)
+    weights: Numbers  # (n,), of mean 1: what each datum counts
+    drive: Numbers  # (n_steps, n k) or empty: predictions that replace the particles' own
     n: int
     k: int
     inputs: int  # d + 1 with a bias, d without
@@ -43,11 +44,11 @@ class Data(NamedTuple):
 class UpdateFactors(NamedTuple):
     """The factors of each step's update."""
 
-    decay: np.ndarray  # (n_steps, C)
-    gain: np.ndarray  # (n_steps, C)
-    noise: np.ndarray  # (n_steps, J, C)
-    drift: np.ndarray  # (n_steps, C), or empty without velocities
-    l2: np.ndarray  # (C,), for velocities
+    decay: Numbers  # (n_steps, C)
+    gain: Numbers  # (n_steps, C)
+    noise: Numbers  # (n_steps, J, C)
+    drift: Numbers  # (n_steps, C), or empty without velocities
+    l2: Numbers  # (C,), for velocities
     train_outer: bool
     train_inner: bool
 
@@ -75,14 +76,14 @@ class Functions(NamedTuple):
 class Buffers(NamedTuple):
     """Memory of one thread; everything holds whole blocks."""
 
-    theta: np.ndarray  # (rows, 64) of the block at hand
-    grad: np.ndarray  # (k + columns, 64), its gradient
-    tile: np.ndarray  # (TILE_ROWS, 64), pre-activations, activations, then pulls
-    sums: np.ndarray  # (n k, lanes / 4), predictions of the chunk at hand
-    residuals: np.ndarray  # (n k,), divided by n
-    predictions: np.ndarray  # (n k,) float64
-    normals: np.ndarray  # (64,)
-    kept: np.ndarray  # (blocks kept, 1 or 2, n, 64): σ, and σ′ when σ does not determine it
+    theta: Numbers  # (rows, 64) of the block at hand
+    grad: Numbers  # (k + columns, 64), its gradient
+    tile: Numbers  # (TILE_ROWS, 64), pre-activations, activations, then pulls
+    sums: Numbers  # (n k, lanes / 4), predictions of the chunk at hand
+    residuals: Numbers  # (n k,), divided by n
+    predictions: Numbers  # (n k,) float64
+    normals: Numbers  # (64,)
+    kept: Numbers  # (blocks kept, 1 or 2, n, 64): σ, and σ′ when σ does not determine it
 
 
 class Share(NamedTuple):
@@ -92,20 +93,26 @@ class Share(NamedTuple):
     last_replica: int
     rank: int
     size: int  # threads that work on these replicas together
-    partial: np.ndarray  # (2, chunks, n k): predictions of each chunk, of even and of odd steps
-    arrivals: np.ndarray  # (1,): see `threads.wait`
+    partial: Numbers  # (2, chunks, n k): predictions of each chunk, of even and of odd steps
+    arrivals: Numbers  # (1,): see `threads.wait`
 
 
 class Output(NamedTuple):
     """What a call reports."""
 
     predict: int  # 0: no predictions, 1: those before each step, 2: those of the present state
-    predictions: np.ndarray  # (R, n_steps, n k), or empty
-    failed: np.ndarray  # (R,): receives the first state that is not finite
+    predictions: Numbers  # (R, n_steps, n k), or empty
+    failed: Numbers  # (R,): receives the first state that is not finite
 
 
 def make_data(
-    X: np.ndarray, targets: np.ndarray, inputs: int, dtype, *, drive=None, weights=None
+    X: Numbers,
+    targets: Numbers,
+    inputs: int,
+    dtype: DTypeLike,
+    *,
+    drive: Numbers | None = None,
+    weights: Numbers | None = None,
 ) -> Data:
     """Inputs as the step wants them, a column of ones if ``inputs`` is d + 1, padded to fours.
 
@@ -124,7 +131,15 @@ def make_data(
     return Data(x.reshape(-1), targets, weights, drive.reshape(-1, n * k), n, k, inputs, columns)
 
 
-def make_factors(decay, gain, noise, k: int, *, drift=None, l2=None) -> UpdateFactors:
+def make_factors(
+    decay: Numbers,
+    gain: Numbers,
+    noise: Numbers,
+    k: int,
+    *,
+    drift: Numbers | None = None,
+    l2: Numbers | None = None,
+) -> UpdateFactors:
     """Factors of ``n_steps`` updates with ``k`` outputs.
 
     ``noise`` is (n_steps, C) or (n_steps, J, C); ``decay`` and ``gain`` are (n_steps, C), or (C,)

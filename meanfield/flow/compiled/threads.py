@@ -11,11 +11,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 _SPINS = 2000  # about 50 µs; after that, give the core away
 
@@ -53,10 +56,10 @@ def run(size: int, work: Callable[[int], None]) -> None:
 
 
 @intrinsic
-def _atomic_add(typingctx, array, value):
+def _atomic_add(typingctx: Any, array: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
     """array[0] += value, all at once; the sum."""
 
-    def lower(context, builder, sig, args):
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = context.make_array(array)(context, builder, args[0]).data
         value = context.cast(builder, args[1], sig.args[1], types.int64)
         return builder.add(builder.atomic_rmw("add", pointer, value, "seq_cst"), value)
@@ -65,7 +68,7 @@ def _atomic_add(typingctx, array, value):
 
 
 @intrinsic
-def _rest(typingctx):
+def _rest(typingctx: Any) -> tuple[Any, Callable[..., Any]]:
     """Give the core away for the shortest time there is.
 
     A sleep, not a yield: a thread that wakes up is placed on an idle core, one that yields stays
@@ -73,7 +76,7 @@ def _rest(typingctx):
     """
     name, microseconds = ("Sleep", 0) if os.name == "nt" else ("usleep", 1)
 
-    def lower(context, builder, sig, args):
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         number = ir.IntType(32)
         kind = ir.FunctionType(number, [number])
         call = cgutils.get_or_insert_function(builder.module, kind, name)
@@ -85,17 +88,17 @@ def _rest(typingctx):
 if config.DISABLE_JIT:  # the same in plain Python
     _lock = threading.Lock()
 
-    def _atomic_add(array, value):
+    def _atomic_add(array: NDArray[np.int64], value: int) -> int:
         with _lock:
             array[0] += value
             return array[0]
 
-    def _rest():
+    def _rest() -> None:
         time.sleep(1e-6)
 
 
 @njit(forceinline=True)
-def wait(arrivals, size):
+def wait(arrivals: NDArray[np.int64], size: int) -> None:
     """Return once all ``size`` members have called this equally often."""
     if size == 1:
         return

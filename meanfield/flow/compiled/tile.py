@@ -6,15 +6,16 @@ Compiled for each activation by itself and called by address.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from meanfield.flow.compiled.activations import slope, slope_is_kept, value_and_slope
 from meanfield.flow.compiled.by_address import address_of, by_address
 from meanfield.flow.compiled.cache_key import CacheKey, entry
-from meanfield.flow.compiled.layout import BLOCK
+from meanfield.flow.compiled.layout import BLOCK, Numbers
 from meanfield.flow.compiled.simd import (
+    Vector,
     fma,
     fold,
     inline,
@@ -29,12 +30,12 @@ from meanfield.flow.compiled.simd import (
 class Tile(NamedTuple):
     """Some rows of data for one block, and the buffers that belong to it."""
 
-    z: np.ndarray  # (rows, 64): pre-activations, or what takes their place
-    theta: np.ndarray  # (C, 64): the block
-    sums: np.ndarray  # (n k, lanes / 4): predictions
-    grad: np.ndarray  # (C, 64): the gradient
-    residuals: np.ndarray  # (n k,)
-    kept: np.ndarray  # activations
+    z: Numbers  # (rows, 64): pre-activations, or what takes their place
+    theta: Numbers  # (C, 64): the block
+    sums: Numbers  # (n k, lanes / 4): predictions
+    grad: Numbers  # (C, 64): the gradient
+    residuals: Numbers  # (n k,)
+    kept: Numbers  # activations
     sums_at: int  # where the first row's sums start, its residuals, and what is kept of σ and σ′
     residuals_at: int
     values_at: int
@@ -45,7 +46,7 @@ class Tile(NamedTuple):
 
 
 @inline
-def _add_share(tile, value, row, g):
+def _add_share(tile: Tile, value: Vector, row: int, g: int) -> None:
     """sums[row, o] += a_o σ for one datum and one group, folded to the width of a register."""
     width = lanes(tile.theta) // 4
     for o in range(tile.k):
@@ -55,7 +56,7 @@ def _add_share(tile, value, row, g):
 
 
 @entry
-def _predict_rows(key, tile):
+def _predict_rows(key: CacheKey, tile: Tile) -> None:
     """Add the shares of the predictions to the sums; keep σ (and σ′) if asked."""
     step = lanes(tile.z)
     if tile.keep:
@@ -75,7 +76,7 @@ def _predict_rows(key, tile):
 
 
 @inline
-def _pull(tile, value, first_grad, row, g):
+def _pull(tile: Tile, value: Vector, first_grad: Vector, row: int, g: int) -> tuple[Vector, Vector]:
     """⟨r, a⟩ for one datum; the gradient of a grows by r σ, that of the first output in place."""
     at = tile.residuals_at + row * tile.k
     r = splat(tile.residuals, at)
@@ -88,7 +89,7 @@ def _pull(tile, value, first_grad, row, g):
 
 
 @entry
-def _pull_rows(key, tile):
+def _pull_rows(key: CacheKey, tile: Tile) -> None:
     """Put ⟨r, a⟩ σ′ in the place of the pre-activations, from these or from what was kept.
 
     Adds to the gradient of a.
@@ -119,9 +120,10 @@ predict_rows, pull_rows = by_address(_predict_rows), by_address(_pull_rows)
 
 
 @cache
-def tile_addresses(activation: int, dtype: np.dtype) -> tuple[int | CacheKey, int | CacheKey]:
+def tile_addresses(activation: int, dtype: np.dtype[Any]) -> tuple[int | CacheKey, int | CacheKey]:
     """What `predict_rows` and `pull_rows` take first, for the activation with this code."""
-    example = Tile(*[np.empty(0, dtype)] * 6, 0, 0, 0, 0, 0, 0, False)
+    none = np.empty(0, dtype)
+    example = Tile(none, none, none, none, none, none, 0, 0, 0, 0, 0, 0, False)
     return (
         address_of(_predict_rows, activation, example),
         address_of(_pull_rows, activation, example),

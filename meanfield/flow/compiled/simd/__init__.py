@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from meanfield.flow.compiled.simd.mode import INLINE_OPTIONS, SCALAR, inline
+from typing import TYPE_CHECKING
+
+from meanfield.flow.compiled.simd.mode import INLINE_OPTIONS, SCALAR, Vector, inline
 
 # Both have the same `__all__`.
-if SCALAR:
+if SCALAR or TYPE_CHECKING:
     from meanfield.flow.compiled.simd.scalar import *  # noqa: F403
 else:
     from meanfield.flow.compiled.simd.operations import *  # noqa: F403
 
-__all__ = ["INLINE_OPTIONS", "SCALAR", "inline"]
+__all__ = ["INLINE_OPTIONS", "SCALAR", "Vector", "inline"]

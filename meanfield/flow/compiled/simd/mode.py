@@ -13,6 +13,7 @@ The environment variable ``MEANFIELD_SIMD`` chooses, before the first import:
 from __future__ import annotations
 
 import os
+from typing import Any, TypeAlias
 
 from numba import config, njit
 
@@ -35,7 +36,10 @@ def _chosen() -> str:
 
 SCALAR = _chosen() == "scalar"
 
+#: In annotations: in compiled code a value of LLVM, in plain Python a `scalar.Vector`.
+Vector: TypeAlias = Any
+
 #: For helpers on vectors: compiled into their caller, where the vectors stay in registers.
 inline = njit if SCALAR else njit(forceinline=True)
 #: The same for numba's ``overload``.
-INLINE_OPTIONS = {} if SCALAR else {"forceinline": True}
+INLINE_OPTIONS: dict[str, bool] = {} if SCALAR else {"forceinline": True}

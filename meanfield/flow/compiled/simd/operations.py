@@ -7,6 +7,8 @@ is written in plain operations for other machines.
 
 from __future__ import annotations
 
+import inspect
+
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
@@ -36,44 +38,85 @@ __all__ = [
     "square_root", "store", "times_power", "to_float", "total", "upper_half", "zeros",
 ]  # fmt: skip
 
+# What makes an operation --------------------------------------------------------------------------
+
+
+def _operation(result):
+    """Make numba know the operation that ``emit(context, builder, sig, args)`` writes.
+
+    ``result`` gives the type of what comes out for the types of the operation's arguments; these
+    have the names of its parameters.
+    """
+
+    def decorate(emit):
+        def typed(typingctx, *given):
+            def lower(context, builder, sig, args):
+                return emit(context, builder, sig, args)
+
+            return result(*given)(*given), lower
+
+        of_types = inspect.signature(result)
+        context = inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [context, *of_types.parameters.values()]
+        typed.__signature__ = of_types.replace(parameters=parameters)  # type: ignore[attr-defined]
+        typed.__name__, typed.__doc__ = emit.__name__, emit.__doc__
+        return intrinsic(typed)
+
+    return decorate
+
+
+def _like(x):
+    return x
+
+
+def _like_both(x, y):
+    return x
+
+
+def _group(array):
+    return Vector(array.dtype, group_lanes(array.dtype))
+
+
+def _vectors(context, builder, sig, args):
+    """The arguments as vectors of the type of the result."""
+    return [
+        as_vector(context, builder, value, given, sig.return_type)
+        for value, given in zip(args, sig.args, strict=True)
+    ]
+
+
 # Arithmetic functions ---------------------------------------------------------------------------
 
 
-@intrinsic
-def fma(typingctx, x, y, z):
+@_operation(lambda x, y, z: first_vector((x, y, z)))
+def fma(context, builder, sig, args):
     """x y + z, rounded once."""
-    vector = first_vector((x, y, z))
-
-    def lower(context, builder, sig, args):
-        xyz = [
-            as_vector(context, builder, value, given, vector)
-            for value, given in zip(args, sig.args, strict=True)
-        ]
-        return call(builder, elementwise("fma", vector), ir_type(vector), *xyz)
-
-    return vector(x, y, z), lower
+    vector = sig.return_type
+    values = _vectors(context, builder, sig, args)
+    return call(builder, elementwise("fma", vector), ir_type(vector), *values)
 
 
-def _unary(name: str):
-    @intrinsic
-    def function(typingctx, x):
-        def lower(context, builder, sig, args):
-            return call(builder, elementwise(name, x), ir_type(x), args[0])
+def _elementwise(name: str, result):
+    """The operation that LLVM has an intrinsic of that name for."""
 
-        return x(x), lower
+    @_operation(result)
+    def function(context, builder, sig, args):
+        vector = sig.return_type
+        return call(builder, elementwise(name, vector), ir_type(vector), *args)
 
     return function
 
 
-square_root = _unary("sqrt")
-absolute = _unary("fabs")
+square_root, absolute = _elementwise("sqrt", _like), _elementwise("fabs", _like)
+copysign = _elementwise("copysign", _like_both)  # |x| with the sign of y
 
 
 def _by_register(name: str, n_arguments: int, *, rounding: bool = False):
     """An AVX-512 instruction ``name``, applied to one register at a time."""
 
-    @intrinsic
-    def function(typingctx, x, y):
+    @_operation(_like_both)
+    def function(context, builder, sig, args):
+        x = sig.return_type
         single = x.dtype is types.float32
         lanes = 16 if single else 8
         register = ir.VectorType(IR[x.dtype], lanes)
@@ -81,18 +124,14 @@ def _by_register(name: str, n_arguments: int, *, rounding: bool = False):
         rest = [ir.Constant(register, None), ir.Constant(ir.IntType(lanes), -1)]
         if rounding:
             rest.append(ir.Constant(ir.IntType(32), 4))  # as the control register says
-
-        def lower(context, builder, sig, args):
-            parts = []
-            for start in range(0, x.lanes, lanes):
-                given = [slice_lanes(builder, a, start, lanes) for a in args[:n_arguments]]
-                parts.append(call(builder, full, register, *given, *rest))
-            while len(parts) > 1:
-                pairs = zip(parts[::2], parts[1::2], strict=True)
-                parts = [concatenate(builder, *pair) for pair in pairs]
-            return parts[0]
-
-        return x(x, y), lower
+        parts = []
+        for start in range(0, x.lanes, lanes):
+            given = [slice_lanes(builder, a, start, lanes) for a in args[:n_arguments]]
+            parts.append(call(builder, full, register, *given, *rest))
+        while len(parts) > 1:
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [concatenate(builder, *pair) for pair in pairs]
+        return parts[0]
 
     return function
 
@@ -101,15 +140,10 @@ _reciprocal_estimate = _by_register("rcp14", 1)
 _scale = _by_register("mask.scalef", 2, rounding=True)
 
 
-@intrinsic
-def mantissa_bits(typingctx, x):
+@_operation(lambda x: types.intp)
+def mantissa_bits(context, builder, sig, args):
     """Bits of the fraction of a floating-point lane, a constant: 23 or 52."""
-    number = 23 if x.dtype is types.float32 else 52
-
-    def lower(context, builder, sig, args):
-        return context.get_constant(types.intp, number)
-
-    return types.intp(x), lower
+    return context.get_constant(types.intp, 23 if sig.args[0].dtype is types.float32 else 52)
 
 
 def times_power(x, n):
@@ -151,41 +185,20 @@ def _divide(x, y):
     return refined if y.dtype is types.float32 else refined_twice
 
 
-@intrinsic
-def copysign(typingctx, x, y):
-    """|x| with the sign of y."""
-
-    def lower(context, builder, sig, args):
-        return call(builder, elementwise("copysign", x), ir_type(x), *args)
-
-    return x(x, y), lower
-
-
-@intrinsic
-def select(typingctx, mask, x, y):
+@_operation(lambda mask, x, y: first_vector((x, y)))
+def select(context, builder, sig, args):
     """x where the mask is set, y elsewhere."""
-    vector = first_vector((x, y))
-
-    def lower(context, builder, sig, args):
-        x, y = (
-            as_vector(context, builder, value, given, vector)
-            for value, given in zip(args[1:], sig.args[1:], strict=True)
-        )
-        return builder.select(args[0], x, y)
-
-    return vector(mask, x, y), lower
+    return builder.select(args[0], *_vectors(context, builder, sig, args)[1:])
 
 
 def constant(value32: float, value64: float):
     """A function of a vector: the first number in every float32 lane, the second in float64."""
 
-    @intrinsic
-    def function(typingctx, x):
-        def lower(context, builder, sig, args):
-            value = value32 if x.dtype is types.float32 else value64
-            return ir.Constant(ir_type(x), [value] * x.lanes)
-
-        return x(x), lower
+    @_operation(_like)
+    def function(context, builder, sig, args):
+        x = sig.return_type
+        value = value32 if x.dtype is types.float32 else value64
+        return ir.Constant(ir_type(x), [value] * x.lanes)
 
     return function
 
@@ -193,16 +206,14 @@ def constant(value32: float, value64: float):
 def polynomial(coefficients32: tuple[float, ...], coefficients64: tuple[float, ...]):
     """A function of a vector: Horner's rule, coefficients ascending, one set per float type."""
 
-    @intrinsic
-    def function(typingctx, x):
-        def lower(context, builder, sig, args):
-            table = coefficients32 if x.dtype is types.float32 else coefficients64
-            *rest, result = (ir.Constant(ir_type(x), [c] * x.lanes) for c in table)
-            for c in reversed(rest):
-                result = call(builder, elementwise("fma", x), ir_type(x), result, args[0], c)
-            return result
-
-        return x(x), lower
+    @_operation(_like)
+    def function(context, builder, sig, args):
+        x = sig.return_type
+        table = coefficients32 if x.dtype is types.float32 else coefficients64
+        *rest, result = (ir.Constant(ir_type(x), [c] * x.lanes) for c in table)
+        for c in reversed(rest):
+            result = call(builder, elementwise("fma", x), ir_type(x), result, args[0], c)
+        return result
 
     return function
 
@@ -210,66 +221,31 @@ def polynomial(coefficients32: tuple[float, ...], coefficients64: tuple[float, .
 # Bits and conversions ---------------------------------------------------------------------------
 
 
-@intrinsic
-def bits(typingctx, x):
-    """The bits of floating-point lanes, as unsigned integers of the same width."""
-    result = Vector(BITS[x.dtype], x.lanes)
+def _converted(conversion: str, result):
+    """The operation that LLVM has an instruction of that name for."""
 
-    def lower(context, builder, sig, args):
-        return builder.bitcast(args[0], ir_type(result))
-
-    return result(x), lower
-
-
-@intrinsic
-def from_bits(typingctx, x):
-    """The floating-point numbers with these bits."""
-    result = Vector(FLOAT[x.dtype], x.lanes)
-
-    def lower(context, builder, sig, args):
-        return builder.bitcast(args[0], ir_type(result))
-
-    return result(x), lower
-
-
-@intrinsic
-def narrow(typingctx, x):
-    """The low 32 bits of 64-bit lanes."""
-    result = Vector(types.uint32, x.lanes)
-
-    def lower(context, builder, sig, args):
-        return builder.trunc(args[0], ir_type(result))
-
-    return result(x), lower
-
-
-def _to_float(conversion: str):
-    @intrinsic
-    def function(typingctx, x, array):
-        result = Vector(array.dtype, x.lanes)
-
-        def lower(context, builder, sig, args):
-            return getattr(builder, conversion)(args[0], ir_type(result))
-
-        return result(x, array), lower
+    @_operation(result)
+    def function(context, builder, sig, args):
+        return getattr(builder, conversion)(args[0], ir_type(sig.return_type))
 
     return function
 
 
+# The bits of floating-point lanes, as unsigned integers of the same width; the numbers with these
+# bits; the low 32 bits of 64-bit lanes.
+bits = _converted("bitcast", lambda x: Vector(BITS[x.dtype], x.lanes))
+from_bits = _converted("bitcast", lambda x: Vector(FLOAT[x.dtype], x.lanes))
+narrow = _converted("trunc", lambda x: Vector(types.uint32, x.lanes))
 # Integer lanes, read without or with a sign, as floating-point lanes of the type of an array.
-to_float, signed_to_float = _to_float("uitofp"), _to_float("sitofp")
+to_float = _converted("uitofp", lambda x, array: Vector(array.dtype, x.lanes))
+signed_to_float = _converted("sitofp", lambda x, array: Vector(array.dtype, x.lanes))
 
 
 def _sixteen(numbers: list[int]):
-    @intrinsic
-    def function(typingctx, x):
-        result = Vector(types.uint64, 16)
-
-        def lower(context, builder, sig, args):
-            start = as_vector(context, builder, args[0], x, result)
-            return builder.add(start, ir.Constant(ir_type(result), numbers))
-
-        return result(x), lower
+    @_operation(lambda x: Vector(types.uint64, 16))
+    def function(context, builder, sig, args):
+        (start,) = _vectors(context, builder, sig, args)
+        return builder.add(start, ir.Constant(start.type, numbers))
 
     return function
 
@@ -278,25 +254,17 @@ def _sixteen(numbers: list[int]):
 repeat, count_from = _sixteen([0] * 16), _sixteen(list(range(16)))
 
 
-@intrinsic
-def join(typingctx, x, y):
+@_operation(lambda x, y: Vector(x.dtype, 2 * x.lanes))
+def join(context, builder, sig, args):
     """The lanes of x, then those of y."""
-    result = Vector(x.dtype, 2 * x.lanes)
-
-    def lower(context, builder, sig, args):
-        return concatenate(builder, *args)
-
-    return result(x, y), lower
+    return concatenate(builder, *args)
 
 
 def _part(upper: bool):
-    @intrinsic
-    def function(typingctx, x):
-        def lower(context, builder, sig, args):
-            half = x.lanes // 2
-            return slice_lanes(builder, args[0], half if upper else 0, half)
-
-        return Vector(x.dtype, x.lanes // 2)(x), lower
+    @_operation(lambda x: Vector(x.dtype, x.lanes // 2))
+    def function(context, builder, sig, args):
+        half = sig.return_type.lanes
+        return slice_lanes(builder, args[0], half if upper else 0, half)
 
     return function
 
@@ -304,131 +272,90 @@ def _part(upper: bool):
 lower_half, upper_half = _part(False), _part(True)
 
 
-@intrinsic
-def fold(typingctx, x):
+def _folded(builder, value, lanes: int):
+    """Add the upper half of the lanes to the lower one until so many are left."""
+    half = value.type.count // 2
+    while half >= lanes:
+        value = builder.fadd(
+            slice_lanes(builder, value, 0, half), slice_lanes(builder, value, half, half)
+        )
+        half //= 2
+    return value
+
+
+@_operation(lambda x: Vector(x.dtype, x.lanes // 4))
+def fold(context, builder, sig, args):
     """Sums of four lanes a quarter of the vector apart."""
-    result = Vector(x.dtype, x.lanes // 4)
-
-    def lower(context, builder, sig, args):
-        value = args[0]
-        for half in (x.lanes // 2, x.lanes // 4):
-            value = builder.fadd(
-                slice_lanes(builder, value, 0, half), slice_lanes(builder, value, half, half)
-            )
-        return value
-
-    return result(x), lower
+    return _folded(builder, args[0], sig.return_type.lanes)
 
 
-@intrinsic
-def total(typingctx, x):
+@_operation(lambda x: x.dtype)
+def total(context, builder, sig, args):
     """Sum of the lanes, always in the same order: halves, quarters, …"""
-
-    def lower(context, builder, sig, args):
-        value, half = args[0], x.lanes // 2
-        while half:
-            value = builder.fadd(
-                slice_lanes(builder, value, 0, half), slice_lanes(builder, value, half, half)
-            )
-            half //= 2
-        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
-
-    return x.dtype(x), lower
+    one = _folded(builder, args[0], 1)
+    return builder.extract_element(one, ir.Constant(ir.IntType(32), 0))
 
 
-# Memory -----------------------------------------------------------------------------------------
+# Memory: contiguous 1-D arrays or pointers, unchecked -------------------------------------------
 
 _LINE = 64  # bytes
 
 
-def address(context, builder, kind: types.Array | types.CPointer, array, index):
-    """Where array[index] lies, for a contiguous 1-D array or a pointer."""
+def _pointer(context, builder, sig, args, pointee: ir.Type):
+    """Where array[index] lies, for the first two arguments."""
+    kind, array = sig.args[0], args[0]
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, array).data
-    return builder.gep(array, [index])
-
-
-def _pointer(context, builder, kind, array, index, pointee: ir.Type):
-    return builder.bitcast(address(context, builder, kind, array, index), pointee.as_pointer())
+    index = context.cast(builder, args[1], sig.args[1], types.intp)
+    return builder.bitcast(builder.gep(array, [index]), pointee.as_pointer())
 
 
 def _load(quarters: int):
-    @intrinsic
-    def function(typingctx, array, index):
-        result = Vector(array.dtype, group_lanes(array.dtype) * quarters // 4)
-
-        def lower(context, builder, sig, args):
-            index = context.cast(builder, args[1], sig.args[1], types.intp)
-            pointer = _pointer(context, builder, array, args[0], index, ir_type(result))
-            return builder.load(pointer, align=array.dtype.bitwidth // 8)
-
-        return result(array, index), lower
+    @_operation(lambda array, index: Vector(array.dtype, group_lanes(array.dtype) * quarters // 4))
+    def function(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig, args, ir_type(sig.return_type))
+        return builder.load(pointer, align=sig.args[0].dtype.bitwidth // 8)
 
     return function
 
 
-# A group, or a quarter of one, from array[index] on: contiguous, 1-D, unchecked.
+# A group, or a quarter of one, from array[index] on.
 load, load_quarter = _load(4), _load(1)
 
 
-@intrinsic
-def store(typingctx, array, index, x):
-    """array[index : index + lanes] = x, for a contiguous 1-D array, unchecked."""
-
-    def lower(context, builder, sig, args):
-        index = context.cast(builder, args[1], sig.args[1], types.intp)
-        pointer = _pointer(context, builder, array, args[0], index, ir_type(x))
-        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, index, x), lower
+@_operation(lambda array, index, x: types.void)
+def store(context, builder, sig, args):
+    """array[index : index + lanes] = x."""
+    pointer = _pointer(context, builder, sig, args, ir_type(sig.args[2]))
+    builder.store(args[2], pointer, align=sig.args[0].dtype.bitwidth // 8)
+    return context.get_dummy_value()
 
 
-@intrinsic
-def prefetch(typingctx, array, index):
+@_operation(lambda array, index: types.void)
+def prefetch(context, builder, sig, args):
     """Ask for the group at array[index] in the second-level cache; it may lie beyond the end."""
-
-    def lower(context, builder, sig, args):
-        index = context.cast(builder, args[1], sig.args[1], types.intp)
-        pointer = _pointer(context, builder, array, args[0], index, ir.IntType(8))
-        how = [ir.Constant(ir.IntType(32), value) for value in (0, 2, 1)]
-        for line in range(0, group_lanes(array.dtype) * array.dtype.bitwidth // 8, _LINE):
-            at = builder.gep(pointer, [ir.Constant(ir.IntType(64), line)])
-            call(builder, "llvm.prefetch.p0i8", ir.VoidType(), at, *how)
-        return context.get_dummy_value()
-
-    return types.void(array, index), lower
+    pointer = _pointer(context, builder, sig, args, ir.IntType(8))
+    how = [ir.Constant(ir.IntType(32), value) for value in (0, 2, 1)]
+    for line in range(0, GROUP_BYTES, _LINE):
+        at = builder.gep(pointer, [ir.Constant(ir.IntType(64), line)])
+        call(builder, "llvm.prefetch.p0i8", ir.VoidType(), at, *how)
+    return context.get_dummy_value()
 
 
-@intrinsic
-def splat(typingctx, array, index):
-    """array[index] in every lane of a group, unchecked."""
-    result = Vector(array.dtype, group_lanes(array.dtype))
-
-    def lower(context, builder, sig, args):
-        index = context.cast(builder, args[1], sig.args[1], types.intp)
-        pointer = _pointer(context, builder, array, args[0], index, IR[array.dtype])
-        return spread(builder, builder.load(pointer), result)
-
-    return result(array, index), lower
+@_operation(lambda array, index: _group(array))
+def splat(context, builder, sig, args):
+    """array[index] in every lane of a group."""
+    pointer = _pointer(context, builder, sig, args, IR[sig.args[0].dtype])
+    return spread(builder, builder.load(pointer), sig.return_type)
 
 
-@intrinsic
-def zeros(typingctx, array):
+@_operation(_group)
+def zeros(context, builder, sig, args):
     """A group of zeros, of the type of an array."""
-    result = Vector(array.dtype, group_lanes(array.dtype))
-
-    def lower(context, builder, sig, args):
-        return ir.Constant(ir_type(result), None)
-
-    return result(array), lower
+    return ir.Constant(ir_type(sig.return_type), None)
 
 
-@intrinsic
-def lanes(typingctx, array):
+@_operation(lambda array: types.intp)
+def lanes(context, builder, sig, args):
     """Lanes of a group of an array's numbers, a constant."""
-
-    def lower(context, builder, sig, args):
-        return context.get_constant(types.intp, group_lanes(array.dtype))
-
-    return types.intp(array), lower
+    return context.get_constant(types.intp, group_lanes(sig.args[0].dtype))

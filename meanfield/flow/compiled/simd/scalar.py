@@ -53,6 +53,9 @@ class Vector:
         """Type of the numbers."""
         return self.numbers.dtype
 
+    def __neg__(self) -> Vector:
+        return Vector(-self.numbers)
+
     def __repr__(self) -> str:
         return f"Vector({self.numbers!r})"
 
@@ -134,16 +137,9 @@ for _op in (
     _register(_op)
 
 
-def _negative(x):
-    return Vector(-x.numbers)
-
-
-Vector.__neg__ = _negative
-
-
 @overload(operator.neg)
 def _negative_of(x):
-    return _negative if isinstance(x, _VectorType) else None
+    return (lambda x: Vector(-x.numbers)) if isinstance(x, _VectorType) else None
 
 
 # Arithmetic functions ---------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def as_vector(context, builder, value, given: types.Type, vector: Vector):
     return spread(builder, context.cast(builder, value, given, vector.dtype), vector)
 
 
-def first_vector(args) -> Vector | None:
+def first_vector(args):
     return next((a for a in args if isinstance(a, Vector)), None)
 
 
@@ -132,7 +132,7 @@ def _register(op, build, *, mask: bool = False) -> None:
         lower_builtin(op, *pair)(lower)
 
 
-def _arithmetic(floating: str, integer: str | None):
+def _arithmetic(floating: str, integer: str):
     def build(builder, vector, x, y):
         return getattr(builder, floating if vector.dtype in BITS else integer)(x, y)
 
@@ -150,8 +150,8 @@ def _comparison(symbol: str):
 
 for _op, _floating, _integer in (
     (operator.add, "fadd", "add"), (operator.sub, "fsub", "sub"), (operator.mul, "fmul", "mul"),
-    (operator.truediv, "fdiv", None), (operator.and_, None, "and_"), (operator.or_, None, "or_"),
-    (operator.xor, None, "xor"), (operator.lshift, None, "shl"), (operator.rshift, None, "lshr"),
+    (operator.truediv, "fdiv", ""), (operator.and_, "", "and_"), (operator.or_, "", "or_"),
+    (operator.xor, "", "xor"), (operator.lshift, "", "shl"), (operator.rshift, "", "lshr"),
 ):  # fmt: skip
     _register(_op, _arithmetic(_floating, _integer))
 for _op, _symbol in ((operator.lt, "<"), (operator.gt, ">"), (operator.ge, ">=")):
