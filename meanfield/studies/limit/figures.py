@@ -85,8 +85,8 @@ def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str
     for i, case in enumerate(dataset["case"].values):
         activation, depth = str(case).rsplit("-", 1)
         estimate = Estimate.from_xarray(dataset[name].sel(case=case))
-        name = f"{activation}, {depth} layers"
-        ax.errorbar(widths, estimate.value, estimate.arms, label=name, **series(i))
+        text = f"{activation}, {depth} layers"
+        ax.errorbar(widths, estimate.value, estimate.arms, label=text, **series(i))
     first = Estimate.from_xarray(dataset[name]).value[:, 0]
     if np.isfinite(first).any():
         guide = 0.7 * np.nanmin(first) * (widths / widths[0]) ** power
