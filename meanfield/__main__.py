@@ -235,7 +235,7 @@ def _run(
         numbers = [Estimate.from_summary(saved) for saved in summary["numbers"].values()]
         for number in numbers:
             typer.echo(f"{number.label}: {format_estimate(number)}")
-        for headline in numbers[:1]:  # a single width, for one, has no exponent
+        for headline in numbers[:2]:  # a single width, for one, has no exponent
             for caution in headline.notes:
                 typer.echo(f"Note: {caution.text}")
         typer.echo(f"Report: {out / 'report.html'}")

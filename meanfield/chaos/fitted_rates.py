@@ -149,6 +149,7 @@ def assemble_rates(
         # Contiguous, as pieces that were saved are: the order of a sum shows in its last bit.
         name: np.ascontiguousarray(np.concatenate([piece[name] for piece in pieces], axis=2))
         for name in pieces[0]
+        if name != "networks"
     }
     counts, seed = plan.particle_counts, plan.scheme.seed
     # One rounding error per step and coordinate, added as a random walk.

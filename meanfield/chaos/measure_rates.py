@@ -32,12 +32,15 @@ Array = NDArray[np.floating]
 CLOUD_REPLICA = 2**31
 
 
-def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, Array]:
+def measure(
+    plan: ChaosPlan, path: MeanFieldPath, replicas: range, *, keep: int = 0
+) -> dict[str, Array]:
     """Measure every metric on contiguous replicas; the numbers do not depend on their batches.
 
     ``coupling``, ``matched_w2``, ``function``, ``loss``, ``raw_w2``, ``sampling_floor``,
     ``law_w2`` and ``law_floor`` have shape (counts, times, replicas), the last four with NaN where
-    they are not measured; ``deviation`` is (counts, times, replicas, n * k).
+    they are not measured; ``deviation`` is (counts, times, replicas, n * k). Of replicas below
+    `keep` the largest system at the last time comes too, as ``networks`` (kept, N, C).
     """
     check_reference(plan, path)
     limit = path.predictions[np.array(plan.times)]
@@ -77,7 +80,9 @@ def measure(plan: ChaosPlan, path: MeanFieldPath, replicas: range) -> dict[str, 
                 "law_floor": _to_laws(coupled, laws, shape),
             }
         )
-    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+    kept = len(range(replicas.start, min(replicas.stop, keep)))
+    networks = {"networks": run.particles.coordinates[:kept]} if kept else {}
+    return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]} | networks
 
 
 def _simulate(

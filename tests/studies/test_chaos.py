@@ -123,10 +123,10 @@ def test_interrupted_between_units(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
     calls = iter(range(100))
 
-    def stop(plan, path, replicas, measure=chaos.measure):
+    def stop(plan, path, replicas, *, keep, measure=chaos.measure):
         if next(calls) == 2:
             raise KeyboardInterrupt
-        return measure(plan, path, replicas)
+        return measure(plan, path, replicas, keep=keep)
 
     monkeypatch.setattr(chaos, "measure", stop)
     with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.atoms.report import AtomsHeadline
 from meanfield.workbench.sections.atom_bounds import bound_estimate
+from meanfield.workbench.sections.learning import learned
 from meanfield.workbench.study import Arrays, Outcome
 
 if TYPE_CHECKING:
@@ -129,7 +131,8 @@ def combine(
         "temperature": ("look", scheme.temperatures[looks - 1]),
         "size": np.arange(pieces[0]["residual"].shape[1]),
     }
-    headline = _headline(pieces, agreement.modal, bound)
+    score = learned(problem, np.stack([piece["particle_trained"] for piece in pieces]))
+    headline = replace(_headline(pieces, agreement.modal, bound), **score)
     return Outcome(xr.Dataset(variables, coordinates, attributes), headline.numbers())
 
 
@@ -152,6 +155,7 @@ _DIMS: dict[str, tuple[str, ...]] = {
     "particle_w": ("particle", "feature"),
     "particle_b": ("particle",),
     "particle_size": ("particle",),
+    "particle_trained": ("particle", "coordinate"),
 }
 
 

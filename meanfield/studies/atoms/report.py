@@ -13,7 +13,7 @@ from meanfield.dictionary.result import NOT_AT_REST
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms import figures
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
-from meanfield.workbench.headline import Headline, Summary
+from meanfield.workbench.headline import Summary
 from meanfield.workbench.report.formatting import (
     format_number,
     format_short,
@@ -22,13 +22,14 @@ from meanfield.workbench.report.formatting import (
     headline_table,
 )
 from meanfield.workbench.sections.atom_bounds import largest
+from meanfield.workbench.sections.learning import LearningHeadline
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtomsHeadline(Headline):
+class AtomsHeadline(LearningHeadline):
     """How many atoms the networks have at the end, and how far that can be relied on."""
 
     n_atoms: Estimate  # the most frequent number

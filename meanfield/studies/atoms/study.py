@@ -10,6 +10,7 @@ import numpy as np
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.errors import ConfigError
+from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Geometric
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -62,6 +63,7 @@ def prepare(config: AtomsConfig) -> Plan:
         "scheme": scheme,
         "n_particles": section.n_particles,
         "looks": looks.tolist(),
+        "trained": config.run.n_steps,
         "target": None if section.target == "auto" else section.target,
         "max_atoms": section.max_atoms or MOST_ATOMS,
     }
@@ -92,17 +94,30 @@ def train_and_extract(
     replica: int,
     n_particles: int,
     looks: list[int],
+    trained: int,
     target: str | None,
     max_atoms: int,
     checkpoint: str | None,
     progress: Progress,
+    networks: Arrays | None = None,
 ) -> Arrays:
-    """Train one network and find its atoms at some steps."""
+    """Train one network and find its atoms at some steps.
+
+    What a rate study has trained, `networks`, is taken up where its training ended.
+    """
+    start = None
+    if networks is not None:
+        kept = networks["networks"][replica - int(networks["first"]) :][:1]
+        start = Particles.from_coordinates(
+            kept, problem.n_outputs, problem.bias, problem.vector_output
+        )
     run = simulate_scheme(
         problem,
         scheme,
         n_particles,
-        save_at=looks,
+        start=start,
+        first_step=0 if start is None else trained,
+        save_at=sorted({trained, *looks}),
         first_replica=replica,
         checkpoint=checkpoint,
         progress=progress,
@@ -114,7 +129,9 @@ def train_and_extract(
         )
         by_labels = dual_certificate(dictionary.function, problem, seed=replica)
         found.append((dictionary, by_labels))
-    arrays = pack(found, problem, max_atoms) | {"loss": run.loss[0]}
+    arrays = pack(found, problem, max_atoms)
+    arrays["loss"] = run.loss[0, np.isin(run.steps, looks)]
+    arrays["particle_trained"] = run.at(trained).coordinates[0]
     # The particles modulo symmetry, and how much each contributes to the network.
     atoms = canonical(run.particles, problem.activation)
     size = np.linalg.norm(atoms.columns, axis=1) * atoms.features(problem.X).std(axis=0)

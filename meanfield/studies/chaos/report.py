@@ -10,7 +10,7 @@ from meanfield import plots
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.chaos import figures
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
-from meanfield.workbench.headline import Headline, Summary, family
+from meanfield.workbench.headline import Summary, family
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_number,
@@ -18,13 +18,14 @@ from meanfield.workbench.report.formatting import (
     heading_for_problem,
     slope_row,
 )
+from meanfield.workbench.sections.learning import LearningHeadline
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChaosHeadline(Headline):
+class ChaosHeadline(LearningHeadline):
     """What was found of each metric."""
 
     slope: dict[str, Estimate] = family("{}_slope")  # of log metric against log N

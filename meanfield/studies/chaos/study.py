@@ -20,6 +20,7 @@ from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.report import LABELS, ChaosHeadline, report
 from meanfield.workbench.config import Count, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.learning import learned
 from meanfield.workbench.sections.limit_path import ReferenceSection, reference_unit, saved_path
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -57,6 +58,10 @@ class ChaosConfig(LearningConfig):
     chaos: ChaosSection = ChaosSection()
 
 
+#: Replicas whose largest networks are kept, to see whether they have learned.
+KEPT = 5
+
+
 def prepare(config: ChaosConfig) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
     data, problem = build_data(config)
@@ -67,16 +72,18 @@ def prepare(config: ChaosConfig) -> Plan:
     per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
     needs = {"reference": "reference"}
     for batch in plan.batches():
-        arguments = {"plan": plan, "first": batch.start, "last": batch.stop}
+        arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": KEPT}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
         key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
     return data_plan(config, data, problem, units, lambda results: combine(plan, results))
 
 
-def measure_replicas(plan: ChaosPlan, first: int, last: int, reference: Arrays) -> Arrays:
+def measure_replicas(
+    plan: ChaosPlan, first: int, last: int, keep: int, reference: Arrays
+) -> Arrays:
     """Measure every metric on the replicas from `first` up to, not including, `last`."""
-    return measure(plan, saved_path(plan, reference), range(first, last))
+    return measure(plan, saved_path(plan, reference), range(first, last), keep=keep)
 
 
 def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
@@ -89,7 +96,9 @@ def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
         raise ConfigError(f"No rate can be fitted to what was measured: {error}") from None
     deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
     dataset = _with_means(rates, deviation[:, -1], plan.problem)
-    return Outcome(dataset, _headline(rates).numbers())
+    kept = [piece["networks"] for piece in pieces if "networks" in piece]
+    headline = replace(_headline(rates), **learned(plan.problem, np.concatenate(kept)))
+    return Outcome(dataset, headline.numbers())
 
 
 def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> xr.Dataset:

@@ -1,0 +1,118 @@
+"""Whether the networks of a study have learned, by rows that they did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.flow.particles import Particles
+from meanfield.flow.run import predict
+from meanfield.problem import Problem
+from meanfield.statistics.estimate import Estimate
+from meanfield.workbench.headline import Headline, family
+from meanfield.workbench.report.formatting import format_estimate, format_number
+
+Array = NDArray[np.floating]
+
+_NAMES = {"R²": "r2", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningHeadline(Headline):
+    """Headline numbers of a study that trains networks, which say whether they have learned."""
+
+    # By "r2" or "accuracy"; of one family, by whether rows were held out.
+    held_out: dict[str, Estimate] = family("test_{}")
+    trained: dict[str, Estimate] = family("train_{}")
+
+    @property
+    def score(self) -> Estimate | None:
+        """The score, on held-out rows where there are any; None where none was measured."""
+        return next(iter([*self.held_out.values(), *self.trained.values()]), None)
+
+
+def learned(problem: Problem, networks: Array) -> dict[str, Any]:
+    """Return the score of networks (R, N, C) as fields of a `LearningHeadline`."""
+    particles = Particles.from_coordinates(
+        networks, problem.n_outputs, problem.bias, problem.vector_output
+    )
+    held_out = problem.X_test is not None
+    X = problem.X if problem.X_test is None else problem.X_test
+    return as_fields(problem.score(predict(problem, particles, X), held_out=held_out), held_out)
+
+
+def as_fields(score: Estimate, held_out: bool) -> dict[str, Any]:
+    """Return a score as fields of a `LearningHeadline`."""
+    rows = "held-out rows" if held_out else "training rows"
+    label = f"{score.label[0].upper()}{score.label[1:]} on {rows}"
+    field = "held_out" if held_out else "trained"
+    return {field: {_NAMES[score.label]: replace(score, label=label)}}
+
+
+def linear_baseline(problem: Problem) -> Estimate | None:
+    """Return the score of ridge or logistic regression; None without scikit-learn or held-out rows.
+
+    Penalties are chosen by cross-validation on the training rows.
+    """
+    if problem.X_test is None or find_spec("sklearn") is None:
+        return None
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.model_selection import GridSearchCV
+
+    grid = np.logspace(-4, 4, 9)
+    if problem.loss.labels == "real":
+        search = GridSearchCV(Ridge(), {"alpha": grid}).fit(problem.X, problem.targets)
+        outputs = search.predict(problem.X_test)
+    else:
+        labels = problem.y if problem.y.ndim == 1 else problem.y[:, 0]
+        folds = int(min(5, np.unique(labels, return_counts=True)[1].min()))
+        if folds < 2:
+            return None
+        search = GridSearchCV(
+            LogisticRegression(max_iter=2000), {"C": grid}, cv=folds, scoring="neg_log_loss"
+        ).fit(problem.X, labels)
+        outputs = search.decision_function(problem.X_test)
+    shape = (1, len(problem.X_test), problem.n_outputs)
+    return problem.score(np.reshape(outputs, shape), held_out=True)
+
+
+def guess(problem: Problem) -> float:
+    """Return the score of the best constant answer: 0 for R², else the share of one class."""
+    if problem.loss.labels == "real":
+        return 0.0
+    targets = problem.targets if problem.targets_test is None else problem.targets_test
+    return float(np.unique(targets, axis=0, return_counts=True)[1].max() / len(targets))
+
+
+def learning_sentence(score: Estimate, guessed: float, linear: Estimate | None) -> str:
+    """Return whether networks learned, beside the best constant answer and a linear model."""
+    shown = f"{score.label} {format_estimate(score)}"
+    if not score.low > guessed:
+        return (
+            f"The networks have not learned: {shown}, and one answer for all rows has "
+            f"{format_number(guessed)}. Train longer (run.n_steps), with less penalty "
+            "(problem.l2) or less noise (problem.temperature); `meanfield init` looks for such "
+            "settings. What follows describes networks that do not solve their task."
+        )
+    beside = f"; one answer for all rows has {format_number(guessed)}"
+    if linear is not None:
+        beside = f"; a linear model has {format_number(linear.value)}"
+    return f"The networks have learned: {shown}{beside}."
+
+
+def shown_scores(
+    score: Estimate, linear: Estimate | None, others: Mapping[str, Estimate]
+) -> list[list[str]]:
+    """Return the rows of a table that compares scores."""
+    rows = [["Model", "Score", "95% interval"]]
+    found = {"these networks": score, "linear model": linear, **others}
+    for name, estimate in found.items():
+        if estimate is not None:
+            low, high = (format_number(bound) for bound in (estimate.low, estimate.high))
+            rows.append([name, format_number(estimate.value), f"{low} to {high}"])
+    return rows
