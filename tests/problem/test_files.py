@@ -250,7 +250,7 @@ def test_csv_header_and_delimiter_can_be_said(write):
         ("a,b,c\n1,2,3\n", "drop=['c'] has a target column", {"drop": ["c"]}),
         ("a,b,c\n1,2,3\n", "no column named 'd'", {"drop": ["d"]}),
         ("a,b,c\n1,2,3\n", "has no input column", {"drop": ["a", "b"]}),
-        (b"\xff\xfe1\x002\x00", "is not UTF-8 text", {}),
+        (b"caf\xe9,1\n", "is not UTF-8 text", {}),
     ],
 )
 def test_csv_errors_name_file_line_and_column(write, text, message, options):
