@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -189,6 +190,26 @@ def _find(table: Section, name: str, argument: str | None) -> str | None:
         return f"{name}.{argument}"
     inside = ((f"{name}.{key}", value) for key, value in table if isinstance(value, Section))
     return next(filter(None, (_find(value, key, argument) for key, value in inside)), None)
+
+
+def _from_folder(value: str, info: ValidationInfo) -> str:
+    """Let a relative path start at the folder of the configuration."""
+    folder = (info.context or {}).get("folder", Path())
+    return str((folder / Path(value).expanduser()).resolve())
+
+
+_PATH = AfterValidator(_from_folder)
+#: Where something is, relative to the configuration. What it is, its fingerprint says.
+FilePath = Annotated[str, _PATH]
+
+
+def path_keys(model: Section, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys of all paths in a configuration: moving a file changes no result."""
+    for key, value in model:
+        if isinstance(value, Section):
+            yield from path_keys(value, f"{prefix}{key}.")
+        elif _PATH in type(model).model_fields[key].metadata:
+            yield prefix + key
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from meanfield.system.texts import read_text
 from meanfield.system.version import VERSION
 from meanfield.workbench.study import Arrays
 
-CONFIG = "config.toml"
+CONFIG, DATA = "config.toml", "data.json"
+#: Key of the fingerprint of the data in `DATA`.
+FINGERPRINT = "fingerprint"
 WORK = "work"
 _STAMP = "stamp.json"
 _LOCK = "lock"
@@ -203,7 +205,11 @@ def _begun(path: Path) -> dict[str, Any] | None:
         if file.exists():
             config = tomllib.loads(read_text(file))
             config.pop("title", None)
-            return {"study": config["study"], "config": config}
+            begun = {"study": config["study"], "config": config}
+            file = path / DATA
+            if file.exists() and FINGERPRINT in (record := json.loads(file.read_bytes())):
+                begun["data"] = record[FINGERPRINT]
+            return begun
     except (ValueError, KeyError, TypeError):
         raise CheckpointError(
             f"{file} is truncated or was altered; give --out a new folder and run without --resume."

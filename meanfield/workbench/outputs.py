@@ -18,13 +18,13 @@ from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
 from meanfield.workbench.blocks import Figure
 from meanfield.workbench.config import StudyConfig
-from meanfield.workbench.folder import CONFIG
+from meanfield.workbench.folder import CONFIG, DATA
 from meanfield.workbench.report.render import render_report
 from meanfield.workbench.sections.data import data_blocks
 from meanfield.workbench.study import Outcome, Study
 from meanfield.workbench.toml import to_toml
 
-SUMMARY, RESULT, REPORT, DATA = "summary.json", "result.nc", "report.html", "data.json"
+SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
 
 
 def write_config(folder: Path, config: StudyConfig) -> None:

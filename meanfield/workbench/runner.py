@@ -8,10 +8,10 @@ from typing import Any
 
 from meanfield.system.progress import Bar
 from meanfield.system.threads import fixed_blas
-from meanfield.workbench.config import StudyConfig
+from meanfield.workbench.config import StudyConfig, path_keys
 from meanfield.workbench.executors.calls import Call, Executor
 from meanfield.workbench.executors.local import LocalExecutor
-from meanfield.workbench.folder import Stamp, StudyFolder, claim
+from meanfield.workbench.folder import FINGERPRINT, Stamp, StudyFolder, claim
 from meanfield.workbench.outputs import write_config, write_data, write_outputs
 from meanfield.workbench.study import Arrays, Plan, Study
 
@@ -36,11 +36,11 @@ def run_study(
     """
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
-    stamp = Stamp(study.name, settings, plan.data, late=study.late)
+    stamp = Stamp(study.name, settings, plan.data, late=(*study.late, *path_keys(config)))
     with claim(out, stamp, resume=resume) as folder:
         write_config(folder.path, config)
         if plan.record is not None:
-            write_data(folder.path, plan.record)
+            write_data(folder.path, {**plan.record, FINGERPRINT: plan.data})
             if note is not None:
                 for caution in plan.record["notes"]:
                     note(caution)

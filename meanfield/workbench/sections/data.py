@@ -129,5 +129,6 @@ def fingerprint(*arrays: np.ndarray | None, start: str = "") -> str:
     digest = hashlib.sha256(start.encode())
     for array in arrays:
         if array is not None:
+            digest.update(repr(array.shape).encode())
             digest.update(array.astype("<f8").tobytes())
     return digest.hexdigest()

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
 from meanfield.problem import SOURCES
 from meanfield.problem.data import Labels, Standardization
 from meanfield.problem.draws import InputLaw
 from meanfield.problem.sources.synthetic import TargetLabels
-from meanfield.workbench.config import Section
-
-
-def _from_folder(value: str, info: ValidationInfo) -> str:
-    """Let a relative path start at the folder of the configuration."""
-    folder = (info.context or {}).get("folder", Path())
-    return str((folder / Path(value).expanduser()).resolve())
-
+from meanfield.workbench.config import FilePath, Section
 
 _WHERE = f"Where the data come from: {', '.join(SOURCES)}. Each has its own options."
 _SOURCE = Field(description=_WHERE)
-FilePath = Annotated[str, AfterValidator(_from_folder)]
 
 Standardize = Annotated[
     Standardization,
