@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from meanfield import plots
 from meanfield.errors import ConfigError, DivergenceError, WorkerError
-from meanfield.studies import STUDIES, Entry
+from meanfield.studies import STUDIES, Entry, get_study
 from meanfield.studies.simulate import study as simulate
 from meanfield.system import storage
-from meanfield.system.version import VERSION
+from meanfield.system.provenance import software
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors import get_executor
 from meanfield.workbench.executors.calls import Call, Done
@@ -237,7 +240,7 @@ def test_losses_are_said_in_words_and_what_was_left_is_cancelled():
     calls = [Call(Unit(key, dict, {}, key), {}, None) for key in "abc"]
     futures = {}
     executor = PoolExecutor(
-        lambda call, version: futures[call.unit.key], {CancelledError: "lost", OSError: "full"}
+        lambda call, asked: futures[call.unit.key], {CancelledError: "lost", OSError: "full"}
     )
     for error, said in ((CancelledError(), "lost"), (BlockingIOError(), "full")):
         futures |= {key: Future() for key in "abc"}
@@ -250,11 +253,152 @@ def test_losses_are_said_in_words_and_what_was_left_is_cancelled():
         assert futures["c"].cancelled()
 
 
-def test_worker_of_another_version_refuses():
+@pytest.mark.parametrize("name", list(software()))
+def test_worker_with_other_software_refuses(name):
     call = Call(Unit("u", lambda: {}, {}, "u"), {}, None)
-    assert work(call, VERSION).arrays == {}
-    with pytest.raises(ConfigError, match=r"under 0\.0\.0; install the same version"):
-        work(call, "0.0.0")
+    assert work(call, software()).arrays == {}
+    with pytest.raises(ConfigError, match=rf"under {name} 0\.0\.0; install the same versions"):
+        work(call, software() | {name: "0.0.0"})
+
+
+def test_software_of_every_worker_is_looked_at(cluster, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "meanfield.workbench.executors.dask.compare",
+        lambda worker, found, asked: seen.update({worker: found == asked == software()}),
+    )
+    run(tmp_path / "out", get_executor("dask", scheduler=cluster.address))
+    assert seen
+    assert all(seen.values())
+
+
+class SilentScheduler:
+    """A client of a scheduler whose workers, if any, never answer."""
+
+    status, address = "running", "tcp://head:8786"
+
+    def __init__(self, *workers):
+        self.scheduler, self.workers = self, {key: {"last_seen": 1.0} for key in workers}
+
+    def identity(self, n_workers):
+        return {"workers": self.workers}
+
+    def _run(self, function, workers, on_error):
+        raise TimeoutError
+
+    def sync(self, function, *arguments, callback_timeout, **options):
+        return function(*arguments, **options)
+
+
+@pytest.mark.parametrize("workers", [(), ("tcp://stopped:1",)])
+def test_nobody_waits_for_ever_for_a_worker(monkeypatch, workers):
+    place = pytest.importorskip("meanfield.workbench.executors.dask")
+    now = [0.0]
+    monkeypatch.setattr(place.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(storage, "_noted", set())
+    watch = place._Watch(SilentScheduler(*workers))
+    watch()
+    now[0] = 11.0
+    with pytest.warns(UserWarning, match=r"Waiting for a worker of .*head:8786, up to 10 minutes"):
+        watch()
+    now[0] = 601.0
+    with pytest.raises(WorkerError, match=r"answered for 10 minutes; start one, .*--resume"):
+        watch()
+
+
+def test_a_worker_that_is_heard_of_may_take_its_time(monkeypatch):
+    place = pytest.importorskip("meanfield.workbench.executors.dask")
+    now = [0.0]
+    monkeypatch.setattr(place.time, "monotonic", lambda: now[0])
+    client = SilentScheduler("tcp://busy:1")
+    watch = place._Watch(client)
+    for now[0] in range(0, 2000, 5):
+        client.workers = {"tcp://busy:1": {"last_seen": -now[0]}}  # its clock is wrong
+        watch()
+
+
+@pytest.mark.parametrize("answer", [ModuleNotFoundError("meanfield"), Exception("ImportError()")])
+def test_worker_without_the_package_is_named(answer):
+    place = pytest.importorskip("meanfield.workbench.executors.dask")
+    client = SilentScheduler("tcp://bare:1")
+    client._run = lambda *_, **__: {"tcp://bare:1": answer}
+    with pytest.raises(ConfigError, match=r"worker at tcp://bare:1 cannot load meanfield"):
+        place._Watch(client)()
+
+
+def test_lost_scheduler_is_said_in_words(tmp_path):
+    own = Cluster(tmp_path)
+    try:
+        config = tmp_path / "marked.toml"
+        config.write_text(f'study = "marked"\npause = 0.2\nmarks = "{tmp_path / "marks"}"\n')
+        driver = start_driver(
+            config, tmp_path / "out", own.address, stderr=subprocess.PIPE, text=True
+        )
+        wait_until(lambda: len(marks(tmp_path / "marks")) >= 3, driver)
+    finally:
+        own.processes.reverse()  # the scheduler first
+        own.stop()
+    _, err = driver.communicate(timeout=60)
+    assert err.rstrip().endswith(
+        "WorkerError: The connection to the scheduler was lost; start it, then run again with "
+        "--resume."
+    )
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_cluster_here_serves_no_page():
+    if listens(8787):
+        pytest.skip("something else listens there")
+    with get_executor("dask", workers=1):
+        assert not listens(8787)
+
+
+def test_bits_depend_neither_on_workers_nor_on_threads(tmp_path):
+    """Eigenvalues of OpenBLAS depend on its threads, as the first assertion shows."""
+    matrix = np.random.default_rng(0).standard_normal((512, 512))
+    call = Call(Unit("u", eigenvalues, {"matrix": matrix}, "u"), {}, None)
+    with threadpool_limits(2):
+        free = eigenvalues(matrix)["values"]
+        fixed = call().arrays["values"]
+        assert free.tobytes() != fixed.tobytes() or not _openblas()
+    with threadpool_limits(1):
+        assert call().arrays["values"].tobytes() == fixed.tobytes()
+    with get_executor(workers=2) as executor:
+        ((_, done),) = executor.run([call], lambda call, share: None)
+    assert done.arrays["values"].tobytes() == fixed.tobytes()
+
+
+def _openblas():
+    return any(pool["internal_api"] == "openblas" for pool in threadpool_info())
+
+
+def eigenvalues(matrix):
+    return {"values": np.linalg.eigvalsh(matrix @ matrix.T)}
+
+
+def test_widths_give_the_same_bits_for_any_workers_and_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
+    study = get_study("widths")
+    table = {"source": "digits", "classes": [0, 1], "standardize": "none", "n_samples": 14}
+    network = {"activations": ["tanh"], "parametrizations": ["mup"], "widths": [256]}
+    limit = {"n_samples": 256, "n_replicas": 2, "max_rank": 128}
+    content_of = {
+        "study": "widths",
+        "data": table,
+        "network": network | {"n_seeds": 2, "n_steps": 2},
+        "limit": limit,
+    }
+    config, found = parse(study.config, content_of), []
+    for workers, threads in ((1, 2), (2, 2), (1, 1)):
+        out = tmp_path / f"{workers}-{threads}"
+        with threadpool_limits(threads), get_executor(workers=workers) as executor:
+            run_study(study, config, out, executor=executor)
+        found.append((out / "result.nc").read_bytes())
+    assert found[0] == found[1] == found[2]
 
 
 def test_worker_without_the_folder_keeps_no_progress(tmp_path):
@@ -263,8 +407,8 @@ def test_worker_without_the_folder_keeps_no_progress(tmp_path):
 
     unit = Unit("u", function, {}, "u")
     there, missing = str(tmp_path / "u.running"), str(tmp_path / "missing" / "u.running")
-    assert work(Call(unit, {}, there), VERSION).arrays["path"] == there
-    assert work(Call(unit, {}, missing), VERSION).arrays["path"] == "none"
+    assert work(Call(unit, {}, there), software()).arrays["path"] == there
+    assert work(Call(unit, {}, missing), software()).arrays["path"] == "none"
 
 
 def test_divergence_survives_pickling():

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,8 @@ from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
 from meanfield.errors import ConfigError, WorkerError
+from meanfield.system.provenance import software
 from meanfield.system.threads import cores, limit_threads
-from meanfield.system.version import VERSION
 from meanfield.workbench.executors.calls import Call, Done
 
 _KILLED = (
@@ -27,17 +27,24 @@ _KILLED = (
 )
 
 
+_SECONDS = 1.0  # between looks at the workers
+
+
 class PoolExecutor:
     """Several units at once, each on a worker of its own.
 
-    ``submit(call, version)`` starts `work` with these arguments on a worker; `losses` are what the
-    pool raises when it has lost workers, with what to say then.
+    ``submit(call, software)`` starts `work` with these arguments on a worker; `losses` are what the
+    pool raises when it has lost workers, with what to say then. `watch` is called every second
+    while units run, and before the first: it raises when they cannot.
     """
 
     def __init__(
-        self, submit: Callable[[Call, str], Future[Done]], losses: Mapping[type[BaseException], str]
+        self,
+        submit: Callable[[Call, Mapping[str, str]], Future[Done]],
+        losses: Mapping[type[BaseException], str],
+        watch: Callable[[], None] = lambda: None,
     ):
-        self._submit, self._losses = submit, losses
+        self._submit, self._losses, self._watch = submit, losses, watch
 
     def run(
         self, calls: Sequence[Call], advance: Callable[[Call, float], None]
@@ -47,11 +54,14 @@ class PoolExecutor:
             advance(calls[0], 0.0)
         futures: dict[Future[Done], Call] = {}
         try:
-            futures |= {self._submit(call, VERSION): call for call in calls}
-            for future in as_completed(futures):
-                call, done = futures.pop(future), future.result()
-                advance(call, 1.0)
-                yield call, done
+            self._watch()
+            futures |= {self._submit(call, software()): call for call in calls}
+            while futures:
+                found = _next(futures)
+                if found is not None:
+                    advance(found[0], 1.0)
+                    yield found
+                self._watch()
         except tuple(self._losses) as error:
             text = next(text for kind, text in self._losses.items() if isinstance(error, kind))
             raise WorkerError(text) from None
@@ -60,13 +70,31 @@ class PoolExecutor:
                 future.cancel()
 
 
-def work(call: Call, version: str) -> Done:
-    """Do a unit on a worker, for a study that runs under `version`."""
-    if version != VERSION:
-        raise ConfigError(
-            f"A worker has meanfield {VERSION}, and the study runs under {version}; install "
-            "the same version everywhere."
-        )
+def _next(futures: dict[Future[Done], Call]) -> tuple[Call, Done] | None:
+    """Take out a call that is finished, if there is one soon.
+
+    Nothing may hold on to its future: Dask would do the work again when its worker dies.
+    """
+    finished = wait(futures, _SECONDS, FIRST_COMPLETED).done
+    if not finished:
+        return None
+    future = finished.pop()
+    return futures.pop(future), future.result()
+
+
+def compare(worker: str, found: Mapping[str, str], asked: Mapping[str, str]) -> None:
+    """Refuse a worker with other software than the study runs under: its bits may differ."""
+    for name in asked:
+        if found.get(name) != asked[name]:
+            raise ConfigError(
+                f"{worker} has {name} {found.get(name)}, and the study runs under {name} "
+                f"{asked[name]}; install the same versions everywhere."
+            )
+
+
+def work(call: Call, asked: Mapping[str, str]) -> Done:
+    """Do a unit on a worker, for a study that runs under the software `asked`."""
+    compare("A worker", software(), asked)
     if call.checkpoint and not Path(call.checkpoint).parent.is_dir():
         # Without a file system in common the unit keeps no progress of its own.
         call = replace(call, checkpoint=None)
