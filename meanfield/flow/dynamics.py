@@ -13,11 +13,7 @@ from meanfield.flow import noise
 from meanfield.flow.checkpoint import fingerprint
 from meanfield.flow.compiled import particle_step
 from meanfield.flow.compiled.structures import NoiseCounters, make_data, make_factors
-from meanfield.flow.integrators import (
-    Coefficients,
-    coordinate_l2,
-    trained_coordinates,
-)
+from meanfield.flow.integrators import Coefficients, coordinate_l2, trained_coordinates
 from meanfield.flow.minibatch import draw_batch
 from meanfield.flow.scheme import Scheme
 

@@ -122,10 +122,8 @@ class InitialLaw:
             Gives the coordinates of a particle.
         n_particles : int
             Number of particles N.
-        seed : int
-            Seed of the generator.
-        replica : int
-            Index of the replica.
+        seed, replica : int
+            Seed of the generator, and index of the replica.
 
         Returns
         -------

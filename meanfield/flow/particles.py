@@ -75,7 +75,7 @@ class Particles:
         Returns
         -------
         Particles
-            With one replica.
+            Of one replica.
         """
         a, w = np.asarray(a, dtype=float), np.asarray(w, dtype=float)
         bias = None if b is None else np.asarray(b, dtype=float)[None]
@@ -93,10 +93,8 @@ class Particles:
             The points: a, then w, then b.
         n_outputs : int
             Number of leading coordinates that are `a`.
-        bias : bool
-            Whether the last coordinate is `b`.
-        vector_output : bool
-            Whether `a` keeps its output axis.
+        bias, vector_output : bool
+            Whether the last coordinate is `b`, and whether `a` keeps its output axis.
 
         Returns
         -------
@@ -173,7 +171,6 @@ class Particles:
         Returns
         -------
         Particles
-            Shapes as in `Particles`.
 
         Raises
         ------
@@ -217,14 +214,12 @@ class Particles:
         Returns
         -------
         Particles
-            Its particles.
 
         Raises
         ------
-        TypeError
-            This is no dataset.
-        ValueError
-            A variable is missing, or has a dimension to choose from, such as `step`.
+        TypeError, ValueError
+            This is no dataset, a variable is missing, or has a dimension to choose from, such as
+            `step`.
         """
         return cls(*conversion.from_xarray(dataset))
 

@@ -43,16 +43,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class Pilot:
-    """What short runs recommend.
+    """What short runs recommend: `step_size`, `n_steps`, `l2` and `temperature`.
 
-    Attributes
-    ----------
-    step_size, n_steps, l2, temperature : float, int, float, float
-        The settings.
-    trials : tuple of Trial
-        All that was tried at this step size, in the order of the trials.
-    chosen : Trial
-        The one of these settings.
+    `trials` are all that was tried at this step size, in their order; `chosen` is the one taken.
     """
 
     step_size: float

@@ -89,7 +89,6 @@ class Run:
         Returns
         -------
         Particles
-            All replicas.
 
         Raises
         ------
@@ -151,7 +150,6 @@ class Run:
         Returns
         -------
         matplotlib Axes
-            The axes.
         """
         from meanfield.plots.loss import plot_replicas
 
@@ -210,11 +208,9 @@ def predict(problem: Problem, particles: Particles, X: ArrayLike) -> NDArray[np.
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         The particles belong to another kind of network, or X has another number of columns than
-        the problem or holds NaN.
-    TypeError
-        X does not hold real numbers.
+        the problem or holds NaN or no real numbers.
     """
     check_layout(problem, particles)
     outputs = network_outputs(problem.activation, particles, as_inputs(X, "X", problem.n_features))

@@ -215,7 +215,6 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
     Returns
     -------
     Schedule
-        The schedule.
 
     Raises
     ------

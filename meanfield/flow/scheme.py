@@ -141,7 +141,6 @@ class Scheme:
         Returns
         -------
         Scheme
-            The checked settings.
 
         Raises
         ------
@@ -289,7 +288,6 @@ class Scheme:
         Returns
         -------
         Scheme
-            Of constant step size and temperature.
 
         Raises
         ------

@@ -45,25 +45,18 @@ class _TerminalBar(Bar):
 
     def __init__(self, label: str):
         super().__init__(label)
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
 
         # A long window: the units of a study differ in speed.
-        self._display = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("gone,"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+        self._display = rich.Progress(
+            rich.TextColumn("{task.description}"),
+            rich.BarColumn(),
+            rich.TaskProgressColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("gone,"),
+            rich.TimeRemainingColumn(),
+            rich.TextColumn("left"),
             console=Console(stderr=True),
             speed_estimate_period=300.0,
             transient=True,

@@ -19,12 +19,8 @@ def decode(data: bytes) -> str:
     r"""Return the text of a file: UTF-8, or what the mark at its beginning says.
 
     Lines end in ``\n``, whether they ended in ``\r\n``, ``\r`` or ``\n``. Windows' editors put a
-    mark before UTF-8, and its shell writes UTF-16.
-
-    Raises
-    ------
-    UnicodeDecodeError
-        The bytes are no such text.
+    mark before UTF-8, and its shell writes UTF-16. Bytes that are no such text are a
+    UnicodeDecodeError.
     """
     mark, encoding = next((item for item in _MARKS if data.startswith(item[0])), (b"", "utf-8"))
     if data[1:2] == b"\0" < data[:1]:  # no text has such a character: UTF-16 without its mark

@@ -129,10 +129,8 @@ def sliced_wasserstein2(
     ----------
     x, y : array_like, shape (N, p) and (M, p), or (N,) and (M,)
         The clouds.
-    n_projections : int
-        Number L of directions.
-    seed : int
-        Of the directions.
+    n_projections, seed : int
+        Number L of directions, and their seed.
 
     Returns
     -------
@@ -153,7 +151,9 @@ def sliced_wasserstein2(
     n_projections = checks.count("n_projections", n_projections)
     rng = generator(checks.seed(seed))
     directions = rng.standard_normal((x.shape[1], n_projections))
-    return float(_projected(x, y, directions / np.linalg.norm(directions, axis=0)).mean())
+    directions /= np.linalg.norm(directions, axis=0)
+    pairs = zip((x @ directions).T, (y @ directions).T, strict=True)
+    return float(np.mean([_wasserstein2_line(a, b) for a, b in pairs]))
 
 
 def gaussian_wasserstein2(
@@ -166,10 +166,8 @@ def gaussian_wasserstein2(
 
     Parameters
     ----------
-    mean1 : array_like, shape (p,) or scalar
-        Mean of the first law.
-    cov1 : array_like, shape (p, p) or scalar
-        Its covariance, symmetric and positive semidefinite.
+    mean1, cov1 : array_like, shapes (p,) and (p, p), or scalars
+        Mean of the first law, and its covariance, symmetric and positive semidefinite.
     mean2, cov2 : array_like
         The same of the second law.
 
@@ -221,16 +219,6 @@ def _wasserstein2_line(x: np.ndarray, y: np.ndarray) -> float:
     levels = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
     difference = x[levels[:-1] // m] - y[levels[:-1] // n]
     return math.fsum(np.diff(levels) * difference**2) / (n * m)
-
-
-def _projected(x: np.ndarray, y: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Squared W2 along each column of `directions`."""
-    return np.array(
-        [
-            _wasserstein2_line(a, b)
-            for a, b in zip((x @ directions).T, (y @ directions).T, strict=True)
-        ]
-    )
 
 
 def _factor(cov: np.ndarray, name: str) -> np.ndarray:
