@@ -23,6 +23,7 @@ from meanfield.identify import OrbitDepth, orbit_depth
 from meanfield.moments import AdmissibleWeight, admissible_weight
 from meanfield.problem import Activation, Problem, get_activation
 from meanfield.system.generators import generator
+from meanfield.system.threads import fixed_blas
 
 __all__ = ["LearningCell", "learning_cell"]
 
@@ -67,6 +68,7 @@ class LearningCell:
     statement: str
 
 
+@fixed_blas()
 def learning_cell(
     activation: str | Activation,
     target: Any,

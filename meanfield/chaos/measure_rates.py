@@ -18,6 +18,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.system.progress import Progress
+from meanfield.system.threads import fixed_blas
 from meanfield.transport import matched_wasserstein2, wasserstein2
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _to_laws(trajectory: Sequence[Particles], laws: list[GridLaw], shape: tuple[
     )
 
 
+@fixed_blas()
 def chaos_rates(
     problem: Problem,
     particle_counts: Sequence[int] = (32, 64, 128, 256, 512, 1024),

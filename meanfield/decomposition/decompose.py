@@ -18,8 +18,10 @@ from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
 from meanfield.system.progress import Progress
+from meanfield.system.threads import fixed_blas
 
 
+@fixed_blas()
 def decompose_error(
     problem: Problem,
     target: Any = None,

@@ -11,6 +11,7 @@ import numpy as np
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import normal_quantile
 from meanfield.statistics.power_law import PowerLaw, fit_power_law
+from meanfield.system.threads import fixed_blas
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class WidthConvergence:
         return _constant("Spread", self.spread, self.widths, 0.5)
 
 
+@fixed_blas()
 def width_convergence(
     limit: Any, predictions: Mapping[int, Any], limit_error: Any = None
 ) -> WidthConvergence:

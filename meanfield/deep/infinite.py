@@ -26,6 +26,7 @@ from meanfield.problem.losses import Loss
 from meanfield.system import memory
 from meanfield.system.generators import generator
 from meanfield.system.progress import Progress
+from meanfield.system.threads import fixed_blas
 
 
 def _mean(quantity: str, meaning: str) -> cached_property[np.ndarray]:
@@ -97,6 +98,7 @@ class InfiniteWidth:
     least_eigenvalue_x_error = _error("least_eigenvalue_x")
 
 
+@fixed_blas()
 def infinite_width(
     X: Any,
     y: Any,

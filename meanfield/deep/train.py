@@ -33,6 +33,7 @@ from meanfield.deep.weights import draw_matrix
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 from meanfield.system import memory
+from meanfield.system.threads import fixed_blas
 
 ENGINES = ("auto", "dense", "low-rank")
 
@@ -57,6 +58,7 @@ class _Architecture:
     tol: float
 
 
+@fixed_blas()
 def train(
     X: Any,
     y: Any,

@@ -17,6 +17,7 @@ from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
+from meanfield.system.threads import fixed_blas
 
 MOST_ATOMS = 24
 """Largest number of atoms, unless another is given."""
@@ -28,6 +29,7 @@ AGREEMENT = 0.3
 """Largest relative gap between dictionary and network for one to speak for the other."""
 
 
+@fixed_blas()
 def extract_dictionary(
     particles: Any,
     problem: Problem,

@@ -24,6 +24,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.system import memory
 from meanfield.system.progress import Progress
+from meanfield.system.threads import fixed_blas
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -45,6 +46,7 @@ class Driver(Protocol):
     def predictions(self) -> NDArray[np.float64]: ...
 
 
+@fixed_blas()
 def simulate(
     problem: Problem,
     n_particles: int | None = None,

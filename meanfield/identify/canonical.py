@@ -13,11 +13,13 @@ from meanfield.identify.activation_coefficients import Array
 from meanfield.identify.atoms import Atoms, as_atoms, make_atoms, scaled, unit_of
 from meanfield.identify.symmetry import Symmetry, symmetry_of
 from meanfield.problem import Activation, get_activation
+from meanfield.system.threads import fixed_blas
 
 TOLERANCE = 1e-9
 """Atoms closer than this, relative to ``max(1, |(w, b)|)``, are one."""
 
 
+@fixed_blas()
 def canonical(
     particles: Any,
     activation: str | Activation,

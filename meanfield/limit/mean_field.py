@@ -25,6 +25,7 @@ from meanfield.limit.fokker_planck import fokker_planck
 from meanfield.limit.gaussian_closure import gaussian_closure
 from meanfield.system import memory
 from meanfield.system.progress import Progress
+from meanfield.system.threads import fixed_blas
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -94,6 +95,7 @@ class MeanFieldPath:
         )
 
 
+@fixed_blas()
 def mean_field(
     problem: Problem,
     method: str = "particles",

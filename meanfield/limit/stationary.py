@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.limit.gibbs import Gibbs, GibbsFamily
 from meanfield.system.generators import generator
+from meanfield.system.threads import fixed_blas
 
 if TYPE_CHECKING:
     from meanfield.flow.particles import Particles
@@ -175,6 +176,7 @@ class StationaryLaw:
         )
 
 
+@fixed_blas()
 def stationary(
     problem: Problem, *, tolerance: float = 1e-12, n_starts: int = 2, max_iterations: int = 200
 ) -> StationaryLaw:

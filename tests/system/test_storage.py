@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -222,3 +223,28 @@ def test_lists_in_attributes_stay_lists(values, tmp_path):
     for found in (dataset, storage.read_dataset(tmp_path / "x.nc")):
         assert storage.attribute_list(found, "values") == values
     assert storage.attribute_list(dataset, "others") == []
+
+
+@pytest.mark.parametrize("code", sorted(storage.UNSUPPORTED))
+def test_a_file_system_without_flushes_is_noted_and_written_to(tmp_path, monkeypatch, code):
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(storage, "_noted", set())
+    with pytest.warns(UserWarning, match="does not confirm what is on the disk"):
+        storage.write_atomic(tmp_path / "a", b"1")
+    storage.write_atomic(tmp_path / "b", b"2")
+    assert (tmp_path / "b").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_file_that_cannot_be_kept_is_named(tmp_path, monkeypatch, code):
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code))  # as the system does: without a name
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        storage.write_atomic(tmp_path / "a", b"1")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import functools
 import os
@@ -288,3 +289,24 @@ def test_report_again_from_saved_results_alone(tmp_path, monkeypatch):
     (out / "summary.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"summary\.json is truncated or was altered"):
         refresh_report(out, get_study)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_noted(tmp_path, monkeypatch, reference, code):
+    def refuse(file, operation):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(storage, "_noted", set())
+    with pytest.warns(UserWarning, match=r"has no locks, .*: start none"):
+        run(tmp_path / "out")
+    assert content(tmp_path / "out") == content(reference)
+
+
+def test_a_link_to_nowhere_is_named(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for out in (tmp_path / "link", tmp_path / "link/deeper/still"):
+        with pytest.raises(ConfigError, match=r"link is a link to .*gone, which is not there"):
+            run(out)
+    (tmp_path / "gone").mkdir()  # the remedy
+    run(tmp_path / "link")
