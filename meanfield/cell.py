@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -165,27 +165,59 @@ def learning_cell(
             f"is {activation.name!r} but the problem has {problem.activation.name!r}; "
             "give the same.",
         )
-    w_star = admissible_weight(init, problem=problem)
     if particles is None:
         scheme = Scheme.of(
             problem, step_size=step_size, n_steps=checks.steps(n_steps), init=init, seed=seed
         )
         particles = train_cooled(problem, scheme, n_particles)
     dictionary = extract_dictionary(particles, problem, seed=seed)
-    depth = _depth(problem, dictionary.n_atoms, max_degree, seed)
-    options = {"d": d, "degree": degree, "seed": seed}
-    bound, why_not = _bound(activation, target, threshold, options)
+    options = {"d": d, "degree": degree, "seed": seed, "threshold": threshold}
+    parts = parts_around(problem, target, init, dictionary, max_degree, options)
+    bound = parts.threshold
     return LearningCell(
-        w_star,
-        None if depth is None else depth.depth,
-        dictionary.n_atoms,
-        depth,
-        dictionary,
-        bound,
-        particles,
-        None if bound is None else dictionary.n_atoms <= bound.high,
-        _statement(w_star, depth, dictionary, bound, why_not),
+        w_star=parts.w_star,
+        orbit_depth=None if parts.depth is None else parts.depth.depth,
+        n_atoms=dictionary.n_atoms,
+        depth=parts.depth,
+        dictionary=dictionary,
+        threshold=bound,
+        particles=particles,
+        within_bound=None if bound is None else dictionary.n_atoms <= bound.high,
+        statement=parts.statement,
     )
+
+
+class Counted(Protocol):
+    """What is known of the atoms of a network: how many, and why so many."""
+
+    @property
+    def n_atoms(self) -> int: ...
+    @property
+    def statement(self) -> str: ...
+
+
+class Parts(NamedTuple):
+    """What a learning cell has beside its atoms, and all of it in a few sentences."""
+
+    w_star: AdmissibleWeight
+    depth: OrbitDepth | None
+    threshold: ThresholdNumber | None
+    statement: str
+
+
+def parts_around(
+    problem: Problem,
+    target: Any,
+    init: str | InitialLaw,
+    atoms: Counted,
+    max_degree: int | None,
+    options: dict[str, Any],
+) -> Parts:
+    """Return the weight, the depth for as many atoms, and ``S̄`` of a target or problem."""
+    w_star = admissible_weight(init, problem=problem)
+    depth = _depth(problem, atoms.n_atoms, max_degree, options["seed"])
+    bound, why_not = _bound(problem.activation, target, options)
+    return Parts(w_star, depth, bound, _statement(w_star, depth, atoms, bound, why_not))
 
 
 def _labelled(target: Any, d: int | None, n_data: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -240,16 +272,16 @@ def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) ->
 
 
 def _bound(
-    activation: Activation, target: Any, threshold: float, options: dict[str, Any]
+    activation: Activation, target: Any, options: dict[str, Any]
 ) -> tuple[ThresholdNumber | None, str]:
     """Return ``S̄``, or None and why there is none."""
     if not isinstance(target, Problem):
-        return coefficient_threshold_number(target, activation, threshold, **options), ""
+        return coefficient_threshold_number(target, activation, **options), ""
     if target.targets.shape[1] > 1:
         return None, "the problem has several outputs"
     source = (target.X, target.targets[:, 0])
     try:
-        return coefficient_threshold_number(source, activation, threshold, **options), ""
+        return coefficient_threshold_number(source, activation, **options), ""
     except ValueError as error:
         return None, str(error).rstrip(".")
 
@@ -257,7 +289,7 @@ def _bound(
 def _statement(
     w_star: AdmissibleWeight,
     depth: OrbitDepth | None,
-    dictionary: Dictionary,
+    atoms: Counted,
     bound: ThresholdNumber | None,
     why_not: str,
 ) -> str:
@@ -265,20 +297,20 @@ def _statement(
     degree = "none" if depth is None else depth.depth if depth.depth is not None else "not reached"
     parts = [
         f"Learning cell: w* of order {w_star.order.value:.3g}, D*_orb = {degree}, "
-        f"S* = {dictionary.n_atoms}."
+        f"S* = {atoms.n_atoms}."
     ]
     if depth is not None:
         parts.append(f"Depth: {depth.explanation}")
-    parts.append(f"S*: {dictionary.statement}")
+    parts.append(f"S*: {atoms.statement}")
     if bound is None:
         return " ".join([*parts, f"Bound: none, since {why_not}."])
     # What the bound assumes where data stand for the target.
     assumed = bound.expansion.method == "least squares"
     taken = " (taking the inputs for standard normal)" if assumed else ""
     parts.append(f"Bound{taken}: {bound.explanation}")
-    if dictionary.n_atoms > bound.high:
+    if atoms.n_atoms > bound.high:
         parts.append(
-            f"ATTENTION: S* = {dictionary.n_atoms} exceeds S̄ = {bound.number}: lower the threshold "
+            f"ATTENTION: S* = {atoms.n_atoms} exceeds S̄ = {bound.number}: lower the threshold "
             "or raise the degree, or the dictionary has atoms that the target does not call for."
         )
     return " ".join(parts)

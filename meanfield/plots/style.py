@@ -14,7 +14,6 @@ import numpy as np
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
@@ -77,7 +76,7 @@ def load_matplotlib() -> Any:
 
 
 def render(
-    plot: Callable[[xr.Dataset, Axes], Axes], dataset: xr.Dataset, size: tuple[float, float] = SIZE
+    plot: Callable[[Any, Axes], Axes], dataset: Any, size: tuple[float, float] = SIZE
 ) -> tuple[bytes, bytes]:
     """Draw a figure in the common style.
 

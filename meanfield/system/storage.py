@@ -125,14 +125,17 @@ def _digest(data: bytes | memoryview) -> bytes:
     return hashlib.sha256(memoryview(data)[:-_DIGEST_BYTES]).hexdigest().encode()
 
 
-def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
-    """Write a dataset as netCDF-4, uncompressed and atomically."""
+def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset | xr.DataTree) -> None:
+    """Write a dataset, or a tree of them, as netCDF-4, uncompressed and atomically."""
     # By way of memory: HDF5 crashes the process when the disk fills up under one of its files.
     write_atomic(path, dataset.to_netcdf(engine="h5netcdf"))
 
 
-def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a netCDF-4 file into memory and close it; a CheckpointError if it is none."""
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset | xr.DataTree:
+    """Read a netCDF-4 file into memory and close it; a CheckpointError if it is none.
+
+    It is a tree where the file has groups.
+    """
     import xarray as xr
 
     path = Path(path)
@@ -141,8 +144,9 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     # By way of memory: HDF5 locks a file that it opens, which not every file system can.
     content = io.BytesIO(path.read_bytes())
     try:
-        with xr.open_dataset(content, engine="h5netcdf") as dataset:
-            return dataset.load()
+        with xr.open_datatree(content, engine="h5netcdf") as tree:
+            tree.load()
+            return tree if tree.children else tree.to_dataset()
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(_refusal(path, "is not readable as netCDF-4")) from error
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.axes import Axes
 
 
@@ -48,8 +47,25 @@ class Figure:
     """
 
     name: str
-    plot: Callable[[xr.Dataset, Axes], Axes]
+    plot: Callable[[Any, Axes], Axes]
     caption: str
 
 
-Block = Finding | Heading | Text | Table | Figure
+@dataclass(frozen=True)
+class Details:
+    """A part that is folded away under its title until a reader opens it."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+Block = Finding | Heading | Text | Table | Figure | Details
+
+
+def figures(blocks: Sequence[Block]) -> Iterator[Figure]:
+    """Yield the figures of a report in their order, those of its details too."""
+    for block in blocks:
+        if isinstance(block, Details):
+            yield from figures(block.blocks)
+        elif isinstance(block, Figure):
+            yield block

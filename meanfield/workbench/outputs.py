@@ -16,7 +16,7 @@ from meanfield.system.provenance import Provenance
 from meanfield.system.texts import read_text
 from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
-from meanfield.workbench.blocks import Figure
+from meanfield.workbench.blocks import figures
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.folder import CONFIG, DATA
 from meanfield.workbench.report.render import render_report
@@ -89,7 +89,7 @@ def _write_views(
     # Read back, so that the first report shows what any later one will.
     dataset = storage.read_dataset(folder / RESULT)
     blocks = study.report(summary, dataset)
-    shown = next((block for block in blocks if isinstance(block, Figure)), None)
+    shown = next(figures(blocks), None)
     if shown is not None:
         summary["picture"] = {"name": shown.name, "caption": shown.caption}
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -99,12 +99,11 @@ def _write_views(
     if (folder / DATA).exists():  # not every study is on data
         blocks = [*blocks, *data_blocks(json.loads((folder / DATA).read_bytes()))]
         names.append(DATA)
-    for block in blocks:
-        if isinstance(block, Figure):
-            images[block.name], pdf = plots.render(block.plot, dataset)
-            storage.write_atomic(folder / f"{block.name}.png", images[block.name])
-            storage.write_atomic(folder / f"{block.name}.pdf", pdf)
-            names += [f"{block.name}.png", f"{block.name}.pdf"]
+    for figure in figures(blocks):
+        images[figure.name], pdf = plots.render(figure.plot, dataset)
+        storage.write_atomic(folder / f"{figure.name}.png", images[figure.name])
+        storage.write_atomic(folder / f"{figure.name}.pdf", pdf)
+        names += [f"{figure.name}.png", f"{figure.name}.pdf"]
     config = read_text(folder / CONFIG)
     page = render_report(summary, blocks, images, config, provenance)
     storage.write_atomic(folder / REPORT, page.encode())

@@ -42,7 +42,7 @@ class Unit:
 class Outcome:
     """What a study found: all of it, and the headline by key of ``summary.json``."""
 
-    dataset: xr.Dataset
+    dataset: xr.Dataset | xr.DataTree
     numbers: Mapping[str, Estimate]
 
 
@@ -68,5 +68,5 @@ class Study:
     config: type[StudyConfig]
     example: Mapping[str, Any]  # the configuration that `meanfield new` prints; runs as it stands
     prepare: Callable[[Any], Plan]  # checks everything that can be checked before the work
-    report: Callable[[Summary, xr.Dataset], list[Block]]  # from saved results alone
+    report: Callable[[Summary, Any], list[Block]]  # from saved results alone
     late: tuple[str, ...] = ()

@@ -247,7 +247,7 @@ def test_bound_of_data_says_what_it_assumes(results):
     config = configuration("cell")[1]
     problem = build_data(config)[1]
     unit = get_study("cell").prepare(config).units[0]
-    found = unit.function(**{**unit.arguments, "target": None, "n_steps": 50})
+    found = unit.function(**{**unit.arguments, "target": None})
     label = cell.combine(problem, False, found).numbers["bound"].label
     assert "if the inputs were standard normal" in label
     assert "if the inputs" not in results("cell")[1]["bound"]["label"]

@@ -16,6 +16,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.identify import canonical
 from meanfield.problem import Problem
+from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack, padded
 from meanfield.studies.atoms.config import AtomsConfig
@@ -28,8 +29,12 @@ from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 
 def prepare(config: AtomsConfig) -> Plan:
+    """Check the configuration and make the units of work."""
+    return plan_on(config, *build_data(config))
+
+
+def plan_on(config: AtomsConfig, data: Data, problem: Problem) -> Plan:
     """Check the configuration; make one unit of every network, and one of the bound."""
-    data, problem = build_data(config)
     section = config.atoms
     image = section.image or ([8, 8] if config.data.source == "digits" else None)
     if image is not None and image[0] * image[1] != problem.n_features:
@@ -99,15 +104,16 @@ def train_and_extract(
     max_atoms: int,
     checkpoint: str | None,
     progress: Progress,
-    networks: Arrays | None = None,
+    replicas: Arrays | None = None,
+    place: int = 0,
 ) -> Arrays:
     """Train one network and find its atoms at some steps.
 
-    What a rate study has trained, `networks`, is taken up where its training ended.
+    Of a rate study, which keeps `replicas`, that at `place` is taken up where its training ended.
     """
     start = None
-    if networks is not None:
-        kept = networks["networks"][replica - int(networks["first"]) :][:1]
+    if replicas is not None:
+        kept = replicas["networks"][place][None]
         start = Particles.from_coordinates(
             kept, problem.n_outputs, problem.bias, problem.vector_output
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from meanfield.cell import learning_cell, train_cooled
+from meanfield.cell import parts_around, train_cooled
+from meanfield.dictionary import Dictionary, extract_dictionary
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
+from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell.report import CellHeadline, report
@@ -39,8 +41,12 @@ class CellConfig(LearningConfig):
 
 
 def prepare(config: CellConfig) -> Plan:
+    """Check the configuration and make the units of work."""
+    return plan_on(config, *build_data(config))
+
+
+def plan_on(config: CellConfig, data: Data, problem: Problem) -> Plan:
     """Check the configuration; everything is one unit."""
-    data, problem = build_data(config)
     refuse_affine(problem)
     gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
     with named_keys(config, "run", "problem"):
@@ -60,23 +66,36 @@ def prepare(config: CellConfig) -> Plan:
 def compute(
     problem: Problem, scheme: Scheme, target: Target | None, n_particles: int, **options: Any
 ) -> Arrays:
-    """Compute the triple and lay out its evidence; what is not there is left out."""
-    assert scheme.init is not None  # a configuration always has one
-    cell = learning_cell(
-        problem.activation,
-        problem if target is None else target,
-        problem=problem,
-        init=scheme.init,
-        particles=train_cooled(problem, scheme, n_particles),
-        seed=scheme.seed,
-        **options,
+    """Train a network and compute the triple with its evidence."""
+    particles = train_cooled(problem, scheme, n_particles)
+    return around(
+        problem, scheme, target, extract_dictionary(particles, problem, seed=scheme.seed), **options
     )
-    depth, bound, dictionary = cell.depth, cell.threshold, cell.dictionary
-    order, moments = cell.w_star.order, cell.w_star.log_moments
+
+
+def around(
+    problem: Problem,
+    scheme: Scheme,
+    target: Target | None,
+    dictionary: Dictionary | SavedDictionary,
+    max_degree: int | None,
+    **options: Any,
+) -> Arrays:
+    """Compute what a cell has beside its dictionary; what is not there is left out."""
+    assert scheme.init is not None  # a configuration always has one
+    cell = parts_around(
+        problem,
+        problem if target is None else target,
+        scheme.init,
+        dictionary,
+        max_degree,
+        {"d": None, "seed": scheme.seed, **options},
+    )
+    depth, bound, moments = cell.depth, cell.threshold, cell.w_star.log_moments
     arrays = {
         "log_moments": moments.to_xarray(["k"]).values,
-        "order": order.to_xarray().values,
-        "n_atoms": np.array(cell.n_atoms),
+        "order": cell.w_star.order.to_xarray().values,
+        "n_atoms": np.array(dictionary.n_atoms),
         "confident": np.array(dictionary.confident),
         "residual_size": dictionary.sizes,
         "residual": dictionary.residual,
@@ -96,6 +115,38 @@ def compute(
         arrays["bound"] = np.array([bound.low, bound.number, bound.high])
         arrays["bound_explanation"] = np.array(bound.explanation)
     return arrays
+
+
+class SavedDictionary(NamedTuple):
+    """What the study `atoms` keeps of a dictionary, as far as a cell shows it."""
+
+    n_atoms: int
+    confident: bool
+    sizes: np.ndarray
+    residual: np.ndarray
+    compression_gap: float
+    statement: str
+
+    @classmethod
+    def of(cls, network: Arrays) -> SavedDictionary:
+        """Return that of the end of a network's unit."""
+        residual = network["residual"][-1]
+        sizes = np.flatnonzero(~np.isnan(residual))
+        return cls(
+            n_atoms=int(network["n_atoms"][-1]),
+            confident=bool(network["confident"][-1]),
+            sizes=sizes,
+            residual=residual[sizes],
+            compression_gap=float(network["compression_gap"][-1]),
+            statement=str(network["statement"][-1]),
+        )
+
+
+def around_saved(
+    problem: Problem, scheme: Scheme, target: Target | None, network: Arrays, **options: Any
+) -> Arrays:
+    """Compute the triple of a network whose atoms were found by the study `atoms`."""
+    return around(problem, scheme, target, SavedDictionary.of(network), **options)
 
 
 def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:

@@ -14,6 +14,7 @@ from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.measure_rates import measure
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
+from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
@@ -63,8 +64,12 @@ KEPT = 5
 
 
 def prepare(config: ChaosConfig) -> Plan:
+    """Check the configuration and make the units of work."""
+    return plan_on(config, *build_data(config))
+
+
+def plan_on(config: ChaosConfig, data: Data, problem: Problem) -> Plan:
     """Check the configuration; the reference is one unit, every batch of replicas another."""
-    data, problem = build_data(config)
     settings = config.chaos.model_dump(exclude={"reference"})
     with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(problem, config.scheme(problem), **settings)

@@ -115,8 +115,12 @@ def make_plan(config: ErrorsConfig, data: Data, problem: Problem) -> ErrorPlan:
 
 
 def prepare(config: ErrorsConfig) -> Plan:
+    """Check the configuration and make the units of work."""
+    return plan_on(config, *build_data(config))
+
+
+def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
     """Check the configuration; every stage of every replica is a unit."""
-    data, problem = build_data(config)
     plan = make_plan(config, data, problem)
     with named_keys(config, "errors", "problem", target="data"):
         truncated = truncate_target(plan)
