@@ -60,6 +60,7 @@ def fixed_blas() -> Iterator[None]:
     """
     with _Fixed.lock:
         if not _Fixed.blocks:
+            _take_control()
             _Fixed.limiter = _controller().limit(limits=_BLAS_THREADS, user_api="blas")
         _Fixed.blocks += 1
     try:
@@ -68,7 +69,15 @@ def fixed_blas() -> Iterator[None]:
         with _Fixed.lock:
             _Fixed.blocks -= 1
             if not _Fixed.blocks:
+                _take_control()
                 _Fixed.limiter.restore_original_limits()
+
+
+def _take_control() -> None:
+    """Let this thread set the number: threadpoolctl obeys the first that did, and it alone."""
+    for library in _controller().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 @cache
