@@ -67,8 +67,22 @@ def nonnegative(name: str, value: object) -> float:
     return number + 0.0  # no negative zero
 
 
+def unmasked(name: str, *values: object) -> None:
+    """Refuse masked entries, in lists too: what they hide would count as data."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            unmasked(name, *value)
+        elif isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+            raise ArgumentError(
+                name,
+                f"has masked entries; fill them in, with {name}.filled(value), or drop their rows, "
+                f"with np.ma.compress_rows({name}).",
+            )
+
+
 def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as an array of finite floats, of any shape."""
+    unmasked(name, values)
     try:
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):

@@ -260,6 +260,8 @@ def separate_errors(
     step size, each half of the one before; `limits`, (L, m), those of the limit of the same scheme.
     Both need three sizes at least.
     """
+    checks.unmasked("runs", runs)
+    checks.unmasked("limits", limits)
     counts, h = np.asarray(particle_counts), np.asarray(step_sizes, dtype=float)
     runs, limits = np.asarray(runs, dtype=float), np.asarray(limits, dtype=float)
     limit = 2.0 * limits[-1] - limits[-2]

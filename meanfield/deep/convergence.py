@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.checks import unmasked
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import normal_quantile
 from meanfield.statistics.power_law import PowerLaw, fit_power_law
@@ -82,6 +83,8 @@ def width_convergence(
     Bordelon, Pehlevan, "Dynamics of finite width kernel and prediction fluctuations in mean field
     neural networks", NeurIPS 2023 (spread).
     """
+    unmasked("limit", limit)
+    unmasked("predictions", *predictions.values())
     limit = np.asarray(limit, dtype=np.float64)
     widths = sorted(predictions)
     if len(widths) < 2:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.checks import unmasked
 from meanfield.deep.trained import DeepRun
 from meanfield.statistics.estimate import Estimate
 
@@ -51,6 +52,7 @@ def feature_diversity(features: np.ndarray, per_unit: bool = True) -> np.ndarray
     ndarray of shape (...)
         Zero when there are fewer units than inputs.
     """
+    unmasked("features", features)
     features = np.asarray(features, dtype=np.float64)
     *_, m, n = features.shape
     if n < m:
@@ -110,6 +112,7 @@ def mean_over_networks(values: np.ndarray, axis: int = 0) -> Estimate:
         With Student's interval for the logarithm; none where the mean is zero or of a single
         network, and NaN where all diverged.
     """
+    unmasked("values", values)
     values = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
     columns = values.reshape(len(values), -1).T
     alive = [column[np.isfinite(column)] for column in columns]

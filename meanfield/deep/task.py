@@ -13,7 +13,7 @@ from meanfield.checks import choice, count, counts, nonnegative, seed
 from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.losses import Loss, get_loss
-from meanfield.problem.validation import as_inputs
+from meanfield.problem.validation import as_inputs, check_magnitude
 from meanfield.system import memory
 from meanfield.system.generators import generator
 
@@ -89,13 +89,18 @@ def make_task(
 ) -> Task:
     """Check everything that finite and infinite width share."""
     X = as_inputs(X)
-    inputs = X if X_test is None else np.vstack([X, as_inputs(X_test, "X_test", X.shape[1])])
+    check_magnitude(X, "X")
+    inputs = X
+    if X_test is not None:
+        inputs = np.vstack([X, as_inputs(X_test, "X_test", X.shape[1])])
+        check_magnitude(inputs, "X_test")
     loss = get_loss(loss)
     if loss.name == "cross-entropy":
         raise ArgumentError(
             "loss", "must be 'squared' or 'logistic' for a network with one output."
         )
     _, targets = loss.check_labels(y, n_points=len(X))
+    check_magnitude(targets, "y")
     if targets.shape[1] != 1:
         raise ArgumentError("y", f"must have one output per input, got shape {np.shape(y)}.")
     depth = count("depth", depth)

@@ -131,6 +131,7 @@ def hermite_expansion(
             return _from_terms(_rotated_terms(link, w), degree)
         return _of_network(np.ones(len(w)), w, None, link, degree)
     if isinstance(target, tuple):
+        checks.unmasked("target", *target)
         X, y = (np.asarray(part, dtype=float) for part in target)
         if not np.isfinite(X).all():
             raise ArgumentError(
@@ -210,6 +211,7 @@ def _degree(target: Any, d: int, degree: int | None) -> int:
 
 def _scalar(values: Any, n: int) -> Array:
     """Check the values of a target."""
+    checks.unmasked("target", values)
     values = np.asarray(values, dtype=float)
     if values.shape not in ((n,), (n, 1)):
         raise ArgumentError(

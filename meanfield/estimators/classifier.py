@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork
 from meanfield.flow.initial import InitialLaw
+from meanfield.problem.labels import class_places
 
 
 class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[misc]
@@ -123,9 +124,12 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
         if first:
             self.classes_ = classes
             self._begin(X, y, weights)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y holds {unknown.tolist()[0]!r}, which is not among the classes.")
+        places = class_places(y, self.classes_)
+        if (places < 0).any():
+            raise ValueError(
+                f"y holds {y[places < 0].tolist()[0]!r}, which is not among the classes."
+            )
+        y = self.classes_[places]  # of one type: joined with other integers they would be rounded
         # One datum of no weight per class: a batch need not hold them all.
         self._advance(X, y, weights, 1, self.classes_)
         return self
@@ -188,7 +192,7 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
         return (weights > 0) | ~np.isin(y, y[weights > 0])
 
     def _encode(self, y: NDArray[Any]) -> NDArray[Any]:
-        places = np.searchsorted(self.classes_, y)
+        places = class_places(y, self.classes_)
         return 2.0 * places - 1 if len(self.classes_) == 2 else places
 
 

@@ -20,6 +20,8 @@ from meanfield.flow.run import network_outputs
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.problem import Problem, get_activation
+from meanfield.problem.scaling import weighted_moments
+from meanfield.problem.validation import LARGEST, SQUARABLE, check_magnitude
 
 Array = NDArray[np.floating]
 
@@ -100,7 +102,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         self._centre: Array = np.zeros(X.shape[1])
         self._scale: Array = np.ones(X.shape[1])
         if self.standardize:
-            self._centre, deviation = moments(X, weights)
+            self._centre, deviation = weighted_moments(X, weights)
             self._scale = deviation * np.sqrt(X.shape[1])
         self._begin_output(y, weights)
         self._state: Array | None = None
@@ -166,25 +168,24 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> tuple[Array, NDArray[Any], Array]:
         """Check training data; weights default to one."""
-        X, y = validate_data(
-            self, X, y, reset=reset, dtype=np.float64, **self._label_checks
-        )  # fmt: skip
+        for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+            checks.unmasked(name, values)
+        X, y = validate_data(self, X, y, reset=reset, dtype=np.float64, **self._label_checks)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        largest = LARGEST if self.standardize else SQUARABLE
+        check_magnitude(X, "X", largest)
+        if y.dtype.kind == "f":
+            check_magnitude(y, "y", largest)
+        if not np.isfinite(weights.sum()):
+            weights = weights / weights.max()
         return X, y, weights
 
     def _outputs(self, X: Any) -> Array:
         """Return the mean output of the networks at checked inputs, (m,) or (m, k)."""
         check_is_fitted(self, "particles_")
+        checks.unmasked("X", X)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         activation = get_activation(self.activation)
         inputs = (X - self._centre) / self._scale
         outputs = network_outputs(activation, self.particles_, inputs).mean(axis=0)
         return outputs if self.particles_.a.ndim == 3 else outputs[:, 0]
-
-
-def moments(columns: Array, weights: Array) -> tuple[Array, Array]:
-    """Return weighted mean and deviation of every column; a constant one has deviation 1."""
-    mean = np.average(columns, axis=0, weights=weights)
-    deviation = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weights))
-    constant = deviation <= 10 * np.finfo(float).eps * np.abs(mean)
-    return mean, np.where(constant, 1.0, deviation)

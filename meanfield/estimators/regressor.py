@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
-from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork, moments
+from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork
 from meanfield.flow.initial import InitialLaw
+from meanfield.problem.scaling import weighted_moments
 
 
 class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc]
@@ -133,7 +134,7 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
     def _begin_output(self, y: Array, weights: Array) -> None:
         columns = y.reshape(len(y), -1)
         still = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
-        centre, scale = moments(columns, weights) if self.standardize else still
+        centre, scale = weighted_moments(columns, weights) if self.standardize else still
         self._y_centre, self._y_scale = centre.reshape(y.shape[1:]), scale.reshape(y.shape[1:])
 
     def _encode(self, y: Array) -> Array:

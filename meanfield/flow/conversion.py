@@ -136,6 +136,7 @@ def _plain(name: object, value: Any) -> Array:
     """Return an array, or a tensor of any library, as a float64 array of ours."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
+    checks.unmasked(f"state[{name!r}]", value)
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
 from meanfield.flow import conversion
 from meanfield.system import storage
 
@@ -47,6 +48,7 @@ class Particles:
             value = getattr(self, name)
             if value is None and name == "b":
                 continue
+            checks.unmasked(name, value)
             value = np.asarray(value)
             if value.dtype.kind not in "fiub":
                 raise TypeError(f"{name} must hold real numbers, got dtype {value.dtype}.")
@@ -77,6 +79,8 @@ class Particles:
         Particles
             Of one replica.
         """
+        for name, value in (("a", a), ("w", w), ("b", b)):
+            checks.unmasked(name, value)
         a, w = np.asarray(a, dtype=float), np.asarray(w, dtype=float)
         bias = None if b is None else np.asarray(b, dtype=float)[None]
         return cls(a[None], w[None], bias)

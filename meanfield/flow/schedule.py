@@ -252,6 +252,7 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
             value = value.values(n_steps)
         except ArgumentError as error:
             raise ArgumentError(name, message=str(error)) from None
+    checks.unmasked(name, value)
     try:
         values = np.array(value, dtype=float)
     except (TypeError, ValueError):

@@ -259,6 +259,7 @@ def _drive(problem: Problem, scheme: Scheme, drive: ArrayLike | Driver) -> NDArr
                 "settings of this run, or pass its predictions as an array."
             )
         drive = drive.predictions
+    checks.unmasked("drive", drive)
     try:
         values = np.asarray(drive, dtype=float)
     except (TypeError, ValueError):

@@ -80,6 +80,7 @@ class Atoms:
         ndarray of shape (n, S)
             One column per atom.
         """
+        checks.unmasked("X", X)
         return self.activation.value(np.asarray(X, dtype=float) @ self.w.T + self.b)
 
     def predict(self, X: Any) -> Array:
@@ -95,6 +96,7 @@ class Atoms:
         ndarray of shape (n,) or (n, k)
             ``f(x_j)``.
         """
+        checks.unmasked("X", X)
         X = np.asarray(X, dtype=float)
         if X.ndim != 2 or X.shape[1] != self.linear.shape[-1]:
             raise ValueError(f"X must have shape (n, {self.linear.shape[-1]}), got {X.shape}.")
@@ -193,6 +195,7 @@ def _arrays(particles: Any, name: str) -> tuple[Array, Array, Array]:
 
 def _finite(values: Any, name: str) -> Array:
     """Return a float64 array or say what is wrong with it."""
+    checks.unmasked(name, values)
     try:
         array = np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
 from meanfield.errors import ArgumentError, DivergenceError
 from meanfield.flow.scheme import Scheme
 
@@ -183,6 +184,8 @@ def _covariance(problem: Problem, scheme: Scheme) -> Array:
 
 def _initial_moments(mean: ArrayLike | None, covariance: ArrayLike, p: int) -> tuple[Array, Array]:
     """Return validated initial moments, of mean 0 by default."""
+    checks.unmasked("initial_mean", mean)
+    checks.unmasked("initial_covariance", covariance)
     mean = np.zeros(p) if mean is None else np.asarray(mean, dtype=float)
     covariance = np.asarray(covariance, dtype=float)
     if mean.shape != (p,) or not np.isfinite(mean).all():

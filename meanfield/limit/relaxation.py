@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.checks import unmasked
 from meanfield.limit.cubature import product_points
 from meanfield.limit.grid import GridLaw, InputCoordinates
 
@@ -79,6 +80,7 @@ def log_sobolev_bound(problem: Problem, predictions: ArrayLike) -> LogSobolevBou
     _check(problem)
     sigma, tau = problem.activation, problem.temperature
     targets = problem.targets
+    unmasked("predictions", predictions)
     predictions = np.asarray(predictions, dtype=float).reshape(-1, *targets.shape)
     signals = problem.loss.derivative(predictions, targets)
     sizes = np.sqrt(np.square(problem.X).sum(1) + problem.bias)

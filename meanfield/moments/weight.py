@@ -230,6 +230,7 @@ def sample_points(particles: Particles | ArrayLike, problem: Problem | None) -> 
         if problem is not None:
             points = points[..., trained_coordinates(problem)]
     else:
+        checks.unmasked("law_or_particles", particles)
         try:
             points = np.asarray(particles, dtype=float)
         except (TypeError, ValueError):

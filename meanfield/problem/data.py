@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.problem.draws import generator
+from meanfield.problem.labels import class_labels, class_meanings, class_names, sorted_classes
 from meanfield.problem.losses import get_loss
 from meanfield.problem.problem import Problem
+from meanfield.problem.scaling import column_statistics
+from meanfield.problem.split import split_rows
 from meanfield.problem.targets import Target
-from meanfield.problem.validation import as_inputs, as_numbers
+from meanfield.problem.validation import LARGEST, as_inputs, as_numbers, check_magnitude
 
 Standardization = Literal["none", "zscore", "unit"]
 """Names of the ways to standardise inputs."""
 
-Labels = Literal["numbers", "classes"]
-"""What labels are: numbers to use as they are, or names of classes to encode."""
+Labels = Literal["numbers", "classes", "one-hot"]
+"""What labels are: numbers to use as they are, or names of classes to encode in one of two ways."""
+
+Missing = Literal["refuse", "drop", "mean"]
+"""What becomes of missing values, NaN."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,8 @@ class Data:
         Raises
         ------
         ValueError
-            If the labels are standardised and the loss is for classes.
+            If the labels do not suit the loss: they are standardised or one-hot and it is for
+            classes, or they number more than two classes and it is the squared loss.
         """
         loss = get_loss(options.get("loss", "squared"))
         if loss.labels != "real" and "y_mean" in self.info:
@@ -72,11 +76,36 @@ class Data:
                 message=f"labels are standardised, but the {loss.name} loss is for classes; drop "
                 "standardize_y, or use the squared loss.",
             )
+        kind = self.info.get("labels")
+        if loss.labels != "real" and kind == "one-hot":
+            other = "classes" if len(self.info["classes"]) == 2 or loss.labels == "class" else ""
+            raise ArgumentError(
+                "labels",
+                message=f'labels = "one-hot" is for the squared loss, not the {loss.name} loss; '
+                'set loss = "squared"' + (f', or labels = "{other}".' if other else "."),
+            )
+        if loss.labels == "real" and self.y.ndim == 1 and self._n_classes > 2:
+            way_out = {"classes": 'labels = "one-hot"', "class": 'labels = "real"'}
+            raise ArgumentError(
+                "loss",
+                message=f"the squared loss would treat the numbers 0..{self._n_classes - 1} of "
+                'classes as quantities, as if neighbours were alike; set loss = "cross-entropy", '
+                f"or {way_out.get(str(kind), 'choose two classes')}.",
+            )
         data = {"X": self.X, "y": self.y, "X_test": self.X_test, "y_test": self.y_test}
         return Problem(**{"name": self.info.get("source"), **data, **options})
 
+    @property
+    def _n_classes(self) -> int:
+        """Number of classes that labels number, 0 where they are numbers."""
+        if self.info.get("labels") == "class":
+            return len(np.unique(self.y))
+        return len(self.info.get("classes", ()))
+
     def standardized(self, X: np.ndarray) -> np.ndarray:
         """Do to raw inputs what was done to those of the training part, ``(X − mean) / scale``.
+
+        Where missing values were filled in, NaN becomes the mean of its column here too.
 
         Parameters
         ----------
@@ -87,7 +116,10 @@ class Data:
         -------
         ndarray of shape (m, d)
         """
-        X = as_inputs(X, n_features=self.X.shape[1])
+        fill = self.info.get("x_fill")
+        X = as_inputs(X, n_features=self.X.shape[1], gaps=fill is not None)
+        if fill is not None:
+            X = np.where(np.isnan(X), fill, X)
         if "x_mean" not in self.info:
             return X
         return (X - self.info["x_mean"]) / self.info["x_scale"]
@@ -104,6 +136,7 @@ class Data:
         -------
         ndarray
         """
+        checks.unmasked("predictions", predictions)
         if "y_mean" not in self.info:
             return np.asarray(predictions)
         return np.asarray(self.info["y_mean"]) + np.asarray(self.info["y_scale"]) * predictions
@@ -118,6 +151,7 @@ def from_arrays(
     standardize: Standardization = "none",
     standardize_y: bool = False,
     labels: Labels = "numbers",
+    missing: Missing = "refuse",
     test_fraction: float = 0.0,
     split_seed: int = 0,
     n_samples: int | None = None,
@@ -139,13 +173,18 @@ def from_arrays(
     standardize : {"none", "zscore", "unit"}
         Inputs as they are; each column to mean 0 and variance 1; or that divided by the square
         root of the number of columns that vary, so that ``E|x|² = 1``, which suits first-layer
-        weights ``w ~ N(0, I)``. Constant columns are centred, not scaled, and recorded.
+        weights ``w ~ N(0, I)``. Columns that are constant, up to rounding, are centred, not
+        scaled, and recorded.
     standardize_y : bool
         Whether labels are brought to mean 0 and variance 1.
-    labels : {"numbers", "classes"}
-        Whether labels are used as they are, or are names of classes, as text or numbers. Two
-        classes become −1 and +1, for the logistic loss, more of them 0..K−1, for cross-entropy,
-        in sorted order; rows are then stratified by class.
+    labels : {"numbers", "classes", "one-hot"}
+        Whether labels are used as they are, or are names of classes, as text or numbers. As
+        ``"classes"`` two of them become −1 and +1, for the logistic loss, more of them 0..K−1, for
+        cross-entropy, in sorted order; ``"one-hot"`` makes one column of 0 and 1 for each class,
+        for the squared loss. Rows are then stratified by class.
+    missing : {"refuse", "drop", "mean"}
+        What becomes of missing values, NaN, or None for a class: refused; their rows left out; or
+        the mean of the column over the training rows put in their place, which labels do not have.
     test_fraction, split_seed : float, int
         Fraction of rows held out, 0 ≤ fraction < 1, and the seed of the choice of rows.
     n_samples : int, optional
@@ -158,8 +197,9 @@ def from_arrays(
     Returns
     -------
     Data
-        With ``info`` holding the rows of the split, the statistics used and, where labels are
-        classes, the class that each label stands for.
+        With ``info`` holding the rows of the split, counted as they were given, what was done
+        about missing values, the statistics used and, where labels are classes, the class that
+        each label stands for.
 
     Raises
     ------
@@ -168,37 +208,59 @@ def from_arrays(
         range.
     """
     checks.choice("standardize", standardize, get_args(Standardization))
-    if checks.choice("labels", labels, get_args(Labels)) == "classes":
-        if standardize_y:
-            raise ArgumentError("standardize_y", "is for numbers; drop it, or labels = 'classes'.")
-        y, y_test, classes = _encode(y, y_test)
-        info, stratify = {**(info or {}), "classes": classes}, True
-    X, y = _pair(X, y, "")
+    checks.choice("labels", labels, get_args(Labels))
+    checks.choice("missing", missing, get_args(Missing))
+    if labels != "numbers" and standardize_y:
+        raise ArgumentError("standardize_y", f"is for numbers; drop it, or labels = {labels!r}.")
     info = {"source": "arrays", **(info or {}), "standardize": standardize}
-    rows, test_rows = _split(y, test_fraction, split_seed, n_samples, stratify)
-    info |= {"split_seed": split_seed, "train_rows": rows.tolist()}
-    if X_test is None and y_test is None:
-        info["test_rows"] = test_rows.tolist()
-        X_test, y_test = (X[test_rows], y[test_rows]) if len(test_rows) else (None, None)
-    elif len(test_rows):
-        raise ArgumentError("test_fraction", "must be 0 when there are X_test and y_test already.")
-    else:
-        X_test, y_test = _pair(X_test, y_test, "_test")
+    X, y, kept, n_rows = *_rows(X, y, "", labels, missing), len(X)
+    given_test = X_test is not None or y_test is not None
+    if given_test:
+        if test_fraction:
+            raise ArgumentError(
+                "test_fraction", "must be 0 when there are X_test and y_test already."
+            )
+        n_given = len(X_test) if X_test is not None else 0
+        X_test, y_test, kept_test = _rows(X_test, y_test, "_test", labels, missing)
         if X_test.shape[1:] != X.shape[1:] or y_test.shape[1:] != y.shape[1:]:
             raise ArgumentError(
                 "X_test",
                 f"{X_test.shape} and y_test {y_test.shape} must have the columns of "
                 f"X {X.shape} and y {y.shape}.",
             )
+    if labels != "numbers":
+        y, y_test, meanings = _encode(y, y_test)
+        info |= {"labels": labels, "classes": meanings}
+        stratify = True
+    classes = info.get("classes")
+    rows, test_rows = split_rows(y, test_fraction, split_seed, n_samples, stratify, classes)
+    info |= {"split_seed": split_seed, "train_rows": kept[rows].tolist()}
+    if not given_test:
+        info["test_rows"] = kept[test_rows].tolist()
+        X_test, y_test = (X[test_rows], y[test_rows]) if len(test_rows) else (None, None)
     X, y = X[rows], y[rows]
+    if labels == "one-hot":
+        info["classes"] = {str(i): name for i, name in enumerate(meanings.values())}
+        values = np.array([int(label) for label in meanings])
+        y, y_test = (None if v is None else 1.0 * (v[:, None] == values) for v in (y, y_test))
+    if missing == "drop":
+        info["missing"] = {"rule": "drop", "rows": _left_out(kept, n_rows)}
+        if given_test:
+            info["missing"]["test_rows"] = _left_out(kept_test, n_given)
+    elif missing == "mean":
+        fill = _known_means(X, info.get("feature_names"))
+        counts = {str(j): int(n) for j, n in enumerate(np.isnan(X).sum(axis=0)) if n}
+        info |= {"missing": {"rule": "mean", "filled": counts}, "x_fill": fill.tolist()}
+        X = np.where(np.isnan(X), fill, X)
+        X_test = None if X_test is None else np.where(np.isnan(X_test), fill, X_test)
     if standardize != "none":
-        mean, scale, constant = _statistics(X)
+        mean, scale, constant = column_statistics(X)
         if standardize == "unit":
             scale = scale * np.sqrt(max(1, X.shape[1] - len(constant)))
         X, X_test = _apply(X, mean, scale), _apply(X_test, mean, scale)
         info |= {"x_mean": mean.tolist(), "x_scale": scale.tolist(), "constant_features": constant}
     if standardize_y:
-        mean, scale, constant = _statistics(y)
+        mean, scale, constant = column_statistics(y)
         if constant:
             raise ArgumentError("standardize_y", "needs labels that vary on the training rows.")
         y, y_test = _apply(y, mean, scale), _apply(y_test, mean, scale)
@@ -206,110 +268,81 @@ def from_arrays(
     return Data(X, y, X_test, y_test, info)
 
 
-def class_labels(members: ArrayLike, classes: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Label members of `classes` by their places there: −1 and +1 for two classes, else 0..K−1."""
-    order = np.argsort(classes)
-    places = order[np.searchsorted(classes, members, sorter=order)]
-    return 2 * places - 1 if len(classes) == 2 else places
-
-
-def class_meanings(classes: Sequence[Any] | np.ndarray, names: Iterable[Any]) -> dict[str, Any]:
-    """Return for the record what each label stands for."""
-    return dict(zip(map(str, class_labels(classes, classes)), names, strict=True))
-
-
-def _encode(y: Any, y_test: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """Return class labels for the losses, and the class that each of them stands for."""
-    y = _class_names(y, "y")
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ArgumentError("y", f"has one class only, {classes[0]}; give labels of two or more.")
-    if y_test is not None:
-        y_test = _class_names(y_test, "y_test")
-        unknown = np.setdiff1d(y_test, classes)
-        if len(unknown):
-            raise ArgumentError(
-                "y_test", f"has the class {unknown[0]}, which y lacks; drop its rows."
-            )
-        y_test = class_labels(y_test, classes)
-    return class_labels(y, classes), y_test, class_meanings(classes, classes.tolist())
-
-
-def _class_names(labels: Any, name: str) -> np.ndarray:
-    """Check names of classes: one per row, all numbers or all texts."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ArgumentError(name, f"must be one class per row, got shape {labels.shape}.")
-    if all(isinstance(label, str) for label in labels):
-        return labels.astype(str)
-    numbers = as_numbers(labels, name)
-    whole = (numbers == np.round(numbers)).all()
-    return numbers.astype(np.int64) if whole else numbers
-
-
-def _pair(X: Any, y: Any, suffix: str) -> tuple[np.ndarray, np.ndarray]:
-    """Check inputs and labels against each other."""
+def _rows(
+    X: Any, y: Any, suffix: str, labels: Labels, missing: Missing
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Check inputs and labels against each other; return them and the places of their rows."""
     if X is None or y is None:
         raise ArgumentError(
             f"{'X' if X is None else 'y'}{suffix}", "is missing; give both or neither."
         )
-    X, numbers = as_inputs(X, "X" + suffix), as_numbers(y, "y" + suffix)
-    y = numbers.astype(np.int64) if np.asarray(y).dtype.kind in "iu" else numbers
+    X = as_inputs(X, "X" + suffix, gaps=True)
+    check_magnitude(X, "X" + suffix, LARGEST)
+    if labels == "numbers":
+        given, y = y, as_numbers(y, "y" + suffix, gaps=True)
+        check_magnitude(y, "y" + suffix, LARGEST)
+        if np.asarray(given).dtype.kind in "iu" and np.abs(y).max() < 2**63:
+            y = y.astype(np.int64)
+        gaps = np.isnan(y.reshape(len(y), -1)).any(axis=1) if y.ndim else np.isnan(y)
+    else:
+        names = class_names(y, "y" + suffix)
+        y = np.empty(len(names), dtype=object)
+        y[:] = names
+        gaps = np.array([name is None for name in names])
     if y.ndim not in (1, 2) or len(y) != len(X):
         raise ArgumentError(
             f"y{suffix}",
             f"must have one row for each of the {len(X)} rows of X{suffix}, got shape {y.shape}.",
         )
-    return X, y
-
-
-def _split(
-    y: np.ndarray, test_fraction: float, seed: int, n_samples: int | None, stratify: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Choose training and held-out rows, each in ascending order."""
-    if checks.nonnegative("test_fraction", test_fraction) >= 1:
-        raise ArgumentError("test_fraction", f"must be below 1, got {test_fraction}.")
-    order = generator(checks.seed(seed, "split_seed"), 0).permutation(len(y))
-    if stratify:
-        order = order[np.argsort(_class_quantiles(y[order]), kind="stable")]
-    n_test = round(test_fraction * len(y))
-    if test_fraction and not n_test:
+    x_gaps = np.isnan(X).any(axis=1)
+    for name, lacking, remedies in (("X", x_gaps, ("drop", "mean")), ("y", gaps, ("drop",))):
+        if lacking.any() and missing not in remedies:
+            options = " or ".join(f'"{option}"' for option in remedies)
+            raise ArgumentError(
+                name + suffix,
+                f"has missing values in {lacking.sum()} of {len(X)} rows, the first at index "
+                f"{int(lacking.argmax())}; fill them in, or set missing = {options}.",
+            )
+    keep = ~(x_gaps | gaps) if missing == "drop" else np.ones(len(X), dtype=bool)
+    if not keep.any():
         raise ArgumentError(
-            "test_fraction",
-            message=f"test_fraction={test_fraction} of {len(y)} rows rounds to no held-out row; "
-            "raise it, or set it to 0.",
-        )
-    n_left = len(y) - n_test
-    if n_left == 0:
+            "missing", f'= "drop" leaves no row: all {len(X)} have a missing value; leave the '
+            'columns out that lack most, or set missing = "mean".'
+        )  # fmt: skip
+    return X[keep], y[keep], np.flatnonzero(keep)
+
+
+def _encode(y: np.ndarray, y_test: np.ndarray | None) -> tuple[Any, Any, dict[str, Any]]:
+    """Return class labels for the losses, and the class that each of them stands for."""
+    classes = sorted_classes(y)
+    if len(classes) < 2:
+        raise ArgumentError("y", f"has one class only, {classes[0]}; give labels of two or more.")
+    if y_test is not None:
+        unknown = sorted_classes(set(y_test) - set(classes))
+        if unknown:
+            raise ArgumentError(
+                "y_test", f"has the class {unknown[0]}, which y lacks; drop its rows."
+            )
+        y_test = class_labels(y_test, classes)
+    return class_labels(y, classes), y_test, class_meanings(classes, classes)
+
+
+def _left_out(kept: np.ndarray, n_rows: int) -> list[int]:
+    """Return the places of the rows that were not kept."""
+    return sorted(set(range(n_rows)) - set(kept.tolist()))
+
+
+def _known_means(X: np.ndarray, names: list[str] | None) -> np.ndarray:
+    """Return the mean of the values that each column has."""
+    known = ~np.isnan(X)
+    empty = np.flatnonzero(~known.any(axis=0))
+    if len(empty):
+        column = repr(names[empty[0]]) if names else f"{empty[0]}, counted from 0,"
         raise ArgumentError(
-            "test_fraction",
-            message=f"test_fraction={test_fraction} leaves none of {len(y)} rows to train on.",
-        )
-    n_train = n_left if n_samples is None else checks.count("n_samples", n_samples)
-    if n_train > n_left:
-        raise ArgumentError(
-            "n_samples", f"must be at most the {n_left} training rows, got {n_samples}."
-        )
-    return np.sort(order[n_test:][:n_train]), np.sort(order[:n_test])
-
-
-def _class_quantiles(labels: np.ndarray) -> np.ndarray:
-    """Place each row within its class, from 0 to 1: sorted by this, any stretch is balanced."""
-    quantiles = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        quantiles[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return quantiles
-
-
-def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Return mean, scale and the constant columns; a constant column keeps scale 1."""
-    constant = (values == values[0]).all(axis=0)
-    mean = np.where(constant, values[0], values.mean(axis=0))
-    # Relative to the largest deviation, so that squares neither overflow nor vanish.
-    largest = np.where(constant, 1.0, np.abs(values - mean).max(axis=0))
-    scale = np.where(constant, 1.0, largest * ((values - mean) / largest).std(axis=0))
-    return mean, scale, np.flatnonzero(constant).tolist()
+            "missing", f'= "mean" needs a value on some training row, but column {column} has '
+            "none; leave it out."
+        )  # fmt: skip
+    return np.array([column[here].mean() for column, here in zip(X.T, known.T, strict=True)])
 
 
 def _apply(values: np.ndarray | None, mean: np.ndarray, scale: np.ndarray) -> np.ndarray | None:

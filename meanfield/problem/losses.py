@@ -134,6 +134,7 @@ class Loss:
 
 
 def _aligned(f: Array, targets: Array) -> tuple[Array, Array]:
+    checks.unmasked("targets", targets)
     f = as_floating(f)
     return f, np.asarray(targets, dtype=f.dtype)
 
@@ -188,16 +189,16 @@ def _sign_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
         if name.endswith("_test"):
             remedy = "encode it as y is"
         elif len(np.unique(y)) == 2:
-            remedy = (
-                f"set {CLASSES_OPTION}, or convert with np.where({name} == {name}.max(), 1, -1)"
-            )
+            signs = f"np.where(np.equal({name}, np.max({name})), 1, -1)"
+            remedy = f"set {CLASSES_OPTION}, or convert with {signs}"
         raise ArgumentError(name, f"must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
     return _real_targets(y, name, n_classes)
 
 
 def _class_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
     if y.ndim != 1:
-        remedy = f"{name}.ravel()" if y.shape[1] == 1 else f"{name}.argmax(axis=1) if one-hot"
+        call = "np.ravel" if y.shape[1] == 1 else "np.argmax"
+        remedy = f"{call}({name})" if y.shape[1] == 1 else f"{call}({name}, axis=1) if one-hot"
         raise ArgumentError(
             name, f"must be 1-D class labels for cross-entropy, got shape {y.shape}; pass {remedy}."
         )

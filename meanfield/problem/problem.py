@@ -13,7 +13,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.losses import Loss, get_loss
-from meanfield.problem.validation import as_inputs
+from meanfield.problem.validation import as_inputs, check_magnitude
 
 if TYPE_CHECKING:
     from meanfield.statistics.estimate import Estimate
@@ -126,6 +126,11 @@ class Problem:
         X = as_inputs(X)
         y, targets = loss.check_labels(y, n_points=len(X))
         X_test, y_test, targets_test = _held_out(X_test, y_test, loss, X, y, targets)
+        for key, array in (("X", X), ("y", y), ("X_test", X_test), ("y_test", y_test)):
+            if array is not None:
+                check_magnitude(array, key)
+        train = _train(train, bool(bias))
+        _check_outputs_differ(train, loss, targets)
         l2_output, l2_input = _l2(l2)
         for array in (X, y, targets, X_test, y_test, targets_test):
             if array is not None:
@@ -137,7 +142,7 @@ class Problem:
             activation=get_activation(activation),
             loss=loss,
             bias=bool(bias),
-            train=_train(train, bool(bias)),
+            train=train,
             l2_output=l2_output,
             l2_input=l2_input,
             temperature=checks.nonnegative("temperature", temperature),
@@ -267,6 +272,7 @@ class Problem:
         targets = self.targets_test if held_out else self.targets
         if targets is None:
             raise ValueError("held_out=True needs held-out data; give X_test and y_test.")
+        checks.unmasked("predictions", predictions)
         predictions = np.asarray(predictions)
         n, k = targets.shape
         if not self.vector_output and predictions.shape[-1:] == (n,):
@@ -388,3 +394,15 @@ def _train(train: Iterable[str], bias: bool) -> tuple[str, ...]:
             )
         names.remove("b")
     return tuple(name for name in PARAMETERS if name in names)
+
+
+def _check_outputs_differ(train: tuple[str, ...], loss: Loss, targets: np.ndarray) -> None:
+    """Refuse frozen output weights, which are 1, where outputs have different things to learn."""
+    k = targets.shape[1]
+    if "a" not in train and (targets != targets[:, :1]).any():
+        what = f"the loss stays at ln {k}" if loss.labels == "class" else "none can learn its own"
+        raise ArgumentError(
+            "train",
+            f"leaves out 'a', which then is 1 for all of the {k} outputs: they are the same, and "
+            f"{what}; add 'a'.",
+        )

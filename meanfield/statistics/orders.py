@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from meanfield import checks
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import LEVEL
 from meanfield.statistics.power_law import PowerLaw
@@ -171,6 +172,8 @@ def _checked(
     step_sizes: ArrayLike, errors: ArrayLike, fewest: int, squared: bool
 ) -> tuple[Array, Array]:
     """Return step sizes, ascending, and errors (K,) or (K, R) as arrays."""
+    checks.unmasked("step_sizes", step_sizes)
+    checks.unmasked("errors", errors)
     try:
         h, values = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
     except (TypeError, ValueError):

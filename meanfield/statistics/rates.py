@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from meanfield import checks
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.flags import floor_test, line_test
 from meanfield.statistics.intervals import LEVEL
@@ -135,6 +136,7 @@ def fit_rate(
     intervals", Annals of Statistics 16, 1988.
     """
     counts = _ascending_counts(particle_counts)
+    checks.unmasked("values", values)
     values = np.asarray(values, dtype=float)
     time_index = None
     if values.ndim == 3 and values.size and len(values) == len(counts):
@@ -203,6 +205,7 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     note when fewer than three sizes stand out.
     """
     counts = _ascending_counts(particle_counts)
+    checks.unmasked("deviation", deviation)
     deviation = np.asarray(deviation, dtype=float)
     bias, left_out = squared_mean(deviation, n_data)
     error = jackknife_error(left_out)
@@ -284,6 +287,7 @@ def late_time_trend(times: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Tr
 
 def _ascending_counts(particle_counts: ArrayLike) -> Array:
     """Return the particle counts as floats, checked."""
+    checks.unmasked("particle_counts", particle_counts)
     counts = np.asarray(particle_counts, dtype=float)
     if counts.ndim != 1 or np.any(counts <= 0) or np.any(np.diff(counts) <= 0):
         raise ValueError(f"particle_counts must be positive and ascend, got {particle_counts!r}.")

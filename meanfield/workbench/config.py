@@ -26,6 +26,7 @@ from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS, get_integrator
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.problem.losses import get_loss
+from meanfield.problem.sources.options import home_expanded
 from meanfield.system.texts import read_text
 from meanfield.workbench.messages import first_problem
 
@@ -195,7 +196,7 @@ def _find(table: Section, name: str, argument: str | None) -> str | None:
 def _from_folder(value: str, info: ValidationInfo) -> str:
     """Let a relative path start at the folder of the configuration."""
     folder = (info.context or {}).get("folder", Path())
-    return str((folder / Path(value).expanduser()).resolve())
+    return str((folder / home_expanded(value)).resolve())
 
 
 _PATH = AfterValidator(_from_folder)

@@ -102,6 +102,7 @@ def test_junk_in_any_key_of_a_source_is_refused_by_its_name(source, tmp_path):
 
 
 TOO_LATE = {"kind": "piecewise", "numbers": [1.0, 0.1], "changes": [10**6]}
+TWO_DIGITS = {"source": "digits", "classes": [3, 8]}
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 30}
 
 
@@ -141,7 +142,7 @@ TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 30}
         ("errors", "errors.degree", {"errors": {"degree": 1000}}),
         ("errors", "problem.temperature", {"problem": {"temperature": 0.0}}),
         ("errors", "problem.loss", {"problem": {"loss": "logistic"}}),
-        ("errors", "data.test_fraction", {"data": {"source": "digits", "test_fraction": 0.0}}),
+        ("errors", "data.test_fraction", {"data": {**TWO_DIGITS, "test_fraction": 0.0}}),
         ("atoms", "atoms.image", {"atoms": {"image": [3, 3]}}),
         ("atoms", "atoms.cool_to", {"atoms": {"cool_to": 1.0}}),
         ("atoms", "problem.activation", {"problem": {"activation": "identity"}}),
@@ -153,6 +154,7 @@ TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 30}
         ("widths", "limit.n_samples", {"limit": {"n_samples": 1}}),
         ("limit", "network.loss", {"data": TEACHER, "network": {"loss": "logistic"}}),
         ("limit", "convergence.widths", {"convergence": {"widths": [8]}}),
+        ("simulate", "problem.loss", {"data": {"source": "digits"}}),
         ("bench", "bench.threads", {"bench": {"threads": 10**6}}),
     ],
 )

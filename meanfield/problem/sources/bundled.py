@@ -8,7 +8,8 @@ from typing import Unpack
 import numpy as np
 
 from meanfield.errors import ArgumentError
-from meanfield.problem.data import Data, class_labels, class_meanings, from_arrays
+from meanfield.problem.data import Data, from_arrays
+from meanfield.problem.labels import class_labels, class_meanings
 from meanfield.problem.sources.options import RowOptions, takes
 
 

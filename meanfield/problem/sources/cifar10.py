@@ -8,7 +8,8 @@ from typing import Unpack
 import numpy as np
 
 from meanfield.errors import ArgumentError, suggest
-from meanfield.problem.data import Data, class_labels, class_meanings, from_arrays
+from meanfield.problem.data import Data, from_arrays
+from meanfield.problem.labels import class_labels, class_meanings
 from meanfield.problem.sources.options import RowOptions, takes
 
 CLASSES = (
@@ -49,9 +50,13 @@ def cifar10(
     images = np.concatenate([batch[:, 1:] for batch in batches])
     rows = np.flatnonzero(np.isin(labels, chosen))
     y = class_labels(labels[rows], chosen)
+    info = {
+        "source": "cifar10",
+        "classes": class_meanings(chosen, [CLASSES[label] for label in chosen]),
+    }
     # Split the row numbers first, so that only the images in use become floating point.
     as_they_are: RowOptions = {**options, "standardize": "none"}
-    split = from_arrays(rows[:, None], y, stratify=True, **as_they_are)
+    split = from_arrays(rows[:, None], y, stratify=True, info=info, **as_they_are)
     used = split.X[:, 0].astype(int)
     held_out = None if split.X_test is None else split.X_test[:, 0].astype(int)
     data = from_arrays(
@@ -60,10 +65,7 @@ def cifar10(
         X_test=None if held_out is None else images[held_out],
         y_test=split.y_test,
         standardize=options["standardize"],
-        info={
-            "source": "cifar10",
-            "classes": class_meanings(chosen, [CLASSES[label] for label in chosen]),
-        },
+        info=info,
     )
     data.info.update(split_seed=split.info["split_seed"], train_rows=used.tolist())
     if held_out is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -13,7 +14,7 @@ import numpy as np
 
 from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data, from_arrays
-from meanfield.problem.sources.options import TableOptions, existing_file, takes
+from meanfield.problem.sources.options import TableOptions, check_unpacked, existing_file, takes
 
 
 @takes(TableOptions, of=from_arrays)
@@ -36,8 +37,10 @@ def npz(
         Names of the arrays of inputs and labels.
     X_test, y_test : str
         Names of the held-out arrays; under the default names they may be absent.
-    standardize, standardize_y, labels, test_fraction, split_seed, n_samples : as for `from_arrays`
-        Standardisation, encoding of classes and choice of rows.
+    standardize, standardize_y, labels, missing : as for `from_arrays`
+        Standardisation, encoding of classes, and NaN.
+    test_fraction, split_seed, n_samples : as for `from_arrays`
+        Choice of rows.
 
     Returns
     -------
@@ -65,8 +68,27 @@ def npz(
                 raise ArgumentError(
                     option, message=f"{path} has no array {name!r}; it holds {found}."
                 )
+        _check_sizes(path, archive, wanted.values())
         arrays = {key: _read(path, partial(archive.__getitem__, wanted[key])) for key in wanted}
     return from_arrays(**arrays, info={"source": "npz", "path": str(path)}, **rows)
+
+
+def _check_sizes(path: Path, archive: Any, names: Iterable[str]) -> None:
+    """Refuse arrays that unpack to far more than the file, from what their headers say."""
+    total = 0
+    for name in names:
+        entry = name if name in archive.zip.namelist() else f"{name}.npy"
+        shape, _, dtype = _read(path, partial(_header, archive.zip, entry))
+        total += math.prod(shape) * max(dtype.itemsize, 8)  # numbers become 64-bit floats
+    check_unpacked(path, total, path.stat().st_size)
+
+
+def _header(archive: zipfile.ZipFile, entry: str) -> Any:
+    """Return shape, order and dtype of an array without reading it."""
+    with archive.open(entry) as file:
+        if np.lib.format.read_magic(file) == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        return np.lib.format.read_array_header_2_0(file)
 
 
 def _read(path: Path, read: Callable[[], Any]) -> Any:

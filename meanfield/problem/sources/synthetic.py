@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
 from meanfield.problem.sources.options import takes
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
+from meanfield.system import memory
+
+_COPIES = 3  # rows, and what is made from them
 
 TargetLabels = Literal["real", "sign", "class"]
 """Names of the ways to make labels from the values of a target."""
@@ -75,6 +79,7 @@ def from_target(
     checks.choice("labels", labels, get_args(TargetLabels))
     n_train, n_test = checks.count("n_train", n_train), checks.count("n_test", n_test, minimum=0)
     noise = checks.nonnegative("noise", noise)
+    _check_sizes(target.n_features, n_train, n_test)
 
     def draw(n_points: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
         X = draw_inputs(inputs, n_points, target.n_features, generator(seed, stream))
@@ -87,6 +92,28 @@ def from_target(
     info = {"source": source, "target": target.info, "inputs": inputs, "noise": noise}
     info |= {"labels": labels, "seed": seed, "n_train": n_train, "n_test": n_test}
     return Data(X, y, X_test, y_test, info, target)
+
+
+def _check_sizes(n_features: Any, n_train: Any = 200, n_test: Any = 1000, n_atoms: Any = 1) -> None:
+    """Refuse rows, or atoms, that the memory cannot hold a few times; name the larger size."""
+    n_features = checks.count("n_features", n_features)
+    free = memory.available()
+    for name, rows in (("n_train", n_train), ("n_test", n_test), ("n_atoms", n_atoms)):
+        n_rows = checks.count(name, rows, minimum=0)
+        n_bytes = _COPIES * 8 * max(n_rows, 1) * n_features
+        if n_bytes > free:
+            given = {name: n_rows, "n_features": n_features}
+            larger = max(given, key=lambda key: given[key])
+            raise ArgumentError(
+                larger,
+                message=f"{name}={n_rows} rows of n_features={n_features} numbers need about "
+                f"{n_bytes / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB are available; lower "
+                f"{larger}.",
+            )
+
+
+def _sizes(sample: Sample) -> dict[str, Any]:
+    return {name: sample[name] for name in ("n_train", "n_test") if name in sample}
 
 
 def _labels(values: np.ndarray, labels: str) -> np.ndarray:
@@ -129,6 +156,7 @@ def teacher(
     -------
     Data
     """
+    _check_sizes(n_features, n_atoms=n_atoms, **_sizes(sample))
     target = Teacher.random(
         n_features,
         n_atoms,
@@ -170,6 +198,7 @@ def single_index(
     Data
     """
     seed = checks.seed(target_seed, "target_seed")
+    _check_sizes(n_features, **_sizes(sample))
     target = IndexTarget.random(n_features, 1, link, seed=seed)
     return from_target(target, source="single-index", **sample)
 
@@ -202,6 +231,7 @@ def multi_index(
     Data
     """
     seed = checks.seed(target_seed, "target_seed")
+    _check_sizes(n_features, **_sizes(sample))
     target = IndexTarget.random(n_features, n_directions, link, seed=seed)
     return from_target(target, source="multi-index", **sample)
 
@@ -224,6 +254,7 @@ def parity(*, n_features: int, coordinates: list[int], **sample: Unpack[Sample])
     -------
     Data
     """
+    _check_sizes(n_features, **_sizes(sample))
     return from_target(Parity(n_features, tuple(coordinates)), source="parity", **sample)
 
 
@@ -244,4 +275,5 @@ def hermite(*, n_features: int, coefficients: dict[str, float], **sample: Unpack
     -------
     Data
     """
+    _check_sizes(n_features, **_sizes(sample))
     return from_target(HermiteTarget(n_features, coefficients), source="hermite", **sample)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
+from meanfield.problem.scaling import column_statistics
 from meanfield.workbench.blocks import Block, Heading, Text
 from meanfield.workbench.config import (
     ProblemSection,
@@ -73,28 +74,71 @@ def describe_data(config: DataConfig, data: Data) -> dict[str, Any]:
     `Data.info` with the numbers of rows, the columns that are constant on the training rows, and
     notes on what is likely to go wrong.
     """
-    notes = []
+    keys = type(config.data).model_fields
+    constant = data.info.get("constant_features")
+    if constant is None:
+        constant = column_statistics(data.X)[2]
+    notes = list(data.info.get("notes", ()))
+    names = data.info.get("feature_names") or [f"number {i + 1}" for i in range(data.X.shape[1])]
+    rounded = [i for i in constant if not (data.X[:, i] == data.X[0, i]).all()]
+    if rounded:
+        notes.append(
+            "These inputs differ on the training rows by rounding only, and count as constant: "
+            f"{', '.join(names[i] for i in rounded)}."
+        )
+    if "standardize" in keys and data.info.get("standardize") == "none":
+        notes += _input_scale(data.X, constant, names)
     scale = _scale_far_from_one(data.y)
-    if scale is not None and "standardize_y" in type(config.data).model_fields:
+    if scale is not None and "standardize_y" in keys:
         notes.append(
             f"The labels have standard deviation {scale:.2g}, but networks and step sizes are made "
             "for one near 1; set standardize_y = true in [data]."
         )
+    notes += _possible_classes(config, data)
     return {
         **data.info,
         "n_train": len(data.X),
         "n_test": 0 if data.X_test is None else len(data.X_test),
-        "constant_features": np.flatnonzero(data.X.min(axis=0) == data.X.max(axis=0)).tolist(),
+        "constant_features": constant,
         "notes": notes,
     }
 
 
 def _scale_far_from_one(y: np.ndarray) -> float | None:
     """Return the first standard deviation of a column that is below 0.01 or above 100."""
-    with np.errstate(over="ignore"):
-        scales = np.atleast_1d(y.std(axis=0))
-    far = scales[(scales > 0) & ((scales < 0.01) | (scales > 100))]
-    return float(far[0]) if len(far) else None
+    _, scales, constant = column_statistics(y.reshape(len(y), -1))
+    far = [s for i, s in enumerate(scales) if i not in constant and not 0.01 <= s <= 100]
+    return float(far[0]) if far else None
+
+
+def _input_scale(X: np.ndarray, constant: list[int], names: Sequence[str]) -> list[str]:
+    """Note that inputs which vary are far larger or smaller than networks are made for."""
+    largest = np.abs(X).max(axis=0)
+    sizes = largest * np.sqrt(np.square(X / np.where(largest > 0, largest, 1)).mean(axis=0))
+    far = [i for i, s in enumerate(sizes) if i not in constant and not 0.01 <= s <= 10]
+    if not far:
+        return []
+    extreme = max(far, key=lambda i: abs(np.log(sizes[i])))
+    what = "input is" if len(far) == 1 else "inputs are"
+    return [
+        f"{len(far)} {what} far from the size of 1 that networks and step sizes are made for: "
+        f'{names[extreme]} is typically {sizes[extreme]:.2g}; set standardize = "unit" in [data].'
+    ]
+
+
+def _possible_classes(config: DataConfig, data: Data) -> list[str]:
+    """Note that labels which are taken for quantities could number a few classes."""
+    problem = getattr(config, "problem", None)
+    found = np.unique(data.y) if data.y.ndim == 1 else np.zeros(0)
+    counted = 3 <= len(found) <= 20 and np.array_equal(found, np.arange(len(found)) + found[0])
+    if "labels" not in type(config.data).model_fields or "classes" in data.info or not counted:
+        return []
+    if getattr(problem, "loss", None) != "squared" or len(data.y) < 5 * len(found):
+        return []
+    return [
+        f"The labels are the whole numbers {found[0]:g} to {found[-1]:g}; if they number classes "
+        'set labels = "classes" with loss = "cross-entropy", or labels = "one-hot".'
+    ]
 
 
 def data_blocks(record: Mapping[str, Any]) -> list[Block]:
@@ -108,8 +152,18 @@ def data_blocks(record: Mapping[str, Any]) -> list[Block]:
             " Inputs that are constant on the training rows, and so tell none of them apart: "
             f"{', '.join(names[i] for i in constant)}."
         )
+    text += _gaps(record.get("missing", {}))
     text += " The rows, names, means and scales are in data.json."
     return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record["notes"])]
+
+
+def _gaps(missing: Mapping[str, Any]) -> str:
+    """Say what was done about missing values."""
+    if missing.get("rule") == "drop":
+        left_out = len(missing["rows"]) + len(missing.get("test_rows", ()))
+        return f" Rows left out because a value is missing: {left_out}." if left_out else ""
+    filled = sum(missing.get("filled", {}).values())
+    return f" Missing values replaced by the mean of their column: {filled}." if filled else ""
 
 
 def data_plan(

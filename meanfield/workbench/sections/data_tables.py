@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from meanfield.problem import SOURCES
-from meanfield.problem.data import Labels, Standardization
+from meanfield.problem.data import Labels, Missing, Standardization
 from meanfield.problem.draws import InputLaw
 from meanfield.problem.sources.synthetic import TargetLabels
 from meanfield.workbench.config import FilePath, Section
@@ -20,7 +20,8 @@ Standardize = Annotated[
     Field(
         description="Inputs as they are; each column to mean 0 and variance 1; or that divided by "
         "the square root of the number of columns that vary, so that E|x|² = 1, which suits "
-        "first-layer weights w ~ N(0, I). Constant columns are centred, not scaled, and recorded."
+        "first-layer weights w ~ N(0, I). Columns that are constant, up to rounding, are centred, "
+        "not scaled, and recorded."
     ),
 ]
 StandardizeY = Annotated[
@@ -59,8 +60,14 @@ class FileSection(RowsSection):
     labels: Labels = Field(
         "numbers",
         description="Whether labels are used as they are, or are names of classes, as text or "
-        "numbers. Two classes become −1 and +1, for the logistic loss, more of them 0..K−1, for "
-        "cross-entropy, in sorted order; rows are then stratified by class.",
+        'numbers. As "classes" two of them become −1 and +1, for the logistic loss, more of them '
+        '0..K−1, for cross-entropy, in sorted order; "one-hot" makes one column of 0 and 1 for '
+        "each class, for the squared loss. Rows are then stratified by class.",
+    )
+    missing: Missing = Field(
+        "refuse",
+        description="What becomes of missing values: refused; their rows left out; or the mean of "
+        "the column over the training rows put in their place, which labels do not have.",
     )
 
 
@@ -82,10 +89,12 @@ class NpzSection(FileSection):
 
 
 class CsvSection(FileSection):
-    """A table of numbers."""
+    """A table of numbers and categories."""
 
     source: Annotated[Literal["csv"], _SOURCE]
-    path: FilePath = Field(description="The file, UTF-8; empty lines are skipped.")
+    path: FilePath = Field(
+        description="The file, UTF-8, perhaps packed by gzip, bzip2 or xz; empty lines are skipped."
+    )
     target: str | int | list[str | int] = Field(
         -1,
         description="The label column by name or by position (from 0; negative from the end), or "
@@ -99,17 +108,25 @@ class CsvSection(FileSection):
     header: bool | None = Field(
         None,
         description="Whether the first line holds names. By default it does when none of its cells "
-        "is a number.",
+        "is a number, or when they count the columns 0, 1, 2, … as pandas does above other "
+        "numbers.",
     )
     delimiter: str | None = Field(
         None,
-        description="By default the first of tab, ;, |, , and space that splits the first line; "
-        "what stands in quotes is not split.",
+        description="By default the first of tab, ;, |, , and blanks that splits the first lines "
+        "into the same number of cells; what stands in quotes is not split. A space stands for any "
+        "run of spaces and tabs.",
     )
     decimal: Literal[".", ","] = Field(
         ".",
         description="The decimal mark of every number; with , the delimiter is another character, "
         "or the numbers are in quotes.",
+    )
+    categorical: Literal["refuse", "one-hot"] | list[str | int] = Field(
+        "refuse",
+        description="What becomes of inputs that are texts: refused, or replaced by one column of "
+        "0 and 1 for each of their values, named COLUMN=VALUE. A list names the columns that are "
+        "categories, whatever they hold.",
     )
 
 
