@@ -125,7 +125,7 @@ def prepare(config: LimitConfig) -> Plan:
         units,
         lambda results: combine(config, y, facts, results),
         fingerprint(X, y, X_test),
-        describe_data(config, loaded),
+        describe_data(config, loaded, scaled=network.input_length is not None),
     )
 
 

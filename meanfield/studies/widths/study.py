@@ -65,7 +65,7 @@ def prepare(config: WidthsConfig) -> Plan:
         units,
         lambda results: combine(config, facts, results),
         fingerprint(X, y),
-        describe_data(config, data),
+        describe_data(config, data, scaled=network.unit_pixels),
     )
 
 

@@ -68,11 +68,11 @@ def load_data(config: DataConfig) -> Data:
         raise ConfigError(f"[data]: {error}") from error
 
 
-def describe_data(config: DataConfig, data: Data) -> dict[str, Any]:
+def describe_data(config: DataConfig, data: Data, scaled: bool = False) -> dict[str, Any]:
     """Return the record of the data that a study leaves, in types that JSON knows.
 
     `Data.info` with the numbers of rows, the columns that are constant on the training rows, and
-    notes on what is likely to go wrong.
+    notes on what is likely to go wrong. `scaled` inputs are brought to a length by the study.
     """
     keys = type(config.data).model_fields
     constant = data.info.get("constant_features")
@@ -86,7 +86,7 @@ def describe_data(config: DataConfig, data: Data) -> dict[str, Any]:
             "These inputs differ on the training rows by rounding only, and count as constant: "
             f"{', '.join(names[i] for i in rounded)}."
         )
-    if "standardize" in keys and data.info.get("standardize") == "none":
+    if not scaled and "standardize" in keys and data.info.get("standardize") == "none":
         notes += _input_scale(data.X, constant, names)
     scale = _scale_far_from_one(data.y)
     if scale is not None and "standardize_y" in keys:
