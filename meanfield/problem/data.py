@@ -249,7 +249,9 @@ def from_arrays(
             info["missing"]["test_rows"] = _left_out(kept_test, n_given)
     elif missing == "mean":
         fill = _known_means(X, info.get("feature_names"))
-        counts = {str(j): int(n) for j, n in enumerate(np.isnan(X).sum(axis=0)) if n}
+        gaps = np.isnan(X).sum(axis=0) + (0 if X_test is None else np.isnan(X_test).sum(axis=0))
+        names = info.get("feature_names") or [str(j) for j in range(X.shape[1])]
+        counts = {name: int(n) for name, n in zip(names, gaps, strict=True) if n}
         info |= {"missing": {"rule": "mean", "filled": counts}, "x_fill": fill.tolist()}
         X = np.where(np.isnan(X), fill, X)
         X_test = None if X_test is None else np.where(np.isnan(X_test), fill, X_test)

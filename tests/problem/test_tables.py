@@ -171,11 +171,15 @@ def test_a_mistyped_number_makes_no_category(read, refusal):
     assert read(text, categorical=["n"]).X.shape == (3, 3)
 
 
-def test_names_make_no_category_unless_named(read, refusal):
+def test_names_make_no_category_unless_named(read, refusal, monkeypatch):
     text = "name,x,y\n" + "".join(f"n{i},{i},{i}\n" for i in range(30))
     assert "30 different texts" in refusal(text, categorical="one-hot")
     assert read(text, categorical=["name"]).X.shape == (30, 31)
     assert read(text, drop=["name"]).X.shape == (30, 1)
+    monkeypatch.setattr(memory, "available", lambda: 10**4)
+    assert "30 different values, and one column for each needs" in refusal(
+        text, categorical=["name"]
+    )
 
 
 def test_options_of_categories_that_are_refused(refusal):
@@ -202,7 +206,7 @@ def test_missing_cells(read, refusal, rule):
         assert data.info["train_rows"] == [1, 4]
     else:
         assert data.X.tolist() == [[1, 6], [2, 4], [3, 6], [2.75, 6], [5, 8]]
-        assert data.info["missing"] == {"rule": "mean", "filled": {"0": 1, "1": 2}}
+        assert data.info["missing"] == {"rule": "mean", "filled": {"x": 1, "z": 2}}
         assert data.standardized([[np.nan, 1]]).tolist() == [[2.75, 1]]
 
 
@@ -358,17 +362,29 @@ CELLS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    st.lists(CELLS, max_size=6),
-    st.sampled_from([",", ";", "\t", " "]),
-    st.sampled_from(["refuse", "drop", "mean"]),
-    st.sampled_from(["numbers", "classes", "one-hot"]),
-    st.sampled_from(["refuse", "one-hot"]),
+ANYTHING = given(
+    table=st.lists(CELLS, max_size=6),
+    mark=st.sampled_from([",", ";", "\t", " "]),
+    missing=st.sampled_from(["refuse", "drop", "mean"]),
+    labels=st.sampled_from(["numbers", "classes", "one-hot"]),
+    categorical=st.sampled_from(["refuse", "one-hot"]),
 )
-def test_any_table_is_data_or_one_sentence(
-    tmp_path_factory, table, mark, missing, labels, categorical
-):
+
+
+@settings(max_examples=80, deadline=None)
+@ANYTHING
+def test_any_table_is_data_or_one_sentence(tmp_path_factory, **drawn):
+    check_table(tmp_path_factory, **drawn)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@ANYTHING
+def test_two_thousand_tables_are_data_or_one_sentence(tmp_path_factory, **drawn):
+    check_table(tmp_path_factory, **drawn)
+
+
+def check_table(tmp_path_factory, table, mark, missing, labels, categorical):
     path = tmp_path_factory.getbasetemp() / "any-table.csv"
     path.write_text("\n".join(mark.join(cells) for cells in table))
     said = {"missing": missing, "labels": labels, "categorical": categorical}

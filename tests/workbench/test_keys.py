@@ -155,6 +155,19 @@ TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 30}
         ("limit", "network.loss", {"data": TEACHER, "network": {"loss": "logistic"}}),
         ("limit", "convergence.widths", {"convergence": {"widths": [8]}}),
         ("simulate", "problem.loss", {"data": {"source": "digits"}}),
+        (
+            "simulate",
+            "problem.train",
+            {
+                "data": {"source": "digits"},
+                "problem": {"loss": "cross-entropy", "train": ["w", "b"]},
+            },
+        ),
+        (
+            "simulate",
+            "data.n_features",
+            {"data": {"source": "parity", "n_features": 10**9, "coordinates": [0]}},
+        ),
         ("bench", "bench.threads", {"bench": {"threads": 10**6}}),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from meanfield.errors import ArgumentError, suggest
+from meanfield.problem.labels import class_places
 from meanfield.problem.sources.text_numbers import (
     has_thousands,
     is_missing,
@@ -16,6 +17,7 @@ from meanfield.problem.sources.text_numbers import (
     to_number,
 )
 from meanfield.problem.sources.text_table import TextTable
+from meanfield.system import memory
 
 _MANY_VALUES = 20
 
@@ -125,7 +127,17 @@ class Reading:
         for row in np.flatnonzero(missing):
             self._gap(row, column, input_=True)
         values = in_order({str(cell) for cell in cells[~missing]}, self.decimal)
-        coded = (cells[:, None] == np.array(values, dtype=object)).astype(float)
+        n_bytes, free = 24 * len(cells) * len(values), memory.available()
+        if n_bytes > free:
+            raise ArgumentError(
+                "categorical",
+                message=f"column {self.table.name(column)} of {self.table.path} has {len(values)} "
+                f"different values, and one column for each needs {n_bytes / 1e9:.3g} GB of "
+                f"memory, where {free / 1e9:.3g} GB are available; leave it out with drop.",
+            )
+        coded = np.zeros((len(cells), len(values)))
+        places = class_places(cells, values)
+        coded[np.arange(len(cells)), places] = 1
         coded[missing] = np.nan
         return coded, values
 

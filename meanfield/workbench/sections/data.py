@@ -152,6 +152,8 @@ def data_blocks(record: Mapping[str, Any]) -> list[Block]:
             " Inputs that are constant on the training rows, and so tell none of them apart: "
             f"{', '.join(names[i] for i in constant)}."
         )
+    if record.get("categories"):
+        text += f" Inputs with one column for each value: {', '.join(record['categories'])}."
     text += _gaps(record.get("missing", {}))
     text += " The rows, names, means and scales are in data.json."
     return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record["notes"])]
