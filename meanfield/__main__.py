@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from meanfield.errors import CheckpointError, ConfigError, DivergenceError, WorkerError
-from meanfield.studies import STUDIES, get_study
+from meanfield.studies import PARTS, STUDIES, get_study
 from meanfield.system.version import VERSION
 
 if TYPE_CHECKING:
@@ -85,6 +85,12 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", help="Processes on this machine, one unit each."),
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the file: --set problem.l2=0.01."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
@@ -114,12 +120,13 @@ def _study_command(name: str) -> Callable[..., None]:
         executor: ExecutorName = "local",
         scheduler: Scheduler = None,
         workers: Workers = None,
+        changes: Changes = None,
         quiet: Quiet = False,
     ) -> None:
         from meanfield.workbench.executors import get_executor
 
         place = get_executor(executor, scheduler=scheduler, workers=workers)
-        _run(name, config, out, resume=resume, place=place, quiet=quiet)
+        _run(name, config, out, changes or [], resume=resume, place=place, quiet=quiet)
 
     command.__doc__ = (
         f"{STUDIES[name].purpose}\n\n"
@@ -137,6 +144,30 @@ for _name in STUDIES:
 
 
 @app.command()
+def run(
+    config: Config,
+    out: Out,
+    resume: Resume = False,
+    executor: ExecutorName = "local",
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the study that a configuration names: of `meanfield init`, the whole experiment.
+
+    An experiment answers in one report, of the same networks, whether they have learned, how far
+    they are from infinite width, what they consist of, and where their error comes from.
+    """
+    from meanfield.workbench.config import change, read_toml
+    from meanfield.workbench.executors import get_executor
+
+    name = change(read_toml(config), changes or []).get("study", "experiment")
+    place = get_executor(executor, scheduler=scheduler, workers=workers)
+    _run(name, config, out, changes or [], resume=resume, place=place, quiet=quiet)
+
+
+@app.command()
 def new(
     study: Annotated[
         str,
@@ -144,17 +175,18 @@ def new(
             metavar="STUDY", help=", ".join(STUDIES), autocompletion=lambda: list(STUDIES)
         ),
     ],
+    changes: Changes = None,
 ) -> None:
     """Print a complete, commented configuration that runs as it stands.
 
     Save it with:  meanfield new chaos > study.toml
     """
-    from meanfield.workbench.config import parse
+    from meanfield.workbench.config import change, parse
     from meanfield.workbench.toml import to_toml
 
     kind = get_study(study)
     typer.echo(f"# Study: {study}. Run it with:  meanfield {study} THIS_FILE --out FOLDER\n")
-    typer.echo(to_toml(parse(kind.config, dict(kind.example))), nl=False)
+    typer.echo(to_toml(parse(kind.config, change(dict(kind.example), changes or []))), nl=False)
 
 
 @app.command()
@@ -197,6 +229,7 @@ def _run(
     name: str,
     config_path: Path,
     out: Path,
+    changes: list[str],
     *,
     resume: bool,
     place: AbstractContextManager[Executor],
@@ -209,7 +242,8 @@ def _run(
     from meanfield.workbench.runner import run_study
 
     study = _naming(get_study(name), config_path)
-    config = load_config(study.config, name, config_path)
+    shared = {"experiment": get_study("experiment").config.model_fields} if name in PARTS else {}
+    config = load_config(study.config, name, config_path, changes=changes, shared=shared)
     again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
     stopped = f"Stopped; nothing finished is lost. Go on with:  {again}"
     try:

@@ -37,6 +37,7 @@ class Entry:
 
 
 _PURPOSES = {
+    "experiment": "See the same networks in every light, in one report.",
     "simulate": "Train particle systems and follow their loss.",
     "chaos": "Measure how fast N particles approach the mean-field limit.",
     "errors": "Split the error of a trained network into its causes.",
@@ -53,6 +54,9 @@ _PURPOSES = {
 STUDIES = {
     name: Entry(f"meanfield.studies.{name}.study", purpose) for name, purpose in _PURPOSES.items()
 }
+
+#: Parts of an experiment, whose studies read its file too.
+PARTS = ("chaos", "atoms", "errors", "cell")
 
 _SCRIPTS = (
     "ensembles", "integrators", "moments", "references", "relaxation", "richardson", "stationary",

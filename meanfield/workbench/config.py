@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -247,17 +247,65 @@ def parse(
         raise ConfigError(first_problem(model, error)) from None
 
 
-def load_config(model: type[StudyConfig], study: str, path: str | os.PathLike[str]) -> StudyConfig:
-    """Read the configuration of a study; a `ConfigError` names the file, the place, the remedy."""
-    content = read_toml(path)
+def change(content: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Return the content of a file with changes such as ``problem.l2=0.01``.
+
+    A value is read as TOML, or taken as text where it is none.
+    """
+    for text in changes:
+        dotted, equals, value = text.partition("=")
+        keys = [key.strip() for key in dotted.split(".")]
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {text!r} is no change; write it as problem.l2=0.01.")
+        try:
+            new = tomllib.loads(f"value = {value.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            new = value.strip()
+        for key in reversed(keys):
+            new = {key: new}
+        content = _joined(content, new, dotted)
+    return content
+
+
+def _joined(content: dict[str, Any], new: dict[str, Any], dotted: str) -> dict[str, Any]:
+    """Return nested tables with what a second one has instead."""
+    out = dict(content)
+    for key, value in new.items():
+        if isinstance(value, dict) and key in out:
+            if not isinstance(out[key], dict):
+                raise ConfigError(f"--set {dotted!r}: {key!r} is a key and no table.")
+            value = _joined(out[key], value, dotted)
+        out[key] = value
+    return out
+
+
+def load_config(
+    model: type[StudyConfig],
+    study: str,
+    path: str | os.PathLike[str],
+    *,
+    changes: Sequence[str] = (),
+    shared: Mapping[str, Container[str]] | None = None,
+) -> StudyConfig:
+    """Read the configuration of a study; a `ConfigError` names the file, the place, the remedy.
+
+    `changes` are those of `change`. Files of the studies in `shared` are read too, without those of
+    their keys, given by study, that this one does not have.
+    """
+    content = change(read_toml(path), changes)
     if "study" not in content:
         raise ConfigError(f"{path}: key 'study' is missing; add study = \"{study}\" at the top.")
     named = content["study"]
     if named != study:
-        raise ConfigError(
-            f"{path} describes the study {named!r}; run `meanfield {named}`, or set "
-            f'study = "{study}" in it.'
-        )
+        others = (shared or {}).get(named) if isinstance(named, str) else None
+        if others is None:
+            raise ConfigError(
+                f"{path} describes the study {named!r}; run `meanfield {named}`, or set "
+                f'study = "{study}" in it.'
+            )
+        here = model.model_fields
+        content = {key: at for key, at in content.items() if key in here or key not in others}
+        content["study"] = study
     try:
         return parse(model, content, folder=Path(path).parent)
     except ConfigError as error:

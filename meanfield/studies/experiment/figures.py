@@ -1,0 +1,48 @@
+"""Figures of an experiment: those of its parts, and atoms against the penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.plots.style import BLUE, ORANGE, VERMILION, finish
+from meanfield.statistics.estimate import Estimate
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+
+def of_part(part: str, plot: Callable[[Any, Axes], Axes], tree: xr.DataTree, ax: Axes) -> Axes:
+    """Draw a figure of one part."""
+    return plot(tree[part].to_dataset(), ax)
+
+
+def plot_penalties(tree: xr.DataTree, ax: Axes) -> Axes:
+    """Draw the number of atoms, and the score, against the penalty."""
+    overview = tree.to_dataset()
+    l2, counts = overview["l2"].values, overview["path_n_atoms"].values
+    sure = overview["path_confident"].values > 0
+    ax.plot(l2, counts, "-", color=BLUE, linewidth=0.9)
+    for chosen, fill, label in ((sure, BLUE, "atoms $S^*$"), (~sure, "none", None)):
+        ax.plot(l2[chosen], counts[chosen], "o", color=BLUE, markerfacecolor=fill, label=label)
+    ax.axvline(overview.attrs["l2"], color=VERMILION, linestyle="--", linewidth=0.9)
+    ax.set_ylim(0, 1.15 * max(counts.max(), 1))
+    ax.locator_params("y", integer=True)
+    score = Estimate.from_xarray(overview["path_score"])
+    right = ax.twinx()
+    right.errorbar(
+        l2, score.value, yerr=score.arms, fmt="s--", color=ORANGE, markersize=4, elinewidth=0.8
+    )
+    right.set_ylabel("score", color=ORANGE)
+    right.set_ylim(min(0.0, float(np.nanmin(score.value))), 1.02)
+    return finish(ax, "penalty $\\lambda$", "number of atoms $S^*$", log="x")
+
+
+def still_falling(dataset: xr.Dataset) -> float:
+    """Return by which part the loss of the limit falls over the last fifth of the run."""
+    time, loss = dataset["time"].values, dataset["loss"].isel(particles=-1).mean("replica").values
+    before = np.interp(0.8 * time[-1], time, loss)
+    return float(1 - loss[-1] / before) if before > 0 else 0.0

@@ -1,0 +1,274 @@
+"""The one report of an experiment, from the top down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.statistics.estimate import Estimate
+from meanfield.studies.atoms.report import AtomsHeadline
+from meanfield.studies.atoms.report import report as atoms_report
+from meanfield.studies.cell.report import report as cell_report
+from meanfield.studies.chaos.report import ChaosHeadline
+from meanfield.studies.chaos.report import report as chaos_report
+from meanfield.studies.errors.report import report as errors_report
+from meanfield.studies.experiment import figures
+from meanfield.system.storage import attribute_list
+from meanfield.workbench.blocks import Block, Details, Figure, Finding, Heading, Table, Text
+from meanfield.workbench.blocks import figures as figures_of
+from meanfield.workbench.headline import Summary
+from meanfield.workbench.report.formatting import format_estimate, format_number, format_value
+from meanfield.workbench.sections.learning import (
+    learning_sentence,
+    shown_scores,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_REPORTS = {
+    "chaos": chaos_report,
+    "atoms": atoms_report,
+    "errors": errors_report,
+    "cell": cell_report,
+}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One part as its own study would report it."""
+
+    summary: Summary
+    dataset: xr.Dataset
+    blocks: Sequence[Block]
+
+    @property
+    def finding(self) -> str:
+        return next(block.text for block in self.blocks if isinstance(block, Finding))
+
+    @property
+    def picture(self) -> list[Figure]:
+        """Its first figure."""
+        return list(figures_of(self.blocks))[:1]
+
+    def details(self, title: str) -> Details:
+        """Return all else that it reports."""
+        shown = [*self.picture, next(b for b in self.blocks if isinstance(b, Finding))]
+        return Details(title, [block for block in self.blocks if block not in shown])
+
+
+def report(summary: Summary, tree: xr.DataTree) -> list[Block]:
+    """Report an experiment from the top down."""
+    overview = tree.to_dataset()
+    parts = {name: _part(name, summary, tree) for name in _REPORTS if name in tree.children}
+    score = _score(summary)
+    blocks: list[Block] = []
+    for name, question, section in (
+        ("chaos", "How wide is wide?", _width),
+        ("atoms", "What does the network consist of?", _atoms),
+        ("errors", "Where does the error come from?", _errors),
+        ("cell", "The learning cell", _cell),
+    ):
+        if name in parts:
+            blocks += [Heading(question), *section(parts[name], overview)]
+    headline = [_learned(score, overview), *_headlines(parts, overview)]
+    problem = str(overview.attrs["problem"]).strip("<>")
+    return [
+        Finding(" ".join(sentence for sentence in headline if sentence)),
+        Heading("Has it learned?"),
+        *_learning(score, overview, parts.get("chaos")),
+        *blocks,
+        Heading("What was computed"),
+        Text(f"{problem}."),
+    ]
+
+
+def _part(name: str, summary: Summary, tree: xr.DataTree) -> _Part:
+    """Return one part; its figures draw from its branch, under names of its own."""
+    dataset = tree[name].to_dataset()
+    names, keys = (attribute_list(dataset, which) for which in ("names", "keys"))
+    own = {key: summary["numbers"][shown] for shown, key in zip(names, keys, strict=True)}
+    part_summary = summary | {"numbers": own}
+    blocks = _REPORTS[name](part_summary, dataset)
+    return _Part(part_summary, dataset, [_moved(name, block) for block in blocks])
+
+
+def _moved(part: str, block: Block) -> Block:
+    if isinstance(block, Figure):
+        return replace(
+            block, name=f"{part}-{block.name}", plot=partial(figures.of_part, part, block.plot)
+        )
+    return block
+
+
+def _score(summary: Summary) -> Estimate | None:
+    found = {
+        key: Estimate.from_summary(saved)
+        for key, saved in summary["numbers"].items()
+        if key in ("test_r2", "test_accuracy", "train_r2", "train_accuracy")
+    }
+    return next(iter(found.values()), None)
+
+
+def _known(overview: xr.Dataset, name: str) -> Estimate | None:
+    variable = overview.get(f"score_{name}")
+    return None if variable is None else Estimate.from_xarray(variable)
+
+
+def _learned(score: Estimate | None, overview: xr.Dataset) -> str:
+    if score is None:
+        return ""
+    return learning_sentence(score, float(overview.attrs["guess"]), _known(overview, "linear"))
+
+
+def _learning(score: Estimate | None, overview: xr.Dataset, chaos: _Part | None) -> list[Block]:
+    blocks: list[Block] = []
+    if score is not None:
+        others = {}
+        if (dictionary := _known(overview, "dictionary")) is not None:
+            others["its atoms alone"] = dictionary
+        held_out = bool(overview.attrs["held_out"])
+        rows = "held-out rows" if held_out else "training rows, as none were held out"
+        caption = (
+            f"{score.label.split(' on ')[0]} on the {rows}. Intervals count the rows as well as "
+            "the networks: other rows of the same kind would give a score in it 19 times in 20. "
+            "The linear model is ridge or logistic regression, its penalty chosen by "
+            "cross-validation on the training rows."
+        )
+        blocks.append(Table(shown_scores(score, _known(overview, "linear"), others), caption))
+    if chaos is not None:
+        blocks += [
+            block
+            for block in chaos.blocks
+            if isinstance(block, Figure) and block.name == "chaos-loss"
+        ]
+        still = figures.still_falling(chaos.dataset)
+        if still > 0.05:
+            blocks.append(
+                Text(
+                    f"The loss still fell by {100 * still:.0f}% over the last fifth of the run: "
+                    "what follows describes networks under way. A larger run.n_steps lets them "
+                    "arrive."
+                )
+            )
+    return blocks
+
+
+def _headlines(parts: Mapping[str, _Part], overview: xr.Dataset) -> list[str]:
+    """Return a sentence for each part, none of which says what another denies."""
+    sentences = []
+    if "chaos" in parts:
+        sentences.append(_neurons(parts["chaos"], overview))
+    if "atoms" in parts:
+        sentences.append(_count(parts["atoms"]))
+    if "errors" in parts:
+        sentences.append(_largest_error(parts["errors"]))
+    return sentences
+
+
+def _neurons(part: _Part, overview: xr.Dataset) -> str:
+    """Say how many neurons bring the network within one per cent of infinite width."""
+    found = ChaosHeadline.read(part.summary)
+    slope, constant = found.slope["function"], found.constant["function"]
+    if not slope.agrees or not slope.excludes(0.0):
+        return (
+            "How far networks are from infinite width was not measured precisely enough to say "
+            f"how many neurons are needed: the slope in N is {format_estimate(slope)}."
+        )
+    target = 0.01 * float(overview.attrs["label_variance"])
+    needed = max(1, math.ceil(constant.value / target))
+    digits = 10 ** max(0, int(math.log10(needed)) - 1)
+    return (
+        f"Networks approach infinite width like 1/N (slope {format_estimate(slope)}): about "
+        f"{round(needed / digits) * digits or 1} neurons bring the mean squared difference from "
+        "it below 1% of the variance of the labels."
+    )
+
+
+def _count(part: _Part) -> str:
+    found = AtomsHeadline.read(part.summary)
+    n, noun = format_value(found.n_atoms), "atom" if found.n_atoms.value == 1 else "atoms"
+    networks = part.dataset.sizes["replica"]
+    sure = int(part.dataset["confident"].isel(look=-1).sum())
+    sentence = f"The trained networks consist of S* = {n} {noun}"
+    if sure == networks:
+        return f"{sentence}, which can be relied on in all {networks} networks."
+    return (
+        f"{sentence}, a count that can be relied on in {sure} of {networks} networks; what would "
+        "make it reliable is said below."
+    )
+
+
+def _largest_error(part: _Part) -> str:
+    return part.finding
+
+
+def _width(part: _Part, overview: xr.Dataset) -> list[Block]:
+    return [
+        Text(f"{_neurons(part, overview)} {part.finding}"),
+        *part.picture,
+        part.details("All that was measured of the approach to infinite width"),
+    ]
+
+
+def _atoms(part: _Part, overview: xr.Dataset) -> list[Block]:
+    blocks: list[Block] = [Text(part.finding), *part.picture]
+    if "path_n_atoms" in overview:
+        blocks += [
+            Text(_penalty(overview)),
+            Figure(
+                "penalties",
+                figures.plot_penalties,
+                "Number of atoms and score of one network for each strength of the penalty; noise "
+                "changes along with it. Filled marks can be relied on. The dashed line is the "
+                "penalty of this experiment.",
+            ),
+        ]
+    return [*blocks, part.details("All that was found of the atoms")]
+
+
+def _penalty(overview: xr.Dataset) -> str:
+    """Say what the penalty does to the count."""
+    l2, counts = overview["l2"].values, overview["path_n_atoms"].values
+    here = int(np.argmin(abs(l2 - overview.attrs["l2"])))
+    smaller, larger = counts[:here], counts[here + 1 :]
+    text = (
+        "S* belongs to a penalty: it is what pays for an atom. Networks trained with other "
+        "penalties have "
+    )
+    listed = ", ".join(
+        f"{n:.0f} at l2 = {format_number(float(at))}" for at, n in zip(l2, counts, strict=True)
+    )
+    text += f"{listed}. "
+    if len(smaller) and smaller.max() > counts[here]:
+        text += (
+            "At the penalty of this experiment atoms are merged that a smaller one keeps apart: "
+            "the target has more than S* of them, and S* is right for this penalty."
+        )
+    elif len(larger) and (larger < counts[here]).any():
+        text += "A smaller penalty keeps no more atoms apart; a larger one merges some of them."
+    else:
+        text += "Within this range the count does not depend on the penalty."
+    return text
+
+
+def _errors(part: _Part, overview: xr.Dataset) -> list[Block]:
+    blocks: list[Block] = [Text(part.finding), *part.picture]
+    if overview.attrs["numbers_for_errors"]:
+        blocks.insert(
+            0,
+            Text(
+                "Errors are split in L². For this part the networks learn the classes as numbers, "
+                "with the squared loss."
+            ),
+        )
+    return [*blocks, part.details("All that was measured of the error")]
+
+
+def _cell(part: _Part, overview: xr.Dataset) -> list[Block]:
+    return [Text(part.finding), part.details("What each part of the cell rests on")]
