@@ -126,7 +126,8 @@ class Reading:
         missing = np.array([is_missing(cell, words=False) for cell in cells])
         for row in np.flatnonzero(missing):
             self._gap(row, column, input_=True)
-        values = in_order({str(cell) for cell in cells[~missing]}, self.decimal)
+        # A column without any value stays one column, for what is said of it later.
+        values = in_order({str(cell) for cell in cells[~missing]}, self.decimal) or ["?"]
         n_bytes, free = 24 * len(cells) * len(values), memory.available()
         if n_bytes > free:
             raise ArgumentError(
@@ -136,8 +137,8 @@ class Reading:
                 f"memory, where {free / 1e9:.3g} GB are available; leave it out with drop.",
             )
         coded = np.zeros((len(cells), len(values)))
-        places = class_places(cells, values)
-        coded[np.arange(len(cells)), places] = 1
+        there = np.flatnonzero(~missing)
+        coded[there, class_places(cells[there], values)] = 1
         coded[missing] = np.nan
         return coded, values
 

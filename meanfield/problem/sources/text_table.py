@@ -46,8 +46,8 @@ class TextTable:
     complaints: Complaints = field(compare=False)
 
     def name(self, column: int) -> str:
-        """Return what a column is called in sentences: its name, or its number from 1."""
-        return self.names[column] if self.names else str(column + 1)
+        """Return what a column is called in sentences: its name, on one line, or its number."""
+        return " ".join(self.names[column].split()) if self.names else str(column + 1)
 
 
 def read_table(path: Path, delimiter: str | None, decimal: str, header: bool | None) -> TextTable:
