@@ -259,13 +259,13 @@ def from_arrays(
         mean, scale, constant = column_statistics(X)
         if standardize == "unit":
             scale = scale * np.sqrt(max(1, X.shape[1] - len(constant)))
-        X, X_test = _apply(X, mean, scale), _apply(X_test, mean, scale)
+        X, X_test = _apply(X, mean, scale, "X"), _apply(X_test, mean, scale, "X")
         info |= {"x_mean": mean.tolist(), "x_scale": scale.tolist(), "constant_features": constant}
     if standardize_y:
         mean, scale, constant = column_statistics(y)
         if constant:
             raise ArgumentError("standardize_y", "needs labels that vary on the training rows.")
-        y, y_test = _apply(y, mean, scale), _apply(y_test, mean, scale)
+        y, y_test = _apply(y, mean, scale, "y"), _apply(y_test, mean, scale, "y")
         info |= {"y_mean": mean.tolist(), "y_scale": scale.tolist()}
     return Data(X, y, X_test, y_test, info)
 
@@ -347,5 +347,18 @@ def _known_means(X: np.ndarray, names: list[str] | None) -> np.ndarray:
     return np.array([column[here].mean() for column, here in zip(X.T, known.T, strict=True)])
 
 
-def _apply(values: np.ndarray | None, mean: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
-    return None if values is None else (values - mean) / scale
+def _apply(
+    values: np.ndarray | None, mean: np.ndarray, scale: np.ndarray, name: str
+) -> np.ndarray | None:
+    """Standardise; rows that are held out can be far beyond the scale of the others."""
+    if values is None:
+        return None
+    with np.errstate(over="ignore"):
+        scaled = (values - mean) / scale
+    if not np.isfinite(scaled).all():
+        raise ArgumentError(
+            name,
+            f"has held-out rows as large as {np.abs(values).max():.2g} where training rows vary by "
+            f"{scale.min():.2g}: standardised they are no numbers; leave them out.",
+        )
+    return scaled
