@@ -397,9 +397,10 @@ def _train(train: Iterable[str], bias: bool) -> tuple[str, ...]:
 
 
 def _check_outputs_differ(train: tuple[str, ...], loss: Loss, targets: np.ndarray) -> None:
-    """Refuse frozen output weights, which are 1, where outputs have different things to learn."""
+    """Refuse frozen output weights, which are 1, where outputs tell classes apart."""
     k = targets.shape[1]
-    if "a" not in train and (targets != targets[:, :1]).any():
+    # Under the squared loss they still learn the mean of their targets.
+    if "a" not in train and loss.labels != "real" and (targets != targets[:, :1]).any():
         what = f"the loss stays at ln {k}" if loss.labels == "class" else "none can learn its own"
         raise ArgumentError(
             "train",
