@@ -113,7 +113,8 @@ class Ensembles:
     def variance(self) -> Estimate:
         """Variance of a single network, shape (K,)."""
         single = self.error[:, 0]
-        variance, factor = single.value - self.squared_bias, single.high / single.value
+        with np.errstate(invalid="ignore"):  # 0/0 where all networks are the limit
+            variance, factor = single.value - self.squared_bias, single.high / single.value
         return Estimate(variance, variance / factor, variance * factor, resampled="replicas")
 
     @property
@@ -270,6 +271,8 @@ def analyse_networks(
     squared, left_out = squared_mean(sharper, n_data)
     scatter = np.square(deviation - deviation.mean(1, keepdims=True)).sum(-1) / n_data
     left = np.square(sharper - sharper.mean(1, keepdims=True)).sum(-1) / n_data
+    with np.errstate(invalid="ignore"):  # 0/0 for networks that are all the same
+        reduction = left.mean(1) / scatter.mean(1)
     sizes = 2 ** np.arange(int(np.log2(max(1, deviation.shape[1] // _GROUPS))) + 1)
     return Ensembles(
         particle_counts=np.array(counts),
@@ -286,7 +289,7 @@ def analyse_networks(
         ),
         squared_bias=squared,
         squared_bias_error=jackknife_error(left_out),
-        reduction=left.mean(1) / scatter.mean(1),
+        reduction=reduction,
         sizes=sizes,
         error=_average(deviation, n_data, sizes),
     )
@@ -298,7 +301,9 @@ def _controlled(deviation: Array, copies: Array) -> Array:
     half = deviation.shape[1] // 2
     for own, other in ((slice(None, half), slice(half, None)), (slice(half, None), slice(half))):
         d, c = (x[:, other] - x[:, other].mean(1, keepdims=True) for x in (deviation, copies))
-        beta = np.einsum("krm,krm->k", d, c) / np.einsum("krm,krm->k", c, c)
+        size = np.einsum("krm,krm->k", c, c)
+        # Copies that are all the same explain nothing.
+        beta = np.einsum("krm,krm->k", d, c) / np.where(size > 0, size, 1.0)
         sharper[:, own] -= beta[:, None, None] * copies[:, own]
     return sharper
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from meanfield.chaos.metrics import RATE_METRICS
 from meanfield.limit.gaussian_closure import GaussianClosure
-from meanfield.statistics.estimate import Estimate
+from meanfield.problem.score import loss_rose
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import (
     Trend,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from meanfield.limit.mean_field import MeanFieldPath
 
 Array = NDArray[np.floating]
+
+#: Systems whose loss rises to this many times its start have blown up.
+_BLOWN_UP = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +180,37 @@ def assemble_rates(
         fits[metric] = fit_rate(counts, last, expected_slope=None, seed=seed)
     times = plan.scheme.elapsed(plan.times)
     trends = {
-        metric: late_time_trend(times, counts[-1] * values[metric][-1]) for metric in RATE_METRICS
+        metric: late_time_trend(
+            times, counts[-1] * values[metric][-1], rounding=counts[-1] * rounding
+        )
+        for metric in RATE_METRICS
     }
-    return ChaosRates(fits, trends, _dataset(plan, path, values))
+    cautions = _cautions(path.loss[[0, plan.times[-1]]], values["loss"].mean(axis=-1))
+    if cautions:
+        fits = {metric: _with_notes(fit, cautions) for metric, fit in fits.items()}
+    return ChaosRates(fits, trends, _dataset(plan, path, values, rounding))
 
 
-def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> xr.Dataset:
+def _cautions(limit: Array, systems: Array) -> tuple[Note, ...]:
+    """Say that the limit, (2,) at start and end, or systems, (K, T) over time, did not learn.
+
+    The limit may learn where small systems blow up, and these fluctuate: theirs must rise tenfold.
+    """
+    start, end = map(float, limit)
+    worst = systems[int(np.argmax(systems[:, -1]))]
+    base = max(start, float(worst[0]))
+    blown = worst[-1] > _BLOWN_UP * base
+    return loss_rose(base, float(worst[-1])) if blown else loss_rose(start, end)
+
+
+def _with_notes(fit: PowerLaw, notes: tuple[Note, ...]) -> PowerLaw:
+    """Return a fit whose slope has further notes, these first."""
+    return replace(fit, slope=replace(fit.slope, notes=(*notes, *fit.slope.notes)))
+
+
+def _dataset(
+    plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array], rounding: float
+) -> xr.Dataset:
     """Return everything measured, with the slope of each metric at each time."""
     import xarray as xr
 
@@ -198,7 +227,12 @@ def _dataset(plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array]) -> 
     slopes = [
         Estimate.stack(
             [
-                fit_rate(plan.particle_counts, values[metric][:, t], seed=scheme.seed).slope
+                fit_rate(
+                    plan.particle_counts,
+                    values[metric][:, t],
+                    rounding=rounding,
+                    seed=scheme.seed,
+                ).slope
                 for t in range(len(steps))
             ]
         )

@@ -18,6 +18,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import REFERENCE_REPLICA
 from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.power_law import zero_note
 from meanfield.statistics.rates import fit_rate
 from meanfield.statistics.resampling import (
     bootstrap_t,
@@ -278,10 +279,19 @@ def separate_errors(
     }
     floor = square(limits - limit)
     slope = log_slope(slope_weights(np.log(h[:-1])))
-    step_slope = bootstrap_t(squares["step"][-1], *slope, draw_repeats(runs.shape[2], seed))
+    # What rounding gives a squared distance of predictions of this size.
+    rounding = np.finfo(float).eps ** 2 * float(square(limits).max())
+    fine = squares["step"][-1]
+    zero = zero_note(
+        h[:-1], fine.mean(axis=1), rounding, what="The error of the step size", symbol="step_size"
+    )
+    if zero is None:
+        step_slope = bootstrap_t(fine, *slope, draw_repeats(runs.shape[2], seed))
+    else:
+        step_slope = Estimate(np.nan, resampled="replicas", notes=(zero,))
     coarsest = (squares["own"][:, 0], squares["total"][:, 0], squares["extrapolated"])
     own_fit, total_fit, extrapolated_fit = (
-        fit_rate(counts, values, seed=seed) for values in coarsest
+        fit_rate(counts, values, rounding=rounding, seed=seed) for values in coarsest
     )
     distance = "Slope in N of the squared distance from the limit"
     # At a fixed step size the distance has a floor: nothing is expected of its slope.
@@ -307,8 +317,17 @@ def separate_errors(
         extrapolated_slope=replace(
             extrapolated_fit.slope, label=f"{distance} of vanishing step size, extrapolated"
         ),
-        balance=replace(
-            own_fit.constant.map(lambda constant: constant / floor[0]),
-            label=f"Number of particles from which the step size {h[0]:g} costs more",
-        ),
+        balance=_balance(own_fit.constant, h[0], float(floor[0]), rounding),
     )
+
+
+def _balance(constant: Estimate, step_size: float, floor: float, rounding: float) -> Estimate:
+    """Return the number of particles whose error is that of the step size, if this has one."""
+    label = f"Number of particles from which the step size {step_size:g} costs more"
+    zero = zero_note(
+        [step_size], [floor], rounding, what="The error of the step size", symbol="step_size"
+    )
+    if zero is not None:
+        text = "The step size moves the limit by no more than rounding: it never costs more."
+        return Estimate(np.nan, label=label, notes=(replace(zero, text=text),))
+    return replace(constant.map(lambda value: value / floor), label=label)

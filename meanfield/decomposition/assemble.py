@@ -58,7 +58,9 @@ def assemble_budget(
     stages += [limits[:, at_n] + moment, in_time, whole, final]
     differences = [f - g for f, g in itertools.pairwise(stages)]
     total = plan.truth - final
-    closure = np.max(l2_norms(np.sum(differences, axis=0) - total) / l2_norms(total))
+    size, missed = l2_norms(total), l2_norms(np.sum(differences, axis=0) - total)
+    # Beside a total error of zero nothing is large or small.
+    closure = np.max(missed / size) if size.all() else math.nan
 
     data_scan = (population["prediction"] - limits).swapaxes(0, 1)
     particle_scan = (in_time[:, None] - networks).swapaxes(0, 1)

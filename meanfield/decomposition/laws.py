@@ -65,9 +65,10 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     """
     paths = np.stack([path, other])
     floors = np.minimum(noise, paths[:, -max(len(times) // 8, 1) :].mean(axis=1))[:, None]
-    logs = np.log(np.maximum(paths - floors, 0.1 * paths))
-    levels = np.log(paths).mean(axis=2)
-    first = levels[:, :1]
+    with np.errstate(divide="ignore"):  # a path that has arrived has no logarithm, and is not seen
+        logs = np.log(np.maximum(paths - floors, 0.1 * paths))
+        levels = np.log(paths).mean(axis=2)
+    first = np.where(np.isfinite(levels[:, :1]), levels[:, :1], math.inf)
     low = np.maximum(first + math.log(_TO), math.log(max(_NOISE * noise, 1e-300)))
     seen = (levels > low).all(axis=0)
     end = len(times) if seen.all() else int(np.argmin(seen))

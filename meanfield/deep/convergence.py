@@ -151,4 +151,6 @@ def _spread(f: np.ndarray) -> tuple[float, float]:
     """Return the spread and its error."""
     squares = np.square(f - f.mean(axis=0)).mean(axis=(1, 2)) * len(f) / (len(f) - 1)
     spread = np.sqrt(squares.mean())
-    return spread, squares.std(ddof=1) / np.sqrt(len(f)) / (2 * spread)
+    # Networks that are all the same have no spread, and none of it is uncertain.
+    error = squares.std(ddof=1) / np.sqrt(len(f)) / (2 * spread) if spread > 0 else 0.0
+    return spread, error

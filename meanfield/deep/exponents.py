@@ -51,6 +51,9 @@ def fit_least_exponent(
 ) -> tuple[int, Estimate]:
     r"""Fit the least exponent :math:`\min_l s_l` over the layers.
 
+    A layer in which the quantity is zero at every width, as least eigenvalues are where the rank of
+    the inputs allows no others, is not measurable and takes no part.
+
     Parameters
     ----------
     widths, values, seed
@@ -59,20 +62,29 @@ def fit_least_exponent(
     Returns
     -------
     layer : int
-        Position of the layer with the least exponent, from 0, or the first without an exponent.
+        Position of the layer with the least exponent, from 0, or the first of those that take part
+        without an exponent.
     exponent : Estimate
         Its interval, of `meanfield.statistics.resampling.least_bootstrap_t`, accounts for the
-        choice of the layer. NaN where a layer has no exponent.
+        choice of the layer. NaN where a layer that takes part has no exponent, or none does.
     """
     values = np.asarray(values)
     exponents = _exponents(widths, values)
-    layer = int(np.argmin(exponents))  # the first NaN, where there is one
+    part = np.flatnonzero(measurable(values))
+    if not len(part):
+        return 0, Estimate(np.nan, resampled="seeds")
+    layer = int(part[np.argmin(exponents[part])])  # the first NaN, where there is one
     if not np.isfinite(exponents[layer]) or values.shape[1] == 1:
         return layer, Estimate(exponents[layer], resampled="seeds")
     repeats = draw_repeats(values.shape[1], seed)
-    by_layer = np.moveaxis(values, -1, 0).astype(float)
+    by_layer = np.moveaxis(values[..., part], -1, 0).astype(float)
     least, _ = least_bootstrap_t(by_layer, *log_slope(_weights(widths)), repeats)
     return layer, _around(exponents[layer], least)
+
+
+def measurable(values: ArrayLike) -> NDArray[np.bool_]:
+    """Return which layers have a quantity, (W, R, L), that is not zero at every width, (L,)."""
+    return np.asarray((np.asarray(values) != 0).any(axis=(0, 1)))
 
 
 def _exponents(widths: ArrayLike, values: Array) -> Array:

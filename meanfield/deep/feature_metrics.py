@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from meanfield.deep.infinite import InfiniteWidth
 
 
+#: What entries are known to, from sums over units, in rounding errors for each input.
+_ROUNDING = 8
+
+
 def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.ndarray:
     """Return the relative change :math:`‖h − h_0‖_2 / ‖h_0‖_2` of every input's features.
 
@@ -37,8 +41,9 @@ def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.nda
 def feature_diversity(features: np.ndarray, per_unit: bool = True) -> np.ndarray:
     """Return the least eigenvalue of the Gram matrix :math:`K_{ij} = ⟨h(ξ_i), h(ξ_j)⟩`.
 
-    Computed from singular values, so that it keeps its relative accuracy down to ``10^-30`` of the
-    largest eigenvalue ([RFL] Appendix A).
+    Computed from singular values, so that it keeps its relative accuracy down to ``10^-25`` of the
+    largest eigenvalue in double precision ([RFL] Appendix A). Below the rounding of the features,
+    in the precision that they come in, it is zero.
 
     Parameters
     ----------
@@ -50,15 +55,19 @@ def feature_diversity(features: np.ndarray, per_unit: bool = True) -> np.ndarray
     Returns
     -------
     ndarray of shape (...)
-        Zero when there are fewer units than inputs.
+        Zero when there are fewer units than inputs, and where only rounding keeps the features
+        of the inputs apart: more inputs than they span dimensions, equal ones, or opposite ones
+        of an odd activation.
     """
     unmasked("features", features)
-    features = np.asarray(features, dtype=np.float64)
+    features = np.asarray(features)
+    eps = np.finfo(features.dtype if features.dtype.kind == "f" else np.float64).eps
     *_, m, n = features.shape
     if n < m:
         return np.zeros(features.shape[:-2])
-    least = np.square(np.linalg.svd(features, compute_uv=False)[..., -1])
-    return least / n if per_unit else least
+    sizes = np.linalg.svd(features.astype(np.float64), compute_uv=False)
+    least = np.where(sizes[..., -1] > _ROUNDING * m * eps * sizes[..., 0], sizes[..., -1], 0.0)
+    return np.square(least) / n if per_unit else np.square(least)
 
 
 def joint_diversity(
@@ -81,20 +90,24 @@ def joint_diversity(
     return feature_diversity(np.concatenate([initial_features, features], axis=-2), per_unit)
 
 
-def without_rounding(least: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+def without_rounding(
+    least: np.ndarray, kernel: np.ndarray, dtype: np.dtype | type = np.float64
+) -> np.ndarray:
     """Return least eigenvalues, 0 where they are rounding beside the size of their kernel.
 
     Parameters
     ----------
     least, kernel : ndarray of shape (...) and (..., m, m)
         Least eigenvalues, and their Gram matrices.
+    dtype : dtype, default: float64
+        Precision of the features that the matrices were computed from.
 
     Returns
     -------
     ndarray of shape (...)
     """
     size = np.trace(kernel, axis1=-2, axis2=-1)
-    return np.where(np.abs(least) <= 100 * np.finfo(float).eps * size, 0.0, least)
+    return np.where(np.abs(least) <= 100 * np.finfo(dtype).eps * size, 0.0, least)
 
 
 def mean_over_networks(values: np.ndarray, axis: int = 0) -> Estimate:
@@ -157,8 +170,11 @@ def relative_last_step(weight_change: np.ndarray) -> float:
     Returns
     -------
     float
+        NaN where no layer takes a first step.
     """
-    return float(np.nanmax(weight_change[-1] / weight_change[0]))
+    first, last = weight_change[0], weight_change[-1]
+    moves = first > 0
+    return float(np.max(last[moves] / first[moves])) if moves.any() else np.nan
 
 
 @dataclass(frozen=True)
@@ -204,7 +220,8 @@ def nondegeneracy(run: DeepRun | InfiniteWidth) -> tuple[LayerReport, ...]:
             values = getattr(networks, f"least_eigenvalue_{feature}")[:, :, layer]
             kernel = getattr(networks, f"kernel_{feature}")[:, :, layer]
             # What the entries of a kernel are known to, from sums over units in their precision.
-            rounding = 8 * n_inputs * np.finfo(networks.features.dtype).eps * np.abs(kernel).max()
+            eps = np.finfo(networks.features.dtype).eps
+            rounding = _ROUNDING * n_inputs * eps * np.abs(kernel).max()
             why = common
             if not why and feature == "h" and layer == 0 and networks.input_rank < n_inputs:
                 why = (

@@ -119,15 +119,18 @@ class Gibbs:
             return -family.forces(theta, self.signals) / family.problem.l2_output
         return np.ones((len(theta), family.problem.n_outputs))
 
-    def predictions(self, X: Array) -> Array:
-        """``∫ a σ dµ`` at inputs (m, d), shape (m, k)."""
+    def predictions(self, X: Array, absolute: bool = False) -> Array:
+        """``∫ a σ dµ`` at inputs (m, d), shape (m, k); of ``|a σ|`` where `absolute`."""
         theta, weights = self.grid.measure
         inputs = self.family.problem.with_bias(X)
         rows = max(1, _CHUNK // len(inputs))
         weighted = weights[:, None] * self._output_weights(theta)
+        if absolute:
+            weighted = np.abs(weighted)
         found = np.zeros((len(inputs), weighted.shape[1]))
         for i in range(0, len(theta), rows):
-            found += self.family.features(theta[i : i + rows], inputs).T @ weighted[i : i + rows]
+            features = self.family.features(theta[i : i + rows], inputs)
+            found += (np.abs(features) if absolute else features).T @ weighted[i : i + rows]
         return found
 
     @cached_property

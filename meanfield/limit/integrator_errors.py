@@ -21,6 +21,7 @@ from meanfield.flow.minibatch import Minibatch, as_minibatch
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.limit.stationary import StationaryLaw, check_supported, stationary
+from meanfield.limit.stationary_comparison import refuse_zero
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.orders import cost_at_error, fit_visible_order
 from meanfield.system.progress import Progress
@@ -193,7 +194,8 @@ def integrator_errors(
     Raises
     ------
     ValueError
-        A step size or time does not fit the others, or the problem has no stationary law.
+        A step size or time does not fit the others, or the problem has no stationary law, or one
+        whose predictions are zero.
     """
     sizes = _sizes("step_sizes", step_sizes, reference_step)
     path_sizes = _sizes("path_step_sizes", path_step_sizes, None)
@@ -210,6 +212,7 @@ def integrator_errors(
     schemes = _schemes(integrators, batch_size, anchor_period, problem.n_data)
     check_supported(problem)
     law = stationary(problem)
+    refuse_zero(law, "problem")
     sample = law.sample(checks.count("n_particles", n_particles), n_replicas, checks.seed(seed))
     runs = _SharedNoise(law, np.ascontiguousarray(sample.coordinates.swapaxes(1, 2)), seed)
     h_path = path_sizes[0] / _PATH_REFINEMENT

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.resampling import bootstrap_t, draw_repeats, slope_weights
 
 Array = NDArray[np.float64]
@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 _FROM, _TO = 0.5, 0.02
 #: Fewest times between them.
 _FEWEST = 4
+#: A limit that moves by less than this of the largest prediction does not move.
+_STILL = 1e-11
 #: An energy is followed down to this share of its start.
 _SMALLEST_GAP = 1e-8
 
@@ -97,6 +99,15 @@ def relaxation_rate(
         raise ArgumentError(
             "end", f"must hold {limit.shape[1]} predictions as the limit does, got {len(last)}."
         )
+    way, size = np.abs(limit - last).max(), max(np.abs(runs).max(), np.abs(limit).max())
+    if way <= _STILL * size:
+        what = "is zero at all times" if np.abs(limit).max() <= _STILL * size else "stands still"
+        raise ArgumentError(
+            "limit",
+            f"{what}, up to rounding: there is no distance from its end that relaxes, and no rate "
+            "relative to it; take a problem whose limit moves (as with a bias, or labels that are "
+            "not even in x).",
+        )
     window = _window(np.square(limit - last).sum(1))
     direction = limit[window[len(window) // 2]] - last
     direction /= direction @ (limit[0] - last)  # 1 at the start
@@ -146,12 +157,20 @@ def slowest_decay(times: ArrayLike, energy: ArrayLike) -> Estimate:
     .. math:: \min_i \; \frac{\log (J_i − J_T) − \log (J_{i+1} − J_T)}{t_{i+1} − t_i}
 
     over the first half of the times, where the last value stands for the minimum, and while the
-    energy above it is more than 1e-8 of its start. NaN with fewer than three times to judge from.
+    energy above it is more than 1e-8 of its start. NaN, with a note, with fewer than three times to
+    judge from, or where the energy does not fall by more than rounding.
     """
     times, energy = checks.finite("times", times), checks.finite("energy", energy)
     gap = energy - energy[-1]
     seen = (gap > _SMALLEST_GAP * gap[0]) & (times <= 0.5 * times[-1])
     count = int(np.argmin(seen)) if not seen.all() else len(seen)
-    rates = -np.diff(np.log(gap[:count])) / np.diff(times[:count])
-    smallest = float(rates.min()) if count >= 3 else np.nan
-    return Estimate(smallest, label="Smallest rate of the free energy at any time")
+    with np.errstate(divide="ignore", invalid="ignore"):  # of an energy that stands still
+        rates = -np.diff(np.log(gap[:count])) / np.diff(times[:count])
+    label = "Smallest rate of the free energy at any time"
+    if gap[0] <= _STILL * np.abs(energy).max():
+        text = "The energy does not fall by more than rounding: there is no rate."
+        return Estimate(np.nan, notes=(Note("zero", text),), label=label)
+    if count < 3:
+        text = "Fewer than three times show the energy falling: there is no rate."
+        return Estimate(np.nan, notes=(Note("few-times", text),), label=label)
+    return Estimate(float(rates.min()), label=label)

@@ -28,6 +28,8 @@ _ROUGH, _FINE = 1e-4, 1e-8
 _HOT = 0.1
 #: Distance to the edge of normalisability, relative to l2, at which mass is said to escape.
 _EDGE = 1e-9
+#: Predictions below this many rounding errors of what they are the sum of are zero.
+_ZERO = 100.0
 _PARTICLES = "use a long run of mf.simulate instead"
 
 
@@ -76,6 +78,17 @@ class StationaryLaw:
     def n_nodes(self) -> int:
         """Number of quadrature nodes."""
         return self._gibbs.grid.values.size
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the predictions are zero up to rounding and what the numbers are known to.
+
+        So they are by symmetry: an odd activation without bias, and labels that are even in x.
+        Nothing can then be measured relative to them.
+        """
+        size = float(self._gibbs.predictions(self.problem.X, absolute=True).max())
+        known = self.residual + self.grid_error + self.start_spread
+        return bool(np.abs(self.predictions).max() <= _ZERO * np.finfo(float).eps * size + known)
 
     def __repr__(self) -> str:
         return (

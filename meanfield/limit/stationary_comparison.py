@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from meanfield.flow.initial import InitialLaw
 from meanfield.flow.scheme import Scheme
 from meanfield.limit.chain import chain_law
 from meanfield.limit.grid import GridLaw
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.orders import fit_order
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _GRID_POINTS = 3201
+#: Errors below this many rounding errors of the predictions are none.
+_ZERO = 100.0
 #: A grid reaches this many times as far as all but a share 1e-4 of the particles on either side.
 _MARGIN = 1.5
 
@@ -33,8 +35,9 @@ def stationary_amplitude(predictions: ArrayLike, law: StationaryLaw) -> Array:
     """Length of networks along the stationary one, :math:`⟨f, f_∞⟩ / ⟨f_∞, f_∞⟩` over the data.
 
     Of predictions (..., n) or (..., n, k) at the training inputs of the law; 1 for the stationary
-    network.
+    network. An ArgumentError where that network is zero, so that nothing lies along it.
     """
+    refuse_zero(law)
     target = law.predictions
     values = checks.finite("predictions", predictions)
     if values.shape[values.ndim - target.ndim :] != target.shape:
@@ -46,6 +49,18 @@ def stationary_amplitude(predictions: ArrayLike, law: StationaryLaw) -> Array:
     size = np.square(target).sum()
     amplitude = np.einsum("rjk,jk->r", flat, target.reshape(flat.shape[1:])) / size
     return amplitude.reshape(values.shape[: values.ndim - target.ndim])
+
+
+def refuse_zero(law: StationaryLaw, argument: str = "law") -> None:
+    """Refuse a ratio to a stationary network that is zero up to rounding."""
+    if law.is_zero:
+        raise ArgumentError(
+            argument,
+            message="The stationary network is zero at every training input, up to rounding (as "
+            "for an odd activation without bias and labels that are even in x), so that nothing "
+            "can be measured relative to it; compare differences of predictions, or take a problem "
+            "whose stationary network is not zero.",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +136,8 @@ class StepSizeBias:
         Predictions at the end.
     order : Estimate
         Power of the step size that the errors fall with, beside the one declared. It has no
-        interval, for nothing is random.
+        interval, for nothing is random; NaN, with the reason as its note, where the errors are no
+        power, or rounding.
     """
 
     step_sizes: Array
@@ -162,9 +178,13 @@ def step_size_bias(
     Raises
     ------
     ValueError
-        `chain_law` does not apply to the problem, or the errors are no power of the step size.
+        `chain_law` does not apply to the problem.
     """
     factors = checks.counts("refinements", refinements)
+    if len(factors) < 3:
+        raise ArgumentError(
+            "refinements", f"must give at least 3 different step sizes for an order, got {factors}."
+        )
     scheme = Scheme.of(
         law.problem,
         step_size=checks.positive("step_size", step_size),
@@ -177,9 +197,16 @@ def step_size_bias(
     gaps = (ends - law.predictions).reshape(len(ends), -1)
     errors = np.sqrt(np.square(gaps).sum(1) / law.problem.n_data)
     sizes = scheme.step_size / np.array(factors)
+    # A path is a sum over the lattice: its end is known to some rounding errors of its largest.
+    size = np.abs(np.stack([path.predictions for path in paths[:1]])).max()
+    known = law.residual + law.grid_error + _ZERO * np.finfo(float).eps * size
     order = Estimate(
-        fit_order(sizes, errors).slope.value,
+        np.nan,
         expected=scheme.integrator.stationary_order,
         label="Order in the step size of the stationary bias",
     )
+    try:
+        order = replace(order, value=fit_order(sizes, errors, rounding=known).slope.value)
+    except ValueError as error:
+        order = replace(order, notes=(Note("no-order", str(error)),))
     return StepSizeBias(sizes, ends, errors, order)

@@ -53,7 +53,8 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         look = {"color": colour, "fmt": marker}
         fitted_points(ax, dataset, metric, f"{metric}_peak", label, shift, **look)
     # Above every interval.
-    start = 1.2 * np.max(dataset["coupling_peak"].sel(bound="high").values * counts / counts[0])
+    top = dataset["coupling_peak"].sel(bound="high").values * counts / counts[0]
+    start = 1.2 * np.nanmax(top, initial=0.0)
     guide(ax, counts, start, -1.0, "expected: slope $-1$")
     count_axis(ax, counts)
     return finish(ax, y="mean at the time of its peak", log="y", legend="below")
@@ -113,7 +114,9 @@ def points(
 def guide(
     ax: Axes, counts: np.ndarray, start: float, slope: float, label: str, style: str = "--"
 ) -> None:
-    """Draw a line of a given slope from the smallest N on."""
+    """Draw a line of a given slope from the smallest N on; none from zero or from nowhere."""
+    if not len(counts) or not 0 < start < np.inf:
+        return
     line = start * (counts / counts[0]) ** slope
     ax.plot(counts, line, style, color="0.45", linewidth=1.0, label=label)
 

@@ -1,4 +1,4 @@
-"""Whether a network has learned: R² for numbers, accuracy for classes."""
+"""Whether a network has learned: R² for numbers, accuracy for classes, and a loss that rose."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from meanfield.problem.losses import Loss
 from meanfield.statistics import score as statistics_of
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
+
+#: A loss below this is rounding: it cannot be said to rise.
+_NO_LOSS = 1e-25
 
 
 def score(loss: Loss, predictions: NDArray[np.floating], targets: NDArray[np.floating]) -> Estimate:
@@ -19,3 +22,15 @@ def score(loss: Loss, predictions: NDArray[np.floating], targets: NDArray[np.flo
     else:
         right = np.equal(predictions.argmax(axis=2), targets.argmax(axis=1)[None])
     return statistics_of.accuracy(np.asarray(right))
+
+
+def loss_rose(start: float, end: float) -> tuple[Note, ...]:
+    """Return a caution for a training loss that is larger at the end than at the start."""
+    if end <= max(start * (1 + 1e-9), _NO_LOSS):
+        return ()
+    text = (
+        f"The run did not learn: the training loss is larger at the end ({end:.3g}) than at the "
+        f"start ({start:.3g}). The step size is probably too large; lower step_size (or "
+        "temperature, if there is noise)."
+    )
+    return (Note("loss-rose", text),)

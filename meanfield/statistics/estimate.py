@@ -129,11 +129,12 @@ class Estimate:
         Returns
         -------
         Estimate
-            Without an interval for a single replica.
+            Without an interval for a single replica, and where the mean is zero.
         """
         # Student's interval for the logarithm of the mean, by the delta method.
         mean, half = student(values, axis, level)
-        factor = np.exp(half / mean)
+        with np.errstate(over="ignore"):  # few replicas may leave the upper end open
+            factor = np.exp(half / np.where(mean == 0, math.nan, mean))
         return cls(mean, mean / factor, mean * factor, level, **more)
 
     @classmethod

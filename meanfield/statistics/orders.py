@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from meanfield import checks
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import LEVEL
-from meanfield.statistics.power_law import PowerLaw
+from meanfield.statistics.power_law import PowerLaw, zero_note
 
 Array = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ def fit_order(
     *,
     squared: bool = False,
     correction: bool = False,
+    rounding: float = 0.0,
     expected: float | None = None,
 ) -> PowerLaw:
     r"""Fit the order of an integrator, or say plainly why none can be fitted.
@@ -47,6 +48,8 @@ def fit_order(
         The values are squared errors; the order is that of their root.
     correction : bool, default: False
         Fit the leading correction as well; needs one step size more.
+    rounding : float, default: 0.0
+        Size that rounding alone gives an error; one that is no larger counts as zero.
     expected : float, optional
         The order that was declared.
 
@@ -73,7 +76,7 @@ def fit_order(
     """
     h, values = _checked(step_sizes, errors, 4 if correction else 3, squared)
     mean = values if values.ndim == 1 else values.mean(axis=1)
-    _check_visible(h, mean, values)
+    _check_visible(h, mean, values, rounding)
     root = 0.5 if squared else 1.0
     columns = [np.ones_like(h), np.log(h), h / h[-1]][: 3 if correction else 2]
     design = np.stack(columns, axis=1)
@@ -201,12 +204,11 @@ def _checked(
     return h[ascending], values[ascending]
 
 
-def _check_visible(h: Array, mean: Array, values: Array) -> None:
+def _check_visible(h: Array, mean: Array, values: Array, rounding: float) -> None:
     """Refuse errors that are zero, noise, or of both signs."""
-    if (mean == 0).any():
-        raise ValueError(
-            f"The error at step size {h[np.argmax(mean == 0)]:g} is exactly 0; there is no order."
-        )
+    zero = zero_note(h, np.abs(mean), rounding, what="The error", symbol="step_size")
+    if zero is not None:
+        raise ValueError(zero.text)
     if values.ndim == 2:
         error = values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
         hidden = np.abs(mean) < _VISIBLE * error

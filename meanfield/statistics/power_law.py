@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import normal_quantile
 
 Array = NDArray[np.float64]
@@ -66,6 +66,29 @@ class PowerLaw:
         return np.exp(np.log(means).mean() + self.slope.value * (log_x - log_x.mean()))
 
 
+def zero_note(
+    x: ArrayLike,
+    means: ArrayLike,
+    rounding: float = 0.0,
+    *,
+    what: str = "What was measured",
+    symbol: str = "N",
+) -> Note | None:
+    """Return why means at several x have no power law: one of them is zero up to rounding.
+
+    This is the one rule for what has no logarithm; None where all of them have one. `rounding` is
+    the size that rounding alone gives a mean; `what` and `symbol` name the means and x.
+    """
+    means = np.asarray(means, dtype=float)
+    zero = means <= rounding
+    if not zero.any():
+        return None
+    where = f"at {symbol}={np.asarray(x)[int(zero.argmax())]:g}"
+    if zero.all():
+        where = f"at every {symbol}"
+    return Note("zero", f"{what} is zero up to rounding {where}: there is no slope to fit.")
+
+
 def fit_power_law(
     x: Array, values: Array, errors: Array, *, expected: float | None = None
 ) -> PowerLaw:
@@ -73,11 +96,12 @@ def fit_power_law(
 
     Least squares with the weights (y / se)² of the logarithms; the interval of the slope is the
     normal one that follows from the errors. Values that are not positive are left out; the fit is
-    NaN when fewer than two are left.
+    NaN, with a note, when fewer than two are left.
     """
     usable = np.isfinite(values) & (values > 0) & (errors > 0)
     if usable.sum() < 2:
-        return PowerLaw(Estimate(math.nan, expected=expected))
+        text = "A slope takes two values that are not zero; there are too few here."
+        return PowerLaw(Estimate(math.nan, expected=expected, notes=(Note("few-sizes", text),)))
     weight = values[usable] / errors[usable]
     design = np.stack([np.ones(usable.sum()), np.log(x[usable])], axis=1) * weight[:, None]
     covariance = np.linalg.inv(design.T @ design)

@@ -30,7 +30,7 @@ from meanfield import checks
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.flags import floor_test, line_test
 from meanfield.statistics.intervals import LEVEL
-from meanfield.statistics.power_law import PowerLaw
+from meanfield.statistics.power_law import PowerLaw, zero_note
 from meanfield.statistics.resampling import (
     bootstrap_t,
     draw_repeats,
@@ -97,7 +97,8 @@ def fit_rate(
     Notes are made when a floor is significantly positive (one-sided t test over replicas) and
     moves the slope by more than half the half width of its interval; when the points do not lie
     on one line (Hotelling's statistic, bootstrapped); when the reference's own error or rounding
-    is visible. Each test is at 0.5 %; a clean study had a note in at most 1.5 % of 400.
+    is visible. Each test is at 0.5 %; a clean study had a note in at most 1.5 % of 400. Where a
+    mean is zero up to rounding, nothing is fitted, and the note ``"zero"`` says so.
 
     Parameters
     ----------
@@ -122,13 +123,13 @@ def fit_rate(
     Returns
     -------
     PowerLaw
-        Slope, with what may be wrong as notes, and constant.
+        Slope, with what may be wrong as notes, and constant; NaN where a mean is zero.
 
     Raises
     ------
     ValueError
         Fewer than three sizes or two replicas, sizes that do not ascend, or values that are
-        negative, not finite, or zero on average.
+        negative or not finite.
 
     References
     ----------
@@ -148,10 +149,12 @@ def fit_rate(
             "values must have shape (K, R) or (K, T, R) with K >= 3 particle counts and R >= 2 "
             f"replicas, got {values.shape} for {len(counts)} counts."
         )
-    if not np.all(np.isfinite(values)) or np.any(values < 0) or np.any(values.mean(axis=1) == 0):
-        raise ValueError(
-            "values must be finite and nonnegative, with a positive mean at every particle count."
-        )
+    if not np.all(np.isfinite(values)) or np.any(values < 0):
+        raise ValueError("values must be finite and nonnegative.")
+    zero = zero_note(counts, values.mean(axis=1), rounding)
+    if zero is not None:
+        slope = Estimate(math.nan, expected=expected_slope, resampled="replicas", notes=(zero,))
+        return PowerLaw(slope, time_index=time_index)
     notes = []
     if reference_particles is not None:
         notes += _reference_note(counts[-1], reference_particles)
@@ -202,11 +205,14 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     upwards, at which it exceeds three standard errors are fitted, for elsewhere it is noise.
 
     `deviation` holds ``f_N − f̄`` of every replica, (K, R, m). Intervals are jackknifed; NaN and a
-    note when fewer than three sizes stand out.
+    note when fewer than three sizes stand out, or there is no deviation at all.
     """
     counts = _ascending_counts(particle_counts)
     checks.unmasked("deviation", deviation)
     deviation = np.asarray(deviation, dtype=float)
+    zero = zero_note(counts, np.square(deviation).sum(axis=-1).mean(axis=1) / n_data)
+    if zero is not None:
+        return PowerLaw(Estimate(math.nan, expected=-2.0, notes=(zero,)))
     bias, left_out = squared_mean(deviation, n_data)
     error = jackknife_error(left_out)
     visible = bias > _SEPARATION * error
@@ -259,18 +265,22 @@ def squared_mean(deviation: NDArray[np.floating], n_data: int) -> tuple[Array, A
     return estimate, left_out
 
 
-def late_time_trend(times: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Trend:
+def late_time_trend(
+    times: ArrayLike, values: ArrayLike, *, rounding: float = 0.0, seed: int = 0
+) -> Trend:
     """Measure whether a metric, (T, R) over ascending times, still grows late in the horizon.
 
-    Its change is NaN with fewer than three times in the second half.
+    Its change is NaN with fewer than three times in the second half, and, with a note, where the
+    metric is zero up to the `rounding` of its means, so that nothing is relative to it.
     """
     times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
     repeats = draw_repeats(values.shape[1], seed)
     top = int(values.mean(axis=1).argmax())
     supremum = log_mean_interval(values[[top]], np.ones(1), repeats)
-    change = Estimate(math.nan)
     late = times >= times[-1] / 2
-    if late.sum() >= 3:
+    zero = zero_note(times[late], values[late].mean(axis=1), rounding, symbol="t")
+    change = Estimate(math.nan, notes=() if zero is None else (zero,))
+    if late.sum() >= 3 and zero is None:
         times_late, values_late = times[late], values[late]
         growth = slope_weights(times_late) * (times_late[-1] - times_late[0])
 

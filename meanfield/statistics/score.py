@@ -38,7 +38,9 @@ def r2(predictions: Array, targets: Array, level: float = LEVEL) -> Estimate:
     errors = np.square(predictions - targets).sum(axis=2)
     spread = np.square(targets - targets.mean(axis=0)).sum(axis=1)
     total = spread.mean()
-    if not total > 0:
+    # Labels that are all one number differ from their mean by its rounding.
+    rounding = len(targets) * np.finfo(float).eps * np.abs(targets).max(initial=0.0)
+    if not total > rounding**2:
         return Estimate(np.nan, label="R²")
     value = 1 - errors.mean() / total
     influence = (errors.mean(axis=0) - (1 - value) * spread) / total

@@ -63,7 +63,7 @@ def draw(figure: Figure, dataset: xr.Dataset) -> None:
         # What is hidden in the scatter has an upper bound.
         high = dataset[name].sel(bound="high").values
         left.plot(counts[~seen], high[~seen], "v", color=colour, fillstyle="none")
-        start = 1.5 * float(at.sel(bound="value")[0])
+        start = 1.5 * float(at.sel(bound="value").max()) if seen.any() else 0.0
         guide(left, counts[seen], start, slope, f"slope ${slope:.0f}$", style)
     count_axis(left, counts)
     left.set_ylabel("mean square over the data")

@@ -165,6 +165,9 @@ _NOISELESS = (
 def _finding(found: ChaosHeadline) -> str:
     metric = "matched_w2" if found.noise else "function"
     slope, constant = found.slope[metric], found.constant[metric]
+    if not slope.known or any(note.code == "loss-rose" for note in slope.notes):
+        reasons = " ".join(note.text for note in slope.notes[:1])
+        return f"No rate was found. {reasons}"
     what = (
         "The squared Wasserstein distance between N neurons and independent neurons of the limit"
         if found.noise
@@ -222,6 +225,8 @@ def describe_reference(attrs: Mapping[str, Any]) -> str:
 
 
 def _uniform(trend: Estimate) -> str:
+    if not trend.known and trend.notes:
+        return " ".join(note.text for note in trend.notes)
     if not trend.known:
         return (
             "Too few times were measured in the second half of the run to say whether the "

@@ -86,7 +86,8 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         if not attrs["closed_form"] and name in ("tail", "regularisation"):
             label = f"{label} (held-out estimate)"
         rows.append([label, format_value(number), format_interval(number) or "–", own, meaning])
-    total = found.total
+    total, closure = found.total, found.closure
+    adds = f"to {format_number(closure.value)} of it" if closure.known else "which is zero"
     rows.append(["Total", format_value(total), format_interval(total), "–", "–"])
     return [
         Finding(_finding(found, attrs)),
@@ -103,7 +104,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             rows,
             "Intervals are over training sets and noise; for the first two components, which do "
             "not depend on them, over held-out inputs. The signed components add up to the total "
-            f"error on every held-out input, to {format_number(found.closure.value)} of it.",
+            f"error on every held-out input, {adds}.",
         ),
         *(Text(f"Note: {note.text}") for note in total.notes),
         Heading("What to increase first"),

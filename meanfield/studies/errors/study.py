@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from meanfield.decomposition import intermediates
@@ -161,6 +162,9 @@ def combine(plan: ErrorPlan, truncated: TruncatedTarget, results: Mapping[str, A
     return Outcome(budget.dataset, _headline(budget).numbers())
 
 
+_NO_ERROR = Note("zero", "The total error is zero in a replica: nothing is relative to it.")
+
+
 def _headline(budget: ErrorBudget) -> ErrorsHeadline:
     components = {}
     for name in COMPONENTS:
@@ -184,7 +188,11 @@ def _headline(budget: ErrorBudget) -> ErrorsHeadline:
             option: replace(gain, label=f"Squared error that doubling {option} takes off")
             for option, gain in budget.advice.gain.items()
         },
-        closure=Estimate(budget.closure, label="Closure of the decomposition, relative"),
+        closure=Estimate(
+            budget.closure,
+            notes=() if np.isfinite(budget.closure) else (_NO_ERROR,),
+            label="Closure of the decomposition, relative",
+        ),
     )
 
 

@@ -14,7 +14,8 @@ from meanfield.flow.run import predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.problem import Problem
-from meanfield.statistics.estimate import Estimate, Note
+from meanfield.problem.score import loss_rose
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate.report import SimulateHeadline, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
@@ -164,8 +165,8 @@ def combine(
             most = 1.0 if name == "test_accuracy" else math.inf
             mean = Estimate.mean(arrays[name], resampled="replicas", label=label).clip(0.0, most)
             variables[f"{name}_mean"] = mean.to_xarray(["loss_step"])
-            rose = name == "loss" and mean.value[-1] > mean.value[0]
-            found[name] = replace(mean[-1], notes=(_ROSE,) if rose else ())
+            notes = loss_rose(mean.value[0], mean.value[-1]) if name == "loss" else ()
+            found[name] = replace(mean[-1], notes=notes)
     coordinates = {
         "step": keep,
         "time": ("step", scheme.elapsed(keep)),
@@ -181,12 +182,6 @@ def combine(
     dataset = xr.Dataset(variables, coords=coordinates, attrs=attributes)
     return Outcome(dataset, SimulateHeadline(**found).numbers())
 
-
-_ROSE = Note(
-    "loss-rose",
-    "The run did not learn: the training loss is larger at the end than at the start. The step "
-    "size is probably too large; lower run.step_size (or problem.temperature, if there is noise).",
-)
 
 _CURVES = {
     "loss": "Training loss at the end",

@@ -57,7 +57,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     activations = [str(name) for name in dataset["activation"].values]
     schemes = [str(name) for name in dataset["scheme"].values]
     blocks: list[Block] = [
-        Finding(_finding(found, activations, schemes)),
+        Finding(_finding(found, activations, schemes) + "".join(_left_out(dataset)[:1])),
         Heading("What was computed"),
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
@@ -75,6 +75,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Text(_intervals(dataset.sizes["seed"])),
         _verdicts(found, activations, schemes),
+        *map(Text, _left_out(dataset)[1:]),
         _exponent_table(found, activations, schemes),
         Heading("Scalings"),
         _scalings(),
@@ -146,6 +147,23 @@ def _intervals(n_seeds: int) -> str:
         "and with ten seeds and networks that scatter by 10 to 60%: 94 to 98% of the intervals "
         "held the least exponent."
     )
+
+
+def _left_out(dataset: xr.Dataset) -> list[str]:
+    """Say in which layers there is no eigenvalue to follow, briefly and with the reason."""
+    values = dataset["feature_diversity"]
+    zero = (values == 0).all([dim for dim in values.dims if dim != "layer"])
+    layers = [str(layer) for layer in dataset["layer"].values[zero.values]]
+    if not layers:
+        return []
+    where = ", ".join(layers)
+    return [
+        f" Richness is not measurable in hidden layer {where}, which is left out.",
+        f"Not measurable in hidden layer {where}: the least eigenvalue is zero there up to "
+        "rounding, in every network, so that the richness is that of the other layers. The "
+        "features of the inputs are linearly dependent, as those of the first layer are wherever "
+        "there are more inputs than they span dimensions.",
+    ]
 
 
 def _divergence(dataset: xr.Dataset) -> list[Block]:

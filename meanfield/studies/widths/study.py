@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from meanfield import deep
+from meanfield.deep.exponents import measurable
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.errors import DivergenceError
 from meanfield.problem import get_activation
@@ -119,10 +120,14 @@ def _saved(n_steps: int) -> list[int]:
 
 def _measure(run: deep.DeepRun) -> Arrays:
     """Return the metrics of all networks of a run, layer by layer."""
+    diversity = deep.feature_diversity(run.features)
+    joint = deep.joint_diversity(run.features, run.initial_features)
+    if run.input_rank < run.features.shape[-2]:  # h_1 = W_1 ξ has no more dimensions
+        diversity[:, 0] = joint[:, 0] = 0.0
     return {
         "feature_change": run.feature_change[:, -1].mean(axis=-1),
-        "feature_diversity": deep.feature_diversity(run.features),
-        "joint_diversity": deep.joint_diversity(run.features, run.initial_features),
+        "feature_diversity": diversity,
+        "joint_diversity": joint,
         "feature_size": run.feature_size[:, : _early(run.saved_steps[-1])],
         "loss": run.loss[:, [0, -1]],
     }
@@ -213,7 +218,7 @@ def _fit_exponents(dataset: Any, seed: int) -> WidthsHeadline:
                 layer, exponent = deep.fit_least_exponent(widths[wide], values, seed=seed)
                 least[metric][network_name(activation, scheme)] = replace(
                     exponent,
-                    notes=(_layer_note(layer, exponent),),
+                    notes=(_layer_note(layer, exponent, measurable(values)),),
                     label=f"Exponent of {label}, {activation}, {PARAMETRIZATIONS[scheme].title}",
                 )
         exponents = Estimate.stack(by_layer, resampled="seeds").map(lambda p: p.reshape(shape))
@@ -221,10 +226,17 @@ def _fit_exponents(dataset: Any, seed: int) -> WidthsHeadline:
     return WidthsHeadline(**least)
 
 
-def _layer_note(layer: int, exponent: Estimate) -> Note:
+def _layer_note(layer: int, exponent: Estimate, part: np.ndarray) -> Note:
+    """Say which layer decides, and which have nothing to measure."""
+    absent = ", ".join(str(i + 1) for i in np.flatnonzero(~part))
+    zero = f"not measurable in layer {absent}: zero at every width, up to rounding"
+    if not part.any():
+        return Note("layer", zero)
     if exponent.known:
-        return Note("layer", f"least over layers: layer {layer + 1}")
-    return Note("layer", f"not measurable in layer {layer + 1}: zero, or diverged, at some width")
+        text = f"least over layers: layer {layer + 1}"
+    else:
+        text = f"not measurable in layer {layer + 1}: zero, or diverged, at some width"
+    return Note("layer", f"{text}; {zero}" if absent else text)
 
 
 _LABELS = {
