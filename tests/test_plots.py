@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 from PIL import Image
 
 from meanfield import plots
+from meanfield.errors import ArgumentError
 from meanfield.plots import style
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.chaos import figures as chaos_figures
@@ -73,7 +76,7 @@ def simulate_dataset(n_outputs=None, n_replicas=3, test=True):
 FIGURES = [
     (plots.plot_rates, chaos_dataset()),
     (plots.plot_constants, chaos_dataset()),
-    (chaos_figures.plot_chaos_loss, chaos_dataset()),
+    (plots.plot_loss, chaos_dataset()),
     (chaos_figures.plot_raw_w2, chaos_dataset()),
     (chaos_figures.plot_raw_w2, chaos_dataset(n_parameters=3)),
     (chaos_figures.plot_law_bias, chaos_dataset()),
@@ -98,6 +101,20 @@ def test_axes_in_axes_out_and_data_untouched(plot, dataset):
     assert axes.get_ylabel()
 
 
+def covered(axes, box):
+    """Whether a box lies on points, intervals or lines of the axes."""
+    paths = [line.get_path().transformed(line.get_transform()) for line in axes.get_lines()]
+    for collection in axes.collections:
+        shift = collection.get_transform()
+        if len(collection.get_offsets()) > 1:  # of a scatter
+            paths.append(
+                Path(collection.get_offset_transform().transform(collection.get_offsets()))
+            )
+        else:
+            paths += [path.transformed(shift) for path in collection.get_paths()]
+    return any(path.intersects_bbox(box, filled=False) for path in paths)
+
+
 @pytest.mark.parametrize(("plot", "dataset"), FIGURES)
 def test_legend_covers_no_data_and_everything_is_inside(plot, dataset):
     with mpl.rc_context(style.STYLE):
@@ -105,13 +122,80 @@ def test_legend_covers_no_data_and_everything_is_inside(plot, dataset):
         axes = plot(dataset, figure.subplots())
         figure.draw_without_rendering()
         legend = axes.get_legend().get_window_extent()
-        assert not legend.overlaps(axes.get_window_extent())
+        assert not covered(axes, legend)
         inside = figure.bbox.padded(1.0)
         for part in (legend, axes.get_tightbbox()):
             assert inside.x0 <= part.x0
             assert inside.y0 <= part.y0
             assert part.x1 <= inside.x1
             assert part.y1 <= inside.y1
+
+
+PUBLIC = [(plot, dataset) for plot, dataset in FIGURES if plot in vars(plots).values()]
+
+
+@pytest.mark.parametrize(("plot", "dataset"), PUBLIC)
+@pytest.mark.parametrize("layout", [None, "constrained"])
+def test_public_figures_can_be_read_side_by_side_and_saved_without_clipping(plot, dataset, layout):
+    figure = Figure(layout=layout)
+    both = figure.subplots(1, 2)
+    for axes in both:
+        plot(dataset, axes)
+    figure.draw_without_rendering()
+    boxes = [axes.get_tightbbox() for axes in both]
+    assert boxes[0].x1 <= boxes[1].x0 + 1
+    for axes, box in zip(both, boxes, strict=True):
+        legend = axes.get_legend()
+        frame = axes.get_window_extent().padded(2.0)
+        extent = legend.get_window_extent()
+        assert frame.x0 <= extent.x0 < extent.x1 <= frame.x1
+        assert not covered(axes, extent)
+        assert figure.bbox.containsx(box.x0)
+        assert figure.bbox.containsx(box.x1)
+        assert figure.bbox.containsy(box.y0)
+        assert figure.bbox.containsy(box.y1)
+        texts = [*legend.get_texts(), *axes.get_xticklabels(), axes.xaxis.label, axes.yaxis.label]
+        assert min(text.get_fontsize() for text in texts) >= 5.5
+
+
+@pytest.mark.parametrize(("plot", "dataset"), PUBLIC)
+def test_public_figures_do_not_care_for_the_order_of_dimensions(plot, dataset):
+    figure = Figure()
+    first, second = figure.subplots(1, 2)
+    plot(dataset, first)
+    plot(dataset.transpose(*list(dataset.sizes)[::-1]), second)
+    for one, other in zip(first.get_lines(), second.get_lines(), strict=True):
+        np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
+
+
+@pytest.mark.parametrize(
+    "plot", [plots.plot_rates, plots.plot_constants, plots.plot_loss, plots.plot_budget]
+)
+def test_other_datasets_are_told_by_what_they_lack(plot):
+    with pytest.raises(ArgumentError, match=r"dataset must hold .*, as the dataset of"):
+        plot(xr.Dataset({"weight": ("x", [1.0])}))
+
+
+def test_no_interval_stands_before_the_start():
+    dataset = chaos_dataset()
+    dataset = dataset.assign_coords(time=[0.0, 0.1, 5.0, 10.0, 15.0, 20.0])
+    axes = plots.plot_constants(dataset, Figure().subplots())
+    times = np.array([bars.lines[0].get_xdata() for bars in axes.containers])
+    assert times.min() >= 0
+    assert (np.diff(times, axis=1) > 0).all()
+
+
+def test_counts_that_leave_no_room_are_not_all_labelled():
+    axes = Figure().subplots(1, 2)[0]
+    counts = 2 ** np.arange(3, 17)
+    axes.plot(counts, 1 / counts)
+    style.count_axis(axes, counts)
+    axes.figure.draw_without_rendering()
+    shown = [tick for tick in axes.get_xticklabels() if tick.get_text()]
+    boxes = [tick.get_window_extent() for tick in shown]
+    assert shown[-1].get_text() == "65536"
+    assert len(shown) > 2
+    assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(boxes))
 
 
 def test_rate_plot_shows_the_saved_numbers_and_the_expected_slope():

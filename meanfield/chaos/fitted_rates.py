@@ -52,7 +52,10 @@ class ChaosRates:
     dataset : xarray.Dataset
         Everything measured, with dimensions ``particles``, ``time`` and ``replica``, and the
         slope of every metric at every time; under the Gaussian closure also the exact
-        ``N · E D_N`` and ``N · E`` function error, ``coupling_exact`` and ``function_exact``.
+        ``N · E D_N`` and ``N · E`` function error, ``coupling_exact`` and ``function_exact``. As
+        estimates with the dimension ``bound``: means over replicas (``*_mean``); of the metrics
+        that fall like 1/N also the mean at the time that was fitted (``*_peak``) and the
+        ``*_slope``, with the fitted line (``*_line``).
     """
 
     fits: dict[str, PowerLaw]
@@ -92,32 +95,6 @@ class ChaosRates:
             for metric, fit in self.fits.items()
         }
 
-    def curves(self) -> xr.Dataset:
-        """Return what a figure of the rates shows, for the metrics that fall like 1/N.
-
-        Returns
-        -------
-        xarray.Dataset
-            Over `particles`: the mean over replicas at the time that was fitted (``*_peak``), as
-            an estimate with the dimension ``bound``, and the fitted line (``*_line``); with the
-            fitted ``*_slope``.
-        """
-        import xarray as xr
-
-        counts = self.dataset["particles"].values
-        reference = self.dataset.attrs.get("reference_particles")
-        # What was fitted against: the particle counts, less the reference's own error.
-        against = 1 / (1 / counts + 1 / reference) if reference else counts
-        variables: dict[str, Any] = {}
-        for metric in RATE_METRICS:
-            fit = self.fits[metric]
-            values = self.dataset[metric].values[:, fit.time_index]
-            peak = Estimate.positive_mean(values, axis=1)
-            variables[f"{metric}_peak"] = peak.to_xarray(["particles"])
-            variables[f"{metric}_line"] = ("particles", fit.line(against, peak.value))
-            variables[f"{metric}_slope"] = fit.slope.to_xarray()
-        return xr.Dataset(variables, coords={"particles": counts})
-
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the distances to the limit against N, with their fits and the expected slope.
 
@@ -132,7 +109,7 @@ class ChaosRates:
         """
         from meanfield.plots.rates import plot_rates
 
-        return plot_rates(self.curves(), ax)
+        return plot_rates(self.dataset, ax)
 
     def __repr__(self) -> str:
         lines = []
@@ -188,7 +165,7 @@ def assemble_rates(
     cautions = _cautions(path.loss[[0, plan.times[-1]]], values["loss"].mean(axis=-1))
     if cautions:
         fits = {metric: _with_notes(fit, cautions) for metric, fit in fits.items()}
-    return ChaosRates(fits, trends, _dataset(plan, path, values, rounding))
+    return ChaosRates(fits, trends, _dataset(plan, path, values, fits, rounding))
 
 
 def _cautions(limit: Array, systems: Array) -> tuple[Note, ...]:
@@ -209,7 +186,11 @@ def _with_notes(fit: PowerLaw, notes: tuple[Note, ...]) -> PowerLaw:
 
 
 def _dataset(
-    plan: ChaosPlan, path: MeanFieldPath, values: dict[str, Array], rounding: float
+    plan: ChaosPlan,
+    path: MeanFieldPath,
+    values: dict[str, Array],
+    fits: dict[str, PowerLaw],
+    rounding: float,
 ) -> xr.Dataset:
     """Return everything measured, with the slope of each metric at each time."""
     import xarray as xr
@@ -244,6 +225,18 @@ def _dataset(
         variables["coupling_exact"] = ("time", path.details.coupling_constant[steps])
         variables["function_exact"] = ("time", path.details.function_constant[steps])
     variables["mean_field_loss"] = ("time", path.loss[steps])
+    for metric in (*RATE_METRICS, "loss"):
+        mean = Estimate.positive_mean(values[metric], axis=2, resampled="replicas")
+        variables[f"{metric}_mean"] = mean.to_xarray(["particles", "time"])
+    # What was fitted against: the particle counts, less the reference's own error.
+    counts = np.array(plan.particle_counts)
+    against = 1 / (1 / counts + 1 / path.n_particles) if path.n_particles else counts
+    for metric in RATE_METRICS:
+        fit = fits[metric]
+        peak = Estimate.positive_mean(values[metric][:, fit.time_index], axis=1)
+        variables[f"{metric}_peak"] = peak.to_xarray(["particles"])
+        variables[f"{metric}_line"] = ("particles", fit.line(against, peak.value))
+        variables[f"{metric}_slope"] = fit.slope.to_xarray()
     attrs = {
         "step_size": scheme.step_size_label,
         "seed": str(scheme.seed),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from meanfield.decomposition.budget_dataset import make_dataset
 from meanfield.decomposition.error_budget import COMPONENTS, Component, ErrorBudget
@@ -20,12 +21,15 @@ from meanfield.decomposition.laws import (
     expected_gains,
     fit_decay,
     fitted_counts,
+    halved_gains,
 )
 from meanfield.decomposition.truncated_target import TruncatedTarget
 from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.intervals import LEVEL
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import fit_rate
 from meanfield.statistics.resampling import draw_repeats, log_mean_interval
+from meanfield.statistics.score import r2
 
 
 def assemble_budget(
@@ -77,13 +81,13 @@ def assemble_budget(
     # 0 where it is not known: `max` keeps its first argument against NaN.
     noise = max(0.0, rate_N.constant.value) / plan.path_particles
     decay = fit_decay(plan.elapsed, path, other, noise, seed)
-    squared_bias = float(mean_squares(plan.truth - population["prediction"]))
-    advice = advise(plan, gains, float(mean_squares(total).mean()), squared_bias)
+    halved = halved_gains(total, whole, _stack(dynamics, "halved"))
+    advice = advise(plan, gains, float(mean_squares(total).mean()), halved)
     spread = math.sqrt(mean_squares(moment).mean())
     resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
     meanings = _meanings(plan, truncated)
     components = {
-        name: _component(difference, resolution[name], meanings[name], seed, i < 2)
+        name: _component(difference, total, resolution[name], meanings[name], seed, i < 2)
         for i, (name, difference) in enumerate(zip(COMPONENTS, differences, strict=True))
     }
     moves = tuple(float(move) for move in population["moves"])
@@ -99,7 +103,8 @@ def assemble_budget(
     }
     budget = ErrorBudget(
         components=components,
-        total=_component(total, 0.0, "target to the network that is kept", seed, False),
+        total=_component(total, total, 0.0, "target to the network that is kept", seed, False),
+        score=r2(final, plan.truth),
         closure=float(closure),
         statistical_rate=rate_n,
         chaos_rate=rate_N,
@@ -123,9 +128,14 @@ def _fit_law(counts: Array, squares: Array, seed: int) -> PowerLaw:
 
 
 def _component(
-    difference: Array, resolution: float, meaning: str, seed: int, over_inputs: bool
+    difference: Array,
+    total: Array,
+    resolution: float,
+    meaning: str,
+    seed: int,
+    over_inputs: bool,
 ) -> Component:
-    """Measure a component; the interval is over held-out inputs, or over replicas."""
+    """Measure a component; the interval of its norm is over held-out inputs, or over replicas."""
     per_input = (difference**2).sum(axis=-1)  # (R, m)
     values = per_input.mean(axis=0 if over_inputs else 1)
     if len(values) == 1:  # a single held-out input says nothing of others
@@ -139,9 +149,39 @@ def _component(
         norm.high,
         resampled="held-out inputs" if over_inputs else "replicas",
         norms=np.sqrt(per_input.mean(axis=1)),
+        contribution=contribution(difference, total),
         resolution=resolution,
         meaning=meaning,
     )
+
+
+def contribution(difference: Array, total: Array) -> Estimate:
+    r"""Return ``⟨Δ_k, Δ⟩ / ‖Δ‖`` over replicas and inputs, from (R, m, k); these sum to ``‖Δ‖``.
+
+    Both are drawn: with :math:`φ_{rj}` the influence of replica r at input j on the ratio, its
+    variance is :math:`\mathrm{Var}_j(φ)/m + \mathrm{Var}_r(φ)/R`, with Satterthwaite's degrees of
+    freedom.
+    """
+    products, squares = (difference * total).sum(axis=-1), (total**2).sum(axis=-1)
+    norm = math.sqrt(squares.mean())
+    if not products.any():  # without an error, or a component: nothing is uncertain
+        return Estimate(0.0)
+    value = products.mean() / norm
+    influence = products / norm - value / (2 * norm**2) * squares
+    parts = [
+        (means.var(ddof=1) / len(means), len(means) - 1)
+        for means in (influence.mean(axis=0), influence.mean(axis=1))
+        if len(means) > 1
+    ]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return Estimate(value)
+    freedom = variance**2 / sum(part**2 / left for part, left in parts)
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(variance)
+    return Estimate(value, value - half, value + half, resampled=_BOTH)
+
+
+_BOTH = "replicas and held-out inputs"
 
 
 def _resolution(

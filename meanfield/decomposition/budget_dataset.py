@@ -10,7 +10,12 @@ import numpy as np
 
 from meanfield.decomposition.error_budget import ErrorBudget
 from meanfield.decomposition.error_plan import Array, ErrorPlan
-from meanfield.decomposition.laws import effective_counts, effective_particles, fitted_counts
+from meanfield.decomposition.laws import (
+    HALVED,
+    effective_counts,
+    effective_particles,
+    fitted_counts,
+)
 from meanfield.decomposition.truncated_target import TruncatedTarget
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.resampling import draw_repeats, log_mean_interval, mean_over_replicas
@@ -34,6 +39,9 @@ def make_dataset(
     parts = {**budget.components, "total": budget.total}
     variables: dict[str, Any] = {
         "component_norm": Estimate.stack(list(parts.values())).to_xarray(["component"]),
+        "component_contribution": Estimate.stack(
+            [part.contribution for part in parts.values()]
+        ).to_xarray(["component"]),
         "component_resolution": ("component", [part.resolution for part in parts.values()]),
     }
     norms = np.stack([part.norms for part in parts.values()])
@@ -62,7 +70,8 @@ def make_dataset(
     thresholds, tails, numbers = _tails(plan, truncated)
     variables["tail_by_threshold"] = ("threshold", tails)
     variables["atoms_by_threshold"] = ("threshold", numbers)
-    gain, cost = budget.advice.gain, budget.advice.cost
+    advice = budget.advice
+    gain, cost = {**advice.gain, **advice.halved}, {**advice.cost, **dict.fromkeys(HALVED, 0.0)}
     variables["gain"] = Estimate.stack(list(gain.values())).to_xarray(["option"])
     variables["cost"] = ("option", [cost[option] for option in gain])
     variables["move"] = ("round", list(budget.moves))
@@ -111,7 +120,7 @@ def _attributes(plan: ErrorPlan, truncated: TruncatedTarget, budget: ErrorBudget
         "advice": budget.advice.statement,
         "span_low": budget.decay.span[0],
         "span_high": budget.decay.span[1],
-        "advised": budget.advice.option,
+        "advised": budget.advice.first,
         "notes": budget.notes or None,
     }
     if truncated.bounds:

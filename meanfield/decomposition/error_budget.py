@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,9 @@ class Component(Estimate):
     ----------
     norms : ndarray, shape (R,)
         Norm in each replica.
+    contribution : Estimate
+        ``⟨Δ_k, Δ⟩ / ‖Δ‖``, what the component adds to the total error ``Δ``, negative where it
+        takes some off; the interval is over replicas and held-out inputs. They sum to the total.
     resolution : float
         Size that the error of the intermediates themselves gives the component.
     meaning : str
@@ -39,6 +43,7 @@ class Component(Estimate):
     """
 
     norms: Array = field(default_factory=lambda: np.empty(0))
+    contribution: Estimate = field(default_factory=lambda: Estimate(np.nan))
     resolution: float = 0.0
     meaning: str = ""
 
@@ -54,8 +59,11 @@ class ErrorBudget:
     ----------
     components : dict of str to Component
         ``tail``, ``regularisation``, ``statistical``, ``optimisation``, ``chaos``, ``sparse``.
+        Their contributions sum to the total; their norms only bound it.
     total : Component
         ``‖f* − f_S‖``.
+    score : Estimate
+        R² of the network that is kept on the held-out inputs, over these and the replicas.
     closure : float
         Largest ``‖Σ differences − (f* − f_S)‖ / ‖f* − f_S‖`` over replicas: rounding.
     statistical_rate, chaos_rate : PowerLaw
@@ -79,6 +87,7 @@ class ErrorBudget:
 
     components: dict[str, Component]
     total: Component
+    score: Estimate
     closure: float
     statistical_rate: PowerLaw
     chaos_rate: PowerLaw
@@ -91,7 +100,7 @@ class ErrorBudget:
     dataset: xr.Dataset
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the components one after the other, and the total error below them.
+        """Draw what the components contribute, one after the other, and the total error below.
 
         Parameters
         ----------
@@ -109,16 +118,20 @@ class ErrorBudget:
 
     def __repr__(self) -> str:
         parts = self.components.items()
-        rows = [f"  {name:<15}{part!r:<31} {part.meaning}" for name, part in parts]
+        rows = [
+            f"  {name:<15}{part.contribution.value:>+10.3g}   {part!r:<31} {part.meaning}"
+            for name, part in parts
+        ]
         rate = self.decay.rate
         decay = f"rate {rate.value:.3g}" if rate.known else "not fitted"
         lines = [
-            "ErrorBudget",
+            f"ErrorBudget{'contribution':>18}   L² norm",
             *rows,
-            f"  {'total':<15}{self.total!r:<31} closure {self.closure:.1e}",
+            f"  {'total':<15}{self.total.value:>+10.3g}   {self.total!r:<31} "
+            f"closure {self.closure:.1e}",
             f"  laws: statistical² in n: slope {_slope(self.statistical_rate)}; "
             f"chaos² in N: slope {_slope(self.chaos_rate)}; optimisation in t: {decay}",
-            f"  advice: {self.advice.statement}",
+            fill(f"  advice: {self.advice.statement}", 100, subsequent_indent="    "),
             *(f"  note: {note}" for note in self.notes),
         ]
         return "\n".join(lines)

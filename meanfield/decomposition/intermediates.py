@@ -145,17 +145,23 @@ def dynamics(
     Returns ``limit`` (m, k): mean-field network at the budget's time; ``left`` (2, m, k): the same
     from the long-time law less that network, and at twice the time; ``path`` (T,): its mean square
     at `plan.times`; ``other`` (T,): the same from another start; ``networks`` (counts, m, k): N
-    particles at the budget's time; ``particles`` (N, C), those of the budget's number.
+    particles at the budget's time; ``particles`` (N, C), those of the budget's number; ``halved``
+    (2, m, k): as many, trained as long with half the penalty, and at half the temperature.
     """
     problem, times = plan.training_set(replica, plan.n_data), plan.times.tolist()
     wide, n_steps, horizon = plan.path_particles, plan.scheme.n_steps, times[-1]
-    bar = SharedProgress(progress, 3 * horizon * wide + n_steps * sum(plan.particle_counts))
+    narrow = n_steps * (sum(plan.particle_counts) + 2 * plan.n_particles)
+    bar = SharedProgress(progress, 3 * horizon * wide + narrow)
 
     def run(
-        scheme: Scheme, n_particles: int, save_at: Sequence[int], start: Particles | None = None
+        scheme: Scheme,
+        n_particles: int,
+        save_at: Sequence[int],
+        start: Particles | None = None,
+        on: Problem = problem,
     ) -> Run:
         return simulate_scheme(
-            problem,
+            on,
             scheme,
             n_particles,
             start=start,
@@ -183,6 +189,12 @@ def dynamics(
         networks.append(_outputs(plan, problem, [last])[0])
         if n_particles == plan.n_particles:
             particles = last.coordinates[0]
+    less = problem.replace(l2=(problem.l2_output / 2, problem.l2_input / 2))
+    cooler = dataclasses.replace(plan.scheme, temperature=plan.scheme.temperature / 2)
+    halved = [
+        _outputs(plan, problem, [run(scheme, plan.n_particles, [n_steps], on=on).particles])[0]
+        for scheme, on in ((plan.scheme, less), (cooler, problem))
+    ]
     at, later = np.searchsorted(times, [n_steps, 2 * n_steps])
     return {
         "limit": limit[at],
@@ -191,6 +203,7 @@ def dynamics(
         "other": mean_squares(other),
         "networks": np.stack(networks),
         "particles": particles,
+        "halved": np.stack(halved),
     }
 
 

@@ -25,6 +25,8 @@ WORTHWHILE = 0.01
 _REFIT_SHARE = 1 / 3
 
 OPTIONS = ("n", "N", "t", "S")
+#: What may be made smaller, in the order of ``halved`` of `intermediates.dynamics`.
+HALVED = ("l2", "temperature")
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,12 @@ class Advice:
         What doubling each would take off the squared total error.
     cost : dict of str to float
         What doubling each would cost in addition, in updates of one particle by one datum.
+    halved : dict of str to Estimate
+        What half the penalty ``l2`` and half the ``temperature`` would take off it, at no cost:
+        of networks that were trained so, with everything else as it is.
+    first : str or None
+        What to change first: the one of these that takes off more than the best doubling, else
+        `option`.
     squared_error : float
         The squared total error that the gains belong to.
     statement : str
@@ -118,6 +126,8 @@ class Advice:
     second: str | None
     gain: dict[str, Estimate]
     cost: dict[str, float]
+    halved: dict[str, Estimate]
+    first: str | None
     squared_error: float
     statement: str
 
@@ -183,43 +193,99 @@ def expected_gains(
     return gains
 
 
-def advise(
-    plan: ErrorPlan, gains: Mapping[str, Array], squared_error: float, squared_bias: float = 0.0
-) -> Advice:
-    """Choose the option of largest gain per unit of compute among those worth doing.
+def halved_gains(total: Array, network: Array, halved: Array) -> dict[str, Array]:
+    """Return what half the penalty or temperature takes off the squared total error, per replica.
 
-    `squared_bias` is what the limit itself has: no n, N, t or S takes it away.
+    `network` (R, m, k) was trained as the budget says, `halved` (R, 2, m, k) with half of each; the
+    step to few atoms is taken to lose the same.
+    """
+    return {
+        name: mean_squares(total) - mean_squares(total + network - halved[:, i])
+        for i, name in enumerate(HALVED)
+    }
+
+
+def advise(
+    plan: ErrorPlan,
+    gains: Mapping[str, Array],
+    squared_error: float,
+    halved: Mapping[str, Array] | None = None,
+) -> Advice:
+    """Choose what to change first, among what is worth doing.
+
+    Of n, N, t and S the doubling of largest gain per unit of compute; before it, as it costs
+    nothing, half of what is in `halved`, where that takes off more.
     """
     repeats = draw_repeats(plan.n_replicas, plan.scheme.seed)
     gain = {option: mean_over_replicas(values, repeats) for option, values in gains.items()}
+    less = {name: mean_over_replicas(v, repeats) for name, v in (halved or {}).items()}
     cost = {option: value for option, value in extra_cost(plan).items() if option in gain}
-    worth = [option for option in gain if gain[option].value >= WORTHWHILE * squared_error]
+    worth = [option for option in gain if gain[option].value >= WORTHWHILE * squared_error > 0]
     ranked = sorted(worth, key=lambda option: -gain[option].value / cost[option])
     option, second = (*ranked, None, None)[:2]
-    if option is None:
-        *others, last = gain
-        text = f"No doubling of {', '.join(others)} or {last} takes 1% off the squared error."
-    else:
-        names = {
-            "n": f"n, the training data ({plan.n_data})",
-            "N": f"N, the particles ({plan.n_particles})",
-            "t": f"t, the training time ({plan.scheme.n_steps} steps)",
-            "S": f"S, the atoms ({plan.n_atoms})",
-        }
-        before = math.sqrt(squared_error)
-        after = math.sqrt(max(squared_error - gain[option].value, 0.0))
-        text = (
+    least = WORTHWHILE * squared_error if option is None else gain[option].value
+    lower = max(less, key=lambda name: less[name].value, default=None)
+    if lower is not None and not less[lower].value >= least > 0:
+        lower = None
+    first = option if lower is None else lower
+    statement = _statement(plan, gain, less, option, lower, squared_error)
+    return Advice(option, second, gain, cost, less, first, squared_error, statement)
+
+
+def _statement(
+    plan: ErrorPlan,
+    gain: Mapping[str, Estimate],
+    halved: Mapping[str, Estimate],
+    option: str | None,
+    lower: str | None,
+    squared_error: float,
+) -> str:
+    def after(estimate: Estimate) -> str:
+        unsure = "" if estimate.low > 0 else ", though the replicas are too few to be sure of it"
+        return f"{math.sqrt(max(squared_error - estimate.value, 0.0)):.3g}{unsure}"
+
+    before, problem = f"{math.sqrt(squared_error):.3g}", plan.problem
+    values = {
+        "l2": f"{problem.l2_output:g}"
+        if problem.l2_output == problem.l2_input
+        else f"{problem.l2_output:g}, {problem.l2_input:g}",
+        "temperature": f"{plan.scheme.temperatures[-1]:g}",
+    }
+    names = {
+        "n": f"n, the training data ({plan.n_data})",
+        "N": f"N, the particles ({plan.n_particles})",
+        "t": f"t, the training time ({plan.scheme.n_steps} steps)",
+        "S": f"S, the atoms ({plan.n_atoms})",
+    }
+    sentences = []
+    if lower is not None:
+        sentences.append(
+            f"Lower first {lower} ({values[lower]}): half of it is expected to take the total "
+            f"error from {before} to {after(halved[lower])}, at no extra compute."
+        )
+    if option is not None:
+        to = after(gain[option])
+        sentences.append(
             f"Increase first {names[option]}: doubling it is expected to take the total error from "
-            f"{before:.3g} to {after:.3g}, the most per unit of compute."
+            f"{before} to {to}, the most per unit of compute."
+            if lower is None
+            else f"Of the doublings, that of {names[option]}, gains most per unit of compute: it "
+            f"would take it to {to}."
         )
-        if gain[option].low <= 0:
-            text += " The replicas are too few to be sure that it gains anything."
-    if squared_bias > 0.5 * squared_error:
-        text += (
-            f" The limit itself is {math.sqrt(squared_bias):.3g} off the target: only a smaller l2 "
-            "or temperature takes that away."
+    elif gain:
+        *others, last = gain
+        sentences.append(
+            f"No doubling of {', '.join(others)} or {last} takes 1% off the squared error."
         )
-    return Advice(option, second, gain, cost, squared_error, text)
+    others = [name for name in halved if name != lower]
+    helpful = [n for n in others if halved[n].value >= WORTHWHILE * squared_error > 0]
+    sentences += [f"Half the {_NAMED[n]} would take it to {after(halved[n])}." for n in helpful]
+    if idle := [_NAMED[name] for name in others if name not in helpful]:
+        sentences.append(f"Half the {' or the '.join(idle)} would not take 1% off.")
+    return " ".join(sentences)
+
+
+_NAMED = {"l2": "penalty l2", "temperature": "temperature"}
 
 
 def effective_particles(plan: ErrorPlan) -> Array:

@@ -139,13 +139,18 @@ class Run:
         predictions = self.predict(self.problem.X if X_test is None else X_test, step)
         return self.problem.score(predictions, held_out=X_test is not None)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, label: str | None = None) -> Axes:
         """Draw the loss over time, every replica and their mean.
+
+        Several runs on the same axes differ in colour. Between fewer than four saved steps no line
+        is drawn: `save_at` of `simulate` keeps more.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; new axes by default.
+        label : str, optional
+            What the legend says; number of particles and temperature by default.
 
         Returns
         -------
@@ -153,10 +158,10 @@ class Run:
         """
         from meanfield.plots.loss import plot_replicas
 
-        return plot_replicas(self.to_xarray(), ax)
+        return plot_replicas(self.to_xarray(), ax, label)
 
     def to_xarray(self) -> xr.Dataset:
-        """Return the run as a dataset with dimensions step, replica, particle, feature, datum.
+        """Return the run as a dataset: replica, step, particle, feature, datum, in this order.
 
         Returns
         -------
@@ -166,19 +171,21 @@ class Run:
         import xarray as xr
 
         outputs = ("output",) if self.problem.vector_output else ()
-        points = ("step", "replica", "particle")
+        points = ("replica", "step", "particle")
         variables: dict[str, Any] = {
-            "a": ((*points, *outputs), np.stack([p.a for p in self.trajectory])),
-            "w": ((*points, "feature"), np.stack([p.w for p in self.trajectory])),
+            "a": ((*points, *outputs), np.stack([p.a for p in self.trajectory], axis=1)),
+            "w": ((*points, "feature"), np.stack([p.w for p in self.trajectory], axis=1)),
             "predictions": (("replica", "step", "datum", *outputs), self.predictions),
             "loss": (("replica", "step"), self.loss),
         }
         if self.problem.bias:
-            variables["b"] = (points, np.stack([np.asarray(p.b) for p in self.trajectory]))
+            b = np.stack([np.asarray(p.b) for p in self.trajectory], axis=1)
+            variables["b"] = (points, b)
         coordinates = {"step": self.steps, "time": ("step", self.times)}
         info = {**self.scheme.info, "first_replica": self.first_replica, "driven": self.driven}
         attributes: dict[str, Any] = {key: str(value) for key, value in info.items()}
         attributes["step_size"] = self.scheme.step_size
+        attributes["temperature"] = self.scheme.temperature
         return xr.Dataset(variables, coords=coordinates, attrs=attributes)
 
     def __repr__(self) -> str:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meanfield.plots.style import BLUE, ORANGE, TIME, VERMILION, axes, band, finish
+import numpy as np
+
+from meanfield.plots.style import (
+    BLACK,
+    BLUE,
+    SERIES,
+    TIME,
+    VERMILION,
+    axes,
+    band,
+    by_count,
+    finish,
+    in_order,
+)
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
+_MAKER = "the dataset of a run (`Run.to_xarray`), of `chaos_rates` or of their studies"
+#: With fewer saved steps nothing is known between them: a line would look like a law.
+_FEWEST_FOR_A_LINE = 4
+
 
 def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the loss over time with its interval.
+    """Draw the loss over time: with its interval, or that of every network of a run.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        Result of the study `simulate`.
+        Of a run, `Run.to_xarray`; of `chaos_rates`; or the result of the study `simulate` or
+        `chaos`.
     ax : matplotlib Axes, optional
         Where to draw; new axes by default.
 
@@ -26,8 +44,24 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         The axes.
+
+    Raises
+    ------
+    ValueError
+        The dataset is of something else.
     """
+    if "loss_mean" not in dataset:
+        return plot_replicas(dataset, ax)
+    dataset = in_order(dataset, "loss_mean", _MAKER)
     ax = axes(ax)
+    if "particles" in dataset.dims:
+        time = dataset["time"].values
+        for count, colour, marker in by_count(dataset["particles"].values):
+            loss = Estimate.from_xarray(dataset["loss_mean"].sel(particles=count))
+            band(ax, time, loss, color=colour, marker=marker, label=f"$N = {count}$")
+        limit = dataset["mean_field_loss"].values
+        ax.plot(time, limit, "--", color=BLACK, label=r"limit $N \to \infty$")
+        return finish(ax, TIME, r"mean loss $R(f_N)$", log="y", legend="above")
     time = dataset["loss_time"].values
     for name, label, colour, style in (
         ("loss", "training", BLUE, "-"),
@@ -37,18 +71,38 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             mean = Estimate.from_xarray(dataset[f"{name}_mean"])
             band(ax, time, mean, color=colour, linestyle=style, label=label)
     ax.set_xscale("symlog", linthresh=time[1], linscale=0.3)
-    return finish(ax, TIME, r"loss $R(f_N)$", log="y")
+    return finish(ax, TIME, r"loss $R(f_N)$", log="y", legend="above")
 
 
-def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Draw the loss of every replica of a run, as `Run.to_xarray` gives it, and their mean."""
+def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None, label: str | None = None) -> Axes:
+    """Draw the loss of every replica of a run, as `Run.to_xarray` gives it, and their mean.
+
+    Every run on the same axes has a colour of its own.
+    """
+    dataset = in_order(dataset, "loss", _MAKER)
     ax = axes(ax)
-    time, loss = dataset["time"].values, dataset["loss"].values
-    marker = "o" if len(time) < 20 else None
+    time, loss = dataset["time"].values, np.atleast_2d(dataset["loss"].values)
+    before = sum(line.get_gid() == _MEAN for line in ax.get_lines())
+    few = len(time) < _FEWEST_FOR_A_LINE
+    styles = ("-", "--", "-.", ":")
+    look: dict[str, Any] = {
+        "color": SERIES[before % len(SERIES)],
+        "linestyle": "none" if few else styles[before // len(SERIES) % len(styles)],
+        "marker": "os^Dvp<>"[before % 8] if len(time) < 20 else None,
+    }
     if len(loss) > 1:
-        for r, values in enumerate(loss):
-            label = f"{len(loss)} networks" if r == 0 else None
-            ax.plot(time, values, color=ORANGE, alpha=0.5, linewidth=0.8, label=label)
-    label = f"{'mean' if len(loss) > 1 else 'network'}, N = {dataset.sizes['particle']}"
-    ax.plot(time, loss.mean(axis=0), color=BLUE, marker=marker, markersize=3, label=label)
-    return finish(ax, TIME, r"loss $R(f_N)$", log="y", legend="inside")
+        for values in loss:
+            ax.plot(time, values, **look, alpha=0.3, linewidth=0.8, markersize=2)
+    if label is None:
+        mean = f", mean of {len(loss)}" if len(loss) > 1 else ""
+        label = f"N = {dataset.sizes['particle']}{mean}"
+        if "temperature" in dataset.attrs:
+            ends = np.atleast_1d(dataset.attrs["temperature"])[[0, -1]]
+            label += f", τ = {' to '.join(f'{end:g}' for end in dict.fromkeys(ends))}"
+    if few:
+        label += f" ({len(time)} saved steps)"
+    ax.plot(time, loss.mean(axis=0), **look, markersize=4, label=label, gid=_MEAN)
+    return finish(ax, TIME, r"loss $R(f_N)$", log="y", legend="above")
+
+
+_MEAN = "meanfield: mean of a run"

@@ -14,8 +14,10 @@ from meanfield.plots.style import (
     ORANGE,
     TIME,
     axes,
+    by_count,
     count_axis,
     finish,
+    in_order,
     slope_text,
 )
 from meanfield.statistics.estimate import Estimate
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
+_MAKER = "the dataset of `chaos_rates` or of the study `chaos`"
+
 # Metric, label, colour, marker, and a shift along the axis that keeps intervals apart.
 _METRICS = (
     ("coupling", r"coupling $D_N$", ORANGE, "s", 0.98),
     ("matched_w2", r"matched $W_2^2$", BLUE, "o", 1.02),
-    ("function", r"function distance", GREEN, "^", 1.0),
+    ("function", r"function", GREEN, "^", 1.0),
 )
 
 
@@ -38,7 +42,7 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     dataset : xarray.Dataset
-        Result of the study `chaos`.
+        That of `chaos_rates`, or the result of the study `chaos`.
     ax : matplotlib Axes, optional
         Where to draw; new axes by default.
 
@@ -46,7 +50,13 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         The axes.
+
+    Raises
+    ------
+    ValueError
+        The dataset is of something else.
     """
+    dataset = in_order(dataset, "coupling_peak", _MAKER)
     ax = axes(ax)
     counts = dataset["particles"].values
     for metric, label, colour, marker, shift in _METRICS:
@@ -57,7 +67,7 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     start = 1.2 * np.nanmax(top, initial=0.0)
     guide(ax, counts, start, -1.0, "expected: slope $-1$")
     count_axis(ax, counts)
-    return finish(ax, y="mean at the time of its peak", log="y", legend="below")
+    return finish(ax, y="mean at the time of its peak", log="y", legend="above")
 
 
 def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -66,7 +76,7 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     dataset : xarray.Dataset
-        Result of the study `chaos`.
+        That of `chaos_rates`, or the result of the study `chaos`.
     ax : matplotlib Axes, optional
         Where to draw; new axes by default.
 
@@ -74,23 +84,31 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         The axes.
+
+    Raises
+    ------
+    ValueError
+        The dataset is of something else.
     """
+    dataset = in_order(dataset, "coupling_mean", _MAKER)
     ax = axes(ax)
     time, counts = dataset["time"].values, dataset["particles"].values
+    # Side by side, so that no interval hides another, and none before the start.
+    gaps = np.minimum(np.diff(time, prepend=0.0), np.diff(time, append=np.inf))
+    room = np.minimum(0.02 * time[-1], 0.6 * np.maximum(gaps, 0.0))
     for shift, (count, colour, marker) in zip(
         np.linspace(-0.5, 0.5, len(counts)), by_count(counts), strict=True
     ):
         at = Estimate.from_xarray(dataset["coupling_mean"].sel(particles=count))
         scaled = at.map(partial(np.multiply, count))
         shown = {"color": colour, "marker": marker, "elinewidth": 0.8, "capsize": 0}
-        # Side by side, so that no interval hides another.
-        shifted = time + shift * 0.02 * time[-1]
-        ax.errorbar(shifted, scaled.value, scaled.arms, label=f"$N = {count}$", **shown)
+        ax.errorbar(time + shift * room, scaled.value, scaled.arms, label=f"$N = {count}$", **shown)
     if "coupling_exact" in dataset:
         exact = dataset["coupling_exact"].values
         ax.plot(time, exact, "--", color=BLACK, zorder=3, label="exact, every $N$")
+    finish(ax, TIME, r"$N \cdot \mathrm{E}\, D_N(t)$", legend="above")
     ax.set_ylim(bottom=0)
-    return finish(ax, TIME, r"$N \cdot \mathrm{E}\, D_N(t)$")
+    return ax
 
 
 def fitted_points(
@@ -119,15 +137,3 @@ def guide(
         return
     line = start * (counts / counts[0]) ** slope
     ax.plot(counts, line, style, color="0.45", linewidth=1.0, label=label)
-
-
-def by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
-    """Give each N a colour, from light to dark, and a marker."""
-    from matplotlib import colormaps
-
-    shades = colormaps["cividis_r"](np.linspace(0.15, 1.0, len(counts)))
-    markers = "osD^vP*X"
-    return [
-        (int(count), shade, markers[i % len(markers)])
-        for i, (count, shade) in enumerate(zip(counts, shades, strict=True))
-    ]

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from meanfield.statistics.estimate import Estimate
+from meanfield.errors import ArgumentError
+from meanfield.statistics.estimate import BOUND, Estimate
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
@@ -154,20 +156,32 @@ def finish(
     y: str | None = None,
     *,
     log: str = "",
-    legend: Literal["beside", "below", "inside"] = "beside",
+    legend: Literal["beside", "below", "above"] = "beside",
 ) -> Axes:
-    """Make the axes in `log` logarithmic, name the axes, and place the legend."""
+    """Make the axes in `log` logarithmic, name the axes, and place the legend.
+
+    Beside or below the axes it takes a figure that makes room; ``"above"`` the data, within the
+    axes, it can be read in any.
+    """
     for which in log:
         log_scale(ax, which)
     if x is not None:
         ax.set_xlabel(x)
     if y is not None:
         ax.set_ylabel(y)
-    if legend == "inside":
-        ax.legend()
-    else:
-        (legend_below if legend == "below" else legend_beside)(ax)
+    {"beside": legend_beside, "below": legend_below, "above": legend_above}[legend](ax)
+    if legend == "above":
+        small_text(ax)
     return ax
+
+
+def small_text(ax: Axes) -> None:
+    """Keep the letters of narrow axes, one of several, off their neighbours."""
+    if _inches(ax)[0] < 3.0:
+        ax.tick_params(labelsize=7)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.label.set_fontsize(7.5)
+            axis.labelpad = 1.0
 
 
 def count_axis(ax: Axes, counts: np.ndarray, label: str = "number of particles $N$") -> None:
@@ -175,7 +189,12 @@ def count_axis(ax: Axes, counts: np.ndarray, label: str = "number of particles $
     from matplotlib.ticker import NullLocator
 
     ax.set_xscale("log")
-    ax.set_xticks(counts, [str(count) for count in counts])
+    # As many labels as there is room for, the last among them.
+    ratio = np.log(counts[-1] / counts[0]) / max(len(counts) - 1, 1)
+    room = _inches(ax)[0] * ratio / max(np.log(counts[-1] / counts[0]), 1e-9)
+    every = max(int(np.ceil(0.09 * len(str(counts[-1])) / room)), 1)
+    shown = [(len(counts) - 1 - i) % every == 0 for i in range(len(counts))]
+    ax.set_xticks(counts, [str(n) if show else "" for n, show in zip(counts, shown, strict=True)])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(label)
 
@@ -196,6 +215,18 @@ def series(i: int) -> dict[str, Any]:
     return {"color": SERIES[i % len(SERIES)], "marker": "os^Dvp<>"[i % 8]}
 
 
+def by_count(counts: np.ndarray) -> list[tuple[int, Any, str]]:
+    """Give each N a colour, from light to dark, and a marker."""
+    from matplotlib import colormaps
+
+    shades = colormaps["cividis_r"](np.linspace(0.15, 1.0, len(counts)))
+    markers = "osD^vP*X"
+    return [
+        (int(count), shade, markers[i % len(markers)])
+        for i, (count, shade) in enumerate(zip(counts, shades, strict=True))
+    ]
+
+
 def band(ax: Axes, x: np.ndarray, curve: Estimate, **line: Any) -> None:
     """Draw a curve with its intervals as a band around it."""
     ax.fill_between(x, curve.low, curve.high, color=line["color"], alpha=0.2, linewidth=0)
@@ -208,14 +239,40 @@ def slope_text(slope: Estimate, digits: int = 2) -> str:
     return f"{value} [{low}, {high}]".replace("-", "−")
 
 
-def legend_below(ax: Axes) -> Legend:
-    """Put a legend with long entries under the axes: what was measured first, then the guides."""
+def in_order(dataset: xr.Dataset, needed: str, maker: str) -> xr.Dataset:
+    """Return a dataset with its dimensions in the order in which figures read them.
+
+    An ArgumentError tells of one without the variable `needed`, which `maker` has.
+    """
+    if needed not in dataset:
+        raise ArgumentError(
+            "dataset",
+            f"must hold the variable {needed!r}, as {maker} does; this one holds "
+            f"{', '.join(map(str, dataset.data_vars)) or 'nothing'}.",
+        )
+    return dataset.transpose("replica", "particles", ..., BOUND, missing_dims="ignore")
+
+
+def _inches(ax: Axes) -> tuple[float, float]:
+    """Return about how wide and high axes are."""
+    figure, place = ax.get_figure(root=True), ax.get_position()
+    assert figure is not None  # axes that are drawn on belong to one
+    width, height = figure.get_size_inches()
+    return width * place.width, height * place.height
+
+
+def measured_first(ax: Axes) -> tuple[list[Any], list[str]]:
+    """Return the entries of a legend: what was measured first, then the guides."""
     handles, labels = ax.get_legend_handles_labels()
     lines = [not hasattr(handle, "has_yerr") for handle in handles]
     order = sorted(range(len(handles)), key=lines.__getitem__)
+    return [handles[i] for i in order], [labels[i] for i in order]
+
+
+def legend_below(ax: Axes) -> Legend:
+    """Put a legend with long entries under the axes."""
     return ax.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
+        *measured_first(ax),
         loc="upper center",
         bbox_to_anchor=(0.5, -0.17),
         ncols=2,
@@ -226,3 +283,31 @@ def legend_below(ax: Axes) -> Legend:
 def legend_beside(ax: Axes) -> Legend:
     """Put the legend to the right of the axes, where it covers nothing."""
     return ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+
+
+def legend_above(ax: Axes) -> Legend:
+    """Put the legend into the axes, and the upper end of the axis above what is drawn.
+
+    So it needs no room of a figure that others may share. Its letters and columns suit the width.
+    """
+    width, height = _inches(ax)
+    handles, labels = measured_first(ax)
+    # Letters of a legend are about half as wide as high; a handle takes four.
+    longest = max((len(label.replace("$", "")) for label in labels), default=1) + 4
+    columns = max(min(int(width / (8 / 72 * 0.48 * longest)), 2, len(labels)), 1)
+    size = float(np.clip(width / (0.58 * longest * columns) * 72, 5.0, 8.0))
+    rows = -(-len(labels) // columns)
+    share = min((rows * 1.4 + 1.0) * size / 72 / height, 0.6)
+    ax.autoscale(axis="y")  # again, where something was drawn before
+    low, high = ax.get_ylim()
+    if ax.get_yscale() == "log":
+        ax.set_ylim(low, low * (high / low) ** (1 / (1 - share)))
+    else:
+        ax.set_ylim(low, low + (high - low) / (1 - share))
+    look: dict[str, Any] = {
+        "fontsize": size,
+        "frameon": False,
+        "handlelength": 1.8,
+        "columnspacing": 1.5,
+    }
+    return ax.legend(handles, labels, loc="upper center", ncols=columns, **look)

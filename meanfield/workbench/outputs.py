@@ -30,7 +30,7 @@ SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
 def write_config(folder: Path, config: StudyConfig) -> None:
     """Write the complete configuration."""
     header = (
-        f"# Complete configuration of a {config.study} study (meanfield {VERSION}).\n"
+        f"# Complete configuration of the study {config.study} (meanfield {VERSION}).\n"
         f"# Run it again:  meanfield {config.study} config.toml --out NEW_FOLDER\n\n"
     )
     storage.write_atomic(folder / CONFIG, (header + to_toml(config)).encode())

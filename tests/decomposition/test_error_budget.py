@@ -9,6 +9,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.decomposition import Component
+from meanfield.decomposition.assemble import contribution
 from meanfield.decomposition.budget_dataset import _tails
 from meanfield.decomposition.error_budget import COMPONENTS
 from meanfield.decomposition.truncated_target import truncate_target
@@ -59,6 +60,50 @@ def test_signed_components_add_up(budget):
     norms = np.array([budget.components[name].norms for name in COMPONENTS])
     assert (budget.total.norms <= norms.sum(axis=0) * (1 + 1e-12)).all()
     assert (budget.total.norms > 0).all()
+
+
+def test_contributions_add_up_to_the_total_exactly(budget):
+    parts = [budget.components[name] for name in COMPONENTS]
+    values = [part.contribution.value for part in parts]
+    assert sum(values) == pytest.approx(budget.total.value, rel=1e-12)
+    assert budget.total.contribution.value == pytest.approx(budget.total.value, rel=1e-12)
+    for part in (*parts, budget.total):
+        low, high = part.contribution.interval
+        assert low < part.contribution.value < high
+        assert abs(part.contribution.value) <= part.value * (1 + 1e-12)
+    saved = budget.dataset["component_contribution"].sel(bound="value").values
+    np.testing.assert_array_equal(saved[:-1], values)
+    rows = repr(budget).splitlines()[1:7]
+    assert [float(row.split()[1]) for row in rows] == pytest.approx(values, rel=1e-2)
+
+
+def test_contribution_is_the_projection_and_its_interval_holds_it():
+    rng = np.random.default_rng(0)
+    mean, parts = np.array([2.0, -0.5]), []
+    hits, trials = 0, 200
+    for _ in range(trials):
+        # Of E⟨Δ_k, Δ⟩ = mean_k · Σ mean + variance, spread over replicas and over inputs.
+        noise = 0.3 * (rng.normal(size=(2, 12, 1, 1)) + rng.normal(size=(2, 1, 40, 1)))
+        parts = mean[:, None, None, None] + noise
+        found = contribution(parts[0], parts.sum(axis=0))
+        variance = 2 * 0.3**2
+        truth = (mean[0] * mean.sum() + variance) / np.sqrt(mean.sum() ** 2 + 2 * variance)
+        hits += found.low < truth < found.high
+    assert found.value == pytest.approx(
+        (parts[0] * parts.sum(axis=0)).mean() / np.sqrt((parts.sum(axis=0) ** 2).mean())
+    )
+    assert 0.88 * trials <= hits <= 0.995 * trials
+
+
+def test_nothing_contributes_to_no_error():
+    nothing = np.zeros((4, 10, 1))
+    assert contribution(nothing, nothing).value == 0.0
+
+
+def test_score_is_that_of_the_network_that_is_kept(budget):
+    variance = TARGET(np.random.default_rng(1).normal(size=(20000, 2))).var()
+    assert budget.score.value == pytest.approx(1 - budget.total.value**2 / variance, abs=0.1)
+    assert budget.score.low < budget.score.value < budget.score.high
 
 
 def test_every_component_has_an_interval_around_it(budget):
@@ -133,11 +178,12 @@ def test_stopping_rule_and_own_errors_are_reported(budget):
 
 def test_it_reads_well(budget):
     text = repr(budget)
+    assert max(map(len, text.splitlines())) < 250
     for word in (*COMPONENTS, "total", "closure", "slope", "advice", "N = 32 particles"):
         assert word in text
-    assert max(map(len, text.splitlines())) < 250
     assert budget.advice.option in ("n", "N", "t", "S")
-    assert budget.advice.statement in text
+    assert budget.advice.statement in " ".join(text.split())
+    assert budget.advice.first in ("n", "N", "t", "S", "l2", "temperature")
     assert budget.bounds[0].barron_norm > 0
 
 
@@ -145,22 +191,29 @@ def test_it_draws_itself(budget):
     from matplotlib.figure import Figure
 
     ax = budget.plot(Figure().subplots())
-    labels = [label.get_text() for label in ax.get_yticklabels()]
+    labels = [text.get_text().split(":")[0] for text in ax.texts]
     assert labels == [*COMPONENTS, "total"]
-    ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
-    values = [budget.components[name].value for name in COMPONENTS]
+    norms, bars = ax.patches[::2], ax.patches[1::2]
+    ends = [bar.get_x() + bar.get_width() for bar in bars]
+    values = [budget.components[name].contribution.value for name in COMPONENTS]
     np.testing.assert_allclose(ends, [*np.cumsum(values), budget.total.value])
+    # The last component ends where the total does.
+    assert ends[-2] == pytest.approx(ends[-1], rel=1e-12)
+    wide = [budget.components[name].value for name in COMPONENTS]
+    np.testing.assert_allclose([abs(bar.get_width()) for bar in norms[:-1]], wide)
+    low, high = ax.get_xlim()
+    for bar in ax.patches:
+        assert low <= min(bar.get_x(), bar.get_x() + bar.get_width()) < high
 
 
 def test_a_wide_interval_leaves_the_bars_in_sight(budget):
     from matplotlib.figure import Figure
 
     dataset = budget.dataset.copy(deep=True)
-    dataset["component_norm"].loc[{"bound": "high"}][0] = 1e6
+    dataset["component_contribution"].loc[{"bound": "high"}][0] = 1e6
     ax = plot_budget(dataset, Figure().subplots())
     longest = max(bar.get_x() + bar.get_width() for bar in ax.patches)
     assert ax.get_xlim()[1] < 3 * longest
-    assert all(text.xy[0] <= ax.get_xlim()[1] for text in ax.texts)
 
 
 def test_the_same_seed_gives_the_same_budget():
@@ -256,6 +309,23 @@ def test_narrow_long_time_networks_put_no_floor_under_chaos():
     assert low < -1 < high
     assert high - low < 0.6
     assert budget.closure < 1e-12
+
+
+def test_what_half_the_penalty_and_temperature_take_off_is_what_training_so_gives():
+    budget = small(n_atoms=None, n_particles=8, path_particles=128, long_particles=32)
+    plan = plan_errors(problem(16), TARGET, n_steps=60, n_atoms=None, n_replicas=4, n_test=50)
+    half = {"l2": {"l2": 0.05}, "temperature": {"temperature": 0.01}}
+    for name, change in half.items():
+        gains = []
+        for r in range(4):
+            data = plan.training_set(r, 16)
+            options = {"step_size": 0.2, "n_steps": 60, "first_replica": r, "dtype": "float32"}
+            runs = [mf.simulate(p, 8, **options) for p in (data, data.replace(**change))]
+            errors = [
+                ((plan.truth[:, 0] - run.predict(plan.X_test)[0]) ** 2).mean() for run in runs
+            ]
+            gains.append(errors[0] - errors[1])
+        assert budget.advice.halved[name].value == pytest.approx(np.mean(gains), rel=1e-5)
 
 
 def test_doubling_the_atoms_beyond_the_particles_keeps_them_all():

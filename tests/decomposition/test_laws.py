@@ -134,4 +134,26 @@ def test_advice_is_the_largest_gain_per_unit_of_compute():
     assert nothing.option is None
     assert "No doubling" in nothing.statement
     assert "too few to be sure" in advise(plan, {"n": np.linspace(-1, 1.1, R)}, 1.0).statement
-    assert "only a smaller l2" in advise(plan, gains, 1.0, squared_bias=0.6).statement
+
+
+def test_what_costs_nothing_and_gains_more_comes_first():
+    plan = make_plan()
+    rng = np.random.default_rng(0)
+    few = {"n": 0.02, "N": 0.03, "t": -0.1}
+    gains = {name: value + 1e-4 * rng.normal(size=R) for name, value in few.items()}
+    less = {"l2": 0.2, "temperature": 0.05}
+    halved = {name: value + 1e-4 * rng.normal(size=R) for name, value in less.items()}
+    advice = advise(plan, gains, 1.0, halved)
+    assert (advice.first, advice.option, advice.second) == ("l2", "N", "n")
+    assert "Lower first l2" in advice.statement
+    assert f"from 1 to {np.sqrt(0.8):.3g}, at no extra compute" in advice.statement
+    assert f"Half the temperature would take it to {np.sqrt(0.95):.3g}." in advice.statement
+    # It gains less than the best doubling: told, but not first.
+    weak = advise(plan, gains, 1.0, {"l2": halved["l2"] / 10, "temperature": -halved["l2"]})
+    assert weak.first == weak.option == "N"
+    assert "Increase first N" in weak.statement
+    assert "Half the penalty l2 would take it" in weak.statement
+    assert "Half the temperature would not take 1% off." in weak.statement
+    # Where no doubling is worth its while it is all there is.
+    alone = advise(plan, {"t": gains["t"]}, 1.0, halved)
+    assert (alone.first, alone.option) == ("l2", None)

@@ -14,6 +14,7 @@ from meanfield.chaos.reference_path import reference_path
 from meanfield.errors import ConfigError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.studies import get_study
+from meanfield.studies.chaos import report
 from meanfield.studies.chaos import study as chaos
 from meanfield.system import storage
 from meanfield.system.progress import Bar
@@ -94,13 +95,22 @@ def test_numbers_are_those_of_chaos_rates(folder):
 
 
 def test_folder_has_the_figures(folder):
-    for name in ("rates", "constants", "raw_w2", "loss", "law_bias"):
+    for name in ("rates", "constants", "raw_w2", "loss"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 4
+    # A figure of upper bounds alone would show nothing.
+    assert "No bias of the average network was seen" in page
+    assert not (folder / "law_bias.png").exists()
     assert "must not be fitted with 1/N" in page
     assert "A slope of −1 means that twice as many particles halve" in page
+
+
+def test_a_bias_that_is_seen_has_its_figure(folder):
+    saved = storage.read_dataset(folder / "result.nc").copy(deep=True)
+    saved["law_bias_mean"].loc[{"bound": "low"}] = 1e-9
+    assert report._bias(saved).name == "law_bias"
 
 
 def test_fitted_lines_pass_through_the_measured_points(folder):

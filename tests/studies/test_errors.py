@@ -80,6 +80,14 @@ def test_numbers_are_those_of_the_library(folder):
         assert found[name]["value"] == pytest.approx(part.value, rel=1e-6)
         assert found[name]["interval"] == pytest.approx(part.interval, rel=1e-5)
     assert found["closure"]["value"] < 1e-12
+    parts = [found[f"contribution_{name}"] for name in budget.components]
+    assert sum(part["value"] for part in parts) == pytest.approx(found["total"]["value"], rel=1e-12)
+    for part, component in zip(parts, budget.components.values(), strict=True):
+        assert part["interval"] == pytest.approx(component.contribution.interval, rel=1e-4)
+    assert found["test_r2"]["value"] == pytest.approx(budget.score.value, rel=1e-5)
+    assert found["test_r2"]["resampled"] == "rows and replicas"
+    for name, gain in budget.advice.halved.items():
+        assert found[f"gain_{name}"]["value"] == pytest.approx(gain.value, rel=1e-4)
     assert found["chaos_slope"]["expected"] == -1
     assert found["gain_S"]["value"] == pytest.approx(budget.advice.gain["S"].value, rel=1e-5)
     saved = storage.read_dataset(folder / "result.nc")
@@ -97,7 +105,7 @@ def test_folder_has_the_figures_and_says_what_to_do(folder):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 6
-    assert "What to increase first" in page
+    assert "What to change first" in page
     assert "128 evenly spread inputs" in page
 
 

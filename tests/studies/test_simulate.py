@@ -11,7 +11,7 @@ import meanfield as mf
 from meanfield import plots
 from meanfield.errors import ConfigError
 from meanfield.problem import SOURCES
-from meanfield.statistics.intervals import mean_interval
+from meanfield.statistics.intervals import mean_interval, wilson_interval
 from meanfield.studies import get_study
 from meanfield.studies.simulate import study as simulate
 from meanfield.system import storage
@@ -79,11 +79,14 @@ def test_dataset_is_that_of_the_library(tmp_path, monkeypatch, kind):
     assert ("b" in saved) == problem.bias
     test = problem.risk(run.predict(problem.X_test), held_out=True)
     np.testing.assert_array_equal(saved["test_loss"].isel(loss_step=-1), test)
-    assert ("test_accuracy" in saved) == (kind in ("logistic", "classes"))
     numbers = json.loads((tmp_path / "out/summary.json").read_text())["numbers"]
     mean, low, high = mean_interval(run.loss[:, -1])
     assert numbers["loss"]["value"] == pytest.approx(mean)
     assert numbers["loss"]["interval"] == pytest.approx([low, high])
+    score, name = run.score(), "test_accuracy" if kind in ("logistic", "classes") else "test_r2"
+    assert numbers[name]["value"] == pytest.approx(score.value)
+    assert numbers[name]["interval"] == pytest.approx(score.interval)
+    assert numbers[name]["resampled"] == "rows and replicas"
 
 
 def test_data_are_loaded_once(tmp_path, monkeypatch):
@@ -96,19 +99,28 @@ def test_data_are_loaded_once(tmp_path, monkeypatch):
     assert (record["source"], record["n_train"]) == ("teacher", 15)
 
 
-def test_accuracy_counts_right_labels():
-    config = configuration(*PROBLEMS["classes"])
+def test_an_accuracy_counts_the_rows_even_where_all_replicas_agree(tmp_path):
+    config = configuration(
+        {**PROBLEMS["classes"][0], "n_train": 60, "n_test": 36}, PROBLEMS["classes"][1]
+    )
     problem = build_data(config)[1]
-    outputs = problem.targets_test[None, None] * 2.0
-    assert simulate._accuracy(problem, outputs) == 1.0
-    outputs[0, 0, :2] = -outputs[0, 0, :2]
-    assert simulate._accuracy(problem, outputs) == 1 - 2 / 8
+    outputs = np.repeat(problem.targets_test[None] * 2.0, 5, axis=0)
+    outputs[:, 0] = -outputs[:, 0]
+    arrays = {"loss": np.ones((5, 2)), "test_loss": np.ones((5, 2)), "final": outputs}
+    outcome = simulate.combine(
+        config, problem, config.scheme(problem), np.array([0, 12]), np.array([0]), {"r": arrays}
+    )
+    found = outcome.numbers["test_accuracy"]
+    assert found.value == pytest.approx(35 / 36)
+    low, high = wilson_interval(35, 36)
+    assert found.interval == pytest.approx((low, high), abs=0.005)
+    assert high - low > 0.1
 
 
 def test_one_replica_has_no_interval_and_no_test_data_no_test_loss(tmp_path):
     config = configuration({"n_test": 0}, n_replicas=1, save_at=None)
     summary = run_study(get_study("simulate"), config, tmp_path / "out")
-    assert list(summary["numbers"]) == ["loss"]
+    assert list(summary["numbers"]) == ["train_r2", "loss"]
     assert summary["numbers"]["loss"]["interval"] is None
     report = (tmp_path / "out/report.html").read_text()
     assert "needs 2 replicas" in report
@@ -169,7 +181,7 @@ def test_run_whose_loss_rose_is_said_not_to_have_learned(tmp_path):
     loud = configuration(run={"n_steps": 12, "step_size": 50.0}, save_at=None)
     summary = run_study(get_study("simulate"), loud, tmp_path / "out")
     (note,) = summary["numbers"]["loss"]["notes"]
-    assert "lower run.step_size" in note
+    assert "lower step_size" in note
     assert note in (tmp_path / "out/report.html").read_text()
     summary = run_study(get_study("simulate"), configuration(), tmp_path / "learned")
     assert summary["numbers"]["loss"]["notes"] == []
@@ -180,7 +192,7 @@ def test_intervals_stay_in_the_possible_range():
     steps, keep = np.array([0, 12]), np.array([0])
     arrays = {
         "loss": np.array([[1.0, 0.1], [1.0, 0.9]]),
-        "test_accuracy": np.array([[0.5, 0.8], [0.5, 1.0]]),
+        "final": np.ones((2, 8)),
     }
     problem = build_data(config)[1]
     outcome = simulate.combine(
@@ -188,4 +200,4 @@ def test_intervals_stay_in_the_possible_range():
     )
     assert outcome.numbers["loss"].interval[0] == 0
     low, high = outcome.numbers["test_accuracy"].interval
-    assert 0 <= low < 0.9 < high == 1
+    assert 0 <= low < high <= 1

@@ -16,6 +16,7 @@ from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, T
 from meanfield.workbench.headline import Summary
 from meanfield.workbench.report.formatting import (
     format_number,
+    format_share,
     format_short,
     format_value,
     heading_for_problem,
@@ -115,10 +116,10 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
         f"and {_sure(dataset)} can be relied on."
     )
     if modal:
-        share = format_number(100 * found.compression_gap.value)
+        share = format_share(found.compression_gap.value)
         text += (
             f" Fitted to the network itself, {modal} {noun} {'leaves' if modal == 1 else 'leave'} "
-            f"{share}% of it unexplained."
+            f"{share} of it unexplained."
         )
     if found.missing.value > 0:
         text += " The certificate finds a missing atom; see below."

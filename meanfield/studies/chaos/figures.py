@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.plots.rates import by_count, fitted_points, guide, points
-from meanfield.plots.style import BLACK, PURPLE, TIME, VERMILION, band, count_axis, finish
+from meanfield.plots.rates import fitted_points, guide, points
+from meanfield.plots.style import BLACK, PURPLE, VERMILION, count_axis, finish
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -65,14 +65,3 @@ def _compared(ax: Axes, dataset: xr.Dataset, start: float, label: str) -> Axes:
     guide(ax, counts, start, -1.0, "for comparison: slope $-1$", style=":")
     count_axis(ax, counts)
     return finish(ax, y=label, log="y", legend="below")
-
-
-def plot_chaos_loss(dataset: xr.Dataset, ax: Axes) -> Axes:
-    """Draw the training loss over time for every N and in the limit."""
-    time, counts = dataset["time"].values, dataset["particles"].values
-    for count, colour, marker in by_count(counts):
-        loss = Estimate.from_xarray(dataset["loss_mean"].sel(particles=count))
-        band(ax, time, loss, color=colour, marker=marker, label=f"$N = {count}$")
-    limit = dataset["mean_field_loss"].values
-    ax.plot(time, limit, "--", color=BLACK, label=r"limit $N \to \infty$")
-    return finish(ax, TIME, r"mean loss $R(f_N)$", log="y")

@@ -102,13 +102,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "the measured time at which it is largest (the same time for all numbers of "
             "particles); solid lines are the fits, the dashed line has the expected slope.",
         ),
-        Figure(
-            "law_bias",
-            figures.plot_law_bias,
-            "Squared bias of the average network at the last time, with two standard errors. "
-            "Points whose interval reaches zero are not distinguishable from no bias and are "
-            "drawn as upper bounds.",
-        ),
+        _bias(dataset),
         Heading("Does it last?"),
         Text(_uniform(found.trend["coupling"])),
         Figure(
@@ -121,7 +115,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Figure(
             "loss",
-            figures.plot_chaos_loss,
+            plots.plot_loss,
             "Training loss over time for each number of particles, and in the limit.",
         ),
     ]
@@ -222,6 +216,23 @@ def describe_reference(attrs: Mapping[str, Any]) -> str:
             "many"
         )
     return f"a system of {attrs['reference_particles']} particles stands for the limit"
+
+
+def _bias(dataset: xr.Dataset) -> Block:
+    """Return the figure of the bias of the law, or what to say where none was seen."""
+    bias = Estimate.from_xarray(dataset["law_bias_mean"])
+    if (bias.low > 0).any():
+        return Figure(
+            "law_bias",
+            figures.plot_law_bias,
+            "Squared bias of the average network at the last time, with two standard errors. "
+            "Points whose interval reaches zero are not distinguishable from no bias and are "
+            "drawn as upper bounds.",
+        )
+    return Text(
+        "No bias of the average network was seen at any number of particles: squared, it is below "
+        f"{format_number(float(bias.high.max()))} everywhere. More replicas resolve a smaller one."
+    )
 
 
 def _uniform(trend: Estimate) -> str:

@@ -110,11 +110,6 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
     """Add means with intervals, and what was fitted, to the dataset of the rates."""
     dataset = rates.dataset.copy()
     counts = dataset["particles"].values
-    for metric in ("coupling", "matched_w2", "function", "loss"):
-        mean = Estimate.positive_mean(dataset[metric].values, axis=2, resampled="replicas")
-        dataset[f"{metric}_mean"] = mean.to_xarray(["particles", "time"])
-    for name, curve in rates.curves().data_vars.items():
-        dataset[name] = curve
     for metric in ("raw_w2", "sampling_floor", "law_w2", "law_floor"):
         if metric in rates.fits:
             last = dataset[metric].values[:, -1]

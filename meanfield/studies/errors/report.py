@@ -10,36 +10,42 @@ from meanfield import plots
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.errors import figures
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
-from meanfield.workbench.headline import Headline, Summary, family
+from meanfield.workbench.headline import Summary, family
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_interval,
     format_number,
+    format_share,
+    format_short,
     format_value,
     heading_for_problem,
 )
+from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorsHeadline(Headline):
-    """The total error, its components as L² norms, their laws, and what each doubling gains."""
+class ErrorsHeadline(LearningHeadline):
+    """The total error, its components, their laws, and what each doubling or halving gains."""
 
     total: Estimate  # ‖f* − f_S‖; its notes are the cautions about the whole budget
-    tail: Estimate
+    tail: Estimate  # as L² norms, which only bound it
     regularisation: Estimate
     statistical: Estimate
     optimisation: Estimate
     chaos: Estimate
     sparse: Estimate
+    # What each component adds to the total; these sum to it.
+    contribution: dict[str, Estimate] = family("contribution_{}")
     # Of the squared components `statistical` in n and `chaos` in N.
     slope: dict[str, Estimate] = family("{}_slope")
     # At which the optimisation error decays; None where too little of the decay was seen.
     rate: Estimate | None = None
     rate_difference: Estimate | None = None  # from that of another start
-    gain: dict[str, Estimate] = family("gain_{}")  # of doubling n, N, t or S, in the squared total
+    # Of doubling n, N, t or S, and of half the l2 or temperature, in the squared total.
+    gain: dict[str, Estimate] = family("gain_{}")
     closure: Estimate  # what the signed components miss of the total, relative
 
 
@@ -67,13 +73,20 @@ _DATA_TAIL = (
     "included: cleaner labels, inputs that explain more, more rows."
 )
 
-_OPTIONS = {"n": "training data n", "N": "particles N", "t": "time t", "S": "atoms S"}
+_OPTIONS = {
+    "n": "twice the training data n",
+    "N": "twice the particles N",
+    "t": "twice the time t",
+    "S": "twice the atoms S",
+    "l2": "half the penalty l2",
+    "temperature": "half the temperature",
+}
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report where the error comes from and what to increase first."""
     found, attrs = ErrorsHeadline.read(summary), dataset.attrs
-    rows = [["Component", "L² norm", "95% interval", "Own error of the intermediates", "Remedy"]]
+    rows = [["Component", "Contribution", "L² norm", "Own error of the intermediates", "Remedy"]]
     resolution = dict(
         zip(dataset["component"].values, dataset["component_resolution"].values, strict=True)
     )
@@ -85,31 +98,42 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             meaning = _DATA_TAIL
         if not attrs["closed_form"] and name in ("tail", "regularisation"):
             label = f"{label} (held-out estimate)"
-        rows.append([label, format_value(number), format_interval(number) or "–", own, meaning])
+        shown = (format_short(part) for part in (found.contribution[name], number))
+        rows.append([label, *shown, own, meaning])
     total, closure = found.total, found.closure
     adds = f"to {format_number(closure.value)} of it" if closure.known else "which is zero"
-    rows.append(["Total", format_value(total), format_interval(total), "–", "–"])
+    rows.append(["Total", format_value(total), format_short(total), "–", "–"])
+    score = found.score
     return [
         Finding(_finding(found, attrs)),
+        *([] if score is None else [Text(learning_sentence(score, 0.0, None))]),
         *heading_for_problem(attrs["problem"]),
         Text(_intermediates(dataset)),
         Figure(
             "budget",
             plots.plot_budget,
-            "Every component as an L² norm on held-out inputs, each beginning where the one above "
-            "ends, with 95% intervals. The bar at the bottom is the total error, which the sum of "
-            "the norms bounds: components may cancel.",
+            "What every component adds to the total error, each solid bar beginning where the one "
+            "above ends, with 95% intervals: they end at the total. The pale bars are the L² norms "
+            "on held-out inputs: what a component would add if nothing else cancelled it or stood "
+            "at right angles to it.",
         ),
         Table(
             rows,
-            "Intervals are over training sets and noise; for the first two components, which do "
-            "not depend on them, over held-out inputs. The signed components add up to the total "
-            f"error on every held-out input, {adds}.",
+            "With 95% intervals. The contribution of a component is its projection onto the total "
+            "error; contributions add up to the total, and one below zero takes some error off. "
+            "Their intervals are over training sets, noise and held-out inputs; those of the norms "
+            "over training sets and noise, for the first two components, which do not depend on "
+            "them, over held-out inputs. The signed components add up to the total error on every "
+            f"held-out input, {adds}.",
         ),
         *(Text(f"Note: {note.text}") for note in total.notes),
-        Heading("What to increase first"),
+        Heading("What to change first"),
         Text(attrs["advice"]),
-        Table(_gain_rows(dataset, found), "Doubling one of them and leaving the others."),
+        Table(
+            _gain_rows(dataset, found),
+            "Each change alone, with everything else as it is. Those of the penalty and of the "
+            "temperature were trained; they cost nothing in addition.",
+        ),
         Heading("The laws behind it"),
         Text(_laws(found)),
         *(_TAIL if attrs["closed_form"] else ()),
@@ -155,10 +179,11 @@ _TAIL = [
 
 
 def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:
-    largest = max(LABELS, key=lambda name: getattr(found, name).value)
+    largest = max(LABELS, key=lambda name: found.contribution[name].value)
+    share = format_share(found.contribution[largest].value / max(found.total.value, 1e-300))
     return (
-        f"The total error is {format_estimate(found.total)}; its largest component is the "
-        f"{LABELS[largest].lower()}, {format_estimate(getattr(found, largest))}. {attrs['advice']}"
+        f"The total error is {format_estimate(found.total)}; most of it, {share}, comes from the "
+        f"{LABELS[largest].lower()}. {attrs['advice']}"
     )
 
 
@@ -171,7 +196,7 @@ def _intermediates(dataset: xr.Dataset) -> str:
             f"the network on all {attrs['n_population']} rows stands for the population, and "
             "training sets are drawn from these rows"
         )
-    moves = ", ".join(f"{100 * float(move):.2g}%" for move in dataset["move"])
+    moves = ", ".join(format_share(float(move)) for move in dataset["move"])
     verdict = "" if attrs["settled"] else " (still above it when the rule gave up)"
     return (
         f"From the target one goes to {attrs['kept']}; then to the long-time network of infinite "
@@ -180,17 +205,18 @@ def _intermediates(dataset: xr.Dataset) -> str:
         f"particles; and to {attrs.get('n_atoms', 'all')} atoms. Long-time networks are time "
         f"averages of {attrs['long_particles']} particles. The run is long enough when the "
         f"average over a round differs from that over the round before, half as long, by less "
-        f"than {100 * attrs['tolerance']:g}%; it moved by {moves}{verdict}."
+        f"than {format_share(attrs['tolerance'])}; it moved by {moves}{verdict}."
     )
 
 
 def _gain_rows(dataset: xr.Dataset, found: ErrorsHeadline) -> list[list[str]]:
-    rows = [["Double", "Squared error taken off", "95% interval", "Extra compute", "Per unit"]]
+    rows = [["Change", "Squared error taken off", "95% interval", "Extra compute", "Per unit"]]
     costs = dict(zip(dataset["option"].values, dataset["cost"].values, strict=True))
     for option, gain in found.gain.items():
         cost = float(costs[option])
         row = [_OPTIONS[option], format_value(gain), format_interval(gain)]
-        rows.append([*row, f"{format_number(cost)} updates", format_number(gain.value / cost)])
+        shown = [f"{format_number(cost)} updates", format_number(gain.value / cost)] if cost else []
+        rows.append([*row, *(shown or ["none", "–"])])
     return rows
 
 

@@ -21,6 +21,7 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.errors.report import LABELS, ErrorsHeadline, report
 from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.learning import as_fields
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 _AROUND = "a factor 32 around the budget's by default; the budget's and its double are added."
@@ -166,7 +167,7 @@ _NO_ERROR = Note("zero", "The total error is zero in a replica: nothing is relat
 
 
 def _headline(budget: ErrorBudget) -> ErrorsHeadline:
-    components = {}
+    components: dict[str, Any] = as_fields(budget.score, held_out=True)
     for name in COMPONENTS:
         part = replace(budget.components[name], label=LABELS[name])
         # What is exactly 0 is so by construction and has no uncertainty.
@@ -175,9 +176,16 @@ def _headline(budget: ErrorBudget) -> ErrorsHeadline:
     laws = {"statistical": budget.statistical_rate, "chaos": budget.chaos_rate}
     rate = replace(budget.decay.rate, label="Rate at which the optimisation error decays")
     difference = replace(budget.decay.difference, label="Rate less that from a wider start")
+    contributions = {
+        name: replace(part.contribution, label=f"Contribution of {LABELS[name]}")
+        for name, part in budget.components.items()
+    }
+    gains = {f"doubling {option}": gain for option, gain in budget.advice.gain.items()}
+    gains |= {f"half the {name}": gain for name, gain in budget.advice.halved.items()}
     return ErrorsHeadline(
         total=replace(budget.total, notes=cautions, label="Total error"),
         **components,
+        contribution=contributions,
         slope={
             name: replace(fit.slope, label=f"Slope of {LABELS[name]}, squared")
             for name, fit in laws.items()
@@ -185,8 +193,8 @@ def _headline(budget: ErrorBudget) -> ErrorsHeadline:
         rate=rate if rate.known else None,
         rate_difference=difference if rate.known else None,
         gain={
-            option: replace(gain, label=f"Squared error that doubling {option} takes off")
-            for option, gain in budget.advice.gain.items()
+            how.split()[-1]: replace(gain, label=f"Squared error that {how} takes off")
+            for how, gain in gains.items()
         },
         closure=Estimate(
             budget.closure,

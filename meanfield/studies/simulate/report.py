@@ -9,25 +9,25 @@ from meanfield import plots
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate import figures
 from meanfield.workbench.blocks import Block, Figure, Finding, Text
-from meanfield.workbench.headline import Headline, Summary
+from meanfield.workbench.headline import Summary
 from meanfield.workbench.report.formatting import (
     format_estimate,
     format_number,
     heading_for_problem,
     headline_table,
 )
+from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulateHeadline(Headline):
+class SimulateHeadline(LearningHeadline):
     """What the training came to, over the replicas."""
 
     loss: Estimate  # on the training data, at the end
     test_loss: Estimate | None = None  # where data are held out
-    test_accuracy: Estimate | None = None  # share of held-out labels that are right
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
@@ -41,15 +41,16 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         f"{start} to {format_estimate(found.loss)}."
     )
     finding += "".join(f" {note.text}" for note in found.loss.notes)
-    if found.test_accuracy is not None:
-        share = 100 * found.test_accuracy.value
-        finding += f" On held-out data {share:.1f} % of the labels are right."
+    if found.score is not None:
+        learning = learning_sentence(found.score, float(dataset.attrs["guess"]), None)
+        finding = f"{learning} {finding}"
     caption = (
         f"Mean over {n_replicas} independent replicas with Student's 95% interval for the mean: "
         "repeating the study with other seeds would cover the true mean 19 times in 20."
     )
     if n_replicas == 1:
         caption = "Of a single replica, which says nothing about its own spread."
+    caption += " The interval of the score counts the rows as well as the replicas."
     columns = ("Quantity", "Mean", "95% interval")
     return [
         Finding(finding),

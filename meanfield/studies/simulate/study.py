@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from meanfield.studies.simulate.report import SimulateHeadline, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.learning import as_fields, guess
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 # A unit holds about this much of the trajectory, so that it fits in memory and is soon done.
@@ -121,17 +121,10 @@ def train(
     if problem.X_test is not None:
         outputs = np.stack([predict(problem, at, problem.X_test) for at in run.trajectory], axis=1)
         arrays["test_loss"] = problem.risk(outputs, held_out=True)
-        if problem.loss.name != "squared":
-            arrays["test_accuracy"] = _accuracy(problem, outputs)
+        arrays["final"] = outputs[:, -1]
+    else:
+        arrays["final"] = run.predictions[:, -1]
     return arrays
-
-
-def _accuracy(problem: Problem, outputs: np.ndarray) -> np.ndarray:
-    """Return the share of held-out points whose label is right, shape (R, T)."""
-    if problem.loss.name == "cross-entropy":
-        return (outputs.argmax(axis=-1) == problem.y_test).mean(axis=-1)
-    right = np.sign(outputs) == problem.y_test
-    return right.reshape(*outputs.shape[:2], -1).mean(axis=-1)
 
 
 def combine(
@@ -147,6 +140,8 @@ def combine(
 
     pieces = [results[key] for key in sorted(results)]
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    held_out = problem.X_test is not None
+    score = problem.score(arrays.pop("final"), held_out=held_out)
     outputs = ("output",) if problem.vector_output else ()
     dimensions = {
         "predictions": ("replica", "step", "datum", *outputs),
@@ -158,12 +153,11 @@ def combine(
     variables: dict[str, Any] = {
         name: (dimensions.get(name, curve), values) for name, values in arrays.items()
     }
-    found = {}
+    found: dict[str, Any] = as_fields(score, held_out)
     for name, label in _CURVES.items():
         if name in arrays:
-            # Student's interval does not know that a loss is at least 0 and a share at most 1.
-            most = 1.0 if name == "test_accuracy" else math.inf
-            mean = Estimate.mean(arrays[name], resampled="replicas", label=label).clip(0.0, most)
+            # Student's interval does not know that a loss is at least 0.
+            mean = Estimate.mean(arrays[name], resampled="replicas", label=label).clip(0.0)
             variables[f"{name}_mean"] = mean.to_xarray(["loss_step"])
             notes = loss_rose(mean.value[0], mean.value[-1]) if name == "loss" else ()
             found[name] = replace(mean[-1], notes=notes)
@@ -178,6 +172,7 @@ def combine(
         "seed": str(config.seed),
         "n_particles": config.simulate.n_particles,
         "problem": repr(problem),
+        "guess": guess(problem),
     }
     dataset = xr.Dataset(variables, coords=coordinates, attrs=attributes)
     return Outcome(dataset, SimulateHeadline(**found).numbers())
@@ -186,7 +181,6 @@ def combine(
 _CURVES = {
     "loss": "Training loss at the end",
     "test_loss": "Held-out loss at the end",
-    "test_accuracy": "Held-out accuracy at the end",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from meanfield.statistics.estimate import Estimate
@@ -16,7 +17,7 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
     """Return a number as text, with a real minus sign; None or NaN is what was not measurable.
 
     `resolution` is the length of its interval: no more digits than that justifies, but at least two
-    significant ones. By default three significant digits.
+    significant ones and at most four. By default three significant digits.
     """
     if value is None or math.isnan(value):
         return "not measurable"
@@ -28,10 +29,39 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
         digits, exponent = f"{value:.2e}".split("e")
         power = str(int(exponent)).translate(_SUPERSCRIPTS)
         return f"{digits} × 10{power}".replace("-", "−")
-    decimals = 2 - math.floor(math.log10(abs(value)))
+    magnitude = math.floor(math.log10(abs(value)))
+    decimals = 2 - magnitude
     if resolution:
-        decimals = 1 - math.floor(math.log10(min(resolution, abs(value))))
-    return f"{value:.{min(max(decimals, 0), 6)}f}".replace("-", "−")
+        # A narrow interval of few replicas may be narrow by chance: four digits at most.
+        decimals = min(1 - math.floor(math.log10(min(resolution, abs(value)))), 3 - magnitude)
+    return f"{value:.{max(decimals, 0)}f}".replace("-", "−")
+
+
+def format_share(value: float) -> str:
+    """Return a share as a percentage of two digits; what is next to nothing or all is told so."""
+    if math.isnan(value):
+        return "not measurable"
+    percent = 100 * value
+    if 0 < abs(percent) < 0.01:
+        return "less than 0.01%" if value > 0 else "a loss of less than 0.01%"
+    if 99.5 <= percent < 100:
+        return f"{min(percent, 99.99):.2f}%"
+    text = f"{percent:.0f}" if abs(percent) >= 9.5 else f"{percent:.2g}"
+    return f"{text}%".replace("-", "−")
+
+
+def typeset(text: str) -> str:
+    """Return text of a report with minus signs and powers of ten as print has them.
+
+    Whatever formatted a number: of two minus signs on a page none is a hyphen.
+    """
+    text = _POWER.sub(lambda m: f"{m[1]} × 10{str(int(m[2])).translate(_SUPERSCRIPTS)}", text)
+    return _HYPHEN.sub("−", text)
+
+
+_POWER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)e([+-]\d+)\b")
+# Before a number, and not within a word, a name or a range.
+_HYPHEN = re.compile(r"(?<![\w\-.)\]/])-(?=\.?\d)")
 
 
 def format_estimate(estimate: Estimate) -> str:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from meanfield.system.provenance import Provenance
 from meanfield.workbench.blocks import Block
+from meanfield.workbench.report.formatting import typeset
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -19,6 +20,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES.filters["typeset"] = typeset
 
 
 def render_report(
