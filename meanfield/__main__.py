@@ -206,10 +206,10 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
 ) -> None:
     """Check every result of a finished study against its recorded SHA-256."""
-    from meanfield.system import storage
+    from meanfield.system import manifest
 
     with _finished(folder):
-        names = storage.verify(folder)
+        names = manifest.verify(folder)
     typer.echo(f"All {len(names)} files of {folder} are whole.")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 
-class _OfArgument(Exception):
+class OfArgument(Exception):
     """What `ArgumentError` and `ArgumentTypeError` share."""
 
     def __init__(self, argument: str, predicate: str = "", message: str = ""):
@@ -20,7 +20,7 @@ class _OfArgument(Exception):
         return message or f"{argument} {predicate}"
 
 
-class ArgumentError(_OfArgument, ValueError):
+class ArgumentError(OfArgument, ValueError):
     """An argument, or an option, has a value that cannot be used; `argument` is its name.
 
     What follows the name in the sentence of the error is the `predicate`: what is asked of it, what
@@ -28,7 +28,7 @@ class ArgumentError(_OfArgument, ValueError):
     """
 
 
-class ArgumentTypeError(_OfArgument, TypeError):
+class ArgumentTypeError(OfArgument, TypeError):
     """An argument has a type that cannot be used; else as `ArgumentError`."""
 
 

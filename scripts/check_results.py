@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from meanfield.system import storage
+from meanfield.system import manifest
 from scripts.validation import NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ def configuration(name: str) -> Path:
 def seconds_taken() -> dict[str, float]:
     """Return what each study and each validation took, as their manifests say, least first."""
     taken = {
-        path.parent.name: storage.read_manifest(path.parent)[1]["seconds"]
+        path.parent.name: manifest.read_manifest(path.parent)[1]["seconds"]
         for path in RESULTS.glob("*/manifest.json")
         if path.parent.name in NAMES or configuration(path.parent.name).exists()
     }

@@ -30,7 +30,7 @@ from meanfield.errors import CheckpointError
 from meanfield.flow import checkpoint
 from meanfield.flow.compiled import particle_step  # noqa: F401 (compiled before the first fork)
 from meanfield.studies.chaos import study as chaos  # noqa: F401
-from meanfield.system import storage
+from meanfield.system import manifest, storage
 from meanfield.workbench import runner  # noqa: F401
 
 STUDY = """
@@ -122,7 +122,7 @@ def kill_and_resume(
         complete(folder)
         finished += 1
         same += content(folder) == content(reference)
-        storage.verify(folder)
+        manifest.verify(folder)
         shutil.rmtree(folder)
         save({"kills": dict(sorted(phases.items())), "finished": finished, "same bits": same})
 
@@ -158,7 +158,7 @@ def flip_bits(root: Path, reference: Path, flips: int, seed: int) -> dict:
     complete(folder)
     interrupted = root / "interrupted"
     _interrupt(interrupted)
-    results = [*sorted(storage.read_manifest(folder)[0]), storage.MANIFEST]
+    results = [*sorted(manifest.read_manifest(folder)[0]), manifest.MANIFEST]
     kept = [f"work/{path.name}" for path in sorted(folder.glob("work/*.npz"))]
     kept.append("work/stamp.json")
     # As many places in the states of the flow as in everything else of the work.
@@ -209,7 +209,7 @@ def _notices(folder: Path, name: str) -> bool:
     """Whether whoever next uses the file refuses it in words."""
     if not name.startswith("work/"):
         try:
-            storage.verify(folder)
+            manifest.verify(folder)
         except CheckpointError:
             return True
         return False

@@ -18,7 +18,7 @@ from meanfield import __main__ as cli
 from meanfield import __version__
 from meanfield.studies import STUDIES
 from meanfield.studies.simulate import study as simulate
-from meanfield.system import storage
+from meanfield.system import manifest, storage
 
 SMALL = """
 study = "simulate"
@@ -142,7 +142,7 @@ def test_simulate_then_report(meanfield, tmp_path):
     status, text, err = meanfield("simulate", config, "--out", out)
     assert (status, err) == (0, "")
     assert "Training loss at the end" in text
-    assert storage.verify(out)
+    assert manifest.verify(out)
     assert meanfield("simulate", config, "--out", out, "--resume", "--quiet")[:2] == (0, "")
     # The complete configuration gives the same study.
     again = tmp_path / "again"
@@ -289,13 +289,13 @@ def test_data_are_recorded_and_cautions_told(meanfield, tmp_path):
     assert "Note: The labels have standard deviation" in page
     assert meanfield("report", out)[0] == 0
     assert (out / "report.html").read_text() == page
-    assert "data.json" in storage.verify(out)
+    assert "data.json" in manifest.verify(out)
     (out / "data.json").write_text("{}")
     assert_one_sentence(*meanfield("report", out), ["data.json is truncated or was altered"])
     # Results from before there was this file are drawn again without it.
     (out / "data.json").unlink()
-    files, about = storage.read_manifest(out)
-    storage.write_manifest(out, files.keys() - {"data.json"}, about)
+    files, about = manifest.read_manifest(out)
+    manifest.write_manifest(out, files.keys() - {"data.json"}, about)
     assert meanfield("report", out)[0] == 0
     config.write_text(text.replace('"zscore"', '"zscore"\nstandardize_y = true'))
     assert meanfield("simulate", config, "--out", tmp_path / "other")[2] == ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -42,8 +41,13 @@ class Checkpoint:
         self._interval = interval
         self._last = time.monotonic()
 
-    def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Return the saved arrays and their description, or None when there are none."""
+    def load(
+        self, like: Callable[[int], Mapping[str, np.ndarray]], steps: range
+    ) -> tuple[dict[str, np.ndarray], int] | None:
+        """Return the saved arrays and their step, or None when there are none.
+
+        `like` gives arrays of the types and shapes that a step in `steps` has.
+        """
         if self._path is None or not self._path.exists():
             return None
         arrays, meta = storage.load_arrays(self._path)
@@ -52,14 +56,26 @@ class Checkpoint:
                 f"The checkpoint {self._path} was left by another run (other data, parameters or "
                 "seed); give another path, or delete it to start afresh."
             )
-        return arrays, meta
+        step = meta.get("step")
+        if type(step) is not int or step not in steps or not _alike(arrays, like(step)):
+            raise CheckpointError(storage.refusal(self._path, "does not hold a state of this run"))
+        return arrays, step
 
     def due(self) -> bool:
         """Whether the interval has passed since the last write."""
         return self._path is not None and time.monotonic() - self._last >= self._interval
 
-    def save(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        """Write the state now."""
+    def save(self, arrays: Mapping[str, np.ndarray], step: int) -> None:
+        """Write the state at a step now."""
         if self._path is not None:
-            storage.save_arrays(self._path, arrays, {**meta, "fingerprint": self._fingerprint})
+            meta = {"step": step, "fingerprint": self._fingerprint}
+            storage.save_arrays(self._path, arrays, meta)
             self._last = time.monotonic()
+
+
+def _alike(arrays: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> bool:
+    """Whether arrays have the names, shapes and types of others."""
+    return arrays.keys() == wanted.keys() and all(
+        (arrays[name].shape, arrays[name].dtype) == (like.shape, like.dtype)
+        for name, like in wanted.items()
+    )

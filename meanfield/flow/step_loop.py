@@ -35,19 +35,23 @@ def run_steps(
     n, k) is filled with the predictions at every step. A run that `checkpoint` holds is continued;
     one that leaves the finite numbers is a DivergenceError.
     """
-    theta, step, states = np.array(dynamics.start(start)), first_step, []
-    resumed = checkpoint.load()
+    theta, step = np.array(dynamics.start(start)), first_step
+    states: list[Array] = []
+
+    def kept(step: int) -> dict[str, Array]:
+        """The arrays of a checkpoint; before there are states, their types and shapes."""
+        n = int(np.searchsorted(save_at, step))
+        arrays = {"theta": theta, "states": np.empty((n, *start.shape), theta.dtype)}
+        if states and n:
+            arrays["states"][:] = states[:n]
+        return arrays if path is None else {**arrays, "path": path[:, :step]}
+
+    resumed = checkpoint.load(kept, range(first_step, dynamics.scheme.n_steps + 1))
     if resumed is not None:
-        arrays, meta = resumed
-        theta, step, states = arrays["theta"], meta["step"], list(arrays["states"])
+        arrays, step = resumed
+        theta, states = arrays["theta"], list(arrays["states"])
         if path is not None:
             path[:, :step] = arrays["path"]
-
-    def save(step: int) -> None:
-        arrays = {"theta": theta, "states": np.array(states).reshape(-1, *start.shape)}
-        if path is not None:
-            arrays["path"] = path[:, :step]
-        checkpoint.save(arrays, {"step": step})
 
     for first, last in _calls(step, dynamics.scheme.n_steps, save_at):
         if len(states) < len(save_at) and save_at[len(states)] == first:
@@ -57,14 +61,14 @@ def run_steps(
         except Diverged as diverged:
             raise divergence_error(dynamics, start, diverged) from None
         if checkpoint.due():
-            save(last)
+            checkpoint.save(kept(last), last)
         if progress is not None:
             progress(last, dynamics.scheme.n_steps)
     if len(states) < len(save_at):
         states.append(dynamics.positions(theta).copy())
     if path is not None:
         path[:, -1] = dynamics.predictions(theta)
-    save(dynamics.scheme.n_steps)
+    checkpoint.save(kept(dynamics.scheme.n_steps), dynamics.scheme.n_steps)
     return states
 
 

@@ -2,8 +2,7 @@
 
 Every file is written beside its final place, flushed to the disk and renamed, so that a kill or a
 full disk at any moment leaves the old file or the new one. Saved states are ``.npz`` files that
-carry the SHA-256 of their content; result folders carry a ``manifest.json`` with the SHA-256 of
-every output.
+carry the SHA-256 of their content.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ import hashlib
 import io
 import json
 import os
+import stat
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,6 @@ from meanfield.errors import CheckpointError
 
 if TYPE_CHECKING:
     import xarray as xr
-
-MANIFEST = "manifest.json"
 
 # A saved state: its first member, what each array's name ends in, how its comment begins.
 _DESCRIPTION, _ARRAY, _SEAL = "meanfield.json", ".npy", b"sha256 "
@@ -105,19 +103,37 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
     A file that is truncated, altered or of another kind is a CheckpointError.
     """
     path = Path(path)
-    data = path.read_bytes()
+    data = read_file(path)
     if not data.startswith(b"PK\3\4") or _DESCRIPTION.encode() not in data[:64]:
-        raise CheckpointError(_refusal(path, "is not a saved state of meanfield"))
+        raise CheckpointError(refusal(path, "is not a saved state of meanfield"))
     if data[-_DIGEST_BYTES:] != _digest(data):
-        raise CheckpointError(_refusal(path, "is truncated or was altered"))
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        description, *names = archive.namelist()
-        for name in names:
-            with archive.open(name) as member:
-                array = np.lib.format.read_array(member, allow_pickle=False)
-            arrays[name.removesuffix(_ARRAY)] = array
-        return arrays, json.loads(archive.read(description))
+        raise CheckpointError(refusal(path, "is truncated or was altered"))
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            description, *names = archive.namelist()
+            arrays = {name.removesuffix(_ARRAY): _read_array(archive, name) for name in names}
+            meta = json.loads(archive.read(description))
+    # Whoever can make the digest can put anything before it, and zip files fail in many ways.
+    except Exception as error:
+        raise CheckpointError(refusal(path, "does not hold arrays and a description")) from error
+    if not isinstance(meta, dict) or len(arrays) != len(names):
+        raise CheckpointError(refusal(path, "does not hold arrays and a description"))
+    return arrays, meta
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Read a member as `save_arrays` writes it: nothing packed, nothing but an array of plain type.
+
+    Its size is that of the file: a few bytes cannot ask for more memory than there is.
+    """
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise ValueError("packed")
+    content = io.BytesIO(archive.read(name))
+    np.lib.format.read_magic(content)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(content)
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError("objects, or a negative size")
+    return np.frombuffer(content.read(), dtype).reshape(shape).copy()
 
 
 def _digest(data: bytes | memoryview) -> bytes:
@@ -138,17 +154,21 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset | xr.DataTree:
     """
     import xarray as xr
 
+    from meanfield.system.hdf5 import refuse_outside
+
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(2, "no such file", str(path))
     # By way of memory: HDF5 locks a file that it opens, which not every file system can.
-    content = io.BytesIO(path.read_bytes())
+    content = io.BytesIO(read_file(path))
     try:
+        refuse_outside(content)
         with xr.open_datatree(content, engine="h5netcdf") as tree:
             tree.load()
             return tree if tree.children else tree.to_dataset()
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(_refusal(path, "is not readable as netCDF-4")) from error
+    except CheckpointError as error:
+        raise CheckpointError(refusal(path, str(error))) from None
+    # HDF5, h5netcdf and xarray have no common error.
+    except Exception as error:
+        raise CheckpointError(refusal(path, "is not readable as netCDF-4")) from error
 
 
 def attribute_list(dataset: xr.Dataset | xr.DataArray, name: str) -> list[Any]:
@@ -159,63 +179,27 @@ def attribute_list(dataset: xr.Dataset | xr.DataArray, name: str) -> list[Any]:
     return np.atleast_1d(dataset.attrs.get(name, [])).tolist()
 
 
-def write_manifest(
-    folder: str | os.PathLike[str], names: Iterable[str], about: Mapping[str, Any] | None = None
-) -> None:
-    """Record the SHA-256 of the named files of `folder` in its ``manifest.json``.
-
-    `about` says how the files came about: anything that JSON can hold.
-    """
-    folder = Path(folder)
-    files = {name: file_digest(folder / name) for name in sorted(names)}
-    content = {"format": 2, "about": dict(about or {}), "sha256": files}
-    content["self"] = _own_digest(content)
-    write_atomic(folder / MANIFEST, (json.dumps(content, indent=2) + "\n").encode())
-
-
-def read_manifest(folder: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return what `write_manifest` recorded: SHA-256 by name, and how the files came about.
-
-    Without a manifest (the study has not finished) this is a FileNotFoundError, with one that
-    cannot be read a CheckpointError.
-    """
-    path = Path(folder) / MANIFEST
-    try:
-        content = json.loads(path.read_bytes())
-        whole = content.pop("self") == _own_digest(content)
-        files, about = dict(content["sha256"]), dict(content["about"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(_refusal(path, "is not a readable manifest")) from error
-    if not whole:
-        raise CheckpointError(_refusal(path, "was altered"))
-    return files, about
-
-
-def _own_digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def verify(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[str]:
-    """Check outputs of `folder`, all by default, against its manifest; return their names.
-
-    A file that is missing, truncated or altered is a CheckpointError; else as `read_manifest`.
-    """
-    folder = Path(folder)
-    files, _ = read_manifest(folder)
-    checked = list(files) if names is None else list(names)
-    for name in checked:
-        output = folder / name
-        if name not in files or not output.is_file():
-            raise CheckpointError(f"{output} is missing; resume, and it is written again.")
-        if file_digest(output) != files[name]:
-            raise CheckpointError(_refusal(output, "is truncated or was altered"))
-    return checked
-
-
 def file_digest(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def plain_file(path: Path) -> Path:
+    """Return a path if a file is there, itself: no link, and nothing that one could wait for."""
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "no file"
+        raise CheckpointError(f"{path} is {kind}; put the file itself in its place.")
+    return path
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a file of a folder of results; see `plain_file`."""
+    try:
+        return plain_file(path).read_bytes()
+    except MemoryError:
+        raise CheckpointError(refusal(path, "is larger than the memory")) from None
 
 
 def remove_partial(folder: str | os.PathLike[str]) -> None:
@@ -261,5 +245,6 @@ def note_once(text: str) -> None:
         warnings.warn(text, stacklevel=3)
 
 
-def _refusal(path: Path, what: str) -> str:
+def refusal(path: Path, what: str) -> str:
+    """Return what is said of a file that cannot be used as it stands."""
     return f"{path} {what}; delete it and resume, and only the work that it held is redone."

@@ -11,13 +11,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
+
+from pydantic import ConfigDict, Field, ValidationError
 
 from meanfield.errors import CheckpointError, ConfigError
-from meanfield.system import storage
-from meanfield.system.texts import read_text
+from meanfield.system import manifest, storage
+from meanfield.system.records import Real, Record, read_record
+from meanfield.system.texts import decode
 from meanfield.system.version import VERSION
-from meanfield.workbench.study import Arrays
+from meanfield.workbench.held import Held
+from meanfield.workbench.study import Arrays, Unit
 
 CONFIG, DATA = "config.toml", "data.json"
 #: Key of the fingerprint of the data in `DATA`.
@@ -27,6 +31,31 @@ _STAMP = "stamp.json"
 _LOCK = "lock"
 _ENDING = ".npz"
 _RUNNING = ".running"
+
+
+class _StampRecord(Record):
+    """What ``stamp.json`` holds; see `Stamp`."""
+
+    study: str
+    config: dict[str, Any]
+    data: str
+    version: str
+
+
+class _DataMark(Record):
+    """What a folder without its work remembers of the data, in `DATA`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    fingerprint: str | None = None
+
+
+class _UnitRecord(Record):
+    """What stands beside the arrays of a finished unit."""
+
+    unit: str
+    stamp: str
+    seconds: Annotated[Real, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -84,18 +113,27 @@ class StudyFolder:
         self.checkpoint(key).unlink(missing_ok=True)
         return storage.load_arrays(self._unit(key))[0]
 
-    def load_unit(self, key: str) -> tuple[Arrays, float] | None:
-        """Return the arrays of a finished unit and the seconds that it took, or None."""
+    def held_units(self, units: Iterable[Unit]) -> dict[str, Held]:
+        """Return the finished units by key."""
+        found = {unit.key: self._load_unit(unit.key) for unit in units}
+        return {key: held for key, held in found.items() if held is not None}
+
+    def _load_unit(self, key: str) -> Held | None:
         path = self._unit(key)
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
         arrays, meta = storage.load_arrays(path)
-        if meta.get("unit") != key or meta.get("stamp") != self._stamp.text:
+        try:
+            saved = _UnitRecord.model_validate(meta)
+        except ValidationError:
+            what = "does not say which work it holds"
+            raise CheckpointError(storage.refusal(path, what)) from None
+        if saved.unit != key or saved.stamp != self._stamp.text:
             raise CheckpointError(
                 f"{path} holds other work than its name says; delete it and run again with "
                 "--resume, and only that work is redone."
             )
-        return arrays, meta["seconds"]
+        return Held(path, arrays, saved.seconds)
 
     def _unit(self, key: str) -> Path:
         return self.path / WORK / f"{key}{_ENDING}"
@@ -168,7 +206,7 @@ def _refuse_foreign(path: Path) -> None:
 def _holds_work(path: Path) -> bool:
     """Whether a folder holds a unit, finished or under way, or a result."""
     units = (entry.suffix in (_ENDING, _RUNNING) for entry in (path / WORK).iterdir())
-    return any(units) or (path / storage.MANIFEST).exists()
+    return any(units) or (path / manifest.MANIFEST).exists()
 
 
 def _check_stamp(path: Path, stamp: Stamp, resume: bool) -> None:
@@ -199,18 +237,18 @@ def _begun(path: Path) -> dict[str, Any] | None:
     file = path / WORK / _STAMP
     try:
         if file.exists():
-            begun = json.loads(file.read_bytes())
-            return {key: begun[key] for key in ("study", "config", "data", "version")}
+            return read_record(file, _StampRecord).model_dump()
         file = path / CONFIG
         if file.exists():
-            config = tomllib.loads(read_text(file))
+            config = tomllib.loads(decode(storage.read_file(file)))
             config.pop("title", None)
             begun = {"study": config["study"], "config": config}
+            _StampRecord.model_validate({**begun, "data": "", "version": ""})
             file = path / DATA
-            if file.exists() and FINGERPRINT in (record := json.loads(file.read_bytes())):
-                begun["data"] = record[FINGERPRINT]
+            if file.exists() and (mark := read_record(file, _DataMark).fingerprint) is not None:
+                begun["data"] = mark
             return begun
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, RecursionError):
         raise CheckpointError(
             f"{file} is truncated or was altered; give --out a new folder and run without --resume."
         ) from None

@@ -6,10 +6,49 @@ import re
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from pydantic import model_validator
+
 from meanfield.errors import CheckpointError
 from meanfield.statistics.estimate import Estimate
+from meanfield.system.records import Real, Record
 
 Summary = dict[str, Any]
+
+
+class NumberRecord(Record):
+    """A headline number in ``summary.json``; see `Estimate.to_summary`."""
+
+    label: str
+    value: Real | None
+    interval: tuple[Real, Real] | None
+    level: Real
+    expected: Real | None
+    resampled: str = ""
+    notes: list[str]
+    note_codes: list[str] | None = None  # absent in earlier versions
+
+    @model_validator(mode="after")
+    def _one_code_a_note(self) -> Self:
+        if self.note_codes is not None and len(self.note_codes) != len(self.notes):
+            raise ValueError("note_codes and notes differ in number")
+        return self
+
+
+class PictureRecord(Record):
+    """The first figure of a report."""
+
+    name: str
+    caption: str
+
+
+class SummaryRecord(Record):
+    """What ``summary.json`` holds."""
+
+    study: str
+    title: str
+    version: str
+    numbers: dict[str, NumberRecord]
+    picture: PictureRecord | None = None
 
 
 def family(pattern: str) -> Any:
@@ -72,7 +111,7 @@ class Headline:
         wrong += [i.name for i in fields(cls) if i.default is MISSING and i.name not in held]
         if wrong:
             raise CheckpointError(
-                f"The summary is not one of this version of the study (see {wrong[0]!r}); run the "
+                f"summary.json is not one of this version of the study (see {wrong[0]!r}); run the "
                 "study again into a new folder."
             )
         return cls(**held)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from meanfield import plots
-from meanfield.errors import CheckpointError
-from meanfield.system import storage
+from meanfield.errors import CheckpointError, ConfigError
+from meanfield.system import manifest, storage
 from meanfield.system.provenance import Provenance
-from meanfield.system.texts import read_text
+from meanfield.system.records import read_record
+from meanfield.system.texts import decode
 from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
 from meanfield.workbench.blocks import figures
 from meanfield.workbench.config import StudyConfig
 from meanfield.workbench.folder import CONFIG, DATA
+from meanfield.workbench.headline import SummaryRecord
 from meanfield.workbench.report.render import render_report
-from meanfield.workbench.sections.data import data_blocks
+from meanfield.workbench.sections.data import DataRecord, data_blocks
 from meanfield.workbench.study import Outcome, Study
 from meanfield.workbench.toml import to_toml
 
 SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
+_FIGURE = re.compile(r"\w[\w.+-]*")
 
 
 def write_config(folder: Path, config: StudyConfig) -> None:
@@ -63,22 +69,35 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
     Returns the path of the report; a FileNotFoundError tells of a folder without a finished study.
     """
     folder = Path(folder)
-    files, about = storage.read_manifest(folder)
-    storage.verify(folder, [CONFIG, SUMMARY, RESULT, *({DATA} & files.keys())])
-    summary = json.loads((folder / SUMMARY).read_bytes())
-    study = get_study(summary["study"])
-    if any("note_codes" not in number for number in summary["numbers"].values()):
+    files, about = manifest.read_manifest(folder)
+    manifest.verify(folder, [CONFIG, SUMMARY, RESULT, *({DATA} & files.keys())])
+    saved = read_record(folder / SUMMARY, SummaryRecord)
+    try:
+        study = get_study(saved.study)
+        provenance = TypeAdapter(Provenance).validate_json(json.dumps(about), strict=True)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{folder / SUMMARY} is of no study of this version: {error}"
+        ) from None
+    except ValidationError:
+        raise CheckpointError(
+            storage.refusal(folder / manifest.MANIFEST, "does not say how the results came about")
+        ) from None
+    if any(number.note_codes is None for number in saved.numbers.values()):
         raise CheckpointError(
             f"{folder} was made by an earlier version, which kept its results in another form; run "
             "its config.toml again into a new folder."
         )
     try:
-        provenance = Provenance(**about)
-    except TypeError:
+        _write_views(folder, study, saved.model_dump(exclude_none=False), provenance)
+    except (CheckpointError, OSError):
+        raise
+    # What a report reads is the study's own; a file with other variables, of other shapes, whose
+    # digest is right, fails wherever that is noticed.
+    except Exception as error:
         raise CheckpointError(
-            f"{folder / storage.MANIFEST} was altered; run the study again with --resume."
-        ) from None
-    _write_views(folder, study, summary, provenance)
+            storage.refusal(folder / RESULT, f"does not hold what the study {study.name} leaves")
+        ) from error
     return folder / REPORT
 
 
@@ -89,6 +108,10 @@ def _write_views(
     # Read back, so that the first report shows what any later one will.
     dataset = storage.read_dataset(folder / RESULT)
     blocks = study.report(summary, dataset)
+    for figure in figures(blocks):
+        if not _FIGURE.fullmatch(figure.name):
+            what = f"asks for a figure {figure.name[:60]!r}, which is no name of a file"
+            raise CheckpointError(storage.refusal(folder / RESULT, what))
     shown = next(figures(blocks), None)
     if shown is not None:
         summary["picture"] = {"name": shown.name, "caption": shown.caption}
@@ -97,14 +120,17 @@ def _write_views(
     images: dict[str, bytes] = {}
     names = [CONFIG, SUMMARY, RESULT, REPORT]
     if (folder / DATA).exists():  # not every study is on data
-        blocks = [*blocks, *data_blocks(json.loads((folder / DATA).read_bytes()))]
+        blocks = [*blocks, *data_blocks(read_record(folder / DATA, DataRecord))]
         names.append(DATA)
     for figure in figures(blocks):
         images[figure.name], pdf = plots.render(figure.plot, dataset)
         storage.write_atomic(folder / f"{figure.name}.png", images[figure.name])
         storage.write_atomic(folder / f"{figure.name}.pdf", pdf)
         names += [f"{figure.name}.png", f"{figure.name}.pdf"]
-    config = read_text(folder / CONFIG)
+    try:
+        config = decode(storage.read_file(folder / CONFIG))
+    except UnicodeDecodeError:
+        raise CheckpointError(storage.refusal(folder / CONFIG, "is no text")) from None
     page = render_report(summary, blocks, images, config, provenance)
     storage.write_atomic(folder / REPORT, page.encode())
-    storage.write_manifest(folder, names, asdict(provenance))
+    manifest.write_manifest(folder, names, asdict(provenance))

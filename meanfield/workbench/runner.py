@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from meanfield.system.progress import Bar
@@ -12,6 +12,7 @@ from meanfield.workbench.config import StudyConfig, path_keys
 from meanfield.workbench.executors.calls import Call, Executor
 from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.folder import FINGERPRINT, Stamp, StudyFolder, claim
+from meanfield.workbench.held import Held, blamed
 from meanfield.workbench.outputs import write_config, write_data, write_outputs
 from meanfield.workbench.study import Arrays, Plan, Study
 
@@ -45,21 +46,19 @@ def run_study(
                 for caution in plan.record["notes"]:
                     note(caution)
         place, bar = executor or LocalExecutor(), progress or Bar("")
-        results, seconds = _run_units(plan, folder, place, bar)
-        return write_outputs(folder.path, study, config, plan.combine(results), seconds)
+        held = folder.held_units(plan.units)
+        with blamed(plan.units, held):
+            results, seconds = _run_units(plan, held, folder, place, bar)
+            outcome = plan.combine(results)
+        return write_outputs(folder.path, study, config, outcome, seconds)
 
 
 def _run_units(
-    plan: Plan, folder: StudyFolder, executor: Executor, bar: Bar
+    plan: Plan, held: Mapping[str, Held], folder: StudyFolder, executor: Executor, bar: Bar
 ) -> tuple[dict[str, Arrays], float]:
     """Return the arrays of every unit by key, and the seconds that they took in all."""
-    results: dict[str, Arrays] = {}
-    seconds = 0.0
-    for unit in plan.units:
-        found = folder.load_unit(unit.key)
-        if found is not None:
-            results[unit.key] = found[0]
-            seconds += found[1]
+    results = {key: unit.arrays for key, unit in held.items()}
+    seconds = sum(unit.seconds for unit in held.values())
     total = sum(unit.weight for unit in plan.units)
 
     def advance(call: Call, share: float) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.statistics.estimate import BOUND, BOUNDS, Estimate
-from meanfield.system import storage
+from meanfield.system import manifest, storage
 from meanfield.system.provenance import Provenance
 from meanfield.system.version import VERSION
 
@@ -48,7 +48,7 @@ def write_result(
     for file, text in files.items():
         storage.write_atomic(folder / file, text.encode())
     storage.write_atomic(folder / f"{name}.png", picture)
-    storage.write_manifest(folder, [*files, f"{name}.png"], asdict(provenance))
+    manifest.write_manifest(folder, [*files, f"{name}.png"], asdict(provenance))
 
 
 def read_numbers(folder: Path) -> dict[str, Estimate]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from meanfield.studies import get_study
-from meanfield.system import storage
+from meanfield.system import manifest
 from meanfield.workbench.config import load_config
 from meanfield.workbench.toml import to_toml
 from scripts.validation import NAMES
@@ -43,17 +43,17 @@ def test_configuration_is_that_of_the_command(name):
 def test_what_is_kept_is_what_was_written(name):
     folder = ROOT / "results" / name
     summary = json.loads((folder / "summary.json").read_bytes())
-    files, _ = storage.read_manifest(folder)
+    files, _ = manifest.read_manifest(folder)
     kept = [file for file in files if (folder / file).exists()]
     assert {"config.toml", "summary.json", f"{summary['picture']['name']}.png"} <= set(kept)
-    assert storage.verify(folder, kept) == kept
+    assert manifest.verify(folder, kept) == kept
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_git_holds_all_of_a_validation(name, tracked):
     folder = ROOT / "results" / name
-    files, _ = storage.read_manifest(folder)
-    assert {folder / file for file in (*files, storage.MANIFEST)} <= set(tracked)
+    files, _ = manifest.read_manifest(folder)
+    assert {folder / file for file in (*files, manifest.MANIFEST)} <= set(tracked)
 
 
 def test_one_picture_a_folder_and_nothing_that_the_command_makes_again(tracked):

@@ -13,7 +13,7 @@ import xarray as xr
 
 from meanfield.plots import style
 from meanfield.statistics.estimate import Estimate
-from meanfield.system import storage
+from meanfield.system import manifest
 from meanfield.system.provenance import Provenance
 from scripts.validation import NAMES, __main__, output
 
@@ -45,12 +45,12 @@ def test_result_is_read_back(stub, tmp_path):
     numbers, dataset = stub.run(quick=True)
     folder = tmp_path / "results" / "stub"
     output.write_result(folder, "A slope", numbers, dataset, b"picture", Provenance.here(1.23))
-    assert storage.verify(folder) == ["stub.png", "summary.json", "table.csv"]
+    assert manifest.verify(folder) == ["stub.png", "summary.json", "table.csv"]
     (slope,) = output.read_numbers(folder).values()
     assert slope.to_summary() == numbers["slope"].to_summary()
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["study"], summary["title"]) == ("stub", "A slope")
-    _, about = storage.read_manifest(folder)
+    _, about = manifest.read_manifest(folder)
     assert about["seconds"] == 1.2
     assert about["commit"]
 
@@ -88,7 +88,7 @@ def test_quick_version_writes_only_where_it_is_told(stub, tmp_path, capsys):
     assert __main__.main(["--quick"]) == 0
     assert __main__.main(["--quick", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("stub: A slope") == 2
-    assert storage.verify(tmp_path / "stub")
+    assert manifest.verify(tmp_path / "stub")
 
 
 def test_unknown_experiment_is_refused(stub, capsys):
@@ -102,7 +102,7 @@ def test_committed_numbers_support_the_claims(name):
     script = importlib.import_module(f"scripts.validation.{name}")
     numbers = output.read_numbers(output.ROOT / "results" / name)
     script.check(numbers)
-    assert storage.verify(output.ROOT / "results" / name)
+    assert manifest.verify(output.ROOT / "results" / name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from meanfield.errors import CheckpointError
-from meanfield.system import storage
+from meanfield.system import manifest, storage
 
 DTYPES = st.sampled_from(
     [np.float32, np.float64, np.int64, np.uint32, np.bool_, np.complex128, "<U3"]
@@ -177,26 +177,26 @@ def test_dataset_round_trip_and_damage(tmp_path):
 def test_manifest_finds_missing_and_altered_outputs(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.txt").write_text("b")
-    storage.write_manifest(tmp_path, ["b.txt", "a.txt"])
-    assert storage.verify(tmp_path) == ["a.txt", "b.txt"]
+    manifest.write_manifest(tmp_path, ["b.txt", "a.txt"])
+    assert manifest.verify(tmp_path) == ["a.txt", "b.txt"]
     (tmp_path / "a.txt").write_text("A")
     with pytest.raises(CheckpointError, match=r"a\.txt is truncated or was altered"):
-        storage.verify(tmp_path)
+        manifest.verify(tmp_path)
     (tmp_path / "a.txt").unlink()
     with pytest.raises(CheckpointError, match=r"a\.txt is missing; resume"):
-        storage.verify(tmp_path)
+        manifest.verify(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"sha256": 3}', b"\xff\xfe"])
 def test_unreadable_manifest_is_named(tmp_path, content):
     (tmp_path / "manifest.json").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"manifest\.json is not a readable manifest"):
-        storage.verify(tmp_path)
+    with pytest.raises(CheckpointError, match=r"manifest\.json does not hold what its name says"):
+        manifest.verify(tmp_path)
 
 
 def test_any_changed_byte_of_the_manifest_is_noticed(tmp_path):
     (tmp_path / "a.txt").write_text("a")
-    storage.write_manifest(tmp_path, ["a.txt"], {"seconds": 3.5, "machine": "m"})
+    manifest.write_manifest(tmp_path, ["a.txt"], {"seconds": 3.5, "machine": "m"})
     path = tmp_path / "manifest.json"
     whole = path.read_bytes()
     content = json.loads(whole)
@@ -205,15 +205,15 @@ def test_any_changed_byte_of_the_manifest_is_noticed(tmp_path):
         altered[position] ^= 1
         path.write_bytes(altered)
         try:
-            storage.verify(tmp_path)
+            manifest.verify(tmp_path)
         except CheckpointError:
             continue
         # Only blanks between its words may differ.
         assert json.loads(altered) == content
     del content["self"]
     path.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="is not a readable manifest"):
-        storage.verify(tmp_path)
+    with pytest.raises(CheckpointError, match="does not hold what its name says"):
+        manifest.verify(tmp_path)
 
 
 @pytest.mark.parametrize("values", [["one"], ["σ, and\nanother", "line"], [3], [1.5, 2.0]])

@@ -21,7 +21,7 @@ from meanfield import plots
 from meanfield.errors import ConfigError, DivergenceError, WorkerError
 from meanfield.studies import STUDIES, Entry, get_study
 from meanfield.studies.simulate import study as simulate
-from meanfield.system import storage
+from meanfield.system import manifest
 from meanfield.system.provenance import software
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors import get_executor
@@ -132,7 +132,7 @@ def test_killed_worker_costs_only_its_unit(cluster, tmp_path, reference):
     cluster.kill(victim)
     assert driver.wait(timeout=60) == 0
     assert (out / "result.nc").read_bytes() == reference[0]
-    storage.verify(out)
+    manifest.verify(out)
     started = [unit for _, unit in marks(file)]
     twice = [unit for unit in set(started) if started.count(unit) > 1]
     assert len(started) == 9

@@ -17,7 +17,7 @@ import pytest
 from meanfield import plots
 from meanfield.errors import CheckpointError, ConfigError
 from meanfield.studies import STUDIES, Entry, get_study
-from meanfield.system import storage
+from meanfield.system import manifest, storage
 from meanfield.system.progress import Bar
 from meanfield.workbench.config import parse
 from meanfield.workbench.outputs import refresh_report
@@ -58,7 +58,7 @@ def reference(tmp_path_factory):
 
 def test_folder_holds_everything_and_verifies(reference):
     assert {entry.name for entry in reference.iterdir()} == OUTPUTS | {"manifest.json", "work"}
-    assert set(storage.verify(reference)) == OUTPUTS
+    assert set(manifest.verify(reference)) == OUTPUTS
     units = {entry.name for entry in (reference / "work").iterdir()}
     assert units == {"base.npz", "walk-0.npz", "walk-1.npz", "walk-2.npz", "stamp.json", "lock"}
 
@@ -90,7 +90,7 @@ def test_stop_at_every_single_write_then_resume(tmp_path, monkeypatch, reference
                 monkeypatch.setattr(os, "replace", replace)
             run(out, resume=True)
             assert content(out) == content(reference)
-            storage.verify(out)
+            manifest.verify(out)
     assert stops > 40
 
 
@@ -110,7 +110,7 @@ def test_kill_again_and_again_then_resume(tmp_path, reference):
         process.wait()
     run(out, resume=True)
     assert content(out) == content(reference)
-    storage.verify(out)
+    manifest.verify(out)
     assert not list(out.rglob(".*"))
 
 
@@ -239,7 +239,7 @@ def test_folder_with_other_files_is_left_alone(tmp_path):
 
 def test_empty_folder_is_used(tmp_path):
     run(tmp_path)
-    storage.verify(tmp_path)
+    manifest.verify(tmp_path)
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
@@ -285,7 +285,7 @@ def test_report_again_from_saved_results_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(stub_study, "walk", None)
     assert refresh_report(out, get_study) == out / "report.html"
     assert (out / "report.html").read_bytes() == page
-    assert set(storage.verify(out)) == OUTPUTS
+    assert set(manifest.verify(out)) == OUTPUTS
     (out / "summary.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"summary\.json is truncated or was altered"):
         refresh_report(out, get_study)

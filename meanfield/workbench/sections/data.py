@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
+from pydantic import ConfigDict, Field, model_validator
 
 from meanfield.errors import ConfigError
 from meanfield.flow.schedule import per_step
@@ -14,6 +15,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
 from meanfield.problem.scaling import column_statistics
+from meanfield.system.records import Record
 from meanfield.workbench.blocks import Block, Heading, Text
 from meanfield.workbench.config import (
     ProblemSection,
@@ -141,30 +143,60 @@ def _possible_classes(config: DataConfig, data: Data) -> list[str]:
     ]
 
 
-def data_blocks(record: Mapping[str, Any]) -> list[Block]:
-    """Return the part of a report that says what the data were, from `describe_data`."""
-    text = f"Source {record['source']}: {record['n_train']} rows to train on"
-    text += f", {record['n_test']} held out." if record["n_test"] else "."
-    constant = record["constant_features"]
-    if constant and record["n_train"] > 1:
-        names = record.get("feature_names") or [f"number {i + 1}" for i in range(max(constant) + 1)]
+class MissingRecord(Record):
+    """What was done about missing values."""
+
+    rule: str
+    rows: list[int] = []
+    test_rows: list[int] = []
+    filled: dict[str, int] = {}
+
+
+class DataRecord(Record):
+    """What ``data.json`` holds that a report reads, of `describe_data`; sources add their own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: str
+    n_train: Annotated[int, Field(ge=1)]
+    n_test: Annotated[int, Field(ge=0)]
+    constant_features: list[Annotated[int, Field(ge=0)]]
+    feature_names: list[str] | None = None
+    categories: dict[str, list[str]] | None = None
+    missing: MissingRecord | None = None
+    notes: list[str]
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.feature_names and max(self.constant_features, default=0) >= len(self.feature_names):
+            raise ValueError("constant_features has columns without a name")
+        return self
+
+
+def data_blocks(record: DataRecord) -> list[Block]:
+    """Return the part of a report that says what the data were."""
+    text = f"Source {record.source}: {record.n_train} rows to train on"
+    text += f", {record.n_test} held out." if record.n_test else "."
+    constant, names = record.constant_features, record.feature_names
+    if constant and record.n_train > 1:
         text += (
             " Inputs that are constant on the training rows, and so tell none of them apart: "
-            f"{', '.join(names[i] for i in constant)}."
+            f"{', '.join(names[i] if names else f'number {i + 1}' for i in constant)}."
         )
-    if record.get("categories"):
-        text += f" Inputs with one column for each value: {', '.join(record['categories'])}."
-    text += _gaps(record.get("missing", {}))
+    if record.categories:
+        text += f" Inputs with one column for each value: {', '.join(record.categories)}."
+    if record.missing is not None:
+        text += _gaps(record.missing)
     text += " The rows, names, means and scales are in data.json."
-    return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record["notes"])]
+    return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record.notes)]
 
 
-def _gaps(missing: Mapping[str, Any]) -> str:
+def _gaps(missing: MissingRecord) -> str:
     """Say what was done about missing values."""
-    if missing.get("rule") == "drop":
-        left_out = len(missing["rows"]) + len(missing.get("test_rows", ()))
+    if missing.rule == "drop":
+        left_out = len(missing.rows) + len(missing.test_rows)
         return f" Rows left out because a value is missing: {left_out}." if left_out else ""
-    filled = sum(missing.get("filled", {}).values())
+    filled = sum(missing.filled.values())
     return f" Missing values replaced by the mean of their column: {filled}." if filled else ""
 
 
