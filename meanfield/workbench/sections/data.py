@@ -147,9 +147,9 @@ class MissingRecord(Record):
     """What was done about missing values."""
 
     rule: str
-    rows: list[int] = []
-    test_rows: list[int] = []
-    filled: dict[str, int] = {}
+    rows: tuple[int, ...] = ()
+    test_rows: tuple[int, ...] = ()
+    filled: dict[str, int] = Field(default_factory=dict)
 
 
 class DataRecord(Record):
