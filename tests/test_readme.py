@@ -60,7 +60,7 @@ def test_python_runs(monkeypatch):
         program = program.replace(large, small)
     names = {}
     exec(compile(program, "README.md", "exec"), names)
-    assert names["run"].loss.shape == (8, 2)
+    assert names["run"].loss.shape == (8, 5)
 
 
 @pytest.mark.parametrize("study", ["chaos", "atoms", "errors"])

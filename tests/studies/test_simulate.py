@@ -16,6 +16,7 @@ from meanfield.studies import get_study
 from meanfield.studies.simulate import study as simulate
 from meanfield.system import storage
 from meanfield.workbench.config import parse
+from meanfield.workbench.report.formatting import typeset
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_data
 
@@ -182,7 +183,7 @@ def test_run_whose_loss_rose_is_said_not_to_have_learned(tmp_path):
     summary = run_study(get_study("simulate"), loud, tmp_path / "out")
     (note,) = summary["numbers"]["loss"]["notes"]
     assert "lower step_size" in note
-    assert note in (tmp_path / "out/report.html").read_text()
+    assert typeset(note) in (tmp_path / "out/report.html").read_text()
     summary = run_study(get_study("simulate"), configuration(), tmp_path / "learned")
     assert summary["numbers"]["loss"]["notes"] == []
 
