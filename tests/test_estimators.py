@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import meanfield as mf
 from meanfield import DivergenceError, MeanFieldClassifier, MeanFieldRegressor
+from meanfield.flow import defaults
 
 ESTIMATORS = [MeanFieldRegressor, MeanFieldClassifier]
 
@@ -70,14 +71,33 @@ def test_weight_is_repetition(kind):
     assert abs(plain - ours).max() > 1e-3
 
 
-def test_fit_is_the_flow_on_standardized_data():
+#: Settings of a fit of 20 steps: some are the problem's, some the run's.
+FLOWS = [
+    {},
+    {"bias": False, "integrator": "kinetic(0.5)"},
+    {"temperature": mf.schedule.Geometric(0.1, 0.001), "integrator": "leimkuhler-matthews"},
+    {"step_size": np.linspace(1.0, 0.1, 20), "temperature": 0.01, "batch_size": 7},
+    {"step_size": mf.schedule.Piecewise([1.0, 0.2], [10]), "l2": (0.01, 0.1), "activation": "relu"},
+]
+
+
+@pytest.mark.parametrize("settings", FLOWS, ids=lambda settings: "-".join(settings) or "defaults")
+def test_fit_is_the_flow_on_standardized_data(settings):
     X, y = data(MeanFieldRegressor)
-    model = MeanFieldRegressor(30, n_steps=20, step_size=0.5, random_state=5).fit(X, y)
+    model = MeanFieldRegressor(30, n_steps=20, random_state=5, **settings).fit(X, y)
     inputs = (X - X.mean(0)) / X.std(0) / np.sqrt(3)
     labels = (y - y.mean()) / y.std()
-    problem = mf.Problem(inputs, labels, l2=1e-3, temperature=0.0)
+    of_problem = {"l2": defaults.L2, "temperature": 0.0} | {
+        name: settings[name] for name in ("bias", "l2", "activation") if name in settings
+    }
+    of_run = {"step_size": defaults.STEP_SIZE, "temperature": defaults.TEMPERATURE} | {
+        name: value
+        for name, value in settings.items()
+        if name in ("step_size", "temperature", "integrator", "batch_size")
+    }
     seed = np.random.RandomState(5).randint(np.iinfo(np.int32).max)
-    run = mf.simulate(problem, 30, 0.5, 20, seed=int(seed))
+    problem = mf.Problem(inputs, labels, **of_problem)
+    run = mf.simulate(problem, 30, n_steps=20, seed=int(seed), **of_run)
     np.testing.assert_allclose(model.particles_.w, run.particles.w, rtol=1e-9)
     np.testing.assert_allclose(
         model.predict(X), run.predict(inputs)[0] * y.std() + y.mean(), rtol=1e-9
@@ -136,18 +156,42 @@ def test_batches_learn_and_need_not_hold_every_class():
         clone(model).partial_fit(X, y)
 
 
-def test_batches_of_all_data_are_fit_and_see_fresh_noise():
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize("integrator", ["euler", "leimkuhler-matthews"])
+def test_steps_on_all_data_are_those_of_fit_and_go_along_its_schedules(kind, integrator):
+    X, y = data(kind)
+    settings = {
+        "n_steps": 4,
+        "temperature": mf.schedule.Geometric(1.0, 0.01),
+        "step_size": [0.5, 0.4, 0.3, 0.2],
+        "integrator": integrator,
+        "n_networks": 2,
+        "random_state": 0,
+    }
+    more = {} if kind is MeanFieldRegressor else {"classes": np.unique(y)}
+    whole = kind(**settings).fit(X, y)
+    stepwise = kind(**settings)
+    for _ in range(4):
+        stepwise.partial_fit(X, y, **more)
+    np.testing.assert_allclose(whole.particles_.w, stepwise.particles_.w, rtol=1e-12)
+    # Beyond the schedule, its last numbers stay.
+    longer = settings | {"n_steps": 5, "step_size": [0.5, 0.4, 0.3, 0.2, 0.2]}
+    longer["temperature"] = [*settings["temperature"].values(4), 0.01]
+    further = kind(**longer).fit(X, y).particles_.w
+    np.testing.assert_allclose(whole.partial_fit(X, y).particles_.w, further, rtol=1e-12)
+
+
+def test_single_steps_see_fresh_noise_and_refuse_velocities():
     X, y = data(MeanFieldRegressor)
-    still = MeanFieldRegressor(n_steps=3, random_state=0).fit(X, y)
-    stepwise = MeanFieldRegressor(random_state=0)
-    for _ in range(3):
-        stepwise.partial_fit(X, y)
-    np.testing.assert_array_equal(still.predict(X), stepwise.predict(X))
     # Frozen but for the noise: equal increments would make the second step twice the first.
     noisy = MeanFieldRegressor(200, random_state=0, temperature=1.0, l2=0.0, step_size=1e-8)
     states = [noisy.partial_fit(X, y).particles_.w.copy() for _ in range(3)]
     first, second = states[1] - states[0], states[2] - states[1]
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.2
+    model = MeanFieldRegressor(integrator="kinetic", n_steps=2, random_state=0)
+    with pytest.raises(ValueError, match="integrator 'kinetic' has velocities"):
+        model.partial_fit(X, y)
+    model.fit(X, y).set_params(integrator="exponential-euler").partial_fit(X, y)
 
 
 def test_data_frame_pipeline_and_search():
@@ -217,6 +261,11 @@ def test_a_fit_that_fails_leaves_no_fitted_model(kind):
         ({"n_networks": 0}, "n_networks must be"),
         ({"activation": "tahn"}, "Did you mean 'tanh'"),
         ({"step_size": -1.0}, "step_size must be greater than 0"),
+        ({"step_size": [0.1, 0.2]}, "step_size must be one number or one per step"),
+        ({"temperature": "cold"}, "temperature must be a number, one per step or a schedule"),
+        ({"bias": 1}, "bias must be True or False"),
+        ({"integrator": "eulr"}, "Did you mean 'euler'"),
+        ({"batch_size": 41}, "batch_size must be"),
         ({"l2": -1.0}, "l2 must be"),
         ({"temperature": -1.0}, "temperature must be"),
         ({"init": "gausian"}, "Did you mean 'gaussian'"),

@@ -13,6 +13,7 @@ from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
 from meanfield.chaos.reference_path import check_reference, laws_in_one_dimension, reference_path
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -22,7 +23,6 @@ from meanfield.system.threads import fixed_blas
 from meanfield.transport import matched_wasserstein2, wasserstein2
 
 if TYPE_CHECKING:
-    from meanfield.flow.particles import Particles
     from meanfield.flow.run import Run
     from meanfield.limit.grid import GridLaw
     from meanfield.problem import Problem
@@ -132,7 +132,7 @@ def chaos_rates(
     seed: int = 0,
     reference: str | MeanFieldPath = "auto",
     integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
+    init: str | InitialLaw | Particles = "gaussian",
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     cloud_size: int | None = None,
@@ -174,8 +174,14 @@ def chaos_rates(
         two trained parameters, else a system of ``100 * max(particle_counts)`` particles.
         ``"fokker-planck"`` is the law in continuous time: the particles of a discrete scheme
         stay O(step_size) away from it.
-    integrator, init, dtype, temperature : as in `simulate`
-        Integrator, initial law, precision, and the temperature of every step.
+    integrator : as in `simulate`
+        Integrator.
+    init : str, InitialLaw or Particles, default: "gaussian"
+        Initial law. Under particles, say those of another run, their empirical law: every system,
+        its copies and the large system of the reference pick their neurons from all of them at
+        random, with replacement; other references refuse them.
+    dtype, temperature : as in `simulate`
+        Precision, and the temperature of every step.
     cloud_size, cloud_replicas : int
         Size of the independent clouds of ``raw_w2``, the largest particle count by default, and
         replicas for which it is measured, at the last time; 0 leaves it out.

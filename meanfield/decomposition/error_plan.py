@@ -18,6 +18,7 @@ from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
+from meanfield.problem.function_target import function_values
 from meanfield.system import memory
 
 Array = NDArray[Any]
@@ -227,19 +228,7 @@ def l2_norms(f: Array) -> Array:
 
 def target_values(target: Any, X: Array) -> Array:
     """Return the values of a known target with an output axis, (n, k)."""
-    values = np.asarray(target(X))
-    if values.dtype.kind not in "biuf":
-        raise ArgumentTypeError(
-            "target", f"must return real numbers, got an array of {values.dtype}."
-        )
-    if values.ndim not in (1, 2) or len(values) != len(X):
-        text = f"must return shape (n,) or (n, k) for n inputs, got {values.shape} for {len(X)} "
-        raise ArgumentError("target", text + "inputs.")
-    if not np.isfinite(values).all():
-        raise ArgumentError(
-            "target", "is NaN or infinite at some inputs; it must be finite wherever inputs fall."
-        )
-    return columns(values, len(X))
+    return columns(function_values(target, X), len(X))
 
 
 def sobol_inputs(law: InputLaw, n_points: int, n_features: int, seed: int) -> Array:

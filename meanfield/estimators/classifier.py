@@ -10,8 +10,11 @@ from scipy import special
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork
+from meanfield.estimators.network import Array, MeanFieldNetwork, shared_docstring
+from meanfield.flow import defaults
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.integrators import Integrator
+from meanfield.flow.schedule import Schedule
 from meanfield.problem.labels import class_places
 
 
@@ -20,11 +23,14 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
         self,
         n_particles: int = 100,
         *,
-        activation: str = "tanh",
-        l2: float | tuple[float, float] = 1e-4,
-        temperature: float = 0.0,
-        step_size: float = 4.0,
-        n_steps: int = 500,
+        activation: str = defaults.ACTIVATION,
+        bias: bool = defaults.BIAS,
+        l2: float | tuple[float, float] = defaults.L2,
+        temperature: ArrayLike | Schedule = defaults.TEMPERATURE,
+        step_size: ArrayLike | Schedule = defaults.STEP_SIZE,
+        n_steps: int = defaults.N_STEPS,
+        integrator: str | Integrator = "euler",
+        batch_size: int | None = None,
         init: str | InitialLaw = "gaussian",
         n_networks: int = 1,
         standardize: bool = True,
@@ -33,10 +39,13 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
     ):
         self.n_particles = n_particles
         self.activation = activation
+        self.bias = bias
         self.l2 = l2
         self.temperature = temperature
         self.step_size = step_size
         self.n_steps = n_steps
+        self.integrator = integrator
+        self.batch_size = batch_size
         self.init = init
         self.n_networks = n_networks
         self.standardize = standardize
@@ -49,7 +58,7 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
     ``f(x) = (1/N) Σ_i a_i σ(⟨w_i, x⟩ + b_i)``: logistic loss for two classes, cross-entropy for
     more, weighted by `sample_weight`. Every datum of weight m counts as m data.
 """
-        + PARAMETERS.format(l2="0.0001", step_size="4.0", n_steps="500", scaled_y="")
+        + shared_docstring()
         + """    classes_ : ndarray
         The classes, sorted.
 
@@ -131,7 +140,7 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
             )
         y = self.classes_[places]  # of one type: joined with other integers they would be rounded
         # One datum of no weight per class: a batch need not hold them all.
-        self._advance(X, y, weights, 1, self.classes_)
+        self._advance_by_one(X, y, weights, self.classes_)
         return self
 
     def decision_function(self, X: Any) -> Array:

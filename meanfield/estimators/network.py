@@ -12,11 +12,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from meanfield import checks
 from meanfield.dictionary import extract_dictionary
+from meanfield.errors import ArgumentError
+from meanfield.flow import defaults
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial_state import initial_state
+from meanfield.flow.integrators import get_integrator
 from meanfield.flow.particles import as_particles
 from meanfield.flow.run import network_outputs
+from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.problem import Problem, get_activation
@@ -25,22 +29,29 @@ from meanfield.problem.validation import LARGEST, SQUARABLE, check_magnitude
 
 Array = NDArray[np.floating]
 
-#: What the docstrings of both estimators say, with what differs left open.
-PARAMETERS = """
+_DOCSTRING = """
     Parameters
     ----------
     n_particles : int, default: 100
         Neurons N of each network.
     activation : str, default: "tanh"
         A name in `meanfield.problem.ACTIVATIONS`.
+    bias : bool, default: True
+        Whether neurons have a bias.
     l2 : float or (float, float), default: {l2}
         Penalty λ on every neuron; a pair is output weights, then input weights and biases.
-    temperature : float, default: 0.0
-        Temperature τ of the noise.
-    step_size : float, default: {step_size}
-        Step size η in units of the mean-field time.
+    temperature, step_size : float, array_like of shape (n_steps,) or Schedule
+        Temperature τ of the noise, {temperature} by default, and step size η in units of the
+        mean-field time, {step_size} by default: one number, that of every step, or for example
+        ``mf.schedule.Geometric(0.1, 0.001)``. `partial_fit` goes along a schedule and stays at its
+        last number.
     n_steps : int, default: {n_steps}
-        Steps of `fit`, each over all data.
+        Steps of `fit`.
+    integrator : str or Integrator, default: "euler"
+        As in `mf.simulate`. `partial_fit`, which makes single steps, refuses ``"kinetic"``.
+    batch_size : int, optional
+        Data in the gradient of each step of `fit`, drawn anew; all by default. `partial_fit` takes
+        the whole batch that it is given.
     init : str or InitialLaw, default: "gaussian"
         Law of the neurons at the start.
     n_networks : int, default: 1
@@ -53,7 +64,8 @@ PARAMETERS = """
         weight 0 are left out, and the others count alike.
     random_state : int, RandomState or None, default: None
         Seed of the initial law and of the noise, drawn from this state: not the `seed` of
-        `mf.simulate`. Every call of `partial_fit` has noise of its own, other than that of `fit`.
+        `mf.simulate`. Steps of `partial_fit` follow those that were made: on the same data they
+        give the network of `fit`.
 
     Attributes
     ----------
@@ -72,6 +84,17 @@ PARAMETERS = """
 """
 
 
+def shared_docstring(scaled_y: str = "") -> str:
+    """Return what the docstrings of both estimators say, with what is said of labels."""
+    return _DOCSTRING.format(
+        l2=defaults.L2,
+        temperature=defaults.TEMPERATURE,
+        step_size=defaults.STEP_SIZE,
+        n_steps=defaults.N_STEPS,
+        scaled_y=scaled_y,
+    )
+
+
 class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
     """A network trained by the run_steps of its particles; labels are what estimators differ in."""
 
@@ -79,7 +102,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Train afresh on checked data."""
         n_steps = checks.steps(self.n_steps)
         self._begin(X, y, weights)
-        self._advance(X, y, weights, n_steps)
+        self._advance(X, y, weights, n_steps, batch_size=self.batch_size)
         if self.dictionary:
             counted = self._counted(y, weights)
             problem = self._problem(X[counted], y[counted])
@@ -94,7 +117,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Forget what was learned; choose the seed and the coordinates."""
         for name in ("particles_", "loss_", "dictionary_"):
             self.__dict__.pop(name, None)
-        for name in ("standardize", "dictionary"):
+        for name in ("bias", "standardize", "dictionary"):
             value = getattr(self, name)
             if not isinstance(value, bool | np.bool_):
                 raise TypeError(f"{name} must be True or False, got {value!r}.")
@@ -106,14 +129,20 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
             self._scale = deviation * np.sqrt(X.shape[1])
         self._begin_output(y, weights)
         self._state: Array | None = None
-        self._calls = 0
         self.n_iter_ = 0
 
     def _begin_output(self, y: Array, weights: Array) -> None:
         """Choose the coordinates of the labels; classes have none."""
 
     def _advance(
-        self, X: Array, y: Array, weights: Array, n_steps: int, layout: Array | None = None
+        self,
+        X: Array,
+        y: Array,
+        weights: Array,
+        n_steps: int,
+        *,
+        layout: Array | None = None,
+        batch_size: int | None = None,
     ) -> None:
         """Make some steps on checked data; labels in `layout` only say which there can be."""
         if layout is not None:
@@ -122,29 +151,22 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
             weights = np.concatenate([weights, np.zeros(len(layout))])
         problem = self._problem(X, y)
         n_networks = checks.count("n_networks", self.n_networks)
-        scheme = Scheme.of(
-            problem,
-            step_size=checks.positive("step_size", self.step_size),
-            n_steps=n_steps,
-            init=self.init,
-            seed=self._seed,
-        )
+        last = self.n_iter_ + n_steps
         dynamics = Dynamics(
-            problem,
-            scheme,
-            # Calls of partial_fit must not see the same noise again.
-            first_replica=self._calls * n_networks,
-            weights=weights / weights.mean(),
+            problem, self._scheme(problem, last, batch_size), weights=weights / weights.mean()
         )
         start = self._state
         if start is None:
             n_particles = checks.count("n_particles", self.n_particles)
             start = initial_state(dynamics, n_particles, n_networks)
         (self._state,) = run_steps(
-            dynamics, start, np.array([n_steps]), checkpoint=Checkpoint(None, "")
+            dynamics,
+            start,
+            np.array([last]),
+            first_step=self.n_iter_,
+            checkpoint=Checkpoint(None, ""),
         )
-        self._calls += 1
-        self.n_iter_ += n_steps
+        self.n_iter_ = last
         # That of an earlier network.
         self.__dict__.pop("dictionary_", None)
         self.particles_ = as_particles(problem, self._state)
@@ -153,15 +175,45 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
             np.average(problem.loss.value(outputs, problem.targets), weights=weights)
         )
 
+    def _scheme(self, problem: Problem, last: int, batch_size: int | None) -> Scheme:
+        """Return the scheme up to a step: a schedule spans `n_steps`, and then stays as it is."""
+        scheme = Scheme.of(
+            problem,
+            step_size=self.step_size,
+            n_steps=checks.steps(self.n_steps),
+            temperature=self.temperature,
+            integrator=self.integrator,
+            init=self.init,
+            seed=self._seed,
+            batch_size=batch_size,
+        )
+        more = last - scheme.n_steps
+        return scheme.extended(more) if more > 0 else scheme.shortened(last)
+
+    def _advance_by_one(
+        self, X: Array, y: Array, weights: Array, layout: Array | None = None
+    ) -> None:
+        """Make one step on a batch, for which velocities would have to be kept."""
+        if get_integrator(self.integrator).has_velocity:
+            raise ArgumentError(
+                "integrator",
+                f"{self.integrator!r} has velocities, which single steps of partial_fit would "
+                "forget; use fit, or another integrator.",
+            )
+        self._advance(X, y, weights, 1, layout=layout)
+
     def _problem(self, X: Array, y: Array) -> Problem:
         """Return the problem in the coordinates of the network."""
+        n_steps = checks.steps(self.n_steps)
+        temperature = per_step("temperature", self.temperature, n_steps, zero=True)
         return Problem(
             (X - self._centre) / self._scale,
             self._encode(y),
             activation=self.activation,
             loss=self._loss(y),
+            bias=self.bias,
             l2=self.l2,
-            temperature=self.temperature,
+            temperature=float(np.ravel(temperature)[-1]),
         )
 
     def _checked(

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
-from meanfield.estimators.network import PARAMETERS, Array, MeanFieldNetwork
+from meanfield.estimators.network import Array, MeanFieldNetwork, shared_docstring
+from meanfield.flow import defaults
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.integrators import Integrator
+from meanfield.flow.schedule import Schedule
 from meanfield.problem.scaling import weighted_moments
 
 
@@ -18,11 +21,14 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
         self,
         n_particles: int = 100,
         *,
-        activation: str = "tanh",
-        l2: float | tuple[float, float] = 1e-3,
-        temperature: float = 0.0,
-        step_size: float = 1.0,
-        n_steps: int = 200,
+        activation: str = defaults.ACTIVATION,
+        bias: bool = defaults.BIAS,
+        l2: float | tuple[float, float] = defaults.L2,
+        temperature: ArrayLike | Schedule = defaults.TEMPERATURE,
+        step_size: ArrayLike | Schedule = defaults.STEP_SIZE,
+        n_steps: int = defaults.N_STEPS,
+        integrator: str | Integrator = "euler",
+        batch_size: int | None = None,
         init: str | InitialLaw = "gaussian",
         n_networks: int = 1,
         standardize: bool = True,
@@ -31,10 +37,13 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
     ):
         self.n_particles = n_particles
         self.activation = activation
+        self.bias = bias
         self.l2 = l2
         self.temperature = temperature
         self.step_size = step_size
         self.n_steps = n_steps
+        self.integrator = integrator
+        self.batch_size = batch_size
         self.init = init
         self.n_networks = n_networks
         self.standardize = standardize
@@ -47,10 +56,7 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
     ``f(x) = (1/N) Σ_i a_i σ(⟨w_i, x⟩ + b_i)``, least squares, weighted by `sample_weight`.
     Multi-output, and every datum of weight m counts as m data.
 """
-        + PARAMETERS.format(
-            l2="0.001", step_size="1.0", n_steps="200",
-            scaled_y=";\n        labels are scaled to variance 1",
-        )
+        + shared_docstring(";\n        labels are scaled to variance 1")
         + """
     Examples
     --------
@@ -61,7 +67,7 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
     >>> model.predict(X[:3]).shape
     (3,)
     """
-    )  # fmt: skip
+    )
 
     _label_checks: ClassVar[dict[str, bool]] = {"multi_output": True, "y_numeric": True}
 
@@ -110,7 +116,7 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
                 f"y has shape {np.shape(y)}, but earlier batches had {np.size(self._y_centre)} "
                 "outputs; use one layout."
             )
-        self._advance(X, y, weights, 1)
+        self._advance_by_one(X, y, weights)
         return self
 
     def predict(self, X: Any) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +15,7 @@ from scipy import special
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow import noise
+from meanfield.flow.particles import Particles, check_layout
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -67,6 +70,10 @@ class InitialLaw:
 
     def __post_init__(self) -> None:
         checks.choice("law", self.law, LAWS)
+        self._check_scale()
+        self._check_shape()
+
+    def _check_scale(self) -> None:
         if np.ndim(self.scale) == 0:
             scale: float | tuple[float, ...] = checks.nonnegative("scale", self.scale)
         elif len(self.scale) == 3:  # type: ignore[arg-type]
@@ -76,6 +83,8 @@ class InitialLaw:
                 "scale", f"must be one number or three (a, w, b), got {self.scale!r}."
             )
         object.__setattr__(self, "scale", scale)
+
+    def _check_shape(self) -> None:
         for name in ("rho", "nu"):
             if LAWS[self.law] == name:
                 value = getattr(self, name)
@@ -144,14 +153,73 @@ class InitialLaw:
         return points
 
 
-def as_initial_law(init: str | InitialLaw) -> InitialLaw:
-    """Return `init` as a law; a string is a law of unit scale."""
+@dataclass(frozen=True, eq=False, repr=False)
+class EmpiricalLaw(InitialLaw):
+    """Law of a neuron picked at random, with replacement, from particles that are there.
+
+    Parameters
+    ----------
+    law : str
+        ``"particles"``.
+    scale : as for `InitialLaw`
+        Factors on their coordinates.
+    particles : Particles
+        Those of all replicas are picked from.
+    """
+
+    law: str = "particles"
+    particles: Particles | None = None
+
+    def __post_init__(self) -> None:
+        if self.law != "particles" or self.particles is None:
+            raise ArgumentError("particles", "must be given: they are the law.")
+        self._check_scale()
+        if not np.isfinite(self.particles.coordinates).all():
+            raise ArgumentError("init", "holds NaN or infinite particles; start from finite ones.")
+
+    @cached_property
+    def _points(self) -> Array:
+        """The particles of all replicas, (M, C)."""
+        assert self.particles is not None
+        points = self.particles.coordinates
+        return np.array(points.reshape(-1, points.shape[2]), dtype=float)
+
+    @property
+    def info(self) -> dict[str, object]:
+        digest = hashlib.sha256(self._points.astype("<f8").tobytes()).hexdigest()
+        number = len(self._points)
+        return {"law": self.law, "scale": self.scale, "n_particles": number, "sha256": digest}
+
+    def sample(
+        self, problem: Problem, n_particles: int, *, seed: int = 0, replica: int = 0
+    ) -> NDArray[np.float64]:
+        assert self.particles is not None
+        check_layout(problem, self.particles, "init")
+        (normal,) = noise.gaussian(seed, replica, 0, n_particles, 1, stream=noise.INITIAL)
+        number = len(self._points)
+        picked = np.minimum((special.ndtr(normal) * number).astype(int), number - 1)
+        return self._points[picked].T * self.coordinate_scale(problem)[:, None]
+
+    def __repr__(self) -> str:
+        return f"EmpiricalLaw({self.info})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EmpiricalLaw) and self.info == other.info
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+def as_initial_law(init: str | InitialLaw | Particles) -> InitialLaw:
+    """Return `init` as a law; a string is a law of unit scale, particles are picked from."""
+    if isinstance(init, Particles):
+        return EmpiricalLaw(particles=init)
     if isinstance(init, InitialLaw):
         return init
     if isinstance(init, str):
         return InitialLaw(checks.choice("init", init, LAWS))
     raise ArgumentTypeError(
-        "init", f"must be a law's name or an InitialLaw, got {type(init).__name__}."
+        "init", f"must be a law's name, an InitialLaw or Particles, got {type(init).__name__}."
     )
 
 

@@ -43,6 +43,9 @@ class Run:
         Noise index of the first replica.
     driven : bool
         Whether predictions of another origin stood for the networks' own in the gradient.
+    loss_path : ndarray, shape (R, n_steps + 1), or None
+        Risk at every step, saved or not; None where it was not asked for. The risk on the data of
+        `problem`, whatever a minibatch saw.
     """
 
     problem: Problem
@@ -52,6 +55,7 @@ class Run:
     scheme: Scheme
     first_replica: int = 0
     driven: bool = False
+    loss_path: NDArray[np.float64] | None = None
 
     @property
     def step_size(self) -> float | NDArray[np.float64]:
@@ -140,7 +144,7 @@ class Run:
         return self.problem.score(predictions, held_out=X_test is not None)
 
     def plot(self, ax: Axes | None = None, label: str | None = None) -> Axes:
-        """Draw the loss over time, every replica and their mean.
+        """Draw the loss over time, every replica and their mean: at every step where that is known.
 
         Several runs on the same axes differ in colour. Between fewer than four saved steps no line
         is drawn: `save_at` of `simulate` keeps more.
@@ -166,7 +170,8 @@ class Run:
         Returns
         -------
         xarray.Dataset
-            Variables `a`, `w`, `b` (when there is a bias), `predictions` and `loss`.
+            Variables `a`, `w`, `b` (when there is a bias), `predictions` and `loss`; with the loss
+            at every step also `loss_path`, of dimensions replica and path_step.
         """
         import xarray as xr
 
@@ -181,7 +186,10 @@ class Run:
         if self.problem.bias:
             b = np.stack([np.asarray(p.b) for p in self.trajectory], axis=1)
             variables["b"] = (points, b)
-        coordinates = {"step": self.steps, "time": ("step", self.times)}
+        coordinates: dict[str, Any] = {"step": self.steps, "time": ("step", self.times)}
+        if self.loss_path is not None:
+            variables["loss_path"] = (("replica", "path_step"), self.loss_path)
+            coordinates["path_time"] = ("path_step", self.scheme.times)
         info = {**self.scheme.info, "first_replica": self.first_replica, "driven": self.driven}
         attributes: dict[str, Any] = {key: str(value) for key, value in info.items()}
         attributes["step_size"] = self.scheme.step_size

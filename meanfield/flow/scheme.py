@@ -22,6 +22,7 @@ from meanfield.flow.integrators import (
     step_coefficients,
 )
 from meanfield.flow.minibatch import Minibatch, as_minibatch
+from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.schedule import Schedule, per_step
 from meanfield.problem import Problem
 
@@ -106,7 +107,7 @@ class Scheme:
         n_steps: int,
         temperature: ArrayLike | Schedule | None = None,
         integrator: str | Integrator = "euler",
-        init: str | InitialLaw = "gaussian",
+        init: str | InitialLaw | Particles = "gaussian",
         seed: int = 0,
         dtype: DTypeLike = "float64",
         batch_size: int | None = None,
@@ -127,8 +128,9 @@ class Scheme:
             Temperature τ, or that of every step; the problem's by default.
         integrator : str or Integrator, default: "euler"
             Time integrator.
-        init : str or InitialLaw, default: "gaussian"
-            Initial law; a name means unit scale.
+        init : str, InitialLaw or Particles, default: "gaussian"
+            Initial law; a name means unit scale. Under particles, every system starts from neurons
+            that are picked from them at random, with replacement.
         seed : int, default: 0
             Seed.
         dtype : {"float64", "float32"}, default: "float64"
@@ -157,6 +159,8 @@ class Scheme:
         """
         if not isinstance(problem, Problem):
             raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
+        if isinstance(init, Particles):
+            check_layout(problem, init, "init")
         n_steps = checks.steps(n_steps, minimum=0)
         temperature = problem.temperature if temperature is None else temperature
         return cls(

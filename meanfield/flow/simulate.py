@@ -65,6 +65,7 @@ def simulate(
     anchor_period: int | None = None,
     substeps: int = 1,
     first_replica: int = 0,
+    every_loss: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -125,6 +126,9 @@ def simulate(
     first_replica : int, default: 0
         Noise index of the first replica. Mean-field paths and the clouds of rate studies use
         indices from 2^31 on.
+    every_loss : bool, optional
+        Whether the loss at every step is kept, `Run.loss_path`. By default it is where the step
+        computes all predictions anyway: without minibatches and without `drive`.
     checkpoint : path-like, optional
         File in which progress is kept. An existing one is continued, to the same bits.
     progress : callable, optional
@@ -165,6 +169,10 @@ def simulate(
         raise ArgumentTypeError(
             "init", f"must be a law's name, an InitialLaw or Particles, got {type(init).__name__}."
         )
+    if every_loss is None:
+        every_loss = drive is None and batch_size is None
+    elif not isinstance(every_loss, bool | np.bool_):
+        raise ArgumentTypeError("every_loss", f"must be True or False, got {every_loss!r}.")
     scheme = Scheme.of(
         problem,
         step_size=step_size,
@@ -187,6 +195,7 @@ def simulate(
         save_at=save_at,
         drive=drive,
         first_replica=first_replica,
+        every_loss=bool(every_loss),
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -203,6 +212,7 @@ def simulate_scheme(
     save_at: Sequence[int] | None = None,
     drive: ArrayLike | Driver | None = None,
     first_replica: int = 0,
+    every_loss: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -226,16 +236,19 @@ def simulate_scheme(
     # The state, its start, and the particles of every saved state.
     size = n_replicas * n_particles * np.dtype(scheme.dtype).itemsize
     rows = 2 * dynamics.n_rows + len(steps) * problem.n_coordinates
-    memory.require(rows * size, "lower n_particles, n_replicas or the saved steps")
+    needed = rows * size + 8 * n_replicas * (scheme.n_steps + 1) * every_loss
+    memory.require(needed, "lower n_particles, n_replicas or the saved steps")
+    losses = np.full((n_replicas, scheme.n_steps + 1), np.nan) if every_loss else None
     state = initial_state(dynamics, n_particles, n_replicas, start)
+    mark = dynamics.fingerprint(state, np.append(steps, first_step))
     states = run_steps(
         dynamics,
         state,
         steps,
         first_step=first_step,
-        checkpoint=Checkpoint(
-            checkpoint, dynamics.fingerprint(state, np.append(steps, first_step))
-        ),
+        path=losses,
+        summed_up=(lambda f: _risk(problem, f)) if every_loss else None,
+        checkpoint=Checkpoint(checkpoint, mark + ("every-loss" if every_loss else "")),
         progress=progress,
     )
     predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)
@@ -247,7 +260,13 @@ def simulate_scheme(
         scheme=dynamics.scheme,
         first_replica=dynamics.first_replica,
         driven=drive is not None,
+        loss_path=losses,
     )
+
+
+def _risk(problem: Problem, predictions: Array) -> Array:
+    """Return the risk of predictions (..., n, k)."""
+    return problem.loss.value(predictions, problem.targets).mean(axis=-1)
 
 
 def _drive(problem: Problem, scheme: Scheme, drive: ArrayLike | Driver) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ Array = NDArray[np.floating]
 
 # A call into compiled code cannot be interrupted; each one is kept near this length.
 _SECONDS_PER_CALL = 0.3
+# Predictions of one call that are kept until they are summed up.
+_PREDICTIONS_PER_CALL = 2**22
 
 
 def run_steps(
@@ -26,14 +29,16 @@ def run_steps(
     *,
     first_step: int = 0,
     path: Array | None = None,
+    summed_up: Callable[[Array], Array] | None = None,
     checkpoint: Checkpoint,
     progress: Progress | None = None,
 ) -> list[Array]:
     """Run all steps of `dynamics` and return the states (R, C, N) at the saved, ascending steps.
 
     `start` holds the particles at step `first_step` and is left as it is; `path` (R, n_steps + 1,
-    n, k) is filled with the predictions at every step. A run that `checkpoint` holds is continued;
-    one that leaves the finite numbers is a DivergenceError.
+    n, k) is filled with the predictions at every step or, (R, n_steps + 1), with what `summed_up`
+    makes of them. A run that `checkpoint` holds is continued; one that leaves the finite numbers is
+    a DivergenceError.
     """
     theta, step = np.array(dynamics.start(start)), first_step
     states: list[Array] = []
@@ -53,13 +58,22 @@ def run_steps(
         if path is not None:
             path[:, :step] = arrays["path"]
 
-    for first, last in _calls(step, dynamics.scheme.n_steps, save_at):
+    shape = (len(theta), dynamics.problem.n_data, dynamics.problem.n_outputs)
+    most = dynamics.scheme.n_steps
+    if summed_up is not None:
+        most = max(1, _PREDICTIONS_PER_CALL // math.prod(shape))
+    for first, last in _calls(step, dynamics.scheme.n_steps, save_at, most):
         if len(states) < len(save_at) and save_at[len(states)] == first:
             states.append(dynamics.positions(theta).copy())
+        predictions = None if path is None else path[:, first:last]
+        if summed_up is not None:
+            predictions = np.empty((shape[0], last - first, *shape[1:]))
         try:
-            dynamics.advance(theta, first, last, None if path is None else path[:, first:last])
+            dynamics.advance(theta, first, last, predictions)
         except Diverged as diverged:
             raise divergence_error(dynamics, start, diverged) from None
+        if path is not None and predictions is not None and summed_up is not None:
+            path[:, first:last] = summed_up(predictions)
         if checkpoint.due():
             checkpoint.save(kept(last), last)
         if progress is not None:
@@ -67,13 +81,16 @@ def run_steps(
     if len(states) < len(save_at):
         states.append(dynamics.positions(theta).copy())
     if path is not None:
-        path[:, -1] = dynamics.predictions(theta)
+        end = dynamics.predictions(theta)
+        path[:, -1] = end if summed_up is None else summed_up(end)
     checkpoint.save(kept(dynamics.scheme.n_steps), dynamics.scheme.n_steps)
     return states
 
 
-def _calls(step: int, n_steps: int, save_at: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of steps that stop at the saved steps and take about the same time each."""
+def _calls(
+    step: int, n_steps: int, save_at: NDArray[np.int64], most: int
+) -> Iterator[tuple[int, int]]:
+    """Yield ranges of at most so many steps that stop at the saved ones and take similar times."""
     length = 1
     while step < n_steps:
         stop = save_at[np.searchsorted(save_at, step, side="right") :]
@@ -82,7 +99,7 @@ def _calls(step: int, n_steps: int, save_at: NDArray[np.int64]) -> Iterator[tupl
         yield step, last
         elapsed = time.monotonic() - begin
         if last - step == length and elapsed < _SECONDS_PER_CALL:
-            length *= 2
+            length = min(2 * length, most)
         elif elapsed > 2 * _SECONDS_PER_CALL:
             length = max(1, length // 2)
         step = last

@@ -105,7 +105,7 @@ def mean_field(
     n_particles: int = 2**17,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
+    init: str | InitialLaw | Particles = "gaussian",
     dtype: DTypeLike = "float64",
     temperature: ArrayLike | Schedule | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -140,8 +140,9 @@ def mean_field(
         As in `simulate`; the path is the limit of *that* discrete scheme (but for
         ``"fokker-planck"``). Only ``"particles"`` knows ``"kinetic"``, and ``"chain"`` takes Euler
         and exponential Euler alone.
-    init : str or InitialLaw, default: "gaussian"
-        Initial law.
+    init : str, InitialLaw or Particles, default: "gaussian"
+        Initial law; under particles the neurons are picked from them at random, with replacement,
+        for which only ``"particles"`` knows the limit.
     dtype : {"float64", "float32"}, default: "float64"
         Precision of the large system.
     temperature : float, array_like of shape (n_steps,) or Schedule, optional

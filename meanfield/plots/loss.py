@@ -81,7 +81,9 @@ def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None, label: str | None
     """
     dataset = in_order(dataset, "loss", _MAKER)
     ax = axes(ax)
-    time, loss = dataset["time"].values, np.atleast_2d(dataset["loss"].values)
+    every = "loss_path" in dataset
+    time = dataset["path_time" if every else "time"].values
+    loss = np.atleast_2d(dataset["loss_path" if every else "loss"].values)
     before = sum(line.get_gid() == _MEAN for line in ax.get_lines())
     few = len(time) < _FEWEST_FOR_A_LINE
     styles = ("-", "--", "-.", ":")

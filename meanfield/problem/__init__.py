@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meanfield.problem.activations import ACTIVATIONS, Activation, get_activation
 from meanfield.problem.data import Data, from_arrays
+from meanfield.problem.function_target import FunctionTarget
 from meanfield.problem.losses import LOSSES, Loss, get_loss
 from meanfield.problem.problem import Problem
 from meanfield.problem.sources import SOURCES, load
@@ -26,6 +27,7 @@ __all__ = [
     "SOURCES",
     "Activation",
     "Data",
+    "FunctionTarget",
     "HermiteTarget",
     "IndexTarget",
     "Loss",

@@ -396,7 +396,7 @@ def test_to_xarray_has_named_dimensions(problem):
     run = mf.simulate(problem, 8, 0.1, 4, n_replicas=2, save_at=[0, 2, 4])
     dataset = run.to_xarray()
     assert dict(dataset.sizes) == {
-        "step": 3, "replica": 2, "particle": 8, "feature": 3, "datum": 23,
+        "step": 3, "replica": 2, "particle": 8, "feature": 3, "datum": 23, "path_step": 5,
     }  # fmt: skip
     np.testing.assert_array_equal(dataset["w"].sel(step=2), run.at(2).w)
     np.testing.assert_allclose(dataset["time"], [0, 0.2, 0.4])

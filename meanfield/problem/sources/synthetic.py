@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
+from meanfield.problem.function_target import as_target
 from meanfield.problem.sources.options import takes
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
 from meanfield.system import memory
@@ -32,8 +35,9 @@ class Sample(TypedDict, total=False):
 
 
 def from_target(
-    target: Target,
+    target: Target | Callable[[np.ndarray], ArrayLike],
     *,
+    n_features: int | None = None,
     n_train: int = 200,
     n_test: int = 1000,
     inputs: InputLaw = "gaussian",
@@ -50,8 +54,10 @@ def from_target(
 
     Parameters
     ----------
-    target : Target
-        The function ``f*``.
+    target : Target or callable
+        The function ``f*``; one of the user's takes inputs (n, d) and returns (n,) or (n, k).
+    n_features : int, optional
+        Input dimension d of a function that does not record it.
     n_train, n_test : int
         Numbers of rows; no held-out part when `n_test` is 0.
     inputs : {"gaussian", "uniform-cube", "sphere", "rademacher"}
@@ -74,8 +80,9 @@ def from_target(
     Raises
     ------
     ValueError
-        If an option is out of range.
+        If an option is out of range, or the target returns no finite number for every row.
     """
+    target = as_target(target, n_features)
     checks.choice("labels", labels, get_args(TargetLabels))
     n_train, n_test = checks.count("n_train", n_train), checks.count("n_test", n_test, minimum=0)
     noise = checks.nonnegative("noise", noise)
