@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from meanfield.errors import ArgumentError, ArgumentTypeError, ConfigError
-from meanfield.flow import schedule
+from meanfield.flow import defaults, schedule
 from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS, get_integrator
 from meanfield.problem import ACTIVATIONS, get_activation
@@ -72,19 +72,22 @@ class Section(BaseModel):
 class ProblemSection(Section):
     """What is learned from the data: the network, its loss and its regularisation."""
 
-    activation: ActivationName = Field("tanh", description=f"Activation: {', '.join(ACTIVATIONS)}.")
+    activation: ActivationName = Field(
+        defaults.ACTIVATION, description=f"Activation: {', '.join(ACTIVATIONS)}."
+    )
     loss: LossName = Field("squared", description="squared, logistic (labels ±1) or cross-entropy.")
-    bias: bool = Field(True, description="Whether neurons have a bias.")
+    bias: bool = Field(defaults.BIAS, description="Whether neurons have a bias.")
     train: list[Literal["a", "w", "b"]] = Field(
         ["a", "w", "b"],
         description="Trained parameters. An output weight a that is left out stays 1; w and b "
         "stay where they start.",
     )
     l2: NonNegative | Annotated[list[NonNegative], Field(min_length=2, max_length=2)] = Field(
-        0.01, description="Strength of the L2 penalty: one number, or [output, input] weights."
+        defaults.L2,
+        description="Strength of the L2 penalty: one number, or [output, input] weights.",
     )
     temperature: NonNegative | ScheduleTable = Field(
-        0.001,
+        defaults.TEMPERATURE,
         description="Temperature of the noise: a step adds sqrt(2 * step_size * temperature) "
         "times a standard normal. A number, or a schedule over the run like that of step_size.",
     )
@@ -133,12 +136,12 @@ class RunSection(Section):
     """How the particles move."""
 
     step_size: Positive | ScheduleTable = Field(
-        0.1,
+        defaults.STEP_SIZE,
         description="Step size; time is the sum of the step sizes. A number, or a schedule: "
         '{ kind = "geometric", start = 0.5, stop = 0.05 }; kinds are '
         f"{', '.join(schedule.KINDS)}.",
     )
-    n_steps: Count = Field(1000, description="Number of steps.")
+    n_steps: Count = Field(defaults.N_STEPS, description="Number of steps.")
     integrator: IntegratorName = Field(
         "euler",
         description=f"Time integrator: {', '.join(INTEGRATORS)}; kinetic(0.5) sets the friction.",

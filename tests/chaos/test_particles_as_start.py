@@ -45,8 +45,8 @@ def test_every_system_and_the_reference_start_there(problem, trained):
     assert low < -1 < high < -0.5
     # A path of the same start serves, one from another does not.
     mf.chaos_rates(problem, [8, 16, 32], 4, reference=path, cloud_replicas=0, **settings)
+    other = settings | {"init": trained[:1]}
     with pytest.raises(ValueError, match="reference was computed for init="):
-        other = settings | {"init": trained[:1]}
         mf.chaos_rates(problem, [8, 16, 32], 4, reference=path, cloud_replicas=0, **other)
 
 

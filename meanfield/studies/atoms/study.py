@@ -164,8 +164,6 @@ EXAMPLE: dict[str, Any] = {
     "study": "atoms",
     "title": "A teacher of three neurons",
     "data": {"source": "teacher", "n_features": 2, "n_atoms": 3, "n_train": 400, "min_angle": 30.0},
-    "problem": {"l2": 0.001, "temperature": 0.001},
-    "run": {"step_size": 0.5, "n_steps": 500},
 }
 
 STUDY = Study("atoms", AtomsConfig, EXAMPLE, prepare, report)

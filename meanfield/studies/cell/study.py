@@ -205,8 +205,6 @@ EXAMPLE: dict[str, Any] = {
         "weight_norm": 2.0,
         "n_train": 500,
     },
-    "problem": {"bias": False, "l2": 0.001, "temperature": 1e-5},
-    "run": {"step_size": 0.5, "n_steps": 1500},
     "cell": {"n_particles": 200},
 }
 

@@ -155,9 +155,7 @@ EXAMPLE: dict[str, Any] = {
     "study": "chaos",
     "title": "How fast do neurons become independent? Two handwritten digits",
     "data": {"source": "digits", "classes": [3, 8], "n_samples": 50},
-    "problem": {"l2": 0.05, "temperature": 0.01},
-    "run": {"step_size": 0.2, "n_steps": 500},
-    "chaos": {"particle_counts": [32, 64, 128, 256], "n_replicas": 48, "cloud_replicas": 4},
+    "chaos": {"particle_counts": [32, 64, 128, 256], "n_replicas": 24, "cloud_replicas": 4},
 }
 
 STUDY = Study("chaos", ChaosConfig, EXAMPLE, prepare, report)

@@ -216,8 +216,7 @@ EXAMPLE: dict[str, Any] = {
         "n_train": 64,
         "n_test": 500,
     },
-    "problem": {"bias": False, "l2": 0.05, "temperature": 0.005},
-    "run": {"step_size": 0.2, "n_steps": 60, "dtype": "float32"},
+    "run": {"n_steps": 100, "dtype": "float32"},
     "errors": {
         "n_particles": 32,
         "n_atoms": 4,

@@ -189,7 +189,6 @@ EXAMPLE: dict[str, Any] = {
     "title": "Two handwritten digits",
     "data": {"source": "digits", "classes": [3, 8], "n_samples": 100},
     "problem": {"loss": "logistic"},
-    "run": {"n_steps": 1000},
     "simulate": {"n_particles": 256, "n_replicas": 4},
 }
 
