@@ -17,7 +17,8 @@ def problem():
 
 @pytest.mark.parametrize("n_replicas", [1, 3])
 def test_run_draws_its_loss(n_replicas):
-    run = mf.simulate(problem(), 8, 0.2, 10, n_replicas=n_replicas, save_at=[0, 5, 10])
+    settings = {"n_replicas": n_replicas, "save_at": [0, 5, 10], "every_loss": False}
+    run = mf.simulate(problem(), 8, 0.2, 10, **settings)
     ax = Figure().subplots()
     assert run.plot(ax=ax) is ax
     mean = ax.get_lines()[-1]

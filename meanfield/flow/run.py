@@ -146,8 +146,8 @@ class Run:
     def plot(self, ax: Axes | None = None, label: str | None = None) -> Axes:
         """Draw the loss over time, every replica and their mean: at every step where that is known.
 
-        Several runs on the same axes differ in colour. Between fewer than four saved steps no line
-        is drawn: `save_at` of `simulate` keeps more.
+        Several runs on the same axes differ in colour. Of fewer than four saved steps, where
+        those are all that is known, no line is drawn.
 
         Parameters
         ----------
