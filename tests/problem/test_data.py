@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from meanfield.problem import SOURCES, HermiteTarget, Teacher, from_arrays, from_target, load
 from meanfield.problem.draws import draw_inputs
@@ -200,8 +201,6 @@ def test_digits_of_two_classes():
     assert data.info["constant_features"][0] == 0
     for loss in ("squared", "logistic"):
         assert data.problem(loss=loss).n_outputs == 1
-    from sklearn.datasets import load_digits
-
     bunch = load_digits()
     images = bunch.data[np.isin(bunch.target, [8, 3])]
     assert np.array_equal(data.standardized(images[data.info["test_rows"]]), data.X_test)
@@ -217,7 +216,11 @@ def test_digits_of_many_classes():
     assert data.problem(loss="cross-entropy").n_outputs == 10
     three = load("digits", classes=[9, 0, 4])
     assert three.info["classes"] == {"0": 9, "1": 0, "2": 4}
-    for classes in ([3], [3, 3], [1, 10]):
+    parity = load("digits", classes=[[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]], n_samples=50)
+    assert parity.info["classes"] == {"-1": "0, 2, 4, 6, 8", "1": "1, 3, 5, 7, 9"}
+    target = load_digits().target
+    assert (parity.y == 2 * (target[parity.info["train_rows"]] % 2) - 1).all()
+    for classes in ([3], [3, 3], [1, 10], [[0, 1], [1, 2]], [[0], []]):
         with pytest.raises(ValueError, match="at least two distinct digits"):
             load("digits", classes=classes)
 

@@ -24,37 +24,49 @@ def _sklearn_datasets() -> ModuleType:
 
 
 @takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
-def digits(*, classes: list[int] | None = None, **rows: Unpack[RowOptions]) -> Data:
+def digits(
+    *, classes: list[int] | list[list[int]] | None = None, **rows: Unpack[RowOptions]
+) -> Data:
     """Load 8 × 8 images of handwritten digits: 1797 rows, 64 pixels from 0 to 16.
 
     Parameters
     ----------
-    classes : list of int, optional
-        The digits to keep; all ten by default. Two give labels −1 (the first) and +1, for the
-        squared and the logistic loss; more give 0..K−1 in this order, for cross-entropy.
+    classes : list of int, or of lists of int, optional
+        The digits to keep, or groups of them such as ``[[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]``; all
+        ten by default. Two classes give labels −1 (the first) and +1, for the squared and the
+        logistic loss; more give 0..K−1 in this order, for cross-entropy.
     standardize, test_fraction, split_seed, n_samples : as for `from_arrays`
         Standardisation and choice of rows; rows are stratified by class.
 
     Returns
     -------
     Data
-        With ``info["classes"]`` the digit that each label stands for.
+        With ``info["classes"]`` the digit, or the digits, that each label stands for.
 
     Raises
     ------
     ImportError
         If scikit-learn is not installed.
     ValueError
-        If `classes` are not at least two distinct digits.
+        If `classes` are not at least two distinct digits or groups of them.
     """
     bunch = _sklearn_datasets().load_digits()
-    classes = list(range(10)) if classes is None else list(classes)
-    distinct = set(classes)
-    if len(classes) < 2 or len(distinct) < len(classes) or not distinct <= set(range(10)):
-        raise ArgumentError("classes", f"must be at least two distinct digits, got {classes}.")
-    keep = np.isin(bunch.target, classes)
-    y = class_labels(bunch.target[keep], classes)
-    info = {"source": "digits", "classes": class_meanings(classes, map(int, classes))}
+    groups = [
+        list(group) if isinstance(group, list | tuple) else [group]
+        for group in (range(10) if classes is None else classes)
+    ]
+    members = [digit for group in groups for digit in group]
+    known = len(set(members)) == len(members) and set(members) <= set(range(10))
+    if len(groups) < 2 or not all(groups) or not known:
+        raise ArgumentError(
+            "classes", f"must be at least two distinct digits, or groups of them, got {classes}."
+        )
+    keep = np.isin(bunch.target, members)
+    group_of = {digit: place for place, group in enumerate(groups) for digit in group}
+    places = np.array([group_of[int(digit)] for digit in bunch.target[keep]])
+    names = [group[0] if len(group) == 1 else ", ".join(map(str, group)) for group in groups]
+    y = class_labels(places, list(range(len(groups))))
+    info = {"source": "digits", "classes": class_meanings(list(range(len(groups))), names)}
     return from_arrays(bunch.data[keep], y, stratify=True, info=info, **rows)
 
 
