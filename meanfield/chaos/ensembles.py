@@ -22,6 +22,7 @@ from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.rates import fit_law_bias, fit_rate, squared_mean
 from meanfield.statistics.resampling import jackknife_error
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -151,7 +152,8 @@ class Ensembles:
             "error": self.error.to_xarray(["particles", "networks"]),
             "reduction": ("particles", self.reduction),
         }
-        return xr.Dataset(variables, {"particles": self.particle_counts, "networks": self.sizes})
+        coords = {"particles": self.particle_counts, "networks": self.sizes}
+        return described(xr.Dataset(variables, coords))
 
 
 def ensemble_errors(

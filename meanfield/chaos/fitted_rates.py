@@ -21,6 +21,7 @@ from meanfield.statistics.rates import (
     late_time_trend,
     squared_mean,
 )
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -254,4 +255,4 @@ def _dataset(
         "time": scheme.elapsed(plan.times),
         "metric": list(RATE_METRICS),
     }
-    return xr.Dataset(variables, coords, attrs)
+    return described(xr.Dataset(variables, coords, attrs))

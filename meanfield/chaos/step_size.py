@@ -26,6 +26,7 @@ from meanfield.statistics.resampling import (
     log_slope,
     slope_weights,
 )
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +104,7 @@ class StepSizeErrors:
             "extrapolated": self.extrapolated.to_xarray(["particles"]),
             "floor": ("step_size", self.floor),
         }
-        return xr.Dataset(variables, coords)
+        return described(xr.Dataset(variables, coords))
 
 
 def step_size_errors(

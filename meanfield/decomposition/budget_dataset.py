@@ -19,6 +19,7 @@ from meanfield.decomposition.laws import (
 from meanfield.decomposition.truncated_target import TruncatedTarget
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.resampling import draw_repeats, log_mean_interval, mean_over_replicas
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,7 +85,8 @@ def make_dataset(
         "option": list(gain),
         "threshold": thresholds,
     }
-    return xr.Dataset(variables, coords=coordinates, attrs=_attributes(plan, truncated, budget))
+    attributes = _attributes(plan, truncated, budget)
+    return described(xr.Dataset(variables, coords=coordinates, attrs=attributes))
 
 
 def _tails(plan: ErrorPlan, truncated: TruncatedTarget) -> tuple[Array, Array, Array]:

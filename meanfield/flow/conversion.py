@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import checks
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +101,7 @@ def to_xarray(a: Array, w: Array, b: Array | None) -> xr.Dataset:
     variables = {"a": ((*points, *outputs), a), "w": ((*points, "feature"), w)}
     if b is not None:
         variables["b"] = (points, b)
-    return xr.Dataset(variables)
+    return described(xr.Dataset(variables))
 
 
 def from_xarray(dataset: xr.Dataset) -> Parts:

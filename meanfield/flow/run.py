@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.scheme import Scheme
 from meanfield.problem.validation import as_inputs
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -194,7 +195,7 @@ class Run:
         attributes: dict[str, Any] = {key: str(value) for key, value in info.items()}
         attributes["step_size"] = self.scheme.step_size
         attributes["temperature"] = self.scheme.temperature
-        return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+        return described(xr.Dataset(variables, coords=coordinates, attrs=attributes))
 
     def __repr__(self) -> str:
         return (

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import CheckpointError
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -142,7 +143,16 @@ def _digest(data: bytes | memoryview) -> bytes:
 
 
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset | xr.DataTree) -> None:
-    """Write a dataset, or a tree of them, as netCDF-4, uncompressed and atomically."""
+    """Write a dataset, or a tree of them, as netCDF-4, uncompressed and atomically.
+
+    Its variables say what they are: see `described`.
+    """
+    import xarray as xr
+
+    if isinstance(dataset, xr.DataTree):
+        dataset = dataset.map_over_datasets(described)
+    else:
+        dataset = described(dataset)
     # By way of memory: HDF5 crashes the process when the disk fills up under one of its files.
     write_atomic(path, dataset.to_netcdf(engine="h5netcdf"))
 

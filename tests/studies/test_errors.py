@@ -15,6 +15,7 @@ from meanfield.studies import get_study
 from meanfield.studies.errors import report as errors_report
 from meanfield.studies.errors import study as errors
 from meanfield.system import storage
+from meanfield.system.descriptions import describe
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_data
@@ -92,6 +93,9 @@ def test_numbers_are_those_of_the_library(folder):
     assert found["gain_S"]["value"] == pytest.approx(budget.advice.gain["S"].value, rel=1e-5)
     saved = storage.read_dataset(folder / "result.nc")
     assert saved.attrs["advice"] == budget.advice.statement
+    for name, variable in saved.variables.items():
+        assert describe(name)[0] != name.replace("_", " ") or "_" not in name
+        assert variable.attrs["long_name"]
 
 
 def test_training_time_under_a_schedule_of_step_sizes(folder):

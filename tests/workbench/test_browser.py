@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import pytest
@@ -48,7 +49,8 @@ def opened(tmp_path_factory):
 
 def column(opened, table=0):
     script = f"[...document.querySelectorAll('table')[{table}].tBodies[0].rows]"
-    return opened.run(f"{script}.map(row => row.cells[0].textContent)")
+    cells = opened.run(f"{script}.map(row => row.cells[0].textContent)")
+    return [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in cells]
 
 
 def test_everything_is_inline_and_nothing_complains(opened):
@@ -81,6 +83,52 @@ def test_it_fits_a_phone(opened):
     smallest += ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
     assert opened.run(smallest) >= 14
     opened.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_a_table_that_goes_on_says_so(opened):
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    opened.call("Emulation.setDeviceMetricsOverride", **size)
+    table = "document.querySelector('.wide')"
+    assert opened.run(f"{table}.scrollWidth > {table}.clientWidth")
+    start, middle = edges(opened, 0), edges(opened, 60)
+    end = edges(opened, 10000)
+    opened.run(f"{table}.scrollLeft = 0")
+    opened.call("Emulation.clearDeviceMetricsOverride")
+    # Left and right: darker than the paper where there is more.
+    assert [dark < 250 for dark in start] == [False, True]
+    assert [dark < 250 for dark in middle] == [True, True]
+    assert [dark < 250 for dark in end] == [True, False]
+
+
+def edges(opened, scrolled):
+    """The tone of a table's left and right edge, beside the first line of its cells."""
+    table = "document.querySelector('.wide')"
+    opened.run(f"{table}.scrollLeft = {scrolled}")
+    names = ("left", "right", "bottom")
+    left, right, bottom = (
+        opened.run(f"{table}.getBoundingClientRect().{name} + scroll{axis}")
+        for name, axis in zip(names, "XXY", strict=True)
+    )
+    clip = {"x": left, "y": bottom - 6, "width": right - left, "height": 3, "scale": 1}
+    taken = opened.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+    picture = Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("L")
+    return picture.getpixel((1, 1)), picture.getpixel((picture.width - 2, 1))
+
+
+def test_figures_are_dark_in_the_dark(opened):
+    tones = {}
+    for scheme in ("light", "dark"):
+        feature = [{"name": "prefers-color-scheme", "value": scheme}]
+        opened.call("Emulation.setEmulatedMedia", features=feature)
+        box = "(r => [r.x + scrollX, r.y + scrollY])(document.images[0].getBoundingClientRect())"
+        x, y = opened.run(box)
+        clip = {"x": x + 20, "y": y + 20, "width": 4, "height": 4, "scale": 1}
+        taken = opened.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        picture = Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("L")
+        tones[scheme] = picture.getpixel((1, 1))
+    opened.call("Emulation.setEmulatedMedia", features=[])
+    assert tones["light"] > 250
+    assert tones["dark"] < 40
 
 
 def luminance(colour):

@@ -92,6 +92,8 @@ def test_duration(seconds, shown):
         (0.0291, 8.1, "0.029"),
         (-0.0041, 0.32, "−0.0041"),
         (0.0, None, "0"),
+        (0.9722222, 1e-7, "0.9722"),
+        (-614e-6, 0.0022, "−0.00061"),
         (-1.5e-7, None, "−1.50 × 10⁻⁷"),
         (2.5e8, 1.0, "2.50 × 10⁸"),
         (None, None, "not measurable"),
@@ -99,6 +101,39 @@ def test_duration(seconds, shown):
 )
 def test_numbers_have_the_digits_that_their_interval_justifies(value, resolution, shown):
     assert formatting.format_number(value, resolution) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (1.27e-6, "less than 0.01%"),
+        (0.0, "0%"),
+        (0.000152, "0.015%"),
+        (0.0371, "3.7%"),
+        (0.8913, "89%"),
+        (0.99962, "99.96%"),
+        (1.0, "100%"),
+        (-0.021, "−2.1%"),
+        (float("nan"), "not measurable"),
+    ],
+)
+def test_shares_are_percentages_of_two_digits(share, shown):
+    assert formatting.format_share(share) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("from -1.5 to 2 (-0.3)", "from −1.5 to 2 (−0.3)"),
+        ("slope -1, x=-2", "slope −1, x=−2"),
+        ("a loss of 3.29e+29, or 1e-05.", "a loss of 3.29 × 10²⁹, or 1 × 10⁻⁵."),
+        # What is no sign stays: ranges, names, dates, options.
+        ("95-100, replicas-0001, 2026-11-29, --set run.x", None),
+        ("file a1e-3b, version 1.2e", None),
+    ],
+)
+def test_signs_and_powers_are_set_as_in_print(text, shown):
+    assert formatting.typeset(text).replace("\N{NO-BREAK SPACE}", " ") == (shown or text)
 
 
 def slope(value=np.nan, low=np.nan, high=np.nan, expected=-1.0):

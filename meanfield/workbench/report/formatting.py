@@ -25,7 +25,9 @@ def format_number(value: float | None, resolution: float | None = None) -> str:
         return "0"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if not 1e-3 <= abs(value) < 1e5:
+    # A small bound is shown as the rest of its interval is.
+    least = 1e-6 if resolution and resolution >= 1e-4 else 1e-3
+    if not least <= abs(value) < 1e5:
         digits, exponent = f"{value:.2e}".split("e")
         power = str(int(exponent)).translate(_SUPERSCRIPTS)
         return f"{digits} × 10{power}".replace("-", "−")
@@ -56,7 +58,7 @@ def typeset(text: str) -> str:
     Whatever formatted a number: of two minus signs on a page none is a hyphen.
     """
     text = _POWER.sub(lambda m: f"{m[1]} × 10{str(int(m[2])).translate(_SUPERSCRIPTS)}", text)
-    return _HYPHEN.sub("−", text)
+    return _HYPHEN.sub("−", text).replace(" × 10", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10")
 
 
 _POWER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)e([+-]\d+)\b")

@@ -4,7 +4,7 @@ function key(cell) {
   const number = text
     .replace(/[\u2212\u207b]/g, "-")
     .replace(/[⁰¹²³⁴-⁹]/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(digit))
-    .match(/^[-+]?[0-9.]+(?: × 10(-?[0-9]+))?/);
+    .match(/^[-+]?[0-9.]+(?:\s×\s10(-?[0-9]+))?/);
   return number ? parseFloat(number[0]) * 10 ** (number[1] || 0) : text;
 }
 function order(a, b) {
