@@ -136,6 +136,7 @@ def test_report_is_made_again_from_what_is_saved(done):
     assert (done / "out" / "report.html").read_text() == before
     for question in ("Has it learned?", "How wide is wide?", "What does the network consist of?"):
         assert question in before
+    assert "neurons were found in all 2 networks" in before
     text = re.sub(r"<[^>]+>", " ", before.split("Run it again")[0])
     assert not re.search(r"\bnan\b|None|Traceback", text)
 
@@ -159,6 +160,7 @@ def test_classes_go_through_all_parts(tmp_path, no_pictures, labels, loss, metri
     assert {metric, "function_slope", "n_atoms", "total"} <= set(numbers)
     page = (tmp_path / "out" / "report.html").read_text()
     assert "the networks learn the classes as numbers" in page
+    assert "height" in page.split("Largest input weights")[1][:300]
 
 
 def test_parts_can_be_left_out(done):

@@ -22,7 +22,7 @@ def of_part(part: str, plot: Callable[[Any, Axes], Axes], tree: xr.DataTree, ax:
 
 def plot_penalties(tree: xr.DataTree, ax: Axes) -> Axes:
     """Draw the number of atoms, and the score, against the penalty."""
-    overview = tree.to_dataset()
+    overview = tree["overview"].to_dataset()
     l2, counts = overview["l2"].values, overview["path_n_atoms"].values
     sure = overview["path_confident"].values > 0
     ax.plot(l2, counts, "-", color=BLUE, linewidth=0.9)

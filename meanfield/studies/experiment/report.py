@@ -64,7 +64,7 @@ class _Part:
 
 def report(summary: Summary, tree: xr.DataTree) -> list[Block]:
     """Report an experiment from the top down."""
-    overview = tree.to_dataset()
+    overview = tree["overview"].to_dataset()
     parts = {name: _part(name, summary, tree) for name in _REPORTS if name in tree.children}
     score = _score(summary)
     blocks: list[Block] = []
@@ -218,6 +218,10 @@ def _width(part: _Part, overview: xr.Dataset) -> list[Block]:
 
 def _atoms(part: _Part, overview: xr.Dataset) -> list[Block]:
     blocks: list[Block] = [Text(part.finding), *part.picture]
+    if "truth_angle" in overview:
+        blocks.append(Text(_truth(overview)))
+    if "image" not in part.dataset.attrs and overview.sizes.get("atom", 0):
+        blocks.append(_by_input(overview))
     if "path_n_atoms" in overview:
         blocks += [
             Text(_penalty(overview)),
@@ -230,6 +234,54 @@ def _atoms(part: _Part, overview: xr.Dataset) -> list[Block]:
             ),
         ]
     return [*blocks, part.details("All that was found of the atoms")]
+
+
+def _truth(overview: xr.Dataset) -> str:
+    """Say which of the teacher's neurons were found, in all networks."""
+    angle = overview["truth_angle"].values
+    found = np.isfinite(angle).all(axis=0)
+    of, networks = angle.shape[1], angle.shape[0]
+    if not found.any():
+        return f"None of the teacher's {of} neurons was found in all {networks} networks."
+    within = format_number(float(angle[:, found].max()))
+    return (
+        f"{found.sum()} of the teacher's {of} neurons were found in all {networks} networks, their "
+        f"directions within {within}° of the truth."
+    )
+
+
+_MOST_INPUTS = 4
+
+
+def _by_input(overview: xr.Dataset) -> Table:
+    """Show what each atom looks at, by the names of the inputs."""
+    names = [str(name) for name in overview["input"].values]
+    w, b = overview["atom_w"].values, overview["atom_b"].values
+    rows = [["Atom", "Coefficient", "Offset", "Largest input weights"]]
+    for i in np.argsort(-overview["atom_c"].values):
+        largest = np.argsort(-np.abs(w[i]))[:_MOST_INPUTS]
+        weights = ", ".join(f"{names[j]} {_signed(w[i, j])}" for j in largest if w[i, j])
+        rest = len(names) - len(largest)
+        sign = "" if overview["atom_sign"].values[i] >= 0 else "−"
+        size = format_number(float(overview["atom_c"].values[i]))
+        rows.append(
+            [
+                str(len(rows)),
+                f"{sign}{size}",
+                _signed(b[i]),
+                f"{weights}{f', and {rest} smaller ones' if rest else ''}",
+            ]
+        )
+    return Table(
+        rows,
+        "Atoms of the reference network, the strongest first. Weights belong to the inputs as the "
+        "network sees them, after standardisation: data.json has the means and scales that lead "
+        "back to the units of the table.",
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else ''}{format_number(float(value))}"
 
 
 def _penalty(overview: xr.Dataset) -> str:

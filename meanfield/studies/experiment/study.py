@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from meanfield.dictionary import compare_dictionaries
 from meanfield.errors import ConfigError
+from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
+from meanfield.problem.targets import Teacher
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms import study as atoms_study
 from meanfield.studies.atoms.arrays import unpack
@@ -53,7 +56,7 @@ def prepare(config: ExperimentConfig) -> Plan:
         units += _other_penalties(config, units)
     units.sort(key=lambda unit: unit.key.startswith("penalties"))
     return data_plan(
-        config, data, problem, units, lambda results: combine(config, problem, plans, results)
+        config, data, problem, units, lambda results: combine(config, data, problem, plans, results)
     )
 
 
@@ -144,6 +147,7 @@ def _other_penalties(config: ExperimentConfig, units: list[Unit]) -> list[Unit]:
 
 def combine(
     config: ExperimentConfig,
+    data: Data,
     problem: Problem,
     plans: Mapping[Part, Plan],
     results: Mapping[str, Arrays],
@@ -157,11 +161,13 @@ def combine(
         outcomes[part] = plan.combine({key: results[name] for name, key in own.items()})
     networks = [results[key] for key in sorted(results) if key.startswith("atoms-network")]
     overview = _overview(config, problem, networks, results)
+    if networks:
+        overview = overview.assign(_shown_atoms(data, problem, networks))
     numbers: dict[str, Estimate] = {}
     if networks:
         trained = np.stack([network["particle_trained"] for network in networks])
         numbers |= LearningHeadline(**learned(problem, trained)).numbers()
-    tree = {"/": overview}
+    tree = {"overview": overview}
     for part, outcome in outcomes.items():
         keys = {}
         for key, number in outcome.numbers.items():
@@ -209,6 +215,32 @@ def _overview(
         "numbers_for_errors": int(problem.loss.name != "squared"),
     }
     return xr.Dataset(variables, attrs=attributes)
+
+
+def _shown_atoms(data: Data, problem: Problem, networks: list[Arrays]) -> dict[str, Any]:
+    """Return the atoms of the reference network by input, and how near they are to a teacher's."""
+    functions = [unpack(network, -1, problem) for network in networks]
+    agreement = compare_dictionaries(functions)
+    reference = functions[agreement.reference]
+    names = data.info.get("feature_names") or [f"x{i + 1}" for i in range(problem.n_features)]
+    ones = np.ones(reference.n_atoms)
+    variables: dict[str, Any] = {
+        "atom_w": (("atom", "input"), reference.w),
+        "atom_b": ("atom", reference.b),
+        "atom_c": ("atom", np.linalg.norm(reference.columns, axis=1)),
+        # Of several outputs there is no sign.
+        "atom_sign": ("atom", np.sign(reference.columns[:, 0]) if problem.n_outputs == 1 else ones),
+        "input": ("input", [str(name) for name in names]),
+    }
+    target = data.target
+    if isinstance(target, Teacher) and target.activation == problem.activation:
+        b = np.zeros(len(target.w)) if target.b is None else target.b
+        truth = as_atoms((target.a, target.w, b), problem.activation)
+        # Twice the truth, so that its number is the one that counts.
+        angles = [compare_dictionaries([truth, truth, found]).angle[2] for found in functions]
+        variables["truth_angle"] = (("network", "teacher"), np.array(angles))
+        variables["truth_w"] = (("teacher", "input"), truth.w)
+    return variables
 
 
 def _score_at(problem: Problem, network: Arrays) -> Estimate:
