@@ -353,7 +353,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except MemoryError as error:
-        message = str(error) or "The run does not fit into memory; make it smaller."
+        own = type(error) is MemoryError and str(error)  # NumPy's is of a class of its own
+        message = own or "The run does not fit into memory; make it smaller."
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         message = (

@@ -22,6 +22,7 @@ from meanfield.flow.simulate import simulate_scheme
 from meanfield.identify import OrbitDepth, orbit_depth
 from meanfield.moments import AdmissibleWeight, admissible_weight
 from meanfield.problem import Activation, Problem, get_activation
+from meanfield.system import memory
 from meanfield.system.generators import generator
 from meanfield.system.threads import fixed_blas
 
@@ -230,7 +231,9 @@ def _labelled(target: Any, d: int | None, n_data: int, seed: int) -> tuple[np.nd
     if d is None:
         raise ArgumentError("d", "is needed: this target does not record its input dimension.")
     rng = generator(checks.seed(seed), 7)
-    X = rng.standard_normal((checks.count("n_data", n_data), checks.count("d", d)))
+    n_data, d = checks.count("n_data", n_data), checks.count("d", d)
+    memory.fits(n_data=n_data, d=d)
+    X = rng.standard_normal((n_data, d))
     return X, np.asarray(target(X), dtype=float)
 
 

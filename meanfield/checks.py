@@ -15,8 +15,13 @@ from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
 _PRECISIONS = ("float64", "float32")
 
 
-def count(name: str, value: object, minimum: int = 1) -> int:
-    """Return `value` as an integer of at least `minimum`."""
+#: No computer holds more of anything than `MOST`; what a list or a unit of work is made for each of
+#: is done one by one, and has fewer.
+MOST, MOST_LISTED = 10**12, 10**5
+
+
+def count(name: str, value: object, minimum: int = 1, maximum: int = MOST) -> int:
+    """Return `value` as an integer of at least `minimum` and at most `maximum`."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     try:
@@ -24,8 +29,15 @@ def count(name: str, value: object, minimum: int = 1) -> int:
     except TypeError:
         raise ArgumentTypeError(name, f"must be an integer, got {_short(value)}.") from None
     if isinstance(value, bool) or number < minimum:
-        raise ArgumentError(name, f"must be an integer of at least {minimum}, got {value!r}.")
+        raise ArgumentError(name, f"must be an integer of at least {minimum}, got {_short(value)}.")
+    if number > maximum:
+        raise ArgumentError(name, f"must be at most {maximum}, got {_short(value)}.")
     return number
+
+
+def listed(name: str, value: object, minimum: int = 1) -> int:
+    """Return the number of what is made and done one by one: replicas, teachers, networks."""
+    return count(name, value, minimum, MOST_LISTED)
 
 
 def steps(value: object, minimum: int = 1) -> int:
@@ -118,7 +130,7 @@ def precision(value: DTypeLike) -> str:
 
 def seed(value: object, name: str = "seed") -> int:
     """Return a seed as an integer in [0, 2^64)."""
-    number = count(name, value, minimum=0)
+    number = count(name, value, minimum=0, maximum=2**64)
     if number >= 2**64:
         raise ArgumentError(name, f"must be below 2**64, got {value!r}.")
     return number

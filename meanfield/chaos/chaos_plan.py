@@ -76,7 +76,7 @@ def plan_chaos(
             "cloud_size",
             f"must be at least the largest particle count {max(counts)}, got {cloud_size}.",
         )
-    n_replicas = checks.count("n_replicas", n_replicas)
+    n_replicas = checks.listed("n_replicas", n_replicas)
     if n_replicas < 4:
         raise ArgumentError(
             "n_replicas", f"must be at least 4 to give intervals, got {n_replicas}."
@@ -88,7 +88,7 @@ def plan_chaos(
         n_replicas=n_replicas,
         times=tuple(steps),
         cloud_size=cloud_size,
-        cloud_replicas=min(checks.count("cloud_replicas", cloud_replicas, 0), n_replicas),
+        cloud_replicas=min(checks.listed("cloud_replicas", cloud_replicas, 0), n_replicas),
     )
 
 

@@ -77,7 +77,8 @@ class ErrorSettings:
             elif isinstance(field.default, float):
                 value = checks.positive(name, value)
             else:
-                value = checks.count(name, value, _LEAST.get(name, 1))
+                check = checks.listed if name == "n_replicas" else checks.count
+                value = check(name, value, _LEAST.get(name, 1))
             object.__setattr__(self, name, value)
 
 

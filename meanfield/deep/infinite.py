@@ -222,7 +222,7 @@ def infinite_width(
         rate_scale=as_scales(rate_scale, "rate_scale"),
     )
     sampling.check()
-    n_replicas = checks.count("n_replicas", n_replicas)
+    n_replicas = checks.listed("n_replicas", n_replicas)
     memory.require(
         sampling.bytes_needed(task, n_replicas),
         "lower n_samples, max_rank or n_replicas, or save fewer steps with save_at",

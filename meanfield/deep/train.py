@@ -184,7 +184,7 @@ def train(
     if architecture.engine == "auto":
         architecture = replace(architecture, engine=_faster_engine(task, architecture.width))
     first_seed = checks.seed(seed)
-    n_replicas = checks.count("n_replicas", n_replicas)
+    n_replicas = checks.listed("n_replicas", n_replicas)
     seeds = [checks.seed(first_seed + r) for r in range(n_replicas)]
     memory.require(
         _bytes_needed(task, architecture, len(seeds)),

@@ -7,6 +7,7 @@ import numpy as np
 from meanfield import checks
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.task import as_scales
+from meanfield.system import memory
 from meanfield.system.generators import generator
 
 
@@ -49,8 +50,9 @@ def initial_weights(
     >>> [w.shape for w in deep.initial_weights(64, 2, 10)]
     [(64, 10), (64, 64), (64,)]
     """
-    n, depth = checks.count("width", width), checks.count("depth", depth)
+    n, depth = checks.count("width", width), checks.listed("depth", depth)
     d, seed = checks.count("n_features", n_features), checks.seed(seed)
+    memory.fits(width=n, n_features=max(n, d))
     kind = np.dtype(checks.precision(dtype))
     variance = get_parametrization(parametrization).variances(
         n, as_scales(weight_variance, "weight_variance")

@@ -150,7 +150,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
             y = np.concatenate([y, layout])
             weights = np.concatenate([weights, np.zeros(len(layout))])
         problem = self._problem(X, y)
-        n_networks = checks.count("n_networks", self.n_networks)
+        n_networks = checks.listed("n_networks", self.n_networks)
         last = self.n_iter_ + n_steps
         dynamics = Dynamics(
             problem, self._scheme(problem, last, batch_size), weights=weights / weights.mean()

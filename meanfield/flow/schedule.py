@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
+from meanfield.system import memory
 
 __all__ = ["Constant", "Geometric", "Logarithmic", "Piecewise", "Schedule", "from_table"]
 
@@ -249,6 +250,7 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
         value = value.value
     if isinstance(value, Schedule):
         try:
+            memory.fits(n_steps=n_steps)
             value = value.values(n_steps)
         except ArgumentError as error:
             raise ArgumentError(name, message=str(error)) from None

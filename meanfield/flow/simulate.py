@@ -225,7 +225,7 @@ def simulate_scheme(
     """
     given = (1024, 1) if start is None else (start.n_particles, start.n_replicas)
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
-    n_replicas = checks.count("n_replicas", given[1] if n_replicas is None else n_replicas)
+    n_replicas = checks.listed("n_replicas", given[1] if n_replicas is None else n_replicas)
     steps = scheme.saved_steps([first_step, scheme.n_steps] if save_at is None else save_at)
     dynamics = Dynamics(
         problem=problem,

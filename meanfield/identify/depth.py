@@ -219,8 +219,8 @@ def orbit_depth(
     """
     moments, points = _points(activation, d, n_atoms, bias, max_degree, n_points, seed)
     max_degree, rng = moments.degree, generator(checks.seed(seed), 1)
-    n_starts = checks.count("n_starts", n_starts, minimum=0)
-    n_paths = checks.count("n_paths", n_paths, minimum=0)
+    n_starts = checks.listed("n_starts", n_starts, minimum=0)
+    n_paths = checks.listed("n_paths", n_paths, minimum=0)
     variety = _variety_depth(moments, points)
     if variety.depth is None:
         text = f"Fibres are not finite up to degree {max_degree}. {variety.explanation}"
@@ -312,7 +312,7 @@ def _points(
     if max_degree is None:
         max_degree = max(8, 4 * n_atoms + 4)
     max_degree = checks.count("max_degree", max_degree, minimum=0)
-    n_points, rng = checks.count("n_points", n_points), generator(checks.seed(seed))
+    n_points, rng = checks.listed("n_points", n_points), generator(checks.seed(seed))
     moments = MomentMap(get_activation(activation), d, n_atoms, bias, max_degree)
 
     def closest(theta: Array) -> float:

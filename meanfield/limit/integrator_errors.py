@@ -208,7 +208,7 @@ def integrator_errors(
         raise ArgumentError(
             "burn_in", f"must be shorter than duration, got {burn_in:g} and {duration:g}."
         )
-    n_replicas = checks.count("n_replicas", n_replicas, minimum=4)
+    n_replicas = checks.listed("n_replicas", n_replicas, minimum=4)
     schemes = _schemes(integrators, batch_size, anchor_period, problem.n_data)
     check_supported(problem)
     law = stationary(problem)

@@ -181,7 +181,7 @@ class StationaryLaw:
         """
         from meanfield.flow.particles import Particles
 
-        n, r = checks.count("n_particles", n_particles), checks.count("n_replicas", n_replicas)
+        n, r = checks.count("n_particles", n_particles), checks.listed("n_replicas", n_replicas)
         problem = self.problem
         points = self._gibbs.sample(n * r, generator(checks.seed(seed))).reshape(r, n, -1)
         return Particles.from_coordinates(
@@ -246,7 +246,7 @@ def stationary(
     True
     """
     tolerance = checks.positive("tolerance", tolerance)
-    n_starts = checks.count("n_starts", n_starts)
+    n_starts = checks.listed("n_starts", n_starts)
     max_iterations = checks.count("max_iterations", max_iterations)
     check_supported(problem)
     family = GibbsFamily(problem)

@@ -16,6 +16,7 @@ from meanfield.moments import tails
 from meanfield.moments.exact import log_moments
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL, normal_quantile
+from meanfield.system import memory
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -334,4 +335,6 @@ def _scales(law: InitialLaw, problem: Problem | None, dimension: int | None) -> 
         raise ValueError("A named law needs its dimension: give problem= or dimension=.")
     if isinstance(law.scale, tuple):
         raise ValueError("A law with separate scales for a, w and b needs problem=.")
-    return np.full(checks.count("dimension", dimension), law.scale)
+    dimension = checks.count("dimension", dimension)
+    memory.fits(dimension=dimension)
+    return np.full(dimension, law.scale)

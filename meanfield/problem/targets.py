@@ -21,6 +21,7 @@ from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.draws import directions_apart, generator, unit_rows
 from meanfield.problem.hermite_polynomials import hermite_table
 from meanfield.problem.validation import as_inputs, as_numbers
+from meanfield.system import memory
 
 
 class Target(ABC):
@@ -143,8 +144,10 @@ class Teacher(Target):
         ValueError
             If `min_angle` leaves no room for the directions, or a number is out of range.
         """
-        d, m = checks.count("n_features", n_features), checks.count("n_atoms", n_atoms)
+        d, m = checks.count("n_features", n_features), checks.listed("n_atoms", n_atoms)
         n_outputs = checks.count("n_outputs", n_outputs)
+        memory.fits(n_atoms=m, n_features=d)
+        memory.fits(n_atoms=m, n_outputs=n_outputs)
         rng = generator(seed, 0)
         w = directions_apart(rng, m, d, min_angle) * _norms(weight_norm, m, "weight_norm")
         a = unit_rows(rng, m, n_outputs) * _norms(output_norm, m, "output_norm")
@@ -284,6 +287,7 @@ class IndexTarget(Target):
             If ``r > d``, or the link does not fit.
         """
         d, r = checks.count("n_features", n_features), checks.count("n_directions", n_directions)
+        memory.fits(n_directions=r, n_features=d)
         if r > d:
             raise ArgumentError("n_directions", f"must be at most n_features = {d}, got {r}.")
         q, upper = np.linalg.qr(generator(seed, 0).standard_normal((d, r)))

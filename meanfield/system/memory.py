@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from meanfield.errors import ArgumentError
 
 # Files of a control group, version 2 and 1: its limit, its use, and what the system would give
 # back of that (pages of files).
@@ -24,6 +27,25 @@ def require(n_bytes: float, remedy: str) -> None:
         raise MemoryError(
             f"This run needs about {n_bytes / 1e9:.3g} GB of memory and {free / 1e9:.3g} GB are "
             f"available; {remedy}."
+        )
+
+
+def fits(**sizes: int) -> None:
+    """Refuse an array of floats of these sizes that does not fit into memory.
+
+    Raises
+    ------
+    ArgumentError
+        Naming the largest size, and both numbers.
+    """
+    n_bytes, free = 8.0 * math.prod(sizes.values()), available()
+    if n_bytes > 0.9 * free:
+        name = max(sizes, key=lambda size: sizes[size])
+        shape = " × ".join(f"{size:.4g}" for size in sizes.values())
+        raise ArgumentError(
+            name,
+            f"= {sizes[name]} asks for {shape} numbers, {n_bytes / 1e9:.3g} GB of memory, and "
+            f"{free / 1e9:.3g} GB are available; give a smaller {name}.",
         )
 
 

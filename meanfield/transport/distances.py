@@ -148,7 +148,7 @@ def sliced_wasserstein2(
     N. Bonneel et al., *Sliced and Radon Wasserstein barycenters of measures* (2015).
     """
     x, y = two_clouds(x, y)
-    n_projections = checks.count("n_projections", n_projections)
+    n_projections = checks.listed("n_projections", n_projections)
     rng = generator(checks.seed(seed))
     directions = rng.standard_normal((x.shape[1], n_projections))
     directions /= np.linalg.norm(directions, axis=0)

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError, ConfigError
 from meanfield.flow import defaults, schedule
 from meanfield.flow.initial import LAWS, InitialLaw
@@ -30,8 +31,10 @@ from meanfield.problem.sources.options import home_expanded
 from meanfield.system.texts import read_text
 from meanfield.workbench.messages import first_problem
 
-Count = Annotated[int, Field(ge=1)]
-Step = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=checks.MOST)]
+#: What a list or a unit of work is made for each of.
+Listed = Annotated[int, Field(ge=1, le=checks.MOST_LISTED)]
+Step = Annotated[int, Field(ge=0, le=checks.MOST)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -56,7 +59,7 @@ def _power_of_two(value: int) -> int:
     return value
 
 
-PowerOfTwo = Annotated[int, Field(ge=2), AfterValidator(_power_of_two)]
+PowerOfTwo = Annotated[int, Field(ge=2, le=checks.MOST), AfterValidator(_power_of_two)]
 ActivationName = Annotated[str, accepted_by(get_activation)]
 LossName = Annotated[str, accepted_by(get_loss)]
 IntegratorName = Annotated[str, accepted_by(get_integrator)]

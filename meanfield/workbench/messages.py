@@ -24,7 +24,7 @@ _REQUIREMENTS = {
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le:g}",
+    "less_than_equal": "must be at most {le}",
     "too_short": "must hold at least {min_length} values",
     "too_long": "must hold at most {max_length} values",
     "value_error": "{error}",

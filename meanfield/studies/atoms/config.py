@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from meanfield.dictionary.extract import MOST_ATOMS
-from meanfield.workbench.config import Count, Positive, Section, Step
+from meanfield.workbench.config import Count, Listed, Positive, Section, Step
 from meanfield.workbench.sections.data import LearningConfig
 
 
@@ -15,7 +15,7 @@ class AtomsSection(Section):
     """The networks, how they are cooled, and how their atoms are looked for."""
 
     n_particles: Count = Field(256, description="Neurons per network.")
-    n_replicas: Count = Field(
+    n_replicas: Listed = Field(
         5, description="Networks with independent noise, over which atoms must agree."
     )
     cool_steps: Step = Field(
@@ -25,7 +25,7 @@ class AtomsSection(Section):
         "atoms.",
     )
     cool_to: Positive = Field(1e-5, description="Temperature of the last step.")
-    looks: Count = Field(
+    looks: Listed = Field(
         4,
         description="Times at which atoms are looked for: after run.n_steps, at the end, and "
         "evenly in between; the end alone if 1.",

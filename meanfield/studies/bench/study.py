@@ -25,10 +25,18 @@ from meanfield.flow.simulate import simulate
 from meanfield.problem import ACTIVATIONS, Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.bench.report import BenchHeadline, report
+from meanfield.system import memory
 from meanfield.system.compiling import numba, thread_count
 from meanfield.system.progress import Progress
 from meanfield.system.threads import cores
-from meanfield.workbench.config import ActivationName, Count, Section, StudyConfig
+from meanfield.workbench.config import (
+    ActivationName,
+    Count,
+    Listed,
+    Section,
+    StudyConfig,
+    named_keys,
+)
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 _SECONDS = 0.2  # of a timed run, about
@@ -42,13 +50,13 @@ class BenchSection(Section):
     n_particles: list[Count] = Field([1024, 4096, 16384], description="Particles per system.")
     n_features: list[Count] = Field([2, 10, 64], description="Input dimensions.")
     n_data: Count = Field(512, description="Training points.")
-    n_replicas: Count = Field(1, description="Independent systems that are advanced at once.")
+    n_replicas: Listed = Field(1, description="Independent systems that are advanced at once.")
     activation: ActivationName = Field("tanh", description=f"Activation: {', '.join(ACTIVATIONS)}.")
     dtype: Literal["float64", "float32"] = Field("float64", description="Precision.")
-    threads: list[Count] = Field(
+    threads: list[Listed] = Field(
         [], description="Numbers of threads; an empty list stands for 1 and all cores."
     )
-    repeats: Count = Field(5, description="Timed runs of every system, in turns.")
+    repeats: Listed = Field(5, description="Timed runs of every system, in turns.")
 
 
 class BenchConfig(StudyConfig):
@@ -63,6 +71,9 @@ def prepare(config: BenchConfig) -> Plan:
     for key in ("n_particles", "n_features"):
         if not getattr(section, key):
             raise ConfigError(f"key 'bench.{key}' is empty; give at least one number.")
+    with named_keys(config, "bench"):
+        memory.fits(n_data=section.n_data, n_features=max(section.n_features))
+        memory.fits(n_particles=max(section.n_particles), n_features=max(section.n_features))
     threads = sorted(set(section.threads)) or sorted({1, n_cores})
     if threads[-1] > n_cores:
         raise ConfigError(

@@ -19,7 +19,7 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.report import LABELS, ChaosHeadline, report
-from meanfield.workbench.config import Count, Section, Step, named_keys
+from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
 from meanfield.workbench.sections.learning import learned
 from meanfield.workbench.sections.limit_path import ReferenceSection, reference_unit, saved_path
@@ -35,7 +35,7 @@ class ChaosSection(Section):
     particle_counts: list[Count] = Field(
         [32, 64, 128, 256, 512, 1024], description="Sizes N of the systems, at least three."
     )
-    n_replicas: Count = Field(64, description="Independent repetitions; intervals are over them.")
+    n_replicas: Listed = Field(64, description="Independent repetitions; intervals are over them.")
     times: list[Step] | None = Field(
         None,
         description="Steps at which to measure; by default about ten, the first half evenly "

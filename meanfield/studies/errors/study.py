@@ -19,7 +19,7 @@ from meanfield.problem import Problem
 from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.errors.report import LABELS, ErrorsHeadline, report
-from meanfield.workbench.config import Count, Positive, Section, Step, named_keys
+from meanfield.workbench.config import Count, Listed, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
 from meanfield.workbench.sections.learning import as_fields
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
@@ -41,7 +41,7 @@ class ErrorsSection(Section):
         description="Atoms S that are kept; 0 keeps all particles. Changing S or the threshold of "
         "a finished study redoes only the last step.",
     )
-    n_replicas: Annotated[int, Field(ge=4)] = Field(
+    n_replicas: Annotated[Listed, Field(ge=4)] = Field(
         ErrorSettings.n_replicas,
         description="Training sets, each with its own noise; intervals are over them.",
     )

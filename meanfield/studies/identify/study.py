@@ -14,7 +14,7 @@ from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.identify.report import AXES, IdentifyHeadline, cell_text, report
-from meanfield.workbench.config import ActivationName, Count, Section, Step, StudyConfig
+from meanfield.workbench.config import ActivationName, Count, Listed, Section, Step, StudyConfig
 from meanfield.workbench.sections.atom_bounds import explained
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -34,8 +34,8 @@ class IdentifySection(Section):
     max_degree: Count | None = Field(
         None, description="Largest degree that is tried; 4 S + 4, at least 8, by default."
     )
-    n_points: Count = Field(3, description="Generic points at which fibres are explored.")
-    n_starts: Count = Field(10, description="Random starts of a search, per point.")
+    n_points: Listed = Field(3, description="Generic points at which fibres are explored.")
+    n_starts: Listed = Field(10, description="Random starts of a search, per point.")
     n_paths: Step = Field(1, description="Curves followed from every dictionary found.")
 
 

@@ -16,7 +16,15 @@ from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.limit.report import LimitHeadline, report
 from meanfield.system.progress import Progress
-from meanfield.workbench.config import ActivationName, Count, Positive, PowerOfTwo, Section, Step
+from meanfield.workbench.config import (
+    ActivationName,
+    Count,
+    Listed,
+    Positive,
+    PowerOfTwo,
+    Section,
+    Step,
+)
 from meanfield.workbench.sections.data import DataConfig, describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
@@ -31,7 +39,7 @@ class NetworkSection(Section):
     activations: list[ActivationName] = Field(
         ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
     )
-    depths: list[Count] = Field([2, 3], description="Numbers of hidden layers.")
+    depths: list[Listed] = Field([2, 3], description="Numbers of hidden layers.")
     loss: Literal["squared", "logistic"] = Field("squared", description="squared or logistic.")
     step_size: Positive = Field(0.05, description="Base learning rate.")
     n_steps: Count = Field(1000, description="Gradient steps.")
@@ -55,7 +63,7 @@ class LimitSection(Section):
     n_samples: PowerOfTwo = Field(
         4096, description="Samples of each random variable, a power of two."
     )
-    n_replicas: Count = Field(4, description="Independent simulations; error bars are over them.")
+    n_replicas: Listed = Field(4, description="Independent simulations; error bars are over them.")
     max_rank: Count = Field(512, description="Most directions kept per matrix and side.")
     tol: Positive = Field(1e-3, description="Shorter directions are left out.")
 
@@ -73,7 +81,7 @@ class ConvergenceSection(Section):
     n_samples: PowerOfTwo = Field(
         16384, description="Samples of the limit that they are compared with."
     )
-    n_replicas: Count = Field(8, description="Its independent simulations.")
+    n_replicas: Listed = Field(8, description="Its independent simulations.")
 
 
 class LimitConfig(DataConfig):

@@ -23,14 +23,17 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
 from meanfield.studies.recovery.figures import METHODS
 from meanfield.studies.recovery.report import RecoveryHeadline, method_at, report
+from meanfield.system import memory
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import (
     ActivationName,
     Count,
+    Listed,
     NonNegative,
     Positive,
     Section,
     StudyConfig,
+    named_keys,
 )
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -62,7 +65,7 @@ class RecoverySection(Section):
         [0.0, 0.05], description="Label noise relative to the standard deviation of the labels."
     )
     n_particles: list[Count] = Field([200], description="Widths of the trained networks.")
-    n_teachers: Count = Field(20, description="Random teachers in each cell.")
+    n_teachers: Listed = Field(20, description="Random teachers in each cell.")
     min_angle: Annotated[float, Field(ge=0, le=90)] = Field(
         20.0, description="Least angle between the lines of two atoms of a teacher, in degrees."
     )
@@ -99,6 +102,10 @@ def prepare(config: RecoveryConfig) -> Plan:
             f"{len(section.activations)} activations; give one for each."
         )
     names = [get_activation(name).name for name in section.activations]
+    with named_keys(config, "recovery"):
+        memory.fits(n_data=section.n_data, dims=max(section.dims, default=1))
+        memory.fits(n_particles=max(section.n_particles, default=1), sizes=3)
+        memory.fits(sizes=max(section.sizes, default=1), dims=max(section.dims, default=1))
     for d, size in itertools.product(section.dims, section.sizes):
         if size > 1 and (d == 1 or (d == 2 and size * section.min_angle >= 180)):
             raise ConfigError(

@@ -17,7 +17,7 @@ from meanfield.problem.score import loss_rose
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate.report import SimulateHeadline, report
 from meanfield.system.progress import Progress
-from meanfield.workbench.config import Count, RunSection, Section, Step, named_keys
+from meanfield.workbench.config import Count, Listed, RunSection, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
 from meanfield.workbench.sections.learning import as_fields, guess
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
@@ -30,11 +30,11 @@ class SimulateSection(Section):
     """The particle systems."""
 
     n_particles: Count = Field(1024, description="Particles per system.")
-    n_replicas: Count = Field(8, description="Independent systems; intervals are over them.")
+    n_replicas: Listed = Field(8, description="Independent systems; intervals are over them.")
     save_at: list[Step] | None = Field(
         None, description="Steps whose particles are kept; the first and the last by default."
     )
-    loss_points: Count = Field(
+    loss_points: Listed = Field(
         25,
         description="Number of steps, evenly spaced in the logarithm, at which the loss is kept.",
     )

@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from meanfield import checks
 from meanfield.deep.parametrizations import PARAMETRIZATIONS, get_parametrization
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.workbench.config import (
     ActivationName,
     Count,
+    Listed,
     Positive,
     PowerOfTwo,
     Section,
-    Step,
     accepted_by,
 )
 from meanfield.workbench.sections.data import DataConfig
@@ -32,8 +33,8 @@ class NetworkSection(Section):
     widths: list[Count] = Field(
         [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096], description="Units per hidden layer."
     )
-    depth: Count = Field(3, description="Hidden layers.")
-    n_seeds: Count = Field(10, description="Networks of each kind, with seeds seed, seed + 1, ...")
+    depth: Listed = Field(3, description="Hidden layers.")
+    n_seeds: Listed = Field(10, description="Networks of each kind, with seeds seed, seed + 1, ...")
     step_size: Positive = Field(0.1, description="Base learning rate.")
     n_steps: Count = Field(1000, description="Gradient steps.")
     reduction: Literal["mean", "sum"] = Field(
@@ -63,7 +64,9 @@ class LimitSection(Section):
     n_samples: PowerOfTwo = Field(
         4096, description="Samples of every random variable, a power of two."
     )
-    n_replicas: Step = Field(4, description="Independent simulations; 0 leaves the limit out.")
+    n_replicas: Annotated[int, Field(ge=0, le=checks.MOST_LISTED)] = Field(
+        4, description="Independent simulations; 0 leaves the limit out."
+    )
     max_rank: Count = Field(1024, description="Most directions kept per matrix and side.")
 
 
