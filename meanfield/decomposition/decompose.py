@@ -126,7 +126,8 @@ def decompose_error(
     Returns
     -------
     ErrorBudget
-        Components with intervals, closure, laws, advice and dataset.
+        Components with intervals, what each contributes to the total, closure, laws, advice and
+        dataset.
 
     Raises
     ------

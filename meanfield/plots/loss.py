@@ -70,7 +70,8 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         if f"{name}_mean" in dataset:
             mean = Estimate.from_xarray(dataset[f"{name}_mean"])
             band(ax, time, mean, color=colour, linestyle=style, label=label)
-    ax.set_xscale("symlog", linthresh=time[1], linscale=0.3)
+    # Linear up to the power of ten below the first step, so that no label lies on that of 0.
+    ax.set_xscale("symlog", linthresh=10.0 ** np.floor(np.log10(time[1])), linscale=0.4)
     return finish(ax, TIME, r"loss $R(f_N)$", log="y", legend="above")
 
 

@@ -16,6 +16,7 @@ from meanfield import plots
 from meanfield.dictionary import extract_dictionary
 from meanfield.dictionary.agreement import largest_angle
 from meanfield.errors import ConfigError
+from meanfield.flow.run import predict
 from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
@@ -248,9 +249,17 @@ def test_bound_of_data_says_what_it_assumes(results):
     problem = build_data(config)[1]
     unit = get_study("cell").prepare(config).units[0]
     found = unit.function(**{**unit.arguments, "target": None})
-    label = cell.combine(problem, False, found).numbers["bound"].label
+    made = cell.combine(problem, False, found).numbers
+    label = made["bound"].label
     assert "if the inputs were standard normal" in label
     assert "if the inputs" not in results("cell")[1]["bound"]["label"]
+    # Whether its network learned, on the rows that tell.
+    network = mf.Particles.from_coordinates(found["network"][None], 1, False, False)
+    score = problem.score(predict(problem, network, problem.X))
+    assert problem.X_test is None
+    assert made["train_r2"].value == pytest.approx(score.value)
+    assert results("cell")[1]["train_r2"]["interval"] == pytest.approx(score.interval)
+    assert "The networks have learned" in page(results("cell")[2])
 
 
 def test_cell_without_a_bound():

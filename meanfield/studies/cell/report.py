@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell import figures
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Text
-from meanfield.workbench.headline import Headline, Summary
+from meanfield.workbench.headline import Summary
 from meanfield.workbench.report.formatting import format_value, heading_for_problem, headline_table
 from meanfield.workbench.sections.atom_bounds import largest
+from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellHeadline(Headline):
+class CellHeadline(LearningHeadline):
     """The triple, and what stands beside it; NaN where a depth was not reached."""
 
     order: Estimate  # ρ of the maximal admissible weight w*
@@ -36,7 +37,8 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     if dataset.attrs["infinite_order"]:  # for which JSON has no number
         found = replace(found, order=replace(found.order, value=math.inf))
     shown = f"{found.orbit_depth.value:.0f}" if found.orbit_depth.known else "not reached"
-    size = int(dataset.attrs["n_atoms"])
+    size, score = int(dataset.attrs["n_atoms"]), found.score
+    assert score is not None  # of the one network there is
     sure = "" if dataset.attrs["confident"] else " (not to be relied on)"
     text = (
         f"Learning cell (w*, D*_orb, S*): w* of order {format_value(found.order)}, "
@@ -47,6 +49,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     columns = ("Part", "Value", "Interval")
     return [
         Finding(text),
+        Text(learning_sentence(score, dataset.attrs["guess"], None)),
         *heading_for_problem(dataset.attrs["problem"]),
         headline_table(found, "The triple, and what stands beside it.", columns),
         Text(dataset.attrs["statement"]),

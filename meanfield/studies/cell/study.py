@@ -18,6 +18,7 @@ from meanfield.studies.cell.report import CellHeadline, report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
 from meanfield.workbench.sections.atom_bounds import bound_estimate, explained, refuse_affine
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.learning import guess, learned
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 
@@ -68,9 +69,9 @@ def compute(
 ) -> Arrays:
     """Train a network and compute the triple with its evidence."""
     particles = train_cooled(problem, scheme, n_particles)
-    return around(
-        problem, scheme, target, extract_dictionary(particles, problem, seed=scheme.seed), **options
-    )
+    dictionary = extract_dictionary(particles, problem, seed=scheme.seed)
+    found = around(problem, scheme, target, dictionary, **options)
+    return found | {"network": particles.coordinates[0]}
 
 
 def around(
@@ -146,7 +147,8 @@ def around_saved(
     problem: Problem, scheme: Scheme, target: Target | None, network: Arrays, **options: Any
 ) -> Arrays:
     """Compute the triple of a network whose atoms were found by the study `atoms`."""
-    return around(problem, scheme, target, SavedDictionary.of(network), **options)
+    found = around(problem, scheme, target, SavedDictionary.of(network), **options)
+    return found | {"network": network["particle_trained"]}
 
 
 def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
@@ -168,6 +170,7 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     size, gap = int(found["n_atoms"]), float(found["compression_gap"])
     why = explained(found["n_atoms_explanation"])
     headline = CellHeadline(
+        **learned(problem, found["network"][None]),
         order=order,
         orbit_depth=Estimate(orbit, notes=explained(explanation), label="Orbit depth D*_orb"),
         variety_depth=Estimate(variety, label="Variety depth D*_var"),
@@ -184,6 +187,7 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
         {"k": np.arange(1, len(found["log_moments"]) + 1), "size": found["residual_size"]},
         {
             "problem": repr(problem),
+            "guess": guess(problem),
             "statement": str(found["statement"]),
             "infinite_order": int(np.isinf(order.value)),
             "confident": int(found["confident"]),
