@@ -255,10 +255,9 @@ def test_bound_of_data_says_what_it_assumes(results):
     assert "if the inputs" not in results("cell")[1]["bound"]["label"]
     # Whether its network learned, on the rows that tell.
     network = mf.Particles.from_coordinates(found["network"][None], 1, False, False)
-    score = problem.score(predict(problem, network, problem.X))
-    assert problem.X_test is None
-    assert made["train_r2"].value == pytest.approx(score.value)
-    assert results("cell")[1]["train_r2"]["interval"] == pytest.approx(score.interval)
+    score = problem.score(predict(problem, network, problem.X_test), held_out=True)
+    assert made["test_r2"].value == pytest.approx(score.value)
+    assert results("cell")[1]["test_r2"]["interval"] == pytest.approx(score.interval)
     assert "The networks have learned" in page(results("cell")[2])
 
 
