@@ -124,8 +124,9 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes) -> Axes:
     if dataset.attrs["flip_sign"] < 0 and c.shape[1] == 1:
         # Of an odd activation: the side on which a neuron pushes up.
         w, c = w * np.where(c < 0, -1, 1), np.abs(c)
-    largest = np.nanmax(np.abs(w))
-    gap, top = 1, 3
+    # A pixel that is hardly ever inked has a weight far above the others, which must stay visible.
+    largest = max(float(np.nanquantile(np.abs(w), 0.98)), 1e-300)
+    gap, top = 1, 4
     for i in range(n):
         left, up = (i % columns) * (width + gap), -(i // columns) * (height + top)
         place = (left, left + width, up - height, up)
@@ -133,8 +134,8 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes) -> Axes:
             w[i].reshape(height, width), cmap="PuOr_r", vmin=-largest, vmax=largest, extent=place
         )
         value = f"c = {c[i, 0]:.2g}" if c.shape[1] == 1 else f"|c| = {np.linalg.norm(c[i]):.2g}"
-        text = f"{i + 1}: {value}, {100 * mass[i]:.0f}%"
-        ax.text(left + width / 2, up + 0.4, text, ha="center", va="bottom", fontsize=8)
+        text = f"{value}\n{100 * mass[i]:.0f}%"
+        ax.text(left + width / 2, up + 0.3, text, ha="center", va="bottom", fontsize=7)
     ax.set_xlim(-0.5, columns * (width + gap) - gap + 0.5)
     ax.set_ylim(-rows * (height + top) + top - 0.5, top)
     ax.set_xticks([])
@@ -142,7 +143,7 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes) -> Axes:
     ax.spines[:].set_visible(False)
     ax.set_xlabel("column of pixels")
     ax.set_ylabel("row of pixels")
-    ax.figure.colorbar(picture, ax=ax, label="input weight", shrink=0.8)
+    ax.figure.colorbar(picture, ax=ax, label="input weight", shrink=0.8, extend="both")
     return ax
 
 

@@ -112,8 +112,8 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
     size, modal = dataset.attrs["n_particles"], dataset.attrs["modal"]
     noun = "atom" if modal == 1 else "atoms"
     text = (
-        f"The networks of {size} neurons have S* = {modal} {noun}: {_same(dataset)} agree, "
-        f"and {_sure(dataset)} can be relied on."
+        f"The networks of {size} neurons have S* = {modal} {noun}: {_same(dataset)} agree"
+        f"{_range(dataset)}, and {_sure(dataset)} can be relied on."
     )
     if modal:
         share = format_share(found.compression_gap.value)
@@ -128,6 +128,14 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
     if found.bound is not None and modal > largest(found.bound):
         text += f" ATTENTION: S* is larger than the bound S̄ = {format_value(found.bound)}."
     return text
+
+
+def _range(dataset: xr.Dataset) -> str:
+    """Say which numbers of atoms the networks have where they differ."""
+    counts = np.unique(dataset["n_atoms"].isel(look=-1).values)
+    if len(counts) == 1:
+        return ""
+    return f" and the others have {counts[0]:.0f} to {counts[-1]:.0f}"
 
 
 def _same(dataset: xr.Dataset) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.plots.style import BLUE, ORANGE, VERMILION, finish
+from meanfield.plots.style import BLUE, ORANGE, VERMILION, log_scale
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def plot_penalties(tree: xr.DataTree, ax: Axes) -> Axes:
     l2, counts = overview["l2"].values, overview["path_n_atoms"].values
     sure = overview["path_confident"].values > 0
     ax.plot(l2, counts, "-", color=BLUE, linewidth=0.9)
-    for chosen, fill, label in ((sure, BLUE, "atoms $S^*$"), (~sure, "none", None)):
-        ax.plot(l2[chosen], counts[chosen], "o", color=BLUE, markerfacecolor=fill, label=label)
+    for chosen, fill in ((sure, BLUE), (~sure, "none")):
+        ax.plot(l2[chosen], counts[chosen], "o", color=BLUE, markerfacecolor=fill)
     ax.axvline(overview.attrs["l2"], color=VERMILION, linestyle="--", linewidth=0.9)
     ax.set_ylim(0, 1.15 * max(counts.max(), 1))
     ax.locator_params("y", integer=True)
@@ -36,9 +36,12 @@ def plot_penalties(tree: xr.DataTree, ax: Axes) -> Axes:
     right.errorbar(
         l2, score.value, yerr=score.arms, fmt="s--", color=ORANGE, markersize=4, elinewidth=0.8
     )
-    right.set_ylabel("score", color=ORANGE)
+    right.set_ylabel("score (squares)", color=ORANGE)
     right.set_ylim(min(0.0, float(np.nanmin(score.value))), 1.02)
-    return finish(ax, "penalty $\\lambda$", "number of atoms $S^*$", log="x")
+    log_scale(ax, "x")
+    ax.set_xlabel("penalty $\\lambda$")
+    ax.set_ylabel("number of atoms $S^*$ (circles)", color=BLUE)
+    return ax
 
 
 def still_falling(dataset: xr.Dataset) -> float:

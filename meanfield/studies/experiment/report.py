@@ -192,15 +192,22 @@ def _neurons(part: _Part, overview: xr.Dataset) -> str:
 
 def _count(part: _Part) -> str:
     found = AtomsHeadline.read(part.summary)
-    n, noun = format_value(found.n_atoms), "atom" if found.n_atoms.value == 1 else "atoms"
-    networks = part.dataset.sizes["replica"]
+    counts = part.dataset["n_atoms"].isel(look=-1).values
+    low, high, networks = int(counts.min()), int(counts.max()), len(counts)
+    noun = "atom" if high == 1 else "atoms"
     sure = int(part.dataset["confident"].isel(look=-1).sum())
-    sentence = f"The trained networks consist of S* = {n} {noun}"
+    if low == high:
+        sentence = f"The trained networks consist of S* = {format_value(found.n_atoms)} {noun}"
+    else:
+        sentence = (
+            f"The trained networks consist of {low} to {high} {noun}: the {networks} networks do "
+            "not agree on S*, so that the data leave room for more than one answer"
+        )
     if sure == networks:
-        return f"{sentence}, which can be relied on in all {networks} networks."
+        return f"{sentence}. Each count can be relied on for its own network."
     return (
-        f"{sentence}, a count that can be relied on in {sure} of {networks} networks; what would "
-        "make it reliable is said below."
+        f"{sentence}. The count can be relied on in {sure} of {networks} networks; what would make "
+        "it reliable is said below."
     )
 
 
@@ -289,24 +296,20 @@ def _penalty(overview: xr.Dataset) -> str:
     l2, counts = overview["l2"].values, overview["path_n_atoms"].values
     here = int(np.argmin(abs(l2 - overview.attrs["l2"])))
     smaller, larger = counts[:here], counts[here + 1 :]
-    text = (
-        "S* belongs to a penalty: it is what pays for an atom. Networks trained with other "
-        "penalties have "
-    )
     listed = ", ".join(
         f"{n:.0f} at l2 = {format_number(float(at))}" for at, n in zip(l2, counts, strict=True)
     )
-    text += f"{listed}. "
-    if len(smaller) and smaller.max() > counts[here]:
-        text += (
+    text = (
+        "S* belongs to a penalty, which every atom has to be worth. One network at each penalty "
+        f"has this many atoms: {listed}. "
+    )
+    if (smaller > counts[here]).any():
+        return text + (
             "At the penalty of this experiment atoms are merged that a smaller one keeps apart: "
             "the target has more than S* of them, and S* is right for this penalty."
         )
-    elif len(larger) and (larger < counts[here]).any():
-        text += "A smaller penalty keeps no more atoms apart; a larger one merges some of them."
-    else:
-        text += "Within this range the count does not depend on the penalty."
-    return text
+    merged = "A larger penalty merges some of them. " if (larger < counts[here]).any() else ""
+    return text + merged + ("A smaller one keeps no more of them apart." if len(smaller) else "")
 
 
 def _errors(part: _Part, overview: xr.Dataset) -> list[Block]:

@@ -91,7 +91,8 @@ def guess(problem: Problem) -> float:
 
 def learning_sentence(score: Estimate, guessed: float, linear: Estimate | None) -> str:
     """Return whether networks learned, beside the best constant answer and a linear model."""
-    shown = f"{score.label} {format_estimate(score)}"
+    name = score.label if score.label[:1] == "R" else score.label[0].lower() + score.label[1:]
+    shown = f"{name} {format_estimate(score)}"
     if not score.low > guessed:
         return (
             f"The networks have not learned: {shown}, and one answer for all rows has "
