@@ -164,9 +164,22 @@ def assemble_rates(
         for metric in RATE_METRICS
     }
     cautions = _cautions(path.loss[[0, plan.times[-1]]], values["loss"].mean(axis=-1))
+    if not all(fit.slope.known for fit in (fits[metric] for metric in RATE_METRICS)):
+        cautions = (*_constant_inputs(plan.problem.X), *cautions)
     if cautions:
         fits = {metric: _with_notes(fit, cautions) for metric, fit in fits.items()}
     return ChaosRates(fits, trends, _dataset(plan, path, values, fits, rounding))
+
+
+def _constant_inputs(X: Array) -> tuple[Note, ...]:
+    """Name inputs that are all the same as the cause of distances that are zero."""
+    if not (X[:1] == X).all():
+        return ()
+    text = (
+        "All inputs are the same row (constant columns carry nothing, and standardising makes them "
+        "0), so that there may be nothing to learn; add a column that varies, or set bias = true."
+    )
+    return (Note("constant-inputs", text),)
 
 
 def _cautions(limit: Array, systems: Array) -> tuple[Note, ...]:

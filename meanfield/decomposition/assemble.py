@@ -254,6 +254,11 @@ def _notes(
                 f"The {name} component is not resolved: the intermediates themselves have an "
                 f"error of about {part.resolution:.2g}."
             )
+    if plan.n_repeats:
+        notes.append(
+            f"{plan.n_repeats} training rows repeat others and are left out: they are no further "
+            "data to draw training sets from."
+        )
     if len(plan.X_test) == 1:
         notes.append(
             "There is one held-out row: the errors are those on that row, and tail and "

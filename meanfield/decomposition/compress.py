@@ -42,12 +42,12 @@ def compress(
     outputs = predict(problem, particles, problem.X).reshape(problem.targets.shape)
     regression = make_regression(problem, outputs)
     crowd = collect(regression, as_atoms(particles, problem.activation), problem.bias)
-    size = outputs.size
+    size = regression.n_numbers
     path = SizePath(
         regression,
         crowd,
         lambda fit: size * np.log(max(fit.rss, 1e-300)),
-        noise=1e-4 * regression.total / size,
+        noise=1e-4 * regression.total / outputs.size,
         floor=FLOOR**2 * regression.total,
     )
     # There is no use for more atoms than particles that contribute.

@@ -17,6 +17,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
+from meanfield.problem.distinct import first_rows
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
 from meanfield.problem.function_target import function_values
 from meanfield.system import memory
@@ -102,6 +103,7 @@ class ErrorPlan(ErrorSettings):
     long_particles: int
     path_particles: int
     settle_steps: int
+    n_repeats: int = 0  # rows that repeat others, which are left out
 
     @property
     def costs(self) -> dict[str, float]:
@@ -272,10 +274,21 @@ def plan_errors(
             message="At temperature 0 the long-time network depends on where training starts; set "
             "temperature > 0.",
         )
+    # A row that is there twice is not twice as many data to draw training sets from.
+    rows = first_rows(problem.X, problem.targets) if target is None else np.arange(problem.n_data)
+    n_repeats = problem.n_data - len(rows)
+    if n_repeats:
+        problem = problem.replace(X=problem.X[rows], y=problem.y[rows])
     n_population = problem.n_data
     if target is not None:
         n_population = 1 << (given.n_population - 1).bit_length()
     memory.require(16.0 * n_population * problem.n_features, "lower n_population")
+    if n_population < 3:
+        raise ArgumentError(
+            "target",
+            message="Errors on data take at least three training rows that differ, for the law in "
+            f"the number of rows has three sizes; there are {n_population}. Give more rows.",
+        )
     n_data = _n_data(problem, target, given.n_data, n_population)
     # Nearly all rows differ from all of them by hardly anything; small data have no choice.
     whole = target is None and (given.data_counts is not None or n_population < _FEW_ROWS)
@@ -309,6 +322,7 @@ def plan_errors(
         scheme=scheme,
         inputs=inputs,
         noise=noise,
+        n_repeats=n_repeats,
     )
 
 
@@ -349,7 +363,7 @@ def _n_data(problem: Problem, target: Any, n_data: int | None, n_population: int
         n_data = problem.n_data if target is not None else max(1, problem.n_data // 4)
     n_data = checks.count("n_data", n_data)
     if n_data > n_population:
-        what = "the rows of the data" if target is None else "n_population"
+        what = "the distinct rows of the data" if target is None else "n_population"
         raise ArgumentError("n_data", f"must be at most {what}, {n_population}, got {n_data}.")
     return n_data
 
@@ -366,6 +380,8 @@ def _around(
         lowest, highest = math.ceil(math.log2(4 / size)), math.floor(math.log2(largest / size))
         first = max(min(first, highest - 5), lowest)
         values = [round(size * 2.0**k) for k in range(first, first + 6)]
+        if len({v for v in {*values, size, 2 * size} if v <= largest}) < 3:  # few rows
+            values += [max(size // 2, 1), max(size // 4, 1), min(largest, 2**31)]
     elif max(values, default=0) > largest:
         raise ArgumentError(name, f"must not exceed {largest}, got {max(values)}.")
     counts = sorted({v for v in {*values, size, 2 * size} if v <= largest} | {size})

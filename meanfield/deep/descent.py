@@ -13,7 +13,7 @@ from scipy.sparse.linalg import eigsh
 from meanfield.deep.parametrizations import LayerValues
 from meanfield.deep.task import Task
 from meanfield.errors import DivergenceError
-from meanfield.flow.step_size_search import halvings
+from meanfield.flow.step_size_search import ROSE, best_halvings
 
 
 class NotFiniteError(ArithmeticError):
@@ -25,18 +25,22 @@ class NotFiniteError(ArithmeticError):
 
 
 def divergence(
-    where: str, task: Task, replica: int, step: int, attempt: Callable[[Task], object]
+    where: str, task: Task, replica: int, step: int, attempt: Callable[[Task], Record]
 ) -> DivergenceError:
-    """Describe a divergence, with a smaller step size for which `attempt` stays finite."""
+    """Describe a divergence, with a smaller step size for which `attempt` learns, halved again."""
 
-    def holds(h: int) -> bool:
+    def holds(h: int, learns: bool) -> bool:
         try:
-            attempt(replace(task, step_size=math.ldexp(task.step_size, -h)))
+            record = attempt(replace(task, step_size=math.ldexp(task.step_size, -h)))
         except NotFiniteError:
             return False
-        return True
+        with np.errstate(over="ignore"):
+            loss = task.risk(record.predictions[..., : task.n_train])
+        return not (learns and (loss[:, -1] > ROSE * loss[:, 0]).any())
 
-    h = halvings(task.step_size, holds)
+    h, learns = best_halvings(task.step_size, holds)
+    if h is not None and holds(h + 1, learns):
+        h += 1  # for other networks of the same study
     stable = None if h is None else math.ldexp(task.step_size, -h)
     remedy = "no smaller one helped: scale the inputs or the labels down"
     if stable is not None:

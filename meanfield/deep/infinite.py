@@ -348,7 +348,9 @@ def _descend(sampling: _Sampling, task: Task, replica: int) -> tuple[Record, boo
         return attempt(task)
     except NotFiniteError as error:
         where = f"The limit (replica {replica})"
-        raise divergence(where, task, replica, error.step, attempt) from None
+        raise divergence(
+            where, task, replica, error.step, lambda smaller: attempt(smaller)[0]
+        ) from None
 
 
 def _notes(task: Task, run: DeepRun, record: Record, full_at: int | None) -> tuple[str, ...]:

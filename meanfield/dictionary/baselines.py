@@ -54,7 +54,7 @@ def frank_wolfe_atoms(problem: Problem, *, max_atoms: int = 24, seed: int = 0) -
     """
     regression = make_regression(problem, problem.targets)
     rng = generator(checks.seed(seed))
-    width, m = regression.X.shape[1], regression.Y.size
+    width, m = regression.X.shape[1], regression.n_numbers
     price = (width + problem.n_outputs - problem.activation.homogeneous) * np.log(m)
     fit = regression.linear(np.zeros((0, width)))
     while len(fit.places) < max_atoms and fit.rss > FLOOR**2 * regression.total:
@@ -63,7 +63,7 @@ def frank_wolfe_atoms(problem: Problem, *, max_atoms: int = 24, seed: int = 0) -
         trial = np.vstack([fit.places, steepest(residual, pool)[0]])
         new, prior = fit, Prior.of(regression, trial)
         for _ in range(3):
-            new = prior.at(regression, new.rss / m).refit(trial)
+            new = prior.at(regression, new.rss / regression.Y.size).refit(trial)
             trial = new.places
         if m * np.log(fit.rss / max(new.rss, 1e-300)) < price:
             break

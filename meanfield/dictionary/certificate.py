@@ -48,8 +48,9 @@ class Certificate:
         lower one elsewhere.
     gain : float
         ``m log(RSS / (RSS − g))``, ``g`` what an atom at the minimiser explains of the residual
-        and ``m`` the number of residuals: twice the gain in log likelihood. With the penalty: how
-        far the minimum lies below the potential of the atoms, relative to their mean penalty.
+        and ``m`` the number of residuals, repeated rows counted once: twice the gain in log
+        likelihood. With the penalty: how far the minimum lies below the potential of the atoms,
+        relative to their mean penalty.
     threshold : float
         ``p log m``, the price of an atom of ``p`` parameters: a gain above it is no noise. With
         the penalty 0.05.
@@ -166,9 +167,10 @@ def dual_certificate(
         return _of_network(PenalisedPotential.of(problem, residual), places, pool, constant)
     minimiser, explained = steepest(regression, pool)
 
-    m = residual.size
+    m = regression.n_numbers
     rss = regression.total
-    floor = FLOOR**2 * float((problem.targets - problem.targets.mean(axis=0)).var() * m)
+    spread = float((problem.targets - problem.targets.mean(axis=0)).var())
+    floor = FLOOR**2 * spread * residual.size
     gain = m * np.log(rss / max(rss - explained, 1e-3 * rss)) if rss > floor else 0.0
     per_atom = places.shape[1] + residual.shape[1] - problem.activation.homogeneous
     threshold = float(per_atom * np.log(m))

@@ -112,15 +112,16 @@ def extract_dictionary(
 
     def score(fit: Fit) -> float:
         """Return −2 log likelihood, with the variance at its best."""
-        m, rss = regression.Y.size, fit.rss
+        rss = fit.rss
         if not own:
             rss = float(((regression.Y - regression.predict(fit)) ** 2).sum())
-        return m * np.log(max(rss, floor, 1e-300) / m)
+        return regression.n_numbers * np.log(max(rss, floor, 1e-300) / regression.Y.size)
 
     noise = float(((regression.Y - predictions) ** 2).mean())
     path = SizePath(regression, crowd, score, noise=noise, floor=floor)
     # Labels are noisy: at least three numbers for each parameter. Predictions are not.
-    limit = _limit(regression, max_atoms, 1 if own else 3)
+    numbers = 1 if own else 3
+    limit = _limit(regression, max_atoms, numbers)
     explore(path, limit)
 
     best = path.best()
@@ -141,7 +142,10 @@ def extract_dictionary(
         for atoms in (function, compressed)
     )
     confidence = path.weight(best)
+    few = best > _most(regression, numbers) or regression.n_numbers <= path.n_parameters(best) > 0
     doubts = {
+        f"{regression.n_inputs} distinct inputs do not determine so many": few,
+        "the network is zero, affine part aside": to_network.is_zero,
         "the search was cut off at max_atoms": best == limit and path.fits[limit].rss > floor,
         "neighbouring sizes explain the labels about as well": confidence < 0.9,
         f"the labels call for {absent.sum()} more that the network lacks": absent.any(),
@@ -209,9 +213,14 @@ def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
 
 def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
     """Return the largest number of atoms that leaves so many numbers for each parameter."""
-    width = regression.X.shape[1] + regression.Y.shape[1]
-    most = max(1, regression.Y.size // (numbers * width))
+    most = max(1, _most(regression, numbers))
     return min(MOST_ATOMS if max_atoms is None else checks.count("max_atoms", max_atoms), most)
+
+
+def _most(regression: Regression, numbers: int) -> int:
+    """Return how many atoms the distinct inputs determine, with so many numbers a parameter."""
+    k = regression.Y.shape[1]
+    return regression.n_inputs * k // (numbers * (regression.X.shape[1] + k))
 
 
 def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
@@ -223,6 +232,8 @@ def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
 
 
 def _gap(regression: Regression, difference: Array) -> float:
-    """Return a distance over the inputs relative to the target, affine part aside."""
+    """Return a distance over the inputs relative to the target, affine part aside; NaN if none."""
+    if regression.is_zero:
+        return float("nan")
     size = np.linalg.norm(regression.without_affine(difference))
-    return float(size / max(np.sqrt(regression.total), 1e-300))
+    return float(size / np.sqrt(regression.total))

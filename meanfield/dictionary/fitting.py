@@ -57,6 +57,8 @@ class Prior:
 
     def at(self, regression: Regression, noise: float) -> Regression:
         """Return the regression with this prior for residuals of variance `noise`."""
+        # Repeated rows weigh as often as they are there, and so does the prior beside them.
+        noise *= regression.Y.size / regression.n_numbers
         return replace(regression, ridge=noise * self.ridge, place_ridge=noise * self.place_ridge)
 
 

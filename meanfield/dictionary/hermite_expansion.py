@@ -17,6 +17,7 @@ from meanfield.identify import canonical
 from meanfield.identify.activation_coefficients import coefficient_table
 from meanfield.identify.gaussian import l2_norm
 from meanfield.problem import Activation
+from meanfield.problem.distinct import row_groups
 from meanfield.problem.hermite_polynomials import hermite_table
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher
 from meanfield.system.generators import generator
@@ -351,12 +352,17 @@ def _least_squares(
     X: Array, y: Array, indices: Array, *, equal_leverage: bool = False
 ) -> HermiteExpansion:
     """Regress on the basis; standard errors allow for residuals that depend on x (HC3)."""
-    n, m, degree = len(X), len(indices), int(indices.sum(axis=1).max())
-    if n < 2 * m:
+    m, degree = len(indices), int(indices.sum(axis=1).max())
+    inputs, groups = (
+        np.unique(row_groups(*rows), return_inverse=True)[1] for rows in ((X,), (X, y))
+    )
+    n_inputs, n = int(inputs.max()) + 1, int(groups.max()) + 1
+    if n_inputs < 2 * m:
+        distinct = "distinct inputs" if n_inputs < len(X) else "data points"
         raise ArgumentError(
             "degree",
-            message=f"{n} data points cannot determine {m} Hermite coefficients; lower the degree "
-            f"or give at least {2 * m}.",
+            message=f"{n_inputs} {distinct} cannot determine {m} Hermite coefficients; lower the "
+            f"degree or give at least {2 * m}.",
         )
     basis = evaluate_basis(indices, X)
     if equal_leverage:
@@ -370,8 +376,14 @@ def _least_squares(
         coefficients = coefficients + gram @ (basis.T @ residual)
         residual = y - basis @ coefficients
     leverage = np.einsum("nm,nm->n", basis @ gram, basis)
+    if n < len(X):  # rows that are repeated are one observation with more weight
+        leverage = np.bincount(groups, leverage)[groups]
     influence = (basis * (residual / (1 - np.minimum(leverage, 0.999)))[:, None]) @ gram
+    if n < len(X):
+        by_group = np.zeros((n, m))
+        np.add.at(by_group, groups, influence)
+        influence = by_group
     errors = np.sqrt((influence**2).sum(axis=0))
-    noise = residual @ residual / (n - m)
+    noise = residual @ residual / (n - m) * (n / len(X))
     square = float(coefficients @ coefficients) + (noise if noise > 1e-18 * (y @ y) / n else 0.0)
     return _finish(indices, coefficients, errors, "least squares", degree, square)

@@ -21,9 +21,9 @@ PRIOR_ROUNDS = 8
 class SizePath:
     """Fits of each size, the best found so far, and the criterion that compares them.
 
-    The criterion is ``BIC(S) = score(fit) + p(S) log m`` with ``m`` numbers in the target and
-    ``p(S)`` parameters; `score` is −2 log likelihood. `noise` is the variance that fits start from;
-    residuals below `floor` count as none.
+    The criterion is ``BIC(S) = score(fit) + p(S) log m`` with ``m`` numbers in the target, repeated
+    rows counted once, and ``p(S)`` parameters; `score` is −2 log likelihood. `noise` is the
+    variance that fits start from; residuals below `floor` count as none.
     """
 
     def __init__(
@@ -63,10 +63,13 @@ class SizePath:
 
     def criterion(self, size: int) -> float:
         """BIC of the best fit of this size; atoms, coefficients and affine part are free."""
+        return self._scores[size] + self.n_parameters(size) * np.log(self.regression.n_numbers)
+
+    def n_parameters(self, size: int) -> int:
+        """Return the number of free parameters of a dictionary."""
         k, width = self.regression.Y.shape[1], self.regression.X.shape[1]
         per_atom = width + k - self.regression.activation.homogeneous
-        n_parameters = size * per_atom + self.regression.affine.shape[1] * k
-        return self._scores[size] + n_parameters * np.log(self.regression.Y.size)
+        return size * per_atom + self.regression.affine.shape[1] * k
 
     def best(self) -> int:
         """Size with the least criterion."""
@@ -79,7 +82,10 @@ class SizePath:
 
     def residual(self, size: int) -> float:
         """Relative residual of the best fit of this size."""
-        return float(np.sqrt(self.fits[size].rss / max(self.regression.total, 1e-300)))
+        # Of a target that is zero nothing is left.
+        if self.regression.is_zero:
+            return 0.0
+        return float(np.sqrt(self.fits[size].rss / self.regression.total))
 
     def prune(self, places: Array, until: int = 0) -> None:
         """Refit, drop the atom that is missed least, and so on down."""

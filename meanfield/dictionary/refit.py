@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from meanfield.problem import Activation
+from meanfield.problem.distinct import row_groups
 
 Array = NDArray[Any]
 
 RANK_TOLERANCE = 1e-9
 """Directions of the feature matrix below this, relative to the largest, are left out of a fit."""
+
+SAME = 1e-9
+"""Values at one input that differ by less than this, relative to the largest, are one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,23 @@ class Regression:
     place_ridge: float = 0.0
 
     @cached_property
+    def n_inputs(self) -> int:
+        """Number of distinct inputs; repeated ones determine no more atoms."""
+        return len(np.unique(row_groups(self.X)))
+
+    @cached_property
+    def n_numbers(self) -> int:
+        """Numbers in ``Y`` that are data: of rows that are repeated, one counts.
+
+        Different values at one input are all data, but for values that differ by rounding.
+        """
+        groups = row_groups(self.X)
+        first = self.Y[groups]
+        apart = np.abs(self.Y - first).max(axis=1) > SAME * np.abs(self.Y).max(initial=0.0)
+        again = len(np.unique(row_groups(self.X[apart], self.Y[apart]))) if apart.any() else 0
+        return (self.n_inputs + again) * self.Y.shape[1]
+
+    @cached_property
     def _affine_basis(self) -> Array:
         return np.linalg.qr(self.affine)[0] if self.affine.shape[1] else self.affine
 
@@ -72,6 +93,12 @@ class Regression:
     def total(self) -> float:
         """``|Y|²`` without its affine part."""
         return float((self.target**2).sum())
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the target is zero up to rounding, its affine part aside."""
+        rounding = len(self.Y) * np.finfo(float).eps
+        return bool(self.total <= rounding**2 * float((self.Y**2).sum()))
 
     def predict(self, fit: Fit) -> Array:
         """Evaluate a fit on the inputs, (n, k)."""
@@ -171,7 +198,7 @@ class Regression:
         Stops when three steps in a row gain less than `tolerance` of it, or it is rounding.
         """
         places = self.normalised(places)
-        if not len(places) or self.Y.size <= places.size:
+        if not len(places) or self.n_numbers <= places.size:
             return self.linear(places)
         damping, idle = 1e-3, 0
         cost = self.cost(places)

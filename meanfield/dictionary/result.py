@@ -50,7 +50,7 @@ class Dictionary:
         Bayesian information criterion of each of `sizes`; S is where it is least.
     network_gap, compression_gap : float
         ``‖f_S − f_µ‖ / ‖f_µ‖`` over the training inputs (affine part aside), and the same for
-        `compressed`: the sparse residual of the network.
+        `compressed`: the sparse residual of the network. NaN where the network is zero.
     spread, null_spread : float
         Mean ``sin²`` of the angle between the features of particles and of their nearest atom,
         weighted by contribution; and the same without structure: particles turned in uniformly

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -36,13 +37,9 @@ def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
             f"state must hold the two weight matrices of a two-layer network, got {len(matrices)} "
             f"({', '.join(matrices) or 'none'}); pass those of one hidden layer alone."
         )
+    matrices = _in_order(arrays, matrices)
     inner, outer = (arrays[name] for name in matrices)
-    if outer.shape[1] != inner.shape[0]:
-        raise ValueError(
-            f"{matrices[1]} of shape {outer.shape} does not take the {inner.shape[0]} neurons of "
-            f"{matrices[0]}; the first matrix must be (N, d) and the second (k, N)."
-        )
-    first, second = (name.removesuffix("weight") + "bias" for name in matrices)
+    first, second = map(_bias_of, matrices)
     unknown = set(arrays) - {*matrices, first, second}
     if unknown:
         raise ValueError(
@@ -55,6 +52,53 @@ def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
         )
     a = outer.T * _factor(normalisation, len(inner))
     return (a[:, 0] if a.shape[1] == 1 else a), inner, arrays.get(first)
+
+
+_NUMBER = re.compile(r"\d+")
+
+
+def _has_bias(arrays: Mapping[str, Array], matrix: str) -> bool:
+    bias = arrays.get(_bias_of(matrix))
+    return bias is not None and bool(bias.any())
+
+
+def _bias_of(matrix: str) -> str:
+    return matrix.removesuffix("weight") + "bias"
+
+
+def _in_order(arrays: Mapping[str, Array], matrices: list[str]) -> list[str]:
+    """Return the names of the two matrices, (N, d) before (k, N), whatever order they come in.
+
+    Where both orders fit, numbers in the names decide, as in ``0.weight`` and ``2.weight``; else
+    the biases, for there is none after the neurons; else the user.
+    """
+    fitting = [
+        names
+        for names in (matrices, matrices[::-1])
+        if arrays[names[1]].shape[1] == arrays[names[0]].shape[0]
+    ]
+    if not fitting:
+        first, second = matrices
+        raise ValueError(
+            f"{second} of shape {arrays[second].shape} does not take the "
+            f"{arrays[first].shape[0]} neurons of {first} of shape {arrays[first].shape}; the "
+            "first matrix must be (N, d) and the second (k, N)."
+        )
+    if len(fitting) == 2 and len({_NUMBER.sub("#", name) for name in matrices}) == 1:
+        return sorted(matrices, key=lambda name: [int(part) for part in _NUMBER.findall(name)])
+    if len(fitting) == 2:
+        fitting = [names for names in fitting if not _has_bias(arrays, names[1])] or fitting
+    if len(fitting) == 2:
+        fitting = [names for names in fitting if _bias_of(names[0]) in arrays] or fitting
+    if len(fitting) == 2:
+        first, second = matrices
+        raise ValueError(
+            f"{first} of shape {arrays[first].shape} and {second} of shape "
+            f"{arrays[second].shape} fit in either order, and no bias tells which comes first; "
+            "add the bias of the neurons alone, zeros if they have none, as "
+            f"{_bias_of(first)!r} or {_bias_of(second)!r}."
+        )
+    return fitting[0]
 
 
 def to_state_dict(

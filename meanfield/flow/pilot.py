@@ -12,6 +12,7 @@ from meanfield.errors import ArgumentError, DivergenceError
 from meanfield.flow.run import predict
 from meanfield.flow.simulate import simulate
 from meanfield.problem import Problem
+from meanfield.problem.distinct import first_rows
 from meanfield.problem.draws import generator
 from meanfield.problem.score import score
 from meanfield.statistics.estimate import Estimate
@@ -213,9 +214,11 @@ def _step_size(problem: Problem, n_particles: int, seed: int) -> float:
 def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
     """Deal rows, sorted by label, so that every fold has its share of each class.
 
-    A class of a single row is left out of all folds: a network that lacks it cannot be trained.
+    A class of a single row is left out of all folds: a network that lacks it cannot be trained. So
+    are repeated rows: a network must not be asked for rows that it was given.
     """
-    order = generator(seed, _STREAM).permutation(problem.n_data)[:_MOST_ROWS]
+    once = first_rows(problem.X, problem.targets)
+    order = once[generator(seed, _STREAM).permutation(len(once))][:_MOST_ROWS]
     targets = problem.targets[order]
     if problem.loss.labels == "real":
         order = order[np.argsort(targets[:, 0], kind="stable")]
@@ -235,7 +238,7 @@ def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
 
 def _without(problem: Problem, folds: list[NDArray[np.intp]], fold: int) -> Problem:
     """Return the problem on the rows that are not in a fold."""
-    rows = np.setdiff1d(np.arange(problem.n_data), folds[fold])
-    if problem.n_data > _MOST_ROWS:
+    rows = np.setdiff1d(first_rows(problem.X, problem.targets), folds[fold])
+    if len(rows) > _MOST_ROWS - len(folds[fold]):
         rows = np.intersect1d(rows, np.concatenate(folds))
     return problem.replace(X=problem.X[rows], y=problem.y[rows], X_test=None, y_test=None)

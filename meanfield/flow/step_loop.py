@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Diverged, Dynamics
-from meanfield.flow.step_size_search import divergence_error
+from meanfield.flow.step_size_search import divergence_error, has_blown_up
 from meanfield.system.progress import Progress
 
 Array = NDArray[np.floating]
@@ -78,6 +78,10 @@ def run_steps(
             checkpoint.save(kept(last), last)
         if progress is not None:
             progress(last, dynamics.scheme.n_steps)
+    if has_blown_up(theta):
+        replica = int(np.abs(theta).max(axis=(1, 2)).argmax())
+        lost = Diverged(dynamics.scheme.n_steps, replica)
+        raise divergence_error(dynamics, start, lost)
     if len(states) < len(save_at):
         states.append(dynamics.positions(theta).copy())
     if path is not None:

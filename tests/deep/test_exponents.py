@@ -91,3 +91,13 @@ def test_intervals_hold_the_least_exponent_in_92_to_98_of_100_studies(n_networks
         values = np.exp(0.2 * scatter) * widths[:, None, None] ** powers
         hits += not deep.fit_least_exponent(widths, values, seed=i)[1].excludes(-1.0)
     assert 184 <= hits <= 196
+
+
+def test_a_layer_that_is_zero_at_every_width_takes_no_part():
+    values = quantity([-1.0, 0.5, 0.0], n_networks=10)
+    values[..., 0] = 0.0
+    layer, least = deep.fit_least_exponent(WIDTHS, values)
+    assert layer == 2
+    assert least.value == deep.fit_width_exponents(WIDTHS, values).value[2]
+    layer, least = deep.fit_least_exponent(WIDTHS, np.zeros_like(values))
+    assert (layer, least.known) == (0, False)

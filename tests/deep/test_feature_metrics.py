@@ -133,3 +133,15 @@ def test_mean_over_networks_leaves_out_what_diverged():
     assert np.isnan(found[1, 1].value)
     assert found[1, 2].value == 0
     assert found[1, 2].interval is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", ["more than dimensions", "equal", "opposite"])
+def test_eigenvalues_that_rank_forbids_are_zero_whatever_rounding_says(dtype, case):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6, 3 if case == "more than dimensions" else 8))
+    if case != "more than dimensions":
+        X[5] = X[4] * (1 if case == "equal" else -1)
+    h = (X.astype(dtype) @ rng.normal(size=(X.shape[1], 200)).astype(dtype)).astype(dtype)
+    assert deep.feature_diversity(h) == 0
+    assert deep.feature_diversity(h[:3]) > 0

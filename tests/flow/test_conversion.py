@@ -94,6 +94,40 @@ def test_other_networks_are_refused_in_words():
         Particles.from_xarray(cloud().to_xarray()["a"])
 
 
+def test_layers_are_told_apart_whatever_order_they_come_in():
+    particles = cloud(outputs=2)
+    state = particles.to_state_dict(names=("hidden", "out"))
+    assert_same(Particles.from_state_dict(dict(reversed(state.items()))), particles)
+
+
+ONE = Particles.from_arrays(np.arange(1.0, 6.0), np.arange(5.0)[:, None], np.arange(5.0) - 2)
+NO_BIAS = Particles(ONE.a, ONE.w)
+
+
+@pytest.mark.parametrize("after", [{}, {"out.bias": np.zeros(1)}])
+def test_where_both_orders_of_layers_fit_the_bias_of_the_neurons_decides(after):
+    """One input and one output: (1, 5) and (5, 1) are five neurons or one of five inputs."""
+    state = ONE.to_state_dict(names=("hidden", "out")) | after
+    for order in (state, dict(reversed(state.items()))):
+        assert_same(Particles.from_state_dict(order), ONE)
+
+
+@pytest.mark.parametrize("names", [("0", "2"), ("fc1", "fc2"), ("net.9", "net.10")])
+def test_where_both_orders_fit_numbered_names_decide(names):
+    state = NO_BIAS.to_state_dict(names=names)
+    for order in (state, dict(reversed(state.items()))):
+        assert_same(Particles.from_state_dict(order), NO_BIAS)
+
+
+def test_layers_that_nothing_tells_apart_are_asked_for_and_the_remedy_works():
+    state = NO_BIAS.to_state_dict(names=("hidden", "out"))
+    for order in (state, dict(reversed(state.items()))):
+        with pytest.raises(ValueError, match=r"fit in either order.*'hidden\.bias'|'out\.bias'"):
+            Particles.from_state_dict(order)
+        told = Particles.from_state_dict(order | {"hidden.bias": np.zeros(5)})
+        assert_same(told, Particles(ONE.a, ONE.w, np.zeros((1, 5))))
+
+
 def test_whole_numbers_are_not_rounded_by_the_scaling():
     particles = Particles.from_arrays([1, 2, 4], np.eye(3))
     whole = Particles(particles.a.astype(int), particles.w.astype(int))

@@ -114,3 +114,25 @@ def test_bias_of_euler_is_of_order_one(law):
 def test_what_does_not_apply_is_told(call, message):
     with pytest.raises(ValueError, match=message):
         call(mf.stationary(make(train=("a", "w"))))
+
+
+@pytest.mark.parametrize("labels", [np.square, np.zeros_like])
+def test_nothing_is_measured_relative_to_a_limit_of_zero(labels):
+    """An odd activation without bias, and labels that are even: the limit is zero by symmetry."""
+    x = np.arange(-2.0, 2.1, 0.5)[:, None]
+    y = labels(x[:, 0])
+    problem = mf.Problem(x, y, bias=False, train=("w",), l2=0.2, temperature=0.1)
+    law = mf.stationary(problem)
+    assert law.is_zero
+    with pytest.raises(ValueError, match="stationary network is zero"):
+        stationary_amplitude(law.predictions, law)
+    with pytest.raises(ValueError, match="stationary network is zero"):
+        mf.limit.integrator_errors(problem)
+    found = mf.limit.step_size_bias(law, step_size=0.4, n_steps=50)
+    assert not found.order.known
+    assert "zero up to rounding" in found.order.notes[0].text
+    path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=60)
+    run = mf.simulate(problem, 16, 0.2, 60, n_replicas=3, save_at=range(61))
+    with pytest.raises(ValueError, match="limit is zero at all times, up to rounding"):
+        mf.limit.relaxation_rate(run.times, path.predictions, run.predictions)
+    assert not mf.stationary(problem.replace(y=np.sin(x[:, 0]))).is_zero

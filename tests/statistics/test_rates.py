@@ -249,3 +249,18 @@ def test_counts_that_cannot_be_used(counts):
 def test_values_that_cannot_be_fitted(values):
     with pytest.raises(ValueError, match="values must"):
         fit_rate(COUNTS, values)
+
+
+@pytest.mark.parametrize("zero", [0.0, 1e-31])
+def test_what_is_zero_up_to_rounding_is_not_fitted(zero):
+    rng = np.random.default_rng(0)
+    values = rng.random((5, 4))
+    for rows in (slice(None), slice(3, 4)):
+        flat = values.copy()
+        flat[rows] = zero
+        fit = fit_rate(COUNTS, flat, rounding=1e-30)
+        assert math.isnan(fit.slope.value)
+        assert [note.code for note in fit.slope.notes] == ["zero"]
+    assert fit_law_bias(COUNTS, np.zeros((5, 8, 2)), 2).slope.notes[0].code == "zero"
+    change = late_time_trend(np.arange(9), np.full((9, 4), zero), rounding=1e-30).change
+    assert (change.known, change.notes[0].code) == (False, "zero")

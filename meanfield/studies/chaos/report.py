@@ -160,7 +160,7 @@ def _finding(found: ChaosHeadline) -> str:
     metric = "matched_w2" if found.noise else "function"
     slope, constant = found.slope[metric], found.constant[metric]
     if not slope.known or any(note.code == "loss-rose" for note in slope.notes):
-        reasons = " ".join(note.text for note in slope.notes[:1])
+        reasons = " ".join(note.text for note in slope.notes)
         return f"No rate was found. {reasons}"
     what = (
         "The squared Wasserstein distance between N neurons and independent neurons of the limit"
