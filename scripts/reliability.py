@@ -50,7 +50,7 @@ n_replicas = 24
 [chaos.reference]
 n_particles = 3200
 """
-TRIALS = ("kill", "flip", "limit", "disk", "rival")
+TRIALS = ("kill", "flip", "limit", "disk", "rival", "craft")
 # What must come out the same to the last byte. The others hold the time that a run took.
 RESULTS = ("result.nc", "summary.json", "config.toml", "rates.png")
 
@@ -311,6 +311,31 @@ def rival_runs(root: Path, reference: Path, rivals: int) -> dict:
     }
 
 
+def craft_files(root: Path, reference: Path) -> dict:
+    """Put anything, and links out of the folder, into files, under digests that are right."""
+    folder = root / "crafted"
+    told = times = 0
+    for name in ("summary.json", "data.json", "result.nc", manifest.MANIFEST):
+        for content in (b"", b"[]", b"{}", b"[" * 10**5, b'{"numbers": 1}', None):
+            shutil.copytree(reference, folder)
+            path = folder / name
+            path.unlink()
+            if content is None:
+                path.symlink_to(reference / name)
+            else:
+                path.write_bytes(content)
+            if name != manifest.MANIFEST:
+                files, about = manifest.read_manifest(folder)
+                manifest.write_manifest(folder, files, about)
+            command = [sys.executable, "-m", "meanfield", "report", str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            sentence = done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+            told += done.returncode == 2 and sentence and str(path) in done.stderr
+            times += 1
+            shutil.rmtree(folder)
+    return {"crafted": times, "named in one sentence": told}
+
+
 def table(results: dict) -> str:
     """Return what was found as Markdown."""
     rows: list[tuple] = [("trial", "times", "outcome")]
@@ -333,6 +358,10 @@ def table(results: dict) -> str:
         rivals = results["rival"]
         refused = f"{rivals['refused']} refused"
         rows.append(("second run into a folder in use", rivals["rival runs"], refused))
+    if "craft" in results:
+        craft = results["craft"]
+        named = f"{craft['named in one sentence']} named in one sentence"
+        rows.append(("file of another form, or a link, its digest right", craft["crafted"], named))
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "| --- | --- | --- |")
     later = [r["same bits afterwards"] for r in results.values() if "same bits afterwards" in r]
@@ -374,6 +403,8 @@ def main() -> None:
             save("disk", fill_disk(root, reference, options.limits))
         if "limit" in options.only:
             save("limit", limit_files(root, reference, options.limits))
+        if "craft" in options.only:
+            save("craft", craft_files(root, reference))
         if "flip" in options.only:
             save("flip", flip_bits(root, reference, options.flips, options.seed))
         if "kill" in options.only:

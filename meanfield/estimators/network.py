@@ -117,11 +117,15 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Forget what was learned; choose the seed and the coordinates."""
         for name in ("particles_", "loss_", "dictionary_"):
             self.__dict__.pop(name, None)
-        for name in ("bias", "standardize", "dictionary"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_):
-                raise TypeError(f"{name} must be True or False, got {value!r}.")
-        self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        try:
+            generator = check_random_state(self.random_state)
+        except (ValueError, TypeError):
+            raise ArgumentError(
+                "random_state",
+                "must be None, an integer of at least 0 and below 2**32, or a "
+                f"numpy.random.RandomState, got {type(self.random_state).__name__}.",
+            ) from None
+        self._seed = int(generator.randint(np.iinfo(np.int32).max))
         self._centre: Array = np.zeros(X.shape[1])
         self._scale: Array = np.ones(X.shape[1])
         if self.standardize:
@@ -224,6 +228,10 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
             checks.unmasked(name, values)
         X, y = validate_data(self, X, y, reset=reset, dtype=np.float64, **self._label_checks)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        for name in ("bias", "standardize", "dictionary"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise TypeError(f"{name} must be True or False, got {value!r}.")
         largest = LARGEST if self.standardize else SQUARABLE
         check_magnitude(X, "X", largest)
         if y.dtype.kind == "f":
