@@ -38,7 +38,8 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         found = replace(found, order=replace(found.order, value=math.inf))
     shown = f"{found.orbit_depth.value:.0f}" if found.orbit_depth.known else "not reached"
     size, score = int(dataset.attrs["n_atoms"]), found.score
-    assert score is not None  # of the one network there is
+    # Within an experiment the score is told once, of all parts.
+    learning = "" if score is None else learning_sentence(score, dataset.attrs["guess"], None)
     sure = "" if dataset.attrs["confident"] else " (not to be relied on)"
     text = (
         f"Learning cell (w*, D*_orb, S*): w* of order {format_value(found.order)}, "
@@ -49,7 +50,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     columns = ("Part", "Value", "Interval")
     return [
         Finding(text),
-        Text(learning_sentence(score, dataset.attrs["guess"], None)),
+        *([Text(learning)] if learning else []),
         *heading_for_problem(dataset.attrs["problem"]),
         headline_table(found, "The triple, and what stands beside it.", columns),
         Text(dataset.attrs["statement"]),

@@ -106,7 +106,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     score = found.score
     return [
         Finding(_finding(found, attrs)),
-        *([] if score is None else [Text(learning_sentence(score, 0.0, None))]),
+        *([] if score is None else [Text(_learned(score))]),
         *heading_for_problem(attrs["problem"]),
         Text(_intermediates(dataset)),
         Figure(
@@ -182,9 +182,15 @@ def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:
     largest = max(LABELS, key=lambda name: found.contribution[name].value)
     share = format_share(found.contribution[largest].value / max(found.total.value, 1e-300))
     return (
-        f"The total error is {format_estimate(found.total)}; most of it, {share}, comes from the "
-        f"{LABELS[largest].lower()}. {attrs['advice']}"
+        f"The total error is {format_estimate(found.total)}; the largest part of it, {share}, comes "
+        f"from the {LABELS[largest].lower()}. {attrs['advice']}"
     )
+
+
+def _learned(score: Estimate) -> str:
+    if not score.low > 0:
+        return learning_sentence(score, 0.0, None)
+    return f"The network that is kept has {score.label} {format_estimate(score)}."
 
 
 def _intermediates(dataset: xr.Dataset) -> str:
