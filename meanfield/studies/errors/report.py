@@ -182,8 +182,8 @@ def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:
     largest = max(LABELS, key=lambda name: found.contribution[name].value)
     share = format_share(found.contribution[largest].value / max(found.total.value, 1e-300))
     return (
-        f"The total error is {format_estimate(found.total)}; the largest part of it, {share}, comes "
-        f"from the {LABELS[largest].lower()}. {attrs['advice']}"
+        f"The total error is {format_estimate(found.total)}; the largest part of it, {share}, "
+        f"comes from the {LABELS[largest].lower()}. {attrs['advice']}"
     )
 
 
