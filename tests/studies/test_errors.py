@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -111,6 +112,9 @@ def test_folder_has_the_figures_and_says_what_to_do(folder):
     assert page.count("data:image/png;base64,") == 6
     assert "What to change first" in page
     assert "128 evenly spread inputs" in page
+    for text in (page, (folder / "config.toml").read_text()):
+        assert not re.search(r"\ba [aeiou]\w* study", text)
+        assert not re.search(r"(?<=[\s(])-\d", text.split("<details>")[0])  # a hyphen for a minus
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def plot_tiles(dataset: xr.Dataset, ax: Axes) -> Axes:
             w[i].reshape(height, width), cmap="PuOr_r", vmin=-largest, vmax=largest, extent=place
         )
         value = f"c = {c[i, 0]:.2g}" if c.shape[1] == 1 else f"|c| = {np.linalg.norm(c[i]):.2g}"
-        text = f"{value}\n{100 * mass[i]:.0f}%"
+        text = f"{value}\n{100 * mass[i]:.0f}%".replace("-", "−")
         ax.text(left + width / 2, up + 0.3, text, ha="center", va="bottom", fontsize=7)
     ax.set_xlim(-0.5, columns * (width + gap) - gap + 0.5)
     ax.set_ylim(-rows * (height + top) + top - 0.5, top)
