@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.statistics.estimate import Estimate as Estimate
     from meanfield.statistics.orders import fit_order as fit_order
     from meanfield.statistics.power_law import PowerLaw as PowerLaw
+    from meanfield.studies.experiment.proposal import propose as propose
     from meanfield.transport import gaussian_wasserstein2 as gaussian_wasserstein2
     from meanfield.transport import matched_wasserstein2 as matched_wasserstein2
     from meanfield.transport import sliced_wasserstein2 as sliced_wasserstein2
@@ -77,6 +78,7 @@ _PUBLIC = {
     "Run": "flow.run",
     "Scheme": "flow.scheme",
     "pilot": "flow.pilot",
+    "propose": "studies.experiment.proposal",
     "predict": "flow.run",
     "Estimate": "statistics.estimate",
     "PowerLaw": "statistics.power_law",

@@ -29,6 +29,12 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 _HELP = """Mean-field theory of two-layer neural networks under µP.
 
+Your own table, in two commands:
+
+\b
+  meanfield init mine.csv --target price > mine.toml
+  meanfield run mine.toml --out results
+
 A study is one configuration in, and one folder of results out:
 
 \b
@@ -36,16 +42,7 @@ A study is one configuration in, and one folder of results out:
   meanfield chaos study.toml --out results        report.html, figures, summary.json, result.nc
   meanfield chaos study.toml --out results --resume     go on after any stop: the same bits
 
-Your own table goes into [data] of the configuration:
-
-\b
-  [data]
-  source = "csv"          # or npz, digits, diabetes, teacher, ...
-  path = "mine.csv"
-  target = "price"        # a column
-  standardize = "unit"
-
-The first three studies for data of your own: chaos (the rate at which N neurons approach their
+The parts of the experiment that init writes, each a study of its own: chaos (the rate at which N neurons approach their
 limit), atoms (how many features the network really has), errors (where its error comes from).
 """
 
@@ -165,6 +162,48 @@ def run(
     name = change(read_toml(config), changes or []).get("study", "experiment")
     place = get_executor(executor, scheduler=scheduler, workers=workers)
     _run(name, config, out, changes or [], resume=resume, place=place, quiet=quiet)
+
+
+@app.command()
+def init(
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A csv file, or an npz archive of X and y.")
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="COLUMN",
+            help="The column to predict, by name or position; the last one by default.",
+        ),
+    ] = None,
+    task: Annotated[
+        str,
+        typer.Option("--task", metavar="TASK", help="auto, regression or classification."),
+    ] = "auto",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Seed of all that is drawn.")
+    ] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Look at a table and print an experiment on it, in which networks learn.
+
+    Save it with:  meanfield init mine.csv --target price > mine.toml
+
+    The columns decide the loss and what is standardized, left out or filled in; short runs the step
+    size, penalty and temperature; and a model of the cost the sizes. The comments say why.
+    """
+    from meanfield.studies.experiment.proposal import propose
+    from meanfield.system.progress import progress_bar
+
+    try:
+        with _warnings_as_notes(quiet), progress_bar("short runs", quiet=quiet) as bar:
+            found = propose(table, target, task=task, seed=seed, progress=bar)  # type: ignore[arg-type]
+    except (ValueError, TypeError, FileNotFoundError, ImportError) as error:
+        argument = getattr(error, "argument", None)
+        option = f"--{argument}: " if argument in ("target", "task", "seed") else ""
+        raise ConfigError(f"{option}{error}") from None
+    typer.echo(found.toml(), nl=False)
 
 
 @app.command()

@@ -53,24 +53,41 @@ def npz(
         archive, holds pickles, or lacks an array.
     """
     path = existing_file(path)
+    with _opened(path) as archive:
+        wanted = {"X": X, "y": y}
+        if (X_test, y_test) != ("X_test", "y_test") or {X_test, y_test} & set(archive.files):
+            wanted |= {"X_test": X_test, "y_test": y_test}
+        for option, name in wanted.items():
+            _check_name(path, archive, option, name)
+        _check_sizes(path, archive, wanted.values())
+        arrays = {key: _read(path, partial(archive.__getitem__, wanted[key])) for key in wanted}
+    return from_arrays(**arrays, info={"source": "npz", "path": str(path)}, **rows)
+
+
+def npz_labels(path: Path, y: str) -> tuple[np.ndarray, bool]:
+    """Return the array of labels of an archive, and whether it has held-out arrays."""
+    with _opened(path) as archive:
+        _check_name(path, archive, "target", y)
+        _check_sizes(path, archive, [y])
+        labels = _read(path, partial(archive.__getitem__, y))
+        return labels, bool({"X_test", "y_test"} & set(archive.files))
+
+
+def _opened(path: Path) -> Any:
+    """Open an archive of several arrays."""
     archive = _read(path, partial(np.load, path, allow_pickle=False))
     if isinstance(archive, np.ndarray):
         raise ArgumentError(
             "path", message=f"{path} holds one bare array; save it with np.savez(path, X=X, y=y)."
         )
-    with archive:
-        wanted = {"X": X, "y": y}
-        if (X_test, y_test) != ("X_test", "y_test") or {X_test, y_test} & set(archive.files):
-            wanted |= {"X_test": X_test, "y_test": y_test}
-        for option, name in wanted.items():
-            if name not in archive.files:
-                found = ", ".join(archive.files) or "nothing"
-                raise ArgumentError(
-                    option, message=f"{path} has no array {name!r}; it holds {found}."
-                )
-        _check_sizes(path, archive, wanted.values())
-        arrays = {key: _read(path, partial(archive.__getitem__, wanted[key])) for key in wanted}
-    return from_arrays(**arrays, info={"source": "npz", "path": str(path)}, **rows)
+    return archive
+
+
+def _check_name(path: Path, archive: Any, option: str, name: str) -> None:
+    """Refuse the name of an array that is not there."""
+    if name not in archive.files:
+        found = ", ".join(archive.files) or "nothing"
+        raise ArgumentError(option, message=f"{path} has no array {name!r}; it holds {found}.")
 
 
 def _check_sizes(path: Path, archive: Any, names: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
+from meanfield.problem.sources.npz import npz_labels
 from meanfield.problem.sources.options import existing_file
 from meanfield.problem.sources.text_columns import choose_columns
 from meanfield.problem.sources.text_numbers import is_missing, is_number, to_number
@@ -32,15 +33,24 @@ class Survey:
     ----------
     options : dict
         Keywords of its source, ``csv`` or ``npz``, but for what holds rows out.
+    target : str
+        What the labels are called.
     classes : int
         Number of classes of the labels; 0 where they are numbers.
+    n_rows : int
+        Rows of the table.
+    held_out : bool
+        Whether the file itself holds some rows out.
     findings : list of str
         What was seen and decided, in sentences.
     """
 
     source: Literal["csv", "npz"]
     options: dict[str, Any]
+    target: str
     classes: int
+    n_rows: int
+    held_out: bool = False
     findings: list[str] = field(default_factory=list)
 
 
@@ -59,22 +69,18 @@ def survey(path: str | Path, target: str | int | None = None, task: Task = "auto
 
 def _archive(path: Path, target: str | int | None, task: Task) -> Survey:
     """Look at the labels of an archive."""
-    from meanfield.problem.sources.npz import npz
-
-    options: dict[str, Any] = {"path": str(path)}
-    if target is not None:
-        options["y"] = str(target)
-    with np.load(path, allow_pickle=False) as archive:
-        labels = archive[options.get("y", "y")] if options.get("y", "y") in archive.files else None
-    if labels is None or labels.dtype.kind not in "US":
-        labels = npz(**options).y  # which says what is missing or wrong
+    key = "y" if target is None else str(target)
+    options: dict[str, Any] = {"path": str(path), "y": key}
+    labels, held_out = npz_labels(path, key)
     findings: list[str] = []
     classes = 0
     if labels.ndim == 1:
-        classes = _classes([str(label) for label in labels], task, ".", "the labels", findings)
+        cells = [str(label) for label in labels.tolist()]
+        classes = _classes(cells, task, ".", f"array {key!r}", findings)
     elif task == "classification":
-        raise ArgumentError("target", "must be one column where it is a class.")
-    return Survey("npz", options | _labels(classes), classes, findings)
+        raise ArgumentError("target", f"must be one class per row, got shape {labels.shape}.")
+    options |= _labels(classes)
+    return Survey("npz", options, key, classes, len(labels), held_out, findings)
 
 
 def _table(path: Path, target: str | int | None, task: Task) -> Survey:
@@ -115,7 +121,8 @@ def _table(path: Path, target: str | int | None, task: Task) -> Survey:
     classes = _classes(labels, task, decimal, name, findings)
     lacking = np.array([is_missing(cell, words=not classes) for cell in labels])
     options |= _missing(gaps, lacking, findings) | _labels(classes)
-    return Survey("csv", options, classes, findings)
+    called = table.name(label) if table.names else f"column {label}"
+    return Survey("csv", options, called, classes, len(table.lines), findings=findings)
 
 
 def _decimal(table: TextTable) -> str:
@@ -152,26 +159,26 @@ def _useless(table: TextTable, column: int, cells: list[str], decimal: str) -> t
     return "", False
 
 
-def _classes(
-    cells: list[str], task: Task, decimal: str, name: str, findings: list[str]
-) -> int:
+def _classes(cells: list[str], task: Task, decimal: str, name: str, findings: list[str]) -> int:
     """Return how many classes labels have, 0 where they are numbers; say why."""
     texts = _mostly_text(cells, decimal)
     given = [cell for cell in cells if not is_missing(cell, words=not texts)]
     kinds = set(given)
     if texts:
         if task == "regression":
-            raise ArgumentError("task", f"is regression, but {name} holds texts; say classification.")
+            raise ArgumentError(
+                "task", f"is regression, but the {name} holds texts; leave task out."
+            )
         if not 2 <= len(kinds) <= _MOST_CLASSES:
             few = "texts all alike" if len(kinds) < 2 else f"{len(kinds)} different texts"
             raise ArgumentError(
-                "target", f"must be a number or one of a few classes; {name} holds {few}."
+                "target", f"must be a number or one of a few classes; the {name} holds {few}."
             )
         findings.append(f"The {name} holds {len(kinds)} classes: {_listed(kinds)}.")
         return len(kinds)
     values = {float(to_number(cell, decimal) or 0) for cell in given}
     if len(values) < 2:
-        raise ArgumentError("target", f"must vary; {name} holds one value only.")
+        raise ArgumentError("target", f"must vary; the {name} holds one value only.")
     whole = all(value == round(value) for value in values)
     numbered = whole and max(values) - min(values) < len(values) <= _MOST_NUMBERED_CLASSES
     if task == "regression" or (task == "auto" and len(values) > 2 and not numbered):
@@ -185,7 +192,7 @@ def _classes(
     else:
         findings.append(f"The {name} holds {len(values)} classes: {_listed(kinds)}.")
     if len(values) > _MOST_CLASSES:
-        raise ArgumentError("task", f"is classification, but {name} has {len(values)} values.")
+        raise ArgumentError("task", f"is classification, but the {name} has {len(values)} values.")
     return len(values)
 
 

@@ -1,0 +1,149 @@
+"""`meanfield init` and `mf.propose`: an experiment on a table, from the table alone."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.flow.pilot import Pilot, Trial
+from meanfield.statistics.estimate import Estimate
+from meanfield.studies import get_study
+from meanfield.studies.experiment import proposal
+from meanfield.workbench.config import load_config
+
+
+def write(path, n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    x, z = np.round(rng.normal(size=(2, n)), 3)
+    city = rng.choice(["Ulm", "Kiel"], n)
+    kind = np.where(x + (city == "Ulm") > 0.5, "yes", "no")
+    rows = [f"{a},{b},{c},{k}" for a, b, c, k in zip(x, z, city, kind, strict=True)]
+    path.write_text("\n".join(["x,z,city,kind", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Stand for the pilot, which has tests of its own."""
+
+    def found(problem, *, seed, progress):
+        score = Estimate(0.9, 0.8, 1.0, label="R²" if problem.loss.labels == "real" else "accuracy")
+        trials = (Trial(0.01, 1e-3, 500, replace(score, value=0.5)), Trial(1e-3, 1e-4, 2000, score))
+        return Pilot(0.5, trials, trials[1])
+
+    monkeypatch.setattr(proposal, "pilot", found)
+
+
+def test_the_command_prints_a_file_that_describes_what_it_found(tmp_path):
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "t.csv")
+    command = [sys.executable, "-m", "meanfield", "init", "data/t.csv", "--target", "kind"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    content = tomllib.loads(done.stdout)
+    assert content["data"]["path"] == "data/t.csv"
+    tables = [key for key, value in content.items() if isinstance(value, dict)]
+    assert tables[:7] == ["data", "problem", "run", "chaos", "atoms", "errors", "cell"]
+    assert (content["problem"]["loss"], content["data"]["labels"]) == ("logistic", "classes")
+    assert content["data"]["categorical"] == "one-hot"
+    found = mf.propose(tmp_path / "data" / "t.csv", "kind")  # to the same numbers
+    assert content["problem"]["l2"] == found.pilot.l2
+    assert content["run"]["step_size"] == found.pilot.step_size
+    assert found.pilot.chosen.score.value > 0.85
+    for trial in found.pilot.trials:
+        assert f"{trial.l2:g} " in done.stdout.split("[data]")[0]
+    # Read from the folder of the file, it plans what was proposed.
+    (tmp_path / "t.toml").write_text(done.stdout)
+    study = get_study("experiment")
+    config = load_config(study.config, "experiment", tmp_path / "t.toml")
+    assert config.data.path == str(tmp_path / "data" / "t.csv")
+    keys = [unit.key for unit in study.prepare(config).units]
+    assert {key.split("-")[0] for key in keys} == {"chaos", "atoms", "errors", "cell", "penalties"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss"),
+    [([0.5, 1.5, 2.25], "squared"), (["a", "b"], "logistic"), (["a", "b", "c"], "cross-entropy")],
+)
+def test_labels_decide_the_loss(tmp_path, quick, labels, loss):
+    labels = np.resize(labels, 40)
+    np.savez(tmp_path / "t.npz", X=np.random.default_rng(0).normal(size=(40, 2)), y=labels)
+    found = mf.propose(tmp_path / "t.npz", seed=4)
+    assert found.config.problem.loss == loss
+    assert (found.config.seed, found.config.problem.l2) == (4, 1e-3)
+    assert found.config.data.test_fraction == 0.2
+    assert found.config.atoms.n_particles == max(found.config.chaos.particle_counts)
+    assert tomllib.loads(found.toml())["data"]["path"] == str(tmp_path / "t.npz")
+
+
+def test_held_out_rows_of_the_file_are_kept(tmp_path, quick):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    np.savez(tmp_path / "t.npz", X=X, y=X[:, 0], X_test=X[:9], y_test=X[:9, 0])
+    found = mf.propose(tmp_path / "t.npz")
+    assert found.config.data.test_fraction == 0.0
+    assert len(found.problem.X_test) == 9
+
+
+def test_large_data_are_cut_down_until_they_can_be_afforded(tmp_path, quick):
+    rng = np.random.default_rng(0)
+    sizes = []
+    for n, d in ((100, 2), (3000, 20), (12000, 200)):
+        X = rng.normal(size=(n, d))
+        np.savez(tmp_path / "t.npz", X=X, y=X[:, 0])
+        found = mf.propose(tmp_path / "t.npz")
+        data, rows = found.config.data, found.problem.n_data
+        assert found.minutes < 10
+        sizes.append(found.config.chaos.n_replicas * max(found.config.chaos.particle_counts))
+        if n == 100:
+            assert data.n_samples is None
+            assert "Minibatches" not in found.toml()
+        else:
+            assert data.n_samples <= 2000
+            assert "n_samples of them are kept" in found.toml().replace("\n# ", " ")
+        assert round(rows + len(found.problem.X_test)) == n
+    assert sizes[0] > sizes[-1]
+    assert len(found.problem.X_test) <= 2000
+
+
+def test_a_part_that_the_table_is_too_small_for_is_left_out(tmp_path, quick):
+    X = np.random.default_rng(0).normal(size=(8, 1))
+    np.savez(tmp_path / "t.npz", X=X, y=X[:, 0])
+    found = mf.propose(tmp_path / "t.npz")
+    if "errors" not in found.config.parts:
+        assert "The part errors is left out" in found.toml().replace("\n# ", " ")
+    get_study("experiment").prepare(found.config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.csv"], "There is no file none.csv"),
+        (["t.csv", "--target", "kid"], "--target: t.csv has no column named 'kid'. Did you mean"),
+        (["t.csv", "--task", "guess"], "--task: Unknown task 'guess'"),
+        (["t.csv", "--seed", "-1"], "--seed: seed must be"),
+        (["tiny.csv"], "n_folds must leave two rows"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
+    from meanfield.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "t.csv")
+    write(tmp_path / "tiny.csv", n=5)
+    monkeypatch.setattr(sys, "argv", ["meanfield", "init", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert printed.err.startswith("Error: ")
+    assert printed.err.count("\n") == 1
