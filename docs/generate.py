@@ -32,6 +32,7 @@ _PARTS = (
     ("Atoms and errors", ("dictionary", "decomposition", "cell")),
     ("Deep networks", ("deep",)),
     ("Estimators", ("estimators",)),
+    ("A table of one's own, and studies", ("studies",)),
     ("Figures", ("plots",)),
     ("Errors", ("errors",)),
 )

@@ -42,8 +42,9 @@ A study is one configuration in, and one folder of results out:
   meanfield chaos study.toml --out results        report.html, figures, summary.json, result.nc
   meanfield chaos study.toml --out results --resume     go on after any stop: the same bits
 
-The parts of the experiment that init writes, each a study of its own: chaos (the rate at which N neurons approach their
-limit), atoms (how many features the network really has), errors (where its error comes from).
+The parts of that experiment, each a study of its own: chaos (the rate at which N neurons approach
+their limit), atoms (how many features the network really has), errors (where its error comes from)
+and cell (the learning cell).
 """
 
 app = typer.Typer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,14 @@ class Trial:
     temperature: float
     n_steps: int
     score: Estimate
+    #: Its share of the score for every row: whether it was right, or its part of R².
+    by_row: NDArray[np.float64] = field(repr=False, compare=False)
+
+    def as_good_as(self, best: Trial) -> bool:
+        """Whether it falls behind by less than the tolerance, or than one standard error."""
+        behind = best.by_row - self.by_row
+        error = behind.std() / np.sqrt(len(behind))
+        return bool(behind.mean() <= max(TOLERANCE, error))
 
 
 @dataclass(frozen=True)
@@ -82,9 +90,10 @@ def pilot(
     Every setting is scored by cross-validation on at most 1000 of the training rows; held-out rows
     are not looked at. The step size is half of the largest power of two, at most 4, that descends.
     The penalties ``3e-2, 1e-2, …, 1e-4``, with a tenth of each as the temperature, are tried until
-    two in a row bring nothing; the largest one is taken whose R² or accuracy is within 0.01 of the
-    best: the more penalty, the faster particles forget their start and the fewer atoms they need.
-    Where noise costs more than that, the temperature is a hundredth.
+    two in a row bring nothing; the largest one is taken whose R² or accuracy falls behind the best
+    by less than 0.01, or than one standard error of the difference over the rows: the more penalty,
+    the faster particles forget their start and the fewer atoms they need. Where noise costs more
+    than that, the temperature is a hundredth.
 
     Parameters
     ----------
@@ -107,7 +116,7 @@ def pilot(
     Raises
     ------
     ValueError
-        There are fewer than two rows for each part.
+        There are fewer than two rows for each part, or labels do not vary.
     DivergenceError
         No step size down to 2⁻²⁰ keeps the particles finite.
 
@@ -120,6 +129,8 @@ def pilot(
     True
     """
     n_particles = checks.count("n_particles", n_particles)
+    if not np.ptp(problem.targets, axis=0).any():
+        raise ArgumentError("problem", "has labels that are all alike; there is nothing to learn.")
     folds = _folds(problem, checks.count("n_folds", n_folds, 2), seed)
     step_size = _step_size(_without(problem, folds, 0), n_particles, seed)
     while True:
@@ -148,7 +159,7 @@ def _choose(
         n_steps = int(np.clip(np.ceil(4 / (step_size * l2)), _FEWEST_STEPS, _MOST_STEPS))
         model = problem.replace(l2=l2, temperature=warmth * l2)
         found = _score(model, folds, step_size, n_steps, n_particles, seed)
-        trials.append(Trial(l2, warmth * l2, n_steps, found))
+        trials.append(Trial(l2, warmth * l2, n_steps, *found))
         return trials[-1]
 
     by_penalty: list[Trial] = []
@@ -168,9 +179,9 @@ def _settled(scores: list[float]) -> bool:
 
 
 def _first_near_best(trials: list[Trial]) -> Trial:
-    """Return the first of the trials whose score is within the tolerance of the best."""
-    best = max(trial.score.value for trial in trials)
-    return next(trial for trial in trials if trial.score.value >= best - TOLERANCE)
+    """Return the first of the trials that is as good as the best."""
+    best = max(trials, key=lambda trial: trial.score.value)
+    return next(trial for trial in trials if trial.as_good_as(best))
 
 
 def _score(
@@ -180,8 +191,8 @@ def _score(
     n_steps: int,
     n_particles: int,
     seed: int,
-) -> Estimate:
-    """Return the score on all folds together, each predicted by the network that lacked it."""
+) -> tuple[Estimate, NDArray[np.float64]]:
+    """Return the score on all folds, each predicted by the network that lacked it, and by row."""
     outputs = []
     for fold in range(len(folds)):
         part = _without(problem, folds, fold)
@@ -189,7 +200,15 @@ def _score(
         outputs.append(predict(part, run.particles, problem.X[folds[fold]]))
     rows = np.concatenate(folds)
     predictions = np.concatenate(outputs, axis=1).reshape(1, len(rows), -1)
-    return score(problem.loss, predictions, problem.targets[rows])
+    targets = problem.targets[rows]
+    if problem.loss.labels == "real":
+        squares = ((predictions[0] - targets) ** 2).sum(axis=1)
+        by_row = 1 - squares / (((targets - targets.mean(axis=0)) ** 2).sum() / len(rows))
+    elif problem.loss.labels == "sign":
+        by_row = (predictions[0] * targets > 0).all(axis=1).astype(float)
+    else:
+        by_row = (predictions[0].argmax(axis=1) == targets.argmax(axis=1)).astype(float)
+    return score(problem.loss, predictions, targets), by_row
 
 
 def _run(

@@ -33,7 +33,9 @@ def quick(monkeypatch):
 
     def found(problem, *, seed, progress):
         score = Estimate(0.9, 0.8, 1.0, label="R²" if problem.loss.labels == "real" else "accuracy")
-        trials = (Trial(0.01, 1e-3, 500, replace(score, value=0.5)), Trial(1e-3, 1e-4, 2000, score))
+        rows = np.ones(problem.n_data)
+        worse = Trial(0.01, 1e-3, 500, replace(score, value=0.5), rows)
+        trials = (worse, Trial(1e-3, 1e-4, 2000, score, rows))
         return Pilot(0.5, trials, trials[1])
 
     monkeypatch.setattr(proposal, "pilot", found)

@@ -106,8 +106,9 @@ class Proposal:
             f"(step size {found.step_size:g}):",
             f"  l2        temperature  steps  {best.score.label}",
             *(f"  {row}" for row in rows),
-            "The largest penalty and temperature are taken whose score is within 0.01 of the best: "
-            "with them networks forget their start soonest and need the fewest atoms.",
+            "Taken are the largest penalty and temperature that fall behind the best by less than "
+            "0.01 or one standard error: with them networks forget their start soonest and need the "
+            "fewest atoms.",
         ]
 
 
