@@ -107,8 +107,8 @@ class Proposal:
             f"  l2        temperature  steps  {best.score.label}",
             *(f"  {row}" for row in rows),
             "Taken are the largest penalty and temperature that fall behind the best by less than "
-            "0.01 or one standard error: with them networks forget their start soonest and need the "
-            "fewest atoms.",
+            "0.01 or one standard error: with them networks forget their start soonest and need "
+            "the fewest atoms.",
         ]
 
 
