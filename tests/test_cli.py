@@ -73,7 +73,11 @@ def test_python_runs_the_package_as_the_command():
 
 def test_help_teaches_the_first_steps(meanfield):
     text = meanfield("--help")[1]
-    for step in ("new chaos > study.toml", "--out results --resume", 'source = "csv"'):
+    for step in (
+        "new chaos > study.toml",
+        "--out results --resume",
+        "init mine.csv --target price",
+    ):
         assert step in text
 
 
