@@ -32,8 +32,9 @@ _HELP = """Mean-field theory of two-layer neural networks under µP.
 Your own table, in two commands:
 
 \b
-  meanfield init mine.csv --target price > mine.toml
-  meanfield run mine.toml --out results
+  meanfield init mine.csv --target price > mine.toml     looks at the table, tries settings
+  meanfield run mine.toml --out results                  one report: has it learned, how wide is
+                                                         wide, what does it consist of, what errs
 
 A study is one configuration in, and one folder of results out:
 
@@ -42,9 +43,8 @@ A study is one configuration in, and one folder of results out:
   meanfield chaos study.toml --out results        report.html, figures, summary.json, result.nc
   meanfield chaos study.toml --out results --resume     go on after any stop: the same bits
 
-The parts of that experiment, each a study of its own: chaos (the rate at which N neurons approach
-their limit), atoms (how many features the network really has), errors (where its error comes from)
-and cell (the learning cell).
+The file of `init` serves every study: chaos (the rate at which N neurons approach their limit),
+atoms (how many features the network really has), errors (where its error comes from).
 """
 
 app = typer.Typer(

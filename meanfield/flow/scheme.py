@@ -42,16 +42,13 @@ class Scheme:
     n_steps : int
         Number of steps.
     step_size, temperature : float or ndarray, shape (n_steps,)
-        Step size η in units of the mean-field time and temperature τ, each one number where it
-        is constant.
+        Step size η in units of the mean-field time and temperature τ; one number where constant.
     integrator : Integrator
         Time integrator.
     init : InitialLaw or None
         Initial law; None when the run starts from particles that were given.
-    seed : int
-        Seed of the noise, of the batches and of the initial law.
-    dtype : {"float64", "float32"}
-        Precision of the particles and of the arithmetic.
+    seed, dtype : int, {"float64", "float32"}
+        Seed of noise, batches and initial law; precision of the particles and of the arithmetic.
     minibatch : Minibatch or None
         How the gradient is estimated; None for all data.
     substeps : int
