@@ -149,7 +149,8 @@ def _component(
         norm.high,
         resampled="held-out inputs" if over_inputs else "replicas",
         norms=np.sqrt(per_input.mean(axis=1)),
-        contribution=contribution(difference, total),
+        # The total is its own contribution, with the one interval that it has.
+        contribution=norm if difference is total else contribution(difference, total),
         resolution=resolution,
         meaning=meaning,
     )

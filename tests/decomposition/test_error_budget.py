@@ -71,6 +71,8 @@ def test_contributions_add_up_to_the_total_exactly(budget):
         low, high = part.contribution.interval
         assert low < part.contribution.value < high
         assert abs(part.contribution.value) <= part.value * (1 + 1e-12)
+    # One total, one interval.
+    assert budget.total.contribution.interval == budget.total.interval
     saved = budget.dataset["component_contribution"].sel(bound="value").values
     np.testing.assert_array_equal(saved[:-1], values)
     rows = repr(budget).splitlines()[1:7]
