@@ -290,3 +290,13 @@ def test_no_weight_at_all_is_refused():
     X, y = data(MeanFieldRegressor)
     with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
         MeanFieldRegressor().fit(X, y, sample_weight=np.zeros(len(X)))
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_networks_may_start_from_particles(kind):
+    X, y = data(kind)
+    trained = kind(20, n_steps=50, random_state=0).fit(X, y)
+    again = kind(30, n_steps=1, step_size=1e-9, temperature=0.0, init=trained.particles_)
+    start = clone(again).set_params(random_state=1).fit(X, y).particles_.coordinates[0]
+    pool = trained.particles_.coordinates[0]
+    assert np.abs(start[:, None] - pool).max(axis=2).min(axis=1).max() < 1e-6

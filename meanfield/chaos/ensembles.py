@@ -165,7 +165,7 @@ def ensemble_errors(
     n_steps: int = 1000,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
+    init: str | InitialLaw | Particles = "gaussian",
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     reference: str | MeanFieldPath = "auto",

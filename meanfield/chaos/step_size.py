@@ -14,6 +14,7 @@ from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference_path import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.particles import Particles
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import REFERENCE_REPLICA
@@ -117,7 +118,7 @@ def step_size_errors(
     levels: int = 4,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
+    init: str | InitialLaw | Particles = "gaussian",
     dtype: str = "float64",
     n_particles: int | None = None,
 ) -> StepSizeErrors:
@@ -144,7 +145,7 @@ def step_size_errors(
         Seed of noise and initial law.
     integrator : str, default: "euler"
         One of weak order 1.
-    init, dtype : as in `simulate`
+    init, dtype : as in `chaos_rates`
         Initial law and precision.
     n_particles : int, optional
         Size of the large system where the limit is not known exactly; 100 times the largest

@@ -13,6 +13,7 @@ from meanfield.decomposition.error_budget import ErrorBudget
 from meanfield.decomposition.error_plan import ErrorPlan, ErrorSettings, plan_errors
 from meanfield.decomposition.truncated_target import truncate_target
 from meanfield.flow.initial import InitialLaw
+from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
@@ -46,7 +47,7 @@ def decompose_error(
     n_test: int = 1000,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
+    init: str | InitialLaw | Particles = "gaussian",
     dtype: str = "float32",
     temperature: ArrayLike | Schedule | None = None,
     progress: Progress | None = None,

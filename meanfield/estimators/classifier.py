@@ -14,6 +14,7 @@ from meanfield.estimators.network import Array, MeanFieldNetwork, shared_docstri
 from meanfield.flow import defaults
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.integrators import Integrator
+from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Schedule
 from meanfield.problem.labels import class_places
 
@@ -31,7 +32,7 @@ class MeanFieldClassifier(ClassifierMixin, MeanFieldNetwork):  # type: ignore[mi
         n_steps: int = defaults.N_STEPS,
         integrator: str | Integrator = "euler",
         batch_size: int | None = None,
-        init: str | InitialLaw = "gaussian",
+        init: str | InitialLaw | Particles = "gaussian",
         n_networks: int = 1,
         standardize: bool = True,
         dictionary: bool = False,

@@ -52,8 +52,8 @@ _DOCSTRING = """
     batch_size : int, optional
         Data in the gradient of each step of `fit`, drawn anew; all by default. `partial_fit` takes
         the whole batch that it is given.
-    init : str or InitialLaw, default: "gaussian"
-        Law of the neurons at the start.
+    init : str, InitialLaw or Particles, default: "gaussian"
+        Law of the neurons at the start, or particles that they are picked from.
     n_networks : int, default: 1
         Independent networks whose outputs are averaged.
     standardize : bool, default: True

@@ -12,6 +12,7 @@ from meanfield.estimators.network import Array, MeanFieldNetwork, shared_docstri
 from meanfield.flow import defaults
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.integrators import Integrator
+from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Schedule
 from meanfield.problem.scaling import weighted_moments
 
@@ -29,7 +30,7 @@ class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc
         n_steps: int = defaults.N_STEPS,
         integrator: str | Integrator = "euler",
         batch_size: int | None = None,
-        init: str | InitialLaw = "gaussian",
+        init: str | InitialLaw | Particles = "gaussian",
         n_networks: int = 1,
         standardize: bool = True,
         dictionary: bool = False,

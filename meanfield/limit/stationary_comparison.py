@@ -152,7 +152,7 @@ def step_size_bias(
     step_size: float,
     n_steps: int,
     integrator: str = "euler",
-    init: str | InitialLaw = "gaussian",
+    init: str | InitialLaw | Particles = "gaussian",
     refinements: Sequence[int] = (1, 2, 4),
 ) -> StepSizeBias:
     """Compute what the step size costs at the end, without particles, by `chain_law`.
@@ -165,7 +165,7 @@ def step_size_bias(
         The largest step size η, and how many such steps reach the end.
     integrator : str, default: "euler"
         ``"euler"`` or ``"exponential-euler"``.
-    init : str or InitialLaw, default: "gaussian"
+    init : str, InitialLaw or Particles, default: "gaussian"
         Initial law.
     refinements : sequence of int, default: (1, 2, 4)
         The step sizes are ``step_size / m``, over the same time; at least three.
