@@ -28,7 +28,8 @@ TOLERANCE = 0.01
 _LARGEST_STEP, _LEAST_STEP = 4.0, 2.0**-20
 _STEPS_OF_A_STEP_SIZE = 200
 _FEWEST_STEPS, _MOST_STEPS = 500, 4000
-_MOST_ROWS = 1000
+# Rows that are looked at: fewer where they are long, for they cost as much.
+_MOST_ROWS, _FEWEST_ROWS, _MOST_NUMBERS = 1000, 300, 100_000
 _STREAM = 11
 
 
@@ -87,13 +88,13 @@ def pilot(
 ) -> Pilot:
     """Find a step size, a penalty and a temperature at which a network learns its data.
 
-    Every setting is scored by cross-validation on at most 1000 of the training rows; held-out rows
-    are not looked at. The step size is half of the largest power of two, at most 4, that descends.
-    The penalties ``3e-2, 1e-2, …, 1e-4``, with a tenth of each as the temperature, are tried until
-    two in a row bring nothing; the largest one is taken whose R² or accuracy falls behind the best
-    by less than 0.01, or than one standard error of the difference over the rows: the more penalty,
-    the faster particles forget their start and the fewer atoms they need. Where noise costs more
-    than that, the temperature is a hundredth.
+    Every setting is scored by cross-validation on at most 1000 of the training rows, fewer of more
+    than 100 features; held-out rows are not looked at. The step size is half of the largest power
+    of two, at most 4, that descends. The penalties ``3e-2, 1e-2, …, 1e-4``, with a tenth of each as
+    the temperature, are tried until two in a row bring nothing; the largest one is taken whose R²
+    or accuracy falls behind the best by less than 0.01, or than one standard error of the
+    difference over the rows: the more penalty, the faster particles forget their start and the
+    fewer atoms they need. Where noise costs more than that, the temperature is a hundredth.
 
     Parameters
     ----------
@@ -251,6 +252,11 @@ def _step_size(problem: Problem, n_particles: int, seed: int) -> float:
     return step_size / 2
 
 
+def _rows(problem: Problem) -> int:
+    """Return how many rows are looked at, at most."""
+    return min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // problem.n_features))
+
+
 def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
     """Deal rows, sorted by label, so that every fold has its share of each class.
 
@@ -258,7 +264,7 @@ def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
     are repeated rows: a network must not be asked for rows that it was given.
     """
     once = first_rows(problem.X, problem.targets)
-    order = once[generator(seed, _STREAM).permutation(len(once))][:_MOST_ROWS]
+    order = once[generator(seed, _STREAM).permutation(len(once))][: _rows(problem)]
     targets = problem.targets[order]
     if problem.loss.labels == "real":
         order = order[np.argsort(targets[:, 0], kind="stable")]
@@ -279,6 +285,6 @@ def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
 def _without(problem: Problem, folds: list[NDArray[np.intp]], fold: int) -> Problem:
     """Return the problem on the rows that are not in a fold."""
     rows = np.setdiff1d(first_rows(problem.X, problem.targets), folds[fold])
-    if len(rows) > _MOST_ROWS - len(folds[fold]):
+    if len(rows) > _rows(problem) - len(folds[fold]):
         rows = np.intersect1d(rows, np.concatenate(folds))
     return problem.replace(X=problem.X[rows], y=problem.y[rows], X_test=None, y_test=None)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.flow import pilot
 
 
 def waves(n=160, seed=0, noise=0.1):
@@ -85,3 +86,18 @@ def test_a_share_of_r2_for_every_row():
 def test_labels_that_are_all_alike_are_refused():
     with pytest.raises(ValueError, match="problem has labels that are all alike"):
         mf.pilot(mf.Problem(np.eye(12), np.ones(12)))
+
+
+def test_long_rows_are_looked_at_in_smaller_numbers(monkeypatch):
+    seen = []
+
+    def run(problem, *arguments, **settings):
+        seen.append(problem.n_data)
+        return mf.simulate(problem, 4, 1e-3, 2)
+
+    monkeypatch.setattr(pilot, "_run", run)
+    X = np.random.default_rng(0).normal(size=(1200, 400))
+    mf.pilot(mf.Problem(X, X[:, 0]), n_particles=4)
+    assert max(seen) == 200
+    mf.pilot(mf.Problem(X[:, :50], X[:, 0]), n_particles=4)
+    assert max(seen) == 667
