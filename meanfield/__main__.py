@@ -108,8 +108,8 @@ def _root(
     pass
 
 
-def _study_command(name: str) -> Callable[..., None]:
-    """Make the command that runs one kind of study."""
+def _study_command(name: str | None, about: str) -> Callable[..., None]:
+    """Make the command that runs one kind of study, or the one that its file names."""
 
     def command(
         config: Config,
@@ -121,48 +121,34 @@ def _study_command(name: str) -> Callable[..., None]:
         changes: Changes = None,
         quiet: Quiet = False,
     ) -> None:
+        from meanfield.workbench.config import change, read_toml
         from meanfield.workbench.executors import get_executor
 
         place = get_executor(executor, scheduler=scheduler, workers=workers)
-        _run(name, config, out, changes or [], resume=resume, place=place, quiet=quiet)
+        study = name or change(read_toml(config), changes or []).get("study", "experiment")
+        _run(study, config, out, changes or [], resume=resume, place=place, quiet=quiet)
 
-    command.__doc__ = (
-        f"{STUDIES[name].purpose}\n\n"
+    command.__doc__ = about
+    return command
+
+
+for _name, _entry in STUDIES.items():
+    _about = (
+        f"{_entry.purpose}\n\n"
         "DIR receives config.toml (complete), summary.json (headline numbers with their "
         "intervals), result.nc (everything, for xarray), data.json (rows, columns and scales of "
         "the data), the figures as PNG and PDF, and report.html. A run that was stopped, in "
         "whatever way, goes on with --resume and ends with the same numbers."
-        f"\n\nFor a first configuration: meanfield new {name} > study.toml"
+        f"\n\nFor a first configuration: meanfield new {_name} > study.toml"
     )
-    return command
+    app.command(_name)(_study_command(_name, _about))
 
+_RUN = """Run what a file describes: of `init`, the whole experiment.
 
-for _name in STUDIES:
-    app.command(_name)(_study_command(_name))
-
-
-@app.command()
-def run(
-    config: Config,
-    out: Out,
-    resume: Resume = False,
-    executor: ExecutorName = "local",
-    scheduler: Scheduler = None,
-    workers: Workers = None,
-    changes: Changes = None,
-    quiet: Quiet = False,
-) -> None:
-    """Run the study that a configuration names: of `meanfield init`, the whole experiment.
-
-    An experiment answers in one report, of the same networks, whether they have learned, how far
-    they are from infinite width, what they consist of, and where their error comes from.
-    """
-    from meanfield.workbench.config import change, read_toml
-    from meanfield.workbench.executors import get_executor
-
-    name = change(read_toml(config), changes or []).get("study", "experiment")
-    place = get_executor(executor, scheduler=scheduler, workers=workers)
-    _run(name, config, out, changes or [], resume=resume, place=place, quiet=quiet)
+An experiment answers in one report, of the same networks, whether they have learned, how far they
+are from infinite width, what they consist of, and where their error comes from.
+"""
+app.command("run")(_study_command(None, _RUN))
 
 
 @app.command()
@@ -187,7 +173,7 @@ def init(
     ] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Look at a table and print an experiment on it, in which networks learn.
+    """Look at a table and print the file of an experiment on it.
 
     Save it with:  meanfield init mine.csv --target price > mine.toml
 
