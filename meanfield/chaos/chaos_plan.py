@@ -12,6 +12,7 @@ import numpy as np
 from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.scheme import Scheme
+from meanfield.system import memory
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -76,6 +77,12 @@ def plan_chaos(
             "cloud_size",
             f"must be at least the largest particle count {max(counts)}, got {cloud_size}.",
         )
+    # The states at all times, and a cloud; the systems of a replica are done one after the other.
+    size = np.dtype(scheme.dtype).itemsize
+    memory.fits(
+        size, particle_counts=max(counts), times=len(steps), coordinates=problem.n_coordinates
+    )
+    memory.fits(cloud_size=cloud_size, coordinates=problem.n_coordinates)
     n_replicas = checks.listed("n_replicas", n_replicas)
     if n_replicas < 4:
         raise ArgumentError(

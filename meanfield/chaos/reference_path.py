@@ -12,6 +12,7 @@ from meanfield.limit.chain import lattice_size
 from meanfield.limit.gaussian_closure import GaussianClosure, gaussian_closure
 from meanfield.limit.grid import GridLaw, GridPath
 from meanfield.limit.mean_field import METHODS, MeanFieldPath, mean_field_path
+from meanfield.system import memory
 
 if TYPE_CHECKING:
     from meanfield.chaos.chaos_plan import ChaosPlan
@@ -48,6 +49,8 @@ def choose_reference(plan: ChaosPlan, method: str, n_particles: int | None) -> t
     size = n_particles or REFERENCE_RATIO * max(plan.particle_counts)
     if method == "auto":
         method = "particles" if n_particles else automatic_method(plan, size)
+    if method == "particles":
+        memory.fits(n_particles=size, coordinates=plan.problem.n_coordinates)
     return method, size
 
 

@@ -282,7 +282,18 @@ def plan_errors(
     n_population = problem.n_data
     if target is not None:
         n_population = 1 << (given.n_population - 1).bit_length()
-    memory.require(16.0 * n_population * problem.n_features, "lower n_population")
+        memory.fits(16, n_population=n_population, n_features=problem.n_features)
+    if problem.X_test is None:
+        memory.fits(n_test=given.n_test, n_features=problem.n_features)
+    wide = {
+        "n_particles": given.n_particles,
+        "particle_counts": max(given.particle_counts or (1,)),
+        "long_particles": given.long_particles or _LONG,
+    }
+    for name, value in wide.items():
+        _fits(problem, scheme, name, value)
+    if given.settle_steps is not None:  # rounds of the stopping rule double them
+        checks.count("settle_steps", given.settle_steps, maximum=2**29)
     if n_population < 3:
         raise ArgumentError(
             "target",
@@ -305,6 +316,8 @@ def plan_errors(
         )
     counts = _around("particle_counts", given.particle_counts, given.n_particles, most, -4)
     long_particles = given.long_particles or max(_LONG, 2 * max(counts))
+    path_particles = max(given.path_particles or 16 * max(counts), long_particles)
+    _fits(problem, scheme, "path_particles", path_particles)
     chosen = {
         "n_data": n_data,
         "data_counts": _around("data_counts", given.data_counts, n_data, largest, -2),
@@ -312,7 +325,7 @@ def plan_errors(
         "atom_counts": _atom_counts(given.atom_counts, given.n_atoms, given.n_particles),
         "n_population": n_population,
         "long_particles": long_particles,
-        "path_particles": max(given.path_particles or 16 * max(counts), long_particles),
+        "path_particles": path_particles,
         "settle_steps": given.settle_steps or _relaxation_steps(problem, scheme),
     }
     return ErrorPlan(
@@ -388,6 +401,12 @@ def _around(
     if len(counts) < 3:
         raise ArgumentError(name, f"must hold at least three sizes up to {largest}, got {counts}.")
     return tuple(counts)
+
+
+def _fits(problem: Problem, scheme: Scheme, name: str, n_particles: int) -> None:
+    """Refuse a network whose start and state do not fit into memory."""
+    size = 2 * np.dtype(scheme.dtype).itemsize
+    memory.fits(size, **{name: n_particles}, coordinates=problem.n_coordinates)
 
 
 def _atom_counts(

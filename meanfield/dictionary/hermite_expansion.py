@@ -121,7 +121,7 @@ def hermite_expansion(
     {(0, 1): 1.0, (2, 1): 1.414214}
     """
     d = _dimension(target, d)
-    degree = _degree(target, d, degree)
+    degree = expansion_degree(target, d, degree)
     if isinstance(target, HermiteTarget | Parity):
         return _from_terms(_recorded_terms(target), degree)
     if isinstance(target, Teacher):
@@ -189,7 +189,7 @@ def _dimension(target: Any, d: int | None) -> int:
     return int(known)
 
 
-def _degree(target: Any, d: int, degree: int | None) -> int:
+def expansion_degree(target: Any, d: int, degree: int | None) -> int:
     """Return the largest degree, filled in from the target or the number of terms."""
     if degree is None:
         link = target.link if isinstance(target, IndexTarget) else target

@@ -30,15 +30,15 @@ def require(n_bytes: float, remedy: str) -> None:
         )
 
 
-def fits(**sizes: int) -> None:
-    """Refuse an array of floats of these sizes that does not fit into memory.
+def fits(itemsize: int = 8, /, **sizes: int) -> None:
+    """Refuse an array of these sizes, with as many bytes a number, that does not fit into memory.
 
     Raises
     ------
     ArgumentError
         Naming the largest size, and both numbers.
     """
-    n_bytes, free = 8.0 * math.prod(sizes.values()), available()
+    n_bytes, free = float(itemsize) * math.prod(sizes.values()), available()
     if n_bytes > 0.9 * free:
         name = max(sizes, key=lambda size: sizes[size])
         shape = " × ".join(f"{size:.4g}" for size in sizes.values())

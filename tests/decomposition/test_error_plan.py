@@ -10,6 +10,7 @@ import pytest
 import meanfield as mf
 from meanfield.decomposition.error_plan import ErrorSettings, sobol_inputs
 from meanfield.decomposition.laws import fitted_counts
+from meanfield.errors import ArgumentError
 from meanfield.problem import HermiteTarget
 from meanfield.studies.errors.study import ErrorsSection
 from tests.decomposition.by_keyword import plan_errors
@@ -174,8 +175,8 @@ def test_degree_is_a_whole_number_and_atoms_are_counted_in_integers():
 
 
 def test_a_population_that_does_not_fit_is_refused():
-    with pytest.raises(MemoryError, match="lower n_population"):
-        plan_errors(problem(), TARGET, n_population=2**44)
+    with pytest.raises(ArgumentError, match=r"^n_population = .* GB .* give a smaller n_pop"):
+        plan_errors(problem(), TARGET, n_population=2**38)
 
 
 def test_settings_have_one_set_of_names_and_defaults():

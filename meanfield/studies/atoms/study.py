@@ -24,7 +24,7 @@ from meanfield.studies.atoms.report import report
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.atom_bounds import refuse_affine
-from meanfield.workbench.sections.data import build_data, data_plan
+from meanfield.workbench.sections.data import build_data, data_plan, network_fits
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 
@@ -63,6 +63,7 @@ def plan_on(config: AtomsConfig, data: Data, problem: Problem) -> Plan:
     if section.looks > 1 and section.cool_steps:
         looks = np.linspace(config.run.n_steps, scheme.n_steps, section.looks)
         looks = np.unique(looks.round().astype(int))
+    network_fits("atoms", problem, scheme, section.n_particles, len(looks))
     common = {
         "problem": problem,
         "scheme": scheme,
@@ -70,7 +71,8 @@ def plan_on(config: AtomsConfig, data: Data, problem: Problem) -> Plan:
         "looks": looks.tolist(),
         "trained": config.run.n_steps,
         "target": None if section.target == "auto" else section.target,
-        "max_atoms": section.max_atoms or MOST_ATOMS,
+        # No network has more atoms than neurons.
+        "max_atoms": min(section.max_atoms or MOST_ATOMS, max(section.n_particles, MOST_ATOMS)),
     }
     units = []
     for replica in range(section.n_replicas):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from meanfield.cell import parts_around, train_cooled
 from meanfield.dictionary import Dictionary, extract_dictionary
+from meanfield.dictionary.hermite_expansion import expansion_degree
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
@@ -16,8 +17,18 @@ from meanfield.problem.targets import Target
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell.report import CellHeadline, report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
-from meanfield.workbench.sections.atom_bounds import bound_estimate, explained, refuse_affine
-from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.atom_bounds import (
+    MOST_DEGREES,
+    bound_estimate,
+    explained,
+    refuse_affine,
+)
+from meanfield.workbench.sections.data import (
+    LearningConfig,
+    build_data,
+    data_plan,
+    network_fits,
+)
 from meanfield.workbench.sections.learning import guess, learned
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -32,7 +43,9 @@ class CellSection(Section):
     )
     threshold: Positive = Field(0.05, description="Threshold of the bound S̄.")
     degree: Count | None = Field(None, description="Largest degree of the Hermite expansion.")
-    max_degree: Count | None = Field(None, description="Largest degree in the search for depths.")
+    max_degree: Annotated[int, Field(ge=1, le=MOST_DEGREES)] | None = Field(
+        None, description="Largest degree in the search for depths."
+    )
 
 
 class CellConfig(LearningConfig):
@@ -52,6 +65,10 @@ def plan_on(config: CellConfig, data: Data, problem: Problem) -> Plan:
     gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
     with named_keys(config, "run", "problem"):
         scheme = config.scheme(problem)
+    network_fits("cell", problem, scheme, config.cell.n_particles, 1)
+    if gaussian and config.cell.degree is not None:
+        with named_keys(config, "cell"):
+            expansion_degree(data.target, problem.n_features, config.cell.degree)
     arguments = {
         "problem": problem,
         "scheme": scheme,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from meanfield.errors import ConfigError
+from meanfield.checks import MOST_LISTED
 from meanfield.identify import orbit_depth
 from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.identify.report import AXES, IdentifyHeadline, cell_text, report
-from meanfield.workbench.config import ActivationName, Count, Listed, Section, Step, StudyConfig
-from meanfield.workbench.sections.atom_bounds import explained
+from meanfield.system import memory
+from meanfield.workbench.config import ActivationName, Listed, Section, StudyConfig, named_keys
+from meanfield.workbench.sections.atom_bounds import MOST_DEGREES, explained
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
-
-MOST_DEGREES = 200
 
 # Activations, whether there are biases, input dimensions, numbers of atoms.
 Shape = tuple[list[Any], list[Any], list[Any], list[Any]]
@@ -28,15 +27,17 @@ class IdentifySection(Section):
     """One cell for every combination of the lists."""
 
     activations: list[ActivationName] = Field(["tanh", "silu"], description="Activations.")
-    dims: list[Count] = Field([1, 2], description="Input dimensions d.")
-    sizes: list[Count] = Field([1, 2], description="Numbers of atoms S.")
+    dims: list[Listed] = Field([1, 2], description="Input dimensions d.")
+    sizes: list[Listed] = Field([1, 2], description="Numbers of atoms S.")
     bias: list[bool] = Field([False], description="Without biases, with, or both.")
-    max_degree: Count | None = Field(
+    max_degree: Annotated[int, Field(ge=1, le=MOST_DEGREES)] | None = Field(
         None, description="Largest degree that is tried; 4 S + 4, at least 8, by default."
     )
     n_points: Listed = Field(3, description="Generic points at which fibres are explored.")
     n_starts: Listed = Field(10, description="Random starts of a search, per point.")
-    n_paths: Step = Field(1, description="Curves followed from every dictionary found.")
+    n_paths: Annotated[int, Field(ge=0, le=MOST_LISTED)] = Field(
+        1, description="Curves followed from every dictionary found."
+    )
 
 
 class IdentifyConfig(StudyConfig):
@@ -49,8 +50,8 @@ def prepare(config: IdentifyConfig) -> Plan:
     """Check the configuration and make one unit of every cell."""
     section = config.identify
     names = [get_activation(name).name for name in section.activations]
-    if section.max_degree is not None and section.max_degree > MOST_DEGREES:
-        raise ConfigError(f"key 'identify.max_degree' must be at most {MOST_DEGREES}.")
+    with named_keys(config, "identify"):
+        memory.fits(sizes=max(section.sizes, default=1), dims=max(section.dims, default=1))
     search = section.model_dump(include={"max_degree", "n_points", "n_starts", "n_paths"})
     shape = (names, section.bias, section.dims, section.sizes)
     units = []

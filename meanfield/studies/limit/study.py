@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from meanfield import deep
+from meanfield import checks, deep
 from meanfield.errors import ConfigError
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.statistics.estimate import Estimate, Note
@@ -26,7 +26,13 @@ from meanfield.workbench.config import (
     Step,
 )
 from meanfield.workbench.sections.data import DataConfig, describe_data, fingerprint
-from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
+from meanfield.workbench.sections.deep_inputs import (
+    check_sizes,
+    check_widths,
+    load_inputs,
+    scale_inputs,
+    simulate_limit,
+)
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 # Networks of a unit have about this many units per layer in all.
@@ -103,6 +109,12 @@ def prepare(config: LimitConfig) -> Plan:
     activations = [get_activation(name).name for name in network.activations]
     if len(convergence.widths) == 1:
         raise ConfigError("key 'convergence.widths' needs two widths or more, or none.")
+    depth = max(network.depths, default=1)
+    check_sizes(config, "network", len(X), network.n_steps, depth, config.limit.n_samples)
+    if convergence.widths:
+        steps, n_samples = convergence.n_steps, convergence.n_samples
+        check_sizes(config, "convergence", len(X), steps, depth, n_samples)
+        check_widths(config, "convergence", convergence.widths, X.shape[1], depth)
     common = {
         "X": X,
         "y": y,
@@ -164,6 +176,11 @@ def group_sizes(width: int, networks_per_unit: float) -> list[int]:
     """Split the networks of a width into groups that one unit trains."""
     total = max(1, round(networks_per_unit * width))
     size = max(1, _UNIT_NEURONS // width)
+    if total / size > checks.MOST_LISTED:
+        raise ConfigError(
+            f"key 'convergence.networks_per_unit' = {networks_per_unit:g} asks for {total:.3g} "
+            f"networks of width {width}, more than {checks.MOST_LISTED * size}; lower it."
+        )
     return [min(size, total - first) for first in range(0, total, size)]
 
 

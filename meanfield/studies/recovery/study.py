@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from meanfield import checks
 from meanfield.dictionary import extract_dictionary
 from meanfield.dictionary.agreement import largest_angle
 from meanfield.dictionary.baselines import frank_wolfe_atoms, hdbscan_atoms, kmeans_atoms
@@ -103,6 +104,7 @@ def prepare(config: RecoveryConfig) -> Plan:
         )
     names = [get_activation(name).name for name in section.activations]
     with named_keys(config, "recovery"):
+        checks.steps(section.n_steps)
         memory.fits(n_data=section.n_data, dims=max(section.dims, default=1))
         memory.fits(n_particles=max(section.n_particles, default=1), sizes=3)
         memory.fits(sizes=max(section.sizes, default=1), dims=max(section.dims, default=1))

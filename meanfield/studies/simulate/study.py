@@ -18,7 +18,12 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate.report import SimulateHeadline, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, Listed, RunSection, Section, Step, named_keys
-from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
+from meanfield.workbench.sections.data import (
+    LearningConfig,
+    build_data,
+    data_plan,
+    network_fits,
+)
 from meanfield.workbench.sections.learning import as_fields, guess
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -69,6 +74,7 @@ def prepare(config: SimulateConfig) -> Plan:
         keep = scheme.saved_steps(section.save_at)
     curve = np.geomspace(1, scheme.n_steps, section.loss_points).round().astype(int)
     steps = np.unique([0, *curve, *keep])
+    network_fits("simulate", problem, scheme, section.n_particles, len(steps))
     state_bytes = 8 * len(steps) * section.n_particles * problem.n_coordinates
     size = max(1, min(section.n_replicas, _UNIT_BYTES // state_bytes))
     units = []

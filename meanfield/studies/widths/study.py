@@ -19,7 +19,13 @@ from meanfield.studies.widths.config import WidthsConfig
 from meanfield.studies.widths.report import WidthsHeadline, network_name, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.sections.data import describe_data, fingerprint
-from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, simulate_limit
+from meanfield.workbench.sections.deep_inputs import (
+    check_sizes,
+    check_widths,
+    load_inputs,
+    scale_inputs,
+    simulate_limit,
+)
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 EARLY_STEPS = 6
@@ -39,6 +45,9 @@ def prepare(config: WidthsConfig) -> Plan:
     activations, schemes = network.networks
     common: dict[str, Any] = {"X": X, "y": y}
     common |= network.model_dump(include={"depth", "step_size", "n_steps", "reduction", "tol"})
+    limit = config.limit.n_samples if config.limit.n_replicas and "mup" in schemes else 0
+    check_sizes(config, "network", len(X), network.n_steps, network.depth, limit)
+    check_widths(config, "network", network.widths, X.shape[1], network.depth, dtype=network.dtype)
     units = []
     for activation in activations:
         if config.limit.n_replicas and "mup" in schemes:

@@ -10,6 +10,9 @@ from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate, Note
 
+#: Hermite degrees that a search goes through at most.
+MOST_DEGREES = 200
+
 
 def refuse_affine(problem: Problem) -> None:
     """Refuse an activation whose networks have no atoms."""

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from meanfield.errors import ConfigError
+from meanfield.errors import ArgumentError, ConfigError
 from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
 from meanfield.problem.scaling import column_statistics
+from meanfield.system import memory
 from meanfield.system.records import Record
 from meanfield.workbench.blocks import Block, Heading, Text
 from meanfield.workbench.config import (
@@ -45,6 +46,15 @@ class LearningConfig(DataConfig):
         temperature = number_or_schedule(self.problem.temperature)
         options = self.run.options()
         return Scheme.of(problem, temperature=temperature, seed=self.seed, **options)
+
+
+def network_fits(table: str, problem: Problem, scheme: Scheme, n_particles: int, kept: int) -> None:
+    """Refuse a network whose states, those that are `kept` among them, do not fit into memory."""
+    sizes = {"n_particles": n_particles, "states": 2 + kept, "coordinates": problem.n_coordinates}
+    try:
+        memory.fits(np.dtype(scheme.dtype).itemsize, **sizes)
+    except ArgumentError as error:
+        raise ConfigError(f"key '{table}.n_particles': {error}") from None
 
 
 def build_data(config: LearningConfig) -> tuple[Data, Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from meanfield import deep
 from meanfield.errors import ConfigError
 from meanfield.problem.data import Data
+from meanfield.system import memory
 from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.data import DataConfig, load_data
 
@@ -33,6 +35,31 @@ def scale_inputs(inputs: np.ndarray, length: float) -> np.ndarray:
             "[data]: an input is zero and cannot be scaled; leave it out, or do not scale."
         )
     return inputs * length / lengths
+
+
+def check_sizes(
+    config: DataConfig, table: str, n_inputs: int, n_steps: int, depth: int, n_samples: int = 0
+) -> None:
+    """Refuse steps, and samples of the limit, that do not fit into memory."""
+    with named_keys(config, table, "limit"):
+        memory.fits(n_steps=n_steps, inputs=n_inputs)
+        memory.fits(n_samples=n_samples, values=6 * depth, inputs=n_inputs)
+
+
+def check_widths(
+    config: DataConfig,
+    table: str,
+    widths: Sequence[int],
+    n_features: int,
+    depth: int,
+    dtype: str = "float32",
+) -> None:
+    """Refuse networks whose weights do not fit into memory."""
+    width, size = max(widths, default=1), np.dtype(dtype).itemsize
+    with named_keys(config, table):
+        memory.fits(size, widths=width, features=n_features)
+        if depth > 1:
+            memory.fits(size, widths=width, units=width)
 
 
 def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
