@@ -21,6 +21,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from meanfield.errors import ConfigError
@@ -73,9 +74,20 @@ def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return numba.njit(**options)(function)
         if compiled is not function:  # not in plain Python
             compiled._cache._guard_against_spurious_io_errors = _without_cache
+            compiled._cache.load_overload = partial(_load, compiled._cache.load_overload)
         return compiled
 
     return decorate
+
+
+def _load(load: Callable[[Any, Any], Any], signature: Any, target: Any) -> Any:
+    """Load compiled code; none that was compiled for other types.
+
+    Several processes that compile the same function at once may give two signatures the same
+    file: the index, which is written first, then names code of another activation or version.
+    """
+    found = load(signature, target)
+    return found if found is None or tuple(found.signature.args) == tuple(signature) else None
 
 
 @contextmanager

@@ -111,3 +111,24 @@ def test_numba_is_imported_where_its_variables_are_checked():
         "from meanfield.system import compiling"
         in (PACKAGE / "flow/compiled/__init__.py").read_text()
     )
+
+
+def test_code_of_other_types_is_compiled_again(monkeypatch, tmp_path):
+    """Two processes that compile at once may leave an index that names the wrong file."""
+    source = tmp_path / "quarters.py"
+    source.write_text("def quarter(x):\n    return x / 4\n")
+    namespace: dict = {}
+    exec(compile(source.read_text(), str(source), "exec"), namespace)
+    monkeypatch.setattr(compiling.numba.config, "CACHE_DIR", "")
+    fill = compiling.cached()(namespace["quarter"])
+    assert fill(4) == 1.0
+    assert fill(4.0) == 1.0
+    integers, floats = sorted((tmp_path / "__pycache__").glob("*.nbc"))
+    again = compiling.cached()(namespace["quarter"])
+    assert again(4.0) == 1.0
+    assert sum(again.stats.cache_hits.values()) == 1
+    floats.write_bytes(integers.read_bytes())
+    mixed = compiling.cached()(namespace["quarter"])
+    assert mixed(4.5) == 1.125
+    assert list(mixed.overloads) == [(compiling.numba.float64,)]
+    assert not mixed.stats.cache_hits or sum(mixed.stats.cache_hits.values()) == 0
