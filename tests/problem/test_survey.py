@@ -122,6 +122,13 @@ def test_what_cannot_be_learned_from_is_said(tmp_path, columns, change, argument
         survey(path, **arguments)
 
 
+def test_a_target_alone_is_no_table_and_another_column_makes_one(tmp_path, columns):
+    path = tmp_path / "t.csv"
+    with pytest.raises(ValueError, match=r"no input .* but the target. Add a column of numbers"):
+        survey(write(path, {"price": columns["price"]}), "price")
+    assert read(survey(write(path, columns), "price")).X.shape[1] > 1
+
+
 def test_archives_name_what_they_lack(tmp_path):
     np.savez(tmp_path / "t.npz", X=np.eye(8), labels=np.arange(8) % 2, X_test=1, y_test=1)
     with pytest.raises(ValueError, match="no array 'y'; it holds X, labels"):

@@ -80,6 +80,7 @@ def test_labels_decide_the_loss(tmp_path, quick, labels, loss):
     np.savez(tmp_path / "t.npz", X=np.random.default_rng(0).normal(size=(40, 2)), y=labels)
     found = mf.propose(tmp_path / "t.npz", seed=4)
     assert found.config.problem.loss == loss
+    assert "; 2 inputs, " in found.toml()
     assert (found.config.seed, found.config.problem.l2) == (4, 1e-3)
     assert found.config.data.test_fraction == 0.2
     assert found.config.atoms.n_particles == max(found.config.chaos.particle_counts)

@@ -109,7 +109,12 @@ def _table(path: Path, target: str | int | None, task: Task) -> Survey:
             texts.append(column)
         gaps |= [is_missing(cell, words=not is_text) for cell in cells]
     if len(drop) == len(table.cells) - 1:
-        raise ArgumentError("path", message=f"{path} has no input column of use. {findings[0]}")
+        why = findings[0] if findings else "It has no column but the target."
+        raise ArgumentError(
+            "path",
+            message=f"{path} has no input column of use. {why} Add a column of numbers, or of few "
+            "texts, and call init again.",
+        )
     if drop:
         options["drop"] = [_key(table, column) for column in drop]
     if texts:

@@ -87,6 +87,7 @@ class Proposal:
     def _findings(self) -> list[str]:
         problem, found, best = self.problem, self.pilot, self.pilot.chosen
         held_out = 0 if problem.X_test is None else len(problem.X_test)
+        inputs = "input" if problem.n_features == 1 else "inputs"
         rows = [
             f"{trial.l2:<9g} {trial.temperature:<12.6g} {trial.n_steps:<6d} {trial.score.value:.3f}"
             f"{'   <- taken' if trial is best else ''}"
@@ -98,8 +99,8 @@ class Proposal:
             f"It takes about {max(1, round(self.minutes))} min on two cores.",
             "",
             *self.survey.findings,
-            f"{problem.n_data} rows to train on, {held_out} held out; {problem.n_features} inputs, "
-            "scaled so that E|x|² = 1.",
+            f"{problem.n_data} rows to train on, {held_out} held out; {problem.n_features} {inputs},"
+            " scaled so that E|x|² = 1.",
             *([_NO_BATCHES] if getattr(self.config.data, "n_samples", None) else []),
             "",
             "Short runs on parts of the training rows, each scored on the part that it lacked "
