@@ -36,7 +36,9 @@ from meanfield.system import storage
 from meanfield.system.progress import no_progress
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
+from meanfield.workbench.sections.atom_bounds import ASSUMED
 from meanfield.workbench.sections.data import build_data
+from meanfield.workbench.sections.learning import learning_sentence
 
 TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
 CONFIGS = {
@@ -159,7 +161,7 @@ def test_atoms_are_those_of_the_library(results):
     assert numbers["missing"]["value"] == 0.0
     assert str(dataset["statement"].values[1, -1]) == found.statement
     assert str(dataset["certificate_statement"].values[1, -1]) == str(found.certificate)
-    assert "S* = 2 atoms: 3 of 3 agree" in page(folder)
+    assert "S* = 2 atoms: 3 of 3 have that many" in page(folder)
 
 
 def test_cooling_continues_the_networks_of_the_hot_phase(results):
@@ -194,6 +196,50 @@ def test_excess_over_the_bound_is_said_loudly(results):
     blocks = get_study("atoms").report({"numbers": numbers}, dataset)
     texts = [block.text for block in blocks if hasattr(block, "text")]
     assert sum("ATTENTION" in text for text in texts) == 2
+
+
+def report_of(numbers, dataset):
+    """Return the report of a changed result: its sentences, and the rows of its table of atoms."""
+    blocks = get_study("atoms").report({"numbers": numbers}, dataset)
+    tables = [block.rows for block in blocks if hasattr(block, "rows")]
+    table = next(rows for rows in tables if rows[0][0] == "Atom")
+    return " ".join(b.text for b in blocks if hasattr(b, "text")), table[1:]
+
+
+def test_networks_that_differ_are_counted_apart(results):
+    dataset, numbers, _ = results("atoms")
+    dataset = dataset.copy(deep=True)
+    reference = int(dataset.attrs["reference"])
+    others = [i for i in range(3) if i != reference]
+    dataset["n_atoms"][others[0], -1] = 5
+    assert "2 of 3 have that many, the other has 5, and" in report_of(numbers, dataset)[0]
+    dataset["n_atoms"][others[1], -1] = 4
+    assert "1 of 3 have that many, the others have 4 to 5, and" in report_of(numbers, dataset)[0]
+
+
+def test_the_reference_network_does_not_count_as_a_match_of_its_own(results):
+    dataset, numbers, _ = results("atoms")
+    dataset = dataset.copy(deep=True)
+    others = np.arange(3) != int(dataset.attrs["reference"])
+    for name in ("angle", "c", "length", "mass"):
+        dataset[f"matched_{name}"][others, 0] = np.nan
+    dataset["over_time"][:-1] = np.nan
+    text, rows = report_of(numbers, dataset)
+    assert rows[0][-2:] == ["–", "1 of 3"]
+    assert rows[1][-2].endswith("°")
+    assert f"has S* = {dataset.attrs['modal']} only at the end" in text
+
+
+def test_intervals_of_an_atom_stay_where_its_numbers_can_be(results):
+    dataset, numbers, _ = results("atoms")
+    dataset = dataset.copy(deep=True)
+    for name in ("c", "length", "mass"):
+        dataset[f"matched_{name}"][:, 0] = [0.01, 0.5, 0.9]
+    _, rows = report_of(numbers, dataset)
+    c, length, mass = rows[0][1:4]
+    assert "(−" in c
+    assert "(0 to" in length
+    assert mass.endswith("(0 to 1.0)") or mass.endswith("(0 to 1.00)")
 
 
 def test_image_atoms_have_tiles_and_no_bound(results):
@@ -244,6 +290,16 @@ def test_cell_is_that_of_the_library(results):
     assert (np.diff(root) > 0).all()
 
 
+def test_learning_needs_more_than_a_score_above_the_guess():
+    def said(value, low, high):
+        return learning_sentence(Estimate(value, low, high, label="Accuracy"), 0.5, None)
+
+    assert said(0.8, 0.6, 0.9).startswith("The networks have learned")
+    assert said(0.8, 0.4, 0.9).startswith("It is not certain that the networks have learned")
+    assert said(0.5, 0.4, 0.6).startswith("The networks have not learned")
+    assert said(0.3, 0.2, 0.4).startswith("The networks have not learned")
+
+
 def test_bound_of_data_says_what_it_assumes(results):
     config = configuration("cell")[1]
     problem = build_data(config)[1]
@@ -253,6 +309,13 @@ def test_bound_of_data_says_what_it_assumes(results):
     label = made["bound"].label
     assert "if the inputs were standard normal" in label
     assert "if the inputs" not in results("cell")[1]["bound"]["label"]
+    # What is assumed raises no alarm.
+    numbers = json.loads(json.dumps(results("cell")[1]))
+    for text, said in ((label, f"S̄ = 0, which would be a bound {ASSUMED}"), ("Bound", "ATTENTION")):
+        numbers["bound"] |= {"value": 0.0, "interval": None, "label": text}
+        finding = get_study("cell").report({"numbers": numbers}, results("cell")[0])[0].text
+        assert said in finding
+        assert ("ATTENTION" in finding) == (said == "ATTENTION")
     # Whether its network learned, on the rows that tell.
     network = mf.Particles.from_coordinates(found["network"][None], 1, False, False)
     score = problem.score(predict(problem, network, problem.X_test), held_out=True)

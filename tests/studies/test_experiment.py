@@ -163,6 +163,32 @@ def test_classes_go_through_all_parts(tmp_path, no_pictures, labels, loss, metri
     assert "height" in page.split("Largest input weights")[1][:300]
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"value": 0.0, "interval": [-0.1, 0.1], "expected": -1.0}, "does not fall like 1/N"),
+        ({"value": -1.0, "interval": [-2.0, 0.5], "expected": -1.0}, "not measured precisely"),
+        ({"value": -1.0, "interval": [-1.1, -0.9], "expected": -1.0}, "like 1/N (slope −1.0"),
+        ({"value": -2.0, "interval": [-2.1, -1.9], "expected": None}, "No theory says at what"),
+    ],
+)
+def test_the_slope_decides_what_is_said_of_the_width(done, change, sentence):
+    study = get_study("experiment")
+    summary = json.loads((done / "out" / "summary.json").read_text())
+    summary["numbers"]["function_slope"] |= change
+    finding = study.report(summary, storage.read_dataset(done / "out" / "result.nc"))[0].text
+    said = ("does not fall like 1/N", "not measured precisely", "like 1/N (slope", "No theory says")
+    assert sentence in finding
+    assert sum(text in finding for text in said) == 1
+
+
+def test_the_errors_are_said_to_be_of_other_networks(done):
+    config = configuration(done)
+    text = (done / "out" / "report.html").read_text()
+    sentence = f"Errors are split for networks of {config.errors.n_particles} neurons, kept to"
+    assert text.count(sentence) == 2
+
+
 def test_parts_can_be_left_out(done):
     plan = get_study("experiment").prepare(configuration(done, parts='["chaos"]'))
     assert all(unit.key.startswith("chaos") for unit in plan.units)

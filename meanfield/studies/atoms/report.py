@@ -112,8 +112,8 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
     size, modal = dataset.attrs["n_particles"], dataset.attrs["modal"]
     noun = "atom" if modal == 1 else "atoms"
     text = (
-        f"The networks of {size} neurons have S* = {modal} {noun}: {_same(dataset)} agree"
-        f"{_range(dataset)}, and {_sure(dataset)} can be relied on."
+        f"The networks of {size} neurons have S* = {modal} {noun}: {_same(dataset)} have that many"
+        f"{_range(dataset)}, and the count can be relied on in {_sure(dataset)}."
     )
     if modal:
         share = format_share(found.compression_gap.value)
@@ -131,11 +131,14 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
 
 
 def _range(dataset: xr.Dataset) -> str:
-    """Say which numbers of atoms the networks have where they differ."""
-    counts = np.unique(dataset["n_atoms"].isel(look=-1).values)
-    if len(counts) == 1:
+    """Say which numbers of atoms the other networks have."""
+    counts = dataset["n_atoms"].isel(look=-1).values
+    others = counts[counts != dataset.attrs["modal"]]
+    if not len(others):
         return ""
-    return f" and the others have {counts[0]:.0f} to {counts[-1]:.0f}"
+    low, high = others.min(), others.max()
+    shown = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+    return f", the other{' has' if len(others) == 1 else 's have'} {shown}"
 
 
 def _same(dataset: xr.Dataset) -> str:
@@ -207,14 +210,21 @@ def _how_many(dataset: xr.Dataset) -> str:
 
 def _table(dataset: xr.Dataset) -> Table:
     rows = [["Atom", "Coefficient c", "Length of w", "Share of neurons", "Angle", "Recurs in"]]
+    # What an interval can hold; a length stands for a coefficient of several outputs.
+    ranges = {
+        "c": (0.0 if _several_outputs(dataset) else -np.inf, np.inf),
+        "length": (0.0, np.inf),
+        "mass": (0.0, 1.0),
+    }
     for i in range(dataset.attrs["modal"]):
         cells = [str(i + 1)]
-        for name in ("c", "length", "mass"):
+        for name, (low, high) in ranges.items():
             values = dataset[f"matched_{name}"].values[:, i]
-            cells.append(_mean(values[np.isfinite(values)]))
+            cells.append(_mean(values[np.isfinite(values)], low, high))
         angle = dataset["matched_angle"].values[:, i]
-        here = np.isfinite(angle)
-        cells += [f"{format_number(angle[here].max())}°", f"{here.sum()} of {len(angle)}"]
+        matches = _matches(dataset)[:, i]
+        farthest = f"{format_number(np.nanmax(matches))}°" if np.isfinite(matches).any() else "–"
+        cells += [farthest, f"{np.isfinite(angle).sum()} of {len(angle)}"]
         rows.append(cells)
     return Table(
         rows,
@@ -224,21 +234,30 @@ def _table(dataset: xr.Dataset) -> Table:
     )
 
 
-def _mean(values: np.ndarray) -> str:
+def _several_outputs(dataset: xr.Dataset) -> bool:
+    return dataset.sizes.get("output", 1) > 1
+
+
+def _matches(dataset: xr.Dataset) -> np.ndarray:
+    """Return the angles to matches in other networks, without the reference network's own."""
+    return np.delete(dataset["matched_angle"].values, int(dataset.attrs["reference"]), axis=0)
+
+
+def _mean(values: np.ndarray, low: float, high: float) -> str:
     """Return a mean over networks; without its interval where all have the same to rounding."""
     mean = Estimate.mean(values)
     if mean.interval is None or mean.width < 1e-5 * abs(mean.value):
         return format_number(mean.value)
-    return format_short(mean)
+    return format_short(mean.clip(low, high))
 
 
 def _atoms_caption(dataset: xr.Dataset) -> str:
     d = dataset.sizes["feature"]
     text = (
         "Input weights up to flips. Dots are neurons of the reference network, larger the more "
-        "they contribute; rings are the atoms of all networks, coloured by the sign of the "
-        "coefficient. "
+        "they contribute; rings are the atoms of all networks"
     )
+    text += ". " if _several_outputs(dataset) else ", coloured by the sign of the coefficient. "
     if d == 1:
         return text + "The axes are weight and bias."
     text += "Dashed: where the plane is cut, w and −w being equivalent. "
@@ -287,18 +306,22 @@ def _agreement(dataset: xr.Dataset) -> str:
     modal, n = dataset.attrs["modal"], dataset.sizes["replica"]
     if not modal:
         return f"{_same(dataset)} networks have no atom."
-    angle = dataset["matched_angle"].values
-    present = np.isfinite(angle).mean(axis=0).min()
+    present = np.isfinite(dataset["matched_angle"].values).mean(axis=0).min()
     where = "every network" if present == 1 else f"at least {100 * present:.0f}% of the networks"
     text = (
-        f"Over seeds: {_same(dataset)} networks have S* = {modal}, and every atom recurs in "
-        f"{where}, within {format_number(np.nanmax(angle))}°."
+        f"Over seeds: {_same(dataset)} networks have S* = {modal}, and every atom recurs in {where}"
     )
+    matches = _matches(dataset)
+    if np.isfinite(matches).any():
+        text += f", within {format_number(np.nanmax(matches))}°"
+    text += "."
     if n == 1:
         text = "Only one network was trained, which says nothing about other seeds."
     over_time = dataset["over_time"].values
     if len(over_time) > 1:
-        same = np.flatnonzero(np.isfinite(over_time))
+        same = np.flatnonzero(np.isfinite(over_time[:-1]))
+        if not len(same):
+            return f"{text} Over time: the reference network has S* = {modal} only at the end."
         since = format_number(float(dataset["temperature"][same[0]]))
         text += (
             f" Over time: the reference network first has S* = {modal} at temperature {since}; "

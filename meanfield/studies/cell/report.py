@@ -11,7 +11,7 @@ from meanfield.studies.cell import figures
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Text
 from meanfield.workbench.headline import Summary
 from meanfield.workbench.report.formatting import format_value, heading_for_problem, headline_table
-from meanfield.workbench.sections.atom_bounds import largest
+from meanfield.workbench.sections.atom_bounds import ASSUMED, largest
 from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence
 
 if TYPE_CHECKING:
@@ -46,7 +46,11 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         f"D*_orb = {shown}, S* = {size}{sure}."
     )
     if found.bound is not None and size > largest(found.bound):
-        text += f" ATTENTION: S* exceeds the bound S̄ = {format_value(found.bound)}."
+        value = format_value(found.bound)
+        if ASSUMED in found.bound.label:
+            text += f" S* exceeds S̄ = {value}, which would be a bound {ASSUMED}."
+        else:
+            text += f" ATTENTION: S* exceeds the bound S̄ = {value}."
     columns = ("Part", "Value", "Interval")
     return [
         Finding(text),

@@ -18,6 +18,7 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell.report import CellHeadline, report
 from meanfield.workbench.config import Count, Positive, Section, named_keys
 from meanfield.workbench.sections.atom_bounds import (
+    ASSUMED,
     MOST_DEGREES,
     bound_estimate,
     explained,
@@ -181,7 +182,7 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     explanation = str(found.get("depth_explanation", "There are no atoms."))
     bound = None
     if "bound" in found:
-        label = "Bound S̄ on S* from the labels, if the inputs were standard normal"
+        label = f"Bound S̄ on S* from the labels, {ASSUMED}"
         label = "Bound S̄ on S* from the target" if gaussian else label
         bound = bound_estimate(found["bound"], found["bound_explanation"], label)
     size, gap = int(found["n_atoms"]), float(found["compression_gap"])

@@ -175,6 +175,17 @@ def _neurons(part: _Part, overview: xr.Dataset) -> str:
     """Say how many neurons bring the network within one per cent of infinite width."""
     found = ChaosHeadline.read(part.summary)
     slope, constant = found.slope["function"], found.constant["function"]
+    if slope.agrees is False:
+        return (
+            "The distance of networks from infinite width does not fall like 1/N over these "
+            "numbers of neurons, so that no number can be said to be enough: the slope in N is "
+            f"{format_estimate(slope)}, where {format_number(slope.expected)} is expected."
+        )
+    if slope.expected is None and slope.known:
+        return (
+            "No theory says at what rate these networks approach infinite width, so that no number "
+            f"of neurons is named: the slope in N is {format_estimate(slope)}."
+        )
     if not slope.agrees or not slope.excludes(0.0):
         return (
             "How far networks are from infinite width was not measured precisely enough to say "
@@ -196,7 +207,9 @@ def _count(part: _Part) -> str:
     low, high, networks = int(counts.min()), int(counts.max()), len(counts)
     noun = "atom" if high == 1 else "atoms"
     sure = int(part.dataset["confident"].isel(look=-1).sum())
-    if low == high:
+    if not high:
+        sentence = "No atoms were found in the trained networks (S* = 0)"
+    elif low == high:
         sentence = f"The trained networks consist of S* = {format_value(found.n_atoms)} {noun}"
     else:
         sentence = (
@@ -212,7 +225,18 @@ def _count(part: _Part) -> str:
 
 
 def _largest_error(part: _Part) -> str:
-    return part.finding
+    """Say of which network it is the error: not of the one whose score is reported."""
+    attrs = part.dataset.attrs
+    neurons, rows = _counted(attrs["n_particles"], "neuron"), _counted(attrs["n_data"], "row")
+    kept = f", kept to {_counted(attrs['n_atoms'], 'atom')}" if attrs.get("n_atoms") else ""
+    return (
+        f"Errors are split for networks of {neurons}{kept}, trained on {rows}: the sizes under "
+        f"[errors]. {part.finding}"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _width(part: _Part, overview: xr.Dataset) -> list[Block]:
@@ -313,7 +337,7 @@ def _penalty(overview: xr.Dataset) -> str:
 
 
 def _errors(part: _Part, overview: xr.Dataset) -> list[Block]:
-    blocks: list[Block] = [Text(part.finding), *part.picture]
+    blocks: list[Block] = [Text(_largest_error(part)), *part.picture]
     if overview.attrs["numbers_for_errors"]:
         blocks.insert(
             0,

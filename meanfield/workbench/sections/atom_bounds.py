@@ -23,6 +23,10 @@ def refuse_affine(problem: Problem) -> None:
         )
 
 
+#: Ends the label of a bound from the labels of a table, whose inputs have a law of their own.
+ASSUMED = "if the inputs were standard normal"
+
+
 def bound_estimate(bounds: np.ndarray, explanation: np.ndarray, label: str) -> Estimate:
     """Return a coefficient-threshold number from what a unit kept: least, itself, most."""
     least, number, most = (int(value) for value in bounds)

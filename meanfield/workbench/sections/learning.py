@@ -93,6 +93,13 @@ def learning_sentence(score: Estimate, guessed: float, linear: Estimate | None) 
     """Return whether networks learned, beside the best constant answer and a linear model."""
     name = score.label if score.label[:1] == "R" else score.label[0].lower() + score.label[1:]
     shown = f"{name} {format_estimate(score)}"
+    if score.value > guessed and not score.low > guessed:
+        return (
+            f"It is not certain that the networks have learned: {shown}, and one answer for all "
+            f"rows has {format_number(guessed)}. More held-out rows (data.test_fraction, or a "
+            "larger table) would narrow the interval; training longer (run.n_steps), or with less "
+            "penalty (problem.l2) or noise (problem.temperature), may raise the score."
+        )
     if not score.low > guessed:
         return (
             f"The networks have not learned: {shown}, and one answer for all rows has "
