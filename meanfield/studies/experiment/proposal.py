@@ -99,8 +99,8 @@ class Proposal:
             f"It takes about {max(1, round(self.minutes))} min on two cores.",
             "",
             *self.survey.findings,
-            f"{problem.n_data} rows to train on, {held_out} held out; {problem.n_features} {inputs},"
-            " scaled so that E|x|² = 1.",
+            f"{problem.n_data} rows to train on, {held_out} held out; "
+            f"{problem.n_features} {inputs}, scaled so that E|x|² = 1.",
             *([_NO_BATCHES] if getattr(self.config.data, "n_samples", None) else []),
             "",
             "Short runs on parts of the training rows, each scored on the part that it lacked "
