@@ -97,7 +97,7 @@ def check_configuration(name, data):
             value = table.pop(path[-1])
             if what == "misspell":
                 table[path[-1] + "x"] = value
-    check_sentence(refused(lambda: parse(study.config, content), ConfigError))
+    check_sentence(refused(lambda: parse(study.config, content), ConfigError), KEYS)
 
 
 # How Python, NumPy and pydantic begin or word what they say, where nobody has put it in words.
@@ -108,9 +108,17 @@ FOREIGN = re.compile(
 )
 
 
-def check_sentence(said):
-    """Hold what is said to the form of our own sentences: whole, and in no other's words."""
+# How a sentence about a file names what it is about.
+KEYS = (r"\bkeys? ['\"]", r"\[\w+\]", r"\bkeys? \w")
+
+
+def check_sentence(said, names):
+    """Hold what is said to the form of our own sentences: whole, naming what, and in our words.
+
+    `names` are patterns of what can be named; one of them must be.
+    """
     if said is not None:
+        assert any(re.search(name, said) for name in names), said
         assert said.rstrip().endswith((".", "?")), said
         assert len(said.split()) > 3, said
         assert not FOREIGN.search(said), said
@@ -192,7 +200,69 @@ def check_arguments(name, data):
     call, names = CALLS[name]
     chosen = data.draw(st.sets(st.sampled_from(names.split()), min_size=1, max_size=2))
     changes = {argument: data.draw(AWKWARD) for argument in sorted(chosen)}
-    check_sentence(refused(lambda: call(**changes)))
+    # A run that diverges names what is to be lowered.
+    names = [*chosen, "step_size"]
+    check_sentence(refused(lambda: call(**changes)), [rf"\b{name}\b" for name in names])
+
+
+CELLS = st.one_of(
+    st.floats(),
+    st.integers(-3, 3),
+    st.sampled_from(
+        ["1,200", "NA", "None", "", "a", "b", '"', "'", "1e400", "\ufeff1", "0x1", "#"]
+    ),
+    st.text(max_size=4),
+)
+OPTIONS = {
+    "target": st.one_of(st.integers(-4, 4), st.text(max_size=2), st.lists(st.integers(-3, 3))),
+    "drop": st.lists(st.one_of(st.integers(-4, 4), st.text(max_size=2)), max_size=2),
+    "header": st.booleans(),
+    "delimiter": st.sampled_from([",", ";", " ", "\t", "", "ab", '"']),
+    "decimal": st.sampled_from([".", ","]),
+    "categorical": st.one_of(st.sampled_from(["refuse", "one-hot"]), st.lists(st.integers(-3, 3))),
+    "labels": st.sampled_from(["numbers", "classes", "one-hot"]),
+    "missing": st.sampled_from(["refuse", "drop", "mean"]),
+    "standardize": st.sampled_from(["none", "zscore", "unit"]),
+    "standardize_y": st.booleans(),
+    "test_fraction": st.sampled_from([0.0, 0.25, 0.5, 1.0, -0.5]),
+    "n_samples": st.integers(-1, 5),
+}
+
+
+@SETTINGS
+@given(data=st.data())
+def test_csv_tables(tmp_path, data):
+    check_csv_table(tmp_path, data)
+
+
+@pytest.mark.slow
+@AT_RANDOM
+@given(data=st.data())
+def test_csv_tables_at_random(tmp_path, data):
+    check_csv_table(tmp_path, data)
+
+
+def check_csv_table(tmp_path, data):
+    """A study on a table of anything, read with any options: planned, or one sentence."""
+    columns = data.draw(st.integers(1, 4))
+    kinds = [data.draw(st.sampled_from([CELLS, st.floats(-3, 3)])) for _ in range(columns)]
+    rows = data.draw(st.lists(st.tuples(*kinds), max_size=8))
+    chosen = data.draw(st.sets(st.sampled_from(sorted(OPTIONS)), max_size=3))
+    path = tmp_path / "any.csv"
+    mark = data.draw(st.sampled_from([",", ";", "\t", " "]))
+    path.write_text(
+        "\n".join(mark.join(map(str, row)) for row in rows), encoding="utf-8", newline=""
+    )
+    study = get_study("simulate")
+    content = {
+        "study": "simulate",
+        "data": {"source": "csv", "path": str(path)}
+        | {option: data.draw(OPTIONS[option]) for option in sorted(chosen)},
+        "problem": {"loss": data.draw(st.sampled_from(["squared", "logistic", "cross-entropy"]))},
+        "simulate": {"n_particles": 4, "n_replicas": 1},
+    }
+    said = refused(lambda: study.prepare(parse(study.config, content)), ConfigError)
+    check_sentence(said, KEYS)
 
 
 @pytest.mark.parametrize("name", CALLS)
