@@ -33,7 +33,8 @@ def chaos_dataset(law_bias=(3e-4, 8e-5, 2e-5, -1e-6), n_parameters=10):
     def add(name, dims, mean, factor=1.3):
         variables[name] = Estimate(mean, mean / factor, mean * factor).to_xarray(dims)
 
-    for metric, constant in (("coupling", 2.2), ("matched_w2", 2.0), ("function", 0.3)):
+    constants = {"coupling": 2.2, "matched_w2": 2.0, "function": 0.3, "w1_squared": 1.6}
+    for metric, constant in constants.items():
         line = constant * growth.max() / COUNTS
         add(f"{metric}_mean", ["particles", "time"], constant * growth / COUNTS[:, None])
         add(f"{metric}_peak", ["particles"], line)

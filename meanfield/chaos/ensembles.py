@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
+from meanfield.chaos.law_bias import law_bias
 from meanfield.chaos.metrics import function_deviation
 from meanfield.chaos.reference_path import check_reference, reference_path
 from meanfield.flow.initial import InitialLaw
@@ -279,7 +280,8 @@ def analyse_networks(
     return Ensembles(
         particle_counts=np.array(counts),
         bias_slope=replace(
-            fit_law_bias(counts, sharper, n_data).slope, label="Slope of squared bias of the law"
+            law_bias(counts, sharper, n_data, closed=path.method == "gaussian").slope,
+            label="Slope of squared bias of the law",
         ),
         moment_bias_slope=replace(
             fit_law_bias(counts, values["moments"], 1).slope,

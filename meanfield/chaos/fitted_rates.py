@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.chaos.metrics import RATE_METRICS
+from meanfield.chaos.law_bias import law_bias
+from meanfield.chaos.metrics import PARTNER_METRICS, RATE_METRICS
+from meanfield.chaos.reference_path import has_closure, why_particles
+from meanfield.chaos.verdict import partners_separate, verdict, with_reasons
+from meanfield.chaos.wells import Wells, find_wells
 from meanfield.limit.gaussian_closure import GaussianClosure
 from meanfield.problem.score import loss_rose
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import (
     Trend,
-    fit_law_bias,
     fit_rate,
     late_time_trend,
     squared_mean,
@@ -40,27 +43,36 @@ _BLOWN_UP = 10.0
 class ChaosRates:
     """Rates at which N particles approach their mean-field limit.
 
-    Metrics: ``coupling``, ``matched_w2`` (headline), ``function``, ``law_bias``, ``raw_w2`` with
-    ``sampling_floor``, ``law_w2`` with ``law_floor``; see `chaos_rates`.
+    Metrics: ``function`` and ``w1_squared`` (headlines), ``coupling``, ``matched_w2``,
+    ``separated``, ``law_bias``, ``raw_w2`` with ``sampling_floor``, ``law_w2`` with ``law_floor``;
+    ``coupling``, ``w1_squared`` and ``separated`` also with ``_modulo`` where the realisation
+    symmetry makes a difference; see `chaos_rates`.
 
     Attributes
     ----------
     fits : dict of str to PowerLaw
-        One fit per metric. The first three are fitted to the largest of the recorded times
-        (the supremum over time of the mean over replicas), the others to the last time.
+        One fit per metric. Those of slope −1 are fitted to the largest of the recorded times
+        (the supremum over time of the mean over replicas), the others to the last time. Where
+        partners separate nothing is expected of ``coupling`` and ``matched_w2``.
     trends : dict of str to Trend
         Late-time trend of ``N · metric`` at the largest N: flat if the rate is uniform in time.
+    wells : Wells
+        Minima of the potential that late particles descend into, and their occupation.
+    verdict : str
+        One well or several, and the rates that belong to it, in a sentence.
     dataset : xarray.Dataset
         Everything measured, with dimensions ``particles``, ``time`` and ``replica``, and the
         slope of every metric at every time; under the Gaussian closure also the exact
         ``N · E D_N`` and ``N · E`` function error, ``coupling_exact`` and ``function_exact``. As
         estimates with the dimension ``bound``: means over replicas (``*_mean``); of the metrics
         that fall like 1/N also the mean at the time that was fitted (``*_peak``) and the
-        ``*_slope``, with the fitted line (``*_line``).
+        ``*_slope``, with the fitted line (``*_line``), and the late-time ``trend`` at every N.
     """
 
     fits: dict[str, PowerLaw]
     trends: dict[str, Trend]
+    wells: Wells
+    verdict: str
     dataset: xr.Dataset
 
     @property
@@ -116,17 +128,27 @@ class ChaosRates:
         lines = []
         for metric, fit in self.fits.items():
             slope = fit.slope
+            if not (slope.known or slope.notes):
+                continue
             expected = "" if slope.expected is None else f"  expected {slope.expected:+.0f}"
             interval = f"[{slope.low:+.3f}, {slope.high:+.3f}]"
             lines.append(f"  {metric:<15} {slope.value:+.3f} {interval}{expected}")
             lines.extend(f"    {note.text}" for note in slope.notes)
-        return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines])
+        if why := self.dataset.attrs["reference_reason"]:
+            lines.append(
+                f"Reference: {self.dataset.attrs['reference_particles']} particles; {why}."
+            )
+        return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines, self.verdict])
 
 
 def assemble_rates(
-    plan: ChaosPlan, path: MeanFieldPath, pieces: Sequence[dict[str, Array]]
+    plan: ChaosPlan,
+    path: MeanFieldPath,
+    pieces: Sequence[dict[str, Array]],
+    wells: Wells | None = None,
 ) -> ChaosRates:
     """Join what `measure` returned for the batches of replicas, in order, and fit the rates."""
+    wells = find_wells(plan, path) if wells is None else wells
     values = {
         # Contiguous, as pieces that were saved are: the order of a sum shows in its last bit.
         name: np.ascontiguousarray(np.concatenate([piece[name] for piece in pieces], axis=2))
@@ -137,6 +159,11 @@ def assemble_rates(
     # One rounding error per step and coordinate, added as a random walk.
     eps = float(np.finfo(plan.scheme.dtype).eps)
     rounding = plan.problem.n_coordinates * plan.times[-1] * eps**2
+    folded = [
+        f"{metric}_modulo"
+        for metric in PARTNER_METRICS
+        if not np.allclose(values[metric], values[f"{metric}_modulo"], rtol=1e-9, atol=0.0)
+    ]
     fits = {
         metric: fit_rate(
             counts,
@@ -145,9 +172,15 @@ def assemble_rates(
             rounding=rounding,
             seed=seed,
         )
-        for metric in RATE_METRICS
+        for metric in (*RATE_METRICS, *folded)
+        if not metric.startswith("separated")
     }
-    fits["law_bias"] = fit_law_bias(counts, values["deviation"][:, -1], plan.problem.n_data)
+    for metric in ("separated", *folded):
+        if metric.startswith("separated"):
+            fits[metric] = _share(counts, values[metric][:, -1], seed)
+    fits["law_bias"] = law_bias(
+        counts, values["deviation"][:, -1], plan.problem.n_data, closed=has_closure(plan)
+    )
     measured: dict[str, int] = {}
     if plan.cloud_replicas >= 2:
         measured |= dict.fromkeys(("raw_w2", "sampling_floor"), plan.cloud_replicas)
@@ -163,12 +196,51 @@ def assemble_rates(
         )
         for metric in RATE_METRICS
     }
+    separate = partners_separate(values, wells)
+    fits = with_reasons(fits, plan.problem, separate)
+    share = float(values["separated"][-1, -1].mean())
+    noise = bool(plan.scheme.temperatures.max() > 0)
+    found = verdict(fits, wells, separate, share, noise)
     cautions = _cautions(path.loss[[0, plan.times[-1]]], values["loss"].mean(axis=-1))
     if not all(fit.slope.known for fit in (fits[metric] for metric in RATE_METRICS)):
         cautions = (*_constant_inputs(plan.problem.X), *cautions)
     if cautions:
         fits = {metric: _with_notes(fit, cautions) for metric, fit in fits.items()}
-    return ChaosRates(fits, trends, _dataset(plan, path, values, fits, rounding))
+    dataset = _dataset(plan, path, values, fits, rounding)
+    dataset["trend"] = _trends(dataset, rounding)
+    dataset["occupation"] = ("well", wells.occupation)
+    dataset.attrs |= {
+        "verdict": found,
+        "partners_separate": int(separate),
+        "wells_modulo_symmetry": wells.n_modulo,
+        "well_size": wells.size,
+    }
+    return ChaosRates(fits, trends, wells, found, dataset)
+
+
+def _share(counts: Sequence[int], values: Array, seed: int) -> PowerLaw:
+    """Fit a share, which has no expected slope, and none at all where it is 0 somewhere."""
+    if (values.mean(axis=1) == 0).any():
+        return PowerLaw(Estimate(np.nan, resampled="replicas"))
+    return fit_rate(counts, values, expected_slope=None, seed=seed)
+
+
+def _trends(dataset: xr.Dataset, rounding: float) -> xr.DataArray:
+    """Return the late-time change of every metric at every N."""
+    counts = dataset["particles"].values
+    change = [
+        Estimate.stack(
+            [
+                late_time_trend(
+                    dataset["time"].values, count * values, rounding=count * rounding
+                ).change
+                for count, values in zip(counts, dataset[metric].values, strict=True)
+            ]
+        )
+        for metric in RATE_METRICS
+    ]
+    both = Estimate.stack(change, resampled="replicas", expected=0.0)
+    return both.to_xarray(["metric", "particles"])
 
 
 def _constant_inputs(X: Array) -> tuple[Note, ...]:
@@ -210,7 +282,8 @@ def _dataset(
     import xarray as xr
 
     scheme, steps = plan.scheme, list(plan.times)
-    names = [*RATE_METRICS, "loss", "raw_w2", "sampling_floor"]
+    partners = [name for metric in PARTNER_METRICS for name in (metric, f"{metric}_modulo")]
+    names = list(dict.fromkeys([*RATE_METRICS, *partners, "loss", "raw_w2", "sampling_floor"]))
     if not np.isnan(values["law_w2"]).any():
         names += ["law_w2", "law_floor"]
     variables: dict[str, Any] = {
@@ -239,7 +312,7 @@ def _dataset(
         variables["coupling_exact"] = ("time", path.details.coupling_constant[steps])
         variables["function_exact"] = ("time", path.details.function_constant[steps])
     variables["mean_field_loss"] = ("time", path.loss[steps])
-    for metric in (*RATE_METRICS, "loss"):
+    for metric in (*RATE_METRICS, "separated", "loss"):
         mean = Estimate.positive_mean(values[metric], axis=2, resampled="replicas")
         variables[f"{metric}_mean"] = mean.to_xarray(["particles", "time"])
     # What was fitted against: the particle counts, less the reference's own error.
@@ -259,6 +332,7 @@ def _dataset(
         "reference": path.method,
         "reference_error": float(np.max(getattr(path.details, "error", 0.0))),
         "temperature": float(scheme.temperatures.max()),
+        "reference_reason": why_particles(plan, path.n_particles) if path.n_particles else "",
     }
     if path.n_particles is not None:
         attrs["reference_particles"] = path.n_particles

@@ -32,7 +32,8 @@ def reference_path(
     ``"auto"`` takes the first that applies of the Gaussian closure, the law of the discrete chain
     (exact for this very step size; at most two trained parameters, on no more lattice points than
     the large system would have particles), and a large system, by default of 100 times the
-    largest particle count; `n_particles` asks for one. The Fokker–Planck equation is never chosen
+    largest particle count; `n_particles` asks for one. `why_particles` says why it was not the
+    chain. The Fokker–Planck equation is never chosen
     by itself: it is the law in continuous time, from which the particles of a discrete scheme
     stay O(step_size) away however many they are.
 
@@ -56,17 +57,50 @@ def choose_reference(plan: ChaosPlan, method: str, n_particles: int | None) -> t
 
 def automatic_method(plan: ChaosPlan, n_particles: int) -> str:
     """Return the first method that applies and costs no more than `n_particles` particles."""
+    if has_closure(plan):
+        return "gaussian"
+    size = _lattice_size(plan)
+    return "chain" if size and not _too_large(plan, size, n_particles) else "particles"
+
+
+def has_closure(plan: ChaosPlan) -> bool:
+    """Whether the Gaussian closure applies: then ``E f_N = f̄`` for every N."""
     try:
         gaussian_closure(plan.problem, plan.scheme.shortened(1))
-        return "gaussian"
     except ValueError:
-        pass
+        return False
+    return True
+
+
+def why_particles(plan: ChaosPlan, n_particles: int) -> str:
+    """Say why a large system and not the law of the chain, where only the cost of that forbids it.
+
+    Empty where the chain does not apply at all, or would be cheap.
+    """
+    size = 0 if has_closure(plan) else _lattice_size(plan)
+    if not size or not (why := _too_large(plan, size, n_particles)):
+        return ""
+    return (
+        f"the exact law of the chain would take a lattice of {size} points, {why}: the noise of "
+        "one step, √(2 step_size temperature), is small for the extent of the law"
+    )
+
+
+def _lattice_size(plan: ChaosPlan) -> int:
+    """Lattice points that the law of the chain starts on; 0 where it does not apply."""
     try:
-        size = lattice_size(plan.problem, plan.scheme)
-        cheap = size <= n_particles and size * plan.problem.n_data <= _FEATURE_VALUES
-        return "chain" if cheap else "particles"
+        return lattice_size(plan.problem, plan.scheme)
     except ValueError:
-        return "particles"
+        return 0
+
+
+def _too_large(plan: ChaosPlan, size: int, n_particles: int) -> str:
+    if size > n_particles:
+        return f"more than the {n_particles} particles of a large system"
+    n_data = plan.problem.n_data
+    if size * n_data > _FEATURE_VALUES:
+        return f"with {n_data} features to hold for each, more than {_FEATURE_VALUES} in all"
+    return ""
 
 
 def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:

@@ -12,6 +12,7 @@ from meanfield.plots.style import (
     BLUE,
     GREEN,
     ORANGE,
+    PURPLE,
     TIME,
     axes,
     by_count,
@@ -33,6 +34,7 @@ _METRICS = (
     ("coupling", r"coupling $D_N$", ORANGE, "s", 0.98),
     ("matched_w2", r"matched $W_2^2$", BLUE, "o", 1.02),
     ("function", r"function", GREEN, "^", 1.0),
+    ("w1_squared", r"(mean distance)$^2$", PURPLE, "D", 1.04),
 )
 
 

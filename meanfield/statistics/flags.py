@@ -61,3 +61,34 @@ def line_test(counts: Array, values: Array, repeats: Array) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         exceeded = ~(statistic(repeats, residual) < observed)
     return float((1 + exceeded.sum()) / (1 + len(repeats)))
+
+
+def floor_over_slope(counts: Array, values: Array, expected_slope: float) -> float:
+    """Return by how much a floor fits better than a free power law: a difference of χ².
+
+    Both models of the log means have two parameters, ``c N^s + floor`` with the expected slope s
+    and ``c N^s`` with any. The covariance of the log means is that of the replicas, its
+    correlations shrunk where replicas are few.
+    """
+    n_counts, n_replicas = values.shape
+    means = values.mean(axis=1)
+    covariance = np.atleast_2d(np.cov(values / means[:, None])) / n_replicas
+    shrunk = min(1.0, n_counts / n_replicas)
+    covariance = (1 - shrunk) * covariance + shrunk * np.diag(np.diag(covariance))
+    covariance += 1e-12 * np.eye(n_counts)
+    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+    level = whiten @ np.ones(n_counts)
+
+    def misfit(curves: Array) -> Array:
+        """Return χ² of log means less curves (..., K), at their best level."""
+        left = (np.log(means) - curves) @ whiten.T
+        best = left @ level / (level @ level)
+        return np.square(left - best[..., None] * level).sum(axis=-1)
+
+    log_n = np.log(counts / counts[-1])
+    power = misfit(np.zeros(n_counts))
+    rise = whiten @ (log_n - (whiten @ log_n) @ level / (level @ level))
+    power -= float(rise @ (whiten @ np.log(means))) ** 2 / float(rise @ rise)
+    shares = np.linspace(0.0, 1.0, 201)[:-1, None]
+    floors = misfit(np.log((1 - shares) * np.exp(expected_slope * log_n) + shares))
+    return float(power - floors.min())

@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 
 from meanfield import checks
 from meanfield.statistics.estimate import Estimate, Note
-from meanfield.statistics.flags import floor_test, line_test
+from meanfield.statistics.flags import floor_over_slope, floor_test, line_test
 from meanfield.statistics.intervals import LEVEL
 from meanfield.statistics.power_law import PowerLaw, zero_note
 from meanfield.statistics.resampling import (
@@ -44,6 +44,10 @@ Array = NDArray[np.float64]
 
 # A flag is raised at this false-alarm rate of its test.
 _ALARM = 0.005
+# A floor is told from a slope of its own where one fits better by this much of χ².
+_TOLD_APART = 2.0
+# The slope differs for certain where it is this many half widths of its interval away.
+_FAR = 1.6
 # Share of the reference's own error in the metric at the largest N that is passed over.
 _REFERENCE_SHARE = 0.02
 # Rounding may make up this share of the smallest mean.
@@ -94,11 +98,12 @@ def fit_rate(
     error of the mean hardly depends on N. The constant is the intercept of
     :math:`N^{-s} \cdot \text{metric}` against 1/N, for the expected slope s.
 
-    Notes are made when a floor is significantly positive (one-sided t test over replicas) and
-    moves the slope by more than half the half width of its interval; when the points do not lie
-    on one line (Hotelling's statistic, bootstrapped); when the reference's own error or rounding
-    is visible. Each test is at 0.5 %; a clean study had a note in at most 1.5 % of 400. Where a
-    mean is zero up to rounding, nothing is fitted, and the note ``"zero"`` says so.
+    Notes are made when a floor is significantly positive (one-sided t test over replicas), moves
+    the slope by more than half the half width of its interval, and fits better than a power law of
+    another slope; when the points do not lie on one line (Hotelling's statistic, bootstrapped);
+    when they lie on one whose slope is not the expected one; when the reference's own error or
+    rounding is visible. Each test is at 0.5 %; a clean study had a note in at most 1.5 % of 400.
+    Where a mean is zero up to rounding, nothing is fitted, and the note ``"zero"`` says so.
 
     Parameters
     ----------
@@ -171,19 +176,15 @@ def fit_rate(
         floor_share, floor_p = floor_test(counts, values, expected_slope)
     line_p = line_test(counts, values, repeats)
 
-    bend = _slope_shift(counts, floor_share, expected_slope)
-    if floor_p < _ALARM and bend > slope.width / 4:
-        text = (
-            f"A floor that does not fall with N makes up {floor_share:.0%} of the metric at "
-            f"N={counts[-1]:.0f}: the noise floor is being fitted, it moves the slope by "
-            f"{bend:+.2f}."
-        )
-        notes.append(Note("floor", text))
-    elif line_p < _ALARM:
+    note = _shape_note(
+        counts, values, replace(slope, expected=expected_slope), floor_share, floor_p
+    )
+    if line_p < _ALARM and (note is None or note.code != "floor"):
         text = (
             "The points do not lie on one straight line in log-log axes: the slope is an average."
         )
-        notes.append(Note("bent", text))
+        note = Note("bent", text)
+    notes += [] if note is None else [note]
     if rounding > _ROUNDING_SHARE * values.mean(axis=1).min():
         text = f"Rounding is visible at N={counts[-1]:.0f}: use dtype='float64'."
         notes.append(Note("rounding", text))
@@ -315,6 +316,39 @@ def _reference_note(largest: float, reference_particles: int) -> list[Note]:
         "fit is against 1/N + 1/M."
     )
     return [Note("reference", text)]
+
+
+def _shape_note(
+    counts: Array, values: Array, slope: Estimate, floor_share: float, floor_p: float
+) -> Note | None:
+    """Say why the slope is not the expected one: a floor, a rate of its own, or either."""
+    if slope.expected is None:
+        return None
+    bend = _slope_shift(counts, floor_share, slope.expected)
+    floor = floor_p < _ALARM and bend > slope.width / 4
+    far = abs(slope.value - slope.expected) > max(_FAR * slope.width / 2, 1e-9)
+    if not (floor or far):
+        return None
+    gain = floor_over_slope(counts, values, slope.expected) if floor else -math.inf
+    expected = f"{slope.expected:g}".replace("-", "−")
+    if gain > _TOLD_APART:
+        text = (
+            f"A floor that does not fall with N makes up {floor_share:.0%} of the metric at "
+            f"N={counts[-1]:.0f}: the noise floor is being fitted, it moves the slope by "
+            f"{bend:+.2f}."
+        )
+        return Note("floor", text)
+    if gain > -_TOLD_APART:
+        text = (
+            f"The slope is not {expected}. The values can be a power law of another slope, or one "
+            f"of slope {expected} that is levelling off; larger N tell the two apart."
+        )
+        return Note("slope-or-floor", text)
+    text = (
+        f"The values follow a power law whose slope is not {expected}; they do not level off, so "
+        "that this is a rate of its own."
+    )
+    return Note("slope", text)
 
 
 def _slope_shift(counts: Array, floor_share: float, expected_slope: float | None) -> float:

@@ -42,8 +42,8 @@ def test_slopes_and_constant_agree_with_the_closure(linear, rates):
     low, high = rates.constant_ci["coupling"]
     assert low < closure.coupling_constant[SMALL["times"]].max() < high
     assert rates.expected_slope == {
-        "coupling": -1, "matched_w2": -1, "function": -1, "law_bias": -2,
-        "raw_w2": None, "sampling_floor": None,
+        "function": -1, "w1_squared": -1, "coupling": -1, "matched_w2": -1, "separated": None,
+        "law_bias": None, "raw_w2": None, "sampling_floor": None,
     }  # fmt: skip
 
 
@@ -61,8 +61,9 @@ def test_dataset_holds_everything_with_named_dimensions(rates):
         "particles": 4,
         "time": 4,
         "replica": 40,
-        "metric": 3,
+        "metric": 4,
         "bound": 3,
+        "well": 1,
     }
     assert np.all(dataset["matched_w2"] <= dataset["coupling"] * (1 + 1e-12))
     assert np.isfinite(dataset["raw_w2"][:, -1, :8]).all()

@@ -161,12 +161,12 @@ def test_verdict_follows_the_interval():
 def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
     found = slope((low + high) / 2, low, high)
     headline = ChaosHeadline(
-        slope={"coupling": found, "matched_w2": found},
-        constant={"matched_w2": slope(2.0, 1.5, 2.5, None)},
+        slope={"function": found, "w1_squared": found},
+        constant=dict.fromkeys(["function", "w1_squared"], slope(2.0, 1.5, 2.5, None)),
         trend={},
         supremum={},
     )
-    text = chaos_report._finding(headline)
+    text = chaos_report._finding(headline, "one well.")
     assert said in text
     assert unsaid not in text
 
@@ -174,18 +174,18 @@ def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
 def test_notes_are_pointed_to_where_there_are_some():
     found = replace(slope(-0.5, -0.6, -0.4), notes=(Note("floor", "A floor."),))
     headline = ChaosHeadline(
-        slope={"coupling": found, "matched_w2": found},
-        constant={"matched_w2": slope(2.0, 1.5, 2.5, None)},
+        slope={"function": found, "w1_squared": found},
+        constant=dict.fromkeys(["function", "w1_squared"], slope(2.0, 1.5, 2.5, None)),
         trend={},
         supremum={},
     )
-    assert "see the notes below the table" in chaos_report._finding(headline)
+    assert "see the notes below the table" in chaos_report._finding(headline, "one well.")
 
 
 def test_finding_without_noise_is_about_the_function():
     headline = ChaosHeadline(
         slope={
-            "coupling": slope(-0.5, -0.6, -0.4, None),
+            "w1_squared": slope(-0.5, -0.6, -0.4, None),
             "matched_w2": slope(-0.5, -0.6, -0.4, None),
             "function": slope(-1.0, -1.1, -0.9),
         },
@@ -193,7 +193,8 @@ def test_finding_without_noise_is_about_the_function():
         trend={},
         supremum={},
     )
-    text = chaos_report._finding(headline)
+    text = chaos_report._finding(headline, "no noise.")
+    assert "synchronous" not in text
     assert "between the network of N neurons and the limit network" in text
     assert "in agreement with the expected 1/N" in text
 
@@ -209,7 +210,14 @@ def test_finding_without_noise_is_about_the_function():
     ],
 )
 def test_uniformity_in_time_is_not_overclaimed(trend, said):
-    assert said in chaos_report._uniform(trend)
+    assert said in chaos_report._uniform(trend, "distance", slope(-1.0, -1.1, -0.9))
+
+
+def test_no_rate_lasts_that_was_not_found():
+    flat = slope(-0.1, -0.3, 0.1)
+    text = chaos_report._uniform(flat, "distance", slope(-0.54, -0.6, -0.5))
+    assert "no growth" not in text
+    assert "N times it grows with N" in text
 
 
 def test_saved_numbers_read_like_estimates():

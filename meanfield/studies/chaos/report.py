@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +37,18 @@ class ChaosHeadline(LearningHeadline):
     @property
     def noise(self) -> bool:
         """Whether there was noise: without it there is no theorem for the particles."""
-        return self.slope["coupling"].expected is not None
+        return self.slope["w1_squared"].expected is not None
 
 
 LABELS = {
-    "matched_w2": "matched W₂²",
-    "coupling": "coupling distance",
     "function": "function distance",
+    "w1_squared": "squared mean distance of partners",
+    "coupling": "coupling distance",
+    "matched_w2": "matched W₂²",
+    "separated": "share of separated partners",
+    "w1_squared_modulo": "squared mean distance of partners, modulo symmetry",
+    "coupling_modulo": "coupling distance, modulo symmetry",
+    "separated_modulo": "share of separated partners, modulo symmetry",
     "law_bias": "squared bias of the law",
     "raw_w2": "raw W₂²",
     "sampling_floor": "sampling floor of raw W₂²",
@@ -51,14 +56,27 @@ LABELS = {
     "law_floor": "sampling floor of W₂² to the limit law",
 }
 
+#: Metrics whose row is shown without a slope too.
+_ALWAYS = ("function", "w1_squared", "coupling", "matched_w2", "law_bias")
+
+_MODULO = (
+    " Modulo symmetry: at the least distance to any particle that makes the same neuron as the "
+    "partner."
+)
 _MEANING = {
-    "matched_w2": "Squared Wasserstein distance between the N particles and N independent "
-    "particles of the limit that have the same start and the same noise; by exact optimal "
-    "transport.",
-    "coupling": "The same two systems, each particle compared with its own partner: mean squared "
-    "distance. Never below the matched distance.",
     "function": "Mean squared difference between the network and the infinitely wide network on "
     "the training inputs.",
+    "w1_squared": "The mean distance between a particle and its partner, squared. Never below W₁² "
+    "of the two systems.",
+    "coupling": "Mean squared distance between a particle and its partner, D_N. Expected to fall "
+    "like 1/N where partners stay in one well of the potential and the activation is smooth.",
+    "matched_w2": "Squared Wasserstein distance between the N particles and their N partners, by "
+    "exact optimal transport. Never above the coupling distance, and expected to fall like 1/N "
+    "under the same conditions.",
+    "separated": "Share of partners further apart than the wells of the potential are wide.",
+    "w1_squared_modulo": "The same as without." + _MODULO,
+    "coupling_modulo": "The same as without." + _MODULO,
+    "separated_modulo": "The same as without." + _MODULO,
     "law_bias": "How far the average network, over many repetitions, is from the infinitely wide "
     "one, squared. Chance cancels in the average, so it falls faster.",
     "raw_w2": "Squared Wasserstein distance between the N particles and an unrelated sample of "
@@ -74,9 +92,9 @@ _MEANING = {
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report the rate at which the particles approach their limit, and whether it lasts."""
     found = ChaosHeadline.read(summary)
-    metrics = [metric for metric in LABELS if metric in found.slope]
+    metrics = [m for m in LABELS if m in found.slope and (found.slope[m].known or m in _ALWAYS)]
     blocks: list[Block] = [
-        Finding(_finding(found)),
+        Finding(_finding(found, dataset.attrs["verdict"])),
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_reference(dataset)),
         *([] if found.noise else [Text(_NOISELESS)]),
@@ -90,11 +108,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "comes from resampling the repetitions: done again with other seeds, such intervals "
             "hold the true slope 19 times in 20.",
         ),
-        *(
-            Text(f"Note on {LABELS[metric]}: {note.text}")
-            for metric in metrics
-            for note in found.slope[metric].notes
-        ),
+        *_notes(found, metrics),
         Figure(
             "rates",
             plots.plot_rates,
@@ -102,16 +116,17 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "the measured time at which it is largest (the same time for all numbers of "
             "particles); solid lines are the fits, the dashed line has the expected slope.",
         ),
-        _bias(dataset),
+        _bias(dataset, found.slope["law_bias"]),
         Heading("Does it last?"),
-        Text(_uniform(found.trend["coupling"])),
+        Text(_lasts(found, dataset)),
         Figure(
             "constants",
             plots.plot_constants,
             "N times the mean coupling distance over time, one curve per number of particles, "
             "with 95% intervals. Curves that lie on each other mean a rate of 1/N; curves that "
-            "stay flat to the right mean that it holds uniformly in time. The matched W₂² is "
-            "never larger.",
+            "stay flat to the right mean that it holds uniformly in time; curves that rise with N "
+            "mean a slower rate, as of partners in different wells. The matched W₂² is never "
+            "larger.",
         ),
         Figure(
             "loss",
@@ -146,6 +161,11 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         *blocks,
         Heading("What the quantities are"),
         Table([["Quantity", "Meaning"], *meanings], "All of them are 0 in the limit."),
+        Text(
+            "Particles and partners are coupled synchronously: by the same start and the same "
+            "noise. The W₂ of the theorem is an infimum over all couplings, so that the distances "
+            "of partners bound it from above."
+        ),
     ]
 
 
@@ -156,18 +176,44 @@ _NOISELESS = (
 )
 
 
-def _finding(found: ChaosHeadline) -> str:
-    metric = "matched_w2" if found.noise else "function"
-    slope, constant = found.slope[metric], found.constant[metric]
-    if not slope.known or any(note.code == "loss-rose" for note in slope.notes):
-        reasons = " ".join(note.text for note in slope.notes)
+def _notes(found: ChaosHeadline, metrics: Sequence[str]) -> list[Block]:
+    """Return every note once, with the quantities that it is on."""
+    on: dict[str, list[str]] = {}
+    for metric in metrics:
+        for note in found.slope[metric].notes:
+            on.setdefault(note.text, []).append(LABELS[metric])
+    return [Text(f"Note on {'; '.join(labels)}: {text}") for text, labels in on.items()]
+
+
+_LEAD = {
+    "function": "The squared distance between the network of N neurons and the limit network",
+    "w1_squared": "The squared mean distance between N neurons and their partners in the limit, "
+    "which bounds W₁²,",
+}
+
+
+def _finding(found: ChaosHeadline, verdict: str) -> str:
+    first = found.slope["function"]
+    if not first.known or any(note.code == "loss-rose" for note in first.notes):
+        reasons = " ".join(note.text for note in first.notes)
         return f"No rate was found. {reasons}"
-    what = (
-        "The squared Wasserstein distance between N neurons and independent neurons of the limit"
-        if found.noise
-        else "The squared distance between the network of N neurons and the limit network"
-    )
-    rate = f"{what} falls like N to the power {format_estimate(slope)}"
+    metrics = ["function", "w1_squared"] if found.noise else ["function"]
+    sentences = [_rate(found, metric) for metric in metrics]
+    if found.noise:
+        sentences += [
+            f"{verdict[:1].upper()}{verdict[1:]}",
+            "Partners share start and noise (the synchronous coupling); the W₂ of the theorem, an "
+            "infimum over all couplings, is never larger.",
+        ]
+    return " ".join(sentences)
+
+
+def _rate(found: ChaosHeadline, metric: str) -> str:
+    """Return the rate of a headline metric as a sentence or two."""
+    slope = found.slope[metric]
+    if not slope.known:
+        return f"{_LEAD[metric]} has no slope: {' '.join(note.text for note in slope.notes)}"
+    rate = f"{_LEAD[metric]} falls like N to the power {format_estimate(slope)}"
     if not slope.agrees:
         see = "; see the notes below the table" if slope.notes else ""
         return f"{rate}, which is not the expected 1/N{see}."
@@ -179,7 +225,7 @@ def _finding(found: ChaosHeadline) -> str:
     caution = " The interval is wide; more replicas narrow it." if slope.width > 0.3 else ""
     return (
         f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
-        f"{format_value(constant)}/N.{caution}"
+        f"{format_value(found.constant[metric])}/N.{caution}"
     )
 
 
@@ -215,11 +261,15 @@ def describe_reference(attrs: Mapping[str, Any]) -> str:
             "stay a multiple of the step size away from it, which shows as a floor once they are "
             "many"
         )
-    return f"a system of {attrs['reference_particles']} particles stands for the limit"
+    why = attrs.get("reference_reason", "")
+    reason = f", as {why}" if why else ""
+    return f"a system of {attrs['reference_particles']} particles stands for the limit{reason}"
 
 
-def _bias(dataset: xr.Dataset) -> Block:
+def _bias(dataset: xr.Dataset, slope: Estimate) -> Block:
     """Return the figure of the bias of the law, or what to say where none was seen."""
+    if exact := [note.text for note in slope.notes if note.code == "unbiased"]:
+        return Text(exact[0])
     bias = Estimate.from_xarray(dataset["law_bias_mean"])
     if (bias.low > 0).any():
         return Figure(
@@ -235,7 +285,22 @@ def _bias(dataset: xr.Dataset) -> Block:
     )
 
 
-def _uniform(trend: Estimate) -> str:
+def _lasts(found: ChaosHeadline, dataset: xr.Dataset) -> str:
+    """Say of both headline metrics whether N times them grows, at every N and with N."""
+    metrics = ["function", "w1_squared"] if found.noise else ["function"]
+    said = []
+    for metric in metrics:
+        text = _uniform(found.trend[metric], LABELS[metric], found.slope[metric])
+        trend = Estimate.from_xarray(dataset["trend"].sel(metric=metric))
+        counts = dataset["particles"].values[:-1][trend.low[:-1] > 0]
+        if len(counts):
+            text += f" It grows at N = {', '.join(map(str, counts))}."
+        said.append(text)
+    return " ".join(said)
+
+
+def _uniform(trend: Estimate, label: str, slope: Estimate) -> str:
+    """Say whether N times a metric still grows late; no rate 1/N lasts that was not found."""
     if not trend.known and trend.notes:
         return " ".join(note.text for note in trend.notes)
     if not trend.known:
@@ -246,7 +311,14 @@ def _uniform(trend: Estimate) -> str:
     change, low, high = (
         f"{100 * part:+.1f}%".replace("-", "−") for part in (trend.value, trend.low, trend.high)
     )
-    if trend.low > 0:
+    if slope.agrees is False:
+        verdict = (
+            f"As its slope in N is {format_value(slope)}, N times it grows with N: this is no rate "
+            "1/N, however flat in time."
+            if slope.value > slope.expected
+            else f"Its slope in N is {format_value(slope)}, not −1: N times it falls with N."
+        )
+    elif trend.low > 0:
         verdict = "It still grows: run longer before claiming that the rate is uniform in time."
     elif trend.high < 0:
         verdict = "It falls, so nothing speaks against a rate that is uniform in time."
@@ -256,7 +328,7 @@ def _uniform(trend: Estimate) -> str:
             f"in time requires, but growth by {high} of that mean cannot be excluded."
         )
     return (
-        "A line was fitted to N times the coupling distance of the largest systems over the second "
+        f"A line was fitted to N times the {label} of the largest systems over the second "
         f"half of the run: over that half it changes by {change} of its mean there (95% interval "
         f"{low} to {high}). {verdict}"
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.measure_rates import measure
+from meanfield.chaos.wells import Wells, find_wells
 from meanfield.errors import ConfigError
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
@@ -69,13 +70,15 @@ def prepare(config: ChaosConfig) -> Plan:
 
 
 def plan_on(config: ChaosConfig, data: Data, problem: Problem) -> Plan:
-    """Check the configuration; the reference is one unit, every batch of replicas another."""
+    """Check the configuration; units are the reference, its wells, and every batch of replicas."""
     settings = config.chaos.model_dump(exclude={"reference"})
     with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(problem, config.scheme(problem), **settings)
         units = [reference_unit(plan, config.chaos.reference)]
     per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
     needs = {"reference": "reference"}
+    units.append(Unit("wells", wells_of, {"plan": plan}, "wells of the potential", needs))
+    needs |= {"wells": "wells"}
     for batch in plan.batches():
         arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": KEPT}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
@@ -84,19 +87,25 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem) -> Plan:
     return data_plan(config, data, problem, units, lambda results: combine(plan, results))
 
 
+def wells_of(plan: ChaosPlan, reference: Arrays) -> Arrays:
+    """Find the wells of the late potential."""
+    return find_wells(plan, saved_path(plan, reference)).to_arrays()
+
+
 def measure_replicas(
-    plan: ChaosPlan, first: int, last: int, keep: int, reference: Arrays
+    plan: ChaosPlan, first: int, last: int, keep: int, reference: Arrays, wells: Arrays
 ) -> Arrays:
     """Measure every metric on the replicas from `first` up to, not including, `last`."""
-    return measure(plan, saved_path(plan, reference), range(first, last), keep=keep)
+    path, found = saved_path(plan, reference), Wells.from_arrays(wells)
+    return measure(plan, path, range(first, last), wells=found, keep=keep)
 
 
 def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
     """Fit the rates and put everything that the report shows into one dataset."""
     path = saved_path(plan, results["reference"])
-    pieces = [results[key] for key in sorted(results) if key != "reference"]
+    pieces = [results[key] for key in sorted(results) if key.startswith("replicas")]
     try:
-        rates = assemble_rates(plan, path, pieces)
+        rates = assemble_rates(plan, path, pieces, Wells.from_arrays(results["wells"]))
     except ValueError as error:
         raise ConfigError(f"No rate can be fitted to what was measured: {error}") from None
     deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
@@ -133,7 +142,8 @@ def _headline(rates: ChaosRates) -> ChaosHeadline:
     for metric in (metric for metric in LABELS if metric in rates.fits):
         fit, label = rates.fits[metric], LABELS[metric]
         expected = fit.slope.expected
-        if expected is not None:
+        # N times a distance of another slope is no constant.
+        if expected is not None and fit.slope.agrees is not False:
             exact = rates.dataset.get(f"{metric}_exact")
             found.constant[metric] = replace(
                 fit.constant,
@@ -146,6 +156,8 @@ def _headline(rates: ChaosRates) -> ChaosHeadline:
     for metric, trend in rates.trends.items():
         label = f"Late trend of {LABELS[metric]}, relative to its mean"
         found.trend[metric] = replace(trend.change, label=label)
+        if metric not in found.constant:
+            continue
         label = f"Largest N × {LABELS[metric]} at any time"
         found.supremum[metric] = replace(trend.supremum, label=label)
     return found

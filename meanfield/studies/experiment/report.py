@@ -174,7 +174,7 @@ def _headlines(parts: Mapping[str, _Part], overview: xr.Dataset) -> list[str]:
 def _neurons(part: _Part, overview: xr.Dataset) -> str:
     """Say how many neurons bring the network within one per cent of infinite width."""
     found = ChaosHeadline.read(part.summary)
-    slope, constant = found.slope["function"], found.constant["function"]
+    slope, partners = found.slope["function"], found.slope["w1_squared"]
     if slope.agrees is False:
         return (
             "The distance of networks from infinite width does not fall like 1/N over these "
@@ -192,10 +192,12 @@ def _neurons(part: _Part, overview: xr.Dataset) -> str:
             f"how many neurons are needed: the slope in N is {format_estimate(slope)}."
         )
     target = 0.01 * float(overview.attrs["label_variance"])
-    needed = max(1, math.ceil(constant.value / target))
+    needed = max(1, math.ceil(found.constant["function"].value / target))
     digits = 10 ** max(0, int(math.log10(needed)) - 1)
     return (
-        f"Networks approach infinite width like 1/N (slope {format_estimate(slope)}): about "
+        f"Networks approach infinite width like 1/N (slope {format_estimate(slope)}; of the "
+        f"squared mean distance of neurons from those of the limit {format_estimate(partners)}): "
+        "about "
         f"{round(needed / digits) * digits or 1} neurons bring the mean squared difference from "
         "it below 1% of the variance of the labels."
     )
