@@ -56,9 +56,6 @@ LABELS = {
     "law_floor": "sampling floor of W₂² to the limit law",
 }
 
-#: Metrics whose row is shown without a slope too.
-_ALWAYS = ("function", "w1_squared", "coupling", "matched_w2", "law_bias")
-
 _MODULO = (
     " Modulo symmetry: at the least distance to any particle that makes the same neuron as the "
     "partner."
@@ -92,7 +89,7 @@ _MEANING = {
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report the rate at which the particles approach their limit, and whether it lasts."""
     found = ChaosHeadline.read(summary)
-    metrics = [m for m in LABELS if m in found.slope and (found.slope[m].known or m in _ALWAYS)]
+    metrics = [metric for metric in LABELS if metric in found.slope]
     blocks: list[Block] = [
         Finding(_finding(found, dataset.attrs["verdict"])),
         *heading_for_problem(dataset.attrs["problem"]),
@@ -294,7 +291,7 @@ def _lasts(found: ChaosHeadline, dataset: xr.Dataset) -> str:
         trend = Estimate.from_xarray(dataset["trend"].sel(metric=metric))
         counts = dataset["particles"].values[:-1][trend.low[:-1] > 0]
         if len(counts):
-            text += f" It grows at N = {', '.join(map(str, counts))}."
+            text += f" Of the smaller systems it grows at N = {', '.join(map(str, counts))}."
         said.append(text)
     return " ".join(said)
 

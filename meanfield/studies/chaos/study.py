@@ -78,7 +78,7 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem) -> Plan:
     per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
     needs = {"reference": "reference"}
     units.append(Unit("wells", wells_of, {"plan": plan}, "wells of the potential", needs))
-    needs |= {"wells": "wells"}
+    needs = {**needs, "wells": "wells"}
     for batch in plan.batches():
         arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": KEPT}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
@@ -141,6 +141,8 @@ def _headline(rates: ChaosRates) -> ChaosHeadline:
     found = ChaosHeadline()
     for metric in (metric for metric in LABELS if metric in rates.fits):
         fit, label = rates.fits[metric], LABELS[metric]
+        if not (fit.slope.known or fit.slope.notes):  # no partner is separated
+            continue
         expected = fit.slope.expected
         # N times a distance of another slope is no constant.
         if expected is not None and fit.slope.agrees is not False:
