@@ -111,6 +111,10 @@ def render_figure(
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
+        if any(ax.get_aspect() != "auto" for ax in figure.axes):
+            # Axes of fixed proportions find their place, and their ticks, in a few rounds.
+            for _ in range(2):
+                figure.draw_without_rendering()
         png, pdf = io.BytesIO(), io.BytesIO()
         # No dates: the same results give the same files.
         figure.savefig(png, format="png", metadata={"Software": None})

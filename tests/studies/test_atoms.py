@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 
 import matplotlib as mpl
+import matplotlib.image
 import numpy as np
 import pytest
 import xarray as xr
@@ -288,6 +290,21 @@ def test_cell_is_that_of_the_library(results):
     moments = dataset["log_moments"].sel(bound="value").values
     root = np.exp(moments / dataset["k"].values)
     assert (np.diff(root) > 0).all()
+
+
+def test_the_picture_of_the_atoms_is_whole():
+    """Names of axes and entries of the legend lie within the figure, whatever the layout takes."""
+
+    def plot(dataset, ax):
+        ax.plot([0.1], [0.0], "o", label="atom, $c > 0$")
+        ax.set_xlim(-3.83, 3.83)
+        ax.set_ylim(-1.84, 3.83)
+        ax.set_aspect("equal")
+        return style.finish(ax, "$w_1$", "$w_2$")
+
+    image = mpl.image.imread(io.BytesIO(style.render(plot, None)[0]))[..., :3]
+    for edge in (image[:2], image[-2:], image[:, :2], image[:, -2:]):
+        assert (edge == 1).all()
 
 
 def test_learning_needs_more_than_a_score_above_the_guess():
