@@ -14,7 +14,7 @@ from meanfield.flow.integrators import trained_coordinates
 from meanfield.flow.particles import Particles
 from meanfield.moments import tails
 from meanfield.moments.exact import log_moments
-from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import LEVEL, normal_quantile
 from meanfield.system import memory
 
@@ -42,7 +42,8 @@ class AdmissibleWeight:
         for a compact support, 0 when only finitely many moments are finite.
     tail_index : Estimate
         ``ν`` such that ``m_k = ∞`` for ``k ≥ ν``; ``inf`` when every moment is finite. What the
-        other reading of a sample would give is in ``evidence["tail"]``.
+        other reading of a sample would give is in ``evidence["tail"]``; a note says where the
+        sample does not decide between the two.
     exact : bool
         Whether the moments are those of a named law, without intervals, rather than of a sample.
     evidence : dict
@@ -155,8 +156,9 @@ class AdmissibleWeight:
         order = f"{self.order.value:.3g}"
         if not self.exact:
             order += f" [{self.order.low:.3g}, {self.order.high:.3g}]"
+        undecided = " (undecided)" if self.tail_index.notes else ""
         return (
-            f"AdmissibleWeight(order={order}, tail_index={self.tail_index.value:.3g}, "
+            f"AdmissibleWeight(order={order}, tail_index={self.tail_index.value:.3g}{undecided}, "
             f"max_order={self.max_order}, {'exact' if self.exact else 'from a sample'})"
         )
 
@@ -294,7 +296,7 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
     return AdmissibleWeight(
         log_moments=Estimate(values, values - spread, values + spread, resampled="particles"),
         order=Estimate(value, least, most, resampled="particles"),
-        tail_index=tail.tail_index if tail.is_power_law else Estimate(np.inf),
+        tail_index=_tail_index(tail),
         exact=False,
         evidence={
             "tail": tail,
@@ -303,6 +305,22 @@ def _of_sample(points: Array, max_order: int) -> AdmissibleWeight:
             "n_points": len(points),
         },
     )
+
+
+def _tail_index(tail: tails.Tail) -> Estimate:
+    """Return the index of the verdict, with a note where the sample does not decide it."""
+    if tail.is_power_law:
+        return tail.tail_index
+    undecided = np.isfinite(tail.tail_index.high) and tail.z > -normal_quantile(0.99)
+    if not undecided:
+        return Estimate(np.inf)
+    read = tail.tail_index
+    text = (
+        f"The sample does not decide: a power law of index {read.value:.2g} [{read.low:.2g}, "
+        f"{read.high:.2g}] explains its largest 5 % about as well as a law whose moments are all "
+        "finite, and a tail beyond these radii does not show. More points reach further."
+    )
+    return Estimate(np.inf, read.low, np.inf, resampled="particles", notes=(Note("tail", text),))
 
 
 def _inverse_order(points: Array) -> tuple[float, float, str]:
