@@ -1,8 +1,9 @@
 """python -m scripts.reliability --out DIR [--only TRIAL ...] [--kills 100] [--flips 200] ...
 
 What a study survives: SIGKILL at random moments, flipped bits at random places, a disk that fills
-up, and a second run into the same folder. Every trial is a run of the command line in a process of
-its own; what it leaves is resumed and compared with an undisturbed run, byte for byte.
+up, a second run into the same folder, and what `scripts.places` adds. Every trial is a run of the
+command line in a process of its own; what it leaves is resumed and compared with an undisturbed
+run, byte for byte.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from meanfield.flow.compiled import particle_step  # noqa: F401 (compiled before
 from meanfield.studies.chaos import study as chaos  # noqa: F401
 from meanfield.system import manifest, storage
 from meanfield.workbench import runner  # noqa: F401
+from scripts import places
 
 STUDY = """
 study = "chaos"
@@ -50,7 +52,12 @@ n_replicas = 24
 [chaos.reference]
 n_particles = 3200
 """
-TRIALS = ("kill", "flip", "limit", "disk", "rival", "craft")
+TRIALS = ("kill", "flip", "limit", "disk", "rival", "craft", "threads", "clusters", "sizes")
+PLACES = {
+    "threads": places.threads_and_workers,
+    "clusters": places.clusters,
+    "sizes": places.sizes,
+}
 # What must come out the same to the last byte. The others hold the time that a run took.
 RESULTS = ("result.nc", "summary.json", "config.toml", "rates.png")
 
@@ -362,6 +369,13 @@ def table(results: dict) -> str:
         craft = results["craft"]
         named = f"{craft['named in one sentence']} named in one sentence"
         rows.append(("file of another form, or a link, its digest right", craft["crafted"], named))
+    for name, label, key, outcome in (
+        ("threads", "1 or 2 workers, all threads of BLAS or one", "same bits", "the same bits"),
+        ("clusters", "Dask without scheduler, worker or the same software", "told", "told"),
+        ("sizes", "10^10 of something", "named in one sentence", "named in one sentence"),
+    ):
+        if name in results:
+            rows.append((label, results[name]["trials"], f"{results[name][key]} {outcome}"))
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "| --- | --- | --- |")
     later = [r["same bits afterwards"] for r in results.values() if "same bits afterwards" in r]
@@ -405,6 +419,9 @@ def main() -> None:
             save("limit", limit_files(root, reference, options.limits))
         if "craft" in options.only:
             save("craft", craft_files(root, reference))
+        for name, trial in PLACES.items():
+            if name in options.only:
+                save(name, trial(root))
         if "flip" in options.only:
             save("flip", flip_bits(root, reference, options.flips, options.seed))
         if "kill" in options.only:

@@ -35,6 +35,10 @@ def test_kills_flips_full_disks_and_rivals(tmp_path):
         assert disk["said in one sentence"] == disk["previous state kept"] == disk["trials"]
         assert disk["same bits afterwards"]
     assert found["rival"]["refused"] == 2
+    assert found["craft"]["named in one sentence"] == found["craft"]["crafted"]
+    assert found["threads"]["same bits"] == found["threads"]["trials"] == 3
+    assert found["clusters"]["told"] == found["clusters"]["trials"] == 4
+    assert found["sizes"]["named in one sentence"] == found["sizes"]["trials"]
     assert found["flip"]["same bits afterwards"]
     assert found["rival"]["same bits afterwards"]
 
