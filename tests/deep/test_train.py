@@ -407,7 +407,7 @@ def test_arguments_are_checked(arguments, message):
     ("arguments", "message"),
     [
         ({"width": 10**6}, "lower width"),
-        ({"n_steps": 10**15}, "lower n_steps"),
+        ({"n_steps": 10**12}, "lower n_steps"),
         ({"n_steps": 10**11, "batch_size": 2}, "lower n_steps"),
     ],
 )

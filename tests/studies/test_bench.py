@@ -61,7 +61,7 @@ def test_from_end_to_end(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"threads": [10**6]}, "at most that many"),
+        ({"threads": [10**6]}, "must be at most"),
         ({"n_particles": []}, r"'bench\.n_particles' is empty"),
         ({"activation": "tahn"}, "tanh"),
         ({"libraries": ["numpy"]}, "libraries"),
