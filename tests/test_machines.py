@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from meanfield import __main__ as cli
-from meanfield.system import storage
+from meanfield.system import manifest
 from tests.test_cli import SMALL, assert_one_sentence, call, csv_config
 
 
@@ -74,7 +74,7 @@ def test_closed_standard_streams_stop_nothing(tmp_path):
     command = [sys.executable, "-m", "meanfield", "simulate", str(config), "--out", str(out)]
     line = shlex.join(command) + " <&- >&- 2>&-"
     assert subprocess.run(line, shell=True, cwd=root, check=False).returncode == 0
-    assert storage.verify(out)
+    assert manifest.verify(out)
 
 
 def test_a_second_interrupt_ends_at_once_and_in_words(tmp_path):

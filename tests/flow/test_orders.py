@@ -44,7 +44,7 @@ class TestFit:
             ([0.1, 0.2], [1, 2], "at least 3 different step sizes"),
             ([0.1, 0.1, 0.2], [1, 1, 2], "at least 3 different step sizes"),
             ([0.1, 0.2, 0.4], [1, -1, 2], "changes sign between the step sizes 0.1 and 0.2"),
-            ([0.1, 0.2, 0.4], [1, 0, 2], "at step size 0.2 is exactly 0"),
+            ([0.1, 0.2, 0.4], [1, 0, 2], "zero up to rounding at step_size=0.2"),
             ([0.1, 0.2, 0.4], [1, 1, 1], "does not fall with the step size"),
             ([0.1, 0.2, 0.4], [1, 1.05, 4], "no power of the step size: its local order goes from"),
             ([0.1, 0.2, 0.4], [1, np.nan, 4], "errors must be finite"),

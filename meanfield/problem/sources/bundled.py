@@ -24,9 +24,7 @@ def _sklearn_datasets() -> ModuleType:
 
 
 @takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
-def digits(
-    *, classes: list[int] | list[list[int]] | None = None, **rows: Unpack[RowOptions]
-) -> Data:
+def digits(*, classes: list[int | list[int]] | None = None, **rows: Unpack[RowOptions]) -> Data:
     """Load 8 × 8 images of handwritten digits: 1797 rows, 64 pixels from 0 to 16.
 
     Parameters

@@ -134,7 +134,7 @@ class DigitsSection(RowsSection):
     """8 × 8 images of handwritten digits: 1797 rows, 64 pixels from 0 to 16."""
 
     source: Annotated[Literal["digits"], _SOURCE]
-    classes: list[int] | list[list[int]] | None = Field(
+    classes: list[int | list[int]] | None = Field(
         None,
         description="The digits to keep, or groups of them such as [[0, 2, 4, 6, 8], "
         f"[1, 3, 5, 7, 9]]; {_TWO_CLASSES}",
