@@ -93,6 +93,8 @@ _NAMES: dict[str, str | tuple[str, str]] = {
     "mean_field_loss": "training loss in the limit",
     # Propagation of chaos.
     "coupling": "mean squared distance of a particle from its copy, D_N",
+    "w1_squared": "squared mean distance of a particle from its copy",
+    "separated": "share of particles further from their copies than a well is wide",
     "matched_w2": "squared Wasserstein distance between the particles and their copies",
     "function": "mean squared error of the network's outputs against the limit",
     "law_bias": "squared mean error of the outputs against the limit",
@@ -182,6 +184,7 @@ _NAMES: dict[str, str | tuple[str, str]] = {
 #: What is derived from a variable: pattern, phrase, and its unit where that is another.
 _DERIVED: tuple[tuple[str, str, str | None], ...] = (
     ("(.+)_mean", "mean over replicas of the {}", None),
+    ("(.+)_modulo", "{}, modulo the symmetry of the activation", None),
     ("(.+)_peak", "mean over replicas, at its largest over time, of the {}", None),
     ("(.+)_line", "law fitted to the {}", None),
     ("(.+)_slope", "slope in logarithms of the {}", "1"),
