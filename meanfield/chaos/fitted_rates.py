@@ -215,7 +215,7 @@ def assemble_rates(
         "wells_modulo_symmetry": wells.n_modulo,
         "well_size": wells.size,
     }
-    return ChaosRates(fits, trends, wells, found, dataset)
+    return ChaosRates(fits, trends, wells, found, described(dataset))
 
 
 def _share(counts: Sequence[int], values: Array, seed: int) -> PowerLaw:
@@ -342,4 +342,4 @@ def _dataset(
         "time": scheme.elapsed(plan.times),
         "metric": list(RATE_METRICS),
     }
-    return described(xr.Dataset(variables, coords, attrs))
+    return xr.Dataset(variables, coords, attrs)

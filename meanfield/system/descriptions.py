@@ -94,6 +94,8 @@ _NAMES: dict[str, str | tuple[str, str]] = {
     # Propagation of chaos.
     "coupling": "mean squared distance of a particle from its copy, D_N",
     "w1_squared": "squared mean distance of a particle from its copy",
+    "occupation": "share of the copies in each well",
+    "trend": "late trend of N times the metric, relative to its mean",
     "separated": "share of particles further from their copies than a well is wide",
     "matched_w2": "squared Wasserstein distance between the particles and their copies",
     "function": "mean squared error of the network's outputs against the limit",
