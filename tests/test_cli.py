@@ -378,7 +378,7 @@ def test_a_run_beyond_memory_is_one_sentence(meanfield, tmp_path):
     config.write_text(edit("n_particles = 16", "n_particles = 4_000_000_000"))
     assert config.read_text() != SMALL
     result = meanfield("simulate", config, "--out", tmp_path / "out")
-    assert_one_sentence(*result, ["GB are available; lower n_particles"])
+    assert_one_sentence(*result, ["GB are available; give a smaller n_particles"])
 
 
 def test_usage_mistakes_exit_with_2(meanfield, tmp_path):

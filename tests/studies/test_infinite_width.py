@@ -197,9 +197,8 @@ def test_configuration_is_checked(arguments, message):
 
 
 def test_a_limit_beyond_memory_is_refused_before_it_starts():
-    unit = limit.prepare(configuration(n_samples=2**30, n_replicas=1)).units[0]
-    with pytest.raises(MemoryError, match="GB of memory and"):
-        Call(unit, {}, None)()
+    with pytest.raises(ConfigError, match=r"'limit\.n_samples'.* GB of memory, and"):
+        limit.prepare(configuration(n_samples=2**30, n_replicas=1))
 
 
 @pytest.mark.filterwarnings("error")
