@@ -276,7 +276,8 @@ def _truth(overview: xr.Dataset) -> str:
     of, networks = angle.shape[1], angle.shape[0]
     if not found.any():
         return f"None of the teacher's {of} neurons was found in all {networks} networks."
-    within = format_number(float(angle[:, found].max()))
+    # An angle of exactly 0 would say more than can be known.
+    within = format_number(max(float(angle[:, found].max()), 0.01))
     return (
         f"{found.sum()} of the teacher's {of} neurons were found in all {networks} networks, their "
         f"directions within {within}° of the truth."
