@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from meanfield.chaos.metrics import folded_squares
 from meanfield.errors import DivergenceError
 from meanfield.flow.integrators import get_integrator
-from meanfield.flow.particles import Particles
+from meanfield.flow.particles import Particles, particles_at
 from meanfield.flow.simulate import simulate_scheme
 
 if TYPE_CHECKING:
@@ -105,9 +105,7 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     kept = order[counts[order] >= _OCCUPIED * len(label)]
     kept = kept if len(kept) else order[:1]
     centres = np.array([minima[label == well].mean(axis=0) for well in kept])
-    found = Particles.from_coordinates(
-        centres[None], plan.problem.n_outputs, plan.problem.bias, plan.problem.vector_output
-    )
+    found = particles_at(plan.problem, centres[None])
     n_modulo = _clusters(_pairs(found, found, plan, folded=True) <= (_ONE * scale) ** 2).max() + 1
     size = 2 * spread
     if len(kept) > 1:

@@ -21,7 +21,7 @@ import numpy as np
 
 from meanfield.decomposition.compress import compress
 from meanfield.decomposition.error_plan import Array, ErrorPlan, columns, l2_norms, mean_squares
-from meanfield.flow.particles import Particles
+from meanfield.flow.particles import Particles, particles_at
 from meanfield.flow.run import Run, predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -119,7 +119,7 @@ def training_sets(
     particles of the long-time law of the budget's training set.
     """
     burn, window = (int(steps) for steps in population["window"])
-    settled = _particles(plan.problem, population["settled"])
+    settled = particles_at(plan.problem, population["settled"][None])
     bar = SharedProgress(progress, sum(plan.data_counts))
     predictions, halves = [], []
     start: Array  # the budget's own number is one of the counts
@@ -174,7 +174,7 @@ def dynamics(
         return _outputs(plan, problem, run(scheme, wide, times, start).trajectory)
 
     # The long-time law stays where it is: at the temperature with which training ends.
-    settled = along(plan.scheme.steady(horizon), _particles(problem, sets["start"]))
+    settled = along(plan.scheme.steady(horizon), particles_at(problem, sets["start"][None]))
     training = plan.training(horizon)
     limit = along(training)
     left = settled - limit
@@ -211,7 +211,7 @@ def few_atoms(
     plan: ErrorPlan, replica: int, network: Mapping[str, Array], progress: Progress | None = None
 ) -> Arrays:
     """Compress one replica's network to few atoms; see `compress`."""
-    particles = _particles(plan.problem, network["particles"])
+    particles = particles_at(plan.problem, network["particles"][None])
     return compress(plan.fitting_problem, particles, plan.atom_counts, plan.X_test, progress)
 
 
@@ -255,10 +255,3 @@ def _pooled(trajectory: Sequence[Particles], n_particles: int) -> Array:
     chosen = np.linspace(len(trajectory) - 1, 0, taken).round().astype(int)
     points = np.concatenate([trajectory[i].coordinates[0] for i in chosen])
     return np.resize(points, (n_particles, points.shape[1]))
-
-
-def _particles(problem: Problem, points: Array) -> Particles:
-    """Return points (N, C) as one network."""
-    return Particles.from_coordinates(
-        points[None], problem.n_outputs, problem.bias, problem.vector_output
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -16,11 +16,12 @@ from meanfield.errors import ArgumentError
 from meanfield.flow import defaults
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
+from meanfield.flow.initial import InitialLaw
 from meanfield.flow.initial_state import initial_state
-from meanfield.flow.integrators import get_integrator
-from meanfield.flow.particles import as_particles
+from meanfield.flow.integrators import Integrator, get_integrator
+from meanfield.flow.particles import Particles, as_particles
 from meanfield.flow.run import network_outputs
-from meanfield.flow.schedule import per_step
+from meanfield.flow.schedule import Schedule, per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.problem import Problem, get_activation
@@ -97,6 +98,39 @@ def shared_docstring(scaled_y: str = "") -> str:
 
 class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
     """A network trained by the run_steps of its particles; labels are what estimators differ in."""
+
+    def __init__(
+        self,
+        n_particles: int = 100,
+        *,
+        activation: str = defaults.ACTIVATION,
+        bias: bool = defaults.BIAS,
+        l2: float | tuple[float, float] = defaults.L2,
+        temperature: ArrayLike | Schedule = defaults.TEMPERATURE,
+        step_size: ArrayLike | Schedule = defaults.STEP_SIZE,
+        n_steps: int = defaults.N_STEPS,
+        integrator: str | Integrator = "euler",
+        batch_size: int | None = None,
+        init: str | InitialLaw | Particles = "gaussian",
+        n_networks: int = 1,
+        standardize: bool = True,
+        dictionary: bool = False,
+        random_state: Any = None,
+    ):
+        self.n_particles = n_particles
+        self.activation = activation
+        self.bias = bias
+        self.l2 = l2
+        self.temperature = temperature
+        self.step_size = step_size
+        self.n_steps = n_steps
+        self.integrator = integrator
+        self.batch_size = batch_size
+        self.init = init
+        self.n_networks = n_networks
+        self.standardize = standardize
+        self.dictionary = dictionary
+        self.random_state = random_state
 
     def _fit(self, X: Array, y: Array, weights: Array) -> Any:
         """Train afresh on checked data."""

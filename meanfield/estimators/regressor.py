@@ -9,48 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from meanfield.estimators.network import Array, MeanFieldNetwork, shared_docstring
-from meanfield.flow import defaults
-from meanfield.flow.initial import InitialLaw
-from meanfield.flow.integrators import Integrator
-from meanfield.flow.particles import Particles
-from meanfield.flow.schedule import Schedule
 from meanfield.problem.scaling import weighted_moments
 
 
 class MeanFieldRegressor(RegressorMixin, MeanFieldNetwork):  # type: ignore[misc]
-    def __init__(
-        self,
-        n_particles: int = 100,
-        *,
-        activation: str = defaults.ACTIVATION,
-        bias: bool = defaults.BIAS,
-        l2: float | tuple[float, float] = defaults.L2,
-        temperature: ArrayLike | Schedule = defaults.TEMPERATURE,
-        step_size: ArrayLike | Schedule = defaults.STEP_SIZE,
-        n_steps: int = defaults.N_STEPS,
-        integrator: str | Integrator = "euler",
-        batch_size: int | None = None,
-        init: str | InitialLaw | Particles = "gaussian",
-        n_networks: int = 1,
-        standardize: bool = True,
-        dictionary: bool = False,
-        random_state: Any = None,
-    ):
-        self.n_particles = n_particles
-        self.activation = activation
-        self.bias = bias
-        self.l2 = l2
-        self.temperature = temperature
-        self.step_size = step_size
-        self.n_steps = n_steps
-        self.integrator = integrator
-        self.batch_size = batch_size
-        self.init = init
-        self.n_networks = n_networks
-        self.standardize = standardize
-        self.dictionary = dictionary
-        self.random_state = random_state
-
     __doc__ = (
         """A two-layer network of N neurons for regression, trained by the mean-field flow.
 

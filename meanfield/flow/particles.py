@@ -289,8 +289,13 @@ class Particles:
 
 def as_particles(problem: Problem, state: Array) -> Particles:
     """Return a state (R, C, N) as particles."""
+    return particles_at(problem, state.swapaxes(1, 2))
+
+
+def particles_at(problem: Problem, coordinates: Array) -> Particles:
+    """Return points (R, N, C) as particles of a problem."""
     return Particles.from_coordinates(
-        state.swapaxes(1, 2), problem.n_outputs, problem.bias, problem.vector_output
+        coordinates, problem.n_outputs, problem.bias, problem.vector_output
     )
 
 

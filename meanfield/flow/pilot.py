@@ -14,7 +14,7 @@ from meanfield.flow.simulate import simulate
 from meanfield.problem import Problem
 from meanfield.problem.distinct import first_rows
 from meanfield.problem.draws import generator
-from meanfield.problem.score import score
+from meanfield.problem.score import is_right, score
 from meanfield.statistics.estimate import Estimate
 from meanfield.system.progress import Progress, no_progress
 
@@ -205,10 +205,8 @@ def _score(
     if problem.loss.labels == "real":
         squares = ((predictions[0] - targets) ** 2).sum(axis=1)
         by_row = 1 - squares / (((targets - targets.mean(axis=0)) ** 2).sum() / len(rows))
-    elif problem.loss.labels == "sign":
-        by_row = (predictions[0] * targets > 0).all(axis=1).astype(float)
     else:
-        by_row = (predictions[0].argmax(axis=1) == targets.argmax(axis=1)).astype(float)
+        by_row = is_right(problem.loss, predictions, targets)[0].astype(float)
     return score(problem.loss, predictions, targets), by_row
 
 

@@ -140,9 +140,7 @@ class Run:
             On the held-out rows, or on the training rows where the problem has none; mean over the
             replicas, with an interval over rows and replicas.
         """
-        X_test = self.problem.X_test
-        predictions = self.predict(self.problem.X if X_test is None else X_test, step)
-        return self.problem.score(predictions, held_out=X_test is not None)
+        return score(self.problem, self.particles if step is None else self.at(step))
 
     def plot(self, ax: Axes | None = None, label: str | None = None) -> Axes:
         """Draw the loss over time, every replica and their mean: at every step where that is known.
@@ -231,6 +229,13 @@ def predict(problem: Problem, particles: Particles, X: ArrayLike) -> NDArray[np.
     check_layout(problem, particles)
     outputs = network_outputs(problem.activation, particles, as_inputs(X, "X", problem.n_features))
     return outputs if problem.vector_output else outputs[..., 0]
+
+
+def score(problem: Problem, particles: Particles) -> Estimate:
+    """Return the score of networks on the held-out rows, or else on those that they trained on."""
+    X_test = problem.X_test
+    predictions = predict(problem, particles, problem.X if X_test is None else X_test)
+    return problem.score(predictions, held_out=X_test is not None)
 
 
 def network_outputs(

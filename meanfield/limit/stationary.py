@@ -179,14 +179,11 @@ class StationaryLaw:
         -------
         Particles
         """
-        from meanfield.flow.particles import Particles
+        from meanfield.flow.particles import particles_at
 
         n, r = checks.count("n_particles", n_particles), checks.listed("n_replicas", n_replicas)
-        problem = self.problem
         points = self._gibbs.sample(n * r, generator(checks.seed(seed))).reshape(r, n, -1)
-        return Particles.from_coordinates(
-            points, problem.n_outputs, problem.bias, problem.vector_output
-        )
+        return particles_at(self.problem, points)
 
 
 @fixed_blas()

@@ -17,11 +17,16 @@ def score(loss: Loss, predictions: NDArray[np.floating], targets: NDArray[np.flo
     """Return R² for the squared loss, else the accuracy; (R, n, k) against (n, k)."""
     if loss.labels == "real":
         return statistics_of.r2(predictions, targets)
+    return statistics_of.accuracy(is_right(loss, predictions, targets))
+
+
+def is_right(
+    loss: Loss, predictions: NDArray[np.floating], targets: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Return on which rows (R, n) networks (R, n, k) choose the class of the targets (n, k)."""
     if loss.labels == "sign":
-        right = (predictions * targets > 0).all(axis=2)
-    else:
-        right = np.equal(predictions.argmax(axis=2), targets.argmax(axis=1)[None])
-    return statistics_of.accuracy(np.asarray(right))
+        return np.asarray((predictions * targets > 0).all(axis=2))
+    return np.asarray(predictions.argmax(axis=2) == targets.argmax(axis=1))
 
 
 def loss_rose(start: float, end: float) -> tuple[Note, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.errors import ConfigError
-from meanfield.flow.particles import Particles
+from meanfield.flow.particles import particles_at
 from meanfield.flow.schedule import Geometric
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -115,10 +115,7 @@ def train_and_extract(
     """
     start = None
     if replicas is not None:
-        kept = replicas["networks"][place][None]
-        start = Particles.from_coordinates(
-            kept, problem.n_outputs, problem.bias, problem.vector_output
-        )
+        start = particles_at(problem, replicas["networks"][place][None])
     run = simulate_scheme(
         problem,
         scheme,

@@ -10,6 +10,8 @@ import numpy as np
 
 from meanfield.dictionary import compare_dictionaries
 from meanfield.errors import ConfigError
+from meanfield.flow.particles import Particles, particles_at
+from meanfield.flow.run import score
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
@@ -24,12 +26,7 @@ from meanfield.studies.experiment.config import ExperimentConfig, Part
 from meanfield.studies.experiment.report import report
 from meanfield.workbench.config import parse
 from meanfield.workbench.sections.data import build_data, data_plan
-from meanfield.workbench.sections.learning import (
-    LearningHeadline,
-    guess,
-    learned,
-    linear_baseline,
-)
+from meanfield.workbench.sections.learning import guess, linear_baseline
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 if TYPE_CHECKING:
@@ -42,6 +39,7 @@ _STUDIES: dict[Part, Any] = {
     "cell": cell_study,
 }
 _NETWORK = "atoms-network-{:04d}"
+_SCORES = ("test_", "train_")
 
 
 def prepare(config: ExperimentConfig) -> Plan:
@@ -161,18 +159,19 @@ def combine(
         outcomes[part] = plan.combine({key: results[name] for name, key in own.items()})
     networks = [results[key] for key in sorted(results) if key.startswith("atoms-network")]
     overview = _overview(config, problem, networks, results)
-    if networks:
-        overview = overview.assign(_shown_atoms(data, problem, networks))
     numbers: dict[str, Estimate] = {}
     if networks:
-        trained = np.stack([network["particle_trained"] for network in networks])
-        numbers |= LearningHeadline(**learned(problem, trained)).numbers()
+        reference = outcomes["atoms"].dataset.attrs["reference"]
+        overview = overview.assign(_shown_atoms(data, problem, networks, reference))
+        # The score stands first: of the networks that all parts share.
+        atoms = outcomes["atoms"].numbers
+        numbers |= {key: atoms[key] for key in atoms if key.startswith(_SCORES)}
     tree = {"overview": overview}
     for part, outcome in outcomes.items():
         keys = {}
         for key, number in outcome.numbers.items():
-            if networks and key.startswith(("test_", "train_")):
-                continue  # said once, of the networks that all parts share
+            if networks and key.startswith(_SCORES):
+                continue  # said already
             known = numbers.get(key)
             name = key if known is None or known == number else f"{part}_{key}"
             keys[name], numbers[name] = key, number
@@ -193,9 +192,8 @@ def _overview(
     scores = {"linear": linear_baseline(problem)}
     if networks and problem.X_test is not None:
         scores["dictionary"] = _dictionary_score(problem, networks)
-    known = {name: score for name, score in scores.items() if score is not None}
     variables: dict[str, Any] = {
-        f"score_{name}": score.to_xarray() for name, score in known.items()
+        f"score_{name}": found.to_xarray() for name, found in scores.items() if found is not None
     }
     tried = [results[key] for key in sorted(results) if key.startswith("penalties")]
     if networks:
@@ -204,7 +202,8 @@ def _overview(
         variables["l2"] = ("penalty", [factor * problem.l2_output for factor, _ in rows])
         for name in ("n_atoms", "confident"):
             variables[f"path_{name}"] = ("penalty", [float(at[name][-1]) for _, at in rows])
-        variables["path_score"] = _stacked([_score_at(problem, at) for _, at in rows])
+        scores_at = [score(problem, _trained(problem, at)) for _, at in rows]
+        variables["path_score"] = Estimate.stack(scores_at).to_xarray(["penalty"])
     attributes = {
         "problem": repr(problem),
         "guess": guess(problem),
@@ -217,11 +216,12 @@ def _overview(
     return xr.Dataset(variables, attrs=attributes)
 
 
-def _shown_atoms(data: Data, problem: Problem, networks: list[Arrays]) -> dict[str, Any]:
+def _shown_atoms(
+    data: Data, problem: Problem, networks: list[Arrays], reference_network: int
+) -> dict[str, Any]:
     """Return the atoms of the reference network by input, and how near they are to a teacher's."""
     functions = [unpack(network, -1, problem) for network in networks]
-    agreement = compare_dictionaries(functions)
-    reference = functions[agreement.reference]
+    reference = functions[reference_network]
     names = data.info.get("feature_names") or [f"x{i + 1}" for i in range(problem.n_features)]
     ones = np.ones(reference.n_atoms)
     variables: dict[str, Any] = {
@@ -243,15 +243,9 @@ def _shown_atoms(data: Data, problem: Problem, networks: list[Arrays]) -> dict[s
     return variables
 
 
-def _score_at(problem: Problem, network: Arrays) -> Estimate:
-    field = learned(problem, network["particle_trained"][None])
-    return next(iter(next(iter(field.values())).values()))
-
-
-def _stacked(scores: list[Estimate]) -> xr.DataArray:
-    rows = np.array([[score.value, score.low, score.high] for score in scores])
-    value, low, high = rows.T
-    return Estimate(value, low, high).to_xarray(["penalty"])
+def _trained(problem: Problem, network: Arrays) -> Particles:
+    """Return a network at the end of its training, before it was cooled."""
+    return particles_at(problem, network["particle_trained"][None])
 
 
 def _dictionary_score(problem: Problem, networks: list[Arrays]) -> Estimate:

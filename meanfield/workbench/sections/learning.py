@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.flow.particles import Particles
-from meanfield.flow.run import predict
+from meanfield.flow.particles import particles_at
+from meanfield.flow.run import score
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.workbench.headline import Headline, family
@@ -38,12 +38,8 @@ class LearningHeadline(Headline):
 
 def learned(problem: Problem, networks: Array) -> dict[str, Any]:
     """Return the score of networks (R, N, C) as fields of a `LearningHeadline`."""
-    particles = Particles.from_coordinates(
-        networks, problem.n_outputs, problem.bias, problem.vector_output
-    )
-    held_out = problem.X_test is not None
-    X = problem.X if problem.X_test is None else problem.X_test
-    return as_fields(problem.score(predict(problem, particles, X), held_out=held_out), held_out)
+    found = score(problem, particles_at(problem, networks))
+    return as_fields(found, problem.X_test is not None)
 
 
 def as_fields(score: Estimate, held_out: bool) -> dict[str, Any]:
