@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -176,6 +177,8 @@ class EmpiricalLaw(InitialLaw):
         self._check_scale()
         if not np.isfinite(self.particles.coordinates).all():
             raise ArgumentError("init", "holds NaN or infinite particles; start from finite ones.")
+        # A law must not change with the arrays that it came from.
+        object.__setattr__(self, "particles", deepcopy(self.particles))
 
     @cached_property
     def _points(self) -> Array:

@@ -244,7 +244,7 @@ class Scheme:
         -------
         Scheme
         """
-        if checks.steps(n_steps, minimum=0) > self.n_steps:
+        if (n_steps := checks.steps(n_steps, minimum=0)) > self.n_steps:
             raise ArgumentError("n_steps", f"must be at most {self.n_steps}, got {n_steps}.")
         first = (v if isinstance(v, float) else v[:n_steps] for v in self._per_step)
         return self._over(n_steps, *first)

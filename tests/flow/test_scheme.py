@@ -271,3 +271,21 @@ def test_simulate_is_its_scheme(problem):
     assert on.to_xarray().attrs["init"] == "particles"
     start = simulate_scheme(problem, scheme, start=run.particles)
     np.testing.assert_array_equal(start.predictions, on.predictions)
+
+
+def test_a_whole_float_shortens_schedules_and_constants_alike(problem):
+    for step_size in (0.1, [0.1, 0.2, 0.3, 0.4]):
+        scheme = mf.Scheme.of(problem, step_size=step_size, n_steps=4)
+        assert scheme.shortened(2.0) == scheme.shortened(2)
+
+
+def test_a_scheme_does_not_change_with_the_particles_that_it_starts_from(problem):
+    d = problem.n_features
+    w = np.ones((1, 5, d))
+    scheme = mf.Scheme.of(
+        problem, step_size=0.1, n_steps=4, init=mf.Particles(np.ones((1, 5)), w, np.ones((1, 5)))
+    )
+    w[:] = 9
+    same = mf.Particles(np.ones((1, 5)), np.ones((1, 5, d)), np.ones((1, 5)))
+    assert scheme == mf.Scheme.of(problem, step_size=0.1, n_steps=4, init=same)
+    np.testing.assert_array_equal(scheme.init.sample(problem, 3), 1)

@@ -132,11 +132,11 @@ def _table(path: Path, target: str | int | None, task: Task) -> Survey:
 
 def _decimal(table: TextTable) -> str:
     """Return the decimal mark with which more columns are numbers."""
-    numbers = {
+    columns = {
         mark: sum(not _mostly_text(column.tolist(), mark) for column in table.cells)
         for mark in (".", ",")
     }
-    return "," if numbers[","] > numbers["."] else "."
+    return "," if columns[","] > columns["."] else "."
 
 
 def _mostly_text(cells: list[str], decimal: str) -> bool:
