@@ -1,4 +1,4 @@
-"""The studies `atoms`, `identify`, `cell` and `recovery`: their numbers, words and figures."""
+"""The study `atoms`: its numbers, words and figures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ import matplotlib as mpl
 import matplotlib.image
 import numpy as np
 import pytest
-import xarray as xr
 from matplotlib.figure import Figure
 
 import meanfield as mf
-from meanfield import plots
 from meanfield.dictionary import extract_dictionary
-from meanfield.dictionary.agreement import largest_angle
 from meanfield.errors import ConfigError
-from meanfield.flow.run import predict
 from meanfield.identify import equivalent
 from meanfield.plots import style
 from meanfield.problem import get_activation
@@ -29,20 +25,12 @@ from meanfield.studies.atoms import report as atoms_report
 from meanfield.studies.atoms import study as atoms
 from meanfield.studies.atoms.arrays import unpack
 from meanfield.studies.atoms.report import AtomsHeadline
-from meanfield.studies.cell import figures as cell_figures
-from meanfield.studies.cell import study as cell
-from meanfield.studies.identify import figures as identify_figures
-from meanfield.studies.recovery import figures as recovery_figures
-from meanfield.studies.recovery import study as recovery
-from meanfield.system import storage
 from meanfield.system.progress import no_progress
 from meanfield.workbench.config import parse
-from meanfield.workbench.runner import run_study
-from meanfield.workbench.sections.atom_bounds import ASSUMED
 from meanfield.workbench.sections.data import build_data
 from meanfield.workbench.sections.learning import learning_sentence
+from tests.studies.running import TEACHER, assert_draws_whole, configured, page, run_once
 
-TEACHER = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 120, "n_test": 20}
 CONFIGS = {
     "atoms": {
         "data": {**TEACHER, "bias": False, "min_angle": 50.0, "weight_norm": 2.0},
@@ -62,81 +50,17 @@ CONFIGS = {
         "run": {"step_size": 0.5, "n_steps": 300},
         "atoms": {"n_particles": 30, "n_replicas": 1, "cool_steps": 0},
     },
-    "identify": {
-        "identify": {
-            "activations": ["silu", "he2"],
-            "dims": [1],
-            "sizes": [1, 2],
-            "max_degree": 6,
-            "n_points": 2,
-            "n_starts": 6,
-            "n_paths": 0,
-        },
-    },
-    "cell": {
-        "data": {**TEACHER, "n_atoms": 1, "bias": False, "weight_norm": 2.0},
-        "problem": {"bias": False, "l2": 0.001, "temperature": 1e-5},
-        "run": {"step_size": 0.5, "n_steps": 500},
-        "cell": {"n_particles": 60},
-    },
-    "recovery": {
-        "recovery": {
-            "activations": ["tanh"],
-            "step_sizes": [0.5],
-            "dims": [2, 3],
-            "sizes": [1, 2],
-            "n_particles": [30],
-            "n_teachers": 1,
-            "n_data": 120,
-            "n_steps": 300,
-        },
-    },
-    "recovery by width": {
-        "recovery": {
-            "activations": ["tanh"],
-            "step_sizes": [0.5],
-            "dims": [2],
-            "sizes": [2],
-            "noise": [0.0],
-            "n_particles": [1, 20],
-            "n_teachers": 2,
-            "n_data": 120,
-            "n_steps": 300,
-            "baselines": False,
-        },
-    },
 }
-
-
-def configuration(name):
-    study = get_study(name.split()[0])
-    return study, parse(study.config, {"study": study.name, "seed": 3, **CONFIGS[name]})
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Run each study once, without drawing; return dataset, numbers and folder by name."""
-    done = {}
-
-    def result(name):
-        if name not in done:
-            out = tmp_path_factory.mktemp("out") / "study"
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
-                summary = run_study(*configuration(name), out)
-            done[name] = (storage.read_dataset(out / "result.nc"), summary["numbers"], out)
-        return done[name]
-
-    return result
-
-
-def page(folder):
-    return (folder / "report.html").read_text()
+    return run_once(CONFIGS, tmp_path_factory.mktemp("out"))
 
 
 def test_atoms_are_those_of_the_library(results):
     dataset, numbers, folder = results("atoms")
-    config = configuration("atoms")[1]
+    config = configured(CONFIGS, "atoms")[1]
     problem = build_data(config)[1]
     temperature = np.concatenate(
         [np.full(300, 0.001), mf.schedule.Geometric(0.001, 1e-5).values(700)]
@@ -169,7 +93,7 @@ def test_atoms_are_those_of_the_library(results):
 def test_cooling_continues_the_networks_of_the_hot_phase(results):
     # The first look is at the networks that a study at constant temperature would train.
     dataset = results("atoms")[0]
-    problem = build_data(configuration("atoms")[1])[1]
+    problem = build_data(configured(CONFIGS, "atoms")[1])[1]
     run = mf.simulate(problem, 60, step_size=0.5, n_steps=300, seed=3, n_replicas=3)
     np.testing.assert_array_equal(dataset["loss"].isel(look=0), run.loss[:, -1])
 
@@ -267,31 +191,6 @@ def test_atoms_refuses_in_words(keys, words):
         atoms.prepare(parse(atoms.AtomsConfig, {"study": "atoms", "data": TEACHER, **keys}))
 
 
-def test_depths_are_those_of_the_library(results):
-    dataset, numbers, folder = results("identify")
-    silu = dataset.sel(activation="silu", bias=0, d=1)
-    assert silu["variety"].values.tolist() == [1, 4]
-    assert silu["orbit"].values.tolist() == [1, 6]
-    assert silu["orbits"].sel(atoms=2, degree=6) == 1
-    assert silu["orbits"].sel(atoms=2, degree=5) > 1
-    assert (dataset.sel(activation="he2", atoms=2)["orbit"].isnull()).all()
-    name = "orbit-he2-plain-d1-S2"
-    assert numbers[name]["value"] is None
-    assert "not reached up to 6" in numbers[name]["label"]
-    assert "silu, d = 1, S = 2 (4 and 6)" in page(folder)
-
-
-def test_cell_is_that_of_the_library(results):
-    dataset, numbers, folder = results("cell")
-    assert numbers["order"]["value"] == 2.0
-    assert (numbers["orbit_depth"]["value"], numbers["n_atoms"]["value"]) == (3, 1)
-    assert numbers["bound"]["value"] >= 1
-    assert "S* = 1." in page(folder)
-    moments = dataset["log_moments"].sel(bound="value").values
-    root = np.exp(moments / dataset["k"].values)
-    assert (np.diff(root) > 0).all()
-
-
 def test_the_picture_of_the_atoms_is_whole():
     """Names of axes and entries of the legend lie within the figure, whatever the layout takes."""
 
@@ -315,180 +214,6 @@ def test_learning_needs_more_than_a_score_above_the_guess():
     assert said(0.8, 0.4, 0.9).startswith("It is not certain that the networks have learned")
     assert said(0.5, 0.4, 0.6).startswith("The networks have not learned")
     assert said(0.3, 0.2, 0.4).startswith("The networks have not learned")
-
-
-def test_bound_of_data_says_what_it_assumes(results):
-    config = configuration("cell")[1]
-    problem = build_data(config)[1]
-    unit = get_study("cell").prepare(config).units[0]
-    found = unit.function(**{**unit.arguments, "target": None})
-    made = cell.combine(problem, False, found).numbers
-    label = made["bound"].label
-    assert "if the inputs were standard normal" in label
-    assert "if the inputs" not in results("cell")[1]["bound"]["label"]
-    # What is assumed raises no alarm.
-    numbers = json.loads(json.dumps(results("cell")[1]))
-    for text, said in ((label, f"S̄ = 0, which would be a bound {ASSUMED}"), ("Bound", "ATTENTION")):
-        numbers["bound"] |= {"value": 0.0, "interval": None, "label": text}
-        finding = get_study("cell").report({"numbers": numbers}, results("cell")[0])[0].text
-        assert said in finding
-        assert ("ATTENTION" in finding) == (said == "ATTENTION")
-    # Whether its network learned, on the rows that tell.
-    network = mf.Particles.from_coordinates(found["network"][None], 1, False, False)
-    score = problem.score(predict(problem, network, problem.X_test), held_out=True)
-    assert made["test_r2"].value == pytest.approx(score.value)
-    assert results("cell")[1]["test_r2"]["interval"] == pytest.approx(score.interval)
-    assert "The networks have learned" in page(results("cell")[2])
-
-
-def test_cell_without_a_bound():
-    data = {"source": "digits", "classes": [3, 8], "n_samples": 30, "test_fraction": 0.0}
-    study = get_study("cell")
-    config = parse(
-        study.config,
-        {
-            "study": "cell",
-            "data": data,
-            "problem": {"l2": 0.2, "temperature": 1e-6},
-            "run": {"n_steps": 200, "step_size": 0.5},
-            "cell": {"n_particles": 20, "max_degree": 1},
-        },
-    )
-    plan = study.prepare(config)
-    (unit,) = plan.units
-    numbers = plan.combine({"cell": unit.function(**unit.arguments)}).numbers
-    assert "bound" not in numbers
-
-
-def test_recovery_counts_what_is_saved(results):
-    dataset, numbers, folder = results("recovery")
-    assert dict(dataset.sizes) == {
-        "activation": 1,
-        "d": 2,
-        "atoms": 2,
-        "noise": 2,
-        "particles": 1,
-        "teacher": 1,
-    }
-    exact = (dataset["found_dictionary"] == dataset["atoms"]).sel(noise=0.0)
-    assert numbers["exact_dictionary_0"]["value"] == pytest.approx(float(exact.mean()))
-    assert numbers["exact_dictionary_0"]["value"] > 0.9
-    assert numbers["close_0"]["value"] > 0.9
-    low, high = numbers["exact_kmeans_0"]["interval"]
-    assert low <= numbers["exact_kmeans_0"]["value"] <= high
-    assert "Without noise the dictionary" in page(folder)
-
-
-def test_counts_keep_teachers_together():
-    # Two dimensions, two sizes: only (d = 2, S = 2) and one teacher of (d = 3, S = 1) come back.
-    config = parse(
-        recovery.RecoveryConfig,
-        {
-            "study": "recovery",
-            "recovery": {
-                **CONFIGS["recovery"]["recovery"],
-                "noise": [0.0],
-                "n_teachers": 2,
-                "baselines": False,
-            },
-        },
-    )
-    plan = recovery.prepare(config)
-    found = {(2, 1): [3, 3], (2, 2): [2, 2], (3, 1): [1, 2], (3, 2): [0, 3]}
-    results = {}
-    for unit in plan.units:
-        cell = unit.arguments["cell"]
-        sizes = np.array(found[cell.d, cell.n_atoms], dtype=float)
-        right = (sizes == cell.n_atoms).astype(float)
-        results[unit.key] = {
-            "found_dictionary": sizes,
-            "angle_dictionary": 90.0 * (1 - right),
-            "confident": right,
-            "missing": 1 - right,
-            "compression_gap": np.zeros(2),
-            "network_error": np.zeros(2),
-        }
-    numbers = plan.combine(results).numbers
-    assert numbers["exact_dictionary_0"].value == 3 / 8
-    assert numbers["close_0"].value == 3 / 8
-    assert numbers["sure_0"].value == 1.0
-
-
-def test_wide_networks_succeed_where_one_neuron_cannot(results):
-    # Refit to labels finds the teacher from any start; that the network has it is another matter.
-    dataset, numbers, folder = results("recovery by width")
-    assert (dataset["exact_dictionary"] == 1).all()
-    assert (numbers["success_1"]["value"], numbers["success_20"]["value"]) == (0.0, 1.0)
-    assert "0% at width 1, 100% at width 20" in page(folder)
-    assert (folder / "width.png").exists()
-
-
-@pytest.mark.parametrize("d", [2, 5])
-def test_teachers_keep_their_distance(d):
-    for index in range(5):
-        w = recovery.draw_teacher("relu", d, 4, 20.0, True, 1, index).w
-        assert largest_angle(w, w) < 1e-5
-        unit = w / np.linalg.norm(w, axis=1)[:, None]
-        cosine = np.abs(unit @ unit.T)[~np.eye(4, dtype=bool)]
-        assert cosine.max() <= np.cos(np.radians(20)) + 1e-12
-
-
-@pytest.mark.parametrize(
-    ("keys", "words"),
-    [
-        ({"step_sizes": [0.1]}, "step_sizes"),
-        ({"activations": ["tang"], "step_sizes": [0.1]}, "Did you mean 'tanh'"),
-        ({"sizes": [10]}, "cannot be that far apart"),
-        ({"noise": [-1.0]}, "noise"),
-    ],
-)
-def test_recovery_refuses_in_words(keys, words):
-    with pytest.raises(ConfigError, match=words):
-        recovery.prepare(
-            parse(recovery.RecoveryConfig, {"study": "recovery", "recovery": {"dims": [2], **keys}})
-        )
-
-
-FIGURES = [
-    ("atoms", atoms_figures.plot_residual),
-    ("atoms", atoms_figures.plot_atoms),
-    ("atoms", atoms_figures.plot_mass),
-    ("atoms", atoms_figures.plot_cooling),
-    ("atoms on images", atoms_figures.plot_atoms),
-    ("atoms on images", atoms_figures.plot_tiles),
-    ("atoms in one dimension", atoms_figures.plot_atoms),
-    ("identify", identify_figures.plot_depths),
-    ("cell", cell_figures.plot_weight),
-    ("cell", cell_figures.plot_cell_residual),
-    ("recovery", recovery_figures.plot_methods),
-    ("recovery", recovery_figures.plot_cells),
-    ("recovery", recovery_figures.plot_angles),
-    ("recovery by width", recovery_figures.plot_success),
-]
-
-
-@pytest.mark.parametrize(("name", "plot"), FIGURES)
-def test_figures(results, name, plot):
-    dataset = results(name)[0]
-    before = dataset.copy(deep=True)
-    with mpl.rc_context(style.STYLE):
-        figure = Figure(figsize=style.SIZE, layout="constrained")
-        axes = figure.subplots()
-        assert plot(dataset, axes) is axes
-        xr.testing.assert_identical(dataset, before)
-        assert axes.get_xlabel()
-        assert axes.get_ylabel()
-        figure.draw_without_rendering()
-        inside = figure.bbox.padded(1.0)
-        parts = [axes.get_tightbbox()]
-        if axes.get_legend():
-            parts.append(axes.get_legend().get_window_extent())
-            assert not parts[-1].overlaps(axes.get_window_extent())
-        for part in parts:
-            assert inside.x0 <= part.x0
-            assert inside.y0 <= part.y0
-            assert part.x1 <= inside.x1
-            assert part.y1 <= inside.y1
 
 
 def test_plane_without_atoms_or_neurons_that_contribute(results):
@@ -564,3 +289,19 @@ def test_arrays_have_room_for_as_many_atoms_as_are_asked_for():
         tried = np.isfinite(arrays["residual"]).sum(axis=1) - 1
         assert (arrays["n_atoms"] <= tried).all()
         assert (tried <= most).all()
+
+
+FIGURES = [
+    ("atoms", atoms_figures.plot_residual),
+    ("atoms", atoms_figures.plot_atoms),
+    ("atoms", atoms_figures.plot_mass),
+    ("atoms", atoms_figures.plot_cooling),
+    ("atoms on images", atoms_figures.plot_atoms),
+    ("atoms on images", atoms_figures.plot_tiles),
+    ("atoms in one dimension", atoms_figures.plot_atoms),
+]
+
+
+@pytest.mark.parametrize(("name", "plot"), FIGURES)
+def test_figures(results, name, plot):
+    assert_draws_whole(plot, results(name)[0])
