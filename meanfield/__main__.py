@@ -203,9 +203,9 @@ def new(
     ],
     changes: Changes = None,
 ) -> None:
-    """Print a complete, commented configuration that runs as it stands.
+    """Print a complete, commented configuration.
 
-    Save it with:  meanfield new chaos > study.toml
+    It runs as it stands. Save it with:  meanfield new chaos > study.toml
     """
     from meanfield.workbench.config import change, parse
     from meanfield.workbench.toml import to_toml
@@ -219,7 +219,7 @@ def new(
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
 ) -> None:
-    """Draw the figures and write report.html again, from the saved results alone."""
+    """Draw the figures and report.html again from saved results."""
     from meanfield.workbench.outputs import refresh_report
 
     with _finished(folder):
@@ -231,7 +231,7 @@ def report(
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished study.")],
 ) -> None:
-    """Check every result of a finished study against its recorded SHA-256."""
+    """Check the files of a finished study against their SHA-256."""
     from meanfield.system import manifest
 
     with _finished(folder):

@@ -47,7 +47,7 @@ _PURPOSES = {
     "recovery": "Count how often networks give their teacher's atoms back.",
     "bench": "Time the particle step on this machine.",
     "widths": "Compare four parametrizations of deep networks across widths.",
-    "limit": "Simulate infinitely wide networks and how finite ones approach them.",
+    "limit": "Follow infinitely wide networks, and finite ones towards them.",
 }
 
 # Modules are loaded on first use: listing the studies stays quick.
