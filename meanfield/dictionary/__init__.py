@@ -8,9 +8,11 @@ from meanfield.dictionary.extract import extract_dictionary
 from meanfield.dictionary.hermite_expansion import HermiteExpansion, hermite_expansion
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.threshold import ThresholdNumber, coefficient_threshold_number
+from meanfield.dictionary.uncertainty import AtomIntervals
 
 __all__ = [
     "Agreement",
+    "AtomIntervals",
     "Certificate",
     "Dictionary",
     "HermiteExpansion",

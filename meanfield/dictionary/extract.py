@@ -12,7 +12,9 @@ from meanfield.dictionary.fitting import FLOOR, Prior, as_places, fit_atoms, mak
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.result import NOT_AT_REST, Dictionary
+from meanfield.dictionary.score_process import size_set
 from meanfield.dictionary.support import Crowd, collect, masses, shares, structure
+from meanfield.dictionary.uncertainty import atom_intervals
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
@@ -125,6 +127,7 @@ def extract_dictionary(
     explore(path, limit)
 
     best = path.best()
+    size_range, p_values = size_set(path, best, noisy=not own, seed=seed)
     fit = path.fits[best]
     share, resolved = shares(to_network, fit)
     absent = (share < SUPPORT) & resolved
@@ -148,6 +151,8 @@ def extract_dictionary(
         "the network is zero, affine part aside": to_network.is_zero,
         "the search was cut off at max_atoms": best == limit and path.fits[limit].rss > floor,
         "neighbouring sizes explain the labels about as well": confidence < 0.9,
+        f"as many as {max(size_range)} cannot be excluded": max(size_range) > best,
+        f"as few as {min(size_range)} cannot be excluded": min(size_range) < best,
         f"the labels call for {absent.sum()} more that the network lacks": absent.any(),
         f"the network does not resolve {(~resolved).sum()} of them": not resolved.all(),
         f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
@@ -160,6 +165,14 @@ def extract_dictionary(
     penalised = own and problem.l2_output > 0 and "a" in problem.train
     certificate = dual_certificate(
         function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
+    )
+    prior = Prior.of(regressions[target], crowd.places)
+    intervals = atom_intervals(
+        function,
+        problem,
+        regressions[target].Y,
+        (prior.ridge, prior.place_ridge),
+        noisy=target == "labels",
     )
     sizes = np.array(sorted(path.fits))
     noun = "atom" if len(places) == 1 else "atoms"
@@ -181,6 +194,9 @@ def extract_dictionary(
         sizes=sizes,
         residual=np.array([path.residual(size) for size in sizes]),
         criterion=np.array([path.criterion(size) for size in sizes]),
+        p_values=p_values,
+        n_atoms_set=tuple(sorted({*size_range, len(places)})),
+        intervals=intervals,
         network_gap=gap,
         compression_gap=compression_gap,
         spread=spread,

@@ -7,6 +7,7 @@ from typing import Any
 
 from meanfield.dictionary.certificate import Certificate
 from meanfield.dictionary.refit import Array
+from meanfield.dictionary.uncertainty import AtomIntervals
 from meanfield.identify import Atoms
 
 NOT_AT_REST = (
@@ -48,6 +49,15 @@ class Dictionary:
         of each of `sizes`.
     criterion : ndarray
         Bayesian information criterion of each of `sizes`; S is where it is least.
+    p_values : ndarray
+        Of the test of each of `sizes` against one atom more, by the supremum of the score process:
+        small where one more would explain what noise does not. NaN for sizes that were not tested,
+        and for a dictionary refit to the network, whose predictions have no noise.
+    n_atoms_set : tuple of int
+        Sizes that cannot be excluded at 95 %: by that test, or by their weight under the criterion.
+        S is among them.
+    intervals : AtomIntervals
+        Covariance of every atom, and intervals of coefficients, directions, offsets and lengths.
     network_gap, compression_gap : float
         ``‖f_S − f_µ‖ / ‖f_µ‖`` over the training inputs (affine part aside), and the same for
         `compressed`: the sparse residual of the network. NaN where the network is zero.
@@ -61,10 +71,10 @@ class Dictionary:
     confidence : float
         Weight of S among `sizes` under the criterion.
     confident : bool
-        Whether S can be relied on: weight at least 0.9; every atom present in the network and
-        resolved by it; dictionary and network within 30 %; particles that crowd around the atoms,
-        by contribution and, in up to three dimensions, by count; and a search that was not cut
-        off. Whether an atom is missing is for `certificate` to say.
+        Whether S can be relied on: weight at least 0.9; no other size in `n_atoms_set`; every atom
+        present in the network and resolved by it; dictionary and network within 30 %; particles
+        that crowd around the atoms, by contribution and, in up to three dimensions, by count; and
+        a search that was not cut off. Whether an atom is missing is for `certificate` to say.
     statement : str
         The same in words.
     """
@@ -81,6 +91,9 @@ class Dictionary:
     sizes: Array
     residual: Array
     criterion: Array
+    p_values: Array
+    n_atoms_set: tuple[int, ...]
+    intervals: AtomIntervals
     network_gap: float
     compression_gap: float
     spread: float

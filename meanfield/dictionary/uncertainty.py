@@ -1,0 +1,215 @@
+"""Error bars of atoms: their covariance in the canonical chart, and intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import fdtri, stdtrit
+
+from meanfield.dictionary.fitting import as_places, make_regression
+from meanfield.dictionary.refit import Array, Regression
+from meanfield.identify import Atoms
+from meanfield.problem import Problem
+from meanfield.problem.distinct import row_groups
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import LEVEL
+
+
+@dataclass(frozen=True, eq=False)
+class AtomIntervals:
+    r"""95 % intervals of the atoms of a dictionary, in canonical form.
+
+    With ``J`` the Jacobian of the fit in all places, coefficients and the affine part, ``H`` the
+    curvature of the prior and ``Σ`` the covariance of the residuals, ``Cov = B M B`` with
+    ``B = (JᵀJ + H)^{-1}``: where labels were fitted ``M = Jᵀ Σ J + s² H``, which is
+    ``Cov = s² (JᵀJ + H)^{-1}`` for one output; where the network was, whose predictions have no
+    noise, ``M = Σ_j J_jᵀ r_j r_jᵀ J_j``: how far the atoms would move on other inputs of the same
+    law. Repeated rows are no further data.
+
+    Atoms of a homogeneous activation have ``|(w, b)| = 1``, where only direction, offset and
+    coefficient times length are determined.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the residuals, less the degrees of freedom that were fitted.
+    freedom : int
+        Numbers in the target less free parameters: the degrees of freedom of the intervals.
+    covariance : ndarray of shape (S, D + k, D + k)
+        Of ``(w, b, c)`` of each atom; ``D = d``, or ``d + 1`` with a bias.
+    coefficients : Estimate of shape (S,) or (S, k)
+        ``c_i``.
+    direction : ndarray of shape (S,)
+        Angle, in degrees, of the cone around ``w_i`` that holds the true direction in 95 of 100
+        cases.
+    offset : Estimate of shape (S,)
+        ``b_i / |w_i|``: minus the distance from the origin, along ``w_i``, of the plane where the
+        atom turns over.
+    length : Estimate of shape (S,)
+        ``|w_i|``; NaN where it is not identified.
+    """
+
+    noise: float
+    freedom: int
+    covariance: Array
+    coefficients: Estimate
+    direction: Array
+    offset: Estimate
+    length: Estimate
+
+
+def atom_intervals(
+    function: Atoms, problem: Problem, target: Array, prior: tuple[float, float], *, noisy: bool
+) -> AtomIntervals:
+    """Return the intervals of the atoms of a canonical dictionary refit to `target` (n, k).
+
+    `prior` is what coefficients and places were held by, per unit of noise variance; `noisy` tells
+    labels from predictions.
+    """
+    regression = make_regression(problem, target)
+    places, columns = as_places(function, problem.bias), function.columns
+    residual = target - function.predict(problem.X).reshape(target.shape)
+    jacobian = full_jacobian(regression, places, columns)
+    chart = _chart(regression, places, columns)
+    freedom = regression.n_numbers - chart.shape[1]
+    covariance, noise = _covariance(
+        jacobian @ chart, residual, _curvature(chart, places, columns, prior), regression, noisy
+    )
+    S, D, k = *places.shape, columns.shape[1]
+    whole = chart @ covariance @ chart.T
+    own = [
+        [*range(i * D, (i + 1) * D), *range(S * D + i * k, S * D + (i + 1) * k)] for i in range(S)
+    ]
+    each = np.array([whole[np.ix_(rows, rows)] for rows in own]).reshape(S, D + k, D + k)
+    return _intervals(function, problem, each, freedom, noise)
+
+
+def full_jacobian(regression: Regression, places: Array, columns: Array) -> Array:
+    """Return the derivatives of predictions in places, coefficients and affine part, (n, k, P)."""
+    z = regression.X @ places.T
+    n, k = regression.Y.shape
+    slope = regression.activation.derivative(z)
+    inputs = (slope[:, :, None] * regression.X[:, None, :])[:, None] * columns.T[None, :, :, None]
+    eye = np.eye(k)
+    features, affine = regression.activation.value(z), regression.affine
+    parts = [inputs.reshape(n, k, -1)]
+    for values in (features, affine):
+        parts.append((values[:, None, :, None] * eye[None, :, None, :]).reshape(n, k, -1))
+    return np.concatenate(parts, axis=2)
+
+
+def _chart(regression: Regression, places: Array, columns: Array) -> Array:
+    """Return a basis (P, P') of the parameters that the canonical form leaves free."""
+    S, D, k = *places.shape, columns.shape[1]
+    rest = np.eye((S + regression.affine.shape[1]) * k)
+    blocks = [np.eye(D)] * S
+    if regression.activation.homogeneous:
+        blocks = [np.linalg.svd(place[None])[2][1:].T for place in places]
+    width = sum(block.shape[1] for block in blocks)
+    out = np.zeros((S * D + len(rest), width + len(rest)))
+    at = 0
+    for i, block in enumerate(blocks):
+        out[i * D : (i + 1) * D, at : at + block.shape[1]] = block
+        at += block.shape[1]
+    out[S * D :, width:] = rest
+    return out
+
+
+def _curvature(chart: Array, places: Array, columns: Array, prior: tuple[float, float]) -> Array:
+    """Return the curvature of the prior per unit of noise variance, in the chart."""
+    ridge, place_ridge = prior
+    diagonal = np.zeros(len(chart))
+    diagonal[: places.size] = place_ridge
+    diagonal[places.size : places.size + columns.size] = ridge
+    return (chart.T * diagonal) @ chart
+
+
+def _covariance(
+    jacobian: Array, residual: Array, prior: Array, regression: Regression, noisy: bool
+) -> tuple[Array, float]:
+    """Return the covariance of the parameters in the chart, and the size of the noise."""
+    n, k, width = jacobian.shape
+    freedom = regression.n_numbers - width
+    # Each of r copies of a row stands for 1/r of what is known there.
+    groups = row_groups(regression.X, regression.Y)
+    copies = np.bincount(groups, minlength=n)[groups].astype(float)
+    if freedom <= 0:
+        return np.full((width, width), np.nan), float("nan")
+    weighted = residual / np.sqrt(copies)[:, None]
+    noise = weighted.T @ weighted * (k / freedom)
+    variance = float(np.trace(noise)) / k
+    flat = jacobian.reshape(n * k, width)
+    # As in the fit, the prior weighs against a row as often as rows are there.
+    prior = prior * (variance * n * k / regression.n_numbers)
+    hessian = flat.T @ flat + prior
+    if noisy:
+        root = np.linalg.cholesky(noise + 1e-12 * max(variance, 1e-300) * np.eye(k))
+        rows = (root.T @ jacobian * np.sqrt(copies)[:, None, None]).reshape(n * k, width)
+        meat = rows.T @ rows + prior * (variance * n * k / regression.n_numbers)
+    else:
+        pull = (jacobian * residual[:, :, None]).sum(axis=1) * np.sqrt(
+            regression.n_numbers / freedom
+        )
+        meat = (pull * copies[:, None]).T @ pull
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    # Columns that nothing determines, in data or prior, get a large variance and not an error.
+    values, vectors = np.linalg.eigh(hessian / scale[:, None] / scale)
+    bread = (vectors / np.maximum(values, 1e-12)) @ vectors.T
+    inner = bread @ (meat / scale[:, None] / scale) @ bread
+    return inner / scale[:, None] / scale, float(np.sqrt(variance))
+
+
+def _intervals(
+    function: Atoms, problem: Problem, covariance: Array, freedom: int, noise: float
+) -> AtomIntervals:
+    """Carry covariances over to coefficients, directions, offsets and lengths."""
+    S, d = function.w.shape
+    quantile = stdtrit(max(freedom, 1), (1 + LEVEL) / 2)
+    variances = np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0)
+    k = function.columns.shape[1]
+
+    def around(value: Array, variance: Array, label: str) -> Estimate:
+        half = quantile * np.sqrt(np.maximum(variance, 0.0))
+        return Estimate(value, value - half, value + half, resampled="data", label=label)
+
+    half = variances[:, -k:].reshape(function.coefficients.shape)
+    size = np.linalg.norm(function.w, axis=1)
+    unit = function.w / np.where(size > 0, size, 1)[:, None]
+    own = covariance[:, :d, :d]
+    direction = np.array([_cone(*each, freedom) for each in zip(own, unit, size, strict=True)])
+    along = np.einsum("sd,sde,se->s", unit, own, unit)
+    length = around(size, along, "Length of w")
+    if problem.activation.homogeneous:
+        length = Estimate(np.full(S, np.nan), label="Length of w")
+    offset, spread = function.b / np.where(size > 0, size, 1), np.zeros(S)
+    if problem.bias:
+        # The derivative of b/|w| in (w, b).
+        slope = np.column_stack([-offset[:, None] * unit, np.ones(S)]) / size[:, None]
+        spread = np.einsum("sd,sde,se->s", slope, covariance[:, : d + 1, : d + 1], slope)
+    return AtomIntervals(
+        noise=noise,
+        freedom=freedom,
+        covariance=covariance,
+        coefficients=around(function.coefficients, half, "Coefficient"),
+        direction=direction.reshape(S),
+        offset=around(offset, spread, "Offset b/|w|"),
+        length=length,
+    )
+
+
+def _cone(covariance: Array, unit: Array, size: float, freedom: int) -> float:
+    """Return the half-angle, in degrees, of the cone that holds a direction.
+
+    The square of the tangent is a sum of weighted squares, whose law is taken as that of a multiple
+    of F with the same mean and variance (Satterthwaite).
+    """
+    across = np.eye(len(unit)) - np.outer(unit, unit)
+    spread = np.linalg.eigvalsh(across @ covariance @ across)[1:] / size**2
+    spread = np.maximum(spread, 0.0)  # rounding
+    total, square = spread.sum(), (spread**2).sum()
+    if not np.isfinite(total):
+        return float("nan")
+    if not square > 0:
+        return 0.0
+    return float(np.degrees(np.arctan(np.sqrt(total * fdtri(total**2 / square, freedom, LEVEL)))))
