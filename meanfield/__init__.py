@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.cell import learning_cell as learning_cell
     from meanfield.chaos.fitted_rates import ChaosRates as ChaosRates
     from meanfield.chaos.measure_rates import chaos_rates as chaos_rates
+    from meanfield.chaos.response.predict import predict_chaos as predict_chaos
+    from meanfield.chaos.response.prediction import ChaosPrediction as ChaosPrediction
     from meanfield.decomposition import decompose_error as decompose_error
     from meanfield.dictionary import coefficient_threshold_number as coefficient_threshold_number
     from meanfield.dictionary import extract_dictionary as extract_dictionary
@@ -90,6 +92,8 @@ _PUBLIC = {
     "stationary": "limit.stationary",
     "ChaosRates": "chaos.fitted_rates",
     "chaos_rates": "chaos.measure_rates",
+    "predict_chaos": "chaos.response.predict",
+    "ChaosPrediction": "chaos.response.prediction",
     "gaussian_wasserstein2": "transport",
     "matched_wasserstein2": "transport",
     "sliced_wasserstein2": "transport",

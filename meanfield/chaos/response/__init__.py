@@ -1,0 +1,1 @@
+"""The constants of propagation of chaos by linear response, without a run of N particles."""
