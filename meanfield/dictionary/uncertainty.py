@@ -42,7 +42,7 @@ class AtomIntervals:
         ``c_i``.
     direction : ndarray of shape (S,)
         Angle, in degrees, of the cone around ``w_i`` that holds the true direction in 95 of 100
-        cases.
+        cases. NaN, like all intervals, where data are no more than parameters.
     offset : Estimate of shape (S,)
         ``b_i / |w_i|``: minus the distance from the origin, along ``w_i``, of the plane where the
         atom turns over.
@@ -204,12 +204,12 @@ def _cone(covariance: Array, unit: Array, size: float, freedom: int) -> float:
     The square of the tangent is a sum of weighted squares, whose law is taken as that of a multiple
     of F with the same mean and variance (Satterthwaite).
     """
+    if not np.isfinite(covariance).all():
+        return float("nan")
     across = np.eye(len(unit)) - np.outer(unit, unit)
     spread = np.linalg.eigvalsh(across @ covariance @ across)[1:] / size**2
     spread = np.maximum(spread, 0.0)  # rounding
     total, square = spread.sum(), (spread**2).sum()
-    if not np.isfinite(total):
-        return float("nan")
     if not square > 0:
         return 0.0
     return float(np.degrees(np.arctan(np.sqrt(total * fdtri(total**2 / square, freedom, LEVEL)))))

@@ -137,6 +137,14 @@ def test_several_outputs_and_no_atoms_have_intervals_of_their_shape():
     assert none.intervals.direction.shape == (0,)
 
 
+def test_too_few_data_give_no_intervals_and_do_not_stop_anything():
+    target = teacher("tanh", 4, 1, seed=0, bias=True)
+    found = extract_dictionary(cloud(target), problem_of(target, n=6, noise=0.1))
+    assert found.intervals.freedom <= 0
+    assert np.isnan(found.intervals.direction).all()
+    assert found.intervals.coefficients.interval is None
+
+
 def test_p_values_are_uniform_under_the_hypothesis_and_have_no_unit():
     target = teacher("tanh", 3, 2, seed=0, angle=40)
     values = []

@@ -20,6 +20,7 @@ from meanfield.plots import style
 from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies import get_study
+from meanfield.studies.atoms import arrays
 from meanfield.studies.atoms import figures as atoms_figures
 from meanfield.studies.atoms import report as atoms_report
 from meanfield.studies.atoms import study as atoms
@@ -27,6 +28,7 @@ from meanfield.studies.atoms.arrays import unpack
 from meanfield.studies.atoms.report import AtomsHeadline
 from meanfield.system.progress import no_progress
 from meanfield.workbench.config import parse
+from meanfield.workbench.report.formatting import format_short
 from meanfield.workbench.sections.data import build_data
 from meanfield.workbench.sections.learning import learning_sentence
 from tests.studies.running import TEACHER, assert_draws_whole, configured, page, run_once
@@ -88,6 +90,48 @@ def test_atoms_are_those_of_the_library(results):
     assert str(dataset["statement"].values[1, -1]) == found.statement
     assert str(dataset["certificate_statement"].values[1, -1]) == str(found.certificate)
     assert "S* = 2 atoms: 3 of 3 have that many" in page(folder)
+
+
+def test_error_bars_and_possible_sizes_are_those_of_the_library(results):
+    dataset, numbers, folder = results("atoms")
+    problem = build_data(configured(CONFIGS, "atoms")[1])[1]
+    last = dataset.isel(look=-1, replica=int(dataset.attrs["reference"]))
+    assert numbers["direction_error"]["value"] == last["direction_error"][:2].max()
+    assert (last["direction_error"][:2] < 0.01).all()  # labels without noise
+    covariance = last["place_covariance"].values[:2]
+    assert covariance.shape == (2, problem.n_features, problem.n_features)
+    assert numbers["n_atoms"]["interval"] is None
+    assert "No size but 2 is possible" in page(folder)
+    assert "Error bars of the atoms" in page(folder)
+
+
+def test_sizes_that_cannot_be_excluded_are_said(results):
+    dataset, numbers, _ = results("atoms")
+    dataset = dataset.copy(deep=True)
+    dataset["most"][:] = 4
+    dataset["c_error"][:] = 0.25
+    dataset["length_error"][:] = np.nan
+    blocks = get_study("atoms").report({"numbers": numbers}, dataset)
+    assert "Sizes from 2 to 4 cannot be excluded" in " ".join(
+        block.text for block in blocks if hasattr(block, "text")
+    )
+    rows = next(b.rows for b in blocks if "Direction within" in str(getattr(b, "rows", "")))
+    assert rows[1][3] == "not identified"
+    assert "to" in rows[1][1]
+    found = arrays.possible_sizes(2, 2.0, 4.0, "why")
+    assert format_short(found) == "2 (2 to 4)"
+    assert arrays.possible_sizes(2, 2.0, 2.0, "why").interval is None
+
+
+def test_regions_of_atoms_are_drawn_where_they_are(results):
+    dataset = results("atoms")[0].copy(deep=True)
+    dataset["place_covariance"][:] = np.diag([0.04, 0.01])
+    axes = atoms_figures.plot_atoms(dataset, Figure().subplots())
+    assert len(axes.patches) == 2
+    long = np.sqrt(-2 * np.log(0.05)) * 0.2 * 2
+    np.testing.assert_allclose(axes.patches[0].width, long)
+    w = dataset["w"].values[int(dataset.attrs["reference"]), -1, 0]
+    assert np.abs(axes.patches[0].center) == pytest.approx(np.abs(w))
 
 
 def test_cooling_continues_the_networks_of_the_hot_phase(results):

@@ -15,9 +15,9 @@ from meanfield.identify import Atoms
 from meanfield.identify.atoms import make_atoms
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
-from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms.report import AtomsHeadline
-from meanfield.workbench.sections.atom_bounds import bound_estimate
+from meanfield.workbench.sections.atom_bounds import bound_estimate, possible_sizes
 from meanfield.workbench.sections.learning import learned
 from meanfield.workbench.study import Arrays, Outcome
 
@@ -34,6 +34,8 @@ SCALARS = (
     "confidence",
     "confident",
 )
+#: Above so many input dimensions no covariance of places is kept.
+MOST_DRAWN = 64
 CERTIFICATE = ("minimum", "gain", "threshold", "missing", "penalised")
 
 
@@ -56,6 +58,12 @@ def _pack(
     for name in ("residual", "criterion"):
         out[name] = values = np.full(max_atoms + 1, np.nan)
         values[dictionary.sizes] = getattr(dictionary, name)
+    for name, value in _error_bars(dictionary).items():
+        out[name] = padded(value, max_atoms)
+    out["p_value"] = values = np.full(max_atoms + 1, np.nan)
+    values[dictionary.sizes] = dictionary.p_values
+    out["least"], out["most"] = float(dictionary.n_atoms_set[0]), float(dictionary.n_atoms_set[-1])
+    out["noise"] = dictionary.intervals.noise
     out["minimiser"] = certificate.minimiser
     out |= {name: float(getattr(dictionary, name)) for name in SCALARS}
     out |= {name: float(getattr(certificate, name)) for name in CERTIFICATE}
@@ -70,10 +78,30 @@ def _pack(
     return out | {"statement": dictionary.statement} | statements
 
 
+def _error_bars(dictionary: Dictionary) -> dict[str, np.ndarray]:
+    """Return what intervals add on either side of each atom's numbers, and its offset."""
+    found = dictionary.intervals
+    c = found.coefficients.width / 2
+    return {
+        "c_error": c if c.ndim == 2 else c[:, None],
+        "direction_error": found.direction,
+        "offset": found.offset.value,
+        "offset_error": found.offset.width / 2,
+        "length_error": found.length.width / 2,
+    }
+
+
+def place_covariance(dictionary: Dictionary, n_features: int, max_atoms: int) -> np.ndarray:
+    """Return the covariance of ``(w, b)`` of each atom; of none in many dimensions."""
+    width = dictionary.atoms.shape[1]
+    kept = dictionary.intervals.covariance[:, :width, :width]
+    return padded(kept, max_atoms if n_features <= MOST_DRAWN else 0)
+
+
 def padded(values: np.ndarray, size: int, fill: float = np.nan) -> np.ndarray:
     """Return rows, followed by as many of `fill` as make `size` of them."""
     out = np.full((size, *values.shape[1:]), fill)
-    out[: len(values)] = values
+    out[: len(values)] = values[:size]
     return out
 
 
@@ -103,7 +131,8 @@ def combine(
     course = [unpack(pieces[reference], look, problem) for look in range(len(looks))]
     variables: dict[str, Any] = {}
     for name in pieces[0]:
-        over = ("replica",) if name.startswith("particle_") else ("replica", "look")
+        whole = name.startswith("particle_") or name == "place_covariance"
+        over = ("replica",) if whole else ("replica", "look")
         stacked = np.stack([piece[name] for piece in pieces])
         variables[name] = ((*over, *_DIMS.get(name, ())), stacked)
     for name, values in _matched(last, agreement).items():
@@ -132,7 +161,7 @@ def combine(
         "size": np.arange(pieces[0]["residual"].shape[1]),
     }
     score = learned(problem, np.stack([piece["particle_trained"] for piece in pieces]))
-    headline = replace(_headline(pieces, agreement.modal, bound), **score)
+    headline = replace(_headline(pieces, agreement, bound), **score)
     return Outcome(xr.Dataset(variables, coordinates, attributes), headline.numbers())
 
 
@@ -151,7 +180,11 @@ _DIMS: dict[str, tuple[str, ...]] = {
     "residual": ("size",),
     "criterion": ("size",),
     "minimiser": ("place",),
+    "p_value": ("size",),
+    "c_error": ("atom", "output"),
+    "place_covariance": ("drawn", "place", "place_too"),
     **dict.fromkeys(("b", "mass", "share", "potential", "gradient"), ("atom",)),
+    **dict.fromkeys(("direction_error", "offset", "offset_error", "length_error"), ("atom",)),
     "particle_w": ("particle", "feature"),
     "particle_b": ("particle",),
     "particle_size": ("particle",),
@@ -200,8 +233,9 @@ def _cut(place: np.ndarray) -> float:
     return float(middle[wide[np.abs(middle[wide]).argmin()]])
 
 
-def _headline(pieces: list[Arrays], modal: int, bound: Estimate | None) -> AtomsHeadline:
-    """Count networks and take means over them."""
+def _headline(pieces: list[Arrays], agreement: Agreement, bound: Estimate | None) -> AtomsHeadline:
+    """Count networks and take means over them; error bars are those of the reference network."""
+    modal, reference = agreement.modal, pieces[agreement.reference]
     n_atoms, confident, missing, gap, error = (
         np.array([piece[name][-1] for piece in pieces])
         for name in ("n_atoms", "confident", "missing", "compression_gap", "error")
@@ -212,7 +246,8 @@ def _headline(pieces: list[Arrays], modal: int, bound: Estimate | None) -> Atoms
         "relied on."
     )
     return AtomsHeadline(
-        n_atoms=Estimate(modal, notes=(Note("agreement", agree),), label="Number of atoms S*"),
+        n_atoms=possible_sizes(modal, reference["least"][-1], reference["most"][-1], agree),
+        direction_error=_widest(reference["direction_error"][-1, :modal]) if modal else None,
         agreement=_share(same, "Share of networks with S* atoms"),
         confident=_share(confident, "Share of networks whose S can be relied on"),
         missing=_share(missing, "Share of networks whose certificate finds a missing atom"),
@@ -220,6 +255,11 @@ def _headline(pieces: list[Arrays], modal: int, bound: Estimate | None) -> Atoms
         error=_mean(error, "Held-out loss of the dictionary") if np.isfinite(error).all() else None,
         bound=bound,
     )
+
+
+def _widest(cones: np.ndarray) -> Estimate:
+    label = "Least certain direction of an atom: known within (degrees)"
+    return Estimate(float(cones.max()), label=label)
 
 
 def _share(hits: np.ndarray, label: str) -> Estimate:

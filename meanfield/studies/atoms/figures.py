@@ -69,6 +69,7 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes) -> Axes:
         if chosen.any():
             ring: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9, "zorder": 3}
             ax.plot(*at[chosen].T, "o", color=colour, label=label if one else "atom", **ring)
+    _regions(ax, dataset)
     if d == 1:
         return finish(ax, "input weight $w$", "bias $b$")
     # A few neurons far out, which contribute nothing, must not shrink the rest.
@@ -82,6 +83,27 @@ def plot_atoms(dataset: xr.Dataset, ax: Axes) -> Axes:
     if d == 2:
         return finish(ax, "$w_1$", "$w_2$")
     return finish(ax, "weight along the first direction", "along the second")
+
+
+def _regions(ax: Axes, dataset: xr.Dataset) -> None:
+    """Draw 95 % regions of the places of the reference network's atoms."""
+    from matplotlib.patches import Ellipse
+
+    last = dataset.isel(replica=int(dataset.attrs["reference"]))
+    w, b = (last[name].isel(look=-1).values for name in ("w", "b"))
+    covariance = last["place_covariance"].values
+    d, width = w.shape[1], covariance.shape[1]
+    axes = np.eye(2, width) if d == 1 else np.pad(dataset["axes"].values, ((0, 0), (0, width - d)))
+    known = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(w[: len(covariance)]).all(axis=1)
+    centre = np.column_stack([w[:, 0], b]) if d == 1 else _in_plane(w, dataset)[0]
+    for i in np.flatnonzero(known):
+        sizes, vectors = np.linalg.eigh(axes @ covariance[i] @ axes.T)
+        # Of two dimensions 95 % lie within √(−2 log 0.05) standard deviations.
+        height, length = 2 * np.sqrt(np.maximum(sizes, 0) * -2 * np.log(0.05))
+        turn = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
+        ax.add_patch(
+            Ellipse(tuple(centre[i]), length, height, angle=turn, color=ORANGE, alpha=0.4, lw=0)
+        )
 
 
 def _in_plane(w: np.ndarray, dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

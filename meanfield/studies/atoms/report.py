@@ -38,6 +38,8 @@ class AtomsHeadline(LearningHeadline):
     confident: Estimate  # share of networks whose number can be relied on
     missing: Estimate  # share of networks whose certificate finds a missing atom
     compression_gap: Estimate  # part of the network that its atoms leave out, mean over networks
+    # Half-angle of the widest cone of a direction, reference network; None without atoms.
+    direction_error: Estimate | None = None
     error: Estimate | None = None  # held-out loss of the dictionary, where data are held out
     # From the Hermite coefficients of the target, where it has an expansion.
     bound: Estimate | None = None
@@ -90,6 +92,7 @@ def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
     rest: list[Block] = [
         Heading("Which atoms?"),
         _table(dataset),
+        _error_bars(dataset),
         Figure(
             "mass",
             figures.plot_mass,
@@ -205,7 +208,16 @@ def _how_many(dataset: xr.Dataset) -> str:
             f"{100 * NETWORK_FLOOR:g}% is taken as none."
         )
     reference = int(dataset.attrs["reference"])
-    return f"{text} Reference network: {last['statement'].values[reference]}"
+    return f"{text} {_possible(dataset)} Reference network: {last['statement'].values[reference]}"
+
+
+def _possible(dataset: xr.Dataset) -> str:
+    """Say which sizes the reference network leaves possible."""
+    last = dataset.isel(look=-1, replica=int(dataset.attrs["reference"]))
+    least, most = int(last["least"]), int(last["most"])
+    if least == most:
+        return f"No size but {least} is possible at 95% confidence."
+    return f"Sizes from {least} to {most} cannot be excluded at 95% confidence."
 
 
 def _table(dataset: xr.Dataset) -> Table:
@@ -234,6 +246,45 @@ def _table(dataset: xr.Dataset) -> Table:
     )
 
 
+def _error_bars(dataset: xr.Dataset) -> Table:
+    """Return the numbers of the reference network's atoms with their intervals from the data."""
+    last = dataset.isel(look=-1, replica=int(dataset.attrs["reference"]))
+    rows = [["Atom", "Coefficient c", "Direction within", "Length of w", "Offset b/|w|"]]
+    for i in range(dataset.attrs["modal"]):
+        atom = last.isel(atom=i)
+        pairs = zip(atom["c"].values, atom["c_error"].values, strict=True)
+        c = "; ".join(_plus_minus(value, half) for value, half in pairs)
+        length = float(np.linalg.norm(atom["w"].values))
+        rows.append(
+            [
+                str(i + 1),
+                c,
+                f"{format_number(float(atom['direction_error']))}°",
+                _plus_minus(length, float(atom["length_error"]), "not identified"),
+                _plus_minus(float(atom["offset"]), float(atom["offset_error"])),
+            ]
+        )
+    what = (
+        "from the noise that the labels leave"
+        if float(last["refit_to_labels"])
+        else "from what other inputs of the same law would change"
+    )
+    return Table(
+        rows,
+        f"Error bars of the atoms of the reference network, {what}: 95% intervals, and the angle "
+        "of the cone around w that holds the true direction in 95 of 100 cases.",
+    )
+
+
+def _plus_minus(value: float, half: float, unknown: str = "–") -> str:
+    """Return a value with its interval in the digits that it justifies."""
+    if np.isnan(half):
+        return unknown
+    if half < 1e-5 * abs(value) or half == 0:
+        return format_number(value)
+    return format_short(Estimate(value, value - half, value + half))
+
+
 def _several_outputs(dataset: xr.Dataset) -> bool:
     return dataset.sizes.get("output", 1) > 1
 
@@ -257,6 +308,8 @@ def _atoms_caption(dataset: xr.Dataset) -> str:
         "Input weights up to flips. Dots are neurons of the reference network, larger the more "
         "they contribute; rings are the atoms of all networks"
     )
+    if dataset.sizes["drawn"]:
+        text += "; ellipses are 95% regions of the reference network's"
     text += ". " if _several_outputs(dataset) else ", coloured by the sign of the coefficient. "
     if d == 1:
         return text + "The axes are weight and bias."

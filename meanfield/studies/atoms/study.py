@@ -18,7 +18,7 @@ from meanfield.identify import canonical
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
-from meanfield.studies.atoms.arrays import combine, pack, padded
+from meanfield.studies.atoms.arrays import combine, pack, padded, place_covariance
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
 from meanfield.system.progress import Progress
@@ -135,6 +135,7 @@ def train_and_extract(
         by_labels = dual_certificate(dictionary.function, problem, seed=replica)
         found.append((dictionary, by_labels))
     arrays = pack(found, problem, max_atoms)
+    arrays["place_covariance"] = place_covariance(found[-1][0], problem.n_features, max_atoms)
     arrays["loss"] = run.loss[0, np.isin(run.steps, looks)]
     arrays["particle_trained"] = run.at(trained).coordinates[0]
     # The particles modulo symmetry, and how much each contributes to the network.

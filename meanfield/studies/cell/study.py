@@ -22,6 +22,7 @@ from meanfield.workbench.sections.atom_bounds import (
     MOST_DEGREES,
     bound_estimate,
     explained,
+    possible_sizes,
     refuse_affine,
 )
 from meanfield.workbench.sections.data import (
@@ -116,6 +117,7 @@ def around(
         "order": cell.w_star.order.to_xarray().values,
         "n_atoms": np.array(dictionary.n_atoms),
         "confident": np.array(dictionary.confident),
+        "n_atoms_set": np.array(dictionary.n_atoms_set),
         "residual_size": dictionary.sizes,
         "residual": dictionary.residual,
         "compression_gap": np.array(dictionary.compression_gap),
@@ -141,6 +143,7 @@ class SavedDictionary(NamedTuple):
 
     n_atoms: int
     confident: bool
+    n_atoms_set: tuple[int, ...]
     sizes: np.ndarray
     residual: np.ndarray
     compression_gap: float
@@ -154,6 +157,7 @@ class SavedDictionary(NamedTuple):
         return cls(
             n_atoms=int(network["n_atoms"][-1]),
             confident=bool(network["confident"][-1]),
+            n_atoms_set=(int(network["least"][-1]), int(network["most"][-1])),
             sizes=sizes,
             residual=residual[sizes],
             compression_gap=float(network["compression_gap"][-1]),
@@ -186,13 +190,13 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
         label = "Bound S̄ on S* from the target" if gaussian else label
         bound = bound_estimate(found["bound"], found["bound_explanation"], label)
     size, gap = int(found["n_atoms"]), float(found["compression_gap"])
-    why = explained(found["n_atoms_explanation"])
+    possible, why = found["n_atoms_set"], str(found["n_atoms_explanation"])
     headline = CellHeadline(
         **learned(problem, found["network"][None]),
         order=order,
         orbit_depth=Estimate(orbit, notes=explained(explanation), label="Orbit depth D*_orb"),
         variety_depth=Estimate(variety, label="Variety depth D*_var"),
-        n_atoms=Estimate(size, notes=why, label="Number of atoms S*"),
+        n_atoms=possible_sizes(size, possible[0], possible[-1], why),
         compression_gap=Estimate(gap, label="Part of the network that S* atoms leave out"),
         bound=bound,
     )

@@ -81,9 +81,9 @@ def format_short(estimate: Estimate) -> str:
 def format_value(estimate: Estimate) -> str:
     """Return the value of an estimate, with the digits that its interval justifies.
 
-    A whole number without an interval is a count.
+    A whole number without an interval, or with whole bounds, is a count.
     """
-    if estimate.interval is None and estimate.known and estimate.value == round(estimate.value):
+    if _counts(estimate):
         return f"{estimate.value:.0f}".replace("-", "−")
     return format_number(estimate.value, _length(estimate))
 
@@ -92,7 +92,15 @@ def format_interval(estimate: Estimate) -> str:
     """Return the interval of an estimate as ``low to high``; nothing without one."""
     if estimate.interval is None:
         return ""
+    if _counts(estimate):
+        return f"{estimate.low:.0f} to {estimate.high:.0f}".replace("-", "−")
     return " to ".join(format_number(bound, _length(estimate)) for bound in estimate.interval)
+
+
+def _counts(estimate: Estimate) -> bool:
+    """Whether a value and its bounds, where it has them, are whole numbers."""
+    numbers = (estimate.value, *(estimate.interval or ()))
+    return all(math.isfinite(number) and number == round(number) for number in numbers)
 
 
 def verdict(estimate: Estimate) -> str:

@@ -34,6 +34,14 @@ def bound_estimate(bounds: np.ndarray, explanation: np.ndarray, label: str) -> E
     return Estimate(number, low, high, notes=explained(explanation), label=label)
 
 
+def possible_sizes(size: int, least: float, most: float, note: str) -> Estimate:
+    """Return a number of atoms, with the range of sizes that cannot be excluded if there is one."""
+    low, high = (least, most) if least < most else (math.nan, math.nan)
+    return Estimate(
+        size, low, high, resampled="data", notes=explained(note), label="Number of atoms S*"
+    )
+
+
 def explained(text: str | np.ndarray) -> tuple[Note]:
     """Return the note that says what a number rests on."""
     return (Note("explanation", str(text)),)
