@@ -53,6 +53,8 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.identify import orbit_depth as orbit_depth
     from meanfield.identify import variety_depth as variety_depth
     from meanfield.identify.canonical import canonical as canonical
+    from meanfield.limit.duality import DualityGap as DualityGap
+    from meanfield.limit.duality import duality_gap as duality_gap
     from meanfield.limit.mean_field import MeanFieldPath as MeanFieldPath
     from meanfield.limit.mean_field import mean_field as mean_field
     from meanfield.limit.stationary import StationaryLaw as StationaryLaw
@@ -86,6 +88,8 @@ _PUBLIC = {
     "PowerLaw": "statistics.power_law",
     "fit_order": "statistics.orders",
     "simulate": "flow.simulate",
+    "DualityGap": "limit.duality",
+    "duality_gap": "limit.duality",
     "MeanFieldPath": "limit.mean_field",
     "mean_field": "limit.mean_field",
     "StationaryLaw": "limit.stationary",

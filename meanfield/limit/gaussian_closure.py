@@ -101,7 +101,7 @@ def gaussian_closure(
     those of the scheme's initial law, which must then be Gaussian. Seed, precision and minibatches
     play no part.
     """
-    _check_closed(problem)
+    check_closed(problem)
     if scheme.integrator.has_velocity:
         raise ArgumentError(
             "integrator",
@@ -152,7 +152,7 @@ def gaussian_closure(
     )
 
 
-def _check_closed(problem: Problem) -> None:
+def check_closed(problem: Problem) -> None:
     """Refuse a problem whose law does not stay Gaussian, naming the reason."""
     trained = ("w", "b") if problem.bias else ("w",)
     reason = None

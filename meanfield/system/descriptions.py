@@ -91,6 +91,11 @@ _NAMES: dict[str, str | tuple[str, str]] = {
     "loss": "training loss",
     "test_loss": "loss on held-out data",
     "mean_field_loss": "training loss in the limit",
+    # Free energy.
+    "risk": "risk of the network",
+    "primal": "free energy of the Gibbs law of the error signals",
+    "dual": "dual value, a lower bound of the least free energy",
+    "gap": "duality gap",
     # Propagation of chaos.
     "coupling": "mean squared distance of a particle from its copy, D_N",
     "w1_squared": "squared mean distance of a particle from its copy",
