@@ -25,14 +25,14 @@ def count(name: str, value: object, minimum: int = 1, maximum: int = MOST) -> in
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     try:
-        number = operator.index(value)  # type: ignore[arg-type]
+        found = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise ArgumentTypeError(name, f"must be an integer, got {_short(value)}.") from None
-    if isinstance(value, bool) or number < minimum:
-        raise ArgumentError(name, f"must be an integer of at least {minimum}, got {_short(value)}.")
-    if number > maximum:
-        raise ArgumentError(name, f"must be at most {maximum}, got {_short(value)}.")
-    return number
+        raise ArgumentTypeError(name, f"must be an integer, got {shown(value)}.") from None
+    if isinstance(value, bool) or found < minimum:
+        raise ArgumentError(name, f"must be an integer of at least {minimum}, got {shown(value)}.")
+    if found > maximum:
+        raise ArgumentError(name, f"must be at most {maximum}, got {shown(value)}.")
+    return found
 
 
 def listed(name: str, value: object, minimum: int = 1) -> int:
@@ -42,41 +42,75 @@ def listed(name: str, value: object, minimum: int = 1) -> int:
 
 def steps(value: object, minimum: int = 1) -> int:
     """Return the number of steps of a run, which must fit the counter of the noise, 32 bits."""
-    number = count("n_steps", value, minimum)
-    if number >= 2**32:
+    found = count("n_steps", value, minimum)
+    if found >= 2**32:
         raise ArgumentError("n_steps", f"must be less than 2**32, got {value!r}.")
-    return number
+    return found
 
 
 def counts(name: str, values: object, minimum: int = 1) -> list[int]:
     """Return `values` as ascending integers of at least `minimum`, without repetition."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ArgumentTypeError(name, f"must be a sequence of integers, got {_short(values)}.")
+        raise ArgumentTypeError(name, f"must be a sequence of integers, got {shown(values)}.")
     return sorted({count(name, value, minimum) for value in values})
+
+
+def number(name: str, value: object) -> float:
+    """Return `value` as a float, finite or not."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ArgumentTypeError(name, f"must be a number, got {shown(value)}.")
+    try:
+        return float(value)
+    except OverflowError:
+        raise _too_large(name) from None
+
+
+def numbers(name: str, values: object) -> NDArray[np.float64]:
+    """Return numbers, finite or not, as an array of any shape; text and truth values are none."""
+    unmasked(name, values)
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        raise ArgumentTypeError(name, "must hold as many numbers in every row.") from None
+    if found.dtype.kind == "O":
+        flat = [number(name, value) for value in found.ravel()]
+        return np.array(flat, dtype=float).reshape(found.shape)
+    if found.dtype.kind not in "iuf":
+        raise ArgumentTypeError(name, f"must hold numbers, got {shown(values)}.")
+    return found.astype(float)
+
+
+def text(name: str, value: object) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise ArgumentTypeError(name, f"must be a text, got {shown(value)}.")
+    return str(value)
 
 
 def real(name: str, value: object) -> float:
     """Return `value` as a finite float."""
-    number = _number(name, value)
-    if not math.isfinite(number):
+    found = number(name, value)
+    if not math.isfinite(found):
         raise ArgumentError(name, f"must be finite, got {value!r}.")
-    return number
+    return found
 
 
 def positive(name: str, value: object) -> float:
     """Return `value` as a finite float above zero."""
-    number = real(name, value)
-    if number <= 0:
+    found = real(name, value)
+    if found <= 0:
         raise ArgumentError(name, f"must be greater than 0, got {value!r}.")
-    return number
+    return found
 
 
 def nonnegative(name: str, value: object) -> float:
     """Return `value` as a finite float of at least zero."""
-    number = _number(name, value)
-    if not 0 <= number < math.inf:
-        raise ArgumentError(name, f"must be finite and not negative, got {number}.")
-    return number + 0.0  # no negative zero
+    found = number(name, value)
+    if not 0 <= found < math.inf:
+        raise ArgumentError(name, f"must be finite and not negative, got {found}.")
+    return found + 0.0  # no negative zero
 
 
 def unmasked(name: str, *values: object) -> None:
@@ -96,17 +130,19 @@ def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as an array of finite floats, of any shape."""
     unmasked(name, values)
     try:
-        numbers = np.asarray(values, dtype=float)
+        found = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise ArgumentTypeError(name, f"must hold numbers, got {type(values).__name__}.") from None
-    finite = np.isfinite(numbers)
+    except OverflowError:
+        raise _too_large(name) from None
+    finite = np.isfinite(found)
     if not finite.all():
         raise ArgumentError(
             name,
             f"must be finite, but holds NaN or infinity in {(~finite).sum()} of "
-            f"{numbers.size} entries; drop them or fill them in.",
+            f"{found.size} entries; drop them or fill them in.",
         )
-    return numbers
+    return found
 
 
 def choice(name: str, value: object, options: Iterable[str]) -> str:
@@ -114,7 +150,7 @@ def choice(name: str, value: object, options: Iterable[str]) -> str:
     options = list(options)
     if not isinstance(value, str) or value not in options:
         raise ArgumentError(
-            name, message=f"Unknown {name} {_short(value)}.{suggest(value, options)}"
+            name, message=f"Unknown {name} {shown(value)}.{suggest(value, options)}"
         )
     return value
 
@@ -130,21 +166,21 @@ def precision(value: DTypeLike) -> str:
 
 def seed(value: object, name: str = "seed") -> int:
     """Return a seed as an integer in [0, 2^64)."""
-    number = count(name, value, minimum=0, maximum=2**64)
-    if number >= 2**64:
+    found = count(name, value, minimum=0, maximum=2**64)
+    if found >= 2**64:
         raise ArgumentError(name, f"must be below 2**64, got {value!r}.")
-    return number
+    return found
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ArgumentTypeError(name, f"must be a number, got {_short(value)}.")
-    return float(value)
-
-
-def _short(value: object) -> str:
+def shown(value: object) -> str:
     """Return a representation that fits into a sentence."""
-    text = repr(value)
-    return text if len(text) <= 60 and "\n" not in text else f"{type(value).__name__}"
+    try:
+        found = repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        found = ""
+    return found if 0 < len(found) <= 60 and "\n" not in found else type(value).__name__
+
+
+def _too_large(name: str) -> ArgumentError:
+    largest = np.finfo(float).max
+    return ArgumentError(name, f"must lie within ±{largest:.3g}, got an integer beyond that.")

@@ -117,7 +117,9 @@ class Ensembles:
         single = self.error[:, 0]
         with np.errstate(invalid="ignore"):  # 0/0 where all networks are the limit
             variance, factor = single.value - self.squared_bias, single.high / single.value
-        return Estimate(variance, variance / factor, variance * factor, resampled="replicas")
+        # An estimate below zero, which squares estimated without bias allow, turns its bounds.
+        ends = np.sort([variance / factor, variance * factor], axis=0)
+        return Estimate(variance, *ends, resampled="replicas")
 
     @property
     def worthwhile(self) -> Estimate:

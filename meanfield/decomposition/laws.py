@@ -86,7 +86,10 @@ def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed:
     rate, other_rate, difference = (
         mean_over_replicas(rates, repeats) for rates in (own, reference, own - reference)
     )
-    difference = replace(difference, value=rate.value - other_rate.value, expected=0.0)
+    # To the last bit the difference of the two, beside its own interval by rounding at most.
+    value = rate.value - other_rate.value
+    low, high = np.minimum(difference.low, value), np.maximum(difference.high, value)
+    difference = replace(difference, value=value, low=low, high=high, expected=0.0)
     rate = replace(rate, expected=other_rate.value)
     middle = (start + end) // 2
     before, after = (

@@ -92,7 +92,7 @@ class AdmissibleWeight:
         low, high = read - half, read + half
         # A law that reads as compact has order infinity, however the fit came out.
         if np.isinf(self.order.value):
-            read = low = 0.0
+            read, low, high = 0.0, 0.0, max(high, 0.0)
         return Estimate(read, low, high, level=level, resampled="particles")
 
     def propagated_order(self, temperature: float) -> float:

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
+from meanfield.errors import ArgumentError, ArgumentTypeError
+from meanfield.statistics import estimate_forms as forms
+from meanfield.statistics.estimate_parts import (
+    cases,
+    check_order,
+    checked_level,
+    in_common,
+    of_shape,
+    replicas_first,
+)
 from meanfield.statistics.intervals import LEVEL, mean_interval, student, wilson_interval
-from meanfield.system.storage import attribute_list
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +38,10 @@ class Note:
     code: str  # "floor", "hidden-bias"
     text: str
 
+    def __post_init__(self) -> None:
+        for name in ("code", "text"):
+            object.__setattr__(self, name, checks.text(name, getattr(self, name)))
+
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
@@ -38,17 +52,23 @@ class Estimate:
     value : float or ndarray
         The estimate; NaN where nothing could be measured.
     low, high : float or ndarray, default: nan
-        Bounds of the interval, of the shape of `value`; NaN where there is none.
+        Bounds of the interval, of the shape of `value` and on either side of it; NaN where there is
+        none, infinite where it is open.
     level : float, default: 0.95
-        Confidence level of the interval.
+        Confidence level of the interval, between 0 and 1.
     expected : float or None
-        What theory says, where it says something.
+        What theory says, where it says something; NaN is None.
     resampled : str
         What the interval is over: ``"replicas"``, ``"seeds"``; empty where nothing varies.
     notes : tuple of Note
         Cautions.
     label : str
         What it is, in a few words.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used; the sentence names it.
 
     Examples
     --------
@@ -67,15 +87,27 @@ class Estimate:
     label: str = ""
 
     def __post_init__(self) -> None:
+        shape = checks.numbers("value", self.value).shape
         for name in BOUNDS:
-            part: Any = getattr(self, name)
-            if np.ndim(self.value):
-                # A copy: what is frozen must not change with the array that it came from.
-                part = np.array(np.broadcast_to(part, np.shape(self.value)), dtype=float)
-                part.flags.writeable = False
-            else:
-                part = float(part)
-            object.__setattr__(self, name, part)
+            # A copy: what is frozen must not change with the array that it came from.
+            part: Any = np.array(of_shape(name, getattr(self, name), shape))
+            part.flags.writeable = False
+            object.__setattr__(self, name, part if shape else float(part))
+        check_order(self.low, self.value, self.high)
+        object.__setattr__(self, "level", checked_level(self.level))
+        if self.expected is not None:
+            expected = checks.number("expected", self.expected)
+            object.__setattr__(self, "expected", None if math.isnan(expected) else expected)
+        for name in ("resampled", "label"):
+            object.__setattr__(self, name, checks.text(name, getattr(self, name)))
+        notes: Any = self.notes
+        if not isinstance(notes, list | tuple) or not all(isinstance(n, Note) for n in notes):
+            raise ArgumentTypeError("notes", f"must be a tuple of Note, got {checks.shown(notes)}.")
+        object.__setattr__(self, "notes", tuple(notes))
+
+    def __reduce__(self) -> tuple[type[Estimate], tuple[Any, ...]]:
+        # A copy is made anew: NumPy's own copies of read-only arrays can be written to.
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     def __eq__(self, other: object) -> bool:
         """Whether all fields are equal; what is not known equals what is not known."""
@@ -109,7 +141,8 @@ class Estimate:
         Estimate
             Without an interval for a single replica.
         """
-        return cls(*mean_interval(np.moveaxis(values, axis, 0), level), level, **more)
+        values, level = replicas_first(values, axis), checked_level(level)
+        return cls(*mean_interval(values, level), level, **more)
 
     @classmethod
     def positive_mean(
@@ -132,7 +165,8 @@ class Estimate:
             Without an interval for a single replica, and where the mean is zero.
         """
         # Student's interval for the logarithm of the mean, by the delta method.
-        mean, half = student(values, axis, level)
+        values, level = replicas_first(values, axis), checked_level(level)
+        mean, half = student(values, 0, level)
         with np.errstate(over="ignore"):  # few replicas may leave the upper end open
             factor = np.exp(half / np.where(mean == 0, math.nan, mean))
         return cls(mean, mean / factor, mean * factor, level, **more)
@@ -155,10 +189,16 @@ class Estimate:
         Returns
         -------
         Estimate
-            Its interval lies within 0 … 1.
+            Its interval lies within 0 … 1; NaN where there are no cases.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The counts are no whole numbers between 0 and `total`.
         """
+        (count, total), level = cases(count, total), checked_level(level)
         if total == 0:
-            return cls(math.nan * np.asarray(count)[()], level=level, **more)
+            return cls(math.nan * count, level=level, **more)
         return cls(count / total, *wilson_interval(count, total, level), level, **more)
 
     def _check_single(self, remedy: str) -> None:
@@ -194,7 +234,7 @@ class Estimate:
         Parameters
         ----------
         value : float
-            Anything.
+            Anything; of NaN the answer is None too.
 
         Returns
         -------
@@ -206,7 +246,8 @@ class Estimate:
             This is an array of estimates.
         """
         self._check_single("ask one of them")
-        if self.interval is None:
+        value = checks.number("value", value)
+        if self.interval is None or math.isnan(value):
             return None
         return not self.low <= value <= self.high
 
@@ -230,14 +271,28 @@ class Estimate:
         -------
         Estimate
             With bounds in their order.
+
+        Raises
+        ------
+        ValueError
+            The function is not monotone.
         """
-        value, low, high = (function(part) for part in (self.value, self.low, self.high))
-        low, high = np.minimum(low, high), np.maximum(low, high)
+        value, low, high = (
+            np.asarray(function(part)) for part in (self.value, self.low, self.high)
+        )
+        beside = (low > value) | (value > high)  # all there is to see of one bound alone
+        falls = np.where(np.isnan(low) | np.isnan(high), beside, low > high)
+        low, high = np.where(falls, high, low), np.where(falls, low, high)
         expected = None if self.expected is None else function(self.expected)
-        return replace(self, value=value, low=low, high=high, expected=expected)
+        try:
+            return replace(self, value=value, low=low, high=high, expected=expected)
+        except ArgumentError as error:
+            if error.argument != "value":
+                raise
+            raise ArgumentError("function", f"must be monotone: {error}") from None
 
     def clip(self, low: float = -math.inf, high: float = math.inf) -> Estimate:
-        """Return the estimate with bounds kept to a range, as those of a share to 0 … 1.
+        """Return the estimate of what is known to lie in a range, as a share does in 0 … 1.
 
         Parameters
         ----------
@@ -247,14 +302,17 @@ class Estimate:
         Returns
         -------
         Estimate
-            Its value is left as it was measured.
+            With value and bounds kept to it.
         """
-        return replace(
-            self, low=np.clip(self.low, low, high)[()], high=np.clip(self.high, low, high)[()]
-        )
+        if not checks.number("low", low) <= checks.number("high", high):
+            raise ArgumentError("low", f"must not exceed high, got {low} and {high}.")
+        value, lower, upper = (np.clip(getattr(self, name), low, high) for name in BOUNDS)
+        return replace(self, value=value, low=lower, high=upper)
 
     def __getitem__(self, index: Any) -> Estimate:
         """Return a part of an array of estimates."""
+        if not np.ndim(self.value):
+            raise TypeError("This is a single estimate, which has no parts; leave out the index.")
         return replace(self, value=self.value[index], low=self.low[index], high=self.high[index])
 
     @classmethod
@@ -264,16 +322,28 @@ class Estimate:
         Parameters
         ----------
         estimates : sequence of Estimate
-            Of one shape.
+            At least one; of one shape, and of one level.
         **more
             Further fields.
 
         Returns
         -------
         Estimate
+            With what all of them say of `expected`, `resampled` and `label`, where they say the
+            same, and the notes of any of them; but with what is given.
+
+        Raises
+        ------
+        ValueError, TypeError
+            These are no estimates of one shape and level.
         """
-        value, low, high = (np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS)
-        return cls(value, low, high, **more)
+        estimates = list(estimates)
+        if not estimates or not all(isinstance(e, Estimate) for e in estimates):
+            shown = checks.shown(estimates)
+            raise ArgumentTypeError("estimates", f"must hold one Estimate or more, got {shown}.")
+        said = in_common(estimates, more)
+        numbers = {name: np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS}
+        return cls(**numbers, **said)
 
     def to_xarray(
         self, dims: Sequence[Hashable] = (), coords: Mapping[Any, ArrayLike] | None = None
@@ -292,19 +362,11 @@ class Estimate:
         """
         import xarray as xr
 
-        attrs = {
-            "level": self.level,
-            "long_name": self.label or None,
-            "expected": self.expected,
-            "resampled": self.resampled or None,
-            "note_codes": [note.code for note in self.notes] or None,
-            "note_texts": [note.text for note in self.notes] or None,
-        }
         return xr.DataArray(
             np.stack([np.asarray(getattr(self, name), dtype=float) for name in BOUNDS], axis=-1),
             dims=(*dims, BOUND),
             coords={**(coords or {}), BOUND: list(BOUNDS)},
-            attrs={name: value for name, value in attrs.items() if value is not None},
+            attrs=forms.attributes(self),
         )
 
     @classmethod
@@ -319,28 +381,26 @@ class Estimate:
         Returns
         -------
         Estimate
+
+        Raises
+        ------
+        ValueError
+            It has no such dimension.
         """
-        attrs = variable.attrs
-        value, low, high = (variable.sel({BOUND: name}).values[()] for name in BOUNDS)
-        codes, texts = (attribute_list(variable, name) for name in ("note_codes", "note_texts"))
-        return cls(
-            value,
-            low,
-            high,
-            float(attrs.get("level", LEVEL)),
-            float(attrs["expected"]) if "expected" in attrs else None,
-            str(attrs.get("resampled", "")),
-            tuple(Note(*note) for note in zip(codes, texts, strict=True)),
-            str(attrs.get("long_name", "")),
-        )
+        if BOUND not in getattr(variable, "coords", ()):
+            raise ArgumentError("variable", f"must have the dimension {BOUND!r} of an estimate.")
+        numbers = {name: variable.sel({BOUND: name}).values[()] for name in BOUNDS}
+        return cls(**_with_notes(numbers | forms.of_attributes(variable)))
 
     def to_summary(self) -> dict[str, Any]:
-        """Return plain values for ``summary.json``; None for what is not finite.
+        """Return plain values for ``summary.json``, from which `from_summary` makes the same again.
 
         Returns
         -------
         dict
-            Label, value, interval, level, expected, resampled, and notes with their codes.
+            Label, value, interval, level, expected, resampled, and notes with their codes. None
+            stands for what is not finite; then ``open`` holds what this leaves out, by name, with
+            infinities as ``"inf"`` and ``"-inf"``.
 
         Raises
         ------
@@ -348,16 +408,7 @@ class Estimate:
             This is an array of estimates.
         """
         self._check_single("write it into a dataset with to_xarray, or one of them")
-        return {
-            "label": self.label,
-            "value": _finite(self.value),
-            "interval": None if self.interval is None else [float(b) for b in self.interval],
-            "level": self.level,
-            "expected": None if self.expected is None else _finite(self.expected),
-            "resampled": self.resampled,
-            "notes": [note.text for note in self.notes],
-            "note_codes": [note.code for note in self.notes],
-        }
+        return forms.summary(self)
 
     @classmethod
     def from_summary(cls, saved: Mapping[str, Any]) -> Estimate:
@@ -372,20 +423,9 @@ class Estimate:
         -------
         Estimate
         """
-        low, high = saved["interval"] or (math.nan, math.nan)
-        value = math.nan if saved["value"] is None else saved["value"]
-        codes = saved.get("note_codes", [""] * len(saved["notes"]))
-        return cls(
-            value,
-            low,
-            high,
-            saved["level"],
-            saved["expected"],
-            saved.get("resampled", ""),
-            tuple(Note(*note) for note in zip(codes, saved["notes"], strict=True)),
-            saved["label"],
-        )
+        return cls(**_with_notes(forms.of_summary(saved)))
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _with_notes(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an estimate that a file holds, with notes made of codes and texts."""
+    return found | {"notes": tuple(Note(*note) for note in found["notes"])}

@@ -167,8 +167,8 @@ def cost_at_error(costs: ArrayLike, errors: Estimate, accuracy: float, **more: A
         i = crossing[0]
         share = np.log(accuracy / size[i]) / np.log(size[i + 1] / size[i])
         found.append(float(np.exp((1 - share) * np.log(cost[i]) + share * np.log(cost[i + 1]))))
-    low, value, high = found
-    return Estimate(value, low, high, **more)
+    # Bounds that do not rise with the step size may cross the accuracy out of turn.
+    return Estimate(found[1], min(found), max(found), **more)
 
 
 def _checked(

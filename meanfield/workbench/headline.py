@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from meanfield.errors import CheckpointError
 from meanfield.statistics.estimate import Estimate
 from meanfield.system.records import Real, Record
 
 Summary = dict[str, Any]
+_Part = Literal["value", "low", "high", "expected"]
 
 
 class NumberRecord(Record):
@@ -26,6 +27,7 @@ class NumberRecord(Record):
     resampled: str = ""
     notes: list[str]
     note_codes: list[str] | None = None  # absent in earlier versions
+    open: dict[_Part, Real | Literal["inf", "-inf"]] = Field(default_factory=dict)  # or absent
 
     @model_validator(mode="after")
     def _one_code_a_note(self) -> Self:

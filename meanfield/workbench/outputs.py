@@ -89,7 +89,7 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
             "its config.toml again into a new folder."
         )
     try:
-        _write_views(folder, study, saved.model_dump(exclude_none=False), provenance)
+        _write_views(folder, study, saved.model_dump(exclude_unset=True), provenance)
     except (CheckpointError, OSError):
         raise
     # What a report reads is the study's own; a file with other variables, of other shapes, whose

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import fractions
+import itertools
+import json
 import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +16,10 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.system import storage
+from meanfield.workbench.headline import NumberRecord
 
 SLOPE = Estimate(-0.98, -1.03, -0.93, 0.9, -1.0, "replicas", (Note("floor", "A floor."),), "Slope")
 
@@ -106,19 +114,231 @@ def test_share_of_nothing_is_unknown():
     assert not Estimate.share(0, 0).known
 
 
-def test_clip_leaves_the_value():
-    share = Estimate(-0.1, -0.3, 0.2).clip(0, 1)
-    assert (share.value, share.low, share.high) == (-0.1, 0.0, 0.2)
+@pytest.mark.parametrize(
+    ("found", "clipped"),
+    [
+        ((-0.1, -0.3, 0.2), (0.0, 0.0, 0.2)),
+        ((0.5, -0.3, 1.2), (0.5, 0.0, 1.0)),
+        ((0.5, math.nan, 1.2), (0.5, math.nan, 1.0)),
+        ((-0.2, -0.3, -0.1), (0.0, 0.0, 0.0)),
+    ],
+)
+def test_clip_keeps_all_of_it_to_the_range(found, clipped):
+    assert Estimate(*found).clip(0, 1) == Estimate(*clipped)
 
 
-@pytest.mark.parametrize("estimate", [SLOPE, Estimate(2.0), Estimate(math.nan, expected=1.0)])
-def test_summary_gives_the_same_back(estimate):
-    same(Estimate.from_summary(estimate.to_summary()), estimate)
+def test_clip_takes_no_range_upside_down():
+    with pytest.raises(ArgumentError, match="low must not exceed high, got 1 and 0"):
+        SLOPE.clip(1, 0)
+
+
+CURVE = Estimate([1.0, math.nan, 3.0], [0.5, math.nan, -math.inf], [1.5, math.nan, math.inf])
+INF, NAN = math.inf, math.nan
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "sentence"),
+    [
+        ((2.0, 2.5, 1.5), "low", "must not exceed high, got low, high = 2.5, 1.5."),
+        (
+            (3.0, 1.0, 2.0),
+            "value",
+            "must lie between low and high, got value, low, high = 3.0, 1.0, 2.0.",
+        ),
+        (
+            (0.0, 1.0),
+            "value",
+            "must lie between low and high, got value, low, high = 0.0, 1.0, nan.",
+        ),
+        (
+            (INF, 0.0, 3.0),
+            "value",
+            "must lie between low and high, got value, low, high = inf, 0.0, 3.0.",
+        ),
+        (
+            ([1.0, 1.00001], 0.0, 1.0),
+            "value",
+            "must lie between low and high, got value, low, high = 1.00001, 0.0",
+        ),
+        (
+            ([1.0, 5.0], [0.0, 6.0], [2.0, 5.5]),
+            "low",
+            "must not exceed high, got low, high = 6.0, 5.5.",
+        ),
+        ((1.0, [0.0, 0.5], 2.0), "low", r"must have the shape of value, \(\), got \(2,\)."),
+        (
+            ([1.0, 2.0], 0.0, [3.0, 3.0, 3.0]),
+            "high",
+            r"must have the shape of value, \(2,\), got \(3,\).",
+        ),
+        (("1", 0.0, 2.0), "value", "must hold numbers, got '1'."),
+        ((None,), "value", "must be a number, got None."),
+        ((True,), "value", "must hold numbers, got True."),
+        (([1.0, None],), "value", "must be a number, got None."),
+        ((1j,), "value", "must hold numbers, got 1j."),
+        ((10**400,), "value", r"must lie within ±1.8e\+308, got an integer beyond that."),
+        (([[1.0], [1.0, 2.0]],), "value", "must hold as many numbers in every row."),
+        ((np.ma.array([1.0, 2.0], mask=[0, 1]),), "value", "has masked entries; fill them in"),
+        ((1.0, 0.0, 2.0, 1.0), "level", "must lie between 0 and 1, as 0.95 does, got 1.0."),
+        ((1.0, 0.0, 2.0, 95), "level", "must lie between 0 and 1, as 0.95 does, got 95."),
+        ((1.0, 0.0, 2.0, NAN), "level", "must lie between 0 and 1"),
+        ((1.0, 0.0, 2.0, "high"), "level", "must be a number, got 'high'."),
+        ((1.0, 0.0, 2.0, 0.9, "a"), "expected", "must be a number, got 'a'."),
+        ((1.0, 0.0, 2.0, 0.9, [1.0]), "expected", r"must be a number, got \[1.0\]."),
+        ((1.0, 0.0, 2.0, 0.9, None, 3), "resampled", "must be a text, got 3."),
+        ((1.0, 0.0, 2.0, 0.9, None, "", "floor"), "notes", "must be a tuple of Note, got 'floor'."),
+        ((1.0, 0.0, 2.0, 0.9, None, "", ["floor"]), "notes", "must be a tuple of Note, got"),
+        ((1.0, 0.0, 2.0, 0.9, None, "", (), None), "label", "must be a text, got None."),
+    ],
+)
+def test_what_is_no_estimate_is_named(arguments, name, sentence):
+    with pytest.raises((ValueError, TypeError), match=f"^{name} {sentence}") as caught:
+        Estimate(*arguments)
+    assert caught.value.argument == name
+
+
+def test_a_note_is_two_texts():
+    with pytest.raises(TypeError, match="text must be a text, got None"):
+        Note("floor", None)
+
+
+def test_rounding_does_not_put_a_value_beside_its_interval():
+    for value in (math.exp(0.1), math.nextafter(math.exp(0.1), 2)):
+        assert Estimate(value, np.exp(0.1), np.exp(0.1)).value == value
+
+
+def test_what_is_not_expected_is_compared_with_nothing():
+    found = Estimate(1.0, 0.5, 1.5, expected=math.nan)
+    assert found.agrees is None
+    assert found == Estimate(1.0, 0.5, 1.5)
+    assert hash(found) == hash(Estimate(1.0, 0.5, 1.5))
+    assert found.excludes(math.nan) is None
+    with pytest.raises(TypeError, match="value must be a number, got 'a'"):
+        found.excludes("a")
+
+
+@pytest.mark.parametrize("kind", [list, np.float32, np.array, fractions.Fraction])
+def test_numbers_of_any_kind_make_the_same(kind):
+    if kind is list:
+        assert Estimate([1, 2], [0, 1], 3) == Estimate(np.array([1.0, 2.0]), [0.0, 1.0], 3.0)
+        return
+    found = Estimate(kind(1), kind(0), kind(2), kind(0.5), kind(1), np.str_("x"), [Note("a", "b")])
+    assert found == Estimate(1.0, 0.0, 2.0, 0.5, 1.0, "x", (Note("a", "b"),))
+    assert {type(getattr(found, name)) for name in ("value", "low", "level")} == {float}
+    assert (type(found.resampled), type(found.notes)) == (str, tuple)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
+@pytest.mark.parametrize("estimate", [SLOPE, CURVE, Estimate(1.0, expected=math.nan)])
+def test_copies_are_the_same_and_do_not_change(copied, estimate):
+    again = copied(estimate)
+    assert again == estimate
+    assert hash(again) == hash(estimate)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        again.value = 7.0
+    for name in ("value", "low", "high") if np.ndim(again.value) else ():
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(again, name)[0] = 7.0
+
+
+def test_map_takes_monotone_functions_only():
+    with pytest.raises(ArgumentError, match="function must be monotone: value must lie between"):
+        Estimate(0.1, -1.0, 2.0).map(lambda x: x * x)
+    # One bound alone stays on its side of the value, or changes it as the function falls.
+    half = Estimate(1.0, 0.5)
+    assert half.map(lambda x: 2 * x) == Estimate(2.0, 1.0)
+    assert half.map(lambda x: -x) == Estimate(-1.0, high=-0.5)
+    assert Estimate(1.0, -math.inf, 3.0).map(lambda x: -x) == Estimate(-1.0, -3.0, math.inf)
+
+
+def test_a_single_estimate_has_no_parts():
+    with pytest.raises(TypeError, match="a single estimate, which has no parts"):
+        SLOPE[0]
+    assert [part.value for part in Estimate([1.0, 2.0])] == [1.0, 2.0]
+
+
+def test_stacked_they_say_what_all_of_them_say():
+    assert Estimate.stack([SLOPE] * 3)[1] == SLOPE
+    other = dataclasses.replace(
+        SLOPE, expected=-0.5, label="Other", notes=(*SLOPE.notes, Note("bent", "It is bent."))
+    )
+    both = Estimate.stack([SLOPE, other])
+    assert (both.level, both.expected, both.resampled, both.label) == (0.9, None, "replicas", "")
+    assert [note.code for note in both.notes] == ["floor", "bent"]
+    given = Estimate.stack([SLOPE, other], expected=-1.0, notes=(), label="Both", level=0.5)
+    assert (given.level, given.expected, given.notes, given.label) == (0.5, -1.0, (), "Both")
+
+
+@pytest.mark.parametrize(
+    ("estimates", "sentence"),
+    [
+        ([], "must hold one Estimate or more"),
+        ([SLOPE, 1.0], "must hold one Estimate or more"),
+        ([SLOPE, CURVE], r"must be of one shape, got \(\) and \(3,\)"),
+        ([SLOPE, Estimate(1.0)], "must be of one level, got 0.9 and 0.95"),
+    ],
+)
+def test_what_cannot_be_stacked_is_told(estimates, sentence):
+    with pytest.raises((ValueError, TypeError), match=f"estimates {sentence}"):
+        Estimate.stack(estimates)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "name"),
+    [
+        *((count, 3, "count") for count in (4, -1, 1.5, NAN, [1, 4], True)),
+        *((1, total, "total") for total in (-1, 2.5, True)),
+        (1, 0, "count"),
+    ],
+)
+def test_a_share_is_of_cases(count, total, name):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        Estimate.share(count, total)
+    assert caught.value.argument == name
+
+
+@pytest.mark.parametrize("make", [Estimate.mean, Estimate.positive_mean])
+def test_a_mean_is_of_replicas(make):
+    for values, axis in ((np.ones((0, 3)), 0), (np.ones(3), 1), (1.0, 0)):
+        with pytest.raises(ArgumentError, match="must hold a replica or more along axis"):
+            make(values, axis)
+    assert make([1.0, 2.0]) == make(np.array([1.0, 2.0]))
+    with pytest.raises(ArgumentError, match="level must lie between 0 and 1"):
+        make(np.ones(3), level=2)
+    with pytest.raises(ArgumentError, match="masked"):
+        make(np.ma.array([1.0, 2.0], mask=[0, 1]))
+
+
+ENDS = (math.nan, math.inf, -math.inf, -0.0, 0.1, 1e-320, 1.7e308)
+PARTS = [
+    (value, low, high)
+    for value, low, high in itertools.product(ENDS, repeat=3)
+    if not (low > high or value < low or value > high)
+]
+
+
+def test_summary_and_variable_give_the_same_back_exactly():
+    others = [SLOPE, Estimate(2.0), Estimate(1.0, expected=math.inf), Estimate(1.0, expected=0.0)]
+    odd = Estimate(0.0, notes=(Note("", ""), Note("é", 'a "b"\n')), label=" µ ", level=1e-9)
+    for estimate in [*others, odd, *(Estimate(*parts) for parts in PARTS)]:
+        saved = json.loads(json.dumps(estimate.to_summary(), allow_nan=False))
+        kept = NumberRecord.model_validate_json(json.dumps(saved)).model_dump(exclude_unset=True)
+        for form in (saved, kept):
+            same(Estimate.from_summary(form), estimate)
+        same(Estimate.from_xarray(estimate.to_xarray()), estimate)
+        assert Estimate.from_summary(saved) == estimate
 
 
 def test_summary_knows_no_infinity():
     saved = Estimate(math.inf, -math.inf, math.nan, expected=math.nan).to_summary()
     assert (saved["value"], saved["interval"], saved["expected"]) == (None, None, None)
+    assert saved["open"] == {"value": "inf", "low": "-inf"}
+    half = Estimate(1.0, 0.5, math.inf).to_summary()
+    assert (half["interval"], half["open"]) == (None, {"low": 0.5, "high": "inf"})
+    assert "open" not in SLOPE.to_summary()
+    assert "open" not in Estimate(math.nan).to_summary()
 
 
 def test_summary_may_lack_what_programs_alone_read():
@@ -128,7 +348,7 @@ def test_summary_may_lack_what_programs_alone_read():
 
 
 def test_file_gives_the_same_back(tmp_path):
-    curve = Estimate.stack([SLOPE, Estimate(1.0, 0.0, 2.0)], label="Curve", notes=SLOPE.notes)
+    curve = Estimate.stack([SLOPE, Estimate(1.0, 0.0, 2.0, 0.9)], label="Curve")
     dataset = xr.Dataset(
         {"slope": SLOPE.to_xarray(), "curve": curve.to_xarray(["n"], {"n": [4, 8]})}
     )
@@ -137,3 +357,6 @@ def test_file_gives_the_same_back(tmp_path):
     same(Estimate.from_xarray(read["slope"]), SLOPE)
     same(Estimate.from_xarray(read["curve"]), curve)
     assert read["curve"].sel(bound="high", n=8) == 2.0
+    for variable in (read["curve"].sel(bound="high", drop=True), np.ones(3)):
+        with pytest.raises(ArgumentError, match="must have the dimension 'bound'"):
+            Estimate.from_xarray(variable)

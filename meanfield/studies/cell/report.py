@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meanfield.statistics.estimate import Estimate
@@ -34,8 +33,6 @@ class CellHeadline(LearningHeadline):
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report the triple and what each part rests on."""
     found = CellHeadline.read(summary)
-    if dataset.attrs["infinite_order"]:  # for which JSON has no number
-        found = replace(found, order=replace(found.order, value=math.inf))
     shown = f"{found.orbit_depth.value:.0f}" if found.orbit_depth.known else "not reached"
     size, score = int(dataset.attrs["n_atoms"]), found.score
     # Within an experiment the score is told once, of all parts.

@@ -211,7 +211,6 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
             "problem": repr(problem),
             "guess": guess(problem),
             "statement": str(found["statement"]),
-            "infinite_order": int(np.isinf(order.value)),
             "confident": int(found["confident"]),
             "n_atoms": size,
         },

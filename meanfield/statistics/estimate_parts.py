@@ -1,0 +1,92 @@
+"""The parts of an estimate, checked: its numbers in order, its level, its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield import checks
+from meanfield.errors import ArgumentError
+
+#: A value may stand beside its interval by this much, relatively: a logarithm and back.
+_ROUNDING = 1e-9
+
+
+def check_order(low: Any, value: Any, high: Any) -> None:
+    """Refuse an interval upside down, or beside its value."""
+    if np.any(low > high):
+        found = first(low > high, low, high)
+        raise ArgumentError("low", f"must not exceed high, got low, high = {found}.")
+    outside = (value < low) | (value > high)
+    if np.any(outside):
+        near = np.clip(value, low, high)
+        outside &= ~np.isclose(value, near, rtol=_ROUNDING, atol=0.0)
+    if np.any(outside):
+        found = first(outside, value, low, high)
+        raise ArgumentError(
+            "value", f"must lie between low and high, got value, low, high = {found}."
+        )
+
+
+def checked_level(level: object) -> float:
+    """Return a level of confidence."""
+    if not 0 < (number := checks.number("level", level)) < 1:
+        raise ArgumentError("level", f"must lie between 0 and 1, as 0.95 does, got {level!r}.")
+    return number
+
+
+def of_shape(name: str, part: object, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return a part of an estimate as an array of the shape of its value."""
+    numbers = checks.numbers(name, part)
+    try:
+        return np.broadcast_to(numbers, shape)
+    except ValueError:
+        raise ArgumentError(
+            name, f"must have the shape of value, {shape}, got {numbers.shape}."
+        ) from None
+
+
+def cases(count: object, total: object) -> tuple[Any, int]:
+    """Return in how many of all cases something happened, and how many there are."""
+    count, total = checks.numbers("count", count)[()], checks.count("total", total, minimum=0)
+    wrong = ~((count >= 0) & (count <= total) & (np.floor(count) == count))
+    if np.any(wrong):
+        asked = f"must be a whole number between 0 and total = {total}"
+        raise ArgumentError("count", f"{asked}, got {first(wrong, count)}.")
+    return count, total
+
+
+def in_common(estimates: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of estimates in one array, next to their numbers: what all of them say."""
+    shapes = list(dict.fromkeys(np.shape(one.value) for one in estimates))
+    if len(shapes) > 1:
+        raise ArgumentError("estimates", f"must be of one shape, got {shapes[0]} and {shapes[1]}.")
+    notes = dict.fromkeys(note for one in estimates for note in one.notes)
+    fields: dict[str, Any] = {"notes": tuple(notes)}
+    for name in ("level", "expected", "resampled", "label"):
+        said = list(dict.fromkeys(getattr(one, name) for one in estimates))
+        if len(said) == 1:
+            fields[name] = said[0]
+        elif name == "level" and name not in given:
+            raise ArgumentError("estimates", f"must be of one level, got {said[0]} and {said[1]}.")
+    return fields | dict(given)
+
+
+def replicas_first(values: object, axis: int) -> NDArray[np.floating]:
+    """Return values with their replicas, of which there are some, along the first axis."""
+    checks.numbers("values", values)
+    array: NDArray[np.floating] = np.asarray(values)  # of its own precision
+    if not -array.ndim <= axis < array.ndim or not array.shape[axis]:
+        raise ArgumentError(
+            "values", f"must hold a replica or more along axis {axis}, got shape {array.shape}."
+        )
+    return np.moveaxis(array, axis, 0)
+
+
+def first(wrong: Any, *parts: Any) -> str:
+    """Return the numbers at the first place where something is wrong, to its last digit."""
+    place = int(np.argmax(wrong))
+    return ", ".join(str(float(np.ravel(part)[place])) for part in parts)
