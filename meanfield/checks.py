@@ -58,6 +58,7 @@ def counts(name: str, values: object, minimum: int = 1) -> list[int]:
 def number(name: str, value: object) -> float:
     """Return `value` as a float, finite or not."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
+        unmasked(name, value)
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ArgumentTypeError(name, f"must be a number, got {shown(value)}.")
@@ -80,6 +81,18 @@ def numbers(name: str, values: object) -> NDArray[np.float64]:
     if found.dtype.kind not in "iuf":
         raise ArgumentTypeError(name, f"must hold numbers, got {shown(values)}.")
     return found.astype(float)
+
+
+def whole(name: str, values: object, most: int, shown_most: str) -> NDArray[np.int64]:
+    """Return whole numbers from 0 to `most`, which `shown_most` names, as an array of any shape."""
+    found = numbers(name, values)
+    wrong = ~((found >= 0) & (found <= most) & (np.floor(found) == found))
+    if wrong.any():
+        got = float(found.ravel()[wrong.argmax()])
+        raise ArgumentError(
+            name, f"must be a whole number between 0 and {shown_most}={most}, got {got}."
+        )
+    return found.astype(np.int64)
 
 
 def text(name: str, value: object) -> str:
@@ -179,6 +192,16 @@ def shown(value: object) -> str:
     except ValueError:  # Python prints no integer of more than 4300 digits
         found = ""
     return found if 0 < len(found) <= 60 and "\n" not in found else type(value).__name__
+
+
+def apart(*values: float) -> list[str]:
+    """Return numbers in the fewest digits, at least six, that tell those that differ apart."""
+    texts: list[str] = []
+    for digits in range(6, 18):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
 
 
 def _too_large(name: str) -> ArgumentError:

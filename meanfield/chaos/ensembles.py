@@ -118,8 +118,8 @@ class Ensembles:
         with np.errstate(invalid="ignore"):  # 0/0 where all networks are the limit
             variance, factor = single.value - self.squared_bias, single.high / single.value
         # An estimate below zero, which squares estimated without bias allow, turns its bounds.
-        ends = np.sort([variance / factor, variance * factor], axis=0)
-        return Estimate(variance, *ends, resampled="replicas")
+        low, high = np.sort([variance / factor, variance * factor], axis=0)
+        return Estimate(variance, low, high, resampled="replicas")
 
     @property
     def worthwhile(self) -> Estimate:

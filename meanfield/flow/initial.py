@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class InitialLaw:
     nu: float | None = None
 
     def __post_init__(self) -> None:
-        checks.choice("law", self.law, LAWS)
+        object.__setattr__(self, "law", str(checks.choice("law", self.law, LAWS)))
         self._check_scale()
         self._check_shape()
 
@@ -83,6 +83,8 @@ class InitialLaw:
             raise ArgumentError(
                 "scale", f"must be one number or three (a, w, b), got {self.scale!r}."
             )
+        if isinstance(scale, tuple) and len(set(scale)) == 1:
+            scale = scale[0]
         object.__setattr__(self, "scale", scale)
 
     def _check_shape(self) -> None:
@@ -177,8 +179,16 @@ class EmpiricalLaw(InitialLaw):
         self._check_scale()
         if not np.isfinite(self.particles.coordinates).all():
             raise ArgumentError("init", "holds NaN or infinite particles; start from finite ones.")
-        # A law must not change with the arrays that it came from.
-        object.__setattr__(self, "particles", deepcopy(self.particles))
+        # A law must not change: neither with the arrays that it came from, nor in its own.
+        particles = deepcopy(self.particles)
+        for part in (particles.a, particles.w, particles.b):
+            if part is not None:
+                part.flags.writeable = False
+        object.__setattr__(self, "particles", particles)
+
+    def __reduce__(self) -> tuple[type[EmpiricalLaw], tuple[Any, ...]]:
+        # A copy is made anew: NumPy's own copies of read-only arrays can be written to.
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
     def _points(self) -> Array:

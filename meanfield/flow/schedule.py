@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
-from meanfield.system import memory
 
 __all__ = ["Constant", "Geometric", "Logarithmic", "Piecewise", "Schedule", "from_table"]
 
@@ -104,7 +103,7 @@ class Geometric(Schedule):
         if ratio > 1:
             raise ArgumentError(
                 "ratio",
-                f"must be at most 1, got {ratio:g}: the schedule would increase without "
+                f"must be at most 1, got {ratio!r}: the schedule would increase without "
                 "bound; to increase up to a number, give it as stop.",
             )
         object.__setattr__(self, "ratio", ratio)
@@ -238,43 +237,3 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
         if name not in options and field.default is dataclasses.MISSING:
             raise ArgumentError(name, message=f"a {kind} schedule needs {name!r}.")
     return KINDS[kind](**options)
-
-
-def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool) -> float | Array:
-    """Return what a user gave as `name` for every step, checked.
-
-    One number where all are the same, else a copy (n_steps,) that cannot change. `zero` says
-    whether 0 is allowed.
-    """
-    if isinstance(value, Constant):
-        value = value.value
-    if isinstance(value, Schedule):
-        try:
-            memory.fits(n_steps=n_steps)
-            value = value.values(n_steps)
-        except ArgumentError as error:
-            raise ArgumentError(name, message=str(error)) from None
-    checks.unmasked(name, value)
-    try:
-        values = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(
-            name, f"must be a number, one per step or a schedule, got {type(value).__name__}."
-        ) from None
-    if values.ndim == 0:
-        return checks.nonnegative(name, value) if zero else checks.positive(name, value)
-    if values.shape != (n_steps,):
-        raise ArgumentError(
-            name, f"must be one number or one per step ({n_steps}), got shape {values.shape}."
-        )
-    wrong = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
-    if wrong.any():
-        bound = "at least 0" if zero else "greater than 0"
-        step = int(np.argmax(wrong))
-        raise ArgumentError(
-            name, f"must be finite and {bound} at every step, got {values[step]:g} at step {step}."
-        )
-    if n_steps and (values == values[0]).all():
-        return float(values[0])
-    values.flags.writeable = False
-    return values

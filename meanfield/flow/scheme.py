@@ -23,12 +23,20 @@ from meanfield.flow.integrators import (
 )
 from meanfield.flow.minibatch import Minibatch, as_minibatch
 from meanfield.flow.particles import Particles, check_layout
-from meanfield.flow.schedule import Schedule, per_step
+from meanfield.flow.schedule import Schedule
+from meanfield.flow.steps import (
+    check_memory,
+    check_number,
+    first_difference,
+    first_steps,
+    joined,
+    last_step,
+    per_step,
+    repeated,
+)
 from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
-
-_SAME = 1e-12  # numbers per step that differ by less than this, relatively, are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +50,8 @@ class Scheme:
     n_steps : int
         Number of steps.
     step_size, temperature : float or ndarray, shape (n_steps,)
-        Step size η in units of the mean-field time and temperature τ; one number where constant.
+        Step size η in units of the mean-field time and temperature τ; one number where constant,
+        and without steps: then those of the first step, if there were one.
     integrator : Integrator
         Time integrator.
     init : InitialLaw or None
@@ -82,14 +91,7 @@ class Scheme:
             raise ArgumentTypeError(
                 "minibatch", f"must be a Minibatch or None, got {type(self.minibatch).__name__}."
             )
-        # Leimkuhler and Matthews' last step looks one increment ahead.
-        stride = self.integrator.stride
-        if stride * (n_steps + 1) * self.substeps > 2**32:
-            raise ArgumentError(
-                "n_steps",
-                f"asks for {stride} * (n_steps + 1) * substeps increments of the Brownian path, "
-                f"got {n_steps}; they must not exceed 2**32: lower n_steps or substeps.",
-            )
+        self._check_number("n_steps", n_steps, n_steps)
 
     def __reduce__(self) -> tuple[type[Scheme], tuple[Any, ...]]:
         # A copy is made anew: NumPy's own copies of read-only arrays can be written to.
@@ -185,6 +187,7 @@ class Scheme:
     @property
     def times(self) -> Array:
         """Time at which each step begins, and that of the end, shape (n_steps + 1,)."""
+        check_memory("n_steps", self.n_steps, self.n_steps)
         return self.elapsed(np.arange(self.n_steps + 1))
 
     def elapsed(self, steps: ArrayLike) -> Array:
@@ -199,11 +202,16 @@ class Scheme:
         -------
         ndarray
             Like `steps`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            They are not steps of the run.
         """
-        steps = np.asarray(steps)
+        whole = checks.whole("steps", steps, self.n_steps, "n_steps")
         if isinstance(self.step_size, float):
-            return steps * self.step_size
-        return np.concatenate([[0.0], np.cumsum(self.step_size)])[steps]
+            return np.multiply(whole, self.step_size, dtype=np.float64)
+        return np.concatenate([[0.0], np.cumsum(self.step_size)])[whole]
 
     def saved_steps(self, save_at: Sequence[int] | None) -> NDArray[np.int64]:
         """Return the steps to be saved, ascending and without repetition.
@@ -246,8 +254,7 @@ class Scheme:
         """
         if (n_steps := checks.steps(n_steps, minimum=0)) > self.n_steps:
             raise ArgumentError("n_steps", f"must be at most {self.n_steps}, got {n_steps}.")
-        first = (v if isinstance(v, float) else v[:n_steps] for v in self._per_step)
-        return self._over(n_steps, *first)
+        return self._over(n_steps, *(first_steps(values, n_steps) for values in self._per_step))
 
     def extended(self, n_steps: int, temperature: ArrayLike | Schedule | None = None) -> Scheme:
         """Return this scheme followed by more steps of the last step size.
@@ -268,15 +275,14 @@ class Scheme:
         ValueError, TypeError
             An argument cannot be used.
         """
-        more = self.steady(n_steps)
+        n_more = checks.steps(n_steps, minimum=0)
+        total = self.n_steps + n_more
+        self._check_number("n_steps", n_more, total)
+        added: list[float | Array] = [last_step(values) for values in self._per_step]
         if temperature is not None:
-            cooled = per_step("temperature", temperature, more.n_steps, zero=True)
-            more = replace(more, temperature=cooled)
-        return self._over(
-            self.n_steps + more.n_steps,
-            np.concatenate([self.step_sizes, more.step_sizes]),
-            np.concatenate([self.temperatures, more.temperatures]),
-        )
+            added[1] = per_step("temperature", temperature, n_more, zero=True)
+        both = zip(self._per_step, added, strict=True)
+        return self._over(total, *(joined(v, self.n_steps, new, n_more) for v, new in both))
 
     def steady(self, n_steps: int) -> Scheme:
         """Return steps that are all like the last one of this scheme.
@@ -289,13 +295,8 @@ class Scheme:
         Returns
         -------
         Scheme
-
-        Raises
-        ------
-        ValueError
-            There is no last step, and no constant in its place.
         """
-        return self._over(n_steps, *(_last(values) for values in self._per_step))
+        return self._over(n_steps, *(last_step(values) for values in self._per_step))
 
     def refined(self, factor: int) -> Scheme:
         """Return the scheme that makes several steps of one, over the same time.
@@ -308,10 +309,17 @@ class Scheme:
         Returns
         -------
         Scheme
+
+        Raises
+        ------
+        ValueError, TypeError
+            It makes too many steps, or is no count.
         """
         factor = checks.count("factor", factor)
-        sizes, temperatures = np.repeat([self.step_sizes, self.temperatures], factor, axis=1)
-        return self._over(factor * self.n_steps, sizes / factor, temperatures)
+        total = factor * self.n_steps
+        self._check_number("factor", factor, total)
+        sizes, temperatures = (repeated(values, factor) for values in self._per_step)
+        return self._over(total, sizes / factor, temperatures)
 
     def coefficients(
         self, problem: Problem, first: int = 0, last: int | None = None
@@ -329,8 +337,14 @@ class Scheme:
         -------
         Coefficients
             With zero gain, noise and drift on frozen coordinates.
+
+        Raises
+        ------
+        ValueError, TypeError
+            They are not steps of the run.
         """
-        last = self.n_steps if last is None else last
+        last = checks.count("last", self.n_steps if last is None else last, 0, self.n_steps)
+        first = checks.count("first", first, 0, last)
         steps = some_steps(self.step_sizes, self.temperatures, first, last)
         return step_coefficients(problem, self.integrator, steps)
 
@@ -347,7 +361,7 @@ class Scheme:
         bool
         """
         n = min(self.n_steps, other.n_steps)
-        return np.allclose(self.step_sizes[:n], other.step_sizes[:n], rtol=_SAME, atol=0.0)
+        return first_difference(self.step_size, other.step_size, n) is None
 
     def mismatch(self, other: Scheme) -> str | None:
         """Say what keeps a mean-field path of this scheme from serving `other`.
@@ -368,32 +382,19 @@ class Scheme:
         n = other.n_steps
         if self.n_steps < n:
             return f"only {self.n_steps} steps of the {n} that are needed"
-        if not self.same_steps(other):
-            mine, wanted = float(self.step_sizes[0]), float(other.step_sizes[0])
-            if mine == wanted:
+        step = first_difference(self.step_size, other.step_size, n)
+        if step is not None:
+            if step:
                 return "another schedule of the step size"
-            return f"step_size={mine:g} instead of {wanted:g}"
+            mine, wanted = checks.apart(self.step_sizes[0], other.step_sizes[0])
+            return f"step_size={mine} instead of {wanted}"
         if self.integrator.name != other.integrator.name:
             return f"integrator={self.integrator.name!r} instead of {other.integrator.name!r}"
         if self.init != other.init:
             return f"init={self.init} instead of {other.init}"
-        if not np.allclose(self.temperatures[:n], other.temperatures, rtol=_SAME, atol=0.0):
+        if first_difference(self.temperature, other.temperature, n) is not None:
             return "another temperature"
         return None
-
-    def matches(self, other: Scheme) -> bool:
-        """Return whether a mean-field path of this scheme serves `other`; see `mismatch`.
-
-        Parameters
-        ----------
-        other : Scheme
-            A scheme with as many steps, or fewer.
-
-        Returns
-        -------
-        bool
-        """
-        return self.mismatch(other) is None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -406,7 +407,7 @@ class Scheme:
         """The step size, or the range of a schedule in words, for records."""
         if isinstance(self.step_size, float):
             return self.step_size
-        return f"{min(self.step_size):g} to {max(self.step_size):g}" if self.n_steps else "none"
+        return " to ".join(checks.apart(self.step_size.min(), self.step_size.max()))
 
     @property
     def info(self) -> dict[str, Any]:
@@ -434,17 +435,9 @@ class Scheme:
     def _per_step(self) -> tuple[float | Array, float | Array]:
         return self.step_size, self.temperature
 
+    def _check_number(self, name: str, given: int, n_steps: int) -> None:
+        check_number(name, given, n_steps, self.integrator.stride, self.substeps)
+
     def _over(self, n_steps: int, step_size: float | Array, temperature: float | Array) -> Scheme:
         """Return the same scheme over other steps."""
         return replace(self, n_steps=n_steps, step_size=step_size, temperature=temperature)
-
-
-def _last(values: float | Array) -> float:
-    """Return the number of the last step."""
-    if isinstance(values, float):
-        return values
-    if not len(values):
-        raise ArgumentError(
-            "n_steps", message="A scheduled run without steps has no last one; give it a step."
-        )
-    return float(values[-1])

@@ -342,7 +342,9 @@ class Estimate:
             shown = checks.shown(estimates)
             raise ArgumentTypeError("estimates", f"must hold one Estimate or more, got {shown}.")
         said = in_common(estimates, more)
-        numbers = {name: np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS}
+        numbers: dict[str, Any] = {
+            name: np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS
+        }
         return cls(**numbers, **said)
 
     def to_xarray(

@@ -51,12 +51,8 @@ def of_shape(name: str, part: object, shape: tuple[int, ...]) -> NDArray[np.floa
 
 def cases(count: object, total: object) -> tuple[Any, int]:
     """Return in how many of all cases something happened, and how many there are."""
-    count, total = checks.numbers("count", count)[()], checks.count("total", total, minimum=0)
-    wrong = ~((count >= 0) & (count <= total) & (np.floor(count) == count))
-    if np.any(wrong):
-        asked = f"must be a whole number between 0 and total = {total}"
-        raise ArgumentError("count", f"{asked}, got {first(wrong, count)}.")
-    return count, total
+    total = checks.count("total", total, minimum=0)
+    return checks.whole("count", count, total, "total")[()], total
 
 
 def in_common(estimates: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:

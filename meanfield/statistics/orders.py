@@ -137,8 +137,8 @@ def fit_visible_order(
                 problem = str(error) if length == len(h) else problem
                 continue
             if length < len(h):
-                low, high = h[part][[0, -1]]
-                notes.append(Note("range", f"Fitted from {low:g} to {high:g} only. {problem}"))
+                low, high = checks.apart(*h[part][[0, -1]])
+                notes.append(Note("range", f"Fitted from {low} to {high} only. {problem}"))
             return replace(fit.slope, notes=tuple(notes), **found)
     return Estimate(math.nan, notes=(*notes, Note("no-order", problem)), **found)
 

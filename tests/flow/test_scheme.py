@@ -44,6 +44,51 @@ def test_a_constant_is_one_number_however_it_was_given(problem):
     assert scheme.step_sizes.tolist() == [0.1] * 8
 
 
+SAME = [
+    ({"init": InitialLaw(scale=2)}, {"init": InitialLaw(scale=(2.0, 2, np.float64(2)))}),
+    ({"init": InitialLaw()}, {"init": InitialLaw(scale=[1, 1, 1])}),
+    ({"init": InitialLaw(scale=np.array([1, 2, 3]))}, {"init": InitialLaw(scale=(1.0, 2.0, 3.0))}),
+    ({"init": InitialLaw(np.str_("student-t"), nu=3)}, {"init": InitialLaw("student-t", nu=3.0)}),
+    ({"step_size": 1}, {"step_size": np.float32(1.0)}),
+    ({"step_size": range(1, 9)}, {"step_size": np.arange(1.0, 9.0)[::-1][::-1]}),
+    ({"temperature": [-0.0] * 8}, {"temperature": 0}),
+    ({"temperature": [-0.0, *[0.1] * 7]}, {"temperature": [0.0, *[0.1] * 7]}),
+    ({"integrator": "kinetic(1)"}, {"integrator": "OBABO"}),
+    ({"seed": np.uint64(3)}, {"seed": 3.0}),
+    ({"dtype": np.dtype(">f8")}, {"dtype": float}),
+    ({"batch_size": np.int32(4)}, {"batch_size": 4.0}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_what_means_the_same_is_equal(problem, one, other):
+    one, other = scheme_of(problem, **one), scheme_of(problem, **other)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert repr(one) == repr(other)
+
+
+@pytest.mark.parametrize(
+    "value", ["0.1", ["0.1"] * 8, [True] * 8, [0.1j] * 8, None, np.ma.masked, [[0.1], [0.1, 0.2]]]
+)
+@pytest.mark.parametrize("name", ["step_size", "temperature"])
+def test_what_is_no_number_is_not_taken_for_one(problem, name, value):
+    with pytest.raises((ValueError, TypeError), match=f"^{name} ") as caught:
+        Scheme(**{"n_steps": 8, "step_size": 0.1, "temperature": 0.1, name: value}, **EULER)
+    assert caught.value.argument == name
+
+
+@pytest.mark.parametrize("name", ["n_steps", "step_size", "temperature", "seed", "substeps"])
+def test_a_huge_integer_is_refused_in_one_sentence(name):
+    for value in (10**400, 10**5000):
+        settings = {"n_steps": 8, "step_size": 0.1, "temperature": 0.1, name: value}
+        with pytest.raises(ArgumentError, match=f"^{name} must .* got"):
+            Scheme(**settings, **EULER)
+
+
+EULER = {"integrator": "euler", "init": None}
+
+
 def test_numbers_per_step_are_copied_and_do_not_change(problem):
     sizes = np.linspace(0.1, 0.2, 8)
     scheme = scheme_of(problem, step_size=sizes)
@@ -160,15 +205,26 @@ def test_copies_do_not_change_either(problem, copy):
             values[0] = 7.0
 
 
-def test_without_steps_a_constant_lasts_and_a_schedule_has_no_last_number(problem):
+def test_without_steps_the_numbers_are_those_of_a_first_step(problem):
     assert scheme_of(problem).shortened(0).steady(3) == scheme_of(problem, n_steps=3)
-    empty = scheme_of(problem, temperature=COOLING).shortened(0)
-    assert empty.step_size_label == 0.1
-    assert empty.times.tolist() == [0.0]
-    for more in (empty.steady, empty.extended):
-        with pytest.raises(ArgumentError, match="without steps has no last one; give it a step"):
-            more(3)
-    assert scheme_of(problem, step_size=COOLING).shortened(0).step_size_label == "none"
+    piecewise = mf.schedule.Piecewise([0.2, 0.1], [3])
+    for sizes in (piecewise, COOLING, mf.schedule.Logarithmic(0.5), [0.3, *[0.1] * 7]):
+        scheme = scheme_of(problem, step_size=sizes, temperature=sizes)
+        empty = scheme.shortened(0)
+        assert (empty.step_size, empty.temperature) == (scheme.step_sizes[0],) * 2
+        assert empty == scheme.shortened(1).shortened(0)
+        assert empty.steady(1) == scheme.shortened(1) == empty.extended(1)
+        assert empty.extended(0) == empty.steady(0) == empty.refined(1) == empty
+        assert empty.step_size_label == empty.step_size
+        assert empty.times.tolist() == [0.0]
+        assert scheme.mismatch(empty) is None
+    none = scheme_of(problem, n_steps=0, step_size=COOLING)
+    assert none == scheme_of(problem, step_size=COOLING).shortened(0)
+    cooled = empty.extended(8, COOLING)
+    assert cooled.temperatures.tolist() == COOLING.values(8).tolist()
+    for name in ("step_size", "temperature"):
+        with pytest.raises(ArgumentError, match=f"{name} must be one number in a run without st"):
+            scheme_of(problem, n_steps=0, **{name: []})
 
 
 def test_elapsed_time_is_the_sum_of_the_step_sizes(problem):
@@ -177,6 +233,24 @@ def test_elapsed_time_is_the_sum_of_the_step_sizes(problem):
     assert scheme.elapsed([0, 1, 3]).tolist() == [0.0, 0.5, 0.875]
     assert scheme.times.tolist() == [0.0, 0.5, 0.75, 0.875]
     assert scheme_of(problem, n_steps=0).times.tolist() == [0.0]
+    assert scheme.elapsed([[1.0], [2.0]]).tolist() == [[0.5], [0.75]]
+    assert scheme.elapsed([]).tolist() == []
+
+
+@pytest.mark.parametrize("steps", [4, -1, 1.5, np.nan, [0, 4], [0, -1], [10**9], 10**30])
+def test_no_time_is_that_of_a_step_outside_the_run(problem, steps):
+    for sizes in (0.5, [0.5, 0.25, 0.125]):
+        scheme = scheme_of(problem, step_size=sizes, n_steps=3)
+        with pytest.raises(ArgumentError, match="steps must be a whole number between 0 and n_st"):
+            scheme.elapsed(steps)
+        with pytest.raises(TypeError, match="steps must hold numbers, got 'two'"):
+            scheme.elapsed("two")
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 9), (-1, 3), (4, 3), (0, -1), (9, None)])
+def test_coefficients_are_those_of_steps_of_the_run(problem, first, last):
+    with pytest.raises(ArgumentError, match=r"^(first|last) must be"):
+        scheme_of(problem).coefficients(problem, first, last)
 
 
 def test_saved_steps_are_steps_of_the_run(problem):
@@ -216,6 +290,40 @@ def test_refined_makes_more_steps_over_the_same_time(problem):
     assert scheme_of(problem).refined(2) == scheme_of(problem, step_size=0.05, n_steps=16)
 
 
+@pytest.mark.parametrize(
+    ("settings", "change", "sentence"),
+    [
+        ({}, ("refined", 2**31), "factor asks for .* got 2147483648; .* lower factor or substeps"),
+        ({}, ("refined", 10**12), "factor asks for"),
+        ({}, ("extended", 2**32 - 2), "n_steps asks for .* lower n_steps or substeps"),
+        ({}, ("extended", 2**32), "n_steps must be less than"),
+        ({}, ("steady", 2**32), "n_steps must be less than"),
+        ({"integrator": "kinetic"}, ("steady", 2**31), r"n_steps asks for 2 \* \(n_steps \+ 1\)"),
+        ({"step_size": COOLING}, ("refined", 2**28), "factor = 268435456 makes too many .* memory"),
+        ({"temperature": COOLING}, ("extended", 2**31), "n_steps = 2147483648 .* GB of memory"),
+    ],
+)
+def test_more_steps_than_there_is_room_for_are_refused(
+    problem, monkeypatch, settings, change, sentence
+):
+    monkeypatch.setattr("meanfield.system.memory.available", lambda: 10**9)
+    name, number = change
+    with pytest.raises(ArgumentError, match=sentence):
+        getattr(scheme_of(problem, **settings), name)(number)
+
+
+def test_constants_need_no_memory(problem, monkeypatch):
+    monkeypatch.setattr("meanfield.system.memory.available", lambda: 10**6)
+    long = scheme_of(problem).refined(2**28)
+    assert long.extended(2**30) == long.steady(2**31 + 2**30)
+    assert long.mismatch(long) is None
+    assert long.elapsed(2**31) == pytest.approx(0.8)
+    with pytest.raises(ArgumentError, match=r"n_steps = 2147483648 .* GB of memory"):
+        _ = long.times
+    with pytest.raises(ArgumentError, match=r"n_steps = 1073741824 .* GB of memory"):
+        long.extended(2**30, temperature=0.5)
+
+
 def test_extended_goes_on_with_the_last_step_or_other_temperatures(problem):
     sizes = mf.schedule.Piecewise([0.2, 0.1], [5])
     scheme = scheme_of(problem, step_size=sizes)
@@ -226,20 +334,24 @@ def test_extended_goes_on_with_the_last_step_or_other_temperatures(problem):
     assert scheme.extended(0) == scheme
     assert scheme_of(problem).extended(3) == scheme_of(problem, n_steps=11)
     assert scheme_of(problem, n_steps=0).extended(3) == scheme_of(problem, n_steps=3)
+    assert scheme_of(problem, n_steps=0).extended(3, 0.5) == scheme_of(
+        problem, n_steps=3, temperature=0.5
+    )
     with pytest.raises(ArgumentError, match=r"temperature must be .* one per step \(2\)"):
         scheme.extended(2, [0.1])
 
 
 def test_a_longer_path_serves_a_shorter_run(problem):
     scheme = scheme_of(problem, temperature=COOLING)
-    assert scheme.matches(scheme)
-    assert scheme.matches(scheme.shortened(3))
-    assert not scheme.shortened(3).matches(scheme)
+    assert scheme.mismatch(scheme) is None
+    assert scheme.mismatch(scheme.shortened(3)) is None
+    assert scheme.shortened(3).mismatch(scheme) is not None
     # Noise, precision and batches are not the limit's.
     for other in ({"seed": 5}, {"dtype": "float32"}, {"batch_size": 2}, {"substeps": 2}):
-        assert scheme.matches(scheme_of(problem, temperature=COOLING, **other))
+        assert scheme.mismatch(scheme_of(problem, temperature=COOLING, **other)) is None
     # Neither is rounding in the numbers.
-    assert scheme.matches(scheme_of(problem, step_size=0.1 + 1e-17, temperature=COOLING))
+    rounded = scheme_of(problem, step_size=0.1 + 1e-17, temperature=COOLING)
+    assert scheme.mismatch(rounded) is None
 
 
 @pytest.mark.parametrize(
@@ -247,6 +359,8 @@ def test_a_longer_path_serves_a_shorter_run(problem):
     [
         ({"n_steps": 9}, "only 8 steps of the 9 that are needed"),
         ({"step_size": 0.2}, "step_size=0.1 instead of 0.2"),
+        ({"step_size": 0.1 + 1e-9}, "step_size=0.1 instead of 0.100000001"),
+        ({"step_size": [0.1 + 1e-16, *[0.2] * 7]}, "another schedule of the step size"),
         ({"step_size": mf.schedule.Geometric(0.1, 0.05)}, "another schedule of the step size"),
         ({"integrator": "kinetic"}, "integrator='euler' instead of 'kinetic'"),
         ({"init": "laplace"}, "init=InitialLaw"),
@@ -256,6 +370,13 @@ def test_a_longer_path_serves_a_shorter_run(problem):
 )
 def test_mismatch_says_what_differs(problem, changes, sentence):
     assert sentence in scheme_of(problem).mismatch(scheme_of(problem, **changes))
+
+
+def test_a_narrow_schedule_is_told_by_its_ends(problem):
+    scheme = scheme_of(problem, step_size=[0.1, 0.1 + 1e-9], n_steps=2)
+    assert scheme.step_size_label == "0.1 to 0.100000001"
+    with pytest.raises(ArgumentError, match=r"at most 1, got 1\.000000001:"):
+        mf.schedule.Geometric(1.0, ratio=1 + 1e-9)
 
 
 def test_simulate_is_its_scheme(problem):
@@ -289,3 +410,7 @@ def test_a_scheme_does_not_change_with_the_particles_that_it_starts_from(problem
     same = mf.Particles(np.ones((1, 5)), np.ones((1, 5, d)), np.ones((1, 5)))
     assert scheme == mf.Scheme.of(problem, step_size=0.1, n_steps=4, init=same)
     np.testing.assert_array_equal(scheme.init.sample(problem, 3), 1)
+    for law in (scheme.init, copy.deepcopy(scheme).init, pickle.loads(pickle.dumps(scheme)).init):
+        with pytest.raises(ValueError, match="read-only"):
+            law.particles.w[:] = 9
+    assert copy.deepcopy(scheme) == scheme
