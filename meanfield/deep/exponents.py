@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.power_law import sizes
 from meanfield.statistics.resampling import bootstrap_t, draw_repeats, least_bootstrap_t, log_slope
 
 Array = NDArray[np.float64]
@@ -33,8 +36,13 @@ def fit_width_exponents(widths: ArrayLike, values: ArrayLike, *, seed: int = 0) 
     Estimate
         Exponents, shape (L,). NaN where a mean is not positive, as least eigenvalues are with fewer
         units than vectors, or not finite; without intervals for a single network.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The widths or values cannot be used; the sentence names them.
     """
-    values = np.asarray(values)
+    widths, values = _checked(widths, values)
     exponents = _exponents(widths, values)
     slope, fits = log_slope(_weights(widths)), []
     for layer, exponent in enumerate(exponents):
@@ -67,8 +75,13 @@ def fit_least_exponent(
     exponent : Estimate
         Its interval, of `meanfield.statistics.resampling.least_bootstrap_t`, accounts for the
         choice of the layer. NaN where a layer that takes part has no exponent, or none does.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The widths or values cannot be used; the sentence names them.
     """
-    values = np.asarray(values)
+    widths, values = _checked(widths, values)
     exponents = _exponents(widths, values)
     part = np.flatnonzero(measurable(values))
     if not len(part):
@@ -87,6 +100,20 @@ def measurable(values: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray((np.asarray(values) != 0).any(axis=(0, 1)))
 
 
+def _checked(widths: ArrayLike, values: ArrayLike) -> tuple[Array, Array]:
+    """Return widths (W,), at least two different ones, and values (W, R, L)."""
+    widths, shape = sizes("widths", widths), checks.numbers("values", values).shape
+    if len(widths) < 2:
+        raise ArgumentError("widths", f"must be two or more, got {len(widths)}.")
+    if len(shape) != 3 or shape[0] != len(widths) or not shape[1] or not shape[2]:
+        raise ArgumentError(
+            "values",
+            f"must have shape (W, R, L) for {len(widths)} widths, a network or more and a layer or "
+            f"more, got {shape}.",
+        )
+    return widths, np.asarray(values)
+
+
 def _exponents(widths: ArrayLike, values: Array) -> Array:
     """Return the slopes of the logarithms of the means, NaN where a mean is not positive."""
     means = values.mean(axis=1)
@@ -96,7 +123,11 @@ def _exponents(widths: ArrayLike, values: Array) -> Array:
 
 
 def _weights(widths: ArrayLike) -> Array:
-    """Return w of the least-squares slope w · log(means)."""
+    """Return w of the least-squares slope w · log(means).
+
+    As `slope_weights` gives them, but for the rounding of the sum of squares, whose last bit is in
+    the committed exponents.
+    """
     x = np.log(np.asarray(widths, dtype=float))
     x = x - x.mean()
     return x / np.square(x).sum()

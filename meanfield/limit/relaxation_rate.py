@@ -161,6 +161,12 @@ def slowest_decay(times: ArrayLike, energy: ArrayLike) -> Estimate:
     judge from, or where the energy does not fall by more than rounding.
     """
     times, energy = checks.finite("times", times), checks.finite("energy", energy)
+    if times.ndim != 1 or not (np.diff(times) > 0).all():
+        raise ArgumentError("times", "must ascend, in one list.")
+    if energy.shape != times.shape or not len(energy):
+        raise ArgumentError(
+            "energy", f"must be one for each of the {len(times)} times, got shape {energy.shape}."
+        )
     gap = energy - energy[-1]
     seen = (gap > _SMALLEST_GAP * gap[0]) & (times <= 0.5 * times[-1])
     count = int(np.argmin(seen)) if not seen.all() else len(seen)

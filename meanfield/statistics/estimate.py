@@ -18,8 +18,8 @@ from meanfield.statistics.estimate_parts import (
     check_order,
     checked_level,
     in_common,
+    of_replicas,
     of_shape,
-    replicas_first,
 )
 from meanfield.statistics.intervals import LEVEL, mean_interval, student, wilson_interval
 
@@ -141,8 +141,8 @@ class Estimate:
         Estimate
             Without an interval for a single replica.
         """
-        values, level = replicas_first(values, axis), checked_level(level)
-        return cls(*mean_interval(values, level), level, **more)
+        values, level = of_replicas(values, axis), checked_level(level)
+        return cls(*mean_interval(np.moveaxis(values, axis, 0), level), level, **more)
 
     @classmethod
     def positive_mean(
@@ -165,8 +165,8 @@ class Estimate:
             Without an interval for a single replica, and where the mean is zero.
         """
         # Student's interval for the logarithm of the mean, by the delta method.
-        values, level = replicas_first(values, axis), checked_level(level)
-        mean, half = student(values, 0, level)
+        values, level = of_replicas(values, axis), checked_level(level)
+        mean, half = student(values, axis, level)
         with np.errstate(over="ignore"):  # few replicas may leave the upper end open
             factor = np.exp(half / np.where(mean == 0, math.nan, mean))
         return cls(mean, mean / factor, mean * factor, level, **more)

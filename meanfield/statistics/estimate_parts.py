@@ -71,15 +71,15 @@ def in_common(estimates: Sequence[Any], given: Mapping[str, Any]) -> dict[str, A
     return fields | dict(given)
 
 
-def replicas_first(values: object, axis: int) -> NDArray[np.floating]:
-    """Return values with their replicas, of which there are some, along the first axis."""
+def of_replicas(values: object, axis: int) -> NDArray[np.floating]:
+    """Return values as an array that has replicas along an axis."""
     checks.numbers("values", values)
     array: NDArray[np.floating] = np.asarray(values)  # of its own precision
     if not -array.ndim <= axis < array.ndim or not array.shape[axis]:
         raise ArgumentError(
             "values", f"must hold a replica or more along axis {axis}, got shape {array.shape}."
         )
-    return np.moveaxis(array, axis, 0)
+    return array
 
 
 def first(wrong: Any, *parts: Any) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.intervals import normal_quantile
 
@@ -89,21 +91,46 @@ def zero_note(
     return Note("zero", f"{what} is zero up to rounding {where}: there is no slope to fit.")
 
 
+def sizes(name: str, x: ArrayLike) -> Array:
+    """Return what a power law is fitted against, (K,): numbers above zero, not all of them alike.
+
+    A single one is left to the fit, which may say how many it takes.
+    """
+    found = checks.numbers(name, x)
+    if found.ndim != 1:
+        raise ArgumentError(name, f"must be a list of numbers, got shape {found.shape}.")
+    wrong = ~(np.isfinite(found) & (found > 0))
+    if wrong.any():
+        got = found[int(wrong.argmax())]
+        raise ArgumentError(name, f"must be finite and greater than 0, got {got:g}.")
+    if len(found) > 1 and len(np.unique(np.log(found))) < 2:
+        raise ArgumentError(name, f"must hold two different numbers, got {found[0]:g} only.")
+    return found
+
+
 def fit_power_law(
-    x: Array, values: Array, errors: Array, *, expected: float | None = None
+    x: ArrayLike, values: ArrayLike, errors: ArrayLike, *, expected: float | None = None
 ) -> PowerLaw:
     """Fit ``log y = c + s log x`` to independent values of known standard errors, (K,) each.
 
     Least squares with the weights (y / se)² of the logarithms; the interval of the slope is the
-    normal one that follows from the errors. Values that are not positive are left out; the fit is
-    NaN, with a note, when fewer than two are left.
+    normal one that follows from the errors. Values that are not positive, or of no finite error
+    above zero, are left out; the fit is NaN, with a note, when fewer than two x are left. A
+    ValueError or TypeError names an argument that cannot be used.
     """
-    usable = np.isfinite(values) & (values > 0) & (errors > 0)
-    if usable.sum() < 2:
+    x = sizes("x", x)
+    values, errors = checks.numbers("values", values), checks.numbers("errors", errors)
+    for name, part in (("values", values), ("errors", errors)):
+        if part.shape != x.shape:
+            raise ArgumentError(name, f"must be one for each x, {len(x)}, got shape {part.shape}.")
+    usable = np.isfinite(values) & (values > 0) & np.isfinite(errors) & (errors > 0)
+    if len(np.unique(np.log(x[usable]))) < 2:
         text = "A slope takes two values that are not zero; there are too few here."
         return PowerLaw(Estimate(math.nan, expected=expected, notes=(Note("few-sizes", text),)))
     weight = values[usable] / errors[usable]
     design = np.stack([np.ones(usable.sum()), np.log(x[usable])], axis=1) * weight[:, None]
+    # Normal equations, and not the centred weights of `slope_weights` and `fit_law_bias`, which are
+    # the same slope rounded otherwise: committed results hold the last bits of these.
     covariance = np.linalg.inv(design.T @ design)
     offset, slope = covariance @ design.T @ (np.log(values[usable]) * weight)
     half = normal_quantile() * np.sqrt(covariance[1, 1])

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.flags import floor_over_slope, floor_test, line_test
 from meanfield.statistics.intervals import LEVEL
@@ -142,8 +143,13 @@ def fit_rate(
     intervals", Annals of Statistics 16, 1988.
     """
     counts = _ascending_counts(particle_counts)
-    checks.unmasked("values", values)
-    values = np.asarray(values, dtype=float)
+    checks.numbers("values", values)
+    values = np.asarray(values, dtype=float)  # no copy: sums of another layout round otherwise
+    if expected_slope is not None:
+        checks.real("expected_slope", expected_slope)
+    if reference_particles is not None:
+        checks.positive("reference_particles", reference_particles)
+    checks.nonnegative("rounding", rounding)
     time_index = None
     if values.ndim == 3 and values.size and len(values) == len(counts):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -206,11 +212,17 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     upwards, at which it exceeds three standard errors are fitted, for elsewhere it is noise.
 
     `deviation` holds ``f_N − f̄`` of every replica, (K, R, m). Intervals are jackknifed; NaN and a
-    note when fewer than three sizes stand out, or there is no deviation at all.
+    note when fewer than three sizes stand out, or there is no deviation at all. A ValueError or
+    TypeError names an argument that cannot be used.
     """
     counts = _ascending_counts(particle_counts)
-    checks.unmasked("deviation", deviation)
-    deviation = np.asarray(deviation, dtype=float)
+    deviation, n_data = checks.finite("deviation", deviation), checks.count("n_data", n_data)
+    if deviation.ndim != 3 or len(deviation) != len(counts) or deviation.shape[1] < 2:
+        raise ArgumentError(
+            "deviation",
+            f"must have shape (K, R, m) for K = {len(counts)} particle counts and R >= 2 replicas, "
+            f"got {deviation.shape}.",
+        )
     zero = zero_note(counts, np.square(deviation).sum(axis=-1).mean(axis=1) / n_data)
     if zero is not None:
         return PowerLaw(Estimate(math.nan, expected=-2.0, notes=(zero,)))
@@ -225,6 +237,7 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
         )
         return PowerLaw(Estimate(math.nan, expected=-2.0, notes=(Note("hidden-bias", text),)))
     counts, bias, left_out, error = (x[:fitted] for x in (counts, bias, left_out, error))
+    # Weighted by their errors, as `slope_weights` does not; these bits are in committed results.
     weight = (bias / error) ** 2
     centered = np.log(counts) - np.average(np.log(counts), weights=weight)
     rise = weight * centered / np.sum(weight * centered**2)
@@ -298,9 +311,10 @@ def late_time_trend(
 
 def _ascending_counts(particle_counts: ArrayLike) -> Array:
     """Return the particle counts as floats, checked."""
-    checks.unmasked("particle_counts", particle_counts)
-    counts = np.asarray(particle_counts, dtype=float)
-    if counts.ndim != 1 or np.any(counts <= 0) or np.any(np.diff(counts) <= 0):
+    counts = checks.numbers("particle_counts", particle_counts)
+    if counts.ndim != 1 or not np.all(
+        np.isfinite(counts) & (counts > 0) & (np.diff(counts, prepend=0.0) > 0)
+    ):
         raise ValueError(f"particle_counts must be positive and ascend, got {particle_counts!r}.")
     return counts
 

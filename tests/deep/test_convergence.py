@@ -80,6 +80,40 @@ def test_power_laws_through_exact_values():
     assert np.isnan(fit_power_law(n, np.array([1.0, np.nan, -1.0]), np.ones(3)).slope.value)
 
 
+@pytest.mark.parametrize(
+    ("x", "sentence"),
+    [
+        ([8, 8, 8], "x must hold two different numbers, got 8 only"),
+        ([0.1 + 1e-17] * 3, "x must hold two different numbers, got 0.1 only"),
+        ([0, 8, 16], "x must be finite and greater than 0, got 0"),
+        ([8, -16, 32], "x must be finite and greater than 0, got -16"),
+        ([8, np.nan, 32], "x must be finite and greater than 0, got nan"),
+        ([8, 16, np.inf], "x must be finite and greater than 0, got inf"),
+        (["8", "16", "32"], "x must hold numbers"),
+        ([[8, 16, 32]], r"x must be a list of numbers, got shape \(1, 3\)"),
+        ([8, 16], r"values must be one for each x, 2, got shape \(3,\)"),
+    ],
+)
+def test_what_has_no_power_law_is_named(x, sentence):
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        fit_power_law(x, np.ones(3), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("x", "values", "errors"),
+    [
+        ([8], [1.0], [1.0]),
+        ([8, 8, 16], [1.0, 1.0, 0.0], [0.1] * 3),
+        ([8, 16, 32], [1.0, np.inf, 1.0], [0.1, 0.1, 0.0]),
+        ([8, 16, 32], [1.0] * 3, [np.inf, np.nan, 0.1]),
+    ],
+)
+def test_too_little_is_left_for_a_power_law(x, values, errors):
+    slope = fit_power_law(x, values, errors).slope
+    assert not slope.known
+    assert [note.code for note in slope.notes] == ["few-sizes"]
+
+
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="at least two widths"):
         deep.width_convergence(np.zeros((2, 1)), {8: np.zeros((5, 2, 1))})

@@ -101,3 +101,22 @@ def test_a_layer_that_is_zero_at_every_width_takes_no_part():
     assert least.value == deep.fit_width_exponents(WIDTHS, values).value[2]
     layer, least = deep.fit_least_exponent(WIDTHS, np.zeros_like(values))
     assert (layer, least.known) == (0, False)
+
+
+@pytest.mark.parametrize("fit", [deep.fit_width_exponents, deep.fit_least_exponent])
+@pytest.mark.parametrize(
+    ("widths", "shape", "sentence"),
+    [
+        ([16, 16, 16, 16], (4, 3, 2), "widths must hold two different numbers"),
+        ([0, 16, 32, 64], (4, 3, 2), "widths must be finite and greater than 0, got 0"),
+        ([16, np.nan, 32, 64], (4, 3, 2), "widths must be finite and greater than 0, got nan"),
+        ([16], (1, 3, 2), "widths must be two or more, got 1"),
+        ([16, 32], (4, 3, 2), r"values must have shape \(W, R, L\) for 2 widths"),
+        ([16, 32], (2, 3), "values must have shape"),
+        ([16, 32], (2, 0, 3), "values must have shape"),
+        ([16, 32], (2, 3, 0), "values must have shape"),
+    ],
+)
+def test_what_has_no_exponent_is_named(fit, widths, shape, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        fit(widths, np.ones(shape))

@@ -267,7 +267,10 @@ def test_summary_is_json():
     assert json.loads(text)["value"] is None
 
 
-@pytest.mark.parametrize("counts", [[64, 32, 128], [32, 32, 64], [0, 1, 2], [[1, 2, 3]]])
+@pytest.mark.parametrize(
+    "counts",
+    [[64, 32, 128], [32, 32, 64], [0, 1, 2], [[1, 2, 3]], [1, 2, math.nan], [1, 2, math.inf]],
+)
 def test_counts_that_cannot_be_used(counts):
     with pytest.raises(ValueError, match="particle_counts must be positive and ascend"):
         fit_rate(counts, np.ones((3, 5)))
@@ -282,6 +285,36 @@ def test_counts_that_cannot_be_used(counts):
 def test_values_that_cannot_be_fitted(values):
     with pytest.raises(ValueError, match="values must"):
         fit_rate(COUNTS, values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"values": [["a", "b"]] * 5}, "values must hold numbers"),
+        ({"expected_slope": math.nan}, "expected_slope must be finite"),
+        ({"reference_particles": 0}, "reference_particles must be greater than 0"),
+        ({"rounding": math.nan}, "rounding must be finite and not negative"),
+    ],
+)
+def test_settings_of_a_rate_that_cannot_be_used(settings, sentence):
+    values = settings.pop("values", np.ones((5, 4)))
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        fit_rate(COUNTS, values, **settings)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "n_data", "sentence"),
+    [
+        (np.ones((5, 4)), 1, "deviation must have shape"),
+        (np.ones((4, 4, 2)), 1, "deviation must have shape"),
+        (np.ones((5, 1, 2)), 1, "R >= 2 replicas, got"),
+        (np.full((5, 4, 2), math.nan), 1, "deviation must be finite"),
+        (np.ones((5, 4, 2)), 0, "n_data must be an integer of at least 1"),
+    ],
+)
+def test_what_has_no_bias_of_the_law_is_named(deviation, n_data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        fit_law_bias(COUNTS, deviation, n_data)
 
 
 @pytest.mark.parametrize("zero", [0.0, 1e-31])
