@@ -21,10 +21,9 @@ from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import Integrator, get_integrator
 from meanfield.flow.particles import Particles, as_particles
 from meanfield.flow.run import network_outputs
-from meanfield.flow.schedule import Schedule
+from meanfield.flow.schedule import Schedule, per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
-from meanfield.flow.steps import per_step
 from meanfield.problem import Problem, get_activation
 from meanfield.problem.scaling import weighted_moments
 from meanfield.problem.validation import LARGEST, SQUARABLE, check_magnitude

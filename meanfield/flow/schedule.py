@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError, suggest
+from meanfield.system import memory
 
 __all__ = ["Constant", "Geometric", "Logarithmic", "Piecewise", "Schedule", "from_table"]
 
@@ -237,3 +238,50 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
         if name not in options and field.default is dataclasses.MISSING:
             raise ArgumentError(name, message=f"a {kind} schedule needs {name!r}.")
     return KINDS[kind](**options)
+
+
+def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool) -> float | Array:
+    """Return what a user gave as `name` for every step, checked.
+
+    One number where all are the same, and where there are no steps: that of the first step, if
+    there were one. Else a copy (n_steps,) that cannot change. `zero` says whether 0 is allowed.
+    """
+    if isinstance(value, Constant):
+        value = value.value
+    if isinstance(value, Schedule):
+        try:
+            memory.fits(n_steps=n_steps)
+            numbers = value.values(n_steps)
+            value = numbers if n_steps else value.values(1)[0]
+        except ArgumentError as error:
+            raise ArgumentError(name, message=str(error)) from None
+    if isinstance(value, bool | np.bool_):
+        checks.number(name, value)  # which it is not
+    try:
+        values = checks.numbers(name, value) + 0.0  # no negative zero
+    except ArgumentTypeError:
+        raise ArgumentTypeError(
+            name, f"must be a number, one per step or a schedule, got {type(value).__name__}."
+        ) from None
+    if values.ndim == 0:
+        number = values.item()
+        return checks.nonnegative(name, number) if zero else checks.positive(name, number)
+    if not n_steps:
+        raise ArgumentError(
+            name, f"must be one number in a run without steps, got shape {values.shape}."
+        )
+    if values.shape != (n_steps,):
+        raise ArgumentError(
+            name, f"must be one number or one per step ({n_steps}), got shape {values.shape}."
+        )
+    wrong = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
+    if wrong.any():
+        bound = "at least 0" if zero else "greater than 0"
+        step = int(np.argmax(wrong))
+        raise ArgumentError(
+            name, f"must be finite and {bound} at every step, got {values[step]:g} at step {step}."
+        )
+    if (values == values[0]).all():
+        return float(values[0])
+    values.flags.writeable = False
+    return values

@@ -23,7 +23,7 @@ from meanfield.flow.integrators import (
 )
 from meanfield.flow.minibatch import Minibatch, as_minibatch
 from meanfield.flow.particles import Particles, check_layout
-from meanfield.flow.schedule import Schedule
+from meanfield.flow.schedule import Schedule, per_step
 from meanfield.flow.steps import (
     check_memory,
     check_number,
@@ -31,7 +31,6 @@ from meanfield.flow.steps import (
     first_steps,
     joined,
     last_step,
-    per_step,
     repeated,
 )
 from meanfield.problem import Problem

@@ -12,10 +12,8 @@ from meanfield.system.storage import attribute_list
 if TYPE_CHECKING:
     import xarray as xr
 
-    from meanfield.statistics.estimate import Estimate
 
-
-def attributes(estimate: Estimate) -> dict[str, Any]:
+def attributes(estimate: Any) -> dict[str, Any]:
     """Return the attributes of a variable: what an estimate says beside its numbers."""
     attrs = {
         "level": estimate.level,
@@ -41,7 +39,7 @@ def of_attributes(variable: xr.DataArray) -> dict[str, Any]:
     }
 
 
-def summary(estimate: Estimate) -> dict[str, Any]:
+def summary(estimate: Any) -> dict[str, Any]:
     """Return the entry of ``summary.json``: see `Estimate.to_summary`."""
     numbers = {name: getattr(estimate, name) for name in ("value", "low", "high", "expected")}
     # JSON has finite numbers only, and an interval has both of its bounds.

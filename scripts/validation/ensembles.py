@@ -86,7 +86,8 @@ def draw(figure: Figure, dataset: xr.Dataset) -> None:
 
 def check(numbers: dict[str, Estimate]) -> None:
     """Squared bias falls like 1/N², and not like the variance, 1/N."""
-    for key in ("bias_slope", "moment_bias_slope"):
+    *biases, variance = "bias_slope", "moment_bias_slope", "variance_slope"
+    for key in biases:
         require(numbers[key].agrees, f"{key} is −2")
         require(numbers[key].excludes(-1.0), f"{key} is not that of the variance")
-    require(numbers["variance_slope"].agrees, "variance_slope is −1")
+    require(numbers[variance].agrees, f"{variance} is −1")

@@ -10,6 +10,7 @@ import pytest
 from meanfield.dictionary import hermite_expansion
 from meanfield.dictionary.hermite_expansion import evaluate_basis, multi_indices
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Teacher
+from meanfield.statistics.intervals import normal_quantile
 
 
 def as_dict(expansion, tolerance=1e-10):
@@ -110,7 +111,7 @@ def test_data_with_noise_has_honest_errors():
         found = hermite_expansion((X, y), degree=2)
         lookup = {(1, 0): 1.0, (0, 2): 0.5 * math.sqrt(2)}
         for i, c, e in zip(found.indices, found.coefficients, found.errors, strict=True):
-            covered.append(abs(c - lookup.get(tuple(map(int, i)), 0.0)) < 1.96 * e)
+            covered.append(abs(c - lookup.get(tuple(map(int, i)), 0.0)) < normal_quantile() * e)
     assert 0.9 < np.mean(covered) < 0.99
 
 

@@ -14,8 +14,8 @@ from meanfield.flow.schedule import (
     Logarithmic,
     Piecewise,
     from_table,
+    per_step,
 )
-from meanfield.flow.steps import per_step
 
 
 def test_formulas():

@@ -10,6 +10,7 @@ from scipy.special import gammaln
 import meanfield as mf
 from meanfield.moments import admissible_weight, moment_propagation, tails
 from meanfield.moments.exact import log_moments
+from meanfield.statistics.intervals import normal_quantile
 
 LAWS = [
     (mf.InitialLaw("gaussian"), 2.0),
@@ -193,7 +194,7 @@ def test_tail_index_is_recovered_from_particles(problem, nu, seed):
     run = mf.simulate(problem, 50_000, 0.1, 0, seed=seed, init=law)
     weight = admissible_weight(run.particles, problem=problem)
     low, high = weight.tail_index.low, weight.tail_index.high
-    error = (2 / low - 2 / high) / (2 * 1.96)
+    error = (2 / low - 2 / high) / (2 * normal_quantile())
     assert abs(2 / weight.tail_index.value - 2 / nu) < 3 * error
     assert high / low < 1.6
     assert weight.tail_index.value == pytest.approx(nu, rel=0.2)
@@ -217,7 +218,7 @@ def test_interval_of_the_order_covers_as_stated():
     hits = 0
     for _ in range(60):
         inverse, error = tails.inverse_order(rng.gamma(2.0, size=5000))
-        hits += abs(inverse - 1.0) < 1.96 * error
+        hits += abs(inverse - 1.0) < normal_quantile() * error
     assert hits >= 50  # of 57 expected, 2 % of the time fewer
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from meanfield.errors import ArgumentError, ConfigError
+from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
-from meanfield.flow.steps import per_step
 from meanfield.problem import SOURCES, Problem
 from meanfield.problem.data import Data
 from meanfield.problem.scaling import column_statistics
