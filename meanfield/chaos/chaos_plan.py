@@ -11,6 +11,7 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
+from meanfield.flow.minibatch import shared
 from meanfield.flow.scheme import Scheme
 from meanfield.system import memory
 
@@ -90,7 +91,8 @@ def plan_chaos(
         )
     return ChaosPlan(
         problem=problem,
-        scheme=scheme.shortened(steps[-1]),
+        # Given the batches, particles become independent: all systems and the limit see the same.
+        scheme=replace(scheme.shortened(steps[-1]), minibatch=shared(scheme.minibatch)),
         particle_counts=tuple(counts),
         n_replicas=n_replicas,
         times=tuple(steps),

@@ -162,6 +162,8 @@ def chaos_rates(
     init: str | InitialLaw | Particles = "gaussian",
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
+    batch_size: int | None = None,
+    anchor_period: int | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
     progress: Progress | None = None,
@@ -220,6 +222,9 @@ def chaos_rates(
         random, with replacement; other references refuse them.
     dtype, temperature : as in `simulate`
         Precision, and the temperature of every step.
+    batch_size, anchor_period : as in `simulate`
+        Minibatches, the same for all systems and the limit, which is that given the batches; only
+        a large system knows it.
     cloud_size, cloud_replicas : int
         Size of the independent clouds of ``raw_w2``, the largest particle count by default, and
         replicas for which it is measured, at the last time; 0 leaves it out.
@@ -259,6 +264,8 @@ def chaos_rates(
         init=init,
         seed=seed,
         dtype=dtype,
+        batch_size=batch_size,
+        anchor_period=anchor_period,
     )
     plan = plan_chaos(
         problem,

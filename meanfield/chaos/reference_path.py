@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield import checks
+from meanfield.flow.minibatch import same_batches
 from meanfield.limit.chain import lattice_size
 from meanfield.limit.gaussian_closure import GaussianClosure, gaussian_closure
 from meanfield.limit.grid import GridLaw, GridPath
@@ -42,6 +43,8 @@ def reference_path(
     """
     checks.choice("reference", method, ("auto", *METHODS))
     method, size = choose_reference(plan, method, n_particles)
+    if plan.scheme.minibatch is not None:
+        options["full_at"] = plan.times
     return mean_field_path(plan.problem, plan.scheme, method, size, **options)
 
 
@@ -57,6 +60,8 @@ def choose_reference(plan: ChaosPlan, method: str, n_particles: int | None) -> t
 
 def automatic_method(plan: ChaosPlan, n_particles: int) -> str:
     """Return the first method that applies and costs no more than `n_particles` particles."""
+    if plan.scheme.minibatch is not None:  # the others are limits of full gradients
+        return "particles"
     if has_closure(plan):
         return "gaussian"
     size = _lattice_size(plan)
@@ -77,7 +82,7 @@ def why_particles(plan: ChaosPlan, n_particles: int) -> str:
 
     Empty where the chain does not apply at all, or would be cheap.
     """
-    size = 0 if has_closure(plan) else _lattice_size(plan)
+    size = 0 if plan.scheme.minibatch or has_closure(plan) else _lattice_size(plan)
     if not size or not (why := _too_large(plan, size, n_particles)):
         return ""
     return (
@@ -112,6 +117,8 @@ def check_reference(plan: ChaosPlan, path: MeanFieldPath) -> None:
         )
     other = path.problem != plan.problem
     mismatch = "another problem" if other else path.scheme.mismatch(plan.scheme)
+    if not mismatch and not same_batches(path.scheme, plan.scheme):
+        mismatch = "other minibatches"
     if mismatch:
         raise ValueError(
             f"reference was computed for {mismatch}; compute it with the settings of this study."

@@ -18,7 +18,7 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
-from meanfield.system.progress import Progress
+from meanfield.system.progress import Progress, SharedProgress
 from meanfield.system.threads import fixed_blas
 
 
@@ -50,6 +50,8 @@ def decompose_error(
     init: str | InitialLaw | Particles = "gaussian",
     dtype: str = "float32",
     temperature: ArrayLike | Schedule | None = None,
+    batch_size: int | None = None,
+    anchor_period: int | None = None,
     progress: Progress | None = None,
 ) -> ErrorBudget:
     r"""Split the error of a trained network into its causes.
@@ -121,6 +123,8 @@ def decompose_error(
         As in `simulate`; single precision by default.
     temperature : float, array_like of shape (n_steps,) or Schedule, optional
         Temperature of every step likewise, above 0 at the end; the problem's by default.
+    batch_size, anchor_period : int, optional
+        Minibatches and SVRG, as in `simulate`; training sets that are no larger are taken whole.
     progress : callable, optional
         Called as ``progress(done, total)``.
 
@@ -161,6 +165,8 @@ def decompose_error(
         init=init,
         seed=seed,
         dtype=dtype,
+        batch_size=batch_size,
+        anchor_period=anchor_period,
     )
     settings = ErrorSettings(
         n_data=n_data,
@@ -188,7 +194,7 @@ def decompose(plan: ErrorPlan, progress: Progress | None = None) -> ErrorBudget:
     costs, replicas = plan.costs, range(plan.n_replicas)
     once = costs.pop("population")
     total = once + len(replicas) * sum(costs.values())
-    shared = intermediates.SharedProgress(progress, total)
+    shared = SharedProgress(progress, total)
     truncated = truncate_target(plan)
     population = intermediates.population(plan, shared.part(once))
     sets, dynamics, atoms = [], [], []

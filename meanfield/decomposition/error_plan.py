@@ -108,11 +108,13 @@ class ErrorPlan(ErrorSettings):
     @property
     def costs(self) -> dict[str, float]:
         """Work of the population network, and of each stage that follows for one replica."""
+        batches = self.scheme.minibatch
+        most = self.problem.n_data if batches is None else batches.size
         long = 3.0 * self.settle_steps * self.long_particles
-        dynamics = 6.0 * self.scheme.n_steps * self.path_particles * self.n_data
+        dynamics = 6.0 * self.scheme.n_steps * self.path_particles * min(self.n_data, most)
         return {
-            "population": 6 * long * len(self.population[0]),
-            "sets": 2 * long * sum(self.data_counts),
+            "population": 6 * long * min(len(self.population[0]), most),
+            "sets": 2 * long * sum(min(n_data, most) for n_data in self.data_counts),
             "dynamics": dynamics,
             "atoms": 0.1 * dynamics,
         }

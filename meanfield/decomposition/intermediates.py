@@ -26,7 +26,7 @@ from meanfield.flow.run import Run, predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.problem import Problem
-from meanfield.system.progress import Progress
+from meanfield.system.progress import Progress, SharedProgress
 
 Arrays = dict[str, Array]
 
@@ -39,25 +39,6 @@ MAX_ROUNDS = 8
 #: The other start from which the relaxation is measured, relative to the initial law. A wider one,
 #: so that the spread of the particles, which relaxes most slowly, is out of place from both.
 OTHER_SCALE = 1.5
-
-
-class SharedProgress:
-    """Progress over several runs whose costs are known."""
-
-    def __init__(self, progress: Progress | None, total: float):
-        self._progress, self._total, self._done = progress, total, 0.0
-
-    def part(self, cost: float) -> Progress | None:
-        """Return the progress callback of the next run."""
-        report, whole, before = self._progress, self._total, self._done
-        if report is None:
-            return None
-        self._done += cost
-
-        def progress(done: float, total: float) -> None:
-            report(min(before + cost * done / max(total, 1), whole), whole)
-
-        return progress
 
 
 def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:

@@ -14,7 +14,7 @@ from meanfield.flow.checkpoint import fingerprint
 from meanfield.flow.compiled import particle_step
 from meanfield.flow.compiled.structures import NoiseCounters, make_data, make_factors
 from meanfield.flow.integrators import Coefficients, coordinate_l2, trained_coordinates
-from meanfield.flow.minibatch import draw_batch
+from meanfield.flow.minibatch import Minibatch
 from meanfield.flow.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Dynamics:
 
     Replica r uses the noise of index ``first_replica + r``. `drive` (n_steps, n, k) are
     predictions that replace the network's own in the gradient (McKean–Vlasov copies); `weights`
-    (n,), of mean 1, weigh the data in the loss.
+    (n,), of mean 1, weigh the data in the loss. Where minibatches are drawn, predictions along the
+    way are of all data at the steps `full_at` (None for every step), else of the batch alone.
 
     A *state* is an array (R, rows, N): C rows of positions, C of velocities if the integrator has
     them, C of the anchor if the minibatches have one.
@@ -49,6 +50,7 @@ class Dynamics:
     first_replica: int = 0
     drive: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
+    full_at: frozenset[int] | None = None
 
     @cached_property
     def _inputs(self) -> Array:
@@ -59,9 +61,14 @@ class Dynamics:
         return coordinate_l2(self.problem)
 
     @property
-    def _has_anchor(self) -> bool:
+    def _minibatch(self) -> Minibatch | None:
+        """How gradients are estimated; a batch of all data, or more, is no estimate."""
         minibatch = self.scheme.minibatch
-        return minibatch is not None and minibatch.anchor_period is not None
+        return minibatch if minibatch and minibatch.size < self.problem.n_data else None
+
+    @property
+    def _has_anchor(self) -> bool:
+        return self._minibatch is not None and self._minibatch.anchor_period is not None
 
     @property
     def n_rows(self) -> int:
@@ -104,9 +111,12 @@ class Dynamics:
 
     def predictions(self, state: Array) -> Array:
         """Return f on the training inputs, float64 of shape (R, n, k), for a state."""
+        return self._predictions(state, slice(None))
+
+    def _predictions(self, state: Array, data: Any) -> Array:
         problem = self.problem
         return particle_step.forward(
-            self.positions(state), self._inputs, problem.activation.code, problem.n_outputs
+            self.positions(state), self._inputs[data], problem.activation.code, problem.n_outputs
         )
 
     def advance(
@@ -118,17 +128,15 @@ class Dynamics:
         each step. What stops being finite is raised as `Diverged`.
         """
         step = self.scheme.coefficients(self.problem, first_step, last_step)
-        if self.scheme.minibatch is None:
+        minibatch = self._minibatch
+        if minibatch is None:
             self._call(state, slice(None), first_step, step, predictions_out=predictions)
             return
-        for r in range(len(state)):
-            self._advance_in_batches(
-                state[r : r + 1],
-                r,
-                first_step,
-                step,
-                None if predictions is None else predictions[r],
-            )
+        alike = len(state) if minibatch.shared else 1
+        for r in range(0, len(state), alike):
+            of = slice(r, r + alike)
+            filled = None if predictions is None else predictions[of]
+            self._advance_in_batches(minibatch, state[of], r, first_step, step, filled)
 
     def _call(
         self, state: Array, data: Any, first_step: int, step: Coefficients, r: int = 0, **more: Any
@@ -165,7 +173,7 @@ class Dynamics:
             raise Diverged(lost, replica - self.first_replica)
 
     def _gradient(self, positions: Array, r: int, t: int, data: Any = slice(None)) -> Array:
-        """Return the gradient of the data part for one replica, shape (1, C, N)."""
+        """Return the gradient of the data part for some replicas, shape (R, C, N)."""
         C = self.problem.n_coordinates
         gradient, zero = positions.copy(), np.zeros((1, C))
         # A step of decay 0, gain −1 and no noise.
@@ -174,19 +182,24 @@ class Dynamics:
         return gradient
 
     def _advance_in_batches(
-        self, state: Array, r: int, first_step: int, steps: Coefficients, predictions: Array | None
+        self,
+        minibatch: Minibatch,
+        state: Array,
+        r: int,
+        first_step: int,
+        steps: Coefficients,
+        predictions: Array | None,
     ) -> None:
-        """Advance one replica, a batch at a time."""
-        minibatch = self.scheme.minibatch
-        assert minibatch is not None
-        size, period = minibatch.size, minibatch.anchor_period
+        """Advance replicas that see the same batches, `r` the first of them, a batch at a time."""
+        period, everywhere = minibatch.anchor_period, self.full_at
         C, n = self.problem.n_coordinates, self.problem.n_data
         anchor, full = state[:, -C:], None
         for i in range(len(steps.noise)):
             t, step = first_step + i, steps.at(i)
+            batch = minibatch.draw(self.scheme.seed, self.first_replica + r, t, n)
             if predictions is not None:
-                predictions[i] = self.predictions(state)[0]
-            batch = draw_batch(self.scheme.seed, self.first_replica + r, t, n, size)
+                seen = slice(None) if everywhere is None or t in everywhere else batch
+                predictions[:, i, seen] = self._predictions(state, seen)
             correction = None
             if period is not None:
                 set_at = t - t % period  # a drive, too, is taken where the anchor was set

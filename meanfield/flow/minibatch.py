@@ -13,8 +13,10 @@ every P steps the particles are copied to an anchor θ̃ and the gradient is
 still unbiased, with a variance that vanishes as the particles stay near their anchor. Of a drive
 (McKean–Vlasov copies) the two terms at θ̃ take the predictions of the step that set the anchor.
 
-The batch is a function of (seed, replica, step): not of N, threads, chunks or restarts. Different
-replicas have different batches; all particles of a replica share one.
+The batch is a function of (seed, replica, step): not of N, threads, chunks or restarts. All
+particles of a replica share one. Different replicas have different batches, or all the same ones:
+given the batches, the particles of a large system are independent in the limit, so that rates
+towards it are measured on systems that share them.
 
 References
 ----------
@@ -24,7 +26,8 @@ NIPS 2013; Floyd's sampling: Bentley, Floyd, "A sample of brilliance", CACM 30 (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,22 +36,30 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow import noise
 
+#: Data in a batch where nobody says how many.
+BATCH_SIZE = 256
+
 
 @dataclass(frozen=True)
 class Minibatch:
     """How the gradient is estimated: b data in a batch, and the steps between two anchors of SVRG.
 
-    An `anchor_period` of None means plain minibatches.
+    An `anchor_period` of None means plain minibatches; `shared` ones are the same in all replicas.
     """
 
     size: int
     anchor_period: int | None = None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", checks.count("batch_size", self.size))
         if self.anchor_period is not None:
             period = checks.count("anchor_period", self.anchor_period)
             object.__setattr__(self, "anchor_period", period)
+
+    def draw(self, seed: int, replica: int, step: int, n_data: int) -> NDArray[np.int64]:
+        """Return the data of a step, ascending."""
+        return draw_batch(seed, 0 if self.shared else replica, step, n_data, self.size)
 
     def cost(self, n_data: int) -> float:
         """Gradient evaluations per step, in units of one over all data."""
@@ -69,6 +80,28 @@ def as_minibatch(
     if batches.size > n_data:
         raise ArgumentError("batch_size", f"must be at most the {n_data} data, got {batch_size}.")
     return batches
+
+
+class Drawn(Protocol):
+    """What draws minibatches by a seed."""
+
+    @property
+    def minibatch(self) -> Minibatch | None: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def same_batches(path: Drawn, system: Drawn) -> bool:
+    """Whether a path, which is the limit given its batches, is one for a system's batches."""
+    mine, wanted = path.minibatch, system.minibatch
+    if mine is None:
+        return wanted is None or not wanted.shared
+    return mine == wanted and path.seed == system.seed
+
+
+def shared(minibatch: Minibatch | None) -> Minibatch | None:
+    """Return minibatches that are the same in all replicas."""
+    return minibatch and replace(minibatch, shared=True)
 
 
 def draw_batch(seed: int, replica: int, step: int, n_data: int, size: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import Integrator
+from meanfield.flow.minibatch import same_batches, shared
 from meanfield.flow.particles import Particles, as_particles
 from meanfield.flow.run import Run
 from meanfield.flow.schedule import Schedule
@@ -186,6 +187,8 @@ def simulate(
         anchor_period=anchor_period,
         substeps=substeps,
     )
+    if isinstance(drive, Driver) and drive.scheme.minibatch is not None:
+        scheme = replace(scheme, minibatch=shared(scheme.minibatch))
     return simulate_scheme(
         problem,
         scheme,
@@ -277,6 +280,14 @@ def _drive(problem: Problem, scheme: Scheme, drive: ArrayLike | Driver) -> NDArr
                 "drive was computed for another problem or step_size; compute the path with the "
                 "settings of this run, or pass its predictions as an array."
             )
+        if not same_batches(drive.scheme, scheme):
+            raise ValueError(
+                "drive was computed for other minibatches; compute the path with the seed, "
+                "batch_size and anchor_period of this run, or with none for either."
+            )
+        if drive.scheme.minibatch is not None:  # where nothing else is asked for, it holds NaN
+            path = drive.predictions.reshape(-1, problem.n_data, problem.n_outputs)
+            return np.ascontiguousarray(path[: scheme.n_steps])
         drive = drive.predictions
     checks.unmasked("drive", drive)
     try:

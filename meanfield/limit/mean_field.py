@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.initial_state import initial_state
+from meanfield.flow.minibatch import shared
 from meanfield.flow.particles import Particles, as_particles
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
@@ -45,7 +47,8 @@ class MeanFieldPath:
     ----------
     predictions : ndarray, shape (n_steps + 1, n) or (n_steps + 1, n, k)
         ``f̄_t(x_j)`` at every step; pass the path as ``drive=`` to `simulate` for
-        McKean–Vlasov copies.
+        McKean–Vlasov copies. In a rate study with minibatches NaN but for what it needs: the data
+        of each step's batch, and all data at the measured steps.
     problem, scheme : Problem, Scheme
         What was learned, and how the particles moved; a study of this path must share both.
     method : str
@@ -108,6 +111,8 @@ def mean_field(
     init: str | InitialLaw | Particles = "gaussian",
     dtype: DTypeLike = "float64",
     temperature: ArrayLike | Schedule | None = None,
+    batch_size: int | None = None,
+    anchor_period: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> MeanFieldPath:
@@ -147,6 +152,9 @@ def mean_field(
         Precision of the large system.
     temperature : float, array_like of shape (n_steps,) or Schedule, optional
         Temperature of every step, as in `simulate`; the problem's by default.
+    batch_size, anchor_period : int, optional
+        Minibatches and SVRG, as in `simulate`: the path is the limit given the batches, which
+        systems of other sizes share. For ``"particles"`` alone.
     checkpoint : path-like, optional
         File in which progress is kept and from which it is continued.
     progress : callable, optional
@@ -176,7 +184,10 @@ def mean_field(
         init=init,
         seed=seed,
         dtype=dtype,
+        batch_size=batch_size,
+        anchor_period=anchor_period,
     )
+    scheme = replace(scheme, minibatch=shared(scheme.minibatch))
     return mean_field_path(
         problem, scheme, method, n_particles, checkpoint=checkpoint, progress=progress
     )
@@ -188,10 +199,20 @@ def mean_field_path(
     method: str,
     n_particles: int,
     *,
+    full_at: Sequence[int] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> MeanFieldPath:
-    """Compute the mean-field path of a scheme; `mean_field` says what the other arguments mean."""
+    """Compute the mean-field path of a scheme; `mean_field` says what the other arguments mean.
+
+    With minibatches, predictions are of all data at the steps `full_at` alone, if those are given.
+    """
+    if scheme.minibatch is not None and method != "particles":
+        raise ArgumentError(
+            "batch_size",
+            message=f"method={method!r} is the limit of full gradients; leave out batch_size, or "
+            "use method='particles', which is the limit given the batches.",
+        )
     if method == "gaussian":
         closure = gaussian_closure(problem, scheme)
         return MeanFieldPath(closure.predictions, problem, scheme, method, details=closure)
@@ -205,12 +226,21 @@ def mean_field_path(
         grid = (chain_law if method == "chain" else fokker_planck)(problem, scheme)
         return MeanFieldPath(grid.extrapolated, problem, scheme, method, details=grid)
     n_particles = checks.count("n_particles", n_particles)
-    dynamics = Dynamics(problem, scheme, first_replica=REFERENCE_REPLICA)
+    if full_at is not None:
+        # SVRG takes full gradients at its anchors.
+        period = None if scheme.minibatch is None else scheme.minibatch.anchor_period
+        full_at = [*full_at, *range(0, scheme.n_steps if period else 0, period or 1)]
+    dynamics = Dynamics(
+        problem,
+        scheme,
+        first_replica=REFERENCE_REPLICA,
+        full_at=None if full_at is None else frozenset(full_at),
+    )
     shape = (1, scheme.n_steps + 1, problem.n_data, problem.n_outputs)
     numbers = math.prod(shape) + 3 * dynamics.n_rows * n_particles
     memory.require(8 * numbers, "lower n_particles or n_steps")
     start = initial_state(dynamics, n_particles, 1)
-    path, last = np.empty(shape), np.array([scheme.n_steps])
+    path, last = np.full(shape, np.nan), np.array([scheme.n_steps])
     store = Checkpoint(checkpoint, dynamics.fingerprint(start, last))
     states = run_steps(dynamics, start, last, path=path, checkpoint=store, progress=progress)
     predictions = path[0] if problem.vector_output else path[0, ..., 0]

@@ -27,6 +27,25 @@ def no_progress(done: float, total: float, /) -> None:
     """Show nothing."""
 
 
+class SharedProgress:
+    """Progress over several runs whose costs are known."""
+
+    def __init__(self, progress: Progress | None, total: float):
+        self._progress, self._total, self._done = progress, total, 0.0
+
+    def part(self, cost: float) -> Progress:
+        """Return the progress callback of the next run."""
+        report, whole, before = self._progress, self._total, self._done
+        if report is None:
+            return no_progress
+        self._done += cost
+
+        def progress(done: float, total: float) -> None:
+            report(min(before + cost * done / max(total, 1), whole), whole)
+
+        return progress
+
+
 class Bar:
     """A progress callback that shows nothing, and the base of those that do.
 

@@ -152,6 +152,14 @@ class RunSection(Section):
     dtype: Literal["float64", "float32"] = Field(
         "float64", description="Precision of the particles."
     )
+    batch_size: Count | None = Field(
+        None, description="Data in the gradient of each step, drawn anew; all by default."
+    )
+    anchor_period: Count | None = Field(
+        None,
+        description="Steps between two full gradients that reduce the variance of the batches "
+        "(SVRG); not at all by default.",
+    )
     init: Annotated[InitSection, BeforeValidator(_law_of_a_name)] = InitSection()
 
     def options(self) -> dict[str, Any]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from meanfield.errors import ConfigError
+from meanfield.flow.cost import elapsed_seconds, in_words
+from meanfield.flow.minibatch import BATCH_SIZE
 from meanfield.system.progress import Bar
-from meanfield.system.threads import fixed_blas
+from meanfield.system.threads import cores, fixed_blas
 from meanfield.workbench.config import StudyConfig, path_keys
 from meanfield.workbench.executors.calls import Call, Executor
 from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.folder import FINGERPRINT, Stamp, StudyFolder, claim
 from meanfield.workbench.held import Held, blamed
 from meanfield.workbench.outputs import write_config, write_data, write_outputs
+from meanfield.workbench.sections.data import with_batches
 from meanfield.workbench.study import Arrays, Plan, Study
+
+_WORTH_SAYING, _LONG = 60, 1200
 
 
 @fixed_blas()
@@ -47,10 +54,31 @@ def run_study(
                     note(caution)
         place, bar = executor or LocalExecutor(), progress or Bar("")
         held = folder.held_units(plan.units)
+        if note is not None and (expected := _duration(study, config, plan, held)):
+            note(expected)
         with blamed(plan.units, held):
             results, seconds = _run_units(plan, held, folder, place, bar)
             outcome = plan.combine(results)
         return write_outputs(folder.path, study, config, outcome, seconds)
+
+
+def _duration(study: Study, config: StudyConfig, plan: Plan, held: Mapping[str, Held]) -> str:
+    """Say how long the rest takes, and how much less minibatches would; nothing if it is short."""
+    own = _seconds(plan, held)
+    if not plan.timed or own < _WORTH_SAYING:
+        return ""
+    text = f"This takes {in_words(own)}"
+    if (other := with_batches(config) if own > _LONG else None) is not None:
+        with suppress(ConfigError):
+            less = _seconds(study.prepare(other), {})
+            if less < own / 2:
+                text += f"; with run.batch_size = {BATCH_SIZE} {in_words(less)}"
+    return f"{text}."
+
+
+def _seconds(plan: Plan, held: Mapping[str, Held]) -> float:
+    rest = sum(unit.weight for unit in plan.units if unit.key not in held)
+    return elapsed_seconds(rest, cores())
 
 
 def _run_units(

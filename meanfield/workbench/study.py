@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,8 @@ class Unit:
     arguments: Mapping[str, Any]  # anything that can travel to another machine
     label: str  # what a person reads beside the progress bar
     needs: Mapping[str, str] = field(default_factory=dict)  # argument -> unit that gives its arrays
-    weight: float = 1.0  # its share of the work, for the progress bar
+    # Its share of the work, for the progress bar: of what trains networks, seconds on one core.
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class Outcome:
     numbers: Mapping[str, Estimate]
 
 
+class Trained(NamedTuple):
+    """Where a unit leaves a network at the end of its training, for others to take up.
+
+    It is ``networks[place]`` of the unit's arrays, coordinates (N, C).
+    """
+
+    unit: str
+    place: int
+    n_particles: int
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study that is checked and ready to run."""
@@ -54,6 +66,8 @@ class Plan:
     combine: Callable[[Mapping[str, Arrays]], Outcome]  # from the arrays of every unit by key
     data: str  # fingerprint of the data, which the configuration only points to
     record: Mapping[str, Any] | None = None  # what data.json says of them; None without data
+    trained: Sequence[Trained] = ()  # networks that it leaves, by replica
+    timed: bool = False  # whether the weights of its units are seconds on one core
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def test_the_average_over_all_batches_is_the_full_gradient(problem, anchor):
     steps = []
     for batch in itertools.combinations(range(9), 3):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("meanfield.flow.dynamics.draw_batch", lambda *_, b=batch: np.array(b))
+            patch.setattr("meanfield.flow.minibatch.draw_batch", lambda *_, b=batch: np.array(b))
             state = np.concatenate([theta, still], axis=1) if anchor else theta.copy()
             dynamics.advance(state, 7, 8)  # between two anchors
             l2 = np.array([0.3, 0.2, 0.2, 0.2])[:, None]

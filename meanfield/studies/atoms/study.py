@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.errors import ConfigError
+from meanfield.flow.cost import training_seconds
 from meanfield.flow.particles import particles_at
 from meanfield.flow.schedule import Geometric
 from meanfield.flow.scheme import Scheme
@@ -21,11 +22,11 @@ from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack, padded, place_covariance
 from meanfield.studies.atoms.config import AtomsConfig
 from meanfield.studies.atoms.report import report
-from meanfield.system.progress import Progress
+from meanfield.system.progress import Progress, SharedProgress
 from meanfield.workbench.config import named_keys
 from meanfield.workbench.sections.atom_bounds import refuse_affine
 from meanfield.workbench.sections.data import build_data, data_plan, network_fits
-from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Trained, Unit
 
 
 def prepare(config: AtomsConfig) -> Plan:
@@ -33,8 +34,13 @@ def prepare(config: AtomsConfig) -> Plan:
     return plan_on(config, *build_data(config))
 
 
-def plan_on(config: AtomsConfig, data: Data, problem: Problem) -> Plan:
-    """Check the configuration; make one unit of every network, and one of the bound."""
+def plan_on(
+    config: AtomsConfig, data: Data, problem: Problem, *, trained: Sequence[Trained] = ()
+) -> Plan:
+    """Check the configuration; make one unit of every network, and one of the bound.
+
+    Networks that are `trained` already, of the same sizes and scheme, are taken up; all or none.
+    """
     section = config.atoms
     image = section.image or ([8, 8] if config.data.source == "digits" else None)
     if image is not None and image[0] * image[1] != problem.n_features:
@@ -74,10 +80,20 @@ def plan_on(config: AtomsConfig, data: Data, problem: Problem) -> Plan:
         # No network has more atoms than neurons.
         "max_atoms": min(section.max_atoms or MOST_ATOMS, max(section.n_particles, MOST_ATOMS)),
     }
+    there = trained[: section.n_replicas]
+    if any(network.n_particles != section.n_particles for network in there):
+        there = ()
     units = []
     for replica in range(section.n_replicas):
         key, label = f"network-{replica:04d}", f"network {replica + 1} of {section.n_replicas}"
-        units.append(Unit(key, train_and_extract, common | {"replica": replica}, label))
+        arguments, needs = common | {"replica": replica}, {}
+        steps = scheme.n_steps
+        if len(there) == section.n_replicas:
+            needs = {"replicas": there[replica].unit}
+            arguments["place"] = there[replica].place
+            steps -= config.run.n_steps
+        weight = seconds(problem, scheme, section.n_particles * steps, len(looks))
+        units.append(Unit(key, train_and_extract, arguments, label, needs, weight))
     # The labels are the values of a known target at standard normal inputs.
     plain = data.info.get("inputs") == "gaussian" and data.info.get("labels") == "real"
     if plain and data.target is not None and problem.n_outputs == 1:
@@ -93,6 +109,18 @@ def plan_on(config: AtomsConfig, data: Data, problem: Problem) -> Plan:
         return combine(config, problem, scheme, looks, image, results)
 
     return data_plan(config, data, problem, units, joined)
+
+
+def seconds(problem: Problem, scheme: Scheme, particle_steps: int, looks: int) -> float:
+    """Return about what it takes on one core to train a network and look for its atoms."""
+    training = training_seconds(problem, scheme, particle_steps)
+    return training + looks * extraction_seconds(problem)
+
+
+def extraction_seconds(problem: Problem) -> float:
+    """Return about what a search for atoms takes: Gauss–Newton steps in all atoms at once."""
+    width = problem.n_features + problem.bias + problem.n_outputs
+    return 0.5 + 2e-6 * problem.n_data * width
 
 
 def train_and_extract(
@@ -116,24 +144,31 @@ def train_and_extract(
     start = None
     if replicas is not None:
         start = particles_at(problem, replicas["networks"][place][None])
+    first_step = 0 if start is None else trained
+    # The search for atoms is part of the work, and may take longer than the training.
+    training = training_seconds(problem, scheme, n_particles * (scheme.n_steps - first_step))
+    search = extraction_seconds(problem)
+    bar = SharedProgress(progress, training + len(looks) * search)
     run = simulate_scheme(
         problem,
         scheme,
         n_particles,
         start=start,
-        first_step=0 if start is None else trained,
+        first_step=first_step,
         save_at=sorted({trained, *looks}),
         first_replica=replica,
         checkpoint=checkpoint,
-        progress=progress,
+        progress=bar.part(training),
     )
     found = []
     for look in looks:
+        searched = bar.part(search)
         dictionary = extract_dictionary(
             run.at(look), problem, target=target, max_atoms=max_atoms, seed=replica
         )
         by_labels = dual_certificate(dictionary.function, problem, seed=replica)
         found.append((dictionary, by_labels))
+        searched(1, 1)
     arrays = pack(found, problem, max_atoms)
     arrays["place_covariance"] = place_covariance(found[-1][0], problem.n_features, max_atoms)
     arrays["loss"] = run.loss[0, np.isin(run.steps, looks)]

@@ -10,6 +10,7 @@ from pydantic import Field
 from meanfield.cell import parts_around, train_cooled
 from meanfield.dictionary import Dictionary, extract_dictionary
 from meanfield.dictionary.hermite_expansion import expansion_degree
+from meanfield.flow.cost import training_seconds
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
@@ -33,6 +34,9 @@ from meanfield.workbench.sections.data import (
 )
 from meanfield.workbench.sections.learning import guess, learned
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
+
+# About what all but the training takes.
+_SECONDS = 5.0
 
 
 class CellSection(Section):
@@ -61,8 +65,13 @@ def prepare(config: CellConfig) -> Plan:
     return plan_on(config, *build_data(config))
 
 
-def plan_on(config: CellConfig, data: Data, problem: Problem) -> Plan:
-    """Check the configuration; everything is one unit."""
+def plan_on(
+    config: CellConfig, data: Data, problem: Problem, *, network: str | None = None
+) -> Plan:
+    """Check the configuration; everything is one unit.
+
+    Of the network that a unit of the study `atoms` has trained and taken apart, the rest is found.
+    """
     refuse_affine(problem)
     gaussian = data.info.get("inputs") == "gaussian" and problem.n_outputs == 1
     with named_keys(config, "run", "problem"):
@@ -75,9 +84,16 @@ def plan_on(config: CellConfig, data: Data, problem: Problem) -> Plan:
         "problem": problem,
         "scheme": scheme,
         "target": data.target if gaussian else None,
-        **config.cell.model_dump(),
+        **config.cell.model_dump(exclude={"n_particles"}),
     }
-    units = [Unit("cell", compute, arguments, "weight, atoms and depth")]
+    if network is None:
+        arguments["n_particles"] = config.cell.n_particles
+        made = scheme.n_steps * config.cell.n_particles
+        cost = _SECONDS + training_seconds(problem, scheme, made)
+        units = [Unit("cell", compute, arguments, "weight, atoms and depth", weight=cost)]
+    else:
+        needs = {"network": network}
+        units = [Unit("cell", around_saved, arguments, "weight and depth", needs, _SECONDS)]
     return data_plan(
         config, data, problem, units, lambda results: combine(problem, gaussian, results["cell"])
     )

@@ -14,6 +14,8 @@ from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.measure_rates import measure
 from meanfield.chaos.wells import Wells, find_wells
 from meanfield.errors import ConfigError
+from meanfield.flow.cost import training_seconds
+from meanfield.flow.dynamics import Dynamics
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate
@@ -24,7 +26,7 @@ from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
 from meanfield.workbench.sections.learning import learned
 from meanfield.workbench.sections.limit_path import ReferenceSection, reference_unit, saved_path
-from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
+from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Trained, Unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,22 +71,40 @@ def prepare(config: ChaosConfig) -> Plan:
     return plan_on(config, *build_data(config))
 
 
-def plan_on(config: ChaosConfig, data: Data, problem: Problem) -> Plan:
-    """Check the configuration; units are the reference, its wells, and every batch of replicas."""
+def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KEPT) -> Plan:
+    """Check the configuration; units are the reference, its wells, and every batch of replicas.
+
+    The largest networks of so many replicas are kept, for other studies to go on with them.
+    """
     settings = config.chaos.model_dump(exclude={"reference"})
     with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(problem, config.scheme(problem), **settings)
-        units = [reference_unit(plan, config.chaos.reference)]
-    per_replica = sum(plan.particle_counts) + max(plan.particle_counts)
+        reference = reference_unit(plan, config.chaos.reference)
+    units = [replace(reference, weight=_seconds(plan, int(reference.weight)))]
+    per_replica = _seconds(plan, sum(plan.particle_counts) + max(plan.particle_counts))
     needs = {"reference": "reference"}
     units.append(Unit("wells", wells_of, {"plan": plan}, "wells of the potential", needs))
+    keep, largest = max(keep, KEPT), max(plan.particle_counts)
+    trained = []
     needs = {**needs, "wells": "wells"}
     for batch in plan.batches():
-        arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": KEPT}
+        arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": keep}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
         key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
-    return data_plan(config, data, problem, units, lambda results: combine(plan, results))
+        trained += [Trained(key, r - batch.start, largest) for r in batch if r < keep]
+    done = data_plan(config, data, problem, units, lambda results: combine(plan, results))
+    # Only networks whose state is their particles can go on from there.
+    alone = Dynamics(problem, plan.scheme).n_rows == problem.n_coordinates
+    return replace(
+        done, trained=trained if alone and plan.scheme.n_steps == config.run.n_steps else ()
+    )
+
+
+def _seconds(plan: ChaosPlan, n_particles: int) -> float:
+    """Return what so many particles of the study take on one core."""
+    looks = len(plan.times) * n_particles
+    return training_seconds(plan.problem, plan.scheme, plan.scheme.n_steps * n_particles, looks)
 
 
 def wells_of(plan: ChaosPlan, reference: Arrays) -> Arrays:

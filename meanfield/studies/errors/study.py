@@ -15,6 +15,7 @@ from meanfield.decomposition.error_budget import COMPONENTS, ErrorBudget
 from meanfield.decomposition.error_plan import ErrorPlan, ErrorSettings, plan_errors
 from meanfield.decomposition.truncated_target import TruncatedTarget, truncate_target
 from meanfield.errors import ConfigError
+from meanfield.flow.cost import evaluation_seconds
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate, Note
@@ -126,7 +127,9 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
     plan = make_plan(config, data, problem)
     with named_keys(config, "errors", "problem", target="data"):
         truncated = truncate_target(plan)
-    cost = plan.costs["population"]
+    each = evaluation_seconds(problem, plan.scheme.dtype)
+    costs = {stage: each * cost for stage, cost in plan.costs.items()}
+    cost = costs["population"]
     label, whole = "population network", {"plan": plan}
     units = [Unit("population", intermediates.population, whole, label, weight=cost)]
     before = ["population"] * plan.n_replicas
@@ -138,7 +141,7 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
         (_atoms(plan), intermediates.few_atoms, "few atoms", "network"),
     ):
         keys = [f"{stage}-{r:04d}" for r in range(plan.n_replicas)]
-        weight = plan.costs[stage.split("-")[0]]
+        weight = costs[stage.split("-")[0]]
         for r, key in enumerate(keys):
             text = f"{label}, replica {r + 1} of {plan.n_replicas}"
             arguments, needs = {"plan": plan, "replica": r}, {argument: before[r]}

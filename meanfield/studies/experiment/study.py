@@ -38,35 +38,42 @@ _STUDIES: dict[Part, Any] = {
     "errors": errors_study,
     "cell": cell_study,
 }
-_NETWORK = "atoms-network-{:04d}"
 _SCORES = ("test_", "train_")
 
 
 def prepare(config: ExperimentConfig) -> Plan:
+    """Check the configuration and make the units of work."""
+    return plan_on(config, *build_data(config))
+
+
+def plan_on(config: ExperimentConfig, data: Data, problem: Problem) -> Plan:
     """Check the configuration; the units are those of the parts, on the same networks."""
-    data, problem = build_data(config)
     if "cell" in config.parts and "atoms" not in config.parts:
         raise ConfigError("key 'parts': the cell is made from the atoms; add \"atoms\".")
-    plans = {part: _plan(config, part, data, problem) for part in _STUDIES if part in config.parts}
-    units = [_within(part, unit) for part, plan in plans.items() for unit in plan.units]
-    units = _on_the_same_networks(config, problem, units)
+    plans = _plans(config, data, problem)
+    units = [unit for plan in plans.values() for unit in plan.units]
     if "atoms" in plans:
-        units += _other_penalties(config, units)
-    units.sort(key=lambda unit: unit.key.startswith("penalties"))
+        units += _other_penalties(config, plans["atoms"].units[0])
     return data_plan(
         config, data, problem, units, lambda results: combine(config, data, problem, plans, results)
     )
 
 
-def _plan(config: ExperimentConfig, part: Part, data: Data, problem: Problem) -> Plan:
-    """Plan one part; errors are split in L², so that classes become numbers for them."""
-    module, changes = _STUDIES[part], {}
-    if part == "errors" and problem.loss.name != "squared":
-        problem, changes = as_numbers(problem), {"loss": "squared"}
-        data = replace(data, y=problem.y, y_test=problem.y_test)
-    model = module.STUDY.config
-    own = parse(model, config.of_part(part, **changes))
-    return cast(Plan, module.plan_on(own, data, problem))
+def _plans(config: ExperimentConfig, data: Data, problem: Problem) -> dict[Part, Plan]:
+    """Plan the parts: atoms are of networks of the rate study, the cell is of the first of them."""
+    plans: dict[Part, Plan] = {}
+
+    def plan(part: Part, problem: Problem = problem, data: Data = data, **taken_up: Any) -> None:
+        if part in config.parts:
+            own = parse(_STUDIES[part].STUDY.config, config.of_part(part, problem.loss.name))
+            plans[part] = _within(part, _STUDIES[part].plan_on(own, data, problem, **taken_up))
+
+    plan("chaos", keep=config.atoms.n_replicas if "atoms" in config.parts else 0)
+    plan("atoms", trained=plans["chaos"].trained if "chaos" in plans else ())
+    numbers = problem if problem.loss.name == "squared" else as_numbers(problem)
+    plan("errors", numbers, replace(data, y=numbers.y, y_test=numbers.y_test))
+    plan("cell", network=plans["atoms"].units[0].key if "atoms" in plans else None)
+    return plans
 
 
 def as_numbers(problem: Problem) -> Problem:
@@ -77,56 +84,28 @@ def as_numbers(problem: Problem) -> Problem:
     return problem.replace(loss="squared", y=y, y_test=y_test)
 
 
-def _within(part: str, unit: Unit) -> Unit:
-    """Name a unit, and those that it needs, after its part."""
-    needs = {argument: f"{part}-{key}" for argument, key in unit.needs.items()}
-    return replace(unit, key=f"{part}-{unit.key}", needs=needs, label=f"{part}: {unit.label}")
+def _within(part: str, plan: Plan) -> Plan:
+    """Name the units of a part after it, but for those of other parts that they need."""
+    own = {unit.key: f"{part}-{unit.key}" for unit in plan.units}
+    units = [
+        replace(
+            unit,
+            key=own[unit.key],
+            needs={argument: own.get(key, key) for argument, key in unit.needs.items()},
+            label=f"{part}: {unit.label}",
+        )
+        for unit in plan.units
+    ]
+    trained = [network._replace(unit=own[network.unit]) for network in plan.trained]
+
+    def combine(results: Mapping[str, Arrays]) -> Outcome:
+        return plan.combine({key: results[name] for key, name in own.items()})
+
+    return replace(plan, units=units, trained=trained, combine=combine)
 
 
-def _on_the_same_networks(
-    config: ExperimentConfig, problem: Problem, units: list[Unit]
-) -> list[Unit]:
-    """Let the atoms be those of networks of the rate study, and the cell that of the first."""
-    n_networks = config.atoms.n_replicas
-    batches = {unit.key: unit for unit in units if unit.key.startswith("chaos-replicas")}
-    home = {
-        replica: (key, replica - batch.arguments["first"])
-        for key, batch in batches.items()
-        for replica in range(batch.arguments["first"], batch.arguments["last"])
-    }
-    shared = _shared(config, problem, batches) and n_networks <= len(home)
-    out = []
-    for unit in units:
-        if unit.key in batches:
-            keep = max(unit.arguments["keep"], n_networks)
-            unit = replace(unit, arguments={**unit.arguments, "keep": keep})
-        elif unit.key.startswith("atoms-network") and shared:
-            key, place = home[unit.arguments["replica"]]
-            unit = replace(
-                unit, needs={"replicas": key}, arguments={**unit.arguments, "place": place}
-            )
-        elif unit.key == "cell-cell":
-            arguments = {k: v for k, v in unit.arguments.items() if k != "n_particles"}
-            needs = {"network": _NETWORK.format(0)}
-            unit = replace(unit, function=cell_study.around_saved, arguments=arguments, needs=needs)
-        out.append(unit)
-    return out
-
-
-def _shared(config: ExperimentConfig, problem: Problem, batches: Mapping[str, Unit]) -> bool:
-    """Whether the largest systems of the rate study are the networks whose atoms are looked for."""
-    if not batches:
-        return False
-    plan = next(iter(batches.values())).arguments["plan"]
-    scheme = config.scheme(problem)
-    whole = plan.times[-1] == config.run.n_steps and scheme.minibatch is None
-    positions_alone = not scheme.integrator.has_velocity
-    return whole and positions_alone and max(plan.particle_counts) == config.atoms.n_particles
-
-
-def _other_penalties(config: ExperimentConfig, units: list[Unit]) -> list[Unit]:
-    """Return one network for every other strength of the penalty; noise falls along with it."""
-    first = next(unit for unit in units if unit.key == _NETWORK.format(0))
+def _other_penalties(config: ExperimentConfig, first: Unit) -> list[Unit]:
+    """Return the first network for every other strength of the penalty; noise falls along."""
     scheme, problem = first.arguments["scheme"], first.arguments["problem"]
     out = []
     for i, factor in enumerate(config.penalties.factors):
@@ -139,7 +118,10 @@ def _other_penalties(config: ExperimentConfig, units: list[Unit]) -> list[Unit]:
             "looks": first.arguments["looks"][-1:],
         }
         label = f"penalty {i + 1} of {len(config.penalties.factors)}"
-        out.append(Unit(f"penalties-{i:02d}", atoms_study.train_and_extract, arguments, label))
+        steps = arguments["n_particles"] * scheme.n_steps
+        weight = atoms_study.seconds(problem, scheme, steps, 1)
+        function = atoms_study.train_and_extract
+        out.append(Unit(f"penalties-{i:02d}", function, arguments, label, weight=weight))
     return out
 
 
@@ -153,10 +135,7 @@ def combine(
     """Join the parts: one summary, one tree of datasets."""
     import xarray as xr
 
-    outcomes = {}
-    for part, plan in plans.items():
-        own = {f"{part}-{unit.key}": unit.key for unit in plan.units}
-        outcomes[part] = plan.combine({key: results[name] for name, key in own.items()})
+    outcomes = {part: plan.combine(results) for part, plan in plans.items()}
     networks = [results[key] for key in sorted(results) if key.startswith("atoms-network")]
     overview = _overview(config, problem, networks, results)
     numbers: dict[str, Estimate] = {}

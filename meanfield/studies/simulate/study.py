@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from meanfield.flow.cost import training_seconds
 from meanfield.flow.run import predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -17,7 +18,7 @@ from meanfield.problem.score import loss_rose
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate.report import SimulateHeadline, report
 from meanfield.system.progress import Progress
-from meanfield.workbench.config import Count, Listed, RunSection, Section, Step, named_keys
+from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
 from meanfield.workbench.sections.data import (
     LearningConfig,
     build_data,
@@ -45,23 +46,10 @@ class SimulateSection(Section):
     )
 
 
-class SimulateRunSection(RunSection):
-    """How the particles move."""
-
-    batch_size: Count | None = Field(
-        None, description="Data in the gradient of each step, drawn anew; all by default."
-    )
-    anchor_period: Count | None = Field(
-        None,
-        description="Steps between two full gradients that reduce the variance of the batches "
-        "(SVRG); not at all by default.",
-    )
-
-
 class SimulateConfig(LearningConfig):
     """Configuration of the study `simulate`."""
 
-    run: SimulateRunSection = SimulateRunSection()
+    shared_batches: ClassVar[bool] = False
     simulate: SimulateSection = SimulateSection()
 
 
@@ -90,7 +78,9 @@ def prepare(config: SimulateConfig) -> Plan:
             "keep": keep.tolist(),
         }
         label = f"replicas {first + 1}–{first + count} of {section.n_replicas}"
-        units.append(Unit(f"replicas-{first:05d}", train, arguments, label, weight=count))
+        steps_made, looks = (count * section.n_particles * n for n in (scheme.n_steps, len(steps)))
+        cost = training_seconds(problem, scheme, steps_made, looks)
+        units.append(Unit(f"replicas-{first:05d}", train, arguments, label, weight=cost))
 
     def joined(results: Mapping[str, Arrays]) -> Outcome:
         return combine(config, problem, scheme, steps, keep, results)

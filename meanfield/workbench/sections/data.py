@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Self
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from meanfield.errors import ArgumentError, ConfigError
+from meanfield.flow.minibatch import BATCH_SIZE, shared
 from meanfield.flow.schedule import per_step
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import SOURCES, Problem
@@ -40,12 +42,25 @@ class LearningConfig(DataConfig):
 
     problem: ProblemSection = ProblemSection()
     run: RunSection = RunSection()
+    #: Whether all networks see the same minibatches, given which they share one limit.
+    shared_batches: ClassVar[bool] = True
 
     def scheme(self, problem: Problem) -> Scheme:
         """Return how the particles move, with all temperatures; the problem has the last."""
         temperature = number_or_schedule(self.problem.temperature)
         options = self.run.options()
-        return Scheme.of(problem, temperature=temperature, seed=self.seed, **options)
+        scheme = Scheme.of(problem, temperature=temperature, seed=self.seed, **options)
+        return (
+            replace(scheme, minibatch=shared(scheme.minibatch)) if self.shared_batches else scheme
+        )
+
+
+def with_batches(config: StudyConfig) -> StudyConfig | None:
+    """Return a configuration that trains on minibatches instead of all data, where one could."""
+    if not isinstance(config, LearningConfig) or config.run.batch_size is not None:
+        return None
+    run = config.run.model_copy(update={"batch_size": BATCH_SIZE})
+    return config.model_copy(update={"run": run})
 
 
 def network_fits(table: str, problem: Problem, scheme: Scheme, n_particles: int, kept: int) -> None:
@@ -217,9 +232,12 @@ def data_plan(
     units: list[Unit],
     combine: Callable[[Mapping[str, Arrays]], Outcome],
 ) -> Plan:
-    """Return the plan of a study on `problem`, whose held-out data count as its data too."""
+    """Return the plan of a study on `problem`, whose held-out data count as its data too.
+
+    The weights of its units are seconds on one core.
+    """
     mark = fingerprint(problem.X_test, problem.targets_test, start=problem.fingerprint)
-    return Plan(units, combine, mark, describe_data(config, data))
+    return Plan(units, combine, mark, describe_data(config, data), timed=True)
 
 
 def fingerprint(*arrays: np.ndarray | None, start: str = "") -> str:
