@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ _STEPS_OF_A_STEP_SIZE = 200
 _FEWEST_STEPS, _MOST_STEPS = 500, 4000
 # Rows that are looked at: fewer where they are long, for they cost as much.
 _MOST_ROWS, _FEWEST_ROWS, _MOST_NUMBERS = 1000, 300, 100_000
+# With minibatches, so many times as many.
+_MORE_ROWS = 4
 _STREAM = 11
 
 
@@ -83,6 +85,7 @@ def pilot(
     *,
     n_particles: int = 256,
     n_folds: int = 3,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Pilot:
@@ -104,6 +107,8 @@ def pilot(
         Neurons of every network.
     n_folds : int, default: 3
         Parts of the rows, each left out once.
+    batch_size : int, optional
+        Minibatches, as in `simulate`; then four times as many rows are looked at.
     seed : int, default: 0
         Seed: the same data give the same settings.
     progress : callable, optional
@@ -132,25 +137,58 @@ def pilot(
     n_particles = checks.count("n_particles", n_particles)
     if not np.ptp(problem.targets, axis=0).any():
         raise ArgumentError("problem", "has labels that are all alike; there is nothing to learn.")
-    folds = _folds(problem, checks.count("n_folds", n_folds, 2), seed)
-    step_size = _step_size(_without(problem, folds, 0), n_particles, seed)
+    most_rows = _rows(problem) * (1 if batch_size is None else _MORE_ROWS)
+    folds = _folds(problem, checks.count("n_folds", n_folds, 2), seed, most_rows)
+    trainer = _Trainer(n_particles, seed, batch_size)
+    step_size = _step_size(folds.without(0), trainer)
     while True:
         try:
-            return _choose(problem, folds, step_size, n_particles, seed, progress)
+            return _choose(folds, step_size, trainer, progress)
         except DivergenceError:
             if step_size < _LEAST_STEP:
                 raise
             step_size /= 2
 
 
-def _choose(
-    problem: Problem,
-    folds: list[NDArray[np.intp]],
-    step_size: float,
-    n_particles: int,
-    seed: int,
-    progress: Progress,
-) -> Pilot:
+@dataclass(frozen=True)
+class _Folds:
+    """Rows that are looked at, and the parts that are left out of them in turn."""
+
+    problem: Problem
+    pool: NDArray[np.intp]
+    left_out: list[NDArray[np.intp]]
+
+    def without(self, fold: int) -> Problem:
+        """Return the problem on the rows that are not in a fold."""
+        rows, problem = np.setdiff1d(self.pool, self.left_out[fold]), self.problem
+        return problem.replace(X=problem.X[rows], y=problem.y[rows], X_test=None, y_test=None)
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """How every network of a pilot is trained."""
+
+    n_particles: int
+    seed: int
+    batch_size: int | None
+
+    def __call__(self, problem: Problem, step_size: float, n_steps: int, save_at: list[int]) -> Run:
+        """Train in single precision, which takes half as long and is accurate enough."""
+        small = self.batch_size is not None and self.batch_size < problem.n_data
+        return simulate(
+            problem,
+            self.n_particles,
+            step_size,
+            n_steps,
+            seed=self.seed,
+            save_at=save_at,
+            dtype="float32",
+            every_loss=False,
+            batch_size=self.batch_size if small else None,
+        )
+
+
+def _choose(folds: _Folds, step_size: float, train: _Trainer, progress: Progress) -> Pilot:
     """Score the penalties, then a lower temperature; return the largest that do well."""
     total = len(PENALTIES) + len(WARMTHS) - 1
     trials: list[Trial] = []
@@ -158,8 +196,8 @@ def _choose(
     def tried(l2: float, warmth: float) -> Trial:
         progress(len(trials), total)
         n_steps = int(np.clip(np.ceil(4 / (step_size * l2)), _FEWEST_STEPS, _MOST_STEPS))
-        model = problem.replace(l2=l2, temperature=warmth * l2)
-        found = _score(model, folds, step_size, n_steps, n_particles, seed)
+        model = folds.problem.replace(l2=l2, temperature=warmth * l2)
+        found = _score(replace(folds, problem=model), step_size, n_steps, train)
         trials.append(Trial(l2, warmth * l2, n_steps, *found))
         return trials[-1]
 
@@ -186,20 +224,15 @@ def _first_near_best(trials: list[Trial]) -> Trial:
 
 
 def _score(
-    problem: Problem,
-    folds: list[NDArray[np.intp]],
-    step_size: float,
-    n_steps: int,
-    n_particles: int,
-    seed: int,
+    folds: _Folds, step_size: float, n_steps: int, train: _Trainer
 ) -> tuple[Estimate, NDArray[np.float64]]:
     """Return the score on all folds, each predicted by the network that lacked it, and by row."""
-    outputs = []
-    for fold in range(len(folds)):
-        part = _without(problem, folds, fold)
-        run = _run(part, step_size, n_steps, n_particles, seed, [n_steps])
-        outputs.append(predict(part, run.particles, problem.X[folds[fold]]))
-    rows = np.concatenate(folds)
+    problem, outputs = folds.problem, []
+    for fold, rows in enumerate(folds.left_out):
+        part = folds.without(fold)
+        run = train(part, step_size, n_steps, [n_steps])
+        outputs.append(predict(part, run.particles, problem.X[rows]))
+    rows = np.concatenate(folds.left_out)
     predictions = np.concatenate(outputs, axis=1).reshape(1, len(rows), -1)
     targets = problem.targets[rows]
     if problem.loss.labels == "real":
@@ -210,28 +243,7 @@ def _score(
     return score(problem.loss, predictions, targets), by_row
 
 
-def _run(
-    problem: Problem,
-    step_size: float,
-    n_steps: int,
-    n_particles: int,
-    seed: int,
-    save_at: list[int],
-) -> Run:
-    """Train a network in single precision, which takes half as long and is accurate enough."""
-    return simulate(
-        problem,
-        n_particles,
-        step_size,
-        n_steps,
-        seed=seed,
-        save_at=save_at,
-        dtype="float32",
-        every_loss=False,
-    )
-
-
-def _step_size(problem: Problem, n_particles: int, seed: int) -> float:
+def _step_size(problem: Problem, train: _Trainer) -> float:
     """Return half of the largest power of two at which the loss descends and does not swing."""
     problem = problem.replace(l2=PENALTIES[-1], temperature=0.0)
     n_steps = _STEPS_OF_A_STEP_SIZE
@@ -239,7 +251,7 @@ def _step_size(problem: Problem, n_particles: int, seed: int) -> float:
     step_size = _LARGEST_STEP
     while step_size > _LEAST_STEP:
         try:
-            run = _run(problem, step_size, n_steps, n_particles, seed, look)
+            run = train(problem, step_size, n_steps, look)
         except DivergenceError:
             pass
         else:
@@ -255,14 +267,14 @@ def _rows(problem: Problem) -> int:
     return min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // problem.n_features))
 
 
-def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
+def _folds(problem: Problem, n_folds: int, seed: int, most: int) -> _Folds:
     """Deal rows, sorted by label, so that every fold has its share of each class.
 
     A class of a single row is left out of all folds: a network that lacks it cannot be trained. So
     are repeated rows: a network must not be asked for rows that it was given.
     """
     once = first_rows(problem.X, problem.targets)
-    order = once[generator(seed, _STREAM).permutation(len(once))][: _rows(problem)]
+    pool = order = once[generator(seed, _STREAM).permutation(len(once))][:most]
     targets = problem.targets[order]
     if problem.loss.labels == "real":
         order = order[np.argsort(targets[:, 0], kind="stable")]
@@ -277,12 +289,4 @@ def _folds(problem: Problem, n_folds: int, seed: int) -> list[NDArray[np.intp]]:
             f"must leave two rows for each part, got {n_folds} for {len(order)} rows; give more "
             "rows, or choose the settings by hand.",
         )
-    return [order[k::n_folds] for k in range(n_folds)]
-
-
-def _without(problem: Problem, folds: list[NDArray[np.intp]], fold: int) -> Problem:
-    """Return the problem on the rows that are not in a fold."""
-    rows = np.setdiff1d(first_rows(problem.X, problem.targets), folds[fold])
-    if len(rows) > _rows(problem) - len(folds[fold]):
-        rows = np.intersect1d(rows, np.concatenate(folds))
-    return problem.replace(X=problem.X[rows], y=problem.y[rows], X_test=None, y_test=None)
+    return _Folds(problem, np.sort(pool), [order[k::n_folds] for k in range(n_folds)])

@@ -91,13 +91,29 @@ def test_labels_that_are_all_alike_are_refused():
 def test_long_rows_are_looked_at_in_smaller_numbers(monkeypatch):
     seen = []
 
-    def run(problem, *arguments, **settings):
+    def run(problem, *arguments, batch_size=None, **settings):
         seen.append(problem.n_data)
         return mf.simulate(problem, 4, 1e-3, 2)
 
-    monkeypatch.setattr(pilot, "_run", run)
+    monkeypatch.setattr(pilot, "simulate", run)
     X = np.random.default_rng(0).normal(size=(1200, 400))
     mf.pilot(mf.Problem(X, X[:, 0]), n_particles=4)
     assert max(seen) == 200
     mf.pilot(mf.Problem(X[:, :50], X[:, 0]), n_particles=4)
     assert max(seen) == 667
+    mf.pilot(mf.Problem(X[:, :50], X[:, 0]), n_particles=4, batch_size=100)
+    assert max(seen) == 800
+
+
+def test_minibatches_are_taken_where_rows_are_more(monkeypatch):
+    sizes = []
+
+    def run(problem, *arguments, batch_size=None, **settings):
+        sizes.append((problem.n_data, batch_size))
+        return mf.simulate(problem, 4, 1e-3, 2)
+
+    monkeypatch.setattr(pilot, "simulate", run)
+    X, y = waves(n=90)
+    mf.pilot(mf.Problem(X, y), n_particles=4, batch_size=50)
+    mf.pilot(mf.Problem(X, y), n_particles=4, batch_size=60)
+    assert set(sizes) == {(60, 50), (60, None)}

@@ -31,7 +31,7 @@ def write(path, n=60, seed=0):
 def quick(monkeypatch):
     """Stand for the pilot, which has tests of its own."""
 
-    def found(problem, *, seed, progress):
+    def found(problem, *, batch_size, seed, progress):
         score = Estimate(0.9, 0.8, 1.0, label="R²" if problem.loss.labels == "real" else "accuracy")
         rows = np.ones(problem.n_data)
         worse = Trial(0.01, 1e-3, 500, replace(score, value=0.5), rows)
@@ -95,24 +95,26 @@ def test_held_out_rows_of_the_file_are_kept(tmp_path, quick):
     assert len(found.problem.X_test) == 9
 
 
-def test_large_data_are_cut_down_until_they_can_be_afforded(tmp_path, quick):
+def test_large_data_are_taken_in_batches_as_far_as_they_can_be_afforded(tmp_path, quick):
     rng = np.random.default_rng(0)
-    sizes = []
-    for n, d in ((100, 2), (3000, 20), (12000, 200)):
-        X = rng.normal(size=(n, d))
+    for n, d in ((100, 2), (3000, 20), (12000, 100)):
+        X = rng.normal(size=(n, d)).astype("float32")
         np.savez(tmp_path / "t.npz", X=X, y=X[:, 0])
         found = mf.propose(tmp_path / "t.npz")
         data, rows = found.config.data, found.problem.n_data
+        text = found.toml().replace("\n# ", " ")
         assert found.minutes < 10
-        sizes.append(found.config.chaos.n_replicas * max(found.config.chaos.particle_counts))
+        assert rows + len(found.problem.X_test) == n
         if n == 100:
-            assert data.n_samples is None
-            assert "Minibatches" not in found.toml()
+            assert (data.n_samples, found.config.run.batch_size) == (None, None)
+            assert "run.batch_size" not in text
         else:
-            assert data.n_samples <= 2000
-            assert "n_samples of them are kept" in found.toml().replace("\n# ", " ")
-        assert round(rows + len(found.problem.X_test)) == n
-    assert sizes[0] > sizes[-1]
+            assert found.config.run.batch_size == 256
+            assert found.full_minutes > found.minutes
+            assert "Every step takes 256 of the rows, drawn anew (run.batch_size)" in text
+            assert tomllib.loads(found.toml())["run"]["batch_size"] == 256
+    assert data.n_samples < rows
+    assert f"{data.n_samples} of them are kept to train on" in text
     assert len(found.problem.X_test) <= 2000
 
 

@@ -126,7 +126,8 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
     """Check the configuration; every stage of every replica is a unit."""
     plan = make_plan(config, data, problem)
     with named_keys(config, "errors", "problem", target="data"):
-        truncated = truncate_target(plan)
+        # What is estimated from data refuses nothing, and takes its time.
+        truncated = truncate_target(plan) if plan.closed_form else None
     each = evaluation_seconds(problem, plan.scheme.dtype)
     costs = {stage: each * cost for stage, cost in plan.costs.items()}
     cost = costs["population"]
@@ -156,12 +157,15 @@ def _atoms(plan: ErrorPlan) -> str:
     return f"atoms-{'-'.join(map(str, plan.atom_counts))}"
 
 
-def combine(plan: ErrorPlan, truncated: TruncatedTarget, results: Mapping[str, Arrays]) -> Outcome:
+def combine(
+    plan: ErrorPlan, truncated: TruncatedTarget | None, results: Mapping[str, Arrays]
+) -> Outcome:
     """Join the stages; results of other numbers of atoms play no part."""
     sets, dynamics, atoms = (
         [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]
         for stage in ("sets", "dynamics", _atoms(plan))
     )
+    truncated = truncate_target(plan) if truncated is None else truncated
     budget = assemble_budget(plan, truncated, results["population"], sets, dynamics, atoms)
     return Outcome(budget.dataset, _headline(budget).numbers())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,17 +13,26 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.errors import ConfigError
+from meanfield.flow.cost import elapsed_seconds, in_words
+from meanfield.flow.minibatch import BATCH_SIZE
 from meanfield.flow.pilot import Pilot, pilot
 from meanfield.problem import SOURCES, Problem
+from meanfield.problem.data import Data
 from meanfield.problem.sources.survey import Survey, Task, survey
 from meanfield.studies.experiment.config import ExperimentConfig
-from meanfield.studies.experiment.study import prepare
+from meanfield.studies.experiment.study import plan_on, prepare
 from meanfield.system.progress import Progress, no_progress
 from meanfield.workbench.config import parse
 from meanfield.workbench.toml import to_toml
 
 _MINUTES = 6.0
-_MOST_ROWS = (2000, 1000, 500, 250)
+# Rows that are kept, the most that can be afforded; and from when on gradients are of batches.
+_ROWS = (20000, 10000, 5000, 2000, 1000, 500, 250)
+# Rows of two plans, more than those of a batch in every part, that tell what others take.
+_PLANNED_ROWS = (4 * BATCH_SIZE, 8 * BATCH_SIZE)
+_MOST_FULL_ROWS, _MOST_FULL_NUMBERS = 2000, 200_000
+#: The path of the limit, and what is measured against it, are kept for all rows and times.
+_MOST_KEPT = 2**27
 _MOST_TEST_ROWS = 2000
 _TEST_FRACTION = 0.2
 _COOL_TO = 1e-5
@@ -63,8 +73,8 @@ class Proposal:
         The short runs behind step size, penalty and temperature.
     problem : Problem
         All rows, of which the configuration may keep some.
-    minutes : float
-        What the experiment will take on two cores, about.
+    minutes, full_minutes : float
+        What the experiment will take on two cores, about, and what it would without minibatches.
     """
 
     config: ExperimentConfig
@@ -72,6 +82,7 @@ class Proposal:
     pilot: Pilot
     problem: Problem
     minutes: float
+    full_minutes: float
 
     def toml(self) -> str:
         """Return the configuration as a commented file.
@@ -96,12 +107,12 @@ class Proposal:
         return [
             f"One experiment on {' '.join(str(self.survey.options['path']).split())}. Run it with:",
             "  meanfield run THIS_FILE --out FOLDER",
-            f"It takes about {max(1, round(self.minutes))} min on two cores.",
+            f"It takes {in_words(60 * self.minutes)} on two cores.",
             "",
             *self.survey.findings,
             f"{problem.n_data} rows to train on, {held_out} held out; "
             f"{problem.n_features} {inputs}, scaled so that E|x|² = 1.",
-            *([_NO_BATCHES] if getattr(self.config.data, "n_samples", None) else []),
+            *self._rows_and_batches(),
             "",
             "Short runs on parts of the training rows, each scored on the part that it lacked "
             f"(step size {found.step_size:g}):",
@@ -112,11 +123,21 @@ class Proposal:
             "the fewest atoms.",
         ]
 
-
-_NO_BATCHES = (
-    "There are more rows than full gradients can take in that time: n_samples of them are kept. "
-    "(Minibatches would have a limit of their own, other than that which rates are measured to.)"
-)
+    def _rows_and_batches(self) -> list[str]:
+        """Say what was done about the size of the table."""
+        kept = getattr(self.config.data, "n_samples", None)
+        batch, said = self.config.run.batch_size, []
+        if kept:
+            said.append(
+                f"There are more rows than can be measured in that time: {kept} of them are kept "
+                "to train on (data.n_samples; more take longer, and are learned better)."
+            )
+        if batch:
+            said.append(
+                f"Every step takes {batch} of the rows, drawn anew (run.batch_size): with all rows "
+                f"in every step it would be {in_words(60 * self.full_minutes)}."
+            )
+        return said
 
 
 def propose(
@@ -165,68 +186,91 @@ def propose(
     if not seen.held_out:
         data["test_fraction"] = round(min(_TEST_FRACTION, _MOST_TEST_ROWS / seen.n_rows), 4)
     loss = {0: "squared", 2: "logistic"}.get(seen.classes, "cross-entropy")
-    problem = SOURCES[seen.source](**data).problem(loss=loss)
-    found = pilot(problem, seed=seed, progress=progress)
-    rows, sections, minutes = _affordable(problem, found)
-    if rows < problem.n_data:
-        data["n_samples"] = rows
+    table = SOURCES[seen.source](**data)
+    problem = table.problem(loss=loss)
+    batch = _batch_size(problem)
+    found = pilot(problem, batch_size=batch, seed=seed, progress=progress)
+    run = {"step_size": found.step_size, "n_steps": found.n_steps}
     content = {
         "study": "experiment",
         "title": f"{Path(path).stem}: {seen.target}",
         "seed": seed,
         "data": {"source": seen.source, **data},
         "problem": {"loss": loss, "l2": found.l2, "temperature": _rounded(found.temperature)},
-        "run": {"step_size": found.step_size, "n_steps": found.n_steps},
-        **sections,
+        "run": run if batch is None else run | {"batch_size": batch},
     }
     try:
-        config = _checked(content)
+        config, minutes = _affordable(content, table, problem, found)
     except ConfigError as error:
         content["parts"] = ["chaos", "atoms", "cell"]
-        config = _checked(content)
+        config, minutes = _affordable(content, table, problem, found)
         left_out = f"The part errors is left out: {error}"
         seen = replace(seen, findings=[*seen.findings, left_out])
+    prepare(config)
+    full = config.model_copy(update={"run": config.run.model_copy(update={"batch_size": None})})
+    full_minutes = minutes
+    if batch is not None:
+        rows = getattr(config.data, "n_samples", None) or problem.n_data
+        full_minutes = _minutes_by_rows(full, table, problem)(rows)
     # The path as it was given: it starts at the folder of the file.
     given = config.data.model_copy(update={"path": str(path)})
-    return Proposal(config.model_copy(update={"data": given}), seen, found, problem, minutes)
+    config = config.model_copy(update={"data": given})
+    return Proposal(config, seen, found, problem, minutes, full_minutes)
 
 
-def _checked(content: dict[str, Any]) -> ExperimentConfig:
-    """Return the configuration of an experiment that can be planned."""
-    config = parse(ExperimentConfig, content)
-    assert isinstance(config, ExperimentConfig)
-    prepare(config)
-    return config
+def _batch_size(problem: Problem) -> int | None:
+    """Return the size of minibatches; None where all rows can be taken in every step."""
+    n = problem.n_data
+    large = n > _MOST_FULL_ROWS or n * problem.n_features > _MOST_FULL_NUMBERS
+    return BATCH_SIZE if large and n >= 4 * BATCH_SIZE else None
 
 
-def _affordable(problem: Problem, found: Pilot) -> tuple[int, dict[str, Any], float]:
-    """Return training rows, sizes and minutes: as many rows first, then the largest sizes."""
-    kept = {min(problem.n_data, most): None for most in _MOST_ROWS}
-    for rows in kept:
-        for sizes in _SIZES:
-            minutes = _seconds(problem, rows, found, sizes) / 60
-            if minutes <= _MINUTES:
-                return rows, _sections(sizes, found), minutes
-    return rows, _sections(sizes, found), minutes
+def _affordable(
+    content: dict[str, Any], table: Data, problem: Problem, found: Pilot
+) -> tuple[ExperimentConfig, float]:
+    """Return the largest experiment that takes minutes: as many rows first, then the sizes."""
+    steps = found.n_steps + 2 * 11 * len(_SIZES[0].counts) * _SIZES[0].n_replicas
+    most = max(_ROWS[-1], _MOST_KEPT // (steps * problem.n_outputs))
+
+    def config_of(rows: int, sizes: Sizes) -> ExperimentConfig:
+        kept = {"data": content["data"] | ({"n_samples": rows} if rows < problem.n_data else {})}
+        config = parse(ExperimentConfig, content | _sections(sizes, found) | kept)
+        assert isinstance(config, ExperimentConfig)
+        return config
+
+    # The smallest sizes tell whether any are worth a try.
+    least = _minutes_by_rows(config_of(problem.n_data, _SIZES[-1]), table, problem)
+    choices = sorted({min(problem.n_data, most, rows) for rows in _ROWS}, reverse=True)
+    rows = next((n for n in choices if least(n) <= _MINUTES), choices[-1])
+    for sizes in _SIZES:
+        config = config_of(rows, sizes)
+        minutes = _minutes_by_rows(config, table, problem)(rows)
+        if minutes <= _MINUTES:
+            break
+    return config, minutes
 
 
-def _seconds(problem: Problem, rows: int, found: Pilot, sizes: Sizes) -> float:
-    """Return about how long an experiment takes on two cores: particles × rows × steps.
+def _minutes_by_rows(
+    config: ExperimentConfig, table: Data, problem: Problem
+) -> Callable[[int], float]:
+    """Return about what an experiment takes on two cores, by training rows: a line through two."""
+    few, many = (min(problem.n_data, n) for n in _PLANNED_ROWS)
+    minutes = [_planned_minutes(config, table, problem, n) for n in (few, many)]
+    slope = (minutes[1] - minutes[0]) / (many - few) if many > few else minutes[0] / few
+    return lambda n_rows: max(minutes[0] + slope * (n_rows - few), 0.0)
 
-    One neuron at one row costs ``1 + 0.07 d + 0.4 k`` nanoseconds of a processor, which the two
-    are shared between at 0.8 of what they can.
-    """
-    n_steps, largest = found.n_steps, max(sizes.counts)
-    reference = 100 * largest
-    chaos = n_steps * (sizes.n_replicas * (sum(sizes.counts) + largest) + reference)
-    atoms = largest * sizes.n_networks * sizes.cool_steps
-    penalties = largest * len(sizes.factors) * (n_steps + sizes.cool_steps)
-    # The stages of meanfield/decomposition/error_plan.py, for a quarter of the rows.
-    long = 3 * _settle_steps(found) * _LONG
-    errors = 6 * long + _ERROR_REPLICAS * (4 * long + 1.65 * n_steps * _PATH)
-    per_evaluation = (1 + 0.07 * problem.n_features + 0.4 * problem.n_outputs) * 1e-9 / 1.6
-    extractions = 2 * sizes.n_networks + len(sizes.factors)
-    return rows * per_evaluation * (chaos + atoms + penalties + errors) + extractions
+
+def _planned_minutes(config: ExperimentConfig, table: Data, problem: Problem, n_rows: int) -> float:
+    """Return what the units of a plan take on two cores, on some of the rows."""
+    rows = np.linspace(0, problem.n_data - 1, n_rows).astype(int)
+    problem = problem.replace(
+        X=problem.X[rows],
+        y=problem.y[rows],
+        l2=config.problem.l2,
+        temperature=config.problem.temperature,
+    )
+    units = plan_on(config, table, problem).units
+    return elapsed_seconds(sum(unit.weight for unit in units), 2) / 60
 
 
 def _sections(sizes: Sizes, found: Pilot) -> dict[str, Any]:
