@@ -18,7 +18,7 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
-from meanfield.system.progress import Progress, SharedProgress
+from meanfield.system.progress import Progress, SharedProgress, shown
 from meanfield.system.threads import fixed_blas
 
 
@@ -52,7 +52,7 @@ def decompose_error(
     temperature: ArrayLike | Schedule | None = None,
     batch_size: int | None = None,
     anchor_period: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> ErrorBudget:
     r"""Split the error of a trained network into its causes.
 
@@ -125,8 +125,9 @@ def decompose_error(
         Temperature of every step likewise, above 0 at the end; the problem's by default.
     batch_size, anchor_period : int, optional
         Minibatches and SVRG, as in `simulate`; training sets that are no larger are taken whole.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
+    progress : callable or bool, optional
+        Called as ``progress(done, total)``; True shows a bar, in a terminal or a notebook. Minutes
+        are usual.
 
     Returns
     -------
@@ -186,7 +187,8 @@ def decompose_error(
         n_test=n_test,
     )
     plan = plan_errors(problem, scheme, target, settings, inputs=inputs)
-    return decompose(plan, progress)
+    with shown(progress, "error budget") as report:
+        return decompose(plan, report)
 
 
 def decompose(plan: ErrorPlan, progress: Progress | None = None) -> ErrorBudget:

@@ -46,6 +46,18 @@ class SharedProgress:
         return progress
 
 
+@contextmanager
+def shown(progress: Progress | bool | None, label: str) -> Iterator[Progress | None]:
+    """Take a callback as it is, True for a bar while the block runs, and False for none."""
+    if not isinstance(progress, bool):
+        yield progress
+    elif not progress:
+        yield None
+    else:
+        with progress_bar(label) as bar:
+            yield bar
+
+
 class Bar:
     """A progress callback that shows nothing, and the base of those that do.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -225,6 +225,21 @@ def path_keys(model: Section, prefix: str = "") -> Iterator[str]:
             yield from path_keys(value, f"{prefix}{key}.")
         elif _PATH in type(model).model_fields[key].metadata:
             yield prefix + key
+
+
+def beside(model: Section, folder: Path) -> Section:
+    """Return a configuration whose paths start at the folder that it is saved in.
+
+    Data and results can then be moved together, and say nothing of the machine.
+    """
+    changed: dict[str, Any] = {}
+    for key, value in model:
+        if isinstance(value, Section):
+            changed[key] = beside(value, folder)
+        elif _PATH in type(model).model_fields[key].metadata and value is not None:
+            with suppress(ValueError):  # another drive
+                changed[key] = Path(os.path.relpath(value, folder)).as_posix()
+    return model.model_copy(update=changed)
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

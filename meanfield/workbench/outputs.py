@@ -21,7 +21,7 @@ from meanfield.system.texts import decode
 from meanfield.system.threads import fixed_blas
 from meanfield.system.version import VERSION
 from meanfield.workbench.blocks import figures
-from meanfield.workbench.config import StudyConfig
+from meanfield.workbench.config import StudyConfig, beside
 from meanfield.workbench.folder import CONFIG, DATA
 from meanfield.workbench.headline import SummaryRecord
 from meanfield.workbench.report.render import render_report
@@ -39,7 +39,8 @@ def write_config(folder: Path, config: StudyConfig) -> None:
         f"# Complete configuration of the study {config.study} (meanfield {VERSION}).\n"
         f"# Run it again:  meanfield {config.study} config.toml --out NEW_FOLDER\n\n"
     )
-    storage.write_atomic(folder / CONFIG, (header + to_toml(config)).encode())
+    text = to_toml(beside(config, folder.resolve()))
+    storage.write_atomic(folder / CONFIG, (header + text).encode())
 
 
 def write_data(folder: Path, record: Mapping[str, Any]) -> None:

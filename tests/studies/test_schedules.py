@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from meanfield.errors import ConfigError
+from meanfield.flow.minibatch import Minibatch
 from meanfield.flow.schedule import Geometric
 from meanfield.studies import STUDIES, get_study
 from meanfield.workbench.config import parse
@@ -43,6 +44,26 @@ def test_every_study_takes_schedules(name):
         hot = scheme.shortened(30)
         np.testing.assert_array_equal(hot.temperatures, Geometric(0.5, 0.01).values(30))
         np.testing.assert_array_equal(hot.step_sizes, Geometric(0.2, 0.05).values(30))
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_study_takes_minibatches(name):
+    config = configured(name, {"batch_size": 4, "anchor_period": 5})
+    units = get_study(name).prepare(config).units
+    given = [unit.arguments for unit in units]
+    schemes = [a.get("scheme") or getattr(a.get("plan"), "scheme", None) for a in given]
+    assert any(schemes)
+    for scheme in filter(None, schemes):
+        # Networks that have one limit, given the batches, see the same ones.
+        assert scheme.minibatch == Minibatch(4, 5, shared=name != "simulate")
+    whole = get_study(name).prepare(configured(name)).units
+    assert sum(u.weight for u in units) != sum(u.weight for u in whole)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_more_data_in_a_batch_than_there_are_is_refused_by_the_key(name):
+    with pytest.raises(ConfigError, match=r"key 'run.batch_size': .* at most the 20 data, got 21"):
+        get_study(name).prepare(configured(name, {"batch_size": 21}))
 
 
 @pytest.mark.parametrize("name", LEARNING)

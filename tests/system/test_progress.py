@@ -87,6 +87,31 @@ def test_notebook_is_not_flooded(monkeypatch):
     assert [data["text/plain"][:9] for data in notebook.shown] == ["", "work: 0 %", "work: 100", ""]
 
 
+def test_progress_is_a_callback_or_a_wish_for_a_bar(monkeypatch):
+    notebook = Notebook(monkeypatch)
+    for given in (print, None):
+        with progress.shown(given, "work") as report:
+            assert report is given
+    with progress.shown(False, "work") as report:
+        assert report is None
+    assert notebook.shown == []
+    with progress.shown(True, "work") as report:
+        report(1, 2)
+    assert notebook.shown[1]["text/plain"].startswith("work: 50 %")
+
+
+def test_parts_of_known_cost_share_one_progress():
+    seen = []
+    shared = progress.SharedProgress(lambda *done: seen.append(done), 10)
+    first, second = shared.part(4), shared.part(6)
+    first(1, 2)
+    first(2, 2)
+    second(1, 3)
+    second(3, 3)
+    assert seen == [(2, 10), (4, 10), (6, 10), (10, 10)]
+    progress.SharedProgress(None, 10).part(4)(1, 2)
+
+
 def test_silent_when_asked(monkeypatch):
     stream = terminal(monkeypatch)
     work(quiet=True)

@@ -25,6 +25,7 @@ from meanfield.workbench.config import (
     load_config,
     parse,
 )
+from meanfield.workbench.outputs import write_config
 from meanfield.workbench.sections.data import LearningConfig
 from meanfield.workbench.toml import to_toml
 
@@ -171,6 +172,23 @@ def test_misspelling_comes_before_what_it_makes_missing():
             LearningConfig,
             {"study": "x", "data": {"source": "teacher", "n_features": 1, "n_atom": 2}},
         )
+
+
+def test_saved_paths_start_at_the_folder_of_the_results(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "t.csv").write_text("x,y\n0,1\n1,0\n")
+    text = 'study = "simulate"\n[data]\nsource = "csv"\npath = "data/t.csv"\n'
+    (tmp_path / "mine.toml").write_text(text)
+    model = get_study("simulate").config
+    config = load_config(model, "simulate", tmp_path / "mine.toml")
+    (tmp_path / "out").mkdir()
+    write_config(tmp_path / "out", config)
+    assert str(tmp_path) not in (tmp_path / "out" / "config.toml").read_text()
+    tmp_path.rename(tmp_path.with_name("moved"))  # data and results together
+    moved = tmp_path.with_name("moved")
+    again = load_config(model, "simulate", moved / "out" / "config.toml")
+    assert again.data.path == str(moved / "data" / "t.csv")
+    assert again.model_copy(update={"data": config.data}) == config
 
 
 def test_relative_paths_start_at_the_file(tmp_path):

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.studies.atoms.report import AtomsHeadline
 from meanfield.studies.atoms.report import report as atoms_report
 from meanfield.studies.cell.report import report as cell_report
 from meanfield.studies.chaos.report import ChaosHeadline
 from meanfield.studies.chaos.report import report as chaos_report
 from meanfield.studies.errors.report import report as errors_report
 from meanfield.studies.experiment import figures
+from meanfield.studies.experiment.count import advice, against_penalty, count_sentence
 from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Details, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.blocks import figures as figures_of
 from meanfield.workbench.headline import Summary
-from meanfield.workbench.report.formatting import format_estimate, format_number, format_value
+from meanfield.workbench.report.formatting import format_estimate, format_number
 from meanfield.workbench.sections.learning import (
     learning_sentence,
     shown_scores,
@@ -165,7 +165,7 @@ def _headlines(parts: Mapping[str, _Part], overview: xr.Dataset) -> list[str]:
     if "chaos" in parts:
         sentences.append(_neurons(parts["chaos"], overview))
     if "atoms" in parts:
-        sentences.append(_count(parts["atoms"]))
+        sentences.append(count_sentence(parts["atoms"].summary, parts["atoms"].dataset))
     if "errors" in parts:
         sentences.append(_largest_error(parts["errors"]))
     return sentences
@@ -194,36 +194,17 @@ def _neurons(part: _Part, overview: xr.Dataset) -> str:
     target = 0.01 * float(overview.attrs["label_variance"])
     needed = max(1, math.ceil(found.constant["function"].value / target))
     digits = 10 ** max(0, int(math.log10(needed)) - 1)
-    return (
-        f"Networks approach infinite width like 1/N (slope {format_estimate(slope)}; of the "
-        f"squared mean distance of neurons from those of the limit {format_estimate(partners)}): "
-        "about "
-        f"{round(needed / digits) * digits or 1} neurons bring the mean squared difference from "
-        "it below 1% of the variance of the labels."
+    text = (
+        f"What networks compute approaches infinite width like 1/N (slope {format_estimate(slope)})"
+        f": about {round(needed / digits) * digits or 1} neurons bring the mean squared difference "
+        "from it below 1% of the variance of the labels."
     )
-
-
-def _count(part: _Part) -> str:
-    found = AtomsHeadline.read(part.summary)
-    counts = part.dataset["n_atoms"].isel(look=-1).values
-    low, high, networks = int(counts.min()), int(counts.max()), len(counts)
-    noun = "atom" if high == 1 else "atoms"
-    sure = int(part.dataset["confident"].isel(look=-1).sum())
-    if not high:
-        sentence = "No atoms were found in the trained networks (S* = 0)"
-    elif low == high:
-        sentence = f"The trained networks consist of S* = {format_value(found.n_atoms)} {noun}"
-    else:
-        sentence = (
-            f"The trained networks consist of {low} to {high} {noun}: the {networks} networks do "
-            "not agree on S*, so that the data leave room for more than one answer"
+    if partners.agrees is False and partners.value > partners.expected:
+        text += (
+            " Their neurons approach those of the limit more slowly: the slope of their squared "
+            f"mean distance is {format_estimate(partners)}."
         )
-    if sure == networks:
-        return f"{sentence}. Each count can be relied on for its own network."
-    return (
-        f"{sentence}. The count can be relied on in {sure} of {networks} networks; what would make "
-        "it reliable is said below."
-    )
+    return text
 
 
 def _largest_error(part: _Part) -> str:
@@ -251,13 +232,15 @@ def _width(part: _Part, overview: xr.Dataset) -> list[Block]:
 
 def _atoms(part: _Part, overview: xr.Dataset) -> list[Block]:
     blocks: list[Block] = [Text(part.finding), *part.picture]
+    if advised := advice(part.dataset, overview):
+        blocks.insert(1, Text(advised))
     if "truth_angle" in overview:
         blocks.append(Text(_truth(overview)))
     if "image" not in part.dataset.attrs and overview.sizes.get("atom", 0):
         blocks.append(_by_input(overview))
     if "path_n_atoms" in overview:
         blocks += [
-            Text(_penalty(overview)),
+            Text(against_penalty(overview)),
             Figure(
                 "penalties",
                 figures.plot_penalties,
@@ -316,27 +299,6 @@ def _by_input(overview: xr.Dataset) -> Table:
 
 def _signed(value: float) -> str:
     return f"{'+' if value > 0 else ''}{format_number(float(value))}"
-
-
-def _penalty(overview: xr.Dataset) -> str:
-    """Say what the penalty does to the count."""
-    l2, counts = overview["l2"].values, overview["path_n_atoms"].values
-    here = int(np.argmin(abs(l2 - overview.attrs["l2"])))
-    smaller, larger = counts[:here], counts[here + 1 :]
-    listed = ", ".join(
-        f"{n:.0f} at l2 = {format_number(float(at))}" for at, n in zip(l2, counts, strict=True)
-    )
-    text = (
-        "S* belongs to a penalty, which every atom has to be worth. One network at each penalty "
-        f"has this many atoms: {listed}. "
-    )
-    if (smaller > counts[here]).any():
-        return text + (
-            "At the penalty of this experiment atoms are merged that a smaller one keeps apart: "
-            "the target has more than S* of them, and S* is right for this penalty."
-        )
-    merged = "A larger penalty merges some of them. " if (larger < counts[here]).any() else ""
-    return text + merged + ("A smaller one keeps no more of them apart." if len(smaller) else "")
 
 
 def _errors(part: _Part, overview: xr.Dataset) -> list[Block]:
