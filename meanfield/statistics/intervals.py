@@ -37,7 +37,7 @@ def student(values: Array, axis: int, level: float) -> tuple[Array, Array]:
 
 def wilson_interval(hits: ArrayLike, n: float, level: float = LEVEL) -> tuple[Array, Array]:
     """Return the bounds of Wilson's interval for a proportion, after `hits` in `n` trials."""
-    hits = np.asarray(hits)
+    hits = np.asarray(hits, dtype=float)  # squares of large counts are beyond integers
     z = normal_quantile(level)
     centre = (hits + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * np.sqrt(hits * (n - hits) / n + z * z / 4)

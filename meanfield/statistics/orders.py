@@ -74,6 +74,7 @@ def fit_order(
     >>> round(fit.slope.value, 2), fit.slope.agrees
     (1.94, True)
     """
+    rounding = checks.nonnegative("rounding", rounding)
     h, values = _checked(step_sizes, errors, 4 if correction else 3, squared)
     mean = values if values.ndim == 1 else values.mean(axis=1)
     _check_visible(h, mean, values, rounding)

@@ -80,6 +80,8 @@ def test_share_has_wilsons_interval():
     both = Estimate.share(np.array([3, 9]), 9)
     assert both[0].interval == found.interval
     assert (both.value[1], both.high[1]) == (1.0, 1.0)
+    large = Estimate.share(10**11, 10**12)
+    assert 0.0999 < large.low < 0.1 < large.high < 0.1001
 
 
 def test_map_keeps_the_bounds_in_order():
