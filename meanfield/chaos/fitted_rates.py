@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from meanfield.chaos.chaos_plan import ChaosPlan
+    from meanfield.chaos.response.prediction import ChaosPrediction
     from meanfield.limit.mean_field import MeanFieldPath
 
 Array = NDArray[np.floating]
@@ -67,6 +68,11 @@ class ChaosRates:
         estimates with the dimension ``bound``: means over replicas (``*_mean``); of the metrics
         that fall like 1/N also the mean at the time that was fitted (``*_peak``) and the
         ``*_slope``, with the fitted line (``*_line``), and the late-time ``trend`` at every N.
+        With a prediction, of ``coupling`` and ``function``: the constant ``*_predicted`` over time,
+        N times the measured mean over it (``*_ratio``, where 1 is expected), and the predicted
+        line, with no fitted parameter (``*_predicted_line``).
+    prediction : ChaosPrediction or None
+        What was predicted, where it was asked for.
     """
 
     fits: dict[str, PowerLaw]
@@ -74,6 +80,7 @@ class ChaosRates:
     wells: Wells
     verdict: str
     dataset: xr.Dataset
+    prediction: ChaosPrediction | None = None
 
     @property
     def slope(self) -> dict[str, float]:
@@ -138,7 +145,23 @@ class ChaosRates:
             lines.append(
                 f"Reference: {self.dataset.attrs['reference_particles']} particles; {why}."
             )
-        return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines, self.verdict])
+        lines.append(self.verdict)
+        if self.prediction is not None:
+            lines += self._compared()
+        return "\n".join(["ChaosRates, slope in N [95 % interval]:", *lines])
+
+    def _compared(self) -> list[str]:
+        """Say how the largest systems compare with the prediction, at the last time."""
+        lines = [repr(self.prediction)]
+        for name in ("function_ratio", "coupling_ratio"):
+            if name in self.dataset:
+                at = Estimate.from_xarray(self.dataset[name])[-1, -1]
+                metric = name.removesuffix("_ratio")
+                lines.append(
+                    f"  {metric:<9} measured / predicted {at.value:.3f} "
+                    f"[{at.low:.3f}, {at.high:.3f}] at N = {int(self.dataset['particles'][-1])}"
+                )
+        return lines
 
 
 def assemble_rates(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,9 @@ from meanfield.chaos.metrics import (
     partner_metrics,
 )
 from meanfield.chaos.reference_path import check_reference, laws_in_one_dimension, reference_path
+from meanfield.chaos.response.comparison import add_prediction
+from meanfield.chaos.response.predict import check_predictable
+from meanfield.chaos.response.predict import predict as predict_constants
 from meanfield.chaos.wells import Wells, find_wells
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
@@ -166,6 +170,7 @@ def chaos_rates(
     anchor_period: int | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
+    predict: bool = False,
     progress: Progress | None = None,
 ) -> ChaosRates:
     r"""Measure how fast N particles approach their mean-field limit.
@@ -228,6 +233,9 @@ def chaos_rates(
     cloud_size, cloud_replicas : int
         Size of the independent clouds of ``raw_w2``, the largest particle count by default, and
         replicas for which it is measured, at the last time; 0 leaves it out.
+    predict : bool, default: False
+        Predict the constants of ``function`` and ``coupling`` too, by `predict_chaos` along the
+        same reference, and compare: nothing is fitted.
     progress : callable, optional
         Called as ``progress(batches_done, n_batches)``.
 
@@ -276,6 +284,8 @@ def chaos_rates(
         cloud_size=cloud_size,
         cloud_replicas=cloud_replicas,
     )
+    if predict:
+        check_predictable(problem, plan.scheme, list(plan.times))
     if isinstance(reference, str):
         reference = reference_path(plan, reference)
     check_reference(plan, reference)
@@ -286,4 +296,8 @@ def chaos_rates(
         pieces.append(measure(plan, reference, batch, wells=wells))
         if progress is not None:
             progress(done, len(batches))
-    return assemble_rates(plan, reference, pieces, wells)
+    rates = assemble_rates(plan, reference, pieces, wells)
+    if not predict:
+        return rates
+    prediction = predict_constants(problem, plan.scheme, list(plan.times), reference)
+    return replace(rates, dataset=add_prediction(rates.dataset, prediction), prediction=prediction)

@@ -64,6 +64,8 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     for metric, label, colour, marker, shift in _METRICS:
         look = {"color": colour, "fmt": marker}
         fitted_points(ax, dataset, metric, f"{metric}_peak", label, shift, **look)
+        if (line := f"{metric}_predicted_line") in dataset:
+            ax.plot(counts, dataset[line], ":", color=colour, label=f"{metric}: predicted")
     # Above every interval.
     top = dataset["coupling_peak"].sel(bound="high").values * counts / counts[0]
     start = 1.2 * np.nanmax(top, initial=0.0)

@@ -197,6 +197,10 @@ _NAMES: dict[str, str | tuple[str, str]] = {
 _DERIVED: tuple[tuple[str, str, str | None], ...] = (
     ("(.+)_mean", "mean over replicas of the {}", None),
     ("(.+)_modulo", "{}, modulo the symmetry of the activation", None),
+    ("(.+)_predicted", "predicted N times the mean of the {}, in the limit", None),
+    ("(.+)_predicted_line", "predicted law of the {}", None),
+    ("(coupling|function)_ratio", "measured over predicted {}", "1"),
+    ("(coupling|function)_error", "one standard deviation of the {}", None),
     ("(.+)_peak", "mean over replicas, at its largest over time, of the {}", None),
     ("(.+)_line", "law fitted to the {}", None),
     ("(.+)_slope", "slope in logarithms of the {}", "1"),

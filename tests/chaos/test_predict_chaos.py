@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.chaos.response.comparison import ratio
 from meanfield.chaos.response.copies import simulate_copies
 from meanfield.chaos.response.linearised import Linearisation, second_derivative
 from meanfield.chaos.response.respond import respond
@@ -14,6 +15,7 @@ from meanfield.chaos.response.sources import Sources
 from meanfield.flow.integrators import coordinate_l2
 from meanfield.limit.gaussian_closure import gaussian_closure
 from meanfield.problem import ACTIVATIONS
+from meanfield.statistics.estimate import Estimate
 from tests.chaos.naive_response import respond as naive_respond
 
 M, STEPS = 6, 4
@@ -210,7 +212,7 @@ def test_a_reference_drives_the_systems():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"batch_size": 4}, "batch_size must be None, got 4: minibatches"),
+        ({"batch_size": 4}, "batch_size must be left out of a prediction: minibatches"),
         ({"times": [7]}, "times must be steps between 0 and n_steps=6"),
         ({"times": []}, "times must be steps"),
         ({"precision": 0}, "precision must be greater than 0"),
@@ -236,3 +238,35 @@ def test_wrong_names_of_constants_and_errors():
         found.neurons(0)
     with pytest.raises(ValueError, match="step must be one of those predicted"):
         found.neurons(0.1, step=3)
+
+
+def test_rates_beside_their_prediction():
+    problem = LINEAR["euler"][0]
+    settings = {"step_size": 0.1, "n_steps": 20, "times": [10, 20], "cloud_replicas": 0}
+    rates = mf.chaos_rates(problem, [8, 16, 32], 64, predict=True, **settings)
+    plain = mf.chaos_rates(problem, [8, 16, 32], 64, **settings)
+    assert plain.prediction is None
+    assert plain.dataset.equals(rates.dataset[list(plain.dataset.data_vars)])
+    for metric in ("coupling", "function"):
+        predicted = rates.dataset[f"{metric}_predicted"].sel(bound="value")
+        np.testing.assert_allclose(predicted, rates.dataset[f"{metric}_exact"], rtol=0.03)
+        ratios = rates.dataset[f"{metric}_ratio"]
+        assert ratios.dims == ("particles", "time", "bound")
+        mean = rates.dataset[f"{metric}_mean"].sel(bound="value")
+        expected = rates.dataset["particles"] * mean / predicted
+        np.testing.assert_allclose(ratios.sel(bound="value"), expected)
+        # Exact for every N: all but the odd interval hold 1.
+        holds = (ratios.sel(bound="low") < 1) & (ratios.sel(bound="high") > 1)
+        assert holds.sum() >= 4
+        line = rates.dataset[f"{metric}_predicted_line"]
+        assert np.ptp((line * line["particles"]).values) < 1e-9
+    assert "measured / predicted" in repr(rates)
+    assert any("predicted" in text.get_text() for text in rates.plot().get_legend().get_texts())
+
+
+def test_a_ratio_joins_both_intervals():
+    found = ratio(Estimate(2.0, 1.0, 4.0), Estimate(1.0, 0.5, 2.0))
+    width = math.sqrt(2) * math.log(2)
+    assert (found.value, found.expected) == (2.0, 1.0)
+    assert math.log(found.high / 2) == pytest.approx(width)
+    assert math.log(2 / found.low) == pytest.approx(width)

@@ -273,3 +273,16 @@ def test_without_noise_only_the_function_is_expected_to_converge(tmp_path, monke
 def test_combinations_are_checked_before_the_work(keys, message):
     with pytest.raises(ConfigError, match=message):
         get_study("chaos").prepare(configuration(**keys))
+
+
+def test_the_prediction_comes_with_the_study_where_it_is_asked_for(tmp_path):
+    out = tmp_path / "out"
+    run_study(get_study("chaos"), configuration(LINEAR, predict=True), out)
+    numbers = json.loads((out / "summary.json").read_text())["numbers"]
+    for metric in ("function", "coupling"):
+        low, high = numbers[f"{metric}_predicted"]["interval"]
+        assert low < numbers[f"{metric}_predicted"]["value"] < high
+        assert numbers[f"{metric}_ratio"]["expected"] == 1.0
+    page = (out / "report.html").read_text()
+    assert "What theory predicts, with nothing fitted" in page
+    assert "measured at N = 32 over predicted is" in page

@@ -40,6 +40,10 @@ Array = NDArray[np.floating]
 _PILOT, _MOST = 8, 32
 #: Number of the system that directions and scores are chosen from.
 _CHOOSING = 2**20
+_BATCHES = (
+    "must be left out of a prediction: minibatches add a noise of their own, of which the linear "
+    "response knows nothing; predict for full gradients."
+)
 #: Operations that systems beyond the pilot may take, about a minute on two cores.
 _OPERATIONS = 4e12
 #: Width of a smoothed kink, relative to the spread of the activation's arguments.
@@ -240,11 +244,7 @@ def predict_chaos(
         dtype=dtype,
     )
     if batch_size is not None:
-        raise ArgumentError(
-            "batch_size",
-            f"must be None, got {batch_size!r}: minibatches add a noise of their own, of which the "
-            "linear response knows nothing; predict for full gradients.",
-        )
+        raise ArgumentError("batch_size", _BATCHES)
     steps = checks.counts("times", default_times(n_steps) if times is None else times, minimum=0)
     if not steps or steps[-1] > scheme.n_steps:
         raise ArgumentError(
@@ -275,8 +275,8 @@ def predict(
     precision = checks.positive("precision", precision)
     if n_systems is not None:
         n_systems = checks.count("n_systems", n_systems, minimum=4, maximum=10**5)
+    check_predictable(problem, scheme, times)
     plan = _Plan(problem, scheme, times, _drive(problem, scheme, reference))
-    plan.check_memory()
     sources = plan.choose()
     metrics = METRICS[1:] if _has_kink(problem) else METRICS
     found: list[Response] = []
@@ -295,6 +295,19 @@ def predict(
             wanted = math.ceil(_PILOT * (_worst(found, metrics) / precision) ** 2)
             follow(min(most, wanted), max(_PILOT, min(most, wanted)))
     return ChaosPrediction(_dataset(plan, sources, found, metrics))
+
+
+def check_predictable(problem: Problem, scheme: Scheme, times: list[int]) -> None:
+    """Refuse what cannot be predicted, before anything is run."""
+    if scheme.minibatch is not None:
+        raise ArgumentError("batch_size", _BATCHES)
+    _Plan(problem, scheme, times, None).check_memory()
+
+
+def prediction_seconds(problem: Problem, scheme: Scheme) -> float:
+    """Return about how long the pilot of a prediction takes on one core."""
+    directions = min(64, problem.targets.size)
+    return 1 + _PILOT * _Plan(problem, scheme, [], None).operations(directions) / 3e10
 
 
 def _drive(problem: Problem, scheme: Scheme, reference: MeanFieldPath | None) -> Array | None:

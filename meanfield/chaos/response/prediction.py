@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
+from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +40,38 @@ class ChaosPrediction:
     """
 
     dataset: xr.Dataset
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return the constants and their errors as arrays, to be saved.
+
+        Returns
+        -------
+        dict of ndarray
+            Without the covariances of pairs.
+        """
+        names = [name for metric in METRICS for name in (metric, f"{metric}_error")]
+        arrays = {name: self.dataset[name].values for name in ("step", "time", *names)}
+        return arrays | {"systems": np.array(self.dataset.attrs["systems"])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> ChaosPrediction:
+        """Return what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            By name.
+
+        Returns
+        -------
+        ChaosPrediction
+        """
+        import xarray as xr
+
+        coords = {"step": arrays["step"], "time": ("step", arrays["time"])}
+        left = {"step", "time", "systems"}
+        variables = {name: ("step", arrays[name]) for name in arrays if name not in left}
+        return cls(described(xr.Dataset(variables, coords, {"systems": int(arrays["systems"])})))
 
     def estimate(self, metric: str) -> Estimate:
         """Return a constant at every step, with its interval over the systems.

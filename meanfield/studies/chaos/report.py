@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ class ChaosHeadline(LearningHeadline):
     # N · metric: its change over the second half of the run, relative to its mean there.
     trend: dict[str, Estimate] = family("{}_trend")
     supremum: dict[str, Estimate] = family("{}_supremum")  # largest N · metric at any time
+    predicted: dict[str, Estimate] = family("{}_predicted")  # constant at the last time
+    ratio: dict[str, Estimate] = family("{}_ratio")  # measured over predicted, largest N
 
     @property
     def noise(self) -> bool:
@@ -114,6 +117,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "particles); solid lines are the fits, the dashed line has the expected slope.",
         ),
         _bias(dataset, found.slope["law_bias"]),
+        *_prediction(found, dataset),
         Heading("Does it last?"),
         Text(_lasts(found, dataset)),
         Figure(
@@ -162,6 +166,42 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "Particles and partners are coupled synchronously: by the same start and the same "
             "noise. The W₂ of the theorem is an infimum over all couplings, so that the distances "
             "of partners bound it from above."
+        ),
+    ]
+
+
+def _prediction(found: ChaosHeadline, dataset: xr.Dataset) -> list[Block]:
+    """Compare with the predicted constants, where they were asked for."""
+    if not found.ratio:
+        return []
+    largest, sentences = int(dataset["particles"][-1]), []
+    for metric, ratio in found.ratio.items():
+        agrees = "in agreement with 1" if ratio.agrees else "which is not 1"
+        sentences.append(
+            f"N times the {LABELS[metric]} is predicted to tend to "
+            f"{format_estimate(found.predicted[metric])} at the last time; measured at "
+            f"N = {largest} over predicted is {format_estimate(ratio)}, {agrees}."
+        )
+    if "coupling" not in found.ratio:
+        sentences.append(
+            "The activation has a kink, for which N times the coupling distance has no limit."
+        )
+    if any(not ratio.agrees for ratio in found.ratio.values()):
+        sentences.append(
+            "The prediction is the limit of large N, to which systems of this size need not have "
+            "come, and holds as long as partners stay in one well."
+        )
+    constant = found.predicted["function"].value
+    needed = ", ".join(
+        f"{math.ceil(constant / error**2)} for {format_number(error)}"
+        for error in (0.1, 0.03, 0.01)
+    )
+    return [
+        Heading("What theory predicts, with nothing fitted"),
+        Text(" ".join(sentences)),
+        Text(
+            "Neurons that keep the root mean square difference between the network and its limit "
+            f"below an error, by this prediction: {needed}."
         ),
     ]
 

@@ -12,6 +12,9 @@ from pydantic import Field
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.measure_rates import measure
+from meanfield.chaos.response.comparison import add_prediction
+from meanfield.chaos.response.predict import check_predictable, predict, prediction_seconds
+from meanfield.chaos.response.prediction import ChaosPrediction
 from meanfield.chaos.wells import Wells, find_wells
 from meanfield.errors import ConfigError
 from meanfield.flow.cost import training_seconds
@@ -22,6 +25,7 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
 from meanfield.studies.chaos.report import LABELS, ChaosHeadline, report
+from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
 from meanfield.workbench.sections.learning import learned
@@ -53,6 +57,12 @@ class ChaosSection(Section):
     cloud_replicas: Step = Field(
         8, description="Replicas for which the raw distance is measured; 0 leaves it out."
     )
+    predict: bool = Field(
+        False,
+        description="Predict the constants of the function and the coupling distance too, by "
+        "linear response along the limit, and compare; nothing is fitted. For large data it takes "
+        "minutes.",
+    )
     reference: ReferenceSection = ReferenceSection()
 
 
@@ -76,7 +86,7 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
 
     The largest networks of so many replicas are kept, for other studies to go on with them.
     """
-    settings = config.chaos.model_dump(exclude={"reference"})
+    settings = config.chaos.model_dump(exclude={"reference", "predict"})
     with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(problem, config.scheme(problem), **settings)
         reference = reference_unit(plan, config.chaos.reference)
@@ -84,6 +94,12 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
     per_replica = _seconds(plan, sum(plan.particle_counts) + max(plan.particle_counts))
     needs = {"reference": "reference"}
     units.append(Unit("wells", wells_of, {"plan": plan}, "wells of the potential", needs))
+    if config.chaos.predict:
+        with named_keys(config, "chaos", "run", "problem"):
+            check_predictable(problem, plan.scheme, list(plan.times))
+        label = "prediction of the constants"
+        weight = prediction_seconds(problem, plan.scheme)
+        units.append(Unit("prediction", prediction_of, {"plan": plan}, label, needs, weight))
     keep, largest = max(keep, KEPT), max(plan.particle_counts)
     trained = []
     needs = {**needs, "wells": "wells"}
@@ -112,6 +128,13 @@ def wells_of(plan: ChaosPlan, reference: Arrays) -> Arrays:
     return find_wells(plan, saved_path(plan, reference)).to_arrays()
 
 
+def prediction_of(plan: ChaosPlan, reference: Arrays, progress: Progress) -> Arrays:
+    """Predict the constants along the reference."""
+    path = saved_path(plan, reference)
+    found = predict(plan.problem, plan.scheme, list(plan.times), path, progress=progress)
+    return found.to_arrays()
+
+
 def measure_replicas(
     plan: ChaosPlan, first: int, last: int, keep: int, reference: Arrays, wells: Arrays
 ) -> Arrays:
@@ -128,6 +151,10 @@ def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
         rates = assemble_rates(plan, path, pieces, Wells.from_arrays(results["wells"]))
     except ValueError as error:
         raise ConfigError(f"No rate can be fitted to what was measured: {error}") from None
+    if "prediction" in results:
+        prediction = ChaosPrediction.from_arrays(results["prediction"])
+        dataset = add_prediction(rates.dataset, prediction)
+        rates = replace(rates, dataset=dataset, prediction=prediction)
     deviation = np.concatenate([piece["deviation"] for piece in pieces], axis=2)
     dataset = _with_means(rates, deviation[:, -1], plan.problem)
     kept = [piece["networks"] for piece in pieces if "networks" in piece]
@@ -182,7 +209,24 @@ def _headline(rates: ChaosRates) -> ChaosHeadline:
             continue
         label = f"Largest N × {LABELS[metric]} at any time"
         found.supremum[metric] = replace(trend.supremum, label=label)
+    if rates.prediction is not None:
+        found = replace(found, **_predicted(rates))
     return found
+
+
+def _predicted(rates: ChaosRates) -> dict[str, Any]:
+    """Return the predicted constants at the last time, and what was measured over them."""
+    prediction = rates.prediction
+    assert prediction is not None
+    predicted, ratios = {}, {}
+    for metric in ("function", "coupling"):
+        if f"{metric}_ratio" in rates.dataset:
+            label = f"Predicted N × {LABELS[metric]}, at the last time"
+            predicted[metric] = replace(prediction.estimate(metric)[-1], label=label)
+            ratio = Estimate.from_xarray(rates.dataset[f"{metric}_ratio"])[-1, -1]
+            label = f"Measured over predicted {LABELS[metric]}, largest N, last time"
+            ratios[metric] = replace(ratio, label=label)
+    return {"predicted": predicted, "ratio": ratios}
 
 
 EXAMPLE: dict[str, Any] = {
