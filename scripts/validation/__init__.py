@@ -19,7 +19,6 @@ NAMES: tuple[str, ...] = (
     "ensembles",
     "integrators",
     "stationary",
-    "predictions",
     "relaxation",
     "moments",
 )
