@@ -269,6 +269,9 @@ def test_data_paths_start_at_the_configuration(meanfield, tmp_path, monkeypatch)
     assert meanfield("simulate", config, "--out", tmp_path / "out", "-q")[0] == 0
     written = tomllib.loads((tmp_path / "out/config.toml").read_text())
     assert written["data"]["path"] == str(tmp_path / "table.csv")
+    (tmp_path / "table.csv").unlink()
+    said = meanfield("simulate", config, "--out", tmp_path / "other", "-q")
+    assert_one_sentence(*said, [str(tmp_path / "table.csv"), "starts at the folder of the config"])
 
 
 def test_data_are_recorded_and_cautions_told(meanfield, tmp_path):

@@ -20,7 +20,9 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.problem.score import cautioned, loss_rose
 from meanfield.statistics.estimate import Estimate, Note
+from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import fit_law_bias, fit_rate, squared_mean
 from meanfield.statistics.resampling import jackknife_error
 from meanfield.system.descriptions import described
@@ -278,20 +280,24 @@ def analyse_networks(
     left = np.square(sharper - sharper.mean(1, keepdims=True)).sum(-1) / n_data
     with np.errstate(invalid="ignore"):  # 0/0 for networks that are all the same
         reduction = left.mean(1) / scatter.mean(1)
+    notes = loss_rose(*plan.problem.risk(path.predictions[[0, plan.times[-1]]]))
     sizes = 2 ** np.arange(int(np.log2(max(1, deviation.shape[1] // _GROUPS))) + 1)
     return Ensembles(
         particle_counts=np.array(counts),
-        bias_slope=replace(
-            law_bias(counts, sharper, n_data, closed=path.method == "gaussian").slope,
-            label="Slope of squared bias of the law",
+        bias_slope=_slope(
+            law_bias(counts, sharper, n_data, closed=path.method == "gaussian"),
+            "squared bias of the law",
+            notes,
         ),
-        moment_bias_slope=replace(
-            fit_law_bias(counts, values["moments"], 1).slope,
-            label="Slope of squared bias of the particles' moments",
+        moment_bias_slope=_slope(
+            fit_law_bias(counts, values["moments"], 1),
+            "squared bias of the particles' moments",
+            notes,
         ),
-        variance_slope=replace(
-            fit_rate(counts, _blocks(scatter), seed=plan.scheme.seed).slope,
-            label="Slope of variance of a network",
+        variance_slope=_slope(
+            fit_rate(counts, _blocks(scatter), seed=plan.scheme.seed),
+            "variance of a network",
+            notes,
         ),
         squared_bias=squared,
         squared_bias_error=jackknife_error(left_out),
@@ -299,6 +305,11 @@ def analyse_networks(
         sizes=sizes,
         error=_average(deviation, n_data, sizes),
     )
+
+
+def _slope(fit: PowerLaw, of: str, notes: tuple[Note, ...]) -> Estimate:
+    """Return the slope of a fit under its name, with further notes."""
+    return replace(cautioned(fit.slope, notes), label=f"Slope of {of}")
 
 
 def _controlled(deviation: Array, copies: Array) -> Array:

@@ -15,7 +15,7 @@ from meanfield.chaos.reference_path import has_closure, why_particles
 from meanfield.chaos.verdict import partners_separate, verdict, with_reasons
 from meanfield.chaos.wells import Wells, find_wells
 from meanfield.limit.gaussian_closure import GaussianClosure
-from meanfield.problem.score import loss_rose
+from meanfield.problem.score import cautioned, loss_rose
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.power_law import PowerLaw
 from meanfield.statistics.rates import (
@@ -291,7 +291,7 @@ def _cautions(limit: Array, systems: Array) -> tuple[Note, ...]:
 
 def _with_notes(fit: PowerLaw, notes: tuple[Note, ...]) -> PowerLaw:
     """Return a fit whose slope has further notes, these first."""
-    return replace(fit, slope=replace(fit.slope, notes=(*notes, *fit.slope.notes)))
+    return replace(fit, slope=cautioned(fit.slope, notes))
 
 
 def _dataset(

@@ -18,6 +18,7 @@ from meanfield.flow.particles import Particles
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import REFERENCE_REPLICA
+from meanfield.problem.score import cautioned, loss_rose
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.power_law import zero_note
 from meanfield.statistics.rates import fit_rate
@@ -209,14 +210,16 @@ def step_size_errors(
     # One method at every step size: a difference of limits must not be one of methods.
     methods = [automatic_method(plan, size) for plan in plans]
     exact = "particles" not in methods
-    limits = [
-        reference_path(plan, method).predictions[-1].reshape(-1)
+    large = range(REFERENCE_REPLICA, REFERENCE_REPLICA + 1)
+    ends = [  # of the limit: where it starts and where it ends
+        reference_path(plan, method).predictions[[0, -1]]
         if exact
-        else _last(plan, size, range(REFERENCE_REPLICA, REFERENCE_REPLICA + 1))[0]
+        else _run(plan, size, large, [0, plan.times[-1]])[0]
         for plan, method in zip(plans, methods, strict=True)
     ]
+    limits = [end[-1].reshape(-1) for end in ends]
     runs = [[_replicas(plan, count) for plan in plans] for count in plans[0].particle_counts]
-    return separate_errors(
+    found = separate_errors(
         plans[0].particle_counts,
         step_size / 2.0 ** np.arange(levels),
         runs,
@@ -225,6 +228,14 @@ def step_size_errors(
         strong_order=coarsest.integrator.strong_order,
         seed=coarsest.seed,
         reference_particles=None if exact else size,
+    )
+    notes = loss_rose(*problem.risk(ends[0]))
+    return replace(
+        found,
+        step_slope=cautioned(found.step_slope, notes),
+        own_slope=cautioned(found.own_slope, notes),
+        total_slope=cautioned(found.total_slope, notes),
+        extrapolated_slope=cautioned(found.extrapolated_slope, notes),
     )
 
 
@@ -235,15 +246,19 @@ def _replicas(plan: ChaosPlan, n_particles: int) -> Array:
 
 def _last(plan: ChaosPlan, n_particles: int, replicas: range) -> Array:
     """Return the predictions of some replicas at the last time."""
-    run = simulate_scheme(
+    return _run(plan, n_particles, replicas, plan.times[-1:]).reshape(len(replicas), -1)
+
+
+def _run(plan: ChaosPlan, n_particles: int, replicas: range, steps: Sequence[int]) -> Array:
+    """Return the predictions of some replicas at some steps."""
+    return simulate_scheme(
         plan.problem,
         plan.scheme,
         n_particles,
         len(replicas),
-        save_at=plan.times[-1:],
+        save_at=steps,
         first_replica=replicas.start,
-    )
-    return run.predictions[:, -1].reshape(len(replicas), -1)
+    ).predictions
 
 
 def separate_errors(

@@ -183,7 +183,9 @@ def _search(function: _Function, derivative: _Function) -> Goodness:
             if singular[-1] >= _VANISHES:
                 continue
             weights = directions[-1] / sizes
-        weights = weights / np.abs(weights).max()
+        # The first of the largest is 1; which of those that are alike is not for rounding to say.
+        largest = np.argmax(np.abs(weights) > (1 - 1e-6) * np.abs(weights).max())
+        weights = weights / weights[largest]
         found = tuple((float(a), float(b), 0.0) for a, b in zip(weights, scales, strict=True) if a)
         if _is_constant(function, found):
             terms = found

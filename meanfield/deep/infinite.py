@@ -296,7 +296,7 @@ class _Sampling:
         kind, capacity = np.dtype(np.float64), self.capacity(task)
         stage = stage_size(len(task.inputs))
         hidden = [
-            StagedMatrix(LowRankMatrix(K, images, images, self.tol, capacity, kind), stage)
+            StagedMatrix(LowRankMatrix(K, images, images, self.tol, capacity, kind, True), stage)
             for _ in range(1, task.depth)
         ]
         first, last = root.input * directions.take(len(basis)), np.zeros(K)

@@ -13,6 +13,12 @@ direction is in the vector that it was first found in.
 """
 
 
+#: Relative difference below which rests count as alike, lest rounding choose among them.
+_ALIKE = 1e-6
+#: Grid of a direction whose image is drawn, relative to what may be left out of its row.
+_GRID = 0.1
+
+
 class LowRankMatrix:
     r"""A hidden weight matrix during training, represented on what it has acted on.
 
@@ -26,7 +32,11 @@ class LowRankMatrix:
        M &← M − η \sum_i χ_i a_i b_i^⊤.
 
     A new image is made orthogonal to the opposite basis, so nothing is counted twice. Images come
-    from a real :math:`W_0` (finite width) or are fresh Gaussian vectors (infinite width).
+    from a real :math:`W_0` (finite width) or are fresh Gaussian vectors (infinite width), `drawn`.
+
+    A short rest magnifies the rounding errors of its row, and the rests that its direction leaves
+    magnify them again; a drawn image turns with its direction. There a new direction is put on a
+    grid finer than what may be left out: the errors vanish, and another processor draws the same.
 
     Every direction is one term of :math:`W_0 = \sum_r p_r ⟨q_r, ·⟩`: a feature gives ``q = U_j``
     and ``p = V_j``, an error vector ``q = G_k`` and ``p = E_k``. The terms are kept in the order of
@@ -42,15 +52,18 @@ class LowRankMatrix:
         tol: float,
         capacity: int,
         dtype: np.dtype,
+        drawn: bool = False,
     ):
         self.p = np.empty((2 * capacity, n_units), dtype=dtype)
         self.q = np.empty((2 * capacity, n_units), dtype=dtype)
         self._learned = np.zeros((256, 256), dtype=dtype)  # M: errors × features
-        self.size, self.tol = 0, tol
+        self.size, self.tol, self.drawn = 0, tol, drawn
         features = np.zeros(2 * capacity, dtype=bool)
         errors = np.zeros(2 * capacity, dtype=bool)
-        self._forward = _Side(self.q, self.p, features, errors, images, tol, capacity)
-        self._backward = _Side(self.p, self.q, errors, features, transposed_images, tol, capacity)
+        self._forward = _Side(self.q, self.p, features, errors, images, tol, drawn, capacity)
+        self._backward = _Side(
+            self.p, self.q, errors, features, transposed_images, tol, drawn, capacity
+        )
 
     def forward(
         self, x: np.ndarray, tol: float | np.ndarray | None = None
@@ -121,6 +134,7 @@ class _Side:
     other: np.ndarray
     images: Images
     tol: float
+    drawn: bool
     capacity: int
     rank: int = 0
     is_full: bool = False
@@ -173,6 +187,10 @@ class _Side:
             self.is_full = True
             return 0.0
         u = rest[pivot : pivot + 1] / left[pivot]
+        if self.drawn:
+            pivot = int(np.argmax(excess >= (1 - _ALIKE) * excess[pivot]))
+            u = np.round(rest[pivot : pivot + 1] / (_GRID * allowed[pivot]))
+            u /= _norms(u)[0]
         for _ in range(2):
             u -= (_products(u, self.near[:size]) * self.own[:size]) @ self.near[:size]
             u /= _norms(u)[0]

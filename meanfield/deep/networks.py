@@ -155,10 +155,32 @@ def _one_network(arrays: list[np.ndarray]) -> list[np.ndarray]:
 def input_coordinates(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return coordinates of the inputs in an orthonormal basis of their span, and the basis.
 
-    When there are at least as many inputs as dimensions the basis is the standard one.
+    When there are at least as many inputs as dimensions the basis is the standard one; otherwise
+    that of Gram–Schmidt, which is unique: inputs in their order, without those in the span of
+    earlier ones up to rounding, and each with a positive coordinate along its own direction.
     """
     n_inputs, n_features = inputs.shape
     if n_inputs >= n_features:
         return inputs, np.eye(n_features)
-    q, r = np.linalg.qr(inputs.T)
-    return r.T, q.T
+    kept = _independent(inputs)
+    q, r = np.linalg.qr(inputs[kept].T)
+    signs = np.where(np.diag(r) < 0, -1.0, 1.0)
+    basis = signs[:, None] * q.T
+    coordinates = np.asfortranarray(inputs @ basis.T)
+    coordinates[kept] = r.T * signs
+    return coordinates, basis
+
+
+def _independent(inputs: np.ndarray) -> np.ndarray:
+    """Return the inputs that are not in the span of earlier ones up to rounding, as a mask."""
+    basis = np.empty((0, inputs.shape[1]))
+    kept = np.zeros(len(inputs), dtype=bool)
+    for i, row in enumerate(inputs):
+        rest = row
+        for _ in range(2):
+            rest = rest - (rest @ basis.T) @ basis
+        size = np.linalg.norm(rest)
+        kept[i] = size > np.sqrt(np.finfo(float).eps) * np.linalg.norm(row)
+        if kept[i]:
+            basis = np.vstack([basis, rest / size])
+    return kept

@@ -62,6 +62,7 @@ class StagedMatrix:
         self.whole: LowRankMatrix | FullMatrix = whole
         self.stage_size, self._initial = stage_size, initial
         self._n_units, self._tol, self._dtype = whole.p.shape[1], whole.tol, whole.p.dtype
+        self._drawn = whole.drawn
         # Beyond so many terms the whole costs less with all its entries, where they are at hand.
         self._fill_at = np.inf if initial is None else max(stage_size, self._n_units // 4)
         self._stage: LowRankMatrix | None = None
@@ -123,6 +124,7 @@ class StagedMatrix:
             tol,
             capacity=min(self._n_units, 2 * self.stage_size),  # what one step can add fits in
             dtype=self._dtype,
+            drawn=self._drawn,
         )
 
     def _end_stage(self) -> None:

@@ -103,11 +103,13 @@ class Fibre:
         every call drops another combination. Both directions are followed by arc length.
         """
         jacobian = self.equations(start.ravel())[1]
-        p = jacobian.shape[1]
+        n_rows, p = jacobian.shape
         left = np.linalg.svd(jacobian, full_matrices=False)[0][:, :p]
         if left.shape[1] < p:
             return []
-        turn = np.linalg.qr(rng.normal(size=(p, p)))[0] @ left.T
+        # Drawn among all equations: their basis in `left` is another on another processor.
+        q, upper = np.linalg.qr(left @ (left.T @ rng.normal(size=(n_rows, p))))
+        turn = (q * np.sign(np.diag(upper))).T
         return [*self._follow(start.ravel(), turn, 1.0), *self._follow(start.ravel(), turn, -1.0)]
 
     def _follow(self, x: Array, turn: Array, direction: float) -> list[Array]:
@@ -119,7 +121,9 @@ class Fibre:
                 jacobian = turn @ self.equations(x)[1]
                 tangent = np.linalg.svd(jacobian[1:])[2][-1]
                 if previous is None:
-                    tangent = direction * tangent
+                    # Which way comes first is for the equations to say, not for rounding.
+                    square = np.vstack([jacobian[1:], tangent])
+                    tangent = direction * np.linalg.slogdet(square)[0] * tangent
                 elif tangent @ previous < 0:
                     tangent = -tangent
                 here, corrections = self._correct(x + step * tangent, turn)

@@ -12,7 +12,7 @@ from meanfield.errors import ArgumentError
 from meanfield.problem.labels import class_labels, class_meanings, class_names, sorted_classes
 from meanfield.problem.losses import get_loss
 from meanfield.problem.problem import Problem
-from meanfield.problem.scaling import column_statistics
+from meanfield.problem.scaling import column_statistics, extreme_rows
 from meanfield.problem.split import split_rows
 from meanfield.problem.targets import Target
 from meanfield.problem.validation import LARGEST, as_inputs, as_numbers, check_magnitude
@@ -255,6 +255,13 @@ def from_arrays(
         info |= {"missing": {"rule": "mean", "filled": counts}, "x_fill": fill.tolist()}
         X = np.where(np.isnan(X), fill, X)
         X_test = None if X_test is None else np.where(np.isnan(X_test), fill, X_test)
+    whole, places = [(X, y)], kept[rows]
+    if X_test is not None and not given_test:
+        whole, places = [*whole, (X_test, y_test)], kept[np.concatenate([rows, test_rows])]
+    seen, told = (np.concatenate(part) for part in zip(*whole, strict=True))
+    notes = _extremes(seen, told if labels == "numbers" else None, info, places)
+    if notes:
+        info["notes"] = [*info.get("notes", ()), *notes]
     if standardize != "none":
         mean, scale, constant = column_statistics(X)
         if standardize == "unit":
@@ -268,6 +275,23 @@ def from_arrays(
         y, y_test = _apply(y, mean, scale, "y"), _apply(y_test, mean, scale, "y")
         info |= {"y_mean": mean.tolist(), "y_scale": scale.tolist()}
     return Data(X, y, X_test, y_test, info)
+
+
+def _extremes(
+    X: np.ndarray, y: np.ndarray | None, info: dict[str, Any], places: np.ndarray
+) -> list[str]:
+    """Note labels and inputs of a few rows that have nearly all of the variance."""
+    names = info.get("feature_names") or [f"number {j + 1}" for j in range(X.shape[1])]
+    found = [(f"the input {names[j]}", *at) for j, at in extreme_rows(X).items()]
+    if y is not None:
+        found[:0] = [("the label", *at) for at in extreme_rows(y.reshape(len(y), -1)).values()]
+    return [
+        f"{what[:1].upper()}{what[1:]} of row {', '.join(map(str, places[rows[:5]]))}, counted "
+        f"from 0, is {far:.2g} times as far from the median as nine rows in ten are, and has "
+        "nearly all of the variance, so that little else is learned; correct it or leave it out if "
+        "it is an error, or take logarithms."
+        for what, rows, far in found[:5]
+    ]
 
 
 def _rows(

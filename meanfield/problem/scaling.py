@@ -9,6 +9,7 @@ Array = NDArray[np.floating]
 
 _LEAST_COUNT = 16
 _LARGE = 1e6
+_FAR_OUT = 100.0
 
 
 def is_constant(mean: ArrayLike, deviation: ArrayLike, n_rows: int) -> NDArray[np.bool_]:
@@ -61,3 +62,23 @@ def _power_of_two(columns: Array) -> Array:
     """Return the power of two below the largest entry of each column."""
     exponents = np.frexp(np.abs(columns).max(axis=0))[1] - 1
     return np.ldexp(1.0, np.clip(exponents, -1000, 1000))
+
+
+def extreme_rows(columns: Array) -> dict[int, tuple[NDArray[np.intp], float]]:
+    """Return the columns of which a few rows have nearly all of the variance.
+
+    With each: the rows, at most one in a hundred or one, that are further from the median than a
+    hundred times what nine in ten keep to, and have nine tenths of the squares; and how far the
+    largest is, in that unit.
+    """
+    largest = np.abs(columns).max(axis=0)
+    relative = columns / np.where(largest > 0, largest, 1.0)
+    away = np.abs(relative - np.median(relative, axis=0))
+    usual = np.quantile(away, 0.9, axis=0)
+    far = away > _FAR_OUT * usual
+    few = (usual > 0) & far.any(axis=0) & (far.sum(axis=0) <= max(1, len(columns) // 100))
+    most = (away**2 * far).sum(axis=0) >= 0.9 * (away**2).sum(axis=0)
+    return {
+        int(j): (np.flatnonzero(far[:, j]), float(away[:, j].max() / usual[j]))
+        for j in np.flatnonzero(few & most)
+    }

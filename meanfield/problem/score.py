@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,3 +41,8 @@ def loss_rose(start: float, end: float) -> tuple[Note, ...]:
         "temperature, if there is noise)."
     )
     return (Note("loss-rose", text),)
+
+
+def cautioned(estimate: Estimate, notes: tuple[Note, ...]) -> Estimate:
+    """Return an estimate with further notes, these first."""
+    return replace(estimate, notes=(*notes, *estimate.notes))

@@ -29,26 +29,40 @@ class Held:
     seconds: float
 
 
+#: What content of another form than expected raises; anything else is a fault of ours.
+READING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 @contextmanager
 def blamed(units: Sequence[Unit], held: Mapping[str, Held]) -> Iterator[None]:
-    """Lay what fails in other words than our own to a file that was read, if any was.
+    """Lay what content of another form raises to a file among `held`, if one can be to blame.
 
-    The first whose arrays are unlike those of most units of its kind is named, else the first.
+    One whose arrays are unlike those of most units of its kind, else one that is alone of its kind:
+    where there is neither, every file is as its siblings are, and the fault is ours.
     """
     try:
         yield
     except (OfArgument, ConfigError, CheckpointError, DivergenceError):
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        if not held:
-            raise
+    except READING as error:
         odd = _odd([unit for unit in units if unit.key in held], held)
-        what = "does not hold what its name says"
-        raise CheckpointError(refusal(held[odd].path, what)) from error
+        if odd is None:
+            raise
+        raise CheckpointError(refusal(held[odd].path, unlike("its name says", error))) from error
 
 
-def _odd(units: Sequence[Unit], held: Mapping[str, Held]) -> str:
-    """Return the key of the first unit that is unlike most of its kind, else of the first."""
+def unlike(expected: str, error: Exception) -> str:
+    """Return what is said of a file that led to an error: the file's fault, or else ours."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return (
+        f"does not hold what {expected} ({reason}; if nobody changed it the fault is meanfield's, "
+        "and worth a report)"
+    )
+
+
+def _odd(units: Sequence[Unit], held: Mapping[str, Held]) -> str | None:
+    """Return the key of a unit that is unlike most of its kind, else of one alone of its kind."""
+    siblings = Counter(unit.function for unit in units)
     for form in (_types, _shapes):
         forms = {unit.key: form(held[unit.key].arrays) for unit in units}
         kinds: dict[Callable[..., Arrays], Counter[Any]] = defaultdict(Counter)
@@ -58,7 +72,7 @@ def _odd(units: Sequence[Unit], held: Mapping[str, Held]) -> str:
             kind = kinds[unit.function]
             if kind[forms[unit.key]] < kind.most_common(1)[0][1]:
                 return unit.key
-    return units[0].key
+    return next((unit.key for unit in units if siblings[unit.function] == 1), None)
 
 
 def _types(arrays: Arrays) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from meanfield.workbench.blocks import figures
 from meanfield.workbench.config import StudyConfig, beside
 from meanfield.workbench.folder import CONFIG, DATA
 from meanfield.workbench.headline import SummaryRecord
+from meanfield.workbench.held import READING, unlike
 from meanfield.workbench.report.render import render_report
 from meanfield.workbench.sections.data import DataRecord, data_blocks
 from meanfield.workbench.study import Outcome, Study
@@ -91,13 +92,13 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
         )
     try:
         _write_views(folder, study, saved.model_dump(exclude_unset=True), provenance)
-    except (CheckpointError, OSError):
+    except CheckpointError:
         raise
     # What a report reads is the study's own; a file with other variables, of other shapes, whose
     # digest is right, fails wherever that is noticed.
-    except Exception as error:
+    except READING as error:
         raise CheckpointError(
-            storage.refusal(folder / RESULT, f"does not hold what the study {study.name} leaves")
+            storage.refusal(folder / RESULT, unlike(f"the study {study.name} leaves", error))
         ) from error
     return folder / REPORT
 

@@ -56,8 +56,8 @@ def run_study(
         held = folder.held_units(plan.units)
         if note is not None and (expected := _duration(study, config, plan, held)):
             note(expected)
+        results, seconds = _run_units(plan, held, folder, place, bar)
         with blamed(plan.units, held):
-            results, seconds = _run_units(plan, held, folder, place, bar)
             outcome = plan.combine(results)
         return write_outputs(folder.path, study, config, outcome, seconds)
 
@@ -104,8 +104,10 @@ def _run_units(
             for unit in plan.units
             if unit.key not in results and all(key in results for key in unit.needs.values())
         ]
-        for call, done in executor.run(calls, advance):
-            key = call.unit.key
-            results[key] = folder.save_unit(key, done.arrays, done.seconds)
-            seconds += done.seconds
+        read = {key: held[key] for call in calls for key in call.unit.needs.values() if key in held}
+        with blamed(plan.units, read):
+            for call, done in executor.run(calls, advance):
+                key = call.unit.key
+                results[key] = folder.save_unit(key, done.arrays, done.seconds)
+                seconds += done.seconds
     return results, seconds

@@ -149,6 +149,26 @@ def test_curves_find_what_starts_find():
     assert len(found) > 1
 
 
+def test_curves_do_not_depend_on_what_rounding_turns(monkeypatch):
+    fibre = Fibre(
+        MomentMap(ACTIVATIONS["silu"], 1, 2, False, 4),
+        np.array([[0.95194, -1.56454], [1.00041, 0.54368]]),
+    )
+    expected = fibre.trace(fibre.origin, np.random.default_rng(0))
+    svd, flips = np.linalg.svd, np.random.default_rng(1)
+
+    def turned(matrix, **options):
+        """The same decomposition with other signs, as another processor may give it."""
+        u, s, vt = svd(matrix, **options)
+        signs = flips.choice([-1.0, 1.0], len(vt))
+        return u[:, : len(s)] * signs[: len(s)], s, vt * signs[:, None]
+
+    monkeypatch.setattr(np.linalg, "svd", turned)
+    found = fibre.trace(fibre.origin, np.random.default_rng(0))
+    assert len(found) == len(expected) > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_undecided_without_power():
     found = orbit_depth("tanh", 1, 3, n_points=1, n_starts=1, n_paths=0, seed=3)
     assert found.evidence[-1].n_solved == 0

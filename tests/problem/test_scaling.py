@@ -175,3 +175,44 @@ def test_samples_beyond_the_memory_are_refused_before_they_are_drawn(
     with pytest.raises(ArgumentError, match=rf"GB are available; lower {key}\.$") as caught:
         load(source, **options)
     assert caught.value.argument == key
+
+
+def outlying(column, value, rows=(17,)):
+    column = np.array(column)
+    column[list(rows)] = value
+    return column
+
+
+@pytest.mark.parametrize("y", [outlying(X[:, 0], 1e6), outlying(5 + X[:, 0], -1e4)])
+def test_a_label_far_out_is_named_with_its_row(y):
+    (note,) = from_arrays(X, y).info["notes"]
+    assert note.startswith("The label of row 17, counted from 0, is ")
+    assert "notes" not in from_arrays(X, np.log(np.abs(y))).info  # the remedy
+    assert "notes" not in from_arrays(np.delete(X, 17, 0), np.delete(y, 17)).info
+    for seed in range(3):  # held out or not
+        assert from_arrays(X, y, test_fraction=0.3, split_seed=seed).info["notes"] == [note]
+
+
+def test_inputs_far_out_are_named():
+    wide = with_constant(outlying(X[:, 1], 1e5, (3, 500)))
+    (note,) = from_arrays(wide, X[:, 0], standardize="unit").info["notes"]
+    assert note.startswith("The input number 2 of row 3, 500, counted from 0, is ")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        X[:, 0],
+        np.exp(X[:, 0]),
+        np.sign(X[:, 0]),
+        outlying(X[:, 0], 20.0),
+        outlying(np.zeros(1000), 1.0),  # a rare event, not an error
+        np.floor(8 * RNG.random(1000)),
+        TINY,
+        np.zeros(1000),
+        1e200 * X[:, 0],
+    ],
+)
+def test_what_is_spread_or_rare_is_not_far_out(column):
+    assert "notes" not in from_arrays(with_constant(column), column).info
+    assert "notes" not in from_arrays(X[:5], X[:5, 0]).info

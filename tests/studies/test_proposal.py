@@ -152,3 +152,14 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, monkeypatch, capsys, ar
     assert message in printed.err
     assert printed.err.startswith("Error: ")
     assert printed.err.count("\n") == 1
+
+
+def test_a_label_far_out_is_told_in_the_file_and_on_the_terminal(tmp_path, quick):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 60))
+    y[7] = 1e6
+    path = tmp_path / "far.csv"
+    np.savetxt(path, np.column_stack([x, y]), delimiter=",", header="x,y", comments="")
+    with pytest.warns(UserWarning, match=r"The label of row 7, counted from 0, is .* times as far"):
+        found = mf.propose(path)
+    assert "# Note: The label of row 7, counted from 0" in found.toml()

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -17,8 +18,10 @@ from meanfield.errors import CheckpointError
 from meanfield.studies import get_study
 from meanfield.system import manifest, storage
 from meanfield.workbench.config import parse
+from meanfield.workbench.held import Held, blamed
 from meanfield.workbench.outputs import refresh_report
 from meanfield.workbench.runner import run_study
+from meanfield.workbench.study import Unit
 from tests.workbench import stub_study
 
 SIMULATE = {
@@ -247,6 +250,7 @@ def test_results_that_lead_elsewhere(add, folder):
     assert str(folder / "result.nc") in said(lambda: refresh_report(folder, get_study))
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of what is empty, by the figures
 def test_results_of_another_form(finished, folder):
     whole = storage.read_dataset(finished / "result.nc")
     first = str(next(iter(whole.data_vars)))
@@ -265,6 +269,44 @@ def test_results_of_another_form(finished, folder):
         words = said(lambda: refresh_report(folder, get_study))
         assert words is None or str(folder / "result.nc") in words
     assert "result.nc" in words
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a"), AssertionError("b"), NameError("c")])
+def test_a_fault_of_ours_in_a_report_is_no_fault_of_the_file(error, folder):
+    def report(summary, dataset):
+        raise error
+
+    broken = replace(get_study("simulate"), report=report)
+    with pytest.raises(type(error)):
+        refresh_report(folder, lambda name: broken)
+
+
+def test_what_failed_is_told_beside_the_file(folder):
+    def report(summary, dataset):
+        raise KeyError("loss")
+
+    broken = replace(get_study("simulate"), report=report)
+    words = said(lambda: refresh_report(folder, lambda name: broken))
+    assert "(KeyError: 'loss'; if nobody changed it the fault is meanfield's" in words
+
+
+def test_a_fault_of_ours_in_units_is_no_fault_of_files_that_are_alike(tmp_path):
+    def held(names, **arrays):
+        units = [Unit(name, stub_study.walk, {}, name) for name in names]
+        return units, {name: Held(tmp_path / name, arrays, 1.0) for name in names}
+
+    units, alike = held(["a", "b", "c"], path=np.ones(3))
+    for error in (KeyError("other"), ValueError("of ours")):
+        with pytest.raises(type(error)), blamed(units, alike):
+            raise error
+    other = {**alike, "b": Held(tmp_path / "b", {"path": np.ones((2, 2))}, 1.0)}
+    named = r"/b does not hold .*KeyError: 'x'"
+    with pytest.raises(CheckpointError, match=named), blamed(units, other):
+        raise KeyError("x")
+    with pytest.raises(RuntimeError), blamed(units, other):
+        raise RuntimeError("of ours")
+    with pytest.raises(CheckpointError, match="/a does not hold"), blamed(*held(["a"])):
+        raise ValueError("whose nobody knows")
 
 
 ARRAYS = (

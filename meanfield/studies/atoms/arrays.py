@@ -18,7 +18,7 @@ from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms.report import AtomsHeadline
 from meanfield.workbench.sections.atom_bounds import bound_estimate, possible_sizes
-from meanfield.workbench.sections.learning import learned
+from meanfield.workbench.sections.learning import guess, learned
 from meanfield.workbench.study import Arrays, Outcome
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def combine(
         "modal": agreement.modal,
         "n_particles": config.atoms.n_particles,
         "problem": repr(problem),
+        "guess": guess(problem),
         "cut": _cut(last[reference].w @ axes.T),
         "flip_sign": symmetry_of(problem.activation).sign,
     }

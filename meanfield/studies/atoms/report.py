@@ -23,7 +23,7 @@ from meanfield.workbench.report.formatting import (
     headline_table,
 )
 from meanfield.workbench.sections.atom_bounds import largest
-from meanfield.workbench.sections.learning import LearningHeadline
+from meanfield.workbench.sections.learning import LearningHeadline, unlearned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,10 +48,11 @@ class AtomsHeadline(LearningHeadline):
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Tell how many atoms the network has, which, and whether one is missing."""
     found = AtomsHeadline.read(summary)
+    not_learned = unlearned(found.score, dataset.attrs.get("guess", 0.0))
     picture, mass = _pictures(dataset)
     intervals = "Intervals are Wilson's for shares and Student's for means over networks."
     blocks: list[Block] = [
-        Finding(_finding(found, dataset)),
+        Finding(f"{not_learned} {_finding(found, dataset)}".strip()),
         *picture,
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_course(dataset)),

@@ -19,7 +19,7 @@ from meanfield.workbench.report.formatting import (
     heading_for_problem,
     slope_row,
 )
-from meanfield.workbench.sections.learning import LearningHeadline
+from meanfield.workbench.sections.learning import LearningHeadline, unlearned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,8 +93,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     """Report the rate at which the particles approach their limit, and whether it lasts."""
     found = ChaosHeadline.read(summary)
     metrics = [metric for metric in LABELS if metric in found.slope]
+    attrs = dataset.attrs
+    not_learned = unlearned(found.score, attrs.get("guess", 0.0))
     blocks: list[Block] = [
-        Finding(_finding(found, dataset.attrs["verdict"])),
+        Finding(f"{not_learned} {_finding(found, attrs['verdict'])}".strip()),
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_reference(dataset)),
         *([] if found.noise else [Text(_NOISELESS)]),

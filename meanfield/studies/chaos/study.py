@@ -28,7 +28,7 @@ from meanfield.studies.chaos.report import LABELS, ChaosHeadline, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
-from meanfield.workbench.sections.learning import learned
+from meanfield.workbench.sections.learning import guess, learned
 from meanfield.workbench.sections.limit_path import ReferenceSection, reference_unit, saved_path
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Trained, Unit
 
@@ -180,6 +180,7 @@ def _with_means(rates: ChaosRates, deviation: np.ndarray, problem: Problem) -> x
     bound = np.maximum(bias, 0) + 2 * error
     dataset["law_bias_mean"] = Estimate(bias, bias - 2 * error, bound).to_xarray(["particles"])
     dataset.attrs |= {"problem": repr(problem), "n_parameters": problem.n_parameters}
+    dataset.attrs["guess"] = guess(problem)
     return dataset
 
 

@@ -20,7 +20,7 @@ from meanfield.workbench.report.formatting import (
     format_value,
     heading_for_problem,
 )
-from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence
+from meanfield.workbench.sections.learning import LearningHeadline, unlearned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,7 +105,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     rows.append(["Total", format_value(total), format_short(total), "–", "–"])
     score = found.score
     return [
-        Finding(_finding(found, attrs)),
+        Finding(f"{unlearned(score, 0.0)} {_finding(found, attrs)}".strip()),
         *([] if score is None else [Text(_learned(score))]),
         *heading_for_problem(attrs["problem"]),
         Text(_intermediates(dataset)),
@@ -188,8 +188,6 @@ def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:
 
 
 def _learned(score: Estimate) -> str:
-    if not score.low > 0:
-        return learning_sentence(score, 0.0, None)
     return f"The network that is kept has {score.label} {format_estimate(score)}."
 
 

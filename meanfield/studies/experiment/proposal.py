@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,6 +188,9 @@ def propose(
         data["test_fraction"] = round(min(_TEST_FRACTION, _MOST_TEST_ROWS / seen.n_rows), 4)
     loss = {0: "squared", 2: "logistic"}.get(seen.classes, "cross-entropy")
     table = SOURCES[seen.source](**data)
+    for note in table.info.get("notes", ()):
+        warnings.warn(note, stacklevel=2)
+        seen = replace(seen, findings=[*seen.findings, f"Note: {note}"])
     problem = table.problem(loss=loss)
     batch = _batch_size(problem)
     found = pilot(problem, batch_size=batch, seed=seed, progress=progress)

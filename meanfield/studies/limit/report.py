@@ -14,6 +14,7 @@ from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import format_number, format_short
+from meanfield.workbench.sections.learning import which_unlearned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,7 +49,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     found = LimitHeadline.read(summary)
     cases = [str(case) for case in dataset["case"].values]
     blocks: list[Block] = [
-        Finding(_finding(found, cases)),
+        Finding(f"{which_unlearned(_losses(dataset, cases))} {_finding(found, cases)}".strip()),
         Heading("What was computed"),
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
@@ -80,6 +81,18 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     for case in cases:
         blocks += _figures(case, dataset)
     return blocks
+
+
+def _losses(dataset: xr.Dataset, cases: list[str]) -> dict[str, list[Estimate]]:
+    """Return what is left of the training loss in every case."""
+    constant = dataset.attrs.get("constant_loss", 0.0)
+    if not constant > 0:
+        return {}
+    ends = {case: dataset["loss"].sel(case=case).isel(end=-1) for case in cases}
+    return {
+        _name(case): [Estimate.from_xarray(end).map(lambda loss: loss / constant)]
+        for case, end in ends.items()
+    }
 
 
 def _finding(found: LimitHeadline, cases: list[str]) -> str:

@@ -29,6 +29,7 @@ from meanfield.workbench.sections.data import DataConfig, describe_data, fingerp
 from meanfield.workbench.sections.deep_inputs import (
     check_sizes,
     check_widths,
+    constant_loss,
     load_inputs,
     scale_inputs,
     simulate_limit,
@@ -138,6 +139,7 @@ def prepare(config: LimitConfig) -> Plan:
         "input_check": deep.check_inputs(X).summary,
         "goodness": [f"{name}: {deep.is_good(name).reason}" for name in activations],
         "input_rank": int(np.linalg.matrix_rank(X)),
+        "constant_loss": constant_loss(y, network.loss, network.reduction),
         "n_inputs": X.shape[0],
         "n_features": X.shape[1],
     }
@@ -202,6 +204,7 @@ def train_limit(
         "kernel_x": run.kernel_x[:, -1],
         "weight_change": run.weight_change,
         "sharpness": run.sharpness,
+        "loss": run.loss[:, [0, -1]],
         "notes": np.array(limit.notes, dtype=str),
     }
 
@@ -276,6 +279,7 @@ _CURVES = {
     "error_signals": ("step", "input"),
     "weight_change": ("saved_step", "weight_layer"),
     "sharpness": ("saved_step",),
+    "loss": ("end",),
 }
 
 

@@ -46,7 +46,9 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             " k-means takes the number of clusters with the best silhouette, which is at least two."
         )
     return [
-        Finding(_by_width(found) if by_width else _by_noise(found, dataset)),
+        Finding(
+            (_by_width(found) if by_width else _by_noise(found, dataset)) + _unlearned(dataset)
+        ),
         Heading("What was computed"),
         Text(_setting(dataset)),
         headline_table(found, caption, columns),
@@ -124,6 +126,19 @@ def _by_noise(found: RecoveryHeadline, dataset: xr.Dataset) -> str:
             )
         parts.append(text + ".")
     return " ".join(parts)
+
+
+def _unlearned(dataset: xr.Dataset) -> str:
+    """Say how many networks are no better on held-out inputs than the answer 0."""
+    errors = dataset["network_error"].values
+    count = int((~(errors < 1)).sum())
+    if not count:
+        return ""
+    return (
+        f" {count} of the {errors.size} networks have not learned: on held-out inputs the answer 0 "
+        "has no larger error. What is found in these is not what a network learned; train longer "
+        "(recovery.n_steps), or with another step size or less temperature."
+    )
 
 
 def _percent(share: Estimate) -> str:

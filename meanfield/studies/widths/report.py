@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.statistics.estimate import Estimate
@@ -13,6 +16,7 @@ from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import format_number, format_short
+from meanfield.workbench.sections.learning import loss_left, which_unlearned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,8 +60,9 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     found = WidthsHeadline.read(summary)
     activations = [str(name) for name in dataset["activation"].values]
     schemes = [str(name) for name in dataset["scheme"].values]
+    finding = _finding(found, activations, schemes) + "".join(_left_out(dataset)[:1])
     blocks: list[Block] = [
-        Finding(_finding(found, activations, schemes) + "".join(_left_out(dataset)[:1])),
+        Finding(f"{which_unlearned(_losses(dataset))} {finding}".strip()),
         Heading("What was computed"),
         Text(_setting(dataset)),
         Text(dataset.attrs["input_check"]),
@@ -89,6 +94,19 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Figure("slopes", figures.plot_slopes, "The derivatives of the activations."),
     ]
     return blocks
+
+
+def _losses(dataset: xr.Dataset) -> dict[str, list[Estimate]]:
+    """Return what is left of the training loss at the widths of every kind of network."""
+    constant = dataset.attrs.get("constant_loss", np.nan)
+    ends = dataset["loss"].isel(end=-1)
+    return {
+        f"{_SHORT[str(scheme)]} with {activation}": [
+            loss_left(ends.sel(activation=activation, scheme=scheme, width=width).values, constant)
+            for width in dataset["width"].values
+        ]
+        for activation, scheme in product(dataset["activation"].values, dataset["scheme"].values)
+    }
 
 
 def _finding(found: WidthsHeadline, activations: list[str], schemes: list[str]) -> str:

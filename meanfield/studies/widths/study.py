@@ -22,6 +22,7 @@ from meanfield.workbench.sections.data import describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import (
     check_sizes,
     check_widths,
+    constant_loss,
     load_inputs,
     scale_inputs,
     simulate_limit,
@@ -69,8 +70,9 @@ def prepare(config: WidthsConfig) -> Plan:
             key = _key(activation, scheme, width, seed)
             label = f"{activation}, {scheme}, width {width}"
             units.append(Unit(key, train_network, arguments, label, weight=100 + width))
-    facts = {"input_check": deep.check_inputs(X).summary}
+    facts: dict[str, Any] = {"input_check": deep.check_inputs(X).summary}
     facts |= {"n_inputs": X.shape[0], "n_features": X.shape[1]}
+    facts["constant_loss"] = constant_loss(y, "squared", network.reduction)
     return Plan(
         units,
         lambda results: combine(config, facts, results),

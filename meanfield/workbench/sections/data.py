@@ -90,7 +90,9 @@ def load_data(config: DataConfig) -> Data:
             return SOURCES[section.source](**section.model_dump(exclude={"source"}))
     except OSError as error:
         place = next(key for key in ("path", "folder") if key in type(section).model_fields)
-        raise ConfigError(f"key 'data.{place}': {error}") from error
+        absent = isinstance(error, FileNotFoundError)
+        start = " A relative path starts at the folder of the configuration." if absent else ""
+        raise ConfigError(f"key 'data.{place}': {error}{start}") from error
     except ImportError as error:
         raise ConfigError(f"[data]: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -83,6 +83,48 @@ def guess(problem: Problem) -> float:
         return 0.0
     targets = problem.targets if problem.targets_test is None else problem.targets_test
     return float(np.unique(targets, axis=0, return_counts=True)[1].max() / len(targets))
+
+
+def unlearned(score: Estimate | None, guessed: float) -> str:
+    """Return the sentence about networks that have not learned, or not for certain, else nothing.
+
+    Nothing either where no score was measured, or where labels that do not vary leave none.
+    """
+    if score is None or not score.known or score.low > guessed:
+        return ""
+    return learning_sentence(score, guessed, None)
+
+
+def loss_left(losses: Array, of_constant: float) -> Estimate:
+    """Return training losses of networks (R,) relative to that of one answer for all rows.
+
+    NaN where that is zero, or where every network diverged; of one network without an interval.
+    """
+    losses = losses[np.isfinite(losses)]
+    if not len(losses) or not of_constant > 0:
+        return Estimate(np.nan)
+    return Estimate.mean(losses / of_constant)
+
+
+def which_unlearned(left: Mapping[str, Sequence[Estimate]]) -> str:
+    """Return which kinds of networks have not learned, by what `loss_left` gave, else nothing."""
+    shown = []
+    for name, losses in left.items():
+        percent = [f"{format_number(100 * loss.value)}%" for loss in losses if not _fell(loss)]
+        if percent:
+            shown.append(f"{name} ({' to '.join(dict.fromkeys([percent[0], percent[-1]]))} of it)")
+    if not shown:
+        return ""
+    return (
+        "Not shown to have learned, because the training loss at the end is not below that of one "
+        f"answer for all rows: {', '.join(shown)}. What follows describes these networks all the "
+        "same; train longer (network.n_steps), or with another network.step_size."
+    )
+
+
+def _fell(loss: Estimate) -> bool:
+    """Whether a loss is certainly below that of one answer for all rows, or not known."""
+    return not loss.known or (loss.value if loss.interval is None else loss.high) < 1
 
 
 def learning_sentence(score: Estimate, guessed: float, linear: Estimate | None) -> str:
