@@ -34,7 +34,7 @@ def quick(monkeypatch):
     def found(problem, *, batch_size, seed, progress):
         score = Estimate(0.9, 0.8, 1.0, label="R²" if problem.loss.labels == "real" else "accuracy")
         rows = np.ones(problem.n_data)
-        worse = Trial(0.01, 1e-3, 500, replace(score, value=0.5), rows)
+        worse = Trial(0.01, 1e-3, 500, replace(score, value=0.5, low=0.4, high=0.6), rows)
         trials = (worse, Trial(1e-3, 1e-4, 2000, score, rows))
         return Pilot(0.5, trials, trials[1])
 
