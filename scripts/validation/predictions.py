@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import meanfield as mf
 from meanfield.chaos.metrics import coupling, function_deviation, function_error
 from meanfield.chaos.response.comparison import ratio
-from meanfield.plots.style import BLACK, GREEN, PURPLE
+from meanfield.plots.style import BLACK, GREEN, PURPLE, log_scale
 from meanfield.statistics.estimate import Estimate
 from scripts.validation.output import require
 
@@ -66,21 +66,25 @@ def cases() -> dict[str, tuple[mf.Problem, dict[str, Any]]]:
 def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     """Measure and predict every case."""
     n_particles, networks, systems, size = (64, 16, 4, 2048) if quick else (256, 512, 16, 2**16)
-    rows: list[tuple[str, str, int, Estimate]] = []
+    places: list[str] = []
+    measured, predicted = [], []
     for name, (problem, more) in cases().items():
         settings = {"step_size": 0.2, "n_steps": STEPS, **more}
         times = [10, 20, 40, STEPS] if name == "relu" else [10, STEPS]
-        measured = measure(problem, n_particles, networks, times, size, settings)
+        seen = measure(problem, n_particles, networks, times, size, settings)
         found = mf.predict_chaos(problem, times=times, seed=1, n_systems=systems, **settings)
         for metric in ("function",) if name == "relu" else ("coupling", "function"):
-            both = ratio(measured[metric], found.estimate(metric))
-            rows += [(name, metric, step, both[i]) for i, step in enumerate(times)]
-    ratios = Estimate.stack([row[3] for row in rows], expected=1.0, resampled="replicas")
+            constants = found.estimate(metric)
+            places += [f"{name}, {metric}, step {step}" for step in times]
+            measured += [seen[metric][i] for i in range(len(times))]
+            predicted += [constants[i] for i in range(len(times))]
+    both = [Estimate.stack(found, resampled="replicas") for found in (measured, predicted)]
+    ratios = ratio(*both)
     holds = int(((ratios.low <= 1) & (ratios.high >= 1)).sum())
     worst = int(np.abs(np.log(ratios.value)).argmax())
     numbers = {
         "comparisons_that_hold_1": Estimate.share(
-            holds, len(rows), expected=0.95, label="Share of intervals that hold 1"
+            holds, len(places), expected=0.95, label="Share of intervals that hold 1"
         ),
         "mean_ratio": Estimate.mean(
             ratios.value, expected=1.0, label="Mean of measured over predicted"
@@ -90,8 +94,11 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
             label="Ratio that is furthest from 1",
         ),
     }  # fmt: skip
-    places = [f"{name}, {metric}, step {step}" for name, metric, step, _ in rows]
-    dataset = xr.Dataset({"ratio": ratios.to_xarray(["comparison"])}, {"comparison": places})
+    variables = {
+        name: found.to_xarray(["comparison"])
+        for name, found in zip(("measured", "predicted", "ratio"), (*both, ratios), strict=True)
+    }
+    dataset = xr.Dataset(variables, {"comparison": places})
     return numbers, dataset
 
 
@@ -131,17 +138,26 @@ def check(numbers: dict[str, Estimate]) -> None:
 
 
 def draw(figure: Figure, dataset: xr.Dataset) -> None:
-    """Draw every ratio with its interval."""
-    ax = figure.subplots()
-    ratios = Estimate.from_xarray(dataset["ratio"])
+    """Draw measured against predicted constants, and every ratio with its interval."""
+    left, right = figure.subplots(1, 2)
+    measured, predicted, ratios = (
+        Estimate.from_xarray(dataset[name]) for name in ("measured", "predicted", "ratio")
+    )
     places = dataset["comparison"].values.astype(str)
     for metric, colour, marker in (("coupling", GREEN, "o"), ("function", PURPLE, "s")):
-        chosen = np.array([f", {metric}, " in place for place in places])
-        ax.errorbar(
-            np.flatnonzero(chosen), ratios.value[chosen], ratios.arms[:, chosen],
-            fmt=marker, color=colour, label=metric,
-        )  # fmt: skip
-    ax.axhline(1.0, color=BLACK, linewidth=0.8)
-    ax.set_xlabel("comparison")
-    ax.set_ylabel("measured / predicted")
-    ax.legend()
+        chosen = np.flatnonzero([f", {metric}, " in place for place in places])
+        look = {"fmt": marker, "color": colour, "label": metric}
+        left.errorbar(
+            predicted.value[chosen], measured.value[chosen], measured.arms[:, chosen], **look
+        )
+        right.errorbar(chosen + 1, ratios.value[chosen], ratios.arms[:, chosen], **look)
+    ends = np.array([0.7 * predicted.value.min(), 1.4 * predicted.value.max()])
+    left.plot(ends, ends, color=BLACK, linewidth=0.8, label="predicted, nothing fitted")
+    for axis in ("x", "y"):
+        log_scale(left, axis)
+    left.set_xlabel(r"predicted limit of $N \times$ mean square")
+    left.set_ylabel(r"measured $N \times$ mean square")
+    right.axhline(1.0, color=BLACK, linewidth=0.8)
+    right.set_xlabel("comparison")
+    right.set_ylabel("measured / predicted")
+    left.legend()
