@@ -106,6 +106,8 @@ def _remedy(values: Any, array: np.ndarray, name: str) -> str:
         return f"pass {name}.toarray()"
     if array.dtype.kind == "c":
         return f"pass np.real({name}), or real and imaginary parts as separate columns"
+    if array.dtype.kind in "mM" and np.isnat(array).any():  # which are numbers to NumPy, −2^63
+        return f"fill in what is missing, NaT, and pass np.asarray({name}, dtype=float)"
     try:
         if np.isfinite(np.asarray(values, dtype=float)).all():
             return f"pass np.asarray({name}, dtype=float)"

@@ -123,3 +123,13 @@ def test_cross_entropy_with_frozen_output_weights_could_only_have_stayed_at_ln_k
     same = np.repeat(outputs[..., None], 3, axis=-1)
     entropy = Problem(X, THREE, loss="cross-entropy").risk(same)
     assert entropy == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize("kind", ["M8[s]", "m8[D]"])
+def test_dates_that_are_missing_are_no_numbers(kind):
+    dates = np.arange(6).astype(kind)
+    dates[2] = "NaT"
+    with pytest.raises(TypeError, match=r"fill in what is missing, NaT, and pass np\.asarray"):
+        mf.Problem(X, dates)
+    dates[2] = dates[1]
+    assert len(mf.Problem(X, np.asarray(dates, dtype=float)).y) == 6

@@ -308,6 +308,12 @@ def test_headers_that_pandas_writes(read, refusal, labels):
     assert "drop = [0]" in said
     again = pd.read_csv(io.StringIO(indexed)).to_csv(index=False)
     assert "column 1 is called 'Unnamed: 0', as an index column has" in refusal(again)
+    levels = pd.MultiIndex.from_product([[1, 2], ["a", "b"]])
+    leveled = table.set_axis(levels[: len(table)]).to_csv()
+    said = refusal(leveled)
+    assert "column 1 has no name" in said
+    assert "and so have columns 2; leave them out with drop = [0, 1]" in said
+    assert np.array_equal(read(leveled, drop=[0, 1]).X, read(plain).X)
     last_integers = frame()
     last_integers[3] = [0, 1, 0, 1]
     assert len(read(last_integers.to_csv(index=False)).y) == 4

@@ -13,7 +13,7 @@ from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.sources.options import TableOptions, existing_file, takes
 from meanfield.problem.sources.text_columns import Chosen, Reading, choose_columns, class_names
 from meanfield.problem.sources.text_numbers import has_thousands, is_number
-from meanfield.problem.sources.text_table import TextTable, read_table
+from meanfield.problem.sources.text_table import TextTable, is_nameless, read_table
 
 
 @takes(TableOptions, of=from_arrays)
@@ -144,14 +144,17 @@ def _roles(
         raise ArgumentError(
             "path", message=f"{path}: every line ends with a separator; delete it from all of them."
         )
-    for i in inputs if names is not None else ():
-        if names is not None and (not names[i] or names[i].startswith("Unnamed: ")):
-            called = f"is called {names[i]!r}" if names[i] else "has no name"
-            raise ArgumentError(
-                "drop",
-                message=f"{path}, column {i + 1} {called}, as an index column has when pandas "
-                f"writes it; leave it out with drop = [{i}], or name it.",
-            )
+    nameless = [i for i in inputs if names is not None and is_nameless(names[i])]
+    if names is not None and nameless:
+        called = f"is called {names[nameless[0]]!r}" if names[nameless[0]] else "has no name"
+        others = f", and so have columns {', '.join(str(i + 1) for i in nameless[1:])}"
+        raise ArgumentError(
+            "drop",
+            message=f"{path}, column {nameless[0] + 1} {called}, as an index column has when "
+            f"pandas writes it{others if len(nameless) > 1 else ''}; leave "
+            f"{'it' if len(nameless) == 1 else 'them'} out with drop = {nameless}, or name "
+            f"{'it' if len(nameless) == 1 else 'them'}.",
+        )
     return targets, inputs, named
 
 

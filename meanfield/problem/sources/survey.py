@@ -14,7 +14,7 @@ from meanfield.problem.sources.npz import npz_labels
 from meanfield.problem.sources.options import existing_file
 from meanfield.problem.sources.text_columns import choose_columns
 from meanfield.problem.sources.text_numbers import is_missing, is_number, to_number
-from meanfield.problem.sources.text_table import TextTable, read_table
+from meanfield.problem.sources.text_table import TextTable, is_nameless, read_table
 
 Task = Literal["auto", "regression", "classification"]
 
@@ -150,7 +150,7 @@ def _useless(table: TextTable, column: int, cells: list[str], decimal: str) -> t
     if len(given) < (1 - _MANY_GAPS) * len(cells):
         return f"{len(cells) - len(given)} of {len(cells)} cells are missing", False
     name = _names(table)[column] if table.names else "-"
-    if not name or name.startswith("Unnamed: "):
+    if is_nameless(name):
         return "it has no name, as an index has", False
     kinds = len(set(given))
     if _mostly_text(cells, decimal):

@@ -270,9 +270,14 @@ def _header(path: Path, line: int, rows: list[np.ndarray], header: bool | None) 
     return None
 
 
+def is_nameless(name: str) -> bool:
+    """Tell whether a name is what pandas writes over an index, or reads of it."""
+    return not name or name.startswith("Unnamed: ")
+
+
 def _places(first: list[str]) -> bool:
     """Tell whether the cells of a line count the columns from 0, after an index or not."""
-    start = 1 if not first[0] or first[0].startswith("Unnamed: ") else 0
+    start = next((i for i, cell in enumerate(first) if not is_nameless(cell)), len(first))
     numbers = [cell for cell in enumerate(first[start:]) if is_number(cell[1], ".")]
     return len(numbers) > 0 and all(cell == str(i) for i, cell in numbers)
 
@@ -281,7 +286,7 @@ def _counted(first: list[str], rows: list[np.ndarray]) -> bool | None:
     """Return True where 0, 1, 2, … are surely names, as pandas writes them; None where unsure."""
     if not _places(first):
         return None
-    if not first[0] or first[0].startswith("Unnamed: "):
+    if is_nameless(first[0]):
         return True
     below = [[str(cell) for cell in column[1:] if not is_missing(cell)] for column in rows]
     texts = [i for i, cell in enumerate(first) if not is_number(cell, ".")]
