@@ -62,7 +62,7 @@ def in_common(estimates: Sequence[Any], given: Mapping[str, Any]) -> dict[str, A
         raise ArgumentError("estimates", f"must be of one shape, got {shapes[0]} and {shapes[1]}.")
     notes = dict.fromkeys(note for one in estimates for note in one.notes)
     fields: dict[str, Any] = {"notes": tuple(notes)}
-    for name in ("level", "expected", "resampled", "label"):
+    for name in ("level", "expected", "resampled", "notes", "label"):
         said = list(dict.fromkeys(getattr(one, name) for one in estimates))
         if len(said) == 1:
             fields[name] = said[0]

@@ -262,7 +262,9 @@ def test_a_single_estimate_has_no_parts():
 
 
 def test_stacked_they_say_what_all_of_them_say():
-    assert Estimate.stack([SLOPE] * 3)[1] == SLOPE
+    twice = dataclasses.replace(SLOPE, notes=SLOPE.notes * 2)
+    for one in (SLOPE, twice):
+        assert Estimate.stack([one] * 3)[1] == one
     other = dataclasses.replace(
         SLOPE, expected=-0.5, label="Other", notes=(*SLOPE.notes, Note("bent", "It is bent."))
     )
