@@ -8,16 +8,28 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
+from meanfield.flow.compiled.layout import BLOCK
 from meanfield.flow.minibatch import shared
 from meanfield.flow.scheme import Scheme
+from meanfield.statistics.settled import FEWEST_SIZES
 from meanfield.system import memory
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
 
+#: Noise indices of the second and further systems of a replica start here, and end at twice this.
+FURTHER = 2**30
+#: What is taken where nobody says anything: sizes, with a given precision and without, replicas.
+COUNTS, N_REPLICAS = (32, 64, 128, 256, 512, 1024), 32
+PRECISE_COUNTS = (8, 16, 32, 64, 128, 256, 512, 1024)
+#: Replicas from which a run of a given precision is planned.
+PILOT = 12
+#: Times of the second half whose mean such a run fits.
+_LATE = 17
 _BATCH_BYTES = 2**28
 _BATCHES = 16
 
@@ -33,6 +45,40 @@ class ChaosPlan:
     times: tuple[int, ...]
     cloud_size: int
     cloud_replicas: int
+    precision: float | None = None  # then `n_replicas` are those of the pilot, and of what is known
+
+    @property
+    def systems(self) -> tuple[int, ...]:
+        """Systems of every size that a replica holds: as many as the work of the largest pays for.
+
+        Small ones cost least and come most often, in proportion to 1/N; below the block of the
+        compiled step a system costs what a block does.
+        """
+        costs = [max(count, BLOCK) for count in self.particle_counts]
+        return tuple(max(costs) // cost for cost in costs)
+
+    @property
+    def most_replicas(self) -> int:
+        """Replicas for which there is noise."""
+        return FURTHER // max(self.particle_counts)
+
+    @property
+    def work(self) -> int:
+        """Particles that a replica moves, with their copies."""
+        systems = self.systems
+        further = [many - fewer for many, fewer in zip(systems, [*systems[1:], 0], strict=True)]
+        counts = self.particle_counts
+        return sum(
+            (many + copied) * count
+            for many, copied, count in zip(systems, further, counts, strict=True)
+        )
+
+    @property
+    def late(self) -> NDArray[np.bool_]:
+        """Which of the times are in the second half of the run."""
+        elapsed = np.asarray(self.scheme.elapsed(self.times))
+        late: NDArray[np.bool_] = elapsed >= elapsed[-1] / 2
+        return late
 
     def shortened(self) -> ChaosPlan:
         """Return the same study over one step: what it refuses, the whole refuses."""
@@ -40,7 +86,7 @@ class ChaosPlan:
 
     def batches(self) -> list[range]:
         """Split the replicas: enough batches to show progress, each of bounded memory."""
-        states = len(self.times) * max(self.particle_counts) * self.problem.n_coordinates
+        states = len(self.times) * self.work * self.problem.n_coordinates
         fitting = max(1, _BATCH_BYTES // (8 * states))
         size = min(fitting, max(4, math.ceil(self.n_replicas / _BATCHES)))
         return [
@@ -52,22 +98,37 @@ class ChaosPlan:
 def plan_chaos(
     problem: Problem,
     scheme: Scheme,
-    particle_counts: Sequence[int],
-    n_replicas: int,
+    particle_counts: Sequence[int] | None = None,
+    n_replicas: int | None = None,
     *,
+    precision: float | None = None,
     times: Sequence[int] | None = None,
     cloud_size: int | None = None,
     cloud_replicas: int = 8,
 ) -> ChaosPlan:
     """Validate the settings of a rate study; parameters as in `chaos_rates`."""
+    if precision is not None:
+        precision = checks.positive("precision", precision)
+        if n_replicas is not None:
+            raise ArgumentError(
+                "n_replicas", f"follows from precision={precision:g}; leave one of the two out."
+            )
+    if particle_counts is None:
+        particle_counts = COUNTS if precision is None else PRECISE_COUNTS
+    if n_replicas is None:
+        n_replicas = N_REPLICAS if precision is None else PILOT
     counts = checks.counts("particle_counts", particle_counts)
-    if len(counts) < 3:
+    fewest = 3 if precision is None else FEWEST_SIZES
+    if len(counts) < fewest:
         raise ArgumentError(
-            "particle_counts", f"must hold at least three sizes for a slope, got {counts}."
+            "particle_counts",
+            f"must hold at least three sizes for a slope, got {counts}."
+            if precision is None
+            else f"must hold at least four sizes for a slope of this precision, got {counts}.",
         )
     n_steps = checks.steps(scheme.n_steps)
     if times is None:
-        times = default_times(n_steps)
+        times = default_times(n_steps, late=5 if precision is None else _LATE)
     # At step 0 every particle is its own copy: there is no distance to measure.
     steps = [step for step in checks.counts("times", times, minimum=0) if step > 0]
     if not steps or steps[-1] > n_steps:
@@ -89,6 +150,12 @@ def plan_chaos(
         raise ArgumentError(
             "n_replicas", f"must be at least 4 to give intervals, got {n_replicas}."
         )
+    if n_replicas * max(counts) > FURTHER:
+        raise ArgumentError(
+            "n_replicas",
+            f"times the largest particle count must not exceed 2**30, for which there is noise, "
+            f"got {n_replicas} for {max(counts)}.",
+        )
     return ChaosPlan(
         problem=problem,
         # Given the batches, particles become independent: all systems and the limit see the same.
@@ -98,11 +165,12 @@ def plan_chaos(
         times=tuple(steps),
         cloud_size=cloud_size,
         cloud_replicas=min(checks.listed("cloud_replicas", cloud_replicas, 0), n_replicas),
+        precision=precision,
     )
 
 
-def default_times(n_steps: int) -> list[int]:
+def default_times(n_steps: int, late: int = 5) -> list[int]:
     """Return steps that show the transient, and enough of the late half to see a trend."""
     early = np.geomspace(1, n_steps / 2, num=6)
-    late = np.linspace(n_steps / 2, n_steps, num=5)
-    return np.unique(np.ceil(np.concatenate([early, late])).astype(int)).tolist()
+    half = np.linspace(n_steps / 2, n_steps, num=late)
+    return np.unique(np.ceil(np.concatenate([early, half])).astype(int)).tolist()

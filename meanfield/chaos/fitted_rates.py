@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meanfield.chaos.law_bias import law_bias
 from meanfield.chaos.metrics import PARTNER_METRICS, RATE_METRICS
 from meanfield.chaos.reference_path import has_closure, why_particles
-from meanfield.chaos.verdict import partners_separate, verdict, with_reasons
+from meanfield.chaos.verdict import exchange_sentence, partners_separate, verdict, with_reasons
 from meanfield.chaos.wells import Wells, find_wells
 from meanfield.limit.gaussian_closure import GaussianClosure
 from meanfield.problem.score import cautioned, loss_rose
@@ -53,8 +53,10 @@ class ChaosRates:
     ----------
     fits : dict of str to PowerLaw
         One fit per metric. Those of slope −1 are fitted to the largest of the recorded times
-        (the supremum over time of the mean over replicas), the others to the last time. Where
-        partners separate nothing is expected of ``coupling`` and ``matched_w2``.
+        (the supremum over time of the mean over replicas), the others to the last time; with a
+        given precision all of partners and of the function to the mean over the second half of the
+        run, with the next order (`meanfield.statistics.settled`). Where partners separate nothing
+        is expected of ``coupling`` and ``matched_w2``.
     trends : dict of str to Trend
         Late-time trend of ``N · metric`` at the largest N: flat if the rate is uniform in time.
     wells : Wells
@@ -62,12 +64,13 @@ class ChaosRates:
     verdict : str
         One well or several, and the rates that belong to it, in a sentence.
     dataset : xarray.Dataset
-        Everything measured, with dimensions ``particles``, ``time`` and ``replica``, and the
-        slope of every metric at every time; under the Gaussian closure also the exact
+        Everything measured, with dimensions ``particles``, ``time`` and ``replica``, each the mean
+        over the ``systems`` of that size in a replica, and the slope of every metric at every
+        time; under the Gaussian closure also the exact
         ``N · E D_N`` and ``N · E`` function error, ``coupling_exact`` and ``function_exact``. As
         estimates with the dimension ``bound``: means over replicas (``*_mean``); of the metrics
-        that fall like 1/N also the mean at the time that was fitted (``*_peak``) and the
-        ``*_slope``, with the fitted line (``*_line``), and the late-time ``trend`` at every N.
+        that fall like 1/N also the mean that was fitted (``*_peak``) and the ``*_slope``, with the
+        fitted line (``*_line``), and the late-time ``trend`` at every N.
         With a prediction, of ``coupling`` and ``function``: the constant ``*_predicted`` over time,
         N times the measured mean over it (``*_ratio``, where 1 is expected), and the predicted
         line, with no fitted parameter (``*_predicted_line``).
@@ -145,6 +148,8 @@ class ChaosRates:
             lines.append(
                 f"Reference: {self.dataset.attrs['reference_particles']} particles; {why}."
             )
+        if found := exchange_sentence(self.wells.occupation, self.wells.exchange_estimate):
+            lines.append(found)
         lines.append(self.verdict)
         if self.prediction is not None:
             lines += self._compared()
@@ -176,9 +181,11 @@ def assemble_rates(
         # Contiguous, as pieces that were saved are: the order of a sum shows in its last bit.
         name: np.ascontiguousarray(np.concatenate([piece[name] for piece in pieces], axis=2))
         for name in pieces[0]
-        if name != "networks"
+        if name not in ("networks", "planned")
     }
     counts, seed = plan.particle_counts, plan.scheme.seed
+    plan = replace(plan, n_replicas=values["function"].shape[2])
+    precise, weights = plan.precision is not None, plan.systems
     # One rounding error per step and coordinate, added as a random walk.
     eps = float(np.finfo(plan.scheme.dtype).eps)
     rounding = plan.problem.n_coordinates * plan.times[-1] * eps**2
@@ -190,8 +197,10 @@ def assemble_rates(
     fits = {
         metric: fit_rate(
             counts,
-            values[metric],
+            _fitted(plan, values[metric]) if precise else values[metric],
             reference_particles=path.n_particles,
+            weights=weights,
+            settled=precise,
             rounding=rounding,
             seed=seed,
         )
@@ -200,7 +209,7 @@ def assemble_rates(
     }
     for metric in ("separated", *folded):
         if metric.startswith("separated"):
-            fits[metric] = _share(counts, values[metric][:, -1], seed)
+            fits[metric] = _share(plan, values[metric])
     fits["law_bias"] = law_bias(
         counts, values["deviation"][:, -1], plan.problem.n_data, closed=has_closure(plan)
     )
@@ -232,6 +241,8 @@ def assemble_rates(
     dataset = _dataset(plan, path, values, fits, rounding)
     dataset["trend"] = _trends(dataset, rounding)
     dataset["occupation"] = ("well", wells.occupation)
+    dataset["exchange"] = wells.exchange_estimate.to_xarray()
+    dataset["exchange_rate"] = (("well", "into_well", "bound"), wells.rates)
     dataset.attrs |= {
         "verdict": found,
         "partners_separate": int(separate),
@@ -241,11 +252,26 @@ def assemble_rates(
     return ChaosRates(fits, trends, wells, found, described(dataset))
 
 
-def _share(counts: Sequence[int], values: Array, seed: int) -> PowerLaw:
+def _fitted(plan: ChaosPlan, values: Array, time_index: int | None = None) -> Array:
+    """Return what is fitted of values (K, T, ...): the mean over late times, or one time."""
+    if time_index is None:
+        mean: Array = values[:, plan.late].mean(axis=1)
+        return mean
+    return values[:, time_index]
+
+
+def _share(plan: ChaosPlan, values: Array) -> PowerLaw:
     """Fit a share, which has no expected slope, and none at all where it is 0 somewhere."""
-    if (values.mean(axis=1) == 0).any():
+    last = values[:, -1] if plan.precision is None else _fitted(plan, values)
+    if (last.mean(axis=1) == 0).any():
         return PowerLaw(Estimate(np.nan, resampled="replicas"))
-    return fit_rate(counts, values, expected_slope=None, seed=seed)
+    return fit_rate(
+        plan.particle_counts,
+        last,
+        expected_slope=None,
+        weights=plan.systems,
+        seed=plan.scheme.seed,
+    )
 
 
 def _trends(dataset: xr.Dataset, rounding: float) -> xr.DataArray:
@@ -321,6 +347,7 @@ def _dataset(
                 fit_rate(
                     plan.particle_counts,
                     values[metric][:, t],
+                    weights=plan.systems,
                     rounding=rounding,
                     seed=scheme.seed,
                 ).slope
@@ -338,14 +365,12 @@ def _dataset(
     for metric in (*RATE_METRICS, "separated", "loss"):
         mean = Estimate.positive_mean(values[metric], axis=2, resampled="replicas")
         variables[f"{metric}_mean"] = mean.to_xarray(["particles", "time"])
-    # What was fitted against: the particle counts, less the reference's own error.
-    counts = np.array(plan.particle_counts)
-    against = 1 / (1 / counts + 1 / path.n_particles) if path.n_particles else counts
     for metric in RATE_METRICS:
         fit = fits[metric]
-        peak = Estimate.positive_mean(values[metric][:, fit.time_index], axis=1)
+        peak = Estimate.positive_mean(_fitted(plan, values[metric], fit.time_index), axis=1)
+        line = fit.fitted if len(fit.fitted) else np.full(len(peak.value), np.nan)
         variables[f"{metric}_peak"] = peak.to_xarray(["particles"])
-        variables[f"{metric}_line"] = ("particles", fit.line(against, peak.value))
+        variables[f"{metric}_line"] = ("particles", line)
         variables[f"{metric}_slope"] = fit.slope.to_xarray()
     attrs = {
         "step_size": scheme.step_size_label,
@@ -357,10 +382,13 @@ def _dataset(
         "temperature": float(scheme.temperatures.max()),
         "reference_reason": why_particles(plan, path.n_particles) if path.n_particles else "",
     }
+    if plan.precision is not None:
+        attrs["precision"] = plan.precision
     if path.n_particles is not None:
         attrs["reference_particles"] = path.n_particles
     coords = {
         "particles": list(plan.particle_counts),
+        "systems": ("particles", list(plan.systems)),
         "step": ("time", steps),
         "time": scheme.elapsed(plan.times),
         "metric": list(RATE_METRICS),

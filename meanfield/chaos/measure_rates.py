@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ from meanfield.chaos.metrics import (
     function_error,
     partner_metrics,
 )
+from meanfield.chaos.precision import batches_between, needed, say_cost, until_precise
 from meanfield.chaos.reference_path import check_reference, laws_in_one_dimension, reference_path
+from meanfield.chaos.replicas import Replicas, side_by_side
 from meanfield.chaos.response.comparison import add_prediction
 from meanfield.chaos.response.predict import check_predictable
 from meanfield.chaos.response.predict import predict as predict_constants
@@ -34,7 +37,6 @@ from meanfield.system.threads import fixed_blas
 from meanfield.transport import matched_wasserstein2, wasserstein2
 
 if TYPE_CHECKING:
-    from meanfield.flow.run import Run
     from meanfield.limit.grid import GridLaw
     from meanfield.problem import Activation, Problem
 
@@ -42,6 +44,7 @@ Array = NDArray[np.floating]
 
 #: Noise indices of the independent clouds of the raw distance, away from every replica's.
 CLOUD_REPLICA = 2**31
+_KEPT = "networks"
 
 
 def measure(
@@ -52,73 +55,83 @@ def measure(
     wells: Wells | None = None,
     keep: int = 0,
 ) -> dict[str, Array]:
-    """Measure every metric on contiguous replicas; the numbers do not depend on their batches.
+    """Measure every metric on some replicas; the numbers do not depend on their batches.
 
     ``coupling``, ``w1_squared`` and ``separated``, the same with ``_modulo``, ``matched_w2``,
     ``function``, ``loss``, ``raw_w2``, ``sampling_floor``, ``law_w2`` and ``law_floor`` have shape
-    (counts, times, replicas), the last four with NaN where they are not measured; ``deviation`` is
-    (counts, times, replicas, n * k). Of replicas below `keep` the largest system at the last time
-    comes too, as ``networks`` (kept, N, C). `wells` are those of `find_wells`, found here if they
-    are not given.
+    (counts, times, replicas): each is the mean over the systems of that size which a replica holds
+    (of ``raw_w2`` and its floor the first), the last four with NaN where they are not measured.
+    ``deviation``, of the mean over the systems, is (counts, times, replicas, n * k). Of replicas
+    below `keep` the largest system at the last time comes too, as ``networks`` (kept, N, C).
+    `wells` are those of `find_wells`, found here if they are not given.
     """
     check_reference(plan, path)
     wells = find_wells(plan, path) if wells is None else wells
-    limit = path.predictions[np.array(plan.times)]
-    copies = _simulate(plan, max(plan.particle_counts), replicas, path).trajectory
-    clouds = [
-        simulate_scheme(
-            plan.problem,
-            plan.scheme,
-            plan.cloud_size,
-            save_at=plan.times[-1:],
-            drive=path,
-            first_replica=CLOUD_REPLICA + replica,
-        ).particles.coordinates[0]
-        for replica in replicas
-        if replica < plan.cloud_replicas
-    ]
     laws = laws_in_one_dimension(plan, path)
-    pieces = []
-    for n_particles in plan.particle_counts:
-        run = _simulate(plan, n_particles, replicas)
-        coupled = [copy.first(n_particles) for copy in copies]
-        pairs = list(zip(run.trajectory, coupled, strict=True))
-        deviation = function_deviation(run.predictions, limit)
+
+    def part(replicas: range) -> dict[str, Array]:
+        return _measure_part(plan, path, replicas, wells, laws, keep)
+
+    found = side_by_side(part, replicas)
+    # Of shape (counts, times, replicas, ...); the networks are of the largest size alone.
+    pieces = {n: np.concatenate([f[n] for f in found], axis=2) for n in found[0] if n != _KEPT}
+    kept = [piece[_KEPT] for piece in found if _KEPT in piece]
+    return pieces | ({_KEPT: np.concatenate(kept)} if kept else {})
+
+
+def _measure_part(
+    plan: ChaosPlan,
+    path: MeanFieldPath,
+    replicas: range,
+    wells: Wells,
+    laws: list[GridLaw],
+    keep: int,
+) -> dict[str, Array]:
+    """Measure replicas one after the other, each metric as the mean over their systems."""
+    limit = path.predictions[np.array(plan.times)]
+    clouds = [_cloud(plan, path, replica) for replica in replicas if replica < plan.cloud_replicas]
+    held, pieces = Replicas(plan, path, replicas), []
+    for count in plan.particle_counts:
+        found = held.of(count)
+        pairs = list(zip(found.trajectory, found.copies, strict=True))
+        deviation = function_deviation(found.predictions, limit)
         shape = deviation.shape[:2]
-        pieces.append(
-            {
-                **_between_partners(pairs, plan.problem.activation, wells.size),
-                "coupling": np.stack([coupling(p, q) for p, q in pairs]),
-                "matched_w2": np.stack(
-                    [matched_wasserstein2(p.coordinates, q.coordinates) for p, q in pairs]
-                ),
-                "function": function_error(deviation, plan.problem.n_data),
-                "deviation": deviation,
-                "loss": run.loss.T,
-                "raw_w2": _distances(run.particles.coordinates, clouds, shape),
-                "sampling_floor": _distances(coupled[-1].coordinates, clouds, shape),
-                "law_w2": _to_laws(run.trajectory, laws, shape),
-                "law_floor": _to_laws(coupled, laws, shape),
-            }
-        )
+        values = {
+            **_between_partners(pairs, plan.problem.activation, wells.size),
+            "coupling": np.stack([coupling(p, q) for p, q in pairs]),
+            "matched_w2": np.stack(
+                [matched_wasserstein2(p.coordinates, q.coordinates) for p, q in pairs]
+            ),
+            "function": function_error(deviation, plan.problem.n_data),
+            "deviation": deviation,
+            "loss": found.loss.T,
+            "law_w2": _to_laws(found.trajectory, laws, shape),
+            "law_floor": _to_laws(found.copies, laws, shape),
+        }
+        piece = {name: found.mean(value) for name, value in values.items()}
+        for name, at in (("raw_w2", found.trajectory), ("sampling_floor", found.copies)):
+            piece[name] = np.full((len(plan.times), len(replicas)), np.nan)
+            firsts = at[-1].coordinates[:: found.each]
+            piece[name][-1, : len(clouds)] = [
+                wasserstein2(first, cloud) for first, cloud in zip(firsts, clouds, strict=False)
+            ]
+        pieces.append(piece)
+    # The largest size has one system in a replica.
     kept = len(range(replicas.start, min(replicas.stop, keep)))
-    networks = {"networks": run.particles.coordinates[:kept]} if kept else {}
+    networks = {_KEPT: found.trajectory[-1].coordinates[:kept]} if kept else {}
     return {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]} | networks
 
 
-def _simulate(
-    plan: ChaosPlan, n_particles: int, replicas: range, drive: MeanFieldPath | None = None
-) -> Run:
-    """Run some replicas of one size, or their copies."""
+def _cloud(plan: ChaosPlan, path: MeanFieldPath, replica: int) -> Array:
+    """Return a cloud of the limit law at the last time, independent of all else."""
     return simulate_scheme(
         plan.problem,
         plan.scheme,
-        n_particles,
-        len(replicas),
-        save_at=plan.times,
-        drive=drive,
-        first_replica=replicas.start,
-    )
+        plan.cloud_size,
+        save_at=plan.times[-1:],
+        drive=path,
+        first_replica=CLOUD_REPLICA + replica,
+    ).particles.coordinates[0]
 
 
 def _between_partners(
@@ -130,15 +143,6 @@ def _between_partners(
         at = [partner_metrics(folded_squares(p, q, symmetry), size) for p, q in pairs]
         found |= {f"{name}{suffix}": np.stack([values[name] for values in at]) for name in at[0]}
     return found
-
-
-def _distances(points: Array, clouds: list[Array], shape: tuple[int, ...]) -> Array:
-    """Return W2² of the first replicas to their clouds at the last time, NaN elsewhere."""
-    values = np.full(shape, np.nan)
-    values[-1, : len(clouds)] = [
-        wasserstein2(point, cloud) for point, cloud in zip(points, clouds, strict=False)
-    ]
-    return values
 
 
 def _to_laws(trajectory: Sequence[Particles], laws: list[GridLaw], shape: tuple[int, ...]) -> Array:
@@ -154,9 +158,10 @@ def _to_laws(trajectory: Sequence[Particles], laws: list[GridLaw], shape: tuple[
 @fixed_blas()
 def chaos_rates(
     problem: Problem,
-    particle_counts: Sequence[int] = (32, 64, 128, 256, 512, 1024),
-    n_replicas: int = 64,
+    particle_counts: Sequence[int] | None = None,
+    n_replicas: int | None = None,
     *,
+    precision: float | None = None,
     step_size: float | ArrayLike | Schedule = 0.1,
     n_steps: int = 1000,
     times: Sequence[int] | None = None,
@@ -201,14 +206,23 @@ def chaos_rates(
     ----------
     problem : Problem
         Data, network, loss, λ and τ.
-    particle_counts : sequence of int
-        Sizes N of the systems, at least three.
-    n_replicas : int, default: 64
-        Independent repetitions R; intervals are over them.
+    particle_counts : sequence of int, optional
+        Sizes N of the systems, at least three; 32, 64, …, 1024 by default, with `precision` from 8
+        on.
+    n_replicas : int, optional
+        Independent repetitions R, 32 by default; intervals are over them. A replica holds the same
+        work of every size: one system of the largest N, two of N/2, and so on down to the 64
+        particles that one step takes at once. A metric of a replica is the mean over its systems.
+    precision : float, optional
+        Half-width that the 95 % intervals of both headline slopes are to have, in place of
+        `n_replicas`. The run is planned from a pilot of 12 replicas, warns of what it will cost
+        (`CostNote`), and stops when that is reached. Fitted is then the mean over the second half
+        of the run, as :math:`N^s (C + C_2/N)` from the smallest N on at which it is of that form.
     step_size, n_steps : as in `simulate`
         Take five relaxation times or more for a uniform-in-time statement.
     times : sequence of int, optional
-        Steps at which to measure; by default about ten, half of them late. Step 0, where every
+        Steps at which to measure; by default about ten, half of them late, with `precision` twice
+        as many. Step 0, where every
         particle is its own copy, is left out.
     seed : int, default: 0
         Seed of noise and initial law.
@@ -280,6 +294,7 @@ def chaos_rates(
         scheme,
         particle_counts,
         n_replicas,
+        precision=precision,
         times=times,
         cloud_size=cloud_size,
         cloud_replicas=cloud_replicas,
@@ -290,12 +305,22 @@ def chaos_rates(
         reference = reference_path(plan, reference)
     check_reference(plan, reference)
     wells = find_wells(plan, reference)
-    pieces = []
-    batches = plan.batches()
-    for done, batch in enumerate(batches, start=1):
-        pieces.append(measure(plan, reference, batch, wells=wells))
-        if progress is not None:
-            progress(done, len(batches))
+
+    def measured(batches: Sequence[range]) -> list[dict[str, Array]]:
+        pieces = []
+        for done, batch in enumerate(batches, start=1):
+            pieces.append(measure(plan, reference, batch, wells=wells))
+            if progress is not None:
+                progress(done, len(batches))
+        return pieces
+
+    begin = time.perf_counter()
+    pieces = measured(plan.batches())
+    if plan.precision is not None:
+        wanted = needed(plan, reference, pieces, planning=True)
+        say_cost(plan, wanted, time.perf_counter() - begin)
+        pieces += measured(batches_between(plan, plan.n_replicas, wanted))
+        pieces += until_precise(plan, reference, pieces, lambda more: measured([more])[0])
     rates = assemble_rates(plan, reference, pieces, wells)
     if not predict:
         return rates

@@ -22,7 +22,7 @@ Array = NDArray[np.floating]
 #: Separated partners count where they make up at least this part of the coupling distance.
 _SHARE = 0.05
 #: Notes that offer a reason for a slope, which separated partners and kinks are.
-_REASONS = ("floor", "slope", "slope-or-floor")
+_REASONS = ("floor", "slope", "slope-or-floor", "pre-asymptotic")
 
 
 def partners_separate(values: Mapping[str, Array], wells: Wells) -> bool:
@@ -111,12 +111,33 @@ def _falls(fit: PowerLaw, law: str) -> str:
         return f"has no slope to compare with {law}"
     if slope.agrees and not slope.excludes(0.0):
         return f"should fall like {law}, which the slope {_slope(fit)} is too imprecise to show"
+    if unsettled(slope):
+        return f"has not settled to {law} at these N (pre-asymptotic, slope {_slope(fit)})"
     if slope.agrees:
         return f"falls like {law} (slope {_slope(fit)})"
     return f"does not fall like the expected {law} here (slope {_slope(fit)})"
+
+
+def unsettled(slope: Estimate) -> bool:
+    """Whether it was noted that a metric has not settled to its rate at these N."""
+    return any(note.code == "pre-asymptotic" for note in slope.notes)
 
 
 def _slope(fit: PowerLaw) -> str:
     slope = fit.slope
     text = f"{slope.value:.2f} [{slope.low:.2f}, {slope.high:.2f}]"
     return text if slope.interval is not None else f"{slope.value:.2f}"
+
+
+def exchange_sentence(occupation: Array, exchange: Estimate) -> str:
+    """Return how many wells hold the late particles, and how often these change; empty for one."""
+    if len(occupation) < 2:
+        return ""
+    value, low, high = exchange.value, exchange.low, exchange.high
+    held = ", ".join(f"{100 * part:.0f}%" for part in occupation)
+    start = f"Wells: {len(occupation)} minima hold {held} of the late particles, which"
+    if not np.isfinite(value):
+        return f"{start} change wells too fast, or too few of them are known, to say how often."
+    if value == 0:
+        return f"{start} were not seen to change wells (less than {high:.2g} times a unit of time)."
+    return f"{start} change wells {value:.2g} [{low:.2g}, {high:.2g}] times a unit of time."

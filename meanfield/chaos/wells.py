@@ -15,6 +15,7 @@ from meanfield.errors import DivergenceError
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.particles import Particles, particles_at
 from meanfield.flow.simulate import simulate_scheme
+from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     from meanfield.chaos.chaos_plan import ChaosPlan
@@ -27,6 +28,8 @@ _REPLICA = 2**32 - 2
 _PARTICLES = 256
 _STEPS, _ROUNDS = 500, 20
 _HALVINGS = 6
+#: The run is looked at this part of it before its end, for who changed wells since.
+_PARTS = (2, 8, 32)
 #: Minima closer than this part of the size of the particles are one.
 _ONE = 0.1
 #: Wells that hold less than this share of the particles are passed over.
@@ -50,6 +53,11 @@ class Wells:
         minima, with one well twice the spread of the particles about it.
     spread : float
         Root mean square distance of late particles from their minimum.
+    exchange : ndarray, shape (3,)
+        How often a late particle changes wells per unit of time, with a 95 % interval; NaN where
+        it cannot be told. See `exchange_rates`.
+    rates : ndarray, shape (S, S, 3)
+        The same from each well (first axis) into each other one, per particle of the first.
     """
 
     minima: Array
@@ -57,11 +65,20 @@ class Wells:
     n_modulo: int
     size: float
     spread: float
+    exchange: Array
+    rates: Array
 
     @property
     def n_wells(self) -> int:
         """Number of wells S."""
         return len(self.occupation)
+
+    @property
+    def exchange_estimate(self) -> Estimate:
+        """How often a late particle changes wells per unit of time."""
+        value, low, high = self.exchange
+        label = "Changes of well per late particle and unit of time"
+        return Estimate(value, low, high, label=label)
 
     def to_arrays(self) -> dict[str, Array]:
         """Return the fields as arrays, to be saved."""
@@ -76,6 +93,8 @@ class Wells:
             n_modulo=int(arrays["n_modulo"]),
             size=float(arrays["size"]),
             spread=float(arrays["spread"]),
+            exchange=arrays["exchange"],
+            rates=arrays["rates"],
         )
 
 
@@ -83,19 +102,23 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     r"""Find the wells by descent, in the potential :math:`V[µ_T]` of the last time.
 
     Independent particles of the limit run up to the last time; then they descend the potential,
-    held fixed, by steps of the run without noise. Where they come to rest are the minima.
+    held fixed, by steps of the run without noise. Where they come to rest are the minima. Some
+    earlier states of the same particles descend too, which shows how many changed wells since.
     """
     last = plan.times[-1]
-    late = simulate_scheme(
+    steps = sorted({last} | {last - last // part for part in _PARTS if last >= part})
+    states = simulate_scheme(
         plan.problem,
         plan.scheme,
         _PARTICLES,
-        save_at=[last],
+        save_at=steps,
         drive=path,
         first_replica=_REPLICA,
-    ).particles
-    rest = _descend(plan, path.predictions[last], late)
-    points, minima = late.coordinates[0].astype(float), rest.coordinates[0].astype(float)
+    ).trajectory
+    points = states[-1].coordinates[0].astype(float)
+    everywhere = np.concatenate([state.coordinates for state in states])
+    ends = _descend(plan, path.predictions[last], particles_at(plan.problem, everywhere))
+    rest, minima = ends[len(steps) - 1], ends.coordinates[-1].astype(float)
     moving = np.ptp(points, axis=0) > 0
     scale = float(np.sqrt(np.square(points[:, moving]).sum(axis=1).mean()))
     spread = float(np.sqrt(np.square(points - minima).sum(axis=1).mean()))
@@ -111,7 +134,64 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     if len(kept) > 1:
         apart = _pairs(found, found, plan)
         size = 0.5 * float(np.sqrt(apart[np.triu_indices(len(kept), 1)].min()))
-    return Wells(centres, counts[kept] / len(label), int(n_modulo), size, spread)
+    homes = np.array([_homes(found, ends[i], plan, _ONE * scale) for i in range(len(steps))])
+    lags = plan.scheme.elapsed([last]) - plan.scheme.elapsed(steps)
+    exchange, rates = exchange_rates(homes, np.asarray(lags), len(kept))
+    return Wells(centres, counts[kept] / len(label), int(n_modulo), size, spread, exchange, rates)
+
+
+def exchange_rates(homes: NDArray[np.int64], lags: Array, n_wells: int) -> tuple[Array, Array]:
+    r"""Estimate how often particles change wells from their wells at several times before the last.
+
+    Particles that jump between wells as a reversible Markov chain, with occupation p, are found in
+    another well after a time t with probability
+
+    .. math:: s(t) = s_\infty (1 − e^{−κ t / s_\infty}), \qquad s_\infty = 1 − \sum_i p_i^2,
+
+    where κ is the number of changes per particle and unit of time: exactly for two wells, to second
+    order in t for more. So :math:`κ = −(s_\infty / t) \log(1 − s / s_\infty)`, for the longest
+    lag t at which s is at most half of its limit, with Wilson's interval of s. The rate from well i
+    into j is the share of i that is found in j, divided by t, times the same correction for
+    changes back and forth.
+
+    `homes` holds the well of each particle at every time, (T, N), the last one last, −1 where there
+    is none; `lags`, (T,), how long before the last these times are. Returned are κ with its bounds,
+    (3,), and the rates with theirs, (S, S, 3); NaN with one well, and where the changes are too
+    fast for the shortest lag.
+    """
+    exchange, rates = np.full(3, np.nan), np.full((n_wells, n_wells, 3), np.nan)
+    if n_wells < 2:
+        return exchange, rates
+    for lag, before in zip(lags[:-1], homes[:-1], strict=True):  # the longest first
+        known = (before >= 0) & (homes[-1] >= 0)
+        moves = np.zeros((n_wells, n_wells), dtype=int)
+        np.add.at(moves, (before[known], homes[-1][known]), 1)
+        total = int(moves.sum())
+        if not total:
+            continue
+        occupation = (moves.sum(axis=0) + moves.sum(axis=1)) / (2 * total)
+        most = 1 - float(np.square(occupation).sum())
+        moved = Estimate.share(total - int(np.trace(moves)), total)
+        if most <= 0 or moved.value > most / 2:
+            continue
+        exact = [
+            -most / lag * np.log1p(-min(s / most, 1.0)) if s < most else np.inf
+            for s in (moved.value, moved.low, moved.high)
+        ]
+        correction = exact[0] * lag / moved.value if moved.value > 0 else 1.0
+        held = np.broadcast_to(moves.sum(axis=1)[:, None], moves.shape)
+        for i, j in np.ndindex(*moves.shape):
+            if i != j and held[i, j]:
+                share = Estimate.share(int(moves[i, j]), int(held[i, j]))
+                rates[i, j] = np.array([share.value, share.low, share.high]) * correction / lag
+        return np.array(exact), rates
+    return exchange, rates
+
+
+def _homes(wells: Particles, ends: Particles, plan: ChaosPlan, near: float) -> NDArray[np.int64]:
+    """Return the well of each particle that came to rest, −1 where it is none of these."""
+    squares = _pairs(wells, ends, plan)
+    return np.where(squares.min(axis=0) <= near**2, squares.argmin(axis=0), -1)
 
 
 def _descend(plan: ChaosPlan, predictions: Array, particles: Particles) -> Particles:

@@ -71,7 +71,9 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     start = 1.2 * np.nanmax(top, initial=0.0)
     guide(ax, counts, start, -1.0, "expected: slope $-1$")
     count_axis(ax, counts)
-    return finish(ax, y="mean at the time of its peak", log="y", legend="above")
+    late = "precision" in dataset.attrs
+    y = "mean over the second half" if late else "mean at the time of its peak"
+    return finish(ax, y=y, log="y", legend="above")
 
 
 def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:

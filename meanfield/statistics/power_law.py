@@ -39,6 +39,8 @@ class PowerLaw:
         out negative, and the one-sided p-value of a positive one. NaN where it is not tested.
     line_p : float
         p-value of a straight line in log-log axes.
+    fitted : ndarray, shape (K,)
+        The fit at the x that were given, for the rates of `fit_rate`; NaN at those left out.
     """
 
     slope: Estimate
@@ -48,6 +50,7 @@ class PowerLaw:
     floor_share: float = math.nan
     floor_p: float = math.nan
     line_p: float = math.nan
+    fitted: Array = field(default_factory=lambda: np.empty(0))
 
     def line(self, x: ArrayLike, means: Array) -> Array:
         """Return the fitted line: least squares in the logarithm passes through the centre.

@@ -58,6 +58,11 @@ def bootstrap_t(values: Array, function: _Map, gradient: _Map, repeats: Array) -
     return Estimate(estimate, estimate - half, estimate + half, resampled="replicas")
 
 
+def standard_error(values: Array, function: _Map, gradient: _Map) -> float:
+    """Return the delta-method error of a function of the K replica means, as in `bootstrap_t`."""
+    return float(_with_error(values, function, gradient)[1][0])
+
+
 def least_bootstrap_t(
     values: Array, function: _Map, gradient: _Map, repeats: Array
 ) -> tuple[Estimate, int]:

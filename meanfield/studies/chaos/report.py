@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield import plots
+from meanfield.chaos.chaos_plan import PILOT
+from meanfield.chaos.verdict import exchange_sentence, unsettled
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.chaos import figures
+from meanfield.studies.chaos.quantities import LABELS, MEANING
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.headline import Summary, family
 from meanfield.workbench.report.formatting import (
@@ -36,57 +39,12 @@ class ChaosHeadline(LearningHeadline):
     supremum: dict[str, Estimate] = family("{}_supremum")  # largest N · metric at any time
     predicted: dict[str, Estimate] = family("{}_predicted")  # constant at the last time
     ratio: dict[str, Estimate] = family("{}_ratio")  # measured over predicted, largest N
+    exchange: Estimate | None = None  # changes of well per particle and unit of time
 
     @property
     def noise(self) -> bool:
         """Whether there was noise: without it there is no theorem for the particles."""
         return self.slope["w1_squared"].expected is not None
-
-
-LABELS = {
-    "function": "function distance",
-    "w1_squared": "squared mean distance of partners",
-    "coupling": "coupling distance",
-    "matched_w2": "matched W₂²",
-    "separated": "share of separated partners",
-    "w1_squared_modulo": "squared mean distance of partners, modulo symmetry",
-    "coupling_modulo": "coupling distance, modulo symmetry",
-    "separated_modulo": "share of separated partners, modulo symmetry",
-    "law_bias": "squared bias of the law",
-    "raw_w2": "raw W₂²",
-    "sampling_floor": "sampling floor of raw W₂²",
-    "law_w2": "W₂² to the limit law",
-    "law_floor": "sampling floor of W₂² to the limit law",
-}
-
-_MODULO = (
-    " Modulo symmetry: at the least distance to any particle that makes the same neuron as the "
-    "partner."
-)
-_MEANING = {
-    "function": "Mean squared difference between the network and the infinitely wide network on "
-    "the training inputs.",
-    "w1_squared": "The mean distance between a particle and its partner, squared. Never below W₁² "
-    "of the two systems.",
-    "coupling": "Mean squared distance between a particle and its partner, D_N. Expected to fall "
-    "like 1/N where partners stay in one well of the potential and the activation is smooth.",
-    "matched_w2": "Squared Wasserstein distance between the N particles and their N partners, by "
-    "exact optimal transport. Never above the coupling distance, and expected to fall like 1/N "
-    "under the same conditions.",
-    "separated": "Share of partners further apart than the wells of the potential are wide.",
-    "w1_squared_modulo": "The same as without." + _MODULO,
-    "coupling_modulo": "The same as without." + _MODULO,
-    "separated_modulo": "The same as without." + _MODULO,
-    "law_bias": "How far the average network, over many repetitions, is from the infinitely wide "
-    "one, squared. Chance cancels in the average, so it falls faster.",
-    "raw_w2": "Squared Wasserstein distance between the N particles and an unrelated sample of "
-    "the limit.",
-    "sampling_floor": "The same for N independent particles of the limit itself: what sampling "
-    "alone costs.",
-    "law_w2": "Squared Wasserstein distance between the N particles and the limit law itself, "
-    "exactly, by the quantile coupling.",
-    "law_floor": "The same for N independent particles of the limit.",
-}
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
@@ -96,9 +54,10 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     attrs = dataset.attrs
     not_learned = unlearned(found.score, attrs.get("guess", 0.0))
     blocks: list[Block] = [
-        Finding(f"{not_learned} {_finding(found, attrs['verdict'])}".strip()),
+        Finding(f"{not_learned} {_finding(found, dataset)}".strip()),
         *heading_for_problem(dataset.attrs["problem"]),
         Text(_reference(dataset)),
+        *([Text(said)] if (said := _planned(found, dataset)) else []),
         *([] if found.noise else [Text(_NOISELESS)]),
         Heading("How fast"),
         Table(
@@ -111,12 +70,13 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "hold the true slope 19 times in 20.",
         ),
         *_notes(found, metrics),
+        *([Text(said)] if (said := _exchange(found, dataset)) else []),
         Figure(
             "rates",
             plots.plot_rates,
-            "Mean over the repetitions against the number of particles, with 95% intervals, at "
-            "the measured time at which it is largest (the same time for all numbers of "
-            "particles); solid lines are the fits, the dashed line has the expected slope.",
+            f"Mean over the repetitions against the number of particles, with 95% intervals, "
+            f"{_fitted_at(dataset)}; solid lines are the fits, the dashed line has the expected "
+            "slope.",
         ),
         _bias(dataset, found.slope["law_bias"]),
         *_prediction(found, dataset),
@@ -159,7 +119,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
                 "the last time, beside what independent particles of the limit have.",
             ),
         ]
-    meanings = [[LABELS[metric], _MEANING[metric]] for metric in metrics]
+    meanings = [[LABELS[metric], MEANING[metric]] for metric in metrics]
     return [
         *blocks,
         Heading("What the quantities are"),
@@ -208,6 +168,48 @@ def _prediction(found: ChaosHeadline, dataset: xr.Dataset) -> list[Block]:
     ]
 
 
+def _fitted_at(dataset: xr.Dataset) -> str:
+    """Say of which time the fitted means are."""
+    if "precision" in dataset.attrs:
+        return "of the second half of the run"
+    return (
+        "at the measured time at which it is largest (the same time for all numbers of particles)"
+    )
+
+
+def _planned(found: ChaosHeadline, dataset: xr.Dataset) -> str:
+    """Say how a run of a given precision was planned, what it reached, and what was fitted."""
+    if "precision" not in dataset.attrs:
+        return ""
+    reached = ", ".join(
+        f"±{found.slope[metric].width / 2:.2g} ({LABELS[metric]})"
+        for metric in ("function", "w1_squared")
+        if found.slope[metric].known
+    )
+    return (
+        f"A half-width of {dataset.attrs['precision']:g} was asked for: a pilot of {PILOT} "
+        f"repetitions planned the run, which ended with {dataset.sizes['replica']} and {reached}. "
+        "Fitted is the mean over the second half of the run, as N^s (C + C₂/N) from the smallest "
+        "number of particles on at which the points are of that form: small systems, which cost "
+        "least, then bend no slope."
+    )
+
+
+def _exchange(found: ChaosHeadline, dataset: xr.Dataset) -> str:
+    """Say how often particles change wells, and how that is known; nothing with one well."""
+    if found.exchange is None:
+        return ""
+    said = exchange_sentence(
+        dataset["occupation"].values, Estimate.from_xarray(dataset["exchange"])
+    )
+    return (
+        f"{said} Independent particles of the limit descend the potential of the last time, from "
+        "where they are then and from where they were before: the share s that changed wells in a "
+        "time t gives the number of changes κ by s = s∞ (1 − exp(−κ t / s∞)), where s∞ is the "
+        "share for independent places."
+    )
+
+
 _NOISELESS = (
     "There is no noise here (temperature 0). Then only the function distance has a theorem that "
     "holds uniformly in time; the distances between particles may grow with time, and no slope is "
@@ -231,13 +233,14 @@ _LEAD = {
 }
 
 
-def _finding(found: ChaosHeadline, verdict: str) -> str:
+def _finding(found: ChaosHeadline, dataset: xr.Dataset) -> str:
     first = found.slope["function"]
     if not first.known or any(note.code == "loss-rose" for note in first.notes):
         reasons = " ".join(note.text for note in first.notes)
         return f"No rate was found. {reasons}"
     metrics = ["function", "w1_squared"] if found.noise else ["function"]
-    sentences = [_rate(found, metric) for metric in metrics]
+    sentences = [_rate(found, metric, "precision" in dataset.attrs) for metric in metrics]
+    verdict = dataset.attrs["verdict"]
     if found.noise:
         sentences += [
             f"{verdict[:1].upper()}{verdict[1:]}",
@@ -247,12 +250,17 @@ def _finding(found: ChaosHeadline, verdict: str) -> str:
     return " ".join(sentences)
 
 
-def _rate(found: ChaosHeadline, metric: str) -> str:
+def _rate(found: ChaosHeadline, metric: str, late: bool) -> str:
     """Return the rate of a headline metric as a sentence or two."""
     slope = found.slope[metric]
     if not slope.known:
         return f"{_LEAD[metric]} has no slope: {' '.join(note.text for note in slope.notes)}"
     rate = f"{_LEAD[metric]} falls like N to the power {format_estimate(slope)}"
+    if unsettled(slope):
+        return (
+            f"{rate}: at these numbers of particles it has not settled to 1/N (pre-asymptotic; see "
+            "the notes below the table)."
+        )
     if not slope.agrees:
         see = "; see the notes below the table" if slope.notes else ""
         return f"{rate}, which is not the expected 1/N{see}."
@@ -261,9 +269,10 @@ def _rate(found: ChaosHeadline, metric: str) -> str:
             f"{rate}. The interval holds the expected −1 but also 0, so it does not show that the "
             "distance falls at all. More replicas, or particle counts further apart, narrow it."
         )
+    mean = "mean over the second half of the run" if late else "largest mean over time"
     caution = " The interval is wide; more replicas narrow it." if slope.width > 0.3 else ""
     return (
-        f"{rate}, in agreement with the expected 1/N: its largest mean over time is about "
+        f"{rate}, in agreement with the expected 1/N: its {mean} is about "
         f"{format_value(found.constant[metric])}/N.{caution}"
     )
 
@@ -274,8 +283,13 @@ def _reference(dataset: xr.Dataset) -> str:
     if not isinstance(step_size, str):  # a schedule is described by its range
         step_size = f"{step_size:g}"
     counts = ", ".join(str(count) for count in dataset["particles"].values)
+    systems = dataset["systems"].values
+    times = ", ".join(str(n) for n in systems * dataset.sizes["replica"])
+    how_often = (
+        f"{times} times," if len(set(systems)) > 1 else f"{dataset.sizes['replica']} times each,"
+    )
     return (
-        f"Systems of {counts} particles were trained, {dataset.sizes['replica']} times each, by "
+        f"Systems of {counts} particles were trained, {how_often} by "
         f"noisy gradient descent ({attrs['integrator']}, step size {step_size}) up to "
         f"time {float(dataset['time'][-1]):g}; {limit}. Beside every particle runs a partner with "
         "the same start and the same noise that feels the limit instead of the other particles."

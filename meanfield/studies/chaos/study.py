@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
+from meanfield.chaos.chaos_plan import N_REPLICAS, PILOT, ChaosPlan, plan_chaos
 from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
 from meanfield.chaos.measure_rates import measure
+from meanfield.chaos.precision import needed, say_cost, until_precise
 from meanfield.chaos.response.comparison import add_prediction
 from meanfield.chaos.response.predict import check_predictable, predict, prediction_seconds
 from meanfield.chaos.response.prediction import ChaosPrediction
@@ -24,9 +26,10 @@ from meanfield.problem.data import Data
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.rates import squared_mean
 from meanfield.statistics.resampling import jackknife_error
-from meanfield.studies.chaos.report import LABELS, ChaosHeadline, report
+from meanfield.studies.chaos.quantities import LABELS
+from meanfield.studies.chaos.report import ChaosHeadline, report
 from meanfield.system.progress import Progress
-from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
+from meanfield.workbench.config import Count, Listed, Positive, Section, Step, named_keys
 from meanfield.workbench.sections.data import LearningConfig, build_data, data_plan
 from meanfield.workbench.sections.learning import guess, learned
 from meanfield.workbench.sections.limit_path import ReferenceSection, reference_unit, saved_path
@@ -39,10 +42,23 @@ if TYPE_CHECKING:
 class ChaosSection(Section):
     """What is compared with the limit."""
 
-    particle_counts: list[Count] = Field(
-        [32, 64, 128, 256, 512, 1024], description="Sizes N of the systems, at least three."
+    particle_counts: list[Count] | None = Field(
+        None,
+        description="Sizes N of the systems, at least three; 32, 64, ..., 1024 by default, with "
+        "precision from 8 on.",
     )
-    n_replicas: Listed = Field(64, description="Independent repetitions; intervals are over them.")
+    n_replicas: Listed | None = Field(
+        None,
+        description=f"Independent repetitions, {N_REPLICAS} by default; intervals are over them. "
+        "Each holds the same work of every size: one system of the largest N, two of N/2, and so "
+        "on.",
+    )
+    precision: Positive | None = Field(
+        None,
+        description="Half-width that the intervals of both headline slopes are to have, such as "
+        "0.02, in place of n_replicas: the run is planned from a pilot, says what it will cost "
+        "and stops when that is reached.",
+    )
     times: list[Step] | None = Field(
         None,
         description="Steps at which to measure; by default about ten, the first half evenly "
@@ -74,6 +90,8 @@ class ChaosConfig(LearningConfig):
 
 #: Replicas whose largest networks are kept, to see whether they have learned.
 KEPT = 5
+#: Units that share what a pilot plans.
+_SHARES = 8
 
 
 def prepare(config: ChaosConfig) -> Plan:
@@ -91,7 +109,7 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
         plan = plan_chaos(problem, config.scheme(problem), **settings)
         reference = reference_unit(plan, config.chaos.reference)
     units = [replace(reference, weight=_seconds(plan, int(reference.weight)))]
-    per_replica = _seconds(plan, sum(plan.particle_counts) + max(plan.particle_counts))
+    per_replica = _seconds(plan, plan.work)
     needs = {"reference": "reference"}
     units.append(Unit("wells", wells_of, {"plan": plan}, "wells of the potential", needs))
     if config.chaos.predict:
@@ -103,12 +121,16 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
     keep, largest = max(keep, KEPT), max(plan.particle_counts)
     trained = []
     needs = {**needs, "wells": "wells"}
-    for batch in plan.batches():
+    batches = [range(PILOT)] if plan.precision is not None else plan.batches()
+    for batch in batches:
         arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": keep}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
         key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
         trained += [Trained(key, r - batch.start, largest) for r in batch if r < keep]
+    if plan.precision is not None:
+        pilot = replace(units[-1], function=measure_pilot, label=f"pilot of {PILOT} replicas")
+        units[-1:] = [pilot, *_after_pilot(plan, pilot)]
     done = data_plan(config, data, problem, units, lambda results: combine(plan, results))
     # Only networks whose state is their particles can go on from there.
     alone = Dynamics(problem, plan.scheme).n_rows == problem.n_coordinates
@@ -121,6 +143,58 @@ def _seconds(plan: ChaosPlan, n_particles: int) -> float:
     """Return what so many particles of the study take on one core."""
     looks = len(plan.times) * n_particles
     return training_seconds(plan.problem, plan.scheme, plan.scheme.n_steps * n_particles, looks)
+
+
+def _after_pilot(plan: ChaosPlan, pilot: Unit) -> list[Unit]:
+    """Return shares of what a pilot plans, and what is lacking then."""
+    needs, units = {**pilot.needs, "pilot": pilot.key}, []
+    for share in range(_SHARES):
+        arguments = {"plan": plan, "share": share}
+        label = f"replicas for the precision, {share + 1}/{_SHARES}"
+        key, weight = f"share-{share:02d}", pilot.weight  # nobody knows yet
+        units.append(Unit(key, measure_share, arguments, label, needs, weight))
+    needs = {**needs, **{f"share_{share}": f"share-{share:02d}" for share in range(_SHARES)}}
+    label, weight = "replicas that are lacking", pilot.weight / PILOT
+    return [*units, Unit("share-last", measure_lacking, {"plan": plan}, label, needs, weight)]
+
+
+def measure_pilot(
+    plan: ChaosPlan, first: int, last: int, keep: int, reference: Arrays, wells: Arrays
+) -> Arrays:
+    """Measure the pilot, and plan the run: the replicas in all come as ``planned``."""
+    begin = time.perf_counter()
+    pilot = measure_replicas(plan, first, last, keep, reference, wells)
+    wanted = needed(plan, saved_path(plan, reference), [pilot], planning=True)
+    say_cost(plan, wanted, time.perf_counter() - begin)
+    return {**pilot, "planned": np.array(wanted)}
+
+
+def measure_share(
+    plan: ChaosPlan, share: int, reference: Arrays, wells: Arrays, pilot: Arrays
+) -> Arrays:
+    """Measure a share of the replicas that are planned after the pilot; none where it sufficed."""
+    more = int(pilot["planned"]) - PILOT
+    first, last = (PILOT + more * part // _SHARES for part in (share, share + 1))
+    if first == last:
+        return {}
+    return measure_replicas(plan, first, last, 0, reference, wells)
+
+
+def measure_lacking(
+    plan: ChaosPlan, reference: Arrays, wells: Arrays, pilot: Arrays, **shares: Arrays
+) -> Arrays:
+    """Measure what the precision lacks after what was planned."""
+    path = saved_path(plan, reference)
+    pieces = [piece for piece in (pilot, *shares.values()) if piece]
+    found = until_precise(
+        plan,
+        path,
+        pieces,
+        lambda replicas: measure(plan, path, replicas, wells=Wells.from_arrays(wells)),
+    )
+    if not found:
+        return {}
+    return {name: np.concatenate([piece[name] for piece in found], axis=2) for name in found[0]}
 
 
 def wells_of(plan: ChaosPlan, reference: Arrays) -> Arrays:
@@ -146,7 +220,8 @@ def measure_replicas(
 def combine(plan: ChaosPlan, results: Mapping[str, Arrays]) -> Outcome:
     """Fit the rates and put everything that the report shows into one dataset."""
     path = saved_path(plan, results["reference"])
-    pieces = [results[key] for key in sorted(results) if key.startswith("replicas")]
+    measured = [results[key] for key in sorted(results) if key.startswith(("replicas", "share"))]
+    pieces = [piece for piece in measured if piece]
     try:
         rates = assemble_rates(plan, path, pieces, Wells.from_arrays(results["wells"]))
     except ValueError as error:
@@ -197,12 +272,14 @@ def _headline(rates: ChaosRates) -> ChaosHeadline:
             exact = rates.dataset.get(f"{metric}_exact")
             found.constant[metric] = replace(
                 fit.constant,
-                expected=None if exact is None else float(exact[fit.time_index]),
+                expected=None if exact is None else _exact(exact, fit.time_index),
                 label=f"{'N' if expected == -1 else 'N²'} × {label}",
             )
         # Without noise there is a theorem for the function alone.
         expected = expected if noise or metric == "function" else None
         found.slope[metric] = replace(fit.slope, expected=expected, label=f"Slope of {label}")
+    if rates.wells.n_wells > 1:
+        found = replace(found, exchange=rates.wells.exchange_estimate)
     for metric, trend in rates.trends.items():
         label = f"Late trend of {LABELS[metric]}, relative to its mean"
         found.trend[metric] = replace(trend.change, label=label)
@@ -228,6 +305,14 @@ def _predicted(rates: ChaosRates) -> dict[str, Any]:
             label = f"Measured over predicted {LABELS[metric]}, largest N, last time"
             ratios[metric] = replace(ratio, label=label)
     return {"predicted": predicted, "ratio": ratios}
+
+
+def _exact(constant: xr.DataArray, time_index: int | None) -> float:
+    """Return an exact constant as the fit took it: at one time, or the mean over late ones."""
+    if time_index is not None:
+        return float(constant[time_index])
+    late = constant["time"] >= constant["time"][-1] / 2
+    return float(constant[late].mean())
 
 
 EXAMPLE: dict[str, Any] = {
