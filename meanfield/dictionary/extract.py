@@ -10,7 +10,9 @@ from meanfield import checks
 from meanfield.dictionary.certificate import dual_certificate
 from meanfield.dictionary.fitting import FLOOR, Prior, as_places, fit_atoms, make_regression
 from meanfield.dictionary.path import SizePath, explore
+from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.dictionary.rest import Rest, come_to_rest
 from meanfield.dictionary.result import NOT_AT_REST, Dictionary
 from meanfield.dictionary.score_process import size_set
 from meanfield.dictionary.support import Crowd, collect, masses, shares, structure
@@ -63,8 +65,8 @@ def extract_dictionary(
         What it was trained on.
     target : {"labels", "network"}, optional
         What atoms are refit to. Labels undo the bias of the penalty, and are the default for the
-        squared loss where data are enough to determine four atoms; the network's own predictions
-        are the default otherwise.
+        squared loss where data are enough to determine four atoms and labels take more than two
+        values; the network's own predictions are the default otherwise.
     max_atoms : int, optional
         Largest number of atoms; by default 24. Less where data are too few for so many.
     normalisation : {"mean", "sum"}
@@ -100,7 +102,9 @@ def extract_dictionary(
     }
     if target is None:
         enough = problem.loss.name == "squared" and _limit(regressions["labels"], None, 3) >= 4
-        target = "labels" if enough else "network"
+        # Atoms that separate two values have no finite length.
+        numbers_of_labels = len(np.unique(problem.targets))
+        target = "labels" if enough and numbers_of_labels > 2 else "network"
     own = checks.choice("target", target, ("labels", "network")) == "network"
     if not own and problem.loss.name != "squared":
         raise ArgumentError(
@@ -120,14 +124,19 @@ def extract_dictionary(
         return regression.n_numbers * np.log(max(rss, floor, 1e-300) / regression.Y.size)
 
     noise = float(((regression.Y - predictions) ** 2).mean())
-    path = SizePath(regression, crowd, score, noise=noise, floor=floor)
+    # What counts as nothing of a network determines no place: there the prior holds.
+    least = floor / regression.Y.size if own else 0.0
+    path = SizePath(regression, crowd, score, noise=noise, floor=floor, least=least)
     # Labels are noisy: at least three numbers for each parameter. Predictions are not.
     numbers = 1 if own else 3
     limit = _limit(regression, max_atoms, numbers)
     explore(path, limit)
 
     best = path.best()
-    size_range, p_values = size_set(path, best, noisy=not own, seed=seed)
+    rest = _rest(problem, predictions, to_network, crowd) if own else None
+    # Where neurons have settled, their wells say it.
+    settled = rest is not None and rest.settled and rest.wells == best
+    size_range, p_values = size_set(path, best, noisy=not own, settled=settled, seed=seed)
     fit = path.fits[best]
     share, resolved = shares(to_network, fit)
     absent = (share < SUPPORT) & resolved
@@ -155,6 +164,8 @@ def extract_dictionary(
         f"as few as {min(size_range)} cannot be excluded": min(size_range) < best,
         f"the labels call for {absent.sum()} more that the network lacks": absent.any(),
         f"the network does not resolve {(~resolved).sum()} of them": not resolved.all(),
+        "an atom is more than twice as long as any neuron, which data do not determine": own
+        and _longest(places) > 2 * _longest(crowd.places),
         f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
         f"particles do not crowd around the atoms (spread {spread:.2g}, {null_spread:.2g} without "
         "structure)": not crowded,
@@ -179,6 +190,9 @@ def extract_dictionary(
     statement = f"{len(places)} {noun}, weight {confidence:.3f} among sizes"
     statement += f", not to be relied on: {'; '.join(reasons)}" if reasons else ""
     statement += f". {certificate}"
+    if reasons:
+        rest = rest or _rest(problem, predictions, to_network, crowd)
+        statement += f" {rest.advice(len(places))}".rstrip() if rest else ""
     if own and certificate.missing:
         statement += f" {NOT_AT_REST}"
     return Dictionary(
@@ -245,6 +259,21 @@ def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
     for _ in range(3):
         fit = prior.at(regression, fit.rss / regression.Y.size).refit(fit.places, 100)
     return fit
+
+
+def _longest(places: Array) -> float:
+    """Return the largest length; zero without places."""
+    return float(np.linalg.norm(places, axis=1).max(initial=0.0))
+
+
+def _rest(
+    problem: Problem, predictions: Array, regression: Regression, crowd: Crowd
+) -> Rest | None:
+    """Let neurons come to rest where their potential, penalty included, has least values."""
+    if not (problem.l2_output > 0 and "a" in problem.train and len(crowd.places)):
+        return None
+    signals = problem.loss.derivative(predictions, problem.targets)
+    return come_to_rest(PenalisedPotential.of(problem, signals), regression, crowd)
 
 
 def _gap(regression: Regression, difference: Array) -> float:

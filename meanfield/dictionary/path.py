@@ -23,7 +23,8 @@ class SizePath:
 
     The criterion is ``BIC(S) = score(fit) + p(S) log m`` with ``m`` numbers in the target, repeated
     rows counted once, and ``p(S)`` parameters; `score` is −2 log likelihood. `noise` is the
-    variance that fits start from; residuals below `floor` count as none.
+    variance that fits start from, `least` that below which it is not taken; residuals below `floor`
+    count as none.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class SizePath:
         *,
         noise: float,
         floor: float,
+        least: float = 0.0,
     ):
         self.regression, self.crowd, self.score = regression, crowd, score
-        self.noise, self.floor = noise, floor
+        self.noise, self.floor, self.least = noise, floor, least
         self.prior = Prior.of(regression, crowd.places)
         self.fits: dict[int, Fit] = {}
         self._scores: dict[int, float] = {}
@@ -51,13 +53,13 @@ class SizePath:
 
     def refit(self, places: Array, max_steps: int = COARSE_STEPS) -> Fit:
         """Refit under a prior for the noise that the fit itself leaves, and record."""
-        noise = self.noise
+        noise = max(self.noise, self.least)
         for _ in range(PRIOR_ROUNDS):
             fit = self.prior.at(self.regression, noise).refit(places, max_steps)
             places, left = fit.places, fit.rss / self.regression.Y.size
-            if left > 0.8 * noise or fit.rss < 1e-3 * self.floor:
+            if left > 0.8 * noise or fit.rss < 1e-3 * self.floor or noise <= self.least:
                 break
-            noise = left
+            noise = max(left, self.least)
         self.record(fit)
         return fit
 
@@ -74,6 +76,16 @@ class SizePath:
     def best(self) -> int:
         """Size with the least criterion."""
         return min(self.fits, key=self.criterion)
+
+    def best_at(self, floor: float) -> int:
+        """Size that would have the least criterion, by residuals, were so much no residual."""
+        numbers = self.regression.n_numbers
+
+        def criterion(size: int) -> float:
+            rss = max(self.fits[size].rss, floor, 1e-300)
+            return numbers * np.log(rss) + self.n_parameters(size) * np.log(numbers)
+
+        return min(self.fits, key=criterion)
 
     def weight(self, size: int) -> float:
         """Weight of a size among all that were tried, ``exp(−BIC/2)`` normalised."""

@@ -60,6 +60,18 @@ class PenalisedPotential:
 
         For a homogeneous activation ``V`` has no scale along a ray, so length one is taken.
         """
+        pool = self._gauged(pool)[0]
+        values = np.concatenate([self(pool[i : i + 500]) for i in range(0, len(pool), 500)])
+        # The place 0, of a dead particle.
+        best, least = np.zeros(self.X.shape[1]), float(self(np.zeros((1, self.X.shape[1])))[0])
+        for i in np.argsort(values)[:n_descents]:
+            place, value = self.descend(pool[i])
+            if value < least:
+                best, least = place, value
+        return best, least
+
+    def descend(self, start: Array) -> tuple[Array, float]:
+        """Descend from a place to a minimum; return it, at length one if homogeneous, and value."""
         bounds = [(-REACH, REACH)] * self.X.shape[1]
 
         def objective(place: Array) -> tuple[float, Array]:
@@ -69,15 +81,8 @@ class PenalisedPotential:
                 slope = (slope - (slope @ unit[0]) * unit[0]) / length[0]
             return float(self(unit)[0]), slope
 
-        pool = self._gauged(pool)[0]
-        values = np.concatenate([self(pool[i : i + 500]) for i in range(0, len(pool), 500)])
-        # The place 0, of a dead particle.
-        best, least = np.zeros(self.X.shape[1]), float(self(np.zeros((1, self.X.shape[1])))[0])
-        for i in np.argsort(values)[:n_descents]:
-            found = minimize(objective, pool[i], jac=True, method="L-BFGS-B", bounds=bounds)
-            if found.fun < least:
-                best, least = self._gauged(found.x[None])[0][0], float(found.fun)
-        return best, least
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds)
+        return self._gauged(found.x[None])[0][0], float(found.fun)
 
     def _gauged(self, places: Array) -> tuple[Array, Array]:
         """Return places, at length one for a homogeneous activation, and their lengths."""

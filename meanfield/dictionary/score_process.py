@@ -146,12 +146,16 @@ def _ascend(regression: Regression, basis: Array, residuals: Array, starts: Arra
     return value.reshape(count, per).max(axis=1)
 
 
-def size_set(path: SizePath, best: int, *, noisy: bool, seed: int) -> tuple[tuple[int, ...], Array]:
+def size_set(
+    path: SizePath, best: int, *, noisy: bool, settled: bool, seed: int
+) -> tuple[tuple[int, ...], Array]:
     """Return the sizes that cannot be excluded, and the p-value of each size, NaN where not asked.
 
     Labels: sizes that the test against one atom more does not reject, from `best` down and, as long
-    as it rejects, up. Predictions, which have no noise: none. Sizes of at least a
-    twentieth of the weight of `best` under the criterion count in both cases.
+    as it rejects, up. Predictions, which have no noise: sizes from that which would be chosen if
+    twice as much counted as nothing to that at half as much, unless neurons have `settled` in so
+    many wells. Sizes of at least a twentieth of the
+    weight of `best` under the criterion count in both cases.
     """
     sizes = sorted(path.fits)
     above = {size: path.criterion(size) - path.criterion(best) for size in sizes}
@@ -173,4 +177,7 @@ def size_set(path: SizePath, best: int, *, noisy: bool, seed: int) -> tuple[tupl
         while size >= 0 and above[size] < CLEAR and stands(size):
             kept.add(size)
             size -= 1
+    elif not settled:
+        ends = [path.best_at(factor**2 * path.floor) for factor in (0.5, 2.0)]
+        kept |= set(range(min(*ends, best), max(*ends, best) + 1))
     return tuple(sorted(kept)), np.array([p_values[size] for size in sizes])
