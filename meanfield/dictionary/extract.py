@@ -8,7 +8,14 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.dictionary.certificate import dual_certificate
-from meanfield.dictionary.fitting import FLOOR, Prior, as_places, fit_atoms, make_regression
+from meanfield.dictionary.fitting import (
+    FLOOR,
+    NETWORK_FLOOR,
+    Prior,
+    as_places,
+    fit_atoms,
+    make_regression,
+)
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
@@ -25,8 +32,6 @@ from meanfield.system.threads import fixed_blas
 
 MOST_ATOMS = 24
 """Largest number of atoms, unless another is given."""
-NETWORK_FLOOR = 0.02
-"""What is left of a network below this part of it, in root mean square, counts as nothing."""
 SUPPORT = 0.2
 """Least part of an atom's coefficient that the network itself must have."""
 AGREEMENT = 0.3

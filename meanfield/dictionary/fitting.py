@@ -13,6 +13,8 @@ from meanfield.problem import Problem
 
 FLOOR = 1e-6
 """Residuals below this, relative to the target in root mean square, count as none."""
+NETWORK_FLOOR = 0.02
+"""What is left of a network below this part of it, in root mean square, counts as nothing."""
 
 
 def _affine_part(problem: Problem) -> tuple[bool, bool]:

@@ -44,6 +44,10 @@ class PenalisedPotential:
         """Return ``g`` at each place, (S, k)."""
         return self.activation.value(self.X @ places.T).T @ self.residual / len(self.X)
 
+    def output(self, place: Array) -> Array:
+        """Return the best output weight at a place, (k,)."""
+        return -self._pull(place[None])[0] / self.l2_output
+
     def __call__(self, places: Array) -> Array:
         """Evaluate the potential at each place, (S,)."""
         gain = (self._pull(places) ** 2).sum(axis=1) / (2 * self.l2_output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.dictionary.agreement import SAME_ATOM
-from meanfield.dictionary.extract import NETWORK_FLOOR
+from meanfield.dictionary.fitting import NETWORK_FLOOR
 from meanfield.dictionary.result import NOT_AT_REST
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms import figures
