@@ -19,13 +19,13 @@ def test_settled_atoms_are_a_minimum_over_masses_outputs_and_places(loss):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((80, 2))
     y = np.tanh(1.5 * X[:, 0]) if loss == "squared" else np.sign(X[:, 0] + rng.standard_normal(80))
-    problem = Problem(X, y, "tanh", loss=loss, l2=(0.0025, 1.0), bias=False)
+    problem = Problem(X, y, "tanh", loss=loss, l2=(1e-4, 0.25), bias=False)
     places, columns = np.array([[1.0, 0.3]]), np.array([[0.6]])
     w, c = settle(problem, places, columns, np.zeros((80, 1)))
 
     def objective(parameters):
         f = parameters[2] * np.tanh(X @ parameters[:2])
-        penalty = np.sqrt(0.0025) * abs(parameters[2]) * np.linalg.norm(parameters[:2])
+        penalty = np.sqrt(1e-4 * 0.25) * abs(parameters[2]) * np.linalg.norm(parameters[:2])
         return problem.loss.value(f[:, None], problem.targets).mean() + penalty
 
     at = np.array([*w[0], c[0, 0]])
