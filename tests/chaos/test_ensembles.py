@@ -31,11 +31,13 @@ def made_up(n_networks, *, correlation=0.9, seed=0):
 def analysed(pieces, method="chain", n_networks=4000):
     plan = SimpleNamespace(
         particle_counts=COUNTS,
-        problem=SimpleNamespace(n_data=5),
+        problem=SimpleNamespace(n_data=5, risk=lambda predictions: predictions),
+        times=(1,),
         scheme=SimpleNamespace(seed=0),
         n_replicas=n_networks,
     )
-    return ensembles.analyse_networks(plan, SimpleNamespace(method=method), pieces)
+    path = SimpleNamespace(method=method, predictions=np.array([1.0, 0.5]))
+    return ensembles.analyse_networks(plan, path, pieces)
 
 
 def test_slopes_bias_and_variance_of_known_deviations():
