@@ -7,13 +7,14 @@ import pytest
 
 import meanfield as mf
 from meanfield import plots
+from meanfield.statistics.score import r2
 from meanfield.studies import get_study
 from meanfield.system import storage
 from meanfield.workbench.blocks import Finding, Text
 from meanfield.workbench.config import parse
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.deep_inputs import constant_loss
-from meanfield.workbench.sections.learning import loss_left
+from meanfield.workbench.sections.learning import loss_left, unlearned
 
 DATA = {"source": "teacher", "n_features": 2, "n_atoms": 1, "n_train": 32, "n_test": 200}
 INDEX = {"source": "single-index", "n_features": 4, "n_train": 4, "n_test": 0, "labels": "sign"}
@@ -144,3 +145,11 @@ def test_what_is_left_of_a_loss():
     assert loss_left(np.array([0.2]), 2.0).interval is None
     assert not loss_left(np.array([0.2, 0.4]), 0.0).known
     assert not loss_left(np.array([np.nan]), 1.0).known
+
+
+@pytest.mark.parametrize("labels", [np.zeros(6), np.full(6, 3.7)])
+def test_labels_that_do_not_vary_decide_nothing(labels):
+    score = r2(np.ones((2, 6, 1)), labels[:, None])
+    assert unlearned(score, 0.0).startswith("Whether the networks have learned cannot be said: ")
+    assert unlearned(None, 0.0) == ""
+    assert unlearned(r2(np.arange(6.0)[None, :, None], np.arange(6.0)[:, None]), 0.0) == ""

@@ -88,9 +88,9 @@ def guess(problem: Problem) -> float:
 def unlearned(score: Estimate | None, guessed: float) -> str:
     """Return the sentence about networks that have not learned, or not for certain, else nothing.
 
-    Nothing either where no score was measured, or where labels that do not vary leave none.
+    Nothing either where no score was measured.
     """
-    if score is None or not score.known or score.low > guessed:
+    if score is None or score.low > guessed:
         return ""
     return learning_sentence(score, guessed, None)
 
@@ -131,6 +131,11 @@ def learning_sentence(score: Estimate, guessed: float, linear: Estimate | None) 
     """Return whether networks learned, beside the best constant answer and a linear model."""
     name = score.label if score.label[:1] == "R" else score.label[0].lower() + score.label[1:]
     shown = f"{name} {format_estimate(score)}"
+    if not score.known:
+        return (
+            "Whether the networks have learned cannot be said: the labels of the rows that they "
+            "are scored on are all the same, so that one answer is right for all of them."
+        )
     if score.value > guessed and not score.low > guessed:
         return (
             f"It is not certain that the networks have learned: {shown}, and one answer for all "
