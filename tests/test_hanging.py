@@ -6,7 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 FILES = {
     "test_call": """
@@ -41,23 +44,31 @@ FILES = {
 }
 
 
-def run(folder, files):
+@pytest.fixture(scope="module")
+def limit():
+    """Return seconds that a test may take: what starting takes here and now, several times."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import pytest, xdist.scheduler"], check=True)
+    return str(max(2, round(4 * (time.monotonic() - start))))
+
+
+def run(folder, files, limit):
     """Return every line of the summary that pytest ends with, without the reasons."""
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
     for name in files:
         code = re.sub(r"^ {8}", "", FILES[name], flags=re.MULTILINE)
         (folder / f"{name}.py").write_text(f"import itertools, os, time\nimport pytest\n{code}")
     options = "-rA -c /dev/null --rootdir . -n 1 --dist loadfile --continue-on-collection-errors"
-    command = [sys.executable, "-m", "pytest", *options.split(), "--timeout", "2", "."]
+    command = [sys.executable, "-m", "pytest", *options.split(), "--timeout", limit, "."]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 1, done.stdout + done.stderr
     return set(re.findall(r"^((?:PASSED|FAILED|ERROR) \S+)", done.stdout, re.MULTILINE))
 
 
-def test_in_a_call(tmp_path):
-    assert run(tmp_path, ["test_call"]) == {
+def test_in_a_call(tmp_path, limit):
+    assert run(tmp_path, ["test_call"], limit) == {
         "PASSED test_call.py::test_first",
         "FAILED test_call.py::test_sleeps",
         "FAILED test_call.py::test_is_deaf",
@@ -65,15 +76,15 @@ def test_in_a_call(tmp_path):
     }
 
 
-def test_with_a_forked_child(tmp_path):
-    assert run(tmp_path, ["test_fork"]) == {
+def test_with_a_forked_child(tmp_path, limit):
+    assert run(tmp_path, ["test_fork"], limit) == {
         "FAILED test_fork.py::test_child",
         "PASSED test_fork.py::test_last",
     }
 
 
-def test_in_an_import_and_in_a_teardown_after_a_failure(tmp_path):
-    assert run(tmp_path, ["test_import", "test_teardown"]) == {
+def test_in_an_import_and_in_a_teardown_after_a_failure(tmp_path, limit):
+    assert run(tmp_path, ["test_import", "test_teardown"], limit) == {
         "ERROR test_import.py",
         "FAILED test_teardown.py::test_fails",
         "ERROR test_teardown.py::test_fails",

@@ -63,7 +63,7 @@ def alive(pid):
     return True
 
 
-def wait_until(condition, process=None, seconds=60.0):
+def wait_until(condition, process=None, seconds=200.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"
@@ -86,7 +86,8 @@ class Cluster:
     def __init__(self, folder):
         self.file = folder / "scheduler.json"
         self.processes = [self.start("scheduler", "--host", "127.0.0.1", "--port", "0")]
-        wait_until(self.file.exists)
+        # The scheduler makes the file first and fills it then.
+        wait_until(lambda: self.file.exists() and self.file.read_text().rstrip().endswith("}"))
         self.address = json.loads(self.file.read_text())["address"]
         for _ in range(2):
             self.add_worker()
