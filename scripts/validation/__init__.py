@@ -19,6 +19,7 @@ NAMES: tuple[str, ...] = (
     "ensembles",
     "integrators",
     "stationary",
+    "predictions",
     "relaxation",
     "moments",
 )
