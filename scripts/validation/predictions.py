@@ -65,7 +65,7 @@ def cases() -> dict[str, tuple[mf.Problem, dict[str, Any]]]:
 
 def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     """Measure and predict every case."""
-    n_particles, networks, systems, size = (32, 8, 4, 512) if quick else (256, 512, 16, 2**16)
+    n_particles, networks, systems, size = (16, 6, 4, 256) if quick else (256, 512, 16, 2**16)
     places: list[str] = []
     measured, predicted = [], []
     chosen = {"erf, logistic", "relu"} if quick else cases().keys()

@@ -73,11 +73,11 @@ class ChaosSection(Section):
     cloud_replicas: Step = Field(
         8, description="Replicas for which the raw distance is measured; 0 leaves it out."
     )
-    predict: bool = Field(
-        False,
+    predict: bool | None = Field(
+        None,
         description="Predict the constants of the function and the coupling distance too, by "
-        "linear response along the limit, and compare; nothing is fitted. For large data it takes "
-        "minutes.",
+        "linear response along the limit, and compare; nothing is fitted. Not by default: for large "
+        "data it takes minutes.",
     )
     reference: ReferenceSection = ReferenceSection()
 
