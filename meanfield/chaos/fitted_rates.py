@@ -14,6 +14,7 @@ from meanfield.chaos.metrics import PARTNER_METRICS, RATE_METRICS
 from meanfield.chaos.reference_path import has_closure, why_particles
 from meanfield.chaos.verdict import exchange_sentence, partners_separate, verdict, with_reasons
 from meanfield.chaos.wells import Wells, find_wells
+from meanfield.flow.swings import swings
 from meanfield.limit.gaussian_closure import GaussianClosure
 from meanfield.problem.score import cautioned, loss_rose
 from meanfield.statistics.estimate import Estimate, Note
@@ -234,6 +235,7 @@ def assemble_rates(
     noise = bool(plan.scheme.temperatures.max() > 0)
     found = verdict(fits, wells, separate, share, noise)
     cautions = _cautions(path.loss[[0, plan.times[-1]]], values["loss"].mean(axis=-1))
+    cautions = cautions or _swinging(path)
     if not all(fit.slope.known for fit in (fits[metric] for metric in RATE_METRICS)):
         cautions = (*_constant_inputs(plan.problem.X), *cautions)
     if cautions:
@@ -313,6 +315,18 @@ def _cautions(limit: Array, systems: Array) -> tuple[Note, ...]:
     base = max(start, float(worst[0]))
     blown = worst[-1] > _BLOWN_UP * base
     return loss_rose(base, float(worst[-1])) if blown else loss_rose(start, end)
+
+
+def _swinging(path: MeanFieldPath) -> tuple[Note, ...]:
+    """Say that the limit is in a cycle of two steps, of which a network is in either by chance."""
+    if path.n_steps < 2 or not swings(path.predictions[-3:]):
+        return ()
+    text = (
+        "The step size is too large: the limit swings from step to step, and networks swing with "
+        "it or against it by chance, however many neurons they have. Halve it (run.step_size), "
+        "with twice as many steps."
+    )
+    return (Note("swings", text),)
 
 
 def _with_notes(fit: PowerLaw, notes: tuple[Note, ...]) -> PowerLaw:

@@ -11,6 +11,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError, DivergenceError
 from meanfield.flow.run import Run, predict
 from meanfield.flow.simulate import simulate
+from meanfield.flow.swings import swings
 from meanfield.problem import Problem
 from meanfield.problem.distinct import first_rows
 from meanfield.problem.draws import generator
@@ -93,9 +94,10 @@ def pilot(
 
     Every setting is scored by cross-validation on at most 1000 of the training rows, fewer of more
     than 100 features; held-out rows are not looked at. The step size is half of the largest power
-    of two, at most 4, that descends. The penalties ``3e-2, 1e-2, …, 1e-4``, with a tenth of each as
-    the temperature, are tried until two in a row bring nothing; the largest one is taken whose R²
-    or accuracy falls behind the best by less than 0.01, or than one standard error of the
+    of two, at most 4, that descends and does not swing from step to step, and half of that again
+    where a network does so in the end. The penalties ``3e-2, 1e-2, …, 1e-4``, with a tenth of each
+    as the temperature, are tried until two in a row bring nothing; the largest one is taken whose
+    R² or accuracy falls behind the best by less than 0.01, or than one standard error of the
     difference over the rows: the more penalty, the faster particles forget their start and the
     fewer atoms they need. Where noise costs more than that, the temperature is a hundredth.
 
@@ -144,10 +146,14 @@ def pilot(
     while True:
         try:
             return _choose(folds, step_size, trainer, progress)
-        except DivergenceError:
-            if step_size < _LEAST_STEP:
+        except (DivergenceError, _Swings) as error:
+            if step_size < _LEAST_STEP and isinstance(error, DivergenceError):
                 raise
             step_size /= 2
+
+
+class _Swings(ArithmeticError):
+    """A step size at which networks move forth and back at the end of their training."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +236,9 @@ def _score(
     problem, outputs = folds.problem, []
     for fold, rows in enumerate(folds.left_out):
         part = folds.without(fold)
-        run = train(part, step_size, n_steps, [n_steps])
+        run = train(part, step_size, n_steps, [n_steps - 2, n_steps - 1, n_steps])
+        if swings(run.predictions[0]) and step_size >= _LEAST_STEP:
+            raise _Swings
         outputs.append(predict(part, run.particles, problem.X[rows]))
     rows = np.concatenate(folds.left_out)
     predictions = np.concatenate(outputs, axis=1).reshape(1, len(rows), -1)
@@ -247,7 +255,7 @@ def _step_size(problem: Problem, train: _Trainer) -> float:
     """Return half of the largest power of two at which the loss descends and does not swing."""
     problem = problem.replace(l2=PENALTIES[-1], temperature=0.0)
     n_steps = _STEPS_OF_A_STEP_SIZE
-    look = np.linspace(0, n_steps, 11, dtype=int).tolist()
+    look = [*np.linspace(0, n_steps, 11, dtype=int).tolist(), n_steps - 2, n_steps - 1]
     step_size = _LARGEST_STEP
     while step_size > _LEAST_STEP:
         try:
@@ -256,7 +264,7 @@ def _step_size(problem: Problem, train: _Trainer) -> float:
             pass
         else:
             loss = run.loss[0]
-            if loss[-1] <= min(1.1 * loss.min(), loss[0]):
+            if loss[-1] <= min(1.1 * loss.min(), loss[0]) and not swings(run.predictions[0, -3:]):
                 break
         step_size /= 2
     return step_size / 2

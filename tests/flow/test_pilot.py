@@ -93,7 +93,7 @@ def test_long_rows_are_looked_at_in_smaller_numbers(monkeypatch):
 
     def run(problem, *arguments, batch_size=None, **settings):
         seen.append(problem.n_data)
-        return mf.simulate(problem, 4, 1e-3, 2)
+        return mf.simulate(problem, 4, 1e-3, 2, save_at=[0, 1, 2])
 
     monkeypatch.setattr(pilot, "simulate", run)
     X = np.random.default_rng(0).normal(size=(1200, 400))
@@ -110,7 +110,7 @@ def test_minibatches_are_taken_where_rows_are_more(monkeypatch):
 
     def run(problem, *arguments, batch_size=None, **settings):
         sizes.append((problem.n_data, batch_size))
-        return mf.simulate(problem, 4, 1e-3, 2)
+        return mf.simulate(problem, 4, 1e-3, 2, save_at=[0, 1, 2])
 
     monkeypatch.setattr(pilot, "simulate", run)
     X, y = waves(n=90)

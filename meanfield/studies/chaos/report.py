@@ -226,6 +226,9 @@ def _notes(found: ChaosHeadline, metrics: Sequence[str]) -> list[Block]:
     return [Text(f"Note on {'; '.join(labels)}: {text}") for text, labels in on.items()]
 
 
+#: Notes on runs of which no slope means anything.
+SENSELESS = ("loss-rose", "swings")
+
 _LEAD = {
     "function": "The squared distance between the network of N neurons and the limit network",
     "w1_squared": "The squared mean distance between N neurons and their partners in the limit, "
@@ -235,7 +238,7 @@ _LEAD = {
 
 def _finding(found: ChaosHeadline, dataset: xr.Dataset) -> str:
     first = found.slope["function"]
-    if not first.known or any(note.code == "loss-rose" for note in first.notes):
+    if not first.known or any(note.code in SENSELESS for note in first.notes):
         reasons = " ".join(note.text for note in first.notes)
         return f"No rate was found. {reasons}"
     metrics = ["function", "w1_squared"] if found.noise else ["function"]

@@ -13,7 +13,7 @@ import numpy as np
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms.report import report as atoms_report
 from meanfield.studies.cell.report import report as cell_report
-from meanfield.studies.chaos.report import ChaosHeadline
+from meanfield.studies.chaos.report import SENSELESS, ChaosHeadline
 from meanfield.studies.chaos.report import report as chaos_report
 from meanfield.studies.errors.report import report as errors_report
 from meanfield.studies.experiment import figures
@@ -175,6 +175,8 @@ def _neurons(part: _Part, overview: xr.Dataset) -> str:
     """Say how many neurons bring the network within one per cent of infinite width."""
     found = ChaosHeadline.read(part.summary)
     slope, partners = found.slope["function"], found.slope["w1_squared"]
+    if senseless := [note.text for note in slope.notes if note.code in SENSELESS]:
+        return f"How many neurons are enough cannot be said. {senseless[0]}"
     if slope.agrees is False:
         return (
             "The distance of networks from infinite width does not fall like 1/N over these "
