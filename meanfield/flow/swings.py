@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 _SIZE, _OPPOSED = 2e-3, -0.8
 
 
-def swings(predictions: NDArray[np.float64]) -> bool:
+def swings(predictions: NDArray[np.floating]) -> bool:
     r"""Return whether outputs move forth and back in the last three steps.
 
     Gradient descent at a curvature above ``1 / step_size`` overshoots at every step, and near

@@ -168,7 +168,7 @@ def test_classes_go_through_all_parts(tmp_path, no_pictures, labels, loss, metri
     [
         ({"value": 0.0, "interval": [-0.1, 0.1], "expected": -1.0}, "does not fall like 1/N"),
         ({"value": -1.0, "interval": [-2.0, 0.5], "expected": -1.0}, "not measured precisely"),
-        ({"value": -1.0, "interval": [-1.1, -0.9], "expected": -1.0}, "like 1/N (slope −1.0"),
+        ({"value": -1.0, "interval": [-1.1, -0.9], "expected": -1.0}, "like 1/N (slope −1"),
         ({"value": -2.0, "interval": [-2.1, -1.9], "expected": None}, "No theory says at what"),
     ],
 )
@@ -180,6 +180,16 @@ def test_the_slope_decides_what_is_said_of_the_width(done, change, sentence):
     said = ("does not fall like 1/N", "not measured precisely", "like 1/N (slope", "No theory says")
     assert sentence in finding
     assert sum(text in finding for text in said) == 1
+
+
+def test_of_networks_that_swing_no_number_is_named(done):
+    study = get_study("experiment")
+    summary = json.loads((done / "out" / "summary.json").read_text())
+    note = {"notes": ["The step size is too large. Halve it."], "note_codes": ["swings"]}
+    summary["numbers"]["function_slope"] |= note
+    finding = study.report(summary, storage.read_dataset(done / "out" / "result.nc"))[0].text
+    assert "How many neurons are enough cannot be said. The step size is too large." in finding
+    assert "infinite width like 1/N" not in finding
 
 
 def test_the_errors_are_said_to_be_of_other_networks(done):
