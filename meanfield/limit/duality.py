@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from meanfield.flow.scheme import Scheme
     from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
@@ -140,7 +141,21 @@ def duality_gap(run: Run | MeanFieldPath, steps: Sequence[int] | None = None) ->
     family = GibbsFamily(problem)
     networks = predictions.reshape(shape).astype(np.float64, copy=False)
     found = np.array([[_bounds(family, f) for f in row] for row in networks])
-    return DualityGap(_dataset(problem, run, chosen, networks, found))
+    return DualityGap(_dataset(problem, run.scheme, chosen, networks, found))
+
+
+def certificate(problem: Problem, predictions: Array, temperature: float) -> DualityGap | None:
+    """Return the gap of networks (R, n[, k]) at one time, None where there is no certificate."""
+    try:
+        problem = problem.replace(temperature=temperature)
+        check_supported(problem)
+    except ValueError:
+        return None
+    networks = predictions.reshape(len(predictions), 1, problem.n_data, problem.n_outputs)
+    family = GibbsFamily(problem)
+    with fixed_blas():
+        found = np.array([[_bounds(family, f) for f in row] for row in networks])
+    return DualityGap(_dataset(problem, None, [0], networks, found))
 
 
 def _bounds(family: GibbsFamily, f: Array) -> tuple[float, float]:
@@ -155,7 +170,7 @@ def _bounds(family: GibbsFamily, f: Array) -> tuple[float, float]:
 
 
 def _dataset(
-    problem: Problem, run: Run | MeanFieldPath, steps: list[int], predictions: Array, found: Array
+    problem: Problem, scheme: Scheme | None, steps: list[int], predictions: Array, found: Array
 ) -> xr.Dataset:
     import xarray as xr
 
@@ -166,6 +181,8 @@ def _dataset(
         "dual": (dims, found[..., 1]),
         "gap": (dims, found[..., 0] - found[..., 1]),
     }
-    coords = {"step": steps, "time": ("step", run.scheme.elapsed(steps))}
+    coords: dict[str, Any] = {"step": steps}
+    if scheme is not None:
+        coords["time"] = ("step", scheme.elapsed(steps))
     attrs = {"temperature": problem.temperature}
     return described(xr.Dataset(variables, coords, attrs))

@@ -108,6 +108,7 @@ def test_an_accuracy_counts_the_rows_even_where_all_replicas_agree(tmp_path):
     outputs = np.repeat(problem.targets_test[None] * 2.0, 5, axis=0)
     outputs[:, 0] = -outputs[:, 0]
     arrays = {"loss": np.ones((5, 2)), "test_loss": np.ones((5, 2)), "final": outputs}
+    arrays |= {"regularised": np.ones(5), "last": np.zeros((5, *problem.targets.shape))}
     outcome = simulate.combine(
         config, problem, config.scheme(problem), np.array([0, 12]), np.array([0]), {"r": arrays}
     )
@@ -121,7 +122,7 @@ def test_an_accuracy_counts_the_rows_even_where_all_replicas_agree(tmp_path):
 def test_one_replica_has_no_interval_and_no_test_data_no_test_loss(tmp_path):
     config = configuration({"n_test": 0}, n_replicas=1, save_at=None)
     summary = run_study(get_study("simulate"), config, tmp_path / "out")
-    assert list(summary["numbers"]) == ["train_r2", "loss"]
+    assert list(summary["numbers"]) == ["train_r2", "loss", "regularised_risk"]
     assert summary["numbers"]["loss"]["interval"] is None
     report = (tmp_path / "out/report.html").read_text()
     assert "needs 2 replicas" in report
@@ -194,11 +195,32 @@ def test_intervals_stay_in_the_possible_range():
     arrays = {
         "loss": np.array([[1.0, 0.1], [1.0, 0.9]]),
         "final": np.ones((2, 8)),
+        "regularised": np.ones(2),
     }
     problem = build_data(config)[1]
+    arrays["last"] = np.zeros((2, problem.n_data))
     outcome = simulate.combine(
         config, problem, config.scheme(problem), steps, keep, {"replicas-00000": arrays}
     )
     assert outcome.numbers["loss"].interval[0] == 0
     low, high = outcome.numbers["test_accuracy"].interval
     assert 0 <= low < high <= 1
+
+
+def test_the_regularised_risk_and_a_certificate_where_there_is_one(tmp_path):
+    config = configuration(
+        {"n_features": 1, "n_test": 0}, {"l2": 0.1, "temperature": 0.05}, n_replicas=2, save_at=None
+    )
+    out = tmp_path / "out"
+    numbers = run_study(get_study("simulate"), config, out)["numbers"]
+    problem = build_data(config)[1]
+    run = mf.simulate(
+        problem, n_particles=config.simulate.n_particles, n_replicas=2,
+        step_size=config.run.step_size, n_steps=config.run.n_steps, seed=config.seed,
+    )  # fmt: skip
+    squares = np.square(run.particles.coordinates).sum(-1).mean(1)
+    regularised = (run.loss[:, -1] + 0.05 * squares).mean()
+    assert numbers["regularised_risk"]["value"] == pytest.approx(regularised, rel=1e-9)
+    gap = mf.duality_gap(run, [config.run.n_steps]).certified
+    assert numbers["gap"]["value"] == pytest.approx(gap, rel=1e-6)
+    assert "of that global optimum" in (out / "report.html").read_text()

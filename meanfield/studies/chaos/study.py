@@ -76,8 +76,8 @@ class ChaosSection(Section):
     predict: bool | None = Field(
         None,
         description="Predict the constants of the function and the coupling distance too, by "
-        "linear response along the limit, and compare; nothing is fitted. Not by default: large data "
-        "take minutes.",
+        "linear response along the limit, and compare; nothing is fitted. Not by default: on "
+        "large data it takes minutes.",
     )
     reference: ReferenceSection = ReferenceSection()
 

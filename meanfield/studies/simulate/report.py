@@ -28,6 +28,8 @@ class SimulateHeadline(LearningHeadline):
 
     loss: Estimate  # on the training data, at the end
     test_loss: Estimate | None = None  # where data are held out
+    regularised_risk: Estimate | None = None  # with the penalty of the trained parameters
+    gap: Estimate | None = None  # duality gap, the largest of a few networks
 
 
 def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
@@ -56,6 +58,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Finding(finding),
         *heading_for_problem(dataset.attrs["problem"]),
         headline_table(found, caption, columns, missing="needs 2 replicas"),
+        *_certificate(found, dataset),
         Figure(
             "loss",
             plots.plot_loss,
@@ -74,4 +77,20 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "neuron moves by an amount that does not shrink with width (µP): features are learned. "
             "In the limit of infinitely many neurons only their distribution matters."
         ),
+    ]
+
+
+def _certificate(found: SimulateHeadline, dataset: xr.Dataset) -> list[Block]:
+    """Say how far from the global optimum the networks can be, where that is known."""
+    if found.gap is None:
+        return []
+    low, high = (format_number(float(dataset.attrs[name])) for name in ("least", "most"))
+    return [
+        Text(
+            f"The free energy (risk, penalty and entropy) has a least value between {low} and "
+            f"{high}. By their duality gap the error signals of the networks are certified within "
+            f"{format_number(found.gap.value)} of that global optimum: the Gibbs law that they "
+            "produce is no further above it. The gap holds the chance of finitely many neurons "
+            "too, which counts more the lower the temperature is."
+        )
     ]

@@ -10,9 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.flow.cost import training_seconds
+from meanfield.flow.integrators import coordinate_l2, trained_coordinates
+from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
+from meanfield.limit.duality import certificate
 from meanfield.problem import Problem
 from meanfield.problem.score import loss_rose
 from meanfield.statistics.estimate import Estimate
@@ -28,6 +31,10 @@ from meanfield.workbench.sections.data import (
 from meanfield.workbench.sections.learning import as_fields, guess
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
+#: Networks whose duality gap is computed, where it can be.
+_CERTIFIED = 3
+#: Input parameters up to which that takes no more than seconds; `mf.duality_gap` takes one more.
+_QUICK = 2
 # A unit holds about this much of the trajectory, so that it fits in memory and is soon done.
 _UNIT_BYTES = 2**26
 
@@ -112,6 +119,8 @@ def train(
     )
     kept = [run.at(step) for step in keep]
     arrays = {"loss": run.loss, "predictions": run.predictions[:, np.isin(run.steps, keep)]}
+    arrays["regularised"] = run.loss[:, -1] + penalty(problem, run.particles)
+    arrays["last"] = run.predictions[:, -1]
     for name in ("a", "w", "b") if problem.bias else ("a", "w"):
         arrays[name] = np.stack([getattr(particles, name) for particles in kept], axis=1)
     if problem.X_test is not None:
@@ -137,6 +146,12 @@ def combine(
     pieces = [results[key] for key in sorted(results)]
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     held_out = problem.X_test is not None
+    regularised = Estimate.mean(
+        arrays.pop("regularised"), resampled="replicas", label="Regularised risk at the end"
+    ).clip(0.0)
+    last, gap = arrays.pop("last")[:_CERTIFIED], None
+    if problem.n_features + problem.bias <= _QUICK:
+        gap = certificate(problem, last, _last(scheme, problem))
     score = problem.score(arrays.pop("final"), held_out=held_out)
     outputs = ("output",) if problem.vector_output else ()
     dimensions = {
@@ -157,6 +172,7 @@ def combine(
             variables[f"{name}_mean"] = mean.to_xarray(["loss_step"])
             notes = loss_rose(mean.value[0], mean.value[-1]) if name == "loss" else ()
             found[name] = replace(mean[-1], notes=notes)
+    found["regularised_risk"] = regularised
     coordinates = {
         "step": keep,
         "time": ("step", scheme.elapsed(keep)),
@@ -170,8 +186,22 @@ def combine(
         "problem": repr(problem),
         "guess": guess(problem),
     }
+    if gap is not None and np.isfinite(gap.certified):
+        found["gap"] = Estimate(gap.certified, label="Certified distance to the global optimum")
+        attributes |= dict(zip(("least", "most"), gap.optimum, strict=True))
     dataset = xr.Dataset(variables, coords=coordinates, attrs=attributes)
     return Outcome(dataset, SimulateHeadline(**found).numbers())
+
+
+def penalty(problem: Problem, particles: Particles) -> np.ndarray:
+    """Return ``½ mean (λ_a |a|² + λ_w |(w, b)|²)`` over what is trained, per replica."""
+    strength = coordinate_l2(problem) * trained_coordinates(problem)
+    return 0.5 * np.square(particles.coordinates).mean(axis=1) @ strength
+
+
+def _last(scheme: Scheme, problem: Problem) -> float:
+    """Return the temperature at the end."""
+    return float(scheme.temperatures[-1]) if scheme.n_steps else problem.temperature
 
 
 _CURVES = {
