@@ -52,7 +52,7 @@ def test_python_runs(monkeypatch):
         "1024": "64",
         "n_steps=500": "n_steps=20",
         "range(0, 501, 5)": "range(0, 21, 5)",
-        "n_replicas=64": "n_replicas=6",
+        "n_replicas=32": "n_replicas=6",
         "[32, 64, 128, 256]": "[8, 16, 32]",
         "n_steps=200": "n_steps=10",
     }
