@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.limit.stationary import StationaryLaw as StationaryLaw
     from meanfield.limit.stationary import stationary as stationary
     from meanfield.moments import admissible_weight as admissible_weight
+    from meanfield.problem import Activation as Activation
     from meanfield.problem import Problem as Problem
     from meanfield.statistics.estimate import Estimate as Estimate
     from meanfield.statistics.orders import fit_order as fit_order
@@ -76,6 +77,7 @@ _PUBLIC = {
     "CheckpointError": "errors",
     "ConfigError": "errors",
     "DivergenceError": "errors",
+    "Activation": "problem",
     "Problem": "problem",
     "InitialLaw": "flow.initial",
     "Particles": "flow.particles",

@@ -121,6 +121,8 @@ def is_good(
         return Goodness(True, _PROOFS[known.name], True, regular=True)
     if known.homogeneous:
         return _homogeneous(known)
+    if isinstance(known.code, str):
+        return _search(known.value, known.derivative)
     return _polynomial(known)
 
 

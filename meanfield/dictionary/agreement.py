@@ -99,7 +99,8 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Agreemen
         for i, j in match_atoms(base, other, np.inf)[0]:
             cosine = base.w[i] @ other.w[j]
             cosine /= np.linalg.norm(base.w[i]) * np.linalg.norm(other.w[j])
-            apart = float(np.degrees(np.arccos(min(abs(cosine), 1.0))))
+            likeness = abs(cosine) if flip else cosine
+            apart = float(np.degrees(np.arccos(np.clip(likeness, -1.0, 1.0))))
             if apart > SAME_ATOM:
                 continue
             match[row, i], angle[row, i] = j, apart

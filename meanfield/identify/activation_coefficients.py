@@ -67,8 +67,9 @@ def activation_coefficients(
     Notes
     -----
     Positively homogeneous activations have a kink and use closed forms:
-    ``E[(z + h)_+ He_k(z)] = φ(h) He_{k−2}(−h)`` for ``k ≥ 2``. The others are entire or analytic
-    in a strip, where the trapezoid rule converges geometrically.
+    ``E[(z + h)_+ He_k(z)] = φ(h) He_{k−2}(−h)`` for ``k ≥ 2``. The others of the table are entire
+    or analytic in a strip, where the trapezoid rule converges geometrically; for one's own it is
+    refined until it settles, and a ValueError says where it does not, as at other kinks.
 
     Examples
     --------
@@ -101,10 +102,25 @@ def coefficient_table(
         return _homogeneous_table(activation, degree, scale, shift, derivative)
     # The step: tanh, the worst of the table, is singular at distance π / 2r.
     rate = max(float(np.max(scale, initial=0)), math.sqrt(degree + 1) / 15, 1e-9)
-    nodes, weights = quadrature(degree, max(0, math.ceil(math.log2(rate))), dtype)
+    fineness = max(0, math.ceil(math.log2(rate)))
     function = activation.derivative if derivative else activation.value
-    z = np.multiply.outer(scale.astype(dtype), nodes) + shift.astype(dtype)[:, None]
-    return function(z) @ weights
+
+    def table(fineness: int) -> Array:
+        nodes, weights = quadrature(degree, fineness, dtype)
+        z = np.multiply.outer(scale.astype(dtype), nodes) + shift.astype(dtype)[:, None]
+        return function(z) @ weights
+
+    found = table(fineness)
+    if isinstance(activation.code, int) or not found.size:
+        return found
+    for more in range(1, 6):
+        before, found = found, table(fineness + more)
+        if np.abs(found - before).max() <= 1e-12 * max(1e-300, np.abs(found).max()):
+            return found
+    raise ValueError(
+        f"The Hermite coefficients of {activation.name!r} do not settle: it has a kink, or is far "
+        "steeper than tanh; use an activation that is smooth, or positively homogeneous."
+    )
 
 
 def _homogeneous_table(

@@ -31,7 +31,8 @@ def canonical(
 
     Inactive particles (``a = 0``) are dropped, particles with ``w = 0`` become constants, equal
     features are merged, and every atom is brought into one hemisphere by
-    ``σ(z) = s σ(−z) + q(z)``, which leaves an affine function over. Atoms of a homogeneous
+    ``σ(z) = s σ(−z) + q(z)``, which leaves an affine function over (not where there is no such
+    relation). Atoms of a homogeneous
     activation get ``|(w, b)| = 1``. Sinusoids with equal ``w`` are one atom with
     ``0 ≤ b < π``. An affine activation has no atoms at all. The result is the same function.
 
@@ -103,7 +104,7 @@ def canonical(
             c, w, b, mass, cancelled, left_over = _merge(c, w, b, mass, symmetry, tolerance)
             constant, linear = constant + left_over[0], linear + left_over[1]
         inactive_mass += cancelled
-        flip = _lower_hemisphere(w)
+        flip = _lower_hemisphere(w) & (symmetry.sign != 0)
         more_constant, more_linear = symmetry.affine_of(c[flip], w[flip], b[flip])
         constant, linear = constant + more_constant, linear + more_linear
         c[flip] *= symmetry.sign
@@ -146,7 +147,7 @@ def _merge(
     Also return the mass of those that cancel, and the affine part that the flips leave over.
     """
     points = np.column_stack([w, b])
-    label, flip = _groups(points, tolerance)
+    label, flip = _groups(points, tolerance, flips=symmetry.sign != 0)
     left_over = symmetry.affine_of(c[flip], w[flip], b[flip])
     pieces = c * np.where(flip, symmetry.sign, 1)[:, None]
     points = points * np.where(flip, -1, 1)[:, None]
@@ -162,7 +163,7 @@ def _merge_sinusoids(
 
     Also return the mass of those that cancel.
     """
-    label, flip = _groups(w, tolerance)
+    label, flip = _groups(w, tolerance, flips=True)
     sign = np.where(flip, symmetry.sign, 1)[:, None]
     w, b = w * np.where(flip, -1, 1)[:, None], np.where(flip, -b, b)
     pieces = np.stack([c * sign * np.cos(b)[:, None], c * sign * np.sin(b)[:, None]], axis=2)
@@ -175,11 +176,11 @@ def _merge_sinusoids(
     return amplitude[i, :, j] * singular[i, j, None], centre[i], angle, mass[i], cancelled
 
 
-def _groups(points: Array, tolerance: float) -> tuple[Array, Array]:
-    """Label points equal up to sign, and say which to flip to agree with their group."""
+def _groups(points: Array, tolerance: float, flips: bool) -> tuple[Array, Array]:
+    """Label points equal, up to sign if it `flips`; say which to flip to agree with their group."""
     size = np.maximum(1, np.linalg.norm(points, axis=1))
     n = len(points)
-    both = cKDTree(np.concatenate([points, -points]))
+    both = cKDTree(np.concatenate([points, -points]) if flips else points)
     pairs = both.query_pairs(tolerance * size.max(), output_type="ndarray")
     i, j = pairs.T if len(pairs) else np.zeros((2, 0), dtype=np.intp)
     near = np.linalg.norm(both.data[i] - both.data[j], axis=1) <= tolerance * size[i % n]
@@ -187,7 +188,7 @@ def _groups(points: Array, tolerance: float) -> tuple[Array, Array]:
     label = connected_components(graph, directed=False)[1]
     first = points[np.unique(label, return_index=True)[1]][label]
     flip = np.linalg.norm(points + first, axis=1) < np.linalg.norm(points - first, axis=1)
-    return label, flip
+    return label, flip & flips
 
 
 def _sum_by(label: Array, values: Array) -> Array:

@@ -37,6 +37,8 @@ def l2_norm(atoms: Atoms, inputs: Array | None = None) -> tuple[float, float, st
     if not closed and atoms.n_atoms > PAIR_LIMIT:
         return _sobol_norm(atoms)
     c, w, b = atoms.columns, atoms.w, atoms.b
+    if not closed and isinstance(atoms.activation.code, str) and not _resolved(atoms):
+        return _sobol_norm(atoms)
     constant, linear = atoms.affine
     r = np.linalg.norm(w, axis=1)
     first = coefficient_table(atoms.activation, 1, r, b)
@@ -54,6 +56,17 @@ def l2_norm(atoms: Atoms, inputs: Array | None = None) -> tuple[float, float, st
     error_square = 1e-15 * gross
     error = min(math.sqrt(error_square), error_square / max(math.sqrt(square), 1e-300))
     return math.sqrt(square), error, "closed form" if closed else "pair quadrature"
+
+
+def _resolved(atoms: Atoms) -> bool:
+    """Whether the rules, made for the activations of the table, resolve that of these atoms."""
+    if not atoms.activation.smooth:
+        return False
+    r = np.linalg.norm(atoms.w, axis=1)
+    unit = atoms.w / np.where(r > 0, r, 1)[:, None]
+    rho = np.clip(unit @ unit.T, -1, 1)
+    coarse, fine = (_quadrature_gram(atoms.activation, r, atoms.b, rho, by) for by in (1, 2))
+    return bool(np.abs(fine - coarse).max() <= 1e-12 * np.abs(fine).max())
 
 
 def _has_closed_form(activation: Activation) -> bool:
@@ -167,9 +180,11 @@ def _polynomial_gram(activation: Activation, r: Array, b: Array, rho: Array) -> 
     return np.einsum("ik,jk,ijk->ij", table, table, powers)
 
 
-def _quadrature_gram(activation: Activation, r: Array, b: Array, rho: Array) -> Array:
+def _quadrature_gram(
+    activation: Activation, r: Array, b: Array, rho: Array, finer: int = 1
+) -> Array:
     """Two-dimensional rule per pair: trapezoids, or graded panels where those are too many."""
-    step = min(0.25, 0.27 / max(r.max(), 1e-12))  # follows the narrowest transition
+    step = min(0.25, 0.27 / max(r.max(), 1e-12)) / finer  # follows the narrowest transition
     half = math.ceil(_REACH / step)
     gram = np.empty((len(r), len(r)))
     if half > _MOST_TRAPEZOIDS:

@@ -19,7 +19,7 @@ class Symmetry:
     From ``σ(z) = s σ(−z) + q(z)``, ``q(z) = q_0 + q_1 z`` the remainder, an atom ``(c, w, b)`` may
     be flipped to ``(s c, −w, −b)`` at the price of ``c q(⟨w, x⟩ + b)``, which is affine in ``x``. A
     positively homogeneous activation adds ``(c / r, r w, r b)``, a sinusoid, ``σ(z + π) = −σ(z)``
-    and ``σ′(z) = σ(z + π/2)``, adds ``(−c, w, b ± π)``.
+    and ``σ′(z) = σ(z + π/2)``, adds ``(−c, w, b ± π)``. A ``sign`` of 0 stands for no flip.
     """
 
     sign: int
@@ -38,7 +38,8 @@ class Symmetry:
         `c` is (S, k). What a flip leaves over is not part of an image; `affine_of` gives it.
         """
         yield c, w, b
-        yield self.sign * c, -w, -b
+        if self.sign:
+            yield self.sign * c, -w, -b
         if self.sinusoid:
             for shift in (-np.pi, np.pi):
                 yield -c, w, b + shift
@@ -67,7 +68,7 @@ def symmetry_of(activation: Activation) -> Symmetry:
     value = activation.value(z)
     reflected = activation.sign * activation.value(-z) + q0 + q1 * z
     scale = np.abs(value).max() + 1
-    if np.abs(value - reflected).max() > 1e-12 * scale:
+    if activation.sign and np.abs(value - reflected).max() > 1e-12 * scale:
         raise ValueError(
             f"Activation {activation.name!r} does not satisfy its recorded relation "
             f"σ(z) = {activation.sign} σ(−z) + q(z); correct sign and remainder."
@@ -76,5 +77,8 @@ def symmetry_of(activation: Activation) -> Symmetry:
         raise ValueError(f"Activation {activation.name!r} is recorded as homogeneous but is not.")
     half_turn = np.abs(activation.value(z + np.pi) + value).max()
     quarter_turn = np.abs(activation.value(z + np.pi / 2) - activation.derivative(z)).max()
-    sinusoid = bool(max(half_turn, quarter_turn) < 1e-12 * scale)
+    at_zero = activation.value(np.zeros(1)) ** 2 + activation.derivative(np.zeros(1)) ** 2
+    # Of amplitude 1, and odd or even.
+    apart = max(half_turn, quarter_turn, abs(at_zero.item() - 1))
+    sinusoid = bool(activation.sign and apart < 1e-12 * scale)
     return Symmetry(activation.sign, (q0, q1), activation.homogeneous, sinusoid)

@@ -1,9 +1,9 @@
 """How the potential grows at infinity: which Gibbs laws exist, and where their mass ends.
 
 A particle of fixed direction ``u`` and radius ``R`` has pre-activations ``R⟨u, z_j⟩``, with
-``z_j`` the inputs (and a coordinate 1 for the bias). For every activation here
-``σ(z) = σ_∞(z) + O(1)`` with ``σ_∞`` positively homogeneous of degree 1 (zero when σ is bounded),
-or σ is a polynomial; `Activation.asymptote` holds ``σ_∞`` and how far σ strays from it.
+``z_j`` the inputs (and a coordinate 1 for the bias). For every activation of
+the table ``σ(z) = σ_∞(z) + O(1)`` with ``σ_∞`` positively homogeneous of degree 1 (zero when σ is
+bounded), or σ is a polynomial; `Activation.asymptote` holds ``σ_∞`` and how far σ strays from it.
 """
 
 from __future__ import annotations
@@ -62,9 +62,8 @@ def density_bound(
     """
     n, q = inputs.shape
     signals = signals / n
-    if activation.asymptote is None:
-        assert activation.degree is not None  # σ is a polynomial
-        return _polynomial_bound(activation.degree, inputs, signals, l2_output, l2_input)
+    if activation.asymptote is None:  # σ is a polynomial
+        return _polynomial_bound(activation, inputs, signals, l2_output, l2_input)
     left, right, deviation = activation.asymptote
 
     def growth(u: Array) -> Array:
@@ -88,13 +87,18 @@ def has_linear_growth(activation: Activation) -> bool:
 
 
 def _polynomial_bound(
-    degree: int, inputs: Array, signals: Array, l2_output: float | None, l2_input: float
+    activation: Activation, inputs: Array, signals: Array, l2_output: float | None, l2_input: float
 ) -> DensityBound:
-    """Bound for a Hermite activation, coefficient by coefficient."""
+    """Bound for a polynomial activation, coefficient by coefficient."""
+    degree = activation.degree
+    assert degree is not None
     if l2_output is not None:
         # |g|² grows with degree 2k > 2, and no quadratic penalty holds it.
         return DensityBound(np.array([0.0, 0.0, np.inf if signals.any() else -0.5 * l2_input]))
-    monomials = hermite_e.herme2poly(np.eye(degree + 1)[degree])
+    if isinstance(activation.code, int):
+        monomials = hermite_e.herme2poly(np.eye(degree + 1)[degree])
+    else:
+        monomials = activation.monomials
 
     def form(m: int) -> float:
         penalty = 0.5 * l2_input if m == 2 else 0.0

@@ -310,6 +310,12 @@ def check_supported(problem: Problem) -> None:
             "goes to infinity; set l2 > 0."
         )
     degree = problem.activation.degree or 1
+    if problem.activation.asymptote is None and problem.activation.degree is None:
+        raise ValueError(
+            f"No stationary law is computed here: {problem.activation.name} neither stays near "
+            "two straight lines nor is a polynomial, so where the law ends is not known; use an "
+            "activation that does."
+        )
     if degree > 1 and (trained_output or degree % 2):
         raise ValueError(
             f"No normalisable stationary law: {problem.activation.name} makes −V grow like a power "

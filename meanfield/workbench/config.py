@@ -25,7 +25,13 @@ from meanfield.errors import ArgumentError, ArgumentTypeError, ConfigError
 from meanfield.flow import defaults, schedule
 from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS, get_integrator
-from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.problem.activations import (
+    ACTIVATIONS,
+    Reference,
+    from_reference,
+    get_activation,
+    known_activation,
+)
 from meanfield.problem.losses import get_loss
 from meanfield.problem.sources.options import home_expanded
 from meanfield.system.texts import read_text
@@ -60,10 +66,23 @@ def _power_of_two(value: int) -> int:
 
 
 PowerOfTwo = Annotated[int, Field(ge=2, le=checks.MOST), AfterValidator(_power_of_two)]
-ActivationName = Annotated[str, accepted_by(get_activation)]
+#: Of the table; for studies that compare several.
+KnownActivation = Annotated[str, accepted_by(known_activation)]
 LossName = Annotated[str, accepted_by(get_loss)]
 IntegratorName = Annotated[str, accepted_by(get_integrator)]
 ScheduleTable = Annotated[dict[str, Any], accepted_by(schedule.from_table)]
+
+
+def _with_activation(value: str, info: ValidationInfo) -> str:
+    """Look ``module:name`` up in the folder of the configuration; it stays as it is in the file."""
+    if ":" not in value:
+        return value
+    reference = Reference(value)
+    reference.activation = from_reference(value, (info.context or {}).get("folder"))
+    return reference
+
+
+ActivationName = Annotated[str, AfterValidator(_with_activation), accepted_by(get_activation)]
 
 
 class Section(BaseModel):
@@ -76,7 +95,9 @@ class ProblemSection(Section):
     """What is learned from the data: the network, its loss and its regularisation."""
 
     activation: ActivationName = Field(
-        defaults.ACTIVATION, description=f"Activation: {', '.join(ACTIVATIONS)}."
+        defaults.ACTIVATION,
+        description=f'Activation: {", ".join(ACTIVATIONS)}; or "module:name", a function or an '
+        "mf.Activation in a file of Python beside this one.",
     )
     loss: LossName = Field("squared", description="squared, logistic (labels ±1) or cross-entropy.")
     bias: bool = Field(defaults.BIAS, description="Whether neurons have a bias.")

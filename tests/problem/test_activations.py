@@ -198,5 +198,5 @@ def test_unknown_names_get_a_suggestion():
         get_activation("tahn")
     with pytest.raises(ValueError, match="Choose one of: identity, tanh"):
         get_activation("zzz")
-    with pytest.raises(TypeError, match="activation must be a name, not int"):
+    with pytest.raises(TypeError, match="activation must be a name or an Activation, not int"):
         get_activation(3)

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from meanfield.flow.compiled import functions
-from meanfield.flow.compiled.cache_key import by_code
+from meanfield.flow.compiled.cache_key import WithOwn, by_code
 from meanfield.flow.compiled.functions import one, zero
+from meanfield.flow.compiled.own_functions import vector_function
 from meanfield.flow.compiled.simd import INLINE_OPTIONS, Vector, absolute, fma, inline, select
-from meanfield.problem.activations import ACTIVATIONS, LEAKY_SLOPE
+from meanfield.problem.activation_functions import LEAKY_SLOPE
+from meanfield.problem.activations import ACTIVATIONS
+from meanfield.problem.scalar.program import parse
 
 # Derivatives that the value alone determines: only the value need be kept.
 
@@ -156,20 +161,28 @@ _SLOPES = {
 }
 _NAMES = tuple(ACTIVATIONS)  # by code
 
+
+def _by_code(functions: list[Any], own: Any) -> Any:
+    """The function that the key's code chooses, or that ``own`` makes of operations."""
+    return by_code(WithOwn(dict(enumerate(functions)), own), **INLINE_OPTIONS)
+
+
 #: σ(z) and σ′(z), for the activation that a `CacheKey` names.
-value_and_slope = by_code([_ACTIVATIONS[name] for name in _NAMES], **INLINE_OPTIONS)
+value_and_slope = _by_code([_ACTIVATIONS[name] for name in _NAMES], vector_function)
 #: σ′ of the key and σ, where σ determines it (else nothing of use).
-slope = by_code([_SLOPES.get(name, zero) for name in _NAMES], **INLINE_OPTIONS)
+slope = _by_code([_SLOPES.get(name, zero) for name in _NAMES], lambda code: zero)
 #: `keeps_slope` of the key, a constant in compiled code.
-slope_is_kept = by_code([_no if name in _SLOPES else _yes for name in _NAMES], **INLINE_OPTIONS)
+slope_is_kept = _by_code([_no if name in _SLOPES else _yes for name in _NAMES], lambda code: _yes)
 
 
-def keeps_slope(code: int) -> bool:
+def keeps_slope(code: int | str) -> bool:
     """Whether σ does not determine σ′, which must then be kept too."""
-    return _NAMES[code] not in _SLOPES
+    return isinstance(code, str) or _NAMES[code] not in _SLOPES
 
 
-def is_polynomial(code: int) -> bool:
+def is_polynomial(code: int | str) -> bool:
     """Whether σ and σ′ are piecewise polynomials, cheaper to compute again than to keep."""
+    if isinstance(code, str):
+        return parse(code).is_cheap
     activation = ACTIVATIONS[_NAMES[code]]
     return activation.degree is not None or activation.homogeneous

@@ -22,7 +22,7 @@ from meanfield.flow.compiled.cache_key import CacheKey
 from meanfield.flow.compiled.simd.mode import SCALAR
 
 
-def address_of(function: Any, code: int, example: NamedTuple) -> int | CacheKey:
+def address_of(function: Any, code: int | str, example: NamedTuple) -> int | CacheKey:
     """First argument of ``by_address(function)`` for one activation or loss.
 
     ``example`` holds arrays and numbers of the types to compile for.

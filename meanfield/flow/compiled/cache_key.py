@@ -8,6 +8,7 @@ have changed has another signature, and is compiled again.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from numba.core.datamodel import models
 from numba.extending import NativeValue, overload, register_model, typeof_impl, unbox
 
 from meanfield.flow.compiled.simd.mode import SCALAR
-from meanfield.problem.activations import ACTIVATIONS, LEAKY_SLOPE
+from meanfield.problem.activation_functions import LEAKY_SLOPE
+from meanfield.problem.activations import ACTIVATIONS
 from meanfield.problem.losses import LOSSES
 from meanfield.system.compiling import cached
 
@@ -40,19 +42,20 @@ DIGEST = _digest()
 class CacheKeyType(types.Type):
     """Type of a `CacheKey` in compiled code."""
 
-    def __init__(self, code: int):
+    def __init__(self, code: int | str):
         self.code = code
-        super().__init__(f"CacheKey({code}, {DIGEST})")
+        short = code if isinstance(code, int) else hashlib.sha256(code.encode()).hexdigest()[:32]
+        super().__init__(f"CacheKey({short}, {DIGEST})")
 
 
 class CacheKey:
     """First argument of every cached entry point.
 
     Its type also names one activation or one loss by its code, where a function is compiled for
-    each of them.
+    each of them; the code of one's own is all of its operations.
     """
 
-    def __init__(self, code: int = -1):
+    def __init__(self, code: int | str = -1):
         self.code = code
         self.numba_type = CacheKeyType(code)
 
@@ -70,7 +73,19 @@ def _unbox(kind: CacheKeyType, value: Any, c: Any) -> NativeValue:
     return NativeValue(c.context.get_dummy_value())
 
 
-def by_code(functions: Any, **options: bool) -> Any:
+class WithOwn(dict[Any, Any]):
+    """Functions by code; those of codes that are operations, ``own(code)``, made when asked for."""
+
+    def __init__(self, known: Mapping[int, Any], own: Callable[[str], Any]):
+        super().__init__(known)
+        self._own = own
+
+    def __missing__(self, code: str) -> Any:
+        self[code] = self._own(code)
+        return self[code]
+
+
+def by_code(functions: Mapping[Any, Any], **options: bool) -> Any:
     """The function of a `CacheKey` and more that is ``functions[code]`` of what is more.
 
     ``options`` are those of its compilation.

@@ -66,6 +66,39 @@ def _exponential(x: Vector) -> Vector:
     return times_power(fma(r * r, _exp_tail(r), r) + 1.0, n)
 
 
+@inline
+def exponential2(x: Vector) -> Vector:
+    """2^x, clamped where e^x is."""
+    x = _clamp(x, _exp_low(x), _exp_high(x))
+    n = (x + _magic(x)) - _magic(x)
+    r = (x - n) * _LN2
+    return times_power(fma(r * r, _exp_tail(r), r) + 1.0, n)
+
+
+@inline
+def exponential_minus_1(x: Vector) -> Vector:
+    """e^x − 1 for x up to where e^x is clamped."""
+    x = _clamp(x, _exp_low(x), _exp_high(x))
+    n = fma(x, _LOG2_E, _magic(x)) - _magic(x)
+    r = fma(n, -_ln2_low(x), fma(n, -_ln2_high(x), x))
+    scale = times_power(one(x), n)
+    return fma(scale, fma(r * r, _exp_tail(r), r), scale - 1.0)
+
+
+@inline
+def hyperbolic_sine(x: Vector) -> Vector:
+    """sinh x for x up to where e^x is clamped."""
+    t = exponential_minus_1(absolute(x))
+    return copysign(0.5 * (t + divide(t, t + 1.0)), x)
+
+
+@inline
+def hyperbolic_cosine(x: Vector) -> Vector:
+    """cosh x for x up to where e^x is clamped."""
+    t = exponential(absolute(x))
+    return 0.5 * (t + divide(one(t), t))
+
+
 _tanh_tail = polynomial(
     (2.0, 1.3333334, 0.6666612, 0.266663, 0.08923685, 0.025551913),
     (2.0000000000000027, 1.3333333333333357, 0.6666666666649934, 0.2666666666653788,
@@ -142,6 +175,39 @@ def split_exponent(x: Vector) -> tuple[Vector, Vector]:
 def log1p_reduced(f: Vector) -> Vector:
     """ln(1 + f) for 1 + f in [√½, √2]."""
     return fma(f * f, _log_tail(f), f)
+
+
+# The whole range of normal numbers: the octaves start at the second lowest power of two.
+_lowest = constant(2.0**-125, 2.0**-1021)
+_lowest_octave = constant(2.0**-125 * math.sqrt(0.5), 2.0**-1021 * math.sqrt(0.5))
+_octaves, _highest = constant(125.0, 1021.0), constant(2.0**125, 2.0**1021)
+_raise, _raised = constant(2.0**24, 2.0**53), constant(24.0, 53.0)
+_largest = constant(3.4028234663852886e38, 1.7976931348623157e308)
+
+
+@inline
+def logarithm(x: Vector) -> Vector:
+    """ln x: −∞ at 0, NaN below, ∞ at ∞."""
+    tiny = x < 2.0 * _lowest(x)
+    y = select(tiny, x * _raise(x), x)
+    octave = (bits(y) - bits(_lowest_octave(y))) >> mantissa_bits(y)
+    e = from_bits(octave | bits(_integer_base(y))) - (_integer_base(y) + _octaves(y))
+    bias = bits(_highest(y)) - bits(one(y))
+    m = from_bits(bits(y) - (octave << mantissa_bits(y)) + bias)
+    e = select(tiny, e - _raised(x), e)
+    value = fma(e, _ln2_high(x), fma(e, _ln2_low(x), log1p_reduced(m - 1.0)))
+    beyond = select(x < 0.0, math.nan * one(x), x - math.inf)  # −∞ at 0, NaN for NaN
+    value = select(x > 0.0, value, beyond)
+    return select(x > _largest(x), x, value)
+
+
+@inline
+def logarithm_of_1_plus(x: Vector) -> Vector:
+    """ln(1 + x), with what rounding 1 + x does to a small x put back."""
+    u = x + 1.0
+    lost = divide(x - (u - 1.0), select(u > 0.0, u, one(u)))
+    lost = select(u > 1e15, zero(u), lost)
+    return logarithm(u) + select(u > 0.0, lost, zero(u))
 
 
 # Normal distribution ----------------------------------------------------------------------------

@@ -94,7 +94,7 @@ set_residuals = by_address(_set_residuals)
 
 
 @cache
-def residuals_address(loss: int, dtype: np.dtype[Any]) -> int | CacheKey:
+def residuals_address(loss: int | str, dtype: np.dtype[Any]) -> int | CacheKey:
     """What `set_residuals` takes first, for the loss with this code."""
     none = np.empty(0)
     example = Residuals(np.empty(0, dtype), none, none, none, 0, 0)

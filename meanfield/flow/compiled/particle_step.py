@@ -220,8 +220,8 @@ def advance(
     factors: UpdateFactors,
     counters: NoiseCounters,
     *,
-    activation: int,
-    loss: int,
+    activation: int | str,
+    loss: int | str,
     predictions_out: Numbers | None = None,
 ) -> tuple[int, int]:
     """Advance ``theta`` (R, rows, N), C-contiguous, in place by the steps whose factors are given.
@@ -249,7 +249,7 @@ def advance(
     return (-1, -1) if lost == _NEVER else (lost, counters.first_replica + replica)
 
 
-def forward(theta: Numbers, X: Numbers, activation: int, n_outputs: int) -> Numbers:
+def forward(theta: Numbers, X: Numbers, activation: int | str, n_outputs: int) -> Numbers:
     """Predictions (R, n, k), float64: the mean over particles of ``a σ(⟨w, x⟩ + b)``."""
     R, C, _ = theta.shape
     no_steps = np.empty((0, C))

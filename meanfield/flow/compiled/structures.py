@@ -157,7 +157,7 @@ def make_factors(
     return UpdateFactors(decay, gain, noise, drift, l2, outer, inner)
 
 
-def make_functions(activation: int, loss: int, data: Data, *, keep: bool) -> Functions:
+def make_functions(activation: int | str, loss: int | str, data: Data, *, keep: bool) -> Functions:
     """The activation and the loss with these codes; ``keep`` allows to keep activations."""
     kept = 2 if keeps_slope(activation) else 1
     if not keep or (data.inputs < _NARROW and is_polynomial(activation)):

@@ -120,7 +120,9 @@ predict_rows, pull_rows = by_address(_predict_rows), by_address(_pull_rows)
 
 
 @cache
-def tile_addresses(activation: int, dtype: np.dtype[Any]) -> tuple[int | CacheKey, int | CacheKey]:
+def tile_addresses(
+    activation: int | str, dtype: np.dtype[Any]
+) -> tuple[int | CacheKey, int | CacheKey]:
     """What `predict_rows` and `pull_rows` take first, for the activation with this code."""
     none = np.empty(0, dtype)
     example = Tile(none, none, none, none, none, none, 0, 0, 0, 0, 0, 0, False)

@@ -112,7 +112,7 @@ def _in_plane(w: np.ndarray, dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarra
     if w.shape[1] == 1:
         return place, np.zeros(len(w), dtype=bool)
     beyond = np.degrees(np.arctan2(place[:, 1], place[:, 0])) - dataset.attrs["cut"]
-    turned = np.floor(beyond / 180) % 2 == 1
+    turned = (np.floor(beyond / 180) % 2 == 1) & (dataset.attrs["flip_sign"] != 0)
     return np.where(turned[:, None], -place, place), turned
 
 

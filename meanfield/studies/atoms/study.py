@@ -99,7 +99,7 @@ def plan_on(
     if plain and data.target is not None and problem.n_outputs == 1:
         arguments = {
             "target": data.target,
-            "activation": problem.activation.name,
+            "activation": problem.activation,
             "threshold": section.threshold,
             "seed": config.seed,
         }

@@ -15,7 +15,7 @@ from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.identify.report import AXES, IdentifyHeadline, cell_text, report
 from meanfield.system import memory
-from meanfield.workbench.config import ActivationName, Listed, Section, StudyConfig, named_keys
+from meanfield.workbench.config import KnownActivation, Listed, Section, StudyConfig, named_keys
 from meanfield.workbench.sections.atom_bounds import MOST_DEGREES, explained
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -26,7 +26,7 @@ Shape = tuple[list[Any], list[Any], list[Any], list[Any]]
 class IdentifySection(Section):
     """One cell for every combination of the lists."""
 
-    activations: list[ActivationName] = Field(["tanh", "silu"], description="Activations.")
+    activations: list[KnownActivation] = Field(["tanh", "silu"], description="Activations.")
     dims: list[Listed] = Field([1, 2], description="Input dimensions d.")
     sizes: list[Listed] = Field([1, 2], description="Numbers of atoms S.")
     bias: list[bool] = Field([False], description="Without biases, with, or both.")

@@ -17,8 +17,8 @@ from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.limit.report import LimitHeadline, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import (
-    ActivationName,
     Count,
+    KnownActivation,
     Listed,
     Positive,
     PowerOfTwo,
@@ -43,7 +43,7 @@ _UNIT_NEURONS = 2**16
 class NetworkSection(Section):
     """The networks and their training."""
 
-    activations: list[ActivationName] = Field(
+    activations: list[KnownActivation] = Field(
         ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
     )
     depths: list[Listed] = Field([2, 3], description="Numbers of hidden layers.")

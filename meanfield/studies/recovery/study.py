@@ -27,8 +27,8 @@ from meanfield.studies.recovery.report import RecoveryHeadline, method_at, repor
 from meanfield.system import memory
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import (
-    ActivationName,
     Count,
+    KnownActivation,
     Listed,
     NonNegative,
     Positive,
@@ -54,7 +54,7 @@ CHECKS = ("confident", "missing", "compression_gap", "network_error")
 class RecoverySection(Section):
     """Random teachers: one cell for every combination of the lists."""
 
-    activations: list[ActivationName] = Field(
+    activations: list[KnownActivation] = Field(
         ["tanh", "erf", "relu", "silu"], description="Activations."
     )
     step_sizes: list[Positive] = Field(

@@ -10,8 +10,8 @@ from meanfield import checks
 from meanfield.deep.parametrizations import PARAMETRIZATIONS, get_parametrization
 from meanfield.problem import ACTIVATIONS, get_activation
 from meanfield.workbench.config import (
-    ActivationName,
     Count,
+    KnownActivation,
     Listed,
     Positive,
     PowerOfTwo,
@@ -24,7 +24,7 @@ from meanfield.workbench.sections.data import DataConfig
 class NetworkSection(Section):
     """The networks and their training."""
 
-    activations: list[ActivationName] = Field(
+    activations: list[KnownActivation] = Field(
         ["silu", "tanh", "relu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
     )
     parametrizations: list[Annotated[str, accepted_by(get_parametrization)]] = Field(

@@ -86,6 +86,10 @@ CASES = {
     "erf": (functions.erf, 0, exact_erf, 8, 8),
     "sin": (functions.sine_cosine, 0, lambda x: np.sin(x.astype(LONG)), 1e3, 1e5),
     "cos": (functions.sine_cosine, 1, lambda x: np.cos(x.astype(LONG)), 1e3, 1e5),
+    "exp2": (functions.exponential2, None, lambda x: np.exp2(x.astype(LONG)), 87, 708),
+    "expm1": (functions.exponential_minus_1, None, lambda x: np.expm1(x.astype(LONG)), 87, 708),
+    "sinh": (functions.hyperbolic_sine, None, lambda x: np.sinh(x.astype(LONG)), 87, 708),
+    "cosh": (functions.hyperbolic_cosine, None, lambda x: np.cosh(x.astype(LONG)), 87, 708),
 }
 
 
@@ -103,6 +107,32 @@ def test_logarithm_for_the_gaussians():
         f = np.linspace(np.sqrt(0.5) - 1, np.sqrt(2) - 1, POINTS).astype(dtype)
         got = compiled(functions.log1p_reduced)(f)
         assert ulps(got, np.log1p(f.astype(LONG))).max() <= LIMIT
+
+
+@pytest.mark.skipif(np.finfo(LONG).eps > 2e-19, reason="needs an 80-bit long double")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_logarithms_over_all_numbers(dtype):
+    info = np.finfo(dtype)
+    exponents = np.log(np.array([info.smallest_subnormal, info.max], LONG))
+    even = np.exp(np.linspace(*exponents, POINTS // 2)).astype(dtype)
+    near = (1 + sweep(-0.5, 1.0, dtype)[: POINTS // 2]).astype(dtype)
+    x = np.concatenate([np.clip(even, info.smallest_subnormal, info.max), near])
+    assert ulps(compiled(functions.logarithm)(x), np.log(x.astype(LONG))).max() <= LIMIT
+    x = np.concatenate([even, -np.resize(even[even < 0.999], POINTS // 2)])
+    got = compiled(functions.logarithm_of_1_plus)(x)
+    assert ulps(got, np.log1p(x.astype(LONG))).max() <= LIMIT
+
+
+@pytest.mark.scalar
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_logarithms_where_they_end(dtype):
+    x = np.resize(np.array([0.0, -0.0, -1.0, np.inf, -np.inf, np.nan, 1.0, -0.0], dtype), 64)
+    with np.errstate(all="ignore"):
+        plain = compiled(functions.logarithm)(x)[:7]
+        shifted = compiled(functions.logarithm_of_1_plus)(x)[:7]
+    np.testing.assert_array_equal(plain, [-np.inf, -np.inf, np.nan, np.inf, np.nan, np.nan, 0])
+    end = [0, 0, -np.inf, np.inf, np.nan, np.nan]
+    np.testing.assert_array_equal(shifted[:6], end)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
 from meanfield.flow.compiled.simd.vectors import (
@@ -32,10 +32,10 @@ from meanfield.flow.compiled.simd.vectors import (
 )
 
 __all__ = [
-    "GROUP_BYTES", "absolute", "bits", "constant", "copysign", "count_from", "divide", "fma",
-    "fold", "from_bits", "join", "lanes", "load", "load_quarter", "lower_half", "mantissa_bits",
-    "narrow", "polynomial", "prefetch", "repeat", "select", "signed_to_float", "splat",
-    "square_root", "store", "times_power", "to_float", "total", "upper_half", "zeros",
+    "GROUP_BYTES", "absolute", "bits", "by_lane", "constant", "copysign", "count_from", "divide",
+    "floor", "fma", "fold", "from_bits", "join", "lanes", "load", "load_quarter", "lower_half",
+    "mantissa_bits", "narrow", "polynomial", "prefetch", "repeat", "select", "signed_to_float",
+    "splat", "square_root", "store", "times_power", "to_float", "total", "upper_half", "zeros",
 ]  # fmt: skip
 
 # What makes an operation --------------------------------------------------------------------------
@@ -108,6 +108,7 @@ def _elementwise(name: str, result):
 
 
 square_root, absolute = _elementwise("sqrt", _like), _elementwise("fabs", _like)
+floor = _elementwise("floor", _like)
 copysign = _elementwise("copysign", _like_both)  # |x| with the sign of y
 
 
@@ -216,6 +217,36 @@ def polynomial(coefficients32: tuple[float, ...], coefficients64: tuple[float, .
         return result
 
     return function
+
+
+def by_lane(function, of_arrays, n_arguments: int):
+    """The function of vectors that calls one of float64 numbers for each lane.
+
+    ``of_arrays`` is the same of arrays, for plain Python.
+    """
+
+    def emit(context, builder, sig, args):
+        vector, wide = sig.return_type, types.float64
+        places = [cgutils.alloca_once(builder, ir_type(vector)) for _ in range(n_arguments + 1)]
+        for value, place in zip(_vectors(context, builder, sig, args), places[1:], strict=True):
+            builder.store(value, place)
+        lanes_at = [builder.bitcast(p, IR[vector.dtype].as_pointer()) for p in places]
+        count = context.get_constant(types.intp, vector.lanes)
+        with cgutils.for_range(builder, count) as loop:
+            given = [
+                context.cast(
+                    builder, builder.load(builder.gep(p, [loop.index])), vector.dtype, wide
+                )
+                for p in lanes_at[1:]
+            ]
+            value = context.compile_internal(builder, function, wide(*[wide] * n_arguments), given)
+            value = context.cast(builder, value, wide, vector.dtype)
+            builder.store(value, builder.gep(lanes_at[0], [loop.index]))
+        return builder.load(places[0])
+
+    if n_arguments == 1:
+        return _operation(_like)(emit)
+    return _operation(lambda x, y: first_vector((x, y)))(emit)
 
 
 # Bits and conversions ---------------------------------------------------------------------------

@@ -24,10 +24,10 @@ from numba.extending import (
 )
 
 __all__ = [
-    "GROUP_BYTES", "absolute", "bits", "constant", "copysign", "count_from", "divide", "fma",
-    "fold", "from_bits", "join", "lanes", "load", "load_quarter", "lower_half", "mantissa_bits",
-    "narrow", "polynomial", "prefetch", "repeat", "select", "signed_to_float", "splat",
-    "square_root", "store", "times_power", "to_float", "total", "upper_half", "zeros",
+    "GROUP_BYTES", "absolute", "bits", "by_lane", "constant", "copysign", "count_from", "divide",
+    "floor", "fma", "fold", "from_bits", "join", "lanes", "load", "load_quarter", "lower_half",
+    "mantissa_bits", "narrow", "polynomial", "prefetch", "repeat", "select", "signed_to_float",
+    "splat", "square_root", "store", "times_power", "to_float", "total", "upper_half", "zeros",
 ]  # fmt: skip
 
 #: As on machines with AVX-512, so that sums are formed in the same order.
@@ -189,6 +189,11 @@ def copysign(x, y):
 
 
 @_operation
+def floor(x):
+    return Vector(np.floor(x.numbers))
+
+
+@_operation
 def select(mask, x, y):
     return Vector(np.where(mask.numbers, x.numbers, _numbers(y, x)))
 
@@ -225,6 +230,34 @@ def polynomial(coefficients32: tuple[float, ...], coefficients64: tuple[float, .
         return Vector(result)
 
     return function
+
+
+def by_lane(function, of_arrays, n_arguments: int):
+    if config.DISABLE_JIT:  # what plain Python raises of a single number, arrays pass over
+
+        @_operation
+        def of_vectors(x, *others):
+            numbers = of_arrays(x.numbers, *(_numbers(y, x) for y in others))
+            return Vector(numbers.astype(x.numbers.dtype))
+
+        return of_vectors
+    number = njit(function)
+
+    @_operation
+    def of_one(x):
+        out = np.empty_like(x.numbers)
+        for i in range(out.size):
+            out[i] = number(np.float64(x.numbers[i]))
+        return Vector(out)
+
+    @_operation
+    def of_two(x, y):
+        out, others = np.empty_like(x.numbers), _numbers(y, x)
+        for i in range(out.size):
+            out[i] = number(np.float64(x.numbers[i]), np.float64(others[i]))
+        return Vector(out)
+
+    return of_one if n_arguments == 1 else of_two
 
 
 # Bits and conversions ---------------------------------------------------------------------------
