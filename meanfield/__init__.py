@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.estimators import MeanFieldRegressor as MeanFieldRegressor
     from meanfield.flow import schedule as schedule
     from meanfield.flow.initial import InitialLaw as InitialLaw
+    from meanfield.flow.iterate import iterate as iterate
     from meanfield.flow.particles import Particles as Particles
     from meanfield.flow.pilot import pilot as pilot
     from meanfield.flow.run import Run as Run
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.limit.stationary import stationary as stationary
     from meanfield.moments import admissible_weight as admissible_weight
     from meanfield.problem import Activation as Activation
+    from meanfield.problem import Loss as Loss
     from meanfield.problem import Problem as Problem
     from meanfield.statistics.estimate import Estimate as Estimate
     from meanfield.statistics.orders import fit_order as fit_order
@@ -78,6 +80,7 @@ _PUBLIC = {
     "ConfigError": "errors",
     "DivergenceError": "errors",
     "Activation": "problem",
+    "Loss": "problem",
     "Problem": "problem",
     "InitialLaw": "flow.initial",
     "Particles": "flow.particles",
@@ -90,6 +93,7 @@ _PUBLIC = {
     "PowerLaw": "statistics.power_law",
     "fit_order": "statistics.orders",
     "simulate": "flow.simulate",
+    "iterate": "flow.iterate",
     "DualityGap": "limit.duality",
     "duality_gap": "limit.duality",
     "MeanFieldPath": "limit.mean_field",

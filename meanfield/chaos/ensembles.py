@@ -14,7 +14,7 @@ from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.law_bias import law_bias
 from meanfield.chaos.metrics import function_deviation
 from meanfield.chaos.reference_path import check_reference, reference_path
-from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial import Init
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
@@ -170,7 +170,7 @@ def ensemble_errors(
     n_steps: int = 1000,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     reference: str | MeanFieldPath = "auto",

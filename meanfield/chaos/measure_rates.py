@@ -26,7 +26,7 @@ from meanfield.chaos.response.comparison import add_prediction
 from meanfield.chaos.response.predict import check_predictable
 from meanfield.chaos.response.predict import predict as predict_constants
 from meanfield.chaos.wells import Wells, find_wells
-from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial import Init
 from meanfield.flow.particles import Particles
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
@@ -168,7 +168,7 @@ def chaos_rates(
     seed: int = 0,
     reference: str | MeanFieldPath = "auto",
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     batch_size: int | None = None,
@@ -235,7 +235,7 @@ def chaos_rates(
         stay O(step_size) away from it.
     integrator : as in `simulate`
         Integrator.
-    init : str, InitialLaw or Particles, default: "gaussian"
+    init : str, InitialLaw, Particles, array or callable, default: "gaussian"
         Initial law. Under particles, say those of another run, their empirical law: every system,
         its copies and the large system of the reference pick their neurons from all of them at
         random, with replacement; other references refuse them.

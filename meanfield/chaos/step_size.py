@@ -13,8 +13,7 @@ from meanfield import checks
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.reference_path import REFERENCE_RATIO, automatic_method, reference_path
 from meanfield.errors import ArgumentError
-from meanfield.flow.initial import InitialLaw
-from meanfield.flow.particles import Particles
+from meanfield.flow.initial import Init
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import REFERENCE_REPLICA
@@ -119,7 +118,7 @@ def step_size_errors(
     levels: int = 4,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     dtype: str = "float64",
     n_particles: int | None = None,
 ) -> StepSizeErrors:

@@ -12,8 +12,7 @@ from meanfield.decomposition.assemble import assemble_budget
 from meanfield.decomposition.error_budget import ErrorBudget
 from meanfield.decomposition.error_plan import ErrorPlan, ErrorSettings, plan_errors
 from meanfield.decomposition.truncated_target import truncate_target
-from meanfield.flow.initial import InitialLaw
-from meanfield.flow.particles import Particles
+from meanfield.flow.initial import Init
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
@@ -47,7 +46,7 @@ def decompose_error(
     n_test: int = 1000,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     dtype: str = "float32",
     temperature: ArrayLike | Schedule | None = None,
     batch_size: int | None = None,

@@ -28,7 +28,7 @@ class Task:
     inputs: np.ndarray  # (m + m_test, d): training inputs, then test inputs
     targets: np.ndarray  # (m,)
     activation: Activation
-    loss: Loss  # squared or logistic
+    loss: Loss  # squared, logistic or one's own
     depth: int  # hidden layers, L
     step_size: float  # base learning rate η
     batches: np.ndarray | None  # (n_steps, batch): rows of every step; None for the full batch
@@ -47,11 +47,14 @@ class Task:
         return slice(0, self.n_train) if self.batches is None else self.batches[step]
 
     def error_signal(self, f: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
-        """Return ``χ``: ``2 (f − y)`` or ``−y / (1 + exp(y f))``, times the scale."""
+        """Return ``χ``: ``2 (f − y)``, ``−y / (1 + exp(y f))`` or ``∂ℓ/∂f``, times the scale."""
         targets = self.targets[rows].astype(f.dtype)
         if self.loss.name == "squared":
             return f.dtype.type(2 * self.error_scale) * (f - targets)
-        return f.dtype.type(self.error_scale) * (-targets * special.expit(-targets * f))
+        if self.loss.name == "logistic":
+            return f.dtype.type(self.error_scale) * (-targets * special.expit(-targets * f))
+        slope = self.loss.derivative(f[..., None], targets[:, None])[..., 0]
+        return f.dtype.type(self.error_scale) * slope
 
     def is_still(self, chi: np.ndarray) -> bool:
         """Return whether full-batch error signals are no larger than rounding errors."""
@@ -63,7 +66,10 @@ class Task:
         """Return ``∂χ/∂f``."""
         if self.loss.name == "squared":
             return np.full_like(f, 2 * self.error_scale)
-        return self.error_scale * special.expit(f) * special.expit(-f)
+        if self.loss.name == "logistic":
+            return self.error_scale * special.expit(f) * special.expit(-f)
+        hessian = self.loss.curvature(f[..., None], self.targets[:, None])
+        return self.error_scale * hessian[..., 0, 0]
 
     def risk(self, predictions: np.ndarray) -> np.ndarray:
         """Return the loss whose derivative is ``χ``, at predictions of shape (..., m)."""

@@ -16,10 +16,10 @@ from meanfield.errors import ArgumentError
 from meanfield.flow import defaults
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial import Init
 from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import Integrator, get_integrator
-from meanfield.flow.particles import Particles, as_particles
+from meanfield.flow.particles import as_particles
 from meanfield.flow.run import network_outputs
 from meanfield.flow.schedule import Schedule, per_step
 from meanfield.flow.scheme import Scheme
@@ -53,7 +53,7 @@ _DOCSTRING = """
     batch_size : int, optional
         Data in the gradient of each step of `fit`, drawn anew; all by default. `partial_fit` takes
         the whole batch that it is given.
-    init : str, InitialLaw or Particles, default: "gaussian"
+    init : str, InitialLaw, Particles, array or callable, default: "gaussian"
         Law of the neurons at the start, or particles that they are picked from.
     n_networks : int, default: 1
         Independent networks whose outputs are averaged.
@@ -111,7 +111,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         n_steps: int = defaults.N_STEPS,
         integrator: str | Integrator = "euler",
         batch_size: int | None = None,
-        init: str | InitialLaw | Particles = "gaussian",
+        init: Init = "gaussian",
         n_networks: int = 1,
         standardize: bool = True,
         dictionary: bool = False,

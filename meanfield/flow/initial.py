@@ -7,10 +7,10 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from meanfield import checks
@@ -31,6 +31,11 @@ LAWS: dict[str, str | None] = {
     "stretched-exponential": "rho",
     "student-t": "nu",
 }
+
+
+#: ``sampler(n, generator)`` draws n particles, (n, C).
+Sampler: TypeAlias = Callable[[int, np.random.Generator], ArrayLike]
+_BLOCK = 64  # particles that a sampler draws at once
 
 
 @dataclass(frozen=True)
@@ -223,16 +228,129 @@ class EmpiricalLaw(InitialLaw):
         return hash(repr(self))
 
 
-def as_initial_law(init: str | InitialLaw | Particles) -> InitialLaw:
-    """Return `init` as a law; a string is a law of unit scale, particles are picked from."""
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledLaw(InitialLaw):
+    """Law of the particles that a function of the user's own draws.
+
+    Parameters
+    ----------
+    law : str
+        ``"sampler"``.
+    scale : as for `InitialLaw`
+        Factors on the coordinates.
+    sampler : callable
+        ``sampler(n, generator)`` returns n independent draws, (n, C), rows (a, w, b), made with the
+        NumPy generator. It is called for one block of 64 particles after the other, each with a
+        generator of its own, so that larger systems start with the particles of smaller ones.
+    """
+
+    law: str = "sampler"
+    sampler: Sampler | None = None
+
+    def __post_init__(self) -> None:
+        if self.law != "sampler" or not callable(self.sampler):
+            raise ArgumentError("sampler", "must be a function of n and a generator.")
+        self._check_scale()
+
+    @cached_property
+    def info(self) -> dict[str, object]:
+        """The name of the function, and a digest of what it draws."""
+        drawn = self._block(np.random.Generator(np.random.Philox(key=0)))
+        digest = hashlib.sha256(np.ascontiguousarray(drawn, dtype="<f8").tobytes()).hexdigest()
+        name = getattr(self.sampler, "__qualname__", type(self.sampler).__qualname__)
+        return {"law": self.law, "scale": self.scale, "sampler": name, "sha256": digest}
+
+    def _block(self, generator: np.random.Generator) -> Array:
+        assert self.sampler is not None
+        drawn = np.asarray(self.sampler(_BLOCK, generator))
+        if drawn.dtype.kind not in "fiub" or drawn.ndim != 2 or len(drawn) != _BLOCK:
+            raise ArgumentError(
+                "init",
+                f"must return {_BLOCK} particles as real numbers of shape ({_BLOCK}, C) when it is "
+                f"asked for that many, got {drawn.dtype} of shape {drawn.shape}.",
+            )
+        return drawn.astype(float)
+
+    def sample(
+        self, problem: Problem, n_particles: int, *, seed: int = 0, replica: int = 0
+    ) -> NDArray[np.float64]:
+        blocks = []
+        for block in range(-(-n_particles // _BLOCK)):
+            place = np.random.SeedSequence([seed, replica, block])
+            blocks.append(self._block(np.random.Generator(np.random.Philox(place))))
+        points, C = np.concatenate(blocks)[:n_particles], problem.n_coordinates
+        if points.shape[1] != C:
+            raise ArgumentError(
+                "init",
+                f"draws particles of {points.shape[1]} coordinates, but those of the problem have "
+                f"{C}: {problem.n_outputs} of a, {problem.n_features} of w"
+                + (" and one of b." if problem.bias else "."),
+            )
+        if not np.isfinite(points).all():
+            raise ArgumentError("init", "draws NaN or infinite particles; draw finite ones.")
+        points = np.ascontiguousarray(points.T) * self.coordinate_scale(problem)[:, None]
+        if "a" not in problem.train:
+            points[: problem.n_outputs] = 1.0
+        return points
+
+    def __repr__(self) -> str:
+        return f"SampledLaw({self.info})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SampledLaw) and self.info == other.info
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+#: What particles may start from.
+Init: TypeAlias = str | InitialLaw | Particles | Sampler | NDArray[Any]
+
+
+def as_initial_law(init: Init) -> InitialLaw:
+    """Return `init` as a law: of a name, with unit scale, of particles, of a sampler."""
     if isinstance(init, Particles):
         return EmpiricalLaw(particles=init)
     if isinstance(init, InitialLaw):
         return init
     if isinstance(init, str):
         return InitialLaw(checks.choice("init", init, LAWS))
-    raise ArgumentTypeError(
-        "init", f"must be a law's name, an InitialLaw or Particles, got {type(init).__name__}."
+    if callable(init):
+        return SampledLaw(sampler=init)
+    raise not_a_start(init)
+
+
+def as_start(problem: Problem, init: Init) -> str | InitialLaw | Particles | Sampler:
+    """Return an array of particles, (N, C) or (R, N, C), as `Particles`, all else as it is."""
+    if isinstance(init, str | InitialLaw | Particles) or callable(init):
+        return init
+    checks.unmasked("init", init)
+    try:
+        points = np.asarray(init)
+    except ValueError:
+        raise not_a_start(init) from None
+    if points.dtype.kind not in "fiub" or points.ndim not in (2, 3):
+        raise not_a_start(init)
+    C = problem.n_coordinates
+    if points.shape[-1] != C:
+        raise ArgumentError(
+            "init",
+            f"is an array of shape {points.shape}; give one particle a row, (N, {C}) or "
+            f"(R, N, {C}), with the coordinates a, w and, with a bias, b.",
+        )
+    points = points if points.dtype == np.float32 else points.astype(float)
+    points = points if points.ndim == 3 else points[None]
+    return Particles.from_coordinates(
+        points, problem.n_outputs, problem.bias, problem.vector_output
+    )
+
+
+def not_a_start(init: object) -> ArgumentTypeError:
+    """Return the error for what particles cannot start from."""
+    return ArgumentTypeError(
+        "init",
+        "must be a law's name, an InitialLaw, Particles, an array of particles or a sampler, got "
+        f"{type(init).__name__}.",
     )
 
 

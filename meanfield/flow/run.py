@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class Run:
     loss_path : ndarray, shape (R, n_steps + 1), or None
         Risk at every step, saved or not; None where it was not asked for. The risk on the data of
         `problem`, whatever a minibatch saw.
+    observed : dict of str to ndarray, shape (R, T', …)
+        What was observed, by name: values of every replica at each of the `observed_steps`.
+    observed_steps : ndarray of int, shape (T',)
+        The steps that were observed, ascending.
     """
 
     problem: Problem
@@ -57,6 +62,8 @@ class Run:
     first_replica: int = 0
     driven: bool = False
     loss_path: NDArray[np.float64] | None = None
+    observed: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    observed_steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def step_size(self) -> float | NDArray[np.float64]:
@@ -170,7 +177,8 @@ class Run:
         -------
         xarray.Dataset
             Variables `a`, `w`, `b` (when there is a bias), `predictions` and `loss`; with the loss
-            at every step also `loss_path`, of dimensions replica and path_step.
+            at every step also `loss_path`, of dimensions replica and path_step; of what was
+            observed `observed_NAME`, of dimensions replica, observed_step and its own.
         """
         import xarray as xr
 
@@ -189,6 +197,14 @@ class Run:
         if self.loss_path is not None:
             variables["loss_path"] = (("replica", "path_step"), self.loss_path)
             coordinates["path_time"] = ("path_step", self.scheme.times)
+        for name, values in self.observed.items():
+            axes = [f"{name}_axis_{i}" for i in range(values.ndim - 2)]
+            variables[f"observed_{name}"] = (("replica", "observed_step", *axes), values)
+        if self.observed:
+            coordinates["observed_step"] = self.observed_steps
+            coordinates["observed_time"] = (
+                "observed_step", self.scheme.elapsed(self.observed_steps),
+            )  # fmt: skip
         info = {**self.scheme.info, "first_replica": self.first_replica, "driven": self.driven}
         attributes: dict[str, Any] = {key: str(value) for key, value in info.items()}
         attributes["step_size"] = self.scheme.step_size

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.checkpoint import fingerprint
-from meanfield.flow.initial import InitialLaw, as_initial_law
+from meanfield.flow.initial import Init, InitialLaw, as_initial_law, as_start
 from meanfield.flow.integrators import (
     Coefficients,
     Integrator,
@@ -105,7 +105,7 @@ class Scheme:
         n_steps: int,
         temperature: ArrayLike | Schedule | None = None,
         integrator: str | Integrator = "euler",
-        init: str | InitialLaw | Particles = "gaussian",
+        init: Init = "gaussian",
         seed: int = 0,
         dtype: DTypeLike = "float64",
         batch_size: int | None = None,
@@ -126,9 +126,9 @@ class Scheme:
             Temperature τ, or that of every step; the problem's by default.
         integrator : str or Integrator, default: "euler"
             Time integrator.
-        init : str, InitialLaw or Particles, default: "gaussian"
-            Initial law; a name means unit scale. Under particles, every system starts from neurons
-            that are picked from them at random, with replacement.
+        init : str, InitialLaw, Particles, array or callable, default: "gaussian"
+            Initial law, see `simulate`; a name means unit scale. Under particles, every system
+            starts from neurons that are picked from them at random, with replacement.
         seed : int, default: 0
             Seed.
         dtype : {"float64", "float32"}, default: "float64"
@@ -157,6 +157,7 @@ class Scheme:
         """
         if not isinstance(problem, Problem):
             raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
+        init = as_start(problem, init)
         if isinstance(init, Particles):
             check_layout(problem, init, "init")
         n_steps = checks.steps(n_steps, minimum=0)

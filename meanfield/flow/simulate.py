@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentTypeError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial import Init, as_start
 from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import Integrator
 from meanfield.flow.minibatch import same_batches, shared
@@ -23,8 +23,9 @@ from meanfield.flow.run import Run
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
+from meanfield.flow.watch import Observable, make_collectors
 from meanfield.system import memory
-from meanfield.system.progress import Progress
+from meanfield.system.progress import Progress, shown
 from meanfield.system.threads import fixed_blas
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def simulate(
     n_replicas: int | None = None,
     integrator: str | Integrator = "euler",
     save_at: Sequence[int] | None = None,
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     drive: ArrayLike | Driver | None = None,
     dtype: DTypeLike = "float64",
     temperature: ArrayLike | Schedule | None = None,
@@ -68,7 +69,9 @@ def simulate(
     first_replica: int = 0,
     every_loss: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    observe: Mapping[str, Observable] | None = None,
+    observe_at: Sequence[int] | None = None,
 ) -> Run:
     r"""Simulate networks of N neurons under noisy gradient descent in the mean-field scaling.
 
@@ -104,9 +107,11 @@ def simulate(
         friction, else 1). Velocities start from their Gibbs law and are not shown.
     save_at : sequence of int, optional
         Steps whose particles are kept; the first and the last by default.
-    init : str, InitialLaw or Particles, default: "gaussian"
+    init : str, InitialLaw, Particles, array or callable, default: "gaussian"
         Initial law (a name means unit scale), or the particles to start from (one replica, or
-        R of them). Under a law, a frozen `a` is the constant 1.
+        R of them; as an array (N, C) or (R, N, C) with the coordinates a, w and b). A callable
+        ``sampler(n, generator)`` is a law, too: it returns n particles, (n, C), drawn with the
+        NumPy generator, in blocks of 64. Under a law, a frozen `a` is the constant 1.
     drive : array_like, shape (n_steps[+ 1], n[, k]), or MeanFieldPath, optional
         Predictions that replace the network's own in the gradient: the particles are then
         independent McKean–Vlasov copies.
@@ -132,8 +137,14 @@ def simulate(
         computes all predictions anyway: without minibatches and without `drive`.
     checkpoint : path-like, optional
         File in which progress is kept. An existing one is continued, to the same bits.
-    progress : callable, optional
-        Called as ``progress(steps_done, n_steps)``.
+    progress : callable or bool, optional
+        Called as ``progress(steps_done, n_steps)``; True shows a bar.
+    observe : dict of str to callable, optional
+        What to compute on the way, by name: a function of the `Particles` of one replica (arrays
+        with a first axis of length 1), which returns real numbers of any shape. It is called for
+        every replica and step of `observe_at`; see `Run.observed`. No particles are kept for it.
+    observe_at : sequence of int, optional
+        The steps; by default 101, evenly spaced, or all where there are fewer.
 
     Returns
     -------
@@ -165,11 +176,8 @@ def simulate(
     >>> run.predictions.shape
     (4, 2, 64)
     """
+    init = as_start(problem, init)
     start, law = (init, "gaussian") if isinstance(init, Particles) else (None, init)
-    if not isinstance(law, str | InitialLaw):
-        raise ArgumentTypeError(
-            "init", f"must be a law's name, an InitialLaw or Particles, got {type(init).__name__}."
-        )
     if every_loss is None:
         every_loss = drive is None and batch_size is None
     elif not isinstance(every_loss, bool | np.bool_):
@@ -201,6 +209,8 @@ def simulate(
         every_loss=bool(every_loss),
         checkpoint=checkpoint,
         progress=progress,
+        observe=observe,
+        observe_at=observe_at,
     )
 
 
@@ -217,7 +227,9 @@ def simulate_scheme(
     first_replica: int = 0,
     every_loss: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    observe: Mapping[str, Observable] | None = None,
+    observe_at: Sequence[int] | None = None,
 ) -> Run:
     """Simulate networks under a scheme; `simulate` says what the other arguments mean.
 
@@ -243,17 +255,22 @@ def simulate_scheme(
     memory.require(needed, "lower n_particles, n_replicas or the saved steps")
     losses = np.full((n_replicas, scheme.n_steps + 1), np.nan) if every_loss else None
     state = initial_state(dynamics, n_particles, n_replicas, start)
+    collectors = make_collectors(observe, observe_at, scheme.n_steps)
     mark = dynamics.fingerprint(state, np.append(steps, first_step))
-    states = run_steps(
-        dynamics,
-        state,
-        steps,
-        first_step=first_step,
-        path=losses,
-        summed_up=(lambda f: _risk(problem, f)) if every_loss else None,
-        checkpoint=Checkpoint(checkpoint, mark + ("every-loss" if every_loss else "")),
-        progress=progress,
-    )
+    mark += "every-loss" if every_loss else ""
+    mark += "".join(f"{c.name}{c.steps.tolist()}" for c in collectors)
+    with shown(progress, "simulate") as report:
+        states = run_steps(
+            dynamics,
+            state,
+            steps,
+            first_step=first_step,
+            path=losses,
+            summed_up=(lambda f: _risk(problem, f)) if every_loss else None,
+            checkpoint=Checkpoint(checkpoint, mark),
+            progress=report,
+            collectors=collectors,
+        )
     predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)
     return Run(
         problem=problem,
@@ -264,6 +281,8 @@ def simulate_scheme(
         first_replica=dynamics.first_replica,
         driven=drive is not None,
         loss_path=losses,
+        observed={c.name: np.asarray(c.values) for c in collectors},
+        observed_steps=collectors[0].steps if collectors else np.zeros(0, np.int64),
     )
 
 

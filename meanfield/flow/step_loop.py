@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Diverged, Dynamics
+from meanfield.flow.particles import as_particles
 from meanfield.flow.step_size_search import divergence_error, has_blown_up
+from meanfield.flow.watch import Collector
 from meanfield.system.progress import Progress
 
 Array = NDArray[np.floating]
@@ -32,16 +34,27 @@ def run_steps(
     summed_up: Callable[[Array], Array] | None = None,
     checkpoint: Checkpoint,
     progress: Progress | None = None,
+    collectors: Sequence[Collector] = (),
 ) -> list[Array]:
     """Run all steps of `dynamics` and return the states (R, C, N) at the saved, ascending steps.
 
     `start` holds the particles at step `first_step` and is left as it is; `path` (R, n_steps + 1,
     n, k) is filled with the predictions at every step or, (R, n_steps + 1), with what `summed_up`
-    makes of them. A run that `checkpoint` holds is continued; one that leaves the finite numbers is
+    makes of them; `collectors` are shown the particles at their steps. A run that `checkpoint`
+    holds is continued; one that leaves the finite numbers is
     a DivergenceError.
     """
     theta, step = np.array(dynamics.start(start)), first_step
     states: list[Array] = []
+    stops = np.unique(np.concatenate([save_at, *(c.steps for c in collectors)]))
+
+    def shown(step: int) -> None:
+        if collectors:
+            particles = as_particles(dynamics.problem, dynamics.positions(theta))
+            for collector in collectors:
+                collector.take(particles, step)
+
+    shown(first_step)
 
     def kept(step: int) -> dict[str, Array]:
         """The arrays of a checkpoint; before there are states, their types and shapes."""
@@ -49,12 +62,17 @@ def run_steps(
         arrays = {"theta": theta, "states": np.empty((n, *start.shape), theta.dtype)}
         if states and n:
             arrays["states"][:] = states[:n]
+        for collector in collectors:
+            assert collector.values is not None
+            arrays[f"observed {collector.name}"] = collector.values
         return arrays if path is None else {**arrays, "path": path[:, :step]}
 
     resumed = checkpoint.load(kept, range(first_step, dynamics.scheme.n_steps + 1))
     if resumed is not None:
         arrays, step = resumed
         theta, states = arrays["theta"], list(arrays["states"])
+        for collector in collectors:
+            collector.values = arrays[f"observed {collector.name}"]
         if path is not None:
             path[:, :step] = arrays["path"]
 
@@ -62,9 +80,11 @@ def run_steps(
     most = dynamics.scheme.n_steps
     if summed_up is not None:
         most = max(1, _PREDICTIONS_PER_CALL // math.prod(shape))
-    for first, last in _calls(step, dynamics.scheme.n_steps, save_at, most):
+    for first, last in _calls(step, dynamics.scheme.n_steps, stops, most):
         if len(states) < len(save_at) and save_at[len(states)] == first:
             states.append(dynamics.positions(theta).copy())
+        if first in stops:
+            shown(first)
         predictions = None if path is None else path[:, first:last]
         if summed_up is not None:
             predictions = np.empty((shape[0], last - first, *shape[1:]))
@@ -84,6 +104,7 @@ def run_steps(
         raise divergence_error(dynamics, start, lost)
     if len(states) < len(save_at):
         states.append(dynamics.positions(theta).copy())
+    shown(dynamics.scheme.n_steps)
     if path is not None:
         end = dynamics.predictions(theta)
         path[:, -1] = end if summed_up is None else summed_up(end)
@@ -92,12 +113,12 @@ def run_steps(
 
 
 def _calls(
-    step: int, n_steps: int, save_at: NDArray[np.int64], most: int
+    step: int, n_steps: int, stops: NDArray[np.int64], most: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield ranges of at most so many steps that stop at the saved ones and take similar times."""
+    """Yield ranges of at most so many steps that end at the stops and take similar times."""
     length = 1
     while step < n_steps:
-        stop = save_at[np.searchsorted(save_at, step, side="right") :]
+        stop = stops[np.searchsorted(stops, step, side="right") :]
         last = min(step + length, n_steps, *stop[:1].tolist())
         begin = time.monotonic()
         yield step, last

@@ -15,7 +15,7 @@ from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
-from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial import Init
 from meanfield.flow.initial_state import initial_state
 from meanfield.flow.minibatch import shared
 from meanfield.flow.particles import Particles, as_particles
@@ -108,7 +108,7 @@ def mean_field(
     n_particles: int = 2**17,
     seed: int = 0,
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     dtype: DTypeLike = "float64",
     temperature: ArrayLike | Schedule | None = None,
     batch_size: int | None = None,
@@ -145,7 +145,7 @@ def mean_field(
         As in `simulate`; the path is the limit of *that* discrete scheme (but for
         ``"fokker-planck"``). Only ``"particles"`` knows ``"kinetic"``, and ``"chain"`` takes Euler
         and exponential Euler alone.
-    init : str, InitialLaw or Particles, default: "gaussian"
+    init : str, InitialLaw, Particles, array or callable, default: "gaussian"
         Initial law; under particles the neurons are picked from them at random, with replacement,
         for which only ``"particles"`` knows the limit.
     dtype : {"float64", "float32"}, default: "float64"

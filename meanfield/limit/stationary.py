@@ -309,6 +309,11 @@ def check_supported(problem: Problem) -> None:
             "No normalisable stationary law: with l2_input = 0 exp(−V/τ) does not decay as (w, b) "
             "goes to infinity; set l2 > 0."
         )
+    if not problem.loss.convex:
+        raise ValueError(
+            f"No stationary law is computed here: the {problem.loss.name} loss is not convex, so "
+            "that there may be several; use a convex loss."
+        )
     degree = problem.activation.degree or 1
     if problem.activation.asymptote is None and problem.activation.degree is None:
         raise ValueError(

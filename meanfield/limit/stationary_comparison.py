@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
-from meanfield.flow.initial import InitialLaw
+from meanfield.flow.initial import Init
 from meanfield.flow.scheme import Scheme
 from meanfield.limit.chain import chain_law
 from meanfield.limit.grid import GridLaw
@@ -152,7 +152,7 @@ def step_size_bias(
     step_size: float,
     n_steps: int,
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     refinements: Sequence[int] = (1, 2, 4),
 ) -> StepSizeBias:
     """Compute what the step size costs at the end, without particles, by `chain_law`.
@@ -165,7 +165,7 @@ def step_size_bias(
         The largest step size η, and how many such steps reach the end.
     integrator : str, default: "euler"
         ``"euler"`` or ``"exponential-euler"``.
-    init : str, InitialLaw or Particles, default: "gaussian"
+    init : str, InitialLaw, Particles, array or callable, default: "gaussian"
         Initial law.
     refinements : sequence of int, default: (1, 2, 4)
         The step sizes are ``step_size / m``, over the same time; at least three.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from meanfield.problem.activations import ACTIVATIONS, Activation, get_activation
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.function_target import FunctionTarget
-from meanfield.problem.losses import LOSSES, Loss, get_loss
+from meanfield.problem.losses import LOSSES, Loss, get_loss, huber, quantile
 from meanfield.problem.problem import Problem
 from meanfield.problem.sources import SOURCES, load
 from meanfield.problem.sources.bundled import diabetes, digits
 from meanfield.problem.sources.csv import csv
 from meanfield.problem.sources.npz import npz
 from meanfield.problem.sources.synthetic import (
+    from_function,
     from_target,
     hermite,
     multi_index,
@@ -39,14 +40,17 @@ __all__ = [
     "diabetes",
     "digits",
     "from_arrays",
+    "from_function",
     "from_target",
     "get_activation",
     "get_loss",
     "hermite",
+    "huber",
     "load",
     "multi_index",
     "npz",
     "parity",
+    "quantile",
     "single_index",
     "teacher",
 ]

@@ -23,7 +23,7 @@ from meanfield.problem.activation_functions import LEAKY_SLOPE
 from meanfield.problem.hermite_polynomials import hermite_polynomial
 from meanfield.problem.scalar.own import facts_of, join, joint_program, name_of
 from meanfield.problem.scalar.program import parse
-from meanfield.problem.scalar.reference import load_reference
+from meanfield.problem.scalar.reference import Reference, load_reference
 from meanfield.problem.validation import as_floating
 
 _Function = Callable[[np.ndarray], np.ndarray]
@@ -310,12 +310,6 @@ def _key(name: str) -> str:
 _BY_KEY.update((_key(name), activation) for name, activation in ACTIVATIONS.items())
 
 
-class Reference(str):
-    """The text ``module:name`` of a configuration, with the activation that it names."""
-
-    activation: Activation
-
-
 def get_activation(activation: str | Activation) -> Activation:
     """Look up an activation.
 
@@ -336,7 +330,7 @@ def get_activation(activation: str | Activation) -> Activation:
         If no activation has this name, or `activation` is neither a name nor an `Activation`.
     """
     if isinstance(activation, Reference):
-        return activation.activation
+        return get_activation(activation.found)
     if type(activation) is Activation:
         return activation
     if not isinstance(activation, str):

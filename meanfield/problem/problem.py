@@ -198,7 +198,7 @@ class Problem:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hex, of all that changes the dynamics; not of held-out data and `name`."""
-        network = (self.activation.identity, self.loss.name, self.bias, self.train)
+        network = (self.activation.identity, self.loss.identity, self.bias, self.train)
         numbers = (self.l2_output.hex(), self.l2_input.hex(), self.temperature.hex())
         shapes = (self.X.shape, self.targets.shape)
         digest = hashlib.sha256(repr(("problem", network, numbers, shapes)).encode())

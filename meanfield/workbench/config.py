@@ -27,12 +27,12 @@ from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS, get_integrator
 from meanfield.problem.activations import (
     ACTIVATIONS,
-    Reference,
     from_reference,
     get_activation,
     known_activation,
 )
-from meanfield.problem.losses import get_loss
+from meanfield.problem.losses import get_loss, loss_from_reference
+from meanfield.problem.scalar.reference import Reference
 from meanfield.problem.sources.options import home_expanded
 from meanfield.system.texts import read_text
 from meanfield.workbench.messages import first_problem
@@ -68,7 +68,6 @@ def _power_of_two(value: int) -> int:
 PowerOfTwo = Annotated[int, Field(ge=2, le=checks.MOST), AfterValidator(_power_of_two)]
 #: Of the table; for studies that compare several.
 KnownActivation = Annotated[str, accepted_by(known_activation)]
-LossName = Annotated[str, accepted_by(get_loss)]
 IntegratorName = Annotated[str, accepted_by(get_integrator)]
 ScheduleTable = Annotated[dict[str, Any], accepted_by(schedule.from_table)]
 
@@ -78,10 +77,20 @@ def _with_activation(value: str, info: ValidationInfo) -> str:
     if ":" not in value:
         return value
     reference = Reference(value)
-    reference.activation = from_reference(value, (info.context or {}).get("folder"))
+    reference.found = from_reference(value, (info.context or {}).get("folder"))
     return reference
 
 
+def _with_loss(value: str, info: ValidationInfo) -> str:
+    """The same for a loss."""
+    if ":" not in value:
+        return value
+    reference = Reference(value)
+    reference.found = loss_from_reference(value, (info.context or {}).get("folder"))
+    return reference
+
+
+LossName = Annotated[str, AfterValidator(_with_loss), accepted_by(get_loss)]
 ActivationName = Annotated[str, AfterValidator(_with_activation), accepted_by(get_activation)]
 
 
@@ -99,7 +108,11 @@ class ProblemSection(Section):
         description=f'Activation: {", ".join(ACTIVATIONS)}; or "module:name", a function or an '
         "mf.Activation in a file of Python beside this one.",
     )
-    loss: LossName = Field("squared", description="squared, logistic (labels ±1) or cross-entropy.")
+    loss: LossName = Field(
+        "squared",
+        description="squared, logistic (labels ±1), cross-entropy, huber(1), quantile(0.5); or "
+        '"module:name", a function of f and y or an mf.Loss in a file of Python beside this one.',
+    )
     bias: bool = Field(defaults.BIAS, description="Whether neurons have a bias.")
     train: list[Literal["a", "w", "b"]] = Field(
         ["a", "w", "b"],

@@ -34,6 +34,15 @@ def test_a_function_is_a_target():
     assert budget.total.value > 0
 
 
+def test_a_function_makes_a_problem():
+    drawn = {"n_train": 20, "n_test": 5, "noise": 0.1, "inputs": "sphere", "seed": 3}
+    problem = mf.problem.from_function(sine, 2, **drawn, l2=0.02, loss="huber", name="mine")
+    assert problem == from_target(sine, n_features=2, **drawn).problem(l2=0.02, loss="huber")
+    assert (problem.n_data, len(problem.X_test), problem.name) == (20, 5, "mine")
+    with pytest.raises(ValueError, match="n_features"):
+        mf.problem.from_function(sine, 0)
+
+
 def test_functions_of_several_outputs_and_classes():
     two = from_target(lambda X: X[:, :2], n_features=3, n_train=10, labels="class")
     np.testing.assert_array_equal(two.y, two.X[:, :2].argmax(axis=1))

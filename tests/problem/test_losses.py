@@ -112,5 +112,5 @@ def test_names():
     assert pickle.loads(pickle.dumps(LOSSES["logistic"])) is LOSSES["logistic"]
     with pytest.raises(ValueError, match=r"Unknown loss 'logisitc'. Did you mean 'logistic'\?"):
         get_loss("logisitc")
-    with pytest.raises(TypeError, match="loss must be a name, not NoneType"):
+    with pytest.raises(TypeError, match="loss must be a name or a Loss, not NoneType"):
         get_loss(None)

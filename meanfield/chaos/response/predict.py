@@ -18,8 +18,7 @@ from meanfield.chaos.response.prediction import METRICS, ChaosPrediction
 from meanfield.chaos.response.respond import Response, respond
 from meanfield.chaos.response.sources import Sources, choose_sources, source_weights
 from meanfield.errors import ArgumentError, ArgumentTypeError, DivergenceError
-from meanfield.flow.initial import InitialLaw
-from meanfield.flow.particles import Particles
+from meanfield.flow.initial import Init
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.limit.mean_field import MeanFieldPath
@@ -150,7 +149,7 @@ def predict_chaos(
     seed: int = 0,
     reference: MeanFieldPath | None = None,
     integrator: str = "euler",
-    init: str | InitialLaw | Particles = "gaussian",
+    init: Init = "gaussian",
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     batch_size: None = None,

@@ -76,7 +76,7 @@ def _unbox(kind: CacheKeyType, value: Any, c: Any) -> NativeValue:
 class WithOwn(dict[Any, Any]):
     """Functions by code; those of codes that are operations, ``own(code)``, made when asked for."""
 
-    def __init__(self, known: Mapping[int, Any], own: Callable[[str], Any]):
+    def __init__(self, known: Mapping[Any, Any], own: Callable[[str], Any]):
         super().__init__(known)
         self._own = own
 

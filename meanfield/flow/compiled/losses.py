@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from meanfield.flow.compiled.by_address import address_of, by_address
-from meanfield.flow.compiled.cache_key import CacheKey, by_code, entry
+from meanfield.flow.compiled.cache_key import CacheKey, WithOwn, by_code, entry
 from meanfield.flow.compiled.layout import Numbers
+from meanfield.flow.compiled.own_functions import scalar_function
 from meanfield.flow.compiled.simd.mode import inline
 from meanfield.problem.losses import LOSSES
 
@@ -75,8 +76,25 @@ _DERIVATIVES = {
     "cross-entropy": (_peak_and_mass, _cross_entropy),
 }
 _BY_CODE = {LOSSES[name].code: functions for name, functions in _DERIVATIVES.items()}
-_shared = by_code({code: functions[0] for code, functions in _BY_CODE.items()})
-_derivative = by_code({code: functions[1] for code, functions in _BY_CODE.items()})
+
+
+def _own_derivative(code: str) -> Any:
+    """The derivative in the operations of a loss of one's own."""
+    function = scalar_function(code, 1, "fy")
+
+    @inline
+    def derivative(f: float, y: float, shared: Shared) -> float:
+        return function(f, y)
+
+    return derivative
+
+
+_shared = by_code(
+    WithOwn({code: functions[0] for code, functions in _BY_CODE.items()}, lambda code: _nothing)
+)
+_derivative = by_code(
+    WithOwn({code: functions[1] for code, functions in _BY_CODE.items()}, _own_derivative)
+)
 
 
 @entry

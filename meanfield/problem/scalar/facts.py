@@ -26,9 +26,12 @@ _REACH = 10.0
 _REFLECTED = np.linspace(0.0, 4.0, 21)
 
 
-def check_derivative(value: _Function, slope: _Function, argument: str) -> None:
+def check_derivative(
+    value: _Function, slope: _Function, argument: str, of: str = "f", variable: str = "z"
+) -> None:
     """Refuse a derivative that is not the limit of the differences of the values.
 
+    `argument` is what an error calls it, `of` what the values are of, `variable` what they are in.
     At each point some difference, of steps from a tenth down to rounding, must agree to 1e-6.
     Kinks and jumps are narrower than the least steps.
     """
@@ -50,19 +53,19 @@ def check_derivative(value: _Function, slope: _Function, argument: str) -> None:
         difference = (value(z[i] + np.array([h])) - value(z[i] - np.array([h])))[0] / (2 * h)
         raise ArgumentError(
             argument,
-            f"is {given[i]:.6g} at z = {z[i]:.6g}, where differences of f give {difference:.6g}; "
-            "correct it, or leave it out to have it derived from f.",
+            f"is {given[i]:.6g} at {variable} = {z[i]:.6g}, where differences of {of} give "
+            f"{difference:.6g}; correct it, or leave it out to have it derived from {of}.",
         )
 
 
-def check_finite(value: _Function, argument: str) -> None:
+def check_finite(value: _Function, argument: str, variable: str = "z") -> None:
     """Refuse a function that is not finite everywhere around 0."""
     z = np.concatenate([np.linspace(-_REACH, _REACH, 4001), [-1.0, 1.0, 0.5]])
     bad = ~np.isfinite(value(z))
     if bad.any():
         raise ArgumentError(
             argument,
-            f"is not finite at z = {z[bad][0]:.6g}; it must be finite on "
+            f"is not finite at {variable} = {z[bad][0]:.6g}; it must be finite on "
             f"[-{_REACH:g}, {_REACH:g}].",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from meanfield.problem.scalar.facts import check_derivative, check_finite, find_
 from meanfield.problem.scalar.program import Builder, Program
 from meanfield.problem.scalar.trace import trace
 
-_NAME = re.compile(r"\w[\w .+-]*")
+_NAME = re.compile(r"\w[\w .()+-]*")
 
 
 def name_of(function: Any, name: str | None) -> str:
@@ -26,7 +26,7 @@ def name_of(function: Any, name: str | None) -> str:
             raise ArgumentError("name", 'is needed where the function has none; give name="…".')
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ArgumentError(
-            "name", f"must be of letters, digits, spaces, dots and dashes, got {name!r}."
+            "name", f"must be of letters, digits, spaces, dots, dashes and brackets, got {name!r}."
         )
     return name
 
@@ -64,6 +64,39 @@ def join(*programs: Program) -> Program:
     b = Builder()
     inputs = [b.input(i) for i in range(2)]
     return b.program(*(place for program in programs for place in b.take(program, inputs)))
+
+
+def loss_program(
+    value: Callable[[float, float], float],
+    derivative: Callable[[float, float], float] | None,
+    curvature: Callable[[float, float], float] | None,
+    targets: Sequence[float],
+) -> tuple[Program, bool]:
+    """Return the program of a loss and its first two derivatives in f, and whether it is convex.
+
+    They are checked against each other at some `targets`.
+    """
+    programs = [trace(value, "value", 2)]
+    for name, given in (("derivative", derivative), ("curvature", curvature)):
+        program = derived(programs[-1]) if given is None else trace(given, name, 2)
+        if program is None:
+            raise ArgumentError(
+                name, "is needed: value uses a function whose derivative is not known here."
+            )
+        programs.append(program)
+    bends = []
+    for y in targets:
+        parts = [_at_target(program, y) for program in programs]
+        for part, name in zip(parts, ("value", "derivative", "curvature"), strict=True):
+            check_finite(part, name, "f")
+        check_derivative(parts[0], parts[1], "derivative", "value", f"y = {y:g}, f")
+        check_derivative(parts[1], parts[2], "curvature", "derivative", f"y = {y:g}, f")
+        bends.append(np.diff(parts[1](np.linspace(-10.0, 10.0, 4001))).min())
+    return join(*programs), bool(min(bends) >= -1e-12)
+
+
+def _at_target(program: Program, y: float) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    return lambda f: program.evaluate(f, np.full_like(f, y))[0]
 
 
 def facts_of(value: Program, slope: Program, given: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,13 @@ from typing import Any
 
 from meanfield.errors import ArgumentError
 
+
+class Reference(str):
+    """The text ``module:name`` of a configuration, with what it names."""
+
+    found: Any
+
+
 _LOADED: dict[Path, tuple[bytes, ModuleType]] = {}
 """Files that were read, with a digest of what stood in them."""
 

@@ -13,6 +13,7 @@ from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data
 from meanfield.problem.draws import InputLaw, draw_inputs, generator
 from meanfield.problem.function_target import as_target
+from meanfield.problem.problem import Problem
 from meanfield.problem.sources.options import takes
 from meanfield.problem.targets import HermiteTarget, IndexTarget, Parity, Target, Teacher
 from meanfield.system import memory
@@ -99,6 +100,55 @@ def from_target(
     info = {"source": source, "target": target.info, "inputs": inputs, "noise": noise}
     info |= {"labels": labels, "seed": seed, "n_train": n_train, "n_test": n_test}
     return Data(X, y, X_test, y_test, info, target)
+
+
+def from_function(
+    target: Callable[[np.ndarray], ArrayLike],
+    d: int,
+    *,
+    n_train: int = 200,
+    n_test: int = 1000,
+    inputs: InputLaw = "gaussian",
+    noise: float = 0.0,
+    labels: TargetLabels = "real",
+    seed: int = 0,
+    **options: Any,
+) -> Problem:
+    """Make a problem whose labels are the values of a function of the user's own.
+
+    Parameters
+    ----------
+    target : callable
+        Takes inputs (n, d) and returns finite numbers, (n,) or (n, k).
+    d : int
+        Input dimension.
+    n_train, n_test, inputs, noise, labels, seed : as for `from_target`
+        What is drawn.
+    **options
+        Arguments of `Problem` other than the data.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an option is out of range, or the function returns no finite number for every row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import meanfield as mf
+    >>> problem = mf.problem.from_function(lambda X: np.sin(X[:, 0]), 2, n_train=50, l2=0.001)
+    >>> problem.X.shape, problem.X_test.shape, problem.l2_input
+    ((50, 2), (1000, 2), 0.001)
+    """
+    data = from_target(
+        target, n_features=d, n_train=n_train, n_test=n_test, inputs=inputs, noise=noise,
+        labels=labels, seed=seed, source="function",
+    )  # fmt: skip
+    return data.problem(**options)
 
 
 def _check_sizes(n_features: Any, n_train: Any = 200, n_test: Any = 1000, n_atoms: Any = 1) -> None:
