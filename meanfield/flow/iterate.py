@@ -71,8 +71,8 @@ def iterate(
     ----------
     problem : Problem
         What to learn.
-    n_particles, step_size, n_replicas, init : as for `simulate`
-        The networks.
+    n_particles, step_size : as for `simulate`
+        Neurons of a network, and the step size.
     n_steps : int
         Number of steps at most.
     every : int
@@ -84,6 +84,8 @@ def iterate(
         Steps that are waited for a better loss.
     max_seconds : float, optional
         Stop after this time, at the next state.
+    n_replicas, init : as for `simulate`
+        Independent networks, and where they start.
     progress : callable or bool, optional
         Called as ``progress(steps_done, n_steps)``; True shows a bar.
     **options

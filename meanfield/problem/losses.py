@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy import special
 
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
+from meanfield.problem import loss_functions as of
 from meanfield.problem.scalar.own import loss_program, name_of
 from meanfield.problem.scalar.program import parse
 from meanfield.problem.scalar.reference import Reference, load_reference
@@ -243,46 +243,6 @@ def _aligned(f: Array, targets: Array) -> tuple[Array, Array]:
     return f, np.asarray(targets, dtype=f.dtype)
 
 
-def _squared(f: Array, targets: Array) -> Array:
-    return 0.5 * np.square(f - targets).sum(axis=-1)
-
-
-def _squared_derivative(f: Array, targets: Array) -> Array:
-    return f - targets
-
-
-def _squared_curvature(f: Array) -> Array:
-    return np.broadcast_to(np.eye(f.shape[-1], dtype=f.dtype), (*f.shape, f.shape[-1]))
-
-
-def _logistic(f: Array, targets: Array) -> Array:
-    return np.logaddexp(-targets * f, 0).sum(axis=-1)
-
-
-def _logistic_derivative(f: Array, targets: Array) -> Array:
-    return -targets * special.expit(-targets * f)
-
-
-def _logistic_curvature(f: Array) -> Array:
-    s = special.expit(f)
-    return (s * special.expit(-f))[..., None] * np.eye(f.shape[-1], dtype=f.dtype)
-
-
-def _cross_entropy(f: Array, targets: Array) -> Array:
-    # Relative to the true class first: a confident, right prediction keeps its small loss.
-    margins = f - (f * targets).sum(axis=-1, keepdims=True)
-    return special.logsumexp(margins, axis=-1)
-
-
-def _cross_entropy_derivative(f: Array, targets: Array) -> Array:
-    return special.softmax(f, axis=-1) - targets
-
-
-def _cross_entropy_curvature(f: Array) -> Array:
-    p = special.softmax(f, axis=-1)
-    return p[..., None] * np.eye(f.shape[-1], dtype=f.dtype) - p[..., None] * p[..., None, :]
-
-
 def _real_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
     return y, y.reshape(len(y), -1).copy()
 
@@ -348,9 +308,9 @@ _TARGETS: dict[str, Callable[[Array, str, int | None], _Checked]] = {
     "class": _class_targets,
 }
 _FUNCTIONS = (
-    _Functions(_squared, _squared_derivative, _squared_curvature),
-    _Functions(_logistic, _logistic_derivative, _logistic_curvature),
-    _Functions(_cross_entropy, _cross_entropy_derivative, _cross_entropy_curvature),
+    _Functions(of.squared, of.squared_derivative, of.squared_curvature),
+    _Functions(of.logistic, of.logistic_derivative, of.logistic_curvature),
+    _Functions(of.cross_entropy, of.cross_entropy_derivative, of.cross_entropy_curvature),
 )
 _BY_KEY: dict[str, Loss] = {}
 """The entries by the key of their names, once they are all there."""
