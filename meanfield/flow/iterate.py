@@ -92,9 +92,9 @@ def iterate(
         Other settings of `Scheme.of`: temperature, integrator, seed, dtype, batch_size,
         anchor_period, substeps.
 
-    Yields
-    ------
-    State
+    Returns
+    -------
+    iterator of State
         The first at step 0, the last says why it is.
 
     Raises

@@ -17,14 +17,13 @@ import numpy as np
 from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.problem import loss_functions as of
+from meanfield.problem.loss_labels import TARGETS, Checked
 from meanfield.problem.scalar.own import loss_program, name_of
 from meanfield.problem.scalar.program import parse
 from meanfield.problem.scalar.reference import Reference, load_reference
-from meanfield.problem.validation import CLASSES_OPTION, as_floating, as_numbers, encode_classes
+from meanfield.problem.validation import as_floating, as_numbers
 
 Array = np.ndarray
-_Checked = tuple[Array, Array]
-"""Labels, and the targets they stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +195,7 @@ class Loss:
 
     def check_labels(
         self, y: Any, *, n_points: int, name: str = "y", n_classes: int | None = None
-    ) -> _Checked:
+    ) -> Checked:
         """Return labels as given and as the targets of the loss.
 
         Parameters
@@ -228,7 +227,7 @@ class Loss:
                 name,
                 f"has {len(y)} rows but X{name[1:]} has {n_points}; give one row per data point.",
             )
-        return _TARGETS[self.labels](y, name, n_classes)
+        return TARGETS[self.labels](y, name, n_classes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.code, int):
@@ -243,57 +242,6 @@ def _aligned(f: Array, targets: Array) -> tuple[Array, Array]:
     return f, np.asarray(targets, dtype=f.dtype)
 
 
-def _real_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
-    return y, y.reshape(len(y), -1).copy()
-
-
-def _sign_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
-    if not (np.abs(y) == 1).all():
-        remedy = "it is for two classes, cross-entropy for more, the squared loss for numbers"
-        if name.endswith("_test"):
-            remedy = "encode it as y is"
-        elif len(np.unique(y)) == 2:
-            signs = f"np.where(np.equal({name}, np.max({name})), 1, -1)"
-            remedy = f"set {CLASSES_OPTION}, or convert with {signs}"
-        raise ArgumentError(name, f"must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
-    return _real_targets(y, name, n_classes)
-
-
-def _class_targets(y: Array, name: str, n_classes: int | None) -> _Checked:
-    if y.ndim != 1:
-        call = "np.ravel" if y.shape[1] == 1 else "np.argmax"
-        remedy = f"{call}({name})" if y.shape[1] == 1 else f"{call}({name}, axis=1) if one-hot"
-        raise ArgumentError(
-            name, f"must be 1-D class labels for cross-entropy, got shape {y.shape}; pass {remedy}."
-        )
-    found = np.unique(y)
-    if n_classes is None:
-        if len(found) < 2:
-            raise ArgumentError(name, f"has one class only, {found[0]:g}; cross-entropy needs two.")
-        n_classes = len(found)
-        fits = np.array_equal(found, np.arange(n_classes))
-        # Two classes become ±1 by that option.
-        option = CLASSES_OPTION if n_classes > 2 else f"the logistic loss with {CLASSES_OPTION}"
-        remedy = f"{option}, or {encode_classes(name)}"
-    else:
-        fits = bool(np.isin(found, np.arange(n_classes)).all())
-        remedy = "the labels that y has"
-    if not fits:
-        raise ArgumentError(
-            name,
-            f"must hold the class labels 0..{n_classes - 1} for cross-entropy, "
-            f"got {_some(y)}; use {remedy}.",
-        )
-    labels = y.astype(np.int64)
-    return labels, np.eye(n_classes)[labels]
-
-
-def _some(y: Array) -> str:
-    """Show the distinct values, a few of them."""
-    found = [f"{value:g}" for value in np.unique(y)[:6]]
-    return "{" + ", ".join(found[:5]) + (", …" if len(found) > 5 else "") + "}"
-
-
 class _Functions(NamedTuple):
     """What an entry of the table computes."""
 
@@ -302,11 +250,6 @@ class _Functions(NamedTuple):
     curvature: Callable[[Array], Array]
 
 
-_TARGETS: dict[str, Callable[[Array, str, int | None], _Checked]] = {
-    "real": _real_targets,
-    "sign": _sign_targets,
-    "class": _class_targets,
-}
 _FUNCTIONS = (
     _Functions(of.squared, of.squared_derivative, of.squared_curvature),
     _Functions(of.logistic, of.logistic_derivative, of.logistic_curvature),
