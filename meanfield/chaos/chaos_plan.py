@@ -29,7 +29,7 @@ PRECISE_COUNTS = (8, 16, 32, 64, 128, 256, 512, 1024)
 #: Replicas from which a run of a given precision is planned.
 PILOT = 12
 #: Times of the second half whose mean such a run fits.
-_LATE = 17
+_LATE = 9
 _BATCH_BYTES = 2**28
 _BATCHES = 16
 

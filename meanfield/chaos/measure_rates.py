@@ -221,8 +221,8 @@ def chaos_rates(
     step_size, n_steps : as in `simulate`
         Take five relaxation times or more for a uniform-in-time statement.
     times : sequence of int, optional
-        Steps at which to measure; by default about ten, half of them late, with `precision` twice
-        as many. Step 0, where every
+        Steps at which to measure; by default about ten, half of them late, with `precision` about
+        fifteen. Step 0, where every
         particle is its own copy, is left out.
     seed : int, default: 0
         Seed of noise and initial law.

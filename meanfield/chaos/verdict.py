@@ -59,8 +59,9 @@ def with_reasons(
 
 _SEPARATED = Note(
     "wells",
-    "Partners end up in different wells of the potential, a share of about N^(−1/2) of them: where "
-    "these dominate, the distance falls like N^(−1/2), and N times it has no limit.",
+    "Partners end up in different wells of the potential, for large N a share of about N^(−1/2) of "
+    "them. Where these dominate, the distance falls like N^(−1/2) and N times it has no limit; at "
+    "smaller N it has a slope of its own, and none is expected.",
 )
 _KINKED = Note(
     "kink",
