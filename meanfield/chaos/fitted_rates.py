@@ -149,8 +149,9 @@ class ChaosRates:
             lines.append(
                 f"Reference: {self.dataset.attrs['reference_particles']} particles; {why}."
             )
-        if found := exchange_sentence(self.wells.occupation, self.wells.exchange_estimate):
-            lines.append(found)
+        said = exchange_sentence(self.wells.occupation, self.wells.exchange_estimate)
+        if said and self.dataset.attrs["temperature"] > 0:
+            lines.append(said)
         lines.append(self.verdict)
         if self.prediction is not None:
             lines += self._compared()

@@ -106,7 +106,9 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     earlier states of the same particles descend too, which shows how many changed wells since.
     """
     last = plan.times[-1]
-    steps = sorted({last} | {last - last // part for part in _PARTS if last >= part})
+    steps = [last]
+    if plan.scheme.temperatures[-1] > 0:  # else what moves is the potential
+        steps = sorted({last} | {last - last // part for part in _PARTS if last >= part})
     states = simulate_scheme(
         plan.problem,
         plan.scheme,

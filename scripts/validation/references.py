@@ -56,7 +56,7 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     problem = data.problem(bias=False, train=("w",), l2=0.2, temperature=0.1)
     # The square of the step size is a floor under the distance from the law in continuous time.
     scheme: dict[str, Any] = {"step_size": 0.025, "n_steps": 60, "seed": 0, "dtype": "float32"}
-    counts, replicas, times = [2**i for i in range(6, 13)], 3072, [20, 40, 60]
+    counts, replicas, times = [2**i for i in range(6, 13)], 512, [20, 40, 60]
     if quick:
         scheme |= {"step_size": 0.25, "n_steps": 40, "dtype": "float64"}
         counts, replicas, times = [4, 8, 16], 24, [10, 20, 40]

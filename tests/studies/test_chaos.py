@@ -253,6 +253,7 @@ def test_without_noise_only_the_function_is_expected_to_converge(tmp_path, monke
     expected = {key: number["expected"] for key, number in summary["numbers"].items()}
     assert expected["function_slope"] == -1
     assert expected["coupling_slope"] is expected["matched_w2_slope"] is None
+    assert "exchange" not in expected
     page = (tmp_path / "out/report.html").read_text()
     assert "only the function distance has a theorem" in page
 

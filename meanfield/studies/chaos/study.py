@@ -278,7 +278,7 @@ def _headline(rates: ChaosRates) -> ChaosHeadline:
         # Without noise there is a theorem for the function alone.
         expected = expected if noise or metric == "function" else None
         found.slope[metric] = replace(fit.slope, expected=expected, label=f"Slope of {label}")
-    if rates.wells.n_wells > 1:
+    if rates.wells.n_wells > 1 and noise:
         found = replace(found, exchange=rates.wells.exchange_estimate)
     for metric, trend in rates.trends.items():
         label = f"Late trend of {LABELS[metric]}, relative to its mean"
