@@ -14,6 +14,7 @@ from meanfield.dictionary import (
     coefficient_threshold_number,
     extract_dictionary,
 )
+from meanfield.dictionary.threshold import own_threshold
 from meanfield.errors import ArgumentError, ArgumentTypeError, DivergenceError
 from meanfield.flow.initial import InitialLaw
 from meanfield.flow.particles import Particles
@@ -79,7 +80,7 @@ def learning_cell(
     init: str | InitialLaw = "gaussian",
     problem: Problem | None = None,
     particles: Particles | None = None,
-    threshold: float = 0.05,
+    threshold: float | None = None,
     degree: int | None = None,
     max_degree: int | None = None,
     n_data: int = 1000,
@@ -116,8 +117,9 @@ def learning_cell(
         inputs with the values of the target, and squared loss.
     particles : Particles, optional
         A network that is trained already; then there is no training.
-    threshold : float
-        ``ε`` of the coefficient-threshold number.
+    threshold : float, optional
+        ``ε`` of the coefficient-threshold number; by default its parts are those that can carry an
+        atom under the penalty of the problem.
     degree, max_degree : int, optional
         Largest degree of the Hermite expansion, and in the search for the depth.
     n_data, n_particles, step_size, n_steps, l2, temperature
@@ -217,6 +219,9 @@ def parts_around(
     """Return the weight, the depth for as many atoms, and ``S̄`` of a target or problem."""
     w_star = admissible_weight(init, problem=problem)
     depth = _depth(problem, atoms.n_atoms, max_degree, options["seed"])
+    options = options | own_threshold(problem, options["threshold"])
+    if "l2" in options:
+        del options["threshold"]
     bound, why_not = _bound(problem.activation, target, options)
     return Parts(w_star, depth, bound, _statement(w_star, depth, atoms, bound, why_not))
 

@@ -123,7 +123,7 @@ def hermite_expansion(
     d = _dimension(target, d)
     degree = expansion_degree(target, d, degree)
     if isinstance(target, HermiteTarget | Parity):
-        return _from_terms(_recorded_terms(target), degree)
+        return _from_terms(recorded_terms(target), degree)
     if isinstance(target, Teacher):
         return _of_network(target.a, target.w, target.b, target.activation, degree)
     if isinstance(target, IndexTarget):
@@ -194,7 +194,7 @@ def expansion_degree(target: Any, d: int, degree: int | None) -> int:
     if degree is None:
         link = target.link if isinstance(target, IndexTarget) else target
         if isinstance(link, HermiteTarget | Parity):
-            return max(sum(index) for index in _recorded_terms(link))
+            return max(sum(index) for index in recorded_terms(link))
         degree = DEFAULT_DEGREE
         while degree > 1 and math.comb(d + degree, degree) > TERM_LIMIT:
             degree -= 1
@@ -245,7 +245,7 @@ def _from_terms(terms: Terms, degree: int) -> HermiteExpansion:
     return _finish(indices, coefficients, np.zeros(len(chosen)), "exact", degree, square)
 
 
-def _recorded_terms(target: HermiteTarget | Parity) -> Terms:
+def recorded_terms(target: HermiteTarget | Parity) -> Terms:
     """Read the terms of a target that is a Hermite polynomial."""
     if isinstance(target, HermiteTarget):
         return {k: c for k, c in target.coefficients.items() if c}

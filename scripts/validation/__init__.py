@@ -22,4 +22,5 @@ NAMES: tuple[str, ...] = (
     "predictions",
     "relaxation",
     "moments",
+    "uncertainty",
 )

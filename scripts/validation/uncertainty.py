@@ -27,7 +27,7 @@ import meanfield as mf
 from meanfield.dictionary.fitting import Prior, make_regression
 from meanfield.dictionary.score_process import score_test
 from meanfield.identify.symmetry import symmetry_of
-from meanfield.plots.style import BLUE, VERMILION, finish
+from meanfield.plots.style import BLUE, VERMILION
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.estimate import Estimate
 from scripts.validation.output import bars, require
@@ -36,6 +36,12 @@ TITLE = "Error bars of atoms"
 SIZE = (8.4, 3.6)
 ACTIVATIONS = ("tanh", "relu", "silu", "gelu")
 NUMBERS = ("direction", "coefficient", "offset", "length")
+LABELS = {f"coverage_{name}": f"Share of 95% intervals of the {name} that hold" for name in NUMBERS}
+LABELS |= {
+    "size": "Share of teachers whose own number of atoms is rejected",
+    "power": "Share of teachers for whom one atom less is rejected",
+    "exact": "Share of teachers whose number of atoms is found",
+}
 #: Edges of what the weakest atom explains, (|difference| / noise)².
 STRENGTHS = (0.0, 10.0, 20.0, 40.0, 80.0, np.inf)
 
@@ -106,7 +112,7 @@ def tested(target: Teacher, problem: mf.Problem, seed: int) -> tuple[float, floa
 def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     """Extract dictionaries, and count which intervals hold and which sizes are rejected."""
     cover, p_values, exact = [], [], []
-    for seed in range(8 if quick else 200):
+    for seed in range(3 if quick else 200):
         target, problem, particles = draw_teacher(seed)
         found = mf.extract_dictionary(particles, problem, seed=seed)
         exact.append(found.n_atoms == len(target.w))
@@ -115,43 +121,45 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
         p_values.append(tested(target, problem, seed))
     rows, (own, less, strength) = np.concatenate(cover), np.array(p_values).T
     numbers = {
-        f"{name}_coverage": _share(column[~np.isnan(column)] == 1, 0.95)
+        f"{name}_coverage": _share(f"coverage_{name}", column[~np.isnan(column)] == 1, 0.95)
         for name, column in zip(NUMBERS, rows.T, strict=True)
     }
-    numbers["size"] = _share(own <= 0.05, 0.05)
-    numbers["power"] = _share(less <= 0.05)
-    numbers["exact"] = _share(np.array(exact))
+    numbers["size"] = _share("size", own <= 0.05, 0.05)
+    numbers["power"] = _share("power", less <= 0.05)
+    numbers["exact"] = _share("exact", np.array(exact))
     bins = np.digitize(strength, STRENGTHS[1:-1])
-    power = [_share(less[bins == i] <= 0.05) for i in range(len(STRENGTHS) - 1)]
+    power = [_share("power", less[bins == i] <= 0.05) for i in range(len(STRENGTHS) - 1)]
     coverage = Estimate.stack([numbers[f"{name}_coverage"] for name in NUMBERS])
     dataset = xr.Dataset(
         {
             "power": Estimate.stack(power).to_xarray(["strength"]),
-            "coverage": coverage.to_xarray(["quantity"]),
+            "coverage": coverage.to_xarray(["number"]),
             "p_value": ("teacher", own),
         },
-        {"strength": list(STRENGTHS[:-1]), "quantity": list(NUMBERS)},
+        {"strength": list(STRENGTHS[:-1]), "number": list(NUMBERS)},
     )
     return numbers, dataset
 
 
-def _share(hits: np.ndarray, expected: float | None = None) -> Estimate:
-    return Estimate.share(int(hits.sum()), len(hits), expected=expected, resampled="teachers")
+def _share(what: str, hits: np.ndarray, expected: float | None = None) -> Estimate:
+    more = {"expected": expected, "resampled": "teachers", "label": LABELS[what]}
+    return Estimate.share(int(hits.sum()), len(hits), **more)
 
 
 def draw(figure: Figure, dataset: xr.Dataset) -> None:
     """Draw coverage, and the power of the test against what the missing atom explains."""
     left, right = figure.subplots(1, 2)
-    names = [str(name) for name in dataset["quantity"].values]
+    names = [str(name) for name in dataset["number"].values]
     bars(left, np.arange(len(names)), dataset["coverage"], fmt="o", color=BLUE)
     left.axhline(0.95, color=VERMILION, linestyle="--")
     left.set_xticks(range(len(names)), names)
-    finish(left, "", "share of 95% intervals that hold")
+    left.set(xlabel="what the interval is of", ylabel="share of 95% intervals that hold")
     edges = [f"{edge:g}" for edge in dataset["strength"].values]
     bars(right, np.arange(len(edges)), dataset["power"], fmt="s", color=BLUE)
     right.set_xticks(range(len(edges)), [f"from {edge}" for edge in edges])
     right.set_ylim(0, 1.05)
-    finish(right, "what the missing atom explains, in units of the noise", "power of the test")
+    explained = "what the missing atom explains, in units of the noise"
+    right.set(xlabel=explained, ylabel="power of the test")
 
 
 def check(numbers: dict[str, Estimate]) -> None:

@@ -154,7 +154,7 @@ def test_matched_atoms_are_the_teacher(results):
 def test_bound_stands_beside_the_number_of_atoms(results):
     _, numbers, folder = results("atoms")
     target = mf.problem.load(**CONFIGS["atoms"]["data"]).target
-    expected = mf.coefficient_threshold_number(target, "tanh", 0.05).number
+    expected = mf.coefficient_threshold_number(target, "tanh", l2=0.001, bias=False).number
     assert numbers["bound"]["value"] == expected
     assert "respects the bound" in page(folder)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from meanfield.dictionary import Agreement, Certificate, Dictionary, compare_dictionaries
+from meanfield.dictionary.threshold import FIXED, own_threshold
 from meanfield.flow.scheme import Scheme
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import make_atoms
@@ -153,7 +154,10 @@ def combine(
         attributes["image"] = image
     bound = None
     if "bound" in results:
-        label = f"Bound S̄ from the target at threshold {config.atoms.threshold:g}"
+        if "threshold" in (given := own_threshold(problem, config.atoms.threshold)):
+            label = f"Bound S̄ from the target at threshold {given['threshold'] or FIXED:g}"
+        else:
+            label = "Bound S̄ = S_up from the target at the penalty of the problem"
         bound = bound_estimate(results["bound"]["number"], results["bound"]["explanation"], label)
     coordinates = {
         "step": ("look", looks),

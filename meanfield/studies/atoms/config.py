@@ -38,8 +38,10 @@ class AtomsSection(Section):
     max_atoms: Count | None = Field(
         None, description=f"Largest number of atoms; {MOST_ATOMS} by default."
     )
-    threshold: Positive = Field(
-        0.05, description="Threshold of the bound on S* from the target's Hermite coefficients."
+    threshold: Positive | None = Field(
+        None,
+        description="Threshold of the bound on S* from the target's Hermite coefficients; by "
+        "default the parts are counted that can carry an atom under the penalty problem.l2.",
     )
     image: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = Field(
         None, description="Height and width of the inputs if they are images; 8 × 8 for digits."

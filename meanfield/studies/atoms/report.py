@@ -186,9 +186,10 @@ def _bound(found: AtomsHeadline, dataset: xr.Dataset) -> str:
         verdict = f"S* = {modal} respects the bound S̄ = {shown}."
     else:
         verdict = (
-            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {shown}. Either the threshold is too "
-            "high for this target, or the expansion is cut off too early, or the network has atoms "
-            "that its target does not need."
+            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {shown}. Either parts of the target "
+            "below the threshold add up to an atom, or one direction takes several, or the "
+            "expansion is cut off too early, or the network has atoms that its target does not "
+            "need."
         )
     notes = " ".join(note.text for note in found.bound.notes)
     return f"{verdict} {notes} (Operational definition, after the abstract of [ISD].)"

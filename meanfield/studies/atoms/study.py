@@ -9,6 +9,7 @@ import numpy as np
 
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
+from meanfield.dictionary.threshold import own_threshold
 from meanfield.errors import ConfigError
 from meanfield.flow.cost import training_seconds
 from meanfield.flow.particles import particles_at
@@ -16,7 +17,7 @@ from meanfield.flow.schedule import Geometric
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.identify import canonical
-from meanfield.problem import Problem
+from meanfield.problem import Activation, Problem
 from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack, padded, place_covariance
@@ -100,8 +101,8 @@ def plan_on(
         arguments = {
             "target": data.target,
             "activation": problem.activation,
-            "threshold": section.threshold,
             "seed": config.seed,
+            **own_threshold(problem, section.threshold),
         }
         units.append(Unit("bound", bound, arguments, "bound on S*", weight=0.2))
 
@@ -183,9 +184,9 @@ def train_and_extract(
     return arrays
 
 
-def bound(target: Target, activation: str, threshold: float, seed: int) -> Arrays:
+def bound(target: Target, activation: str | Activation, seed: int, **counted: Any) -> Arrays:
     """Compute the coefficient-threshold number of the target."""
-    found = coefficient_threshold_number(target, activation, threshold, seed=seed)
+    found = coefficient_threshold_number(target, activation, seed=seed, **counted)
     return {
         "number": np.array([found.low, found.number, found.high]),
         "barron_norm": np.array(found.barron_norm),

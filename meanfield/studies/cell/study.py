@@ -47,7 +47,11 @@ class CellSection(Section):
         description="Neurons of the network; it is trained for run.n_steps while the temperature "
         "falls to problem.temperature, or as that schedule says.",
     )
-    threshold: Positive = Field(0.05, description="Threshold of the bound S̄.")
+    threshold: Positive | None = Field(
+        None,
+        description="Threshold of the bound S̄; by default the parts of the target are counted that "
+        "can carry an atom under the penalty problem.l2.",
+    )
     degree: Count | None = Field(None, description="Largest degree of the Hermite expansion.")
     max_degree: Annotated[int, Field(ge=1, le=MOST_DEGREES)] | None = Field(
         None, description="Largest degree in the search for depths."
