@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import checks
+from meanfield.errors import ArgumentError
 from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.scheme import Scheme
 from meanfield.problem.validation import as_inputs
+from meanfield.system import storage
 from meanfield.system.descriptions import described
 
 if TYPE_CHECKING:
@@ -169,6 +174,73 @@ class Run:
         from meanfield.plots.loss import plot_replicas
 
         return plot_replicas(self.to_xarray(), ax, label)
+
+    def animate(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        atoms: Any = None,
+        replica: int = 0,
+        projection: ArrayLike | None = None,
+        frames_per_second: float = 10.0,
+    ) -> Path:
+        """Write an animation of the particles over the saved steps, a GIF.
+
+        A dot is a neuron: its size follows the output weight, its colour the sign. With one input
+        weight and bias are shown, with two the input weights, with more a projection of them.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to, ending in ``.gif``.
+        atoms : Dictionary or Atoms, optional
+            Drawn as rings.
+        replica : int
+            The network that is shown.
+        projection : array_like, shape (2, d), optional
+            What is shown of more than one input weight; by default both of two, else the two
+            directions that hold most of the neurons at the last step.
+        frames_per_second : float
+            How fast.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Fewer than two steps were saved, or an argument cannot be used.
+        """
+        from meanfield.plots.animation import animated_particles
+
+        path = Path(path)
+        if path.suffix.lower() != ".gif":
+            raise ArgumentError("path", f"must end in .gif, got {str(path)!r}.")
+        if len(self.steps) < 2:
+            raise ValueError(
+                "An animation needs saved steps; run again with save_at=range(0, n_steps + 1, 10)."
+            )
+        if checks.count("replica", replica, minimum=0) >= self.particles.n_replicas:
+            raise ArgumentError(
+                "replica", f"must be below {self.particles.n_replicas}, got {replica!r}."
+            )
+        d = self.problem.n_features
+        plane = None if projection is None else checks.numbers("projection", projection)
+        if plane is not None and (plane.shape != (2, d) or d == 1):
+            raise ArgumentError("projection", f"must have shape (2, {d}), got {plane.shape}.")
+        found = getattr(atoms, "function", atoms)
+        rings = None if found is None else (np.asarray(found.w), np.asarray(found.b))
+        picture = animated_particles(
+            self.to_xarray(),
+            atoms=rings,
+            replica=int(replica),
+            projection=plane,
+            frames_per_second=checks.positive("frames_per_second", frames_per_second),
+        )
+        storage.write_atomic(path, picture)
+        return path
 
     def to_xarray(self) -> xr.Dataset:
         """Return the run as a dataset: replica, step, particle, feature, datum, in this order.
