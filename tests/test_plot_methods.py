@@ -42,6 +42,20 @@ def test_runs_on_the_same_axes_differ():
     assert ax.get_legend().get_texts()[-1].get_text() == "mine"
 
 
+def test_colours_and_labels_are_the_callers():
+    run = mf.simulate(problem(), 8, 0.2, 10, save_at=range(11))
+    assert run.plot(Figure().subplots(), color="#123456").get_lines()[-1].get_color() == "#123456"
+    rates = mf.chaos_rates(problem(), [8, 16, 32], n_replicas=6, step_size=0.2, n_steps=10)
+    ax = Figure().subplots()
+    rates.plot(ax)
+    first = len(ax.get_legend().get_texts())
+    rates.plot(ax, label="again", color="#123456")
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sum(text.startswith("again, ") for text in texts) == first - 1  # one guide for both
+    assert texts.count("expected: slope $-1$") == 1
+    assert any(line.get_color() == "#123456" for line in ax.get_lines())
+
+
 def test_datasets_of_results_are_drawn_as_they_are():
     run = mf.simulate(problem(), 8, 0.2, 10, n_replicas=2, save_at=range(11))
     ax = mf.plots.plot_loss(run.to_xarray(), Figure().subplots())

@@ -119,13 +119,19 @@ class ChaosRates:
             for metric, fit in self.fits.items()
         }
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(
+        self, ax: Axes | None = None, *, label: str | None = None, color: str | None = None
+    ) -> Axes:
         """Draw the distances to the limit against N, with their fits and the expected slope.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; new axes by default.
+        label : str, optional
+            What the legend says before each distance.
+        color : str, optional
+            A colour of matplotlib's for all distances; by default each has its own.
 
         Returns
         -------
@@ -133,7 +139,7 @@ class ChaosRates:
         """
         from meanfield.plots.rates import plot_rates
 
-        return plot_rates(self.dataset, ax)
+        return plot_rates(self.dataset, ax, label=label, color=color)
 
     def __repr__(self) -> str:
         lines = []

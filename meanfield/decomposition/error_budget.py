@@ -99,13 +99,19 @@ class ErrorBudget:
     notes: tuple[str, ...]
     dataset: xr.Dataset
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(
+        self, ax: Axes | None = None, *, label: str | None = None, color: str | None = None
+    ) -> Axes:
         """Draw what the components contribute, one after the other, and the total error below.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; new axes by default.
+        label : str, optional
+            Title of the axes.
+        color : str, optional
+            A colour of matplotlib's for all components; by default each has its own.
 
         Returns
         -------
@@ -114,7 +120,7 @@ class ErrorBudget:
         """
         from meanfield.plots.budget import plot_budget
 
-        return plot_budget(self.dataset, ax)
+        return plot_budget(self.dataset, ax, label=label, color=color)
 
     def __repr__(self) -> str:
         parts = self.components.items()

@@ -154,7 +154,9 @@ class Run:
         """
         return score(self.problem, self.particles if step is None else self.at(step))
 
-    def plot(self, ax: Axes | None = None, label: str | None = None) -> Axes:
+    def plot(
+        self, ax: Axes | None = None, label: str | None = None, color: str | None = None
+    ) -> Axes:
         """Draw the loss over time, every replica and their mean: at every step where that is known.
 
         Several runs on the same axes differ in colour. Of fewer than four saved steps, where
@@ -166,6 +168,8 @@ class Run:
             Where to draw; new axes by default.
         label : str, optional
             What the legend says; number of particles and temperature by default.
+        color : str, optional
+            A colour of matplotlib's; the next of the palette by default.
 
         Returns
         -------
@@ -173,7 +177,7 @@ class Run:
         """
         from meanfield.plots.loss import plot_replicas
 
-        return plot_replicas(self.to_xarray(), ax, label)
+        return plot_replicas(self.to_xarray(), ax, label, color)
 
     def animate(
         self,

@@ -35,7 +35,13 @@ COMPONENT_COLOURS = {
 }
 
 
-def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+def plot_budget(
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+) -> Axes:
     """Draw what the components contribute, one after the other, and the total error below.
 
     Contributions are solid; each ends where the next begins, and the last at the total. Norms are
@@ -47,6 +53,10 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         That of `decompose_error`, or the result of the study `errors`.
     ax : matplotlib Axes, optional
         Where to draw; new axes by default.
+    label : str, optional
+        Title of the axes.
+    color : str, optional
+        A colour of matplotlib's for all components; by default each has its own.
 
     Returns
     -------
@@ -70,7 +80,8 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ends = starts + values
     directions = np.where(values < 0, -1.0, 1.0)
     for row, name in enumerate(names):
-        colour, hatch = COMPONENT_COLOURS[name], "//" if name in estimated else None
+        colour = COMPONENT_COLOURS[name] if color is None else color
+        hatch = "//" if name in estimated else None
         shown = {"left": starts[row], "color": colour}
         ax.barh(row, directions[row] * norms[row], height=0.56, alpha=0.25, **shown)
         shown |= {"hatch": hatch, "edgecolor": "white" if hatch else "none"}
@@ -90,9 +101,9 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     # Within the axes, so that they need no room of a figure that others may share.
     for row, name in enumerate(names):
         norm = f" (norm {norms[row]:.2g})" if name != "total" else ""
-        label = f"{name}{'*' if name in estimated else ''}: {values[row]:.2g}{norm}"
+        text = f"{name}{'*' if name in estimated else ''}: {values[row]:.2g}{norm}"
         ax.annotate(
-            label.replace("-", "−"),
+            text.replace("-", "−"),
             (0.0, row - 0.32),
             xycoords=ax.get_yaxis_transform(),
             xytext=(4, 0),
@@ -103,6 +114,8 @@ def plot_budget(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_yticks([])
     ax.set_ylim(-0.95, len(names) - 0.5)
     ax.invert_yaxis()
+    if label is not None:
+        ax.set_title(label)
     note = ", * estimate" if estimated else ""
     ax.set_xlabel(f"contribution to the error (pale: norm{note})")
     small_text(ax)

@@ -75,10 +75,15 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     return finish(ax, TIME, r"loss $R(f_N)$", log="y", legend="above")
 
 
-def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None, label: str | None = None) -> Axes:
+def plot_replicas(
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    label: str | None = None,
+    color: str | None = None,
+) -> Axes:
     """Draw the loss of every replica of a run, as `Run.to_xarray` gives it, and their mean.
 
-    Every run on the same axes has a colour of its own.
+    Every run on the same axes has a colour of its own, or that which is given.
     """
     dataset = in_order(dataset, "loss", _MAKER)
     ax = axes(ax)
@@ -89,7 +94,7 @@ def plot_replicas(dataset: xr.Dataset, ax: Axes | None = None, label: str | None
     few = len(time) < _FEWEST_FOR_A_LINE
     styles = ("-", "--", "-.", ":")
     look: dict[str, Any] = {
-        "color": SERIES[before % len(SERIES)],
+        "color": SERIES[before % len(SERIES)] if color is None else color,
         "linestyle": "none" if few else styles[before // len(SERIES) % len(styles)],
         "marker": "os^Dvp<>"[before % 8] if len(time) < 20 else None,
     }

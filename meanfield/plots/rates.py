@@ -38,7 +38,13 @@ _METRICS = (
 )
 
 
-def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+def plot_rates(
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+) -> Axes:
     """Draw the distances to the limit against N, with fits and the expected slope.
 
     Parameters
@@ -47,6 +53,11 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         That of `chaos_rates`, or the result of the study `chaos`.
     ax : matplotlib Axes, optional
         Where to draw; new axes by default.
+    label : str, optional
+        What the legend says before each distance, to tell several rates on the same axes apart.
+    color : str, optional
+        A colour of matplotlib's for all distances, which their markers tell apart; by default each
+        has its own.
 
     Returns
     -------
@@ -61,15 +72,19 @@ def plot_rates(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     dataset = in_order(dataset, "coupling_peak", _MAKER)
     ax = axes(ax)
     counts = dataset["particles"].values
-    for metric, label, colour, marker, shift in _METRICS:
+    before = "" if label is None else f"{label}, "
+    for metric, name, own, marker, shift in _METRICS:
+        colour = own if color is None else color
         look = {"color": colour, "fmt": marker}
-        fitted_points(ax, dataset, metric, f"{metric}_peak", label, shift, **look)
+        fitted_points(ax, dataset, metric, f"{metric}_peak", before + name, shift, **look)
         if (line := f"{metric}_predicted_line") in dataset:
-            ax.plot(counts, dataset[line], ":", color=colour, label=f"{metric}: predicted")
+            ax.plot(counts, dataset[line], ":", color=colour, label=f"{before}{metric}: predicted")
     # Above every interval.
     top = dataset["coupling_peak"].sel(bound="high").values * counts / counts[0]
     start = 1.2 * np.nanmax(top, initial=0.0)
-    guide(ax, counts, start, -1.0, "expected: slope $-1$")
+    expected = "expected: slope $-1$"
+    if all(line.get_label() != expected for line in ax.get_lines()):
+        guide(ax, counts, start, -1.0, expected)
     count_axis(ax, counts)
     late = "precision" in dataset.attrs
     y = "mean over the second half" if late else "mean at the time of its peak"
