@@ -105,17 +105,20 @@ def coefficient_table(
     fineness = max(0, math.ceil(math.log2(rate)))
     function = activation.derivative if derivative else activation.value
 
-    def table(fineness: int) -> Array:
+    def values(fineness: int) -> tuple[Array, Array]:
         nodes, weights = quadrature(degree, fineness, dtype)
         z = np.multiply.outer(scale.astype(dtype), nodes) + shift.astype(dtype)[:, None]
-        return function(z) @ weights
+        return function(z), weights
 
-    found = table(fineness)
+    value, weights = values(fineness)
+    found = value @ weights
     if isinstance(activation.code, int) or not found.size:
         return found
+    size = max((np.abs(value) @ np.abs(weights[:, 0])).max(), 1e-300)  # E|σ|
     for more in range(1, 6):
-        before, found = found, table(fineness + more)
-        if np.abs(found - before).max() <= 1e-12 * max(1e-300, np.abs(found).max()):
+        value, weights = values(fineness + more)
+        before, found = found, value @ weights
+        if np.abs(found - before).max() <= 1e-12 * size:
             return found
     raise ValueError(
         f"The Hermite coefficients of {activation.name!r} do not settle: it has a kink, or is far "
