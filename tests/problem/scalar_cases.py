@@ -89,6 +89,18 @@ class Bump:
         return math.exp(-0.5 * (z / self.width) ** 2)
 
 
+class Scaled:
+    """A method that calls another one."""
+
+    factor = 2.0
+
+    def value(self, z):
+        return self.factor * self.inner(z)
+
+    def inner(self, z):
+        return math.tanh(z)
+
+
 def with_default(z, power=3):
     return tanh(z) ** power
 
@@ -124,6 +136,8 @@ FUNCTIONS = {
     "numpy": with_numpy,
     "object": Bump(1.3),
     "method": Bump(0.8).__call__,
+    "methods": Scaled().value,
+    "sums": lambda z: math.fsum([z, z * z, 1.0]) + math.prod([z, 0.5]) + [0.0, z][z > 0],
     "partial": functools.partial(with_default, power=2),
     "default": with_default,
     "remainders": remainders,

@@ -69,6 +69,7 @@ def test_equal_functions_have_equal_programs():
         (lambda z: None, "computes with 'NoneType'"),
         (lambda z: z + random.random(), "must depend on its argument alone"),
         (lambda: 1.0, "cannot be called"),
+        (lambda z: {0.0: 1.0}[z], "cannot be called with a symbol for a number"),
         ("tanh", "must be a function of a number, not str"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import partial, reduce, wraps
+from operator import mul
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,11 @@ from meanfield.problem.scalar.symbol import NotCompiled, Symbol, apply, ceil, po
 
 
 def _has_symbol(values: Any) -> bool:
-    return any(isinstance(value, Symbol) for value in values)
+    """Whether a symbol is among some values, or in a list among them."""
+    return any(
+        isinstance(value, Symbol) or (isinstance(value, tuple | list) and _has_symbol(value))
+        for value in values
+    )
 
 
 def _operation(name: str) -> Callable[..., Any]:
@@ -100,6 +105,8 @@ MATH_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({
     "isnan": lambda z: z != z,
     "isinf": lambda z: abs(z) == math.inf,
     "fma": lambda x, y, z: x * y + z,
+    "fsum": sum,
+    "prod": lambda values: reduce(mul, values),
 })  # fmt: skip
 
 #: By the name of NumPy's, or SciPy's, function.

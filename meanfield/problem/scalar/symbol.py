@@ -134,7 +134,16 @@ class Symbol:
             "comparisons and the functions of math on the argument itself"
         )
 
-    __float__ = __int__ = __index__ = __complex__ = __array__ = __iter__ = _impossible
+    __float__ = __int__ = __complex__ = __array__ = __iter__ = _impossible
+
+    def __index__(self) -> int:
+        return int(bool(self)) if self.is_truth else self._impossible()
+
+    @property
+    def real(self) -> Symbol:
+        """The number itself."""
+        return self.number()
+
     __hash__ = object.__hash__
 
     def __pos__(self) -> Symbol:

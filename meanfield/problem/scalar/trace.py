@@ -66,10 +66,16 @@ def trace(function: Callable[..., Any], argument: str, n_inputs: int = 1) -> Pro
         raise ArgumentTypeError(
             argument, f"cannot be called with {n_inputs} symbols for numbers ({error})."
         ) from None
-    except OverflowError:
+    except OverflowError:  # of the builder
         raise ArgumentError(
             argument, f"takes more than {MOST_NODES} operations; write it with fewer."
         ) from None
+    except Exception as error:
+        raise ArgumentError(
+            argument,
+            f"cannot be called with a symbol for a number ({type(error).__name__}: {error}); use "
+            "arithmetic, comparisons and the functions of math.",
+        ) from error
     _check(function, program, argument, n_inputs)
     return program
 
@@ -110,11 +116,11 @@ def instrumented(value: Any, memo: dict[int, Any]) -> Any:
     if isinstance(value, BuiltinFunctionType) and value.__module__ == "math":
         return of_math(value.__name__, value)
     if isinstance(value, ModuleType) and value.__name__.split(".")[0] not in ("numpy", "scipy"):
-        return _Module(value, memo)
+        return _Inside(value, memo)
     if isinstance(value, FunctionType):
         return _rebuilt(value, memo)
     if isinstance(value, MethodType):
-        return MethodType(instrumented(value.__func__, memo), value.__self__)
+        return MethodType(instrumented(value.__func__, memo), _Inside(value.__self__, memo))
     if isinstance(value, partial):
         return partial(instrumented(value.func, memo), *value.args, **value.keywords)
     if isinstance(value, tuple | list) and any(map(callable, value)):
@@ -126,18 +132,21 @@ def instrumented(value: Any, memo: dict[int, Any]) -> Any:
             return instrumented(inner, memo)
     call = vars(type(value)).get("__call__")  # of an object that is called like a function
     if isinstance(call, FunctionType):
-        return MethodType(instrumented(call, memo), value)
+        return MethodType(instrumented(call, memo), _Inside(value, memo))
     return value
 
 
-class _Module:
-    """A module whose functions take symbols."""
+class _Inside:
+    """A module, or an object, whose functions take symbols."""
 
-    def __init__(self, module: ModuleType, memo: dict[int, Any]):
-        self._module, self._memo = module, memo
+    def __init__(self, owner: Any, memo: dict[int, Any]):
+        self._owner, self._memo = owner, memo
 
     def __getattr__(self, name: str) -> Any:
-        return instrumented(getattr(self._module, name), self._memo)
+        return instrumented(getattr(self._owner, name), self._memo)
+
+    def __call__(self, *values: Any) -> Any:
+        return instrumented(self._owner, self._memo)(*values)
 
 
 def _rebuilt(function: FunctionType, memo: dict[int, Any]) -> FunctionType:
