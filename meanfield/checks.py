@@ -102,6 +102,12 @@ def text(name: str, value: object) -> str:
     return str(value)
 
 
+def instance(name: str, value: object, kind: type) -> None:
+    """Refuse what is not of a class."""
+    if not isinstance(value, kind):
+        raise ArgumentTypeError(name, f"must be a {kind.__name__}, got {type(value).__name__}.")
+
+
 def real(name: str, value: object) -> float:
     """Return `value` as a finite float."""
     found = number(name, value)

@@ -24,7 +24,7 @@ from meanfield.dictionary.result import NOT_AT_REST, Dictionary
 from meanfield.dictionary.score_process import size_set
 from meanfield.dictionary.support import Crowd, collect, masses, shares, structure
 from meanfield.dictionary.uncertainty import atom_intervals
-from meanfield.errors import ArgumentError, ArgumentTypeError
+from meanfield.errors import ArgumentError
 from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
@@ -96,8 +96,7 @@ def extract_dictionary(
     modulo the realisation symmetry. Atoms of polynomial activations are linearly dependent, so that
     other atoms may make the same function: see `meanfield.identify.equivalent`.
     """
-    if not isinstance(problem, Problem):
-        raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
+    checks.instance("problem", problem, Problem)
     seed = checks.seed(seed)
     network = _read(particles, problem, normalisation)
     predictions = network.predict(problem.X).reshape(problem.targets.shape)

@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -106,7 +106,7 @@ class Integrator:
     strong_order: float
     stationary_order: float
     gradients_per_step: int
-    coefficients: Callable[[Array, Steps], Update]
+    coefficients: Callable[[Array, Steps], Update] = field(repr=False)  # its address differs
     stride: int = 1
     shift: int = 0
 

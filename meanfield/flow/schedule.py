@@ -186,7 +186,7 @@ class Piecewise(Schedule):
             raise ArgumentError(
                 "changes",
                 message=f"The schedule changes at step {self.changes[-1]}, which a run of "
-                f"{n_steps} steps does not reach.",
+                f"{n_steps} steps does not reach; let it change earlier, or take more steps.",
             )
         piece = np.searchsorted(self.changes, np.arange(n_steps), side="right")
         return np.array(self.numbers)[piece]
@@ -254,7 +254,7 @@ def per_step(name: str, value: ArrayLike | Schedule, n_steps: int, *, zero: bool
             numbers = value.values(n_steps)
             value = numbers if n_steps else value.values(1)[0]
         except ArgumentError as error:
-            raise ArgumentError(name, message=str(error)) from None
+            raise ArgumentError(name, f"has a schedule that does not fit: {error}") from None
     if isinstance(value, bool | np.bool_):
         checks.number(name, value)  # which it is not
     try:

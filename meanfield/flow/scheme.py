@@ -155,8 +155,7 @@ class Scheme:
         >>> scheme.temperature, float(scheme.shortened(5).times.max())
         (0.01, 0.5)
         """
-        if not isinstance(problem, Problem):
-            raise ArgumentTypeError("problem", f"must be a Problem, got {type(problem).__name__}.")
+        checks.instance("problem", problem, Problem)
         init = as_start(problem, init)
         if isinstance(init, Particles):
             check_layout(problem, init, "init")
@@ -343,6 +342,7 @@ class Scheme:
         ValueError, TypeError
             They are not steps of the run.
         """
+        checks.instance("problem", problem, Problem)
         last = checks.count("last", self.n_steps if last is None else last, 0, self.n_steps)
         first = checks.count("first", first, 0, last)
         steps = some_steps(self.step_sizes, self.temperatures, first, last)
@@ -360,6 +360,7 @@ class Scheme:
         -------
         bool
         """
+        checks.instance("other", other, Scheme)
         n = min(self.n_steps, other.n_steps)
         return first_difference(self.step_size, other.step_size, n) is None
 
@@ -379,6 +380,7 @@ class Scheme:
         str or None
             The first difference, to stand after "was computed for"; None if there is none.
         """
+        checks.instance("other", other, Scheme)
         n = other.n_steps
         if self.n_steps < n:
             return f"only {self.n_steps} steps of the {n} that are needed"

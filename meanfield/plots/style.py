@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from meanfield.errors import ArgumentError
-from meanfield.statistics.estimate import BOUND, Estimate
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate_parts import BOUND
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -145,7 +145,7 @@ class Problem:
             train=train,
             l2_output=l2_output,
             l2_input=l2_input,
-            temperature=checks.nonnegative("temperature", temperature),
+            temperature=_checked_temperature(temperature),
             X_test=X_test,
             y_test=y_test,
             targets_test=targets_test,
@@ -358,6 +358,15 @@ def _held_out(
             "y_test", f"has shape {y_test.shape} but y has {y.shape}; use one layout."
         )
     return X_test, y_test, targets_test
+
+
+def _checked_temperature(temperature: object) -> float:
+    try:
+        return checks.nonnegative("temperature", temperature)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(
+            "temperature", message=f"{str(error)[:-1]}; give a schedule to simulate and its like."
+        ) from None
 
 
 def _l2(l2: Any) -> tuple[float, float]:

@@ -14,21 +14,19 @@ from meanfield import checks
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.statistics import estimate_forms as forms
 from meanfield.statistics.estimate_parts import (
+    BOUNDS,
     cases,
     check_order,
     checked_level,
     in_common,
     of_replicas,
     of_shape,
+    outside,
 )
 from meanfield.statistics.intervals import LEVEL, mean_interval, student, wilson_interval
 
 if TYPE_CHECKING:
     import xarray as xr
-
-#: Dimension of an estimate in a dataset, and its coordinates.
-BOUND = "bound"
-BOUNDS = ("value", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,7 @@ class Estimate:
         return np.array([self.value - self.low, self.high - self.value])
 
     def excludes(self, value: float) -> bool | None:
-        """Return whether the interval leaves out a value; None without an interval.
+        """Return whether the interval leaves out a value, by more than rounding; None without one.
 
         Parameters
         ----------
@@ -249,7 +247,7 @@ class Estimate:
         value = checks.number("value", value)
         if self.interval is None or math.isnan(value):
             return None
-        return not self.low <= value <= self.high
+        return bool(outside(value, self.low, self.high))
 
     @property
     def agrees(self) -> bool | None:
@@ -330,20 +328,23 @@ class Estimate:
         -------
         Estimate
             With what all of them say of `expected`, `resampled` and `label`, where they say the
-            same, and the notes of any of them; but with what is given.
+            same, and the notes of any of them; but with what is given, save another level.
 
         Raises
         ------
         ValueError, TypeError
             These are no estimates of one shape and level.
         """
-        estimates = list(estimates)
-        if not estimates or not all(isinstance(e, Estimate) for e in estimates):
+        try:
+            each = list(estimates)
+        except TypeError:  # no sequence
+            each = []
+        if not each or not all(isinstance(one, Estimate) for one in each):
             shown = checks.shown(estimates)
             raise ArgumentTypeError("estimates", f"must hold one Estimate or more, got {shown}.")
-        said = in_common(estimates, more)
+        said = in_common(each, more)
         numbers: dict[str, Any] = {
-            name: np.stack([getattr(e, name) for e in estimates]) for name in BOUNDS
+            name: np.stack([getattr(one, name) for one in each]) for name in BOUNDS
         }
         return cls(**numbers, **said)
 
@@ -361,15 +362,13 @@ class Estimate:
         -------
         xarray.DataArray
             Attributes hold the rest, where it is set.
-        """
-        import xarray as xr
 
-        return xr.DataArray(
-            np.stack([np.asarray(getattr(self, name), dtype=float) for name in BOUNDS], axis=-1),
-            dims=(*dims, BOUND),
-            coords={**(coords or {}), BOUND: list(BOUNDS)},
-            attrs=forms.attributes(self),
-        )
+        Raises
+        ------
+        ValueError
+            There is no name for each dimension of `value`.
+        """
+        return forms.variable(self, dims, coords)
 
     @classmethod
     def from_xarray(cls, variable: xr.DataArray) -> Estimate:
@@ -387,12 +386,9 @@ class Estimate:
         Raises
         ------
         ValueError
-            It has no such dimension.
+            It has no such dimension, or what it holds is no estimate.
         """
-        if BOUND not in getattr(variable, "coords", ()):
-            raise ArgumentError("variable", f"must have the dimension {BOUND!r} of an estimate.")
-        numbers = {name: variable.sel({BOUND: name}).values[()] for name in BOUNDS}
-        return cls(**_with_notes(numbers | forms.of_attributes(variable)))
+        return cls(**_with_notes(forms.of_variable(variable)))
 
     def to_summary(self) -> dict[str, Any]:
         """Return plain values for ``summary.json``, from which `from_summary` makes the same again.
@@ -424,6 +420,11 @@ class Estimate:
         Returns
         -------
         Estimate
+
+        Raises
+        ------
+        ValueError, TypeError
+            It is not what `to_summary` wrote; the sentence says why.
         """
         return cls(**_with_notes(forms.of_summary(saved)))
 

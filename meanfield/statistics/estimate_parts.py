@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import checks
-from meanfield.errors import ArgumentError
+from meanfield.errors import ArgumentError, ArgumentTypeError
 
-#: A value may stand beside its interval by this much, relatively: a logarithm and back.
+#: Dimension of an estimate in a dataset, and its coordinates.
+BOUND = "bound"
+BOUNDS = ("value", "low", "high")
+
+#: What stands beside an interval by this much, relatively, is in it: a logarithm and back.
 _ROUNDING = 1e-9
 
 
@@ -20,15 +24,18 @@ def check_order(low: Any, value: Any, high: Any) -> None:
     if np.any(low > high):
         found = first(low > high, low, high)
         raise ArgumentError("low", f"must not exceed high, got low, high = {found}.")
-    outside = (value < low) | (value > high)
-    if np.any(outside):
-        near = np.clip(value, low, high)
-        outside &= ~np.isclose(value, near, rtol=_ROUNDING, atol=0.0)
-    if np.any(outside):
-        found = first(outside, value, low, high)
+    beside = outside(value, low, high)
+    if np.any(beside):
+        found = first(beside, value, low, high)
         raise ArgumentError(
             "value", f"must lie between low and high, got value, low, high = {found}."
         )
+
+
+def outside(value: Any, low: Any, high: Any) -> Any:
+    """Return whether a value lies beside an interval, by more than rounding."""
+    near = np.clip(value, low, high)
+    return ((value < low) | (value > high)) & ~np.isclose(value, near, rtol=_ROUNDING, atol=0.0)
 
 
 def checked_level(level: object) -> float:
@@ -66,14 +73,21 @@ def in_common(estimates: Sequence[Any], given: Mapping[str, Any]) -> dict[str, A
         said = list(dict.fromkeys(getattr(one, name) for one in estimates))
         if len(said) == 1:
             fields[name] = said[0]
-        elif name == "level" and name not in given:
+        elif name == "level":
             raise ArgumentError("estimates", f"must be of one level, got {said[0]} and {said[1]}.")
+    if given.get("level", fields["level"]) != fields["level"]:
+        # A level is no label: intervals of another one have other bounds.
+        raise ArgumentError(
+            "level", f"must be that of the estimates, {fields['level']}, got {given['level']!r}."
+        )
     return fields | dict(given)
 
 
-def of_replicas(values: object, axis: int) -> NDArray[np.floating]:
+def of_replicas(values: object, axis: object) -> NDArray[np.floating]:
     """Return values as an array that has replicas along an axis."""
     checks.numbers("values", values)
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise ArgumentTypeError("axis", f"must be an integer, got {checks.shown(axis)}.")
     array: NDArray[np.floating] = np.asarray(values)  # of its own precision
     if not -array.ndim <= axis < array.ndim or not array.shape[axis]:
         raise ArgumentError(

@@ -81,6 +81,9 @@ def fit_order(
     root = 0.5 if squared else 1.0
     columns = [np.ones_like(h), np.log(h), h / h[-1]][: 3 if correction else 2]
     design = np.stack(columns, axis=1)
+    # No `fit_power_law`, whose values are independent, of known errors, above zero: these share the
+    # noise of their replicas over all step sizes, or have no error but their scatter, come with a
+    # sign, and may have the next term beside their power.
     solve = np.linalg.pinv(design)
     y = root * np.log(np.abs(mean))
     local = np.diff(y) / np.diff(np.log(h))

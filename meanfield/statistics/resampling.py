@@ -23,6 +23,10 @@ _Map = Callable[[Array], Array]
 RESAMPLES = 2000
 #: With fewer replicas too many resamples consist of one or two of them.
 FEWEST_RESAMPLED = 8
+#: Rounding of a sum, relative to the sum of its sizes.
+_ROUNDING = 1e-13
+#: A variance that is less than this part of the squares has too few digits left as a difference.
+_CANCELLED = 1e-10
 #: An estimate this many errors above the least of several may still be the least in truth.
 _CONTENDS = 1.7
 
@@ -46,6 +50,9 @@ def bootstrap_t(values: Array, function: _Map, gradient: _Map, repeats: Array) -
     """
     estimate, error = (float(x[0]) for x in _with_error(values, function, gradient))
     if error == 0:
+        means = values.mean(axis=1)
+        if abs(estimate) <= _ROUNDING * np.abs(gradient(means) * means).sum():
+            estimate = 0.0
         return Estimate(estimate, estimate, estimate, resampled="replicas")
     n_replicas = values.shape[1]
     if n_replicas < FEWEST_RESAMPLED:
@@ -115,9 +122,15 @@ def _with_error(
     means = repeats @ values.T / n_replicas
     slopes = gradient(means)
     second = np.einsum("br,br->b", repeats, (slopes @ values) ** 2) / n_replicas
-    variance = second - np.sum(slopes * means, axis=-1) ** 2
+    centre = np.sum(slopes * means, axis=-1)
+    variance = second - centre**2
+    # Of replicas that nearly agree, this difference is rounding.
+    close = variance < _CANCELLED * second
+    if close.any():
+        left = slopes[close] @ values - centre[close, None]
+        variance[close] = np.einsum("br,br->b", repeats[close], left**2) / n_replicas
     # Below rounding the replicas agree.
-    rounding = 1e-13 * np.sum(np.abs(slopes * means), axis=-1)
+    rounding = _ROUNDING * np.sum(np.abs(slopes * means), axis=-1)
     variance = np.where(variance > rounding**2, variance, 0.0)
     return function(means), np.sqrt(variance / (n_replicas - 1))
 

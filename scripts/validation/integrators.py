@@ -27,7 +27,8 @@ import xarray as xr
 from meanfield.limit import integrator_errors
 from meanfield.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, log_scale
 from meanfield.problem import teacher
-from meanfield.statistics.estimate import BOUNDS, Estimate
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate_parts import BOUNDS
 from scripts.validation.output import require
 
 if TYPE_CHECKING:

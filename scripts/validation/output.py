@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.statistics.estimate import BOUND, BOUNDS, Estimate
+from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.estimate_parts import BOUND, BOUNDS
 from meanfield.system import manifest, storage
 from meanfield.system.provenance import Provenance
 from meanfield.system.version import VERSION

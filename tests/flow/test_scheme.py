@@ -372,6 +372,31 @@ def test_mismatch_says_what_differs(problem, changes, sentence):
     assert sentence in scheme_of(problem).mismatch(scheme_of(problem, **changes))
 
 
+@pytest.mark.parametrize("other", [None, 3, "euler"])
+def test_what_is_no_scheme_is_compared_with_none(problem, other):
+    scheme = scheme_of(problem)
+    for compare in (scheme.mismatch, scheme.same_steps):
+        with pytest.raises(TypeError, match="other must be a Scheme, got"):
+            compare(other)
+    with pytest.raises(TypeError, match="problem must be a Problem, got"):
+        scheme.coefficients(other)
+    assert scheme != other
+
+
+def test_a_schedule_that_does_not_fit_is_named(problem):
+    late = mf.schedule.Piecewise([0.1, 0.2], [8])
+    for name in ("step_size", "temperature"):
+        message = f"{name} has a schedule that does not fit: .* change earlier, or take more steps"
+        with pytest.raises(ArgumentError, match=message):
+            scheme_of(problem, **{name: late})
+    with pytest.raises(TypeError, match=r"temperature must be a number, .* schedule to simulate"):
+        problem.replace(temperature=late)
+
+
+def test_two_processes_show_the_same(problem):
+    assert " at 0x" not in repr(scheme_of(problem))
+
+
 def test_a_narrow_schedule_is_told_by_its_ends(problem):
     scheme = scheme_of(problem, step_size=[0.1, 0.1 + 1e-9], n_steps=2)
     assert scheme.step_size_label == "0.1 to 0.100000001"

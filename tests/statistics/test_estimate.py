@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from meanfield.errors import ArgumentError
+from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.system import storage
 from meanfield.workbench.headline import NumberRecord
@@ -209,6 +209,15 @@ def test_rounding_does_not_put_a_value_beside_its_interval():
         assert Estimate(value, np.exp(0.1), np.exp(0.1)).value == value
 
 
+def test_rounding_does_not_put_what_is_expected_beside_an_interval():
+    exact = math.nextafter(-1.0, 0.0)
+    assert Estimate(exact, exact, exact, expected=-1.0).agrees is True
+    assert Estimate(exact, exact, 0.0).excludes(-1.0) is False
+    assert Estimate(1.0, 1.0, 1.0, expected=1 + 1e-8).agrees is False
+    for value in (0.0, math.inf, -math.inf):
+        assert Estimate(1e-300, 1e-300, 1.0).excludes(value) is True
+
+
 def test_what_is_not_expected_is_compared_with_nothing():
     found = Estimate(1.0, 0.5, 1.5, expected=math.nan)
     assert found.agrees is None
@@ -271,14 +280,19 @@ def test_stacked_they_say_what_all_of_them_say():
     both = Estimate.stack([SLOPE, other])
     assert (both.level, both.expected, both.resampled, both.label) == (0.9, None, "replicas", "")
     assert [note.code for note in both.notes] == ["floor", "bent"]
-    given = Estimate.stack([SLOPE, other], expected=-1.0, notes=(), label="Both", level=0.5)
-    assert (given.level, given.expected, given.notes, given.label) == (0.5, -1.0, (), "Both")
+    given = Estimate.stack([SLOPE, other], expected=-1.0, notes=(), label="Both", level=0.9)
+    assert (given.level, given.expected, given.notes, given.label) == (0.9, -1.0, (), "Both")
+    # Bounds of one level are not those of another.
+    with pytest.raises(ArgumentError, match="level must be that of the estimates"):
+        Estimate.stack([SLOPE, other], level=0.5)
 
 
 @pytest.mark.parametrize(
     ("estimates", "sentence"),
     [
         ([], "must hold one Estimate or more"),
+        (None, "must hold one Estimate or more, got None"),
+        (SLOPE, "must hold one Estimate or more, got Estimate"),
         ([SLOPE, 1.0], "must hold one Estimate or more"),
         ([SLOPE, CURVE], r"must be of one shape, got \(\) and \(3,\)"),
         ([SLOPE, Estimate(1.0)], "must be of one level, got 0.9 and 0.95"),
@@ -308,6 +322,9 @@ def test_a_mean_is_of_replicas(make):
     for values, axis in ((np.ones((0, 3)), 0), (np.ones(3), 1), (1.0, 0)):
         with pytest.raises(ArgumentError, match="must hold a replica or more along axis"):
             make(values, axis)
+    for axis in (None, "x", 1.0, True, (0, 1)):
+        with pytest.raises(TypeError, match="axis must be an integer, got"):
+            make(np.ones((2, 3)), axis)
     assert make([1.0, 2.0]) == make(np.array([1.0, 2.0]))
     with pytest.raises(ArgumentError, match="level must lie between 0 and 1"):
         make(np.ones(3), level=2)
@@ -364,3 +381,49 @@ def test_file_gives_the_same_back(tmp_path):
     for variable in (read["curve"].sel(bound="high", drop=True), np.ones(3)):
         with pytest.raises(ArgumentError, match="must have the dimension 'bound'"):
             Estimate.from_xarray(variable)
+
+
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        (None, "saved must be a mapping, got None; give what to_summary returned"),
+        ({}, "saved has no 'label'; give what to_summary returned"),
+        ({"interval": [1.0]}, "saved holds no estimate"),
+        ({"open": 3}, "saved holds no estimate"),
+        ({"open": {"low": "abc"}}, "saved holds no estimate"),
+        ({"notes": None}, "saved holds no estimate"),
+        ({"notes": ["a", "b"]}, "saved must have a code for each note, got 1 codes, 2 notes"),
+        ({"value": "x"}, "value must hold numbers, got 'x'"),
+        ({"level": None}, "level must be a number, got None"),
+    ],
+)
+def test_what_is_no_summary_is_told(saved, message):
+    whole = SLOPE.to_summary() | saved if saved else saved
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=message):
+        Estimate.from_summary(whole)
+
+
+VARIABLE = SLOPE.to_xarray()
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        (VARIABLE.to_dataset(name="slope"), "variable must have the dimension 'bound'"),
+        (VARIABLE[:2], "with value, low, high along it"),
+        (VARIABLE.sel(bound="low"), "with value, low, high along it"),
+        (VARIABLE.drop_vars("bound"), "with value, low, high along it"),
+        (VARIABLE.assign_attrs(note_texts=["a", "b"]), "a code for each note"),
+        (VARIABLE.assign_attrs(level="x"), "level must be a number, got 'x'"),
+        (VARIABLE.assign_attrs(expected=[1, 2]), "expected must be a number"),
+    ],
+)
+def test_what_is_no_variable_of_an_estimate_is_told(variable, message):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=message):
+        Estimate.from_xarray(variable)
+
+
+def test_a_variable_takes_a_name_for_each_dimension():
+    for estimate, dims in ((CURVE, ()), (CURVE, "n"), (CURVE, ["bound"]), (SLOPE, ["n"])):
+        with pytest.raises(ArgumentError, match="dims must be a list of names, one for each"):
+            estimate.to_xarray(dims)

@@ -35,6 +35,12 @@ def test_step_sizes_whose_error_is_hidden_are_left_out():
     assert order.known
 
 
+@pytest.mark.parametrize("order", [0.5, 1.0, 2.0, 3.0])
+def test_exact_errors_agree_with_their_order(order):
+    errors = 3.0 * np.array([0.05, 0.1, 0.2, 0.3])[:, None] ** order * np.ones(4)
+    assert fit_order([0.05, 0.1, 0.2, 0.3], errors, expected=order).slope.agrees is True
+
+
 def test_noise_has_no_order():
     order = fit_visible_order(H, 1e-6 * H[:, None] + NOISE, declared=2.0)
     assert np.isnan(order.value)

@@ -9,6 +9,8 @@ from meanfield.statistics.resampling import (
     bootstrap_t,
     draw_repeats,
     least_bootstrap_t,
+    log_mean_interval,
+    mean_over_replicas,
     slope_weights,
 )
 
@@ -38,6 +40,25 @@ def test_one_alone_has_the_interval_of_bootstrap_t():
     alone = bootstrap_t(values[0], slope, gradient, repeats)
     assert layer == 0
     assert (found.value, found.low, found.high) == (alone.value, alone.low, alone.high)
+
+
+@pytest.mark.parametrize("n_replicas", [5, 12, 24])
+def test_replicas_that_nearly_agree_have_the_interval_of_their_spread(n_replicas):
+    """An interval is as wide as the replicas spread, whatever is added to all of them."""
+    repeats = draw_repeats(n_replicas, 0)
+    spread = np.random.default_rng(2).normal(size=n_replicas)
+    wide = mean_over_replicas(1.0 + 1e-3 * spread, repeats).width / 1e-3
+    for scale in (1e-7, 1e-8, 1e-9, 1e-10):
+        for base in (0.1, 1.0, 7.7):
+            values = base * (1.0 + scale * spread)
+            for found in (
+                mean_over_replicas(values, repeats),
+                log_mean_interval(values[None], np.ones(1), repeats),
+            ):
+                assert found.width / (base * scale) == pytest.approx(wide, rel=1e-3)
+    for base in (0.1, 0.3, 7.7):
+        same = np.full(n_replicas, base)
+        assert mean_over_replicas(same, repeats).width == 0
 
 
 @pytest.mark.parametrize("n_seeds", [4, 10])
