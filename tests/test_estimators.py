@@ -280,6 +280,67 @@ def test_bad_parameters_are_named_at_fit(settings, message):
         MeanFieldRegressor(**settings).fit(X, y)
 
 
+DAYS = pd.date_range("2020-01-01", periods=6)
+FRAME = pd.DataFrame({"d": DAYS, "x": np.arange(6.0)})
+FORMS = {  # of six days: as they are passed, and what is said of them
+    "array": (DAYS.to_numpy()[:, None], "X must hold numbers, but it holds dates; "),
+    "list": (list(DAYS.to_numpy()[:, None]), "X must hold numbers, but it holds dates; "),
+    "frame": (FRAME, "X must hold numbers, but column 'd' holds dates; "),
+    "zone": (FRAME.assign(d=DAYS.tz_localize("UTC")), "X must hold numbers, but column 'd' holds "),
+    "durations": ((DAYS - DAYS[2]).to_numpy()[:, None], "X must hold numbers, but it holds dura"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_dates_are_no_inputs_and_the_remedy_counts_days(kind, form):
+    X, said = FORMS[form]
+    y, model = np.array([0, 1, 1, 0, 1, 0]), kind(n_particles=4, n_steps=2)
+    for train in (model.fit, lambda X, y: model.partial_fit(X, y, **CLASSES[kind])):
+        with pytest.raises(TypeError) as refusal:
+            train(X, y)
+        assert str(refusal.value).startswith(said)
+    code = str(refusal.value).split("such as ")[1].removesuffix(".")
+    days = np.reshape(eval(code, {"X": X, "np": np}), (-1, 1))
+    np.testing.assert_array_equal(days, np.arange(6.0)[:, None])
+    model.fit(days, y)
+    with pytest.raises(TypeError, match="X must hold numbers, but it holds dates"):
+        model.predict(DAYS.to_numpy()[:, None])
+
+
+CLASSES = {MeanFieldRegressor: {}, MeanFieldClassifier: {"classes": [0, 1]}}
+
+
+def test_dates_are_no_labels_but_may_be_classes():
+    X = np.arange(6.0)[:, None]
+    with pytest.raises(TypeError, match="y must hold numbers, but it holds dates"):
+        MeanFieldRegressor().fit(X, pd.Series(DAYS))
+    days = DAYS[[0, 1, 1, 0, 1, 0]].to_numpy()
+    assert set(MeanFieldClassifier(n_particles=4, n_steps=2).fit(X, days).predict(X)) <= set(days)
+
+
+def test_texts_are_named_with_what_encodes_them():
+    X, colours = np.arange(4.0)[:, None], np.array([["red"], ["1"], ["red"], ["blue"]])
+    with pytest.raises(ValueError, match="y must hold numbers, but has the text 'a'; take MeanF"):
+        MeanFieldRegressor().fit(X, pd.Series(["1", "a", "1", "a"]))
+    for kind, y in ((MeanFieldRegressor, X[:, 0]), (MeanFieldClassifier, list("abab"))):
+        model = kind(n_particles=4, n_steps=2)
+        with pytest.raises(ValueError, match="X must hold numbers, but has the text 'red'") as said:
+            model.fit(colours, y)
+        code = str(said.value).split("with ")[1].removesuffix(".")
+        model.fit(eval(code, {"X": colours, "pandas": pd}), y)
+        assert model.n_features_in_ == 3
+
+
+def test_magnitudes_that_cannot_be_squared_are_told_the_option_of_estimators():
+    X, y = np.arange(4.0)[:, None], np.arange(4.0)
+    settings = {"n_particles": 4, "n_steps": 2}
+    for inputs, labels, name in ((1e200 * X, y, "X"), (X, 1e200 * y, "y")):
+        with pytest.raises(ValueError, match=rf"^{name} holds .*, or set standardize=True\.$"):
+            MeanFieldRegressor(**settings, standardize=False).fit(inputs, labels)
+        MeanFieldRegressor(**settings, standardize=True).fit(inputs, labels)
+
+
 def test_divergence_names_a_step_size():
     X, y = data(MeanFieldRegressor)
     with pytest.raises(DivergenceError, match="stayed finite"):

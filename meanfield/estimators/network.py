@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from meanfield import checks
 from meanfield.dictionary import extract_dictionary
 from meanfield.errors import ArgumentError
+from meanfield.estimators.training_data import refuse_times, texts_refused
 from meanfield.flow import defaults
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
@@ -260,16 +261,24 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Check training data; weights default to one."""
         for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
             checks.unmasked(name, values)
-        X, y = validate_data(self, X, y, reset=reset, dtype=np.float64, **self._label_checks)
+        given = {"X": X, "y": y} if self._label_checks.get("y_numeric") else {"X": X}
+        for name, values in given.items():
+            refuse_times(name, values)
+        try:
+            X, y = validate_data(self, X, y, reset=reset, dtype=np.float64, **self._label_checks)
+        except ValueError as error:
+            if "could not convert string" in str(error):
+                raise texts_refused(given) or error from None
+            raise
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         for name in ("bias", "standardize", "dictionary"):
             value = getattr(self, name)
             if not isinstance(value, bool | np.bool_):
                 raise TypeError(f"{name} must be True or False, got {value!r}.")
         largest = LARGEST if self.standardize else SQUARABLE
-        check_magnitude(X, "X", largest)
+        check_magnitude(X, "X", largest, "standardize=True")
         if y.dtype.kind == "f":
-            check_magnitude(y, "y", largest)
+            check_magnitude(y, "y", largest, "standardize=True")
         if not np.isfinite(weights.sum()):
             weights = weights / weights.max()
         return X, y, weights
@@ -278,6 +287,7 @@ class MeanFieldNetwork(BaseEstimator):  # type: ignore[misc]
         """Return the mean output of the networks at checked inputs, (m,) or (m, k)."""
         check_is_fitted(self, "particles_")
         checks.unmasked("X", X)
+        refuse_times("X", X)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         activation = get_activation(self.activation)
         inputs = (X - self._centre) / self._scale

@@ -32,17 +32,24 @@ SQUARABLE = 1e120
 """What a network may be given: squares, and sums of them, must be numbers."""
 
 
-def check_magnitude(values: np.ndarray, name: str, largest: float = SQUARABLE) -> None:
-    """Refuse numbers whose squares, or whose sums, leave the range of floats."""
+def check_magnitude(
+    values: np.ndarray, name: str, largest: float = SQUARABLE, option: str = ""
+) -> None:
+    """Refuse numbers whose squares, or whose sums, leave the range of floats.
+
+    `option` is what scales them; by default that of a configuration.
+    """
     # Comparisons with NaN are False: gaps are nobody's magnitude.
     if (np.abs(values) > largest).any():
         size = np.nanmax(np.abs(values))
-        option = "standardize_y = true" if name[0] == "y" else 'standardize = "unit"'
+        if not option:
+            key = "standardize_y = true" if name[0] == "y" else 'standardize = "unit"'
+            option = f"{key} in [data] of a configuration"
         raise ArgumentError(
             name,
             f"holds numbers as large as {size:.2g}, beyond what can be squared and added; scale "
             f"them first, such as {name} / np.abs({name}).max()"
-            + (f", or set {option} in [data] of a configuration." if largest < LARGEST else "."),
+            + (f", or set {option}." if largest < LARGEST else "."),
         )
 
 

@@ -350,6 +350,16 @@ def test_decimal_commas_before_three_digits_are_noted(read):
         assert "notes" not in read(text, decimal=",").info
 
 
+def test_points_before_three_digits_are_noted_where_semicolons_split_cells(read):
+    note = "Every decimal point has exactly three digits behind it, as in 1.200, which was read as "
+    for text in ("x;y\n1.200;2\n13.500;4\n", "sep=;\nx;y\n1.200;2\n3;4\n"):
+        data = read(text)
+        assert data.X[0, 0] == 1.2
+        assert data.info["notes"][0].startswith(note + "1.2; if the points separate thousands, ")
+    for text in ("x;y\n1.200;2.5\n", "x;y\n0.125;3\n", "x;y\n1;3\n", "x,y\n1.200,2\n"):
+        assert "notes" not in read(text).info
+
+
 def test_quotes_over_several_lines_keep_the_numbers_of_lines(read, refusal):
     text = 'x,"two\nlines",y\n1,2,3\n"4\n",5,6\n'
     assert rows(read(text)) == [[1, 2, 3], [4, 5, 6]]

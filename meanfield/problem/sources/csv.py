@@ -12,7 +12,7 @@ from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.sources.options import TableOptions, existing_file, takes
 from meanfield.problem.sources.text_columns import Chosen, Reading, choose_columns, class_names
-from meanfield.problem.sources.text_numbers import has_thousands, is_number
+from meanfield.problem.sources.text_numbers import has_thousands, is_number, to_number
 from meanfield.problem.sources.text_table import TextTable, is_nameless, read_table
 
 
@@ -108,7 +108,7 @@ def csv(
     }
     if categories:
         info["categories"] = categories
-    notes += _ambiguous_commas(table, [*inputs, *targets], decimal)
+    notes += _ambiguous_marks(table, [*inputs, *targets], decimal)
     if notes:
         info["notes"] = notes
     return from_arrays(np.hstack([part for part, _ in parts]), y, info=info, **rows)
@@ -163,17 +163,18 @@ def _feature_names(table: TextTable, column: int, values: list[str] | None) -> l
     return [name] if values is None else [f"{name}={value}" for value in values]
 
 
-def _ambiguous_commas(table: TextTable, columns: list[int], decimal: str) -> list[str]:
-    """Note that all commas that were read as decimal marks could separate thousands."""
-    if decimal != ",":
+def _ambiguous_marks(table: TextTable, columns: list[int], decimal: str) -> list[str]:
+    """Note that all marks that were read as decimal marks could separate thousands."""
+    # Points do so where commas are decimal marks, and semicolons split cells for that reason.
+    if decimal == "." and table.delimiter != ";":
         return []
-    numbers = [
-        cell for i in columns for cell in table.cells[i] if "," in cell and is_number(cell, ",")
-    ]
+    cells = (cell for i in columns for cell in table.cells[i])
+    numbers = [cell for cell in cells if decimal in cell and is_number(cell, decimal)]
     if not numbers or not all(map(has_thousands, numbers)):
         return []
+    mark = "comma" if decimal == "," else "point"
     return [
-        f"Every decimal comma has exactly three digits behind it, as in {numbers[0]}, which was "
-        f"read as {float(numbers[0].replace(',', '.')):g}; if the commas separate thousands, "
-        "remove them and leave decimal out."
+        f"Every decimal {mark} has exactly three digits behind it, as in {numbers[0]}, which was "
+        f"read as {to_number(numbers[0], decimal):g}; if the {mark}s separate thousands, remove "
+        f"them{' and leave decimal out' if decimal == ',' else ''}."
     ]

@@ -40,6 +40,7 @@ class TextTable:
     """The texts in the cells of a table below its header, and what is wrong with its lines."""
 
     path: Path
+    delimiter: str
     names: list[str] | None
     lines: np.ndarray  # the number of each row's line
     cells: list[np.ndarray]  # column by column, of str
@@ -85,7 +86,8 @@ def read_table(path: Path, delimiter: str | None, decimal: str, header: bool | N
         complaints.stop()
         raise ArgumentError("path", message=f"{path} has no line of numbers below its header.")
     numbers = np.array([line for line, _ in good[start:]])
-    return TextTable(path, names, numbers, [column[start:] for column in rows], complaints)
+    cells = [column[start:] for column in rows]
+    return TextTable(path, delimiter, names, numbers, cells, complaints)
 
 
 def _text(path: Path) -> str:
