@@ -24,7 +24,7 @@ def refuse_times(name: str, values: Any) -> None:
 
 def _kinds(name: str, values: Any) -> list[tuple[str, str, str]]:
     """Return where entries are, in words and in code, and the kind of their dtype."""
-    dtypes = getattr(values, "dtypes", None)
+    dtypes: Any = getattr(values, "dtypes", None)
     if hasattr(dtypes, "items"):
         return [
             (f"column {column!r} ", f"{name}[{column!r}]", dtype.kind)

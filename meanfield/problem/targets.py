@@ -213,6 +213,8 @@ class HermiteTarget(Target):
     def _evaluate(self, X: np.ndarray) -> np.ndarray:
         degree = max(max(index) for index in self.coefficients)
         used = np.flatnonzero(np.max(list(self.coefficients), axis=0))
+        n_bytes = 8.0 * (degree + 1) * len(X) * len(used)
+        memory.require(n_bytes, f"give fewer rows, or lower degrees than {degree}")
         table = hermite_table(X[:, used], degree)
         values = np.zeros(len(X))
         for index, coefficient in self.coefficients.items():
@@ -365,6 +367,10 @@ def _multi_index(key: Any, n_features: int) -> tuple[int, ...]:
     if len(index) > n_features or min(index, default=-1) < 0:
         raise ArgumentError(
             "coefficients", f"need keys of 1 to {n_features} degrees, none negative, got {key!r}."
+        )
+    if max(index) > checks.MOST_LISTED:
+        raise ArgumentError(
+            "coefficients", f"need degrees of at most {checks.MOST_LISTED}, got {key!r}."
         )
     return index + (0,) * (n_features - len(index))
 

@@ -17,6 +17,7 @@ from meanfield.problem import (
     Parity,
     Teacher,
 )
+from meanfield.system import memory
 
 RNG = np.random.default_rng(0)
 X4 = RNG.normal(size=(50, 4))
@@ -145,6 +146,8 @@ def test_seed_decides_the_draw():
         (lambda: HermiteTarget(2, {"1,2,3": 1.0}), "1 to 2 degrees, none negative"),
         (lambda: HermiteTarget(2, {(-1,): 1.0}), "none negative"),
         (lambda: HermiteTarget(2, {(): 1.0}), "none negative"),
+        (lambda: HermiteTarget(2, {"0,100001": 1.0}), "need degrees of at most 100000, got '0,1"),
+        (lambda: IndexTarget.random(2, 1, link={"10000000": 1.0}), "need degrees of at most 100000"),
         (lambda: HermiteTarget(2, {"x": 1.0}), "got 'x'"),
         (lambda: HermiteTarget(2, {(1.5,): 1.0}), "got (1.5,)"),
         (lambda: HermiteTarget(2, {"1": np.nan}), "coefficients['1'] must be finite, got nan"),
@@ -161,3 +164,11 @@ def test_seed_decides_the_draw():
 def test_impossible_targets_are_refused(make, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+def test_degrees_and_rows_that_do_not_fit_into_memory_are_named(monkeypatch):
+    target, X = HermiteTarget(2, {"0,1000": 1.0}), np.ones((100, 2))
+    assert np.isfinite(target(X)).all()
+    monkeypatch.setattr(memory, "available", lambda: 8 * 1001 * 100)
+    with pytest.raises(MemoryError, match="give fewer rows, or lower degrees than 1000"):
+        target(X)
