@@ -20,6 +20,8 @@ from meanfield.system.generators import generator
 N_ASCENTS = 12
 DEEPER = 0.05
 """A potential below that of the atoms by this part of their penalty may be a missing atom."""
+FAR = 10.0
+"""So many times the penalty below its atoms a network is far from rest, whatever a descent finds."""
 FIRST_MASS = 0.05
 """Mass with which an atom that may be missing starts."""
 
@@ -61,7 +63,7 @@ class Certificate:
         the penalty 0.05.
     missing : bool
         Whether an atom is missing: the gain is above the threshold, and, with the penalty,
-        `change` above two percent.
+        `change` above two percent or the gain above 10.
     penalised : bool
         Whether this is the potential of the network with its penalty.
     constant : bool
@@ -216,7 +218,7 @@ def _of_network(
     if gain > DEEPER and not constant:
         start = FIRST_MASS * potential.output(minimiser)
         change = _change(problem, places, columns, predictions, minimiser, start)
-    missing = change > NETWORK_FLOOR
+    missing = change > NETWORK_FLOOR or (gain > FAR and not constant)
     return Certificate(
         value, gradient, minimum, minimiser, gain, DEEPER, missing, True, constant, change
     )

@@ -104,11 +104,13 @@ def extract_dictionary(
         "network": make_regression(problem, predictions),
         "labels": make_regression(problem, problem.targets),
     }
+    sparse = False
     if target is None:
         enough = problem.loss.name == "squared" and _limit(regressions["labels"], None, 3) >= 4
         # Atoms that separate two values have no finite length.
         numbers_of_labels = len(np.unique(problem.targets))
         target = "labels" if enough and numbers_of_labels > 2 else "network"
+        sparse = problem.loss.name == "squared" and not enough
     own = checks.choice("target", target, ("labels", "network")) == "network"
     if not own and problem.loss.name != "squared":
         raise ArgumentError(
@@ -158,7 +160,11 @@ def extract_dictionary(
         for atoms in (function, compressed)
     )
     confidence = path.weight(best)
-    few = best > _most(regression, numbers) or regression.n_numbers <= path.n_parameters(best) > 0
+    # What a network makes of few noisy labels may be their noise.
+    few = (
+        best > _most(regression, 3 if sparse else numbers)
+        or regression.n_numbers <= path.n_parameters(best) > 0
+    )
     doubts = {
         f"{regression.n_inputs} distinct inputs do not determine so many": few,
         "the network is zero, affine part aside": to_network.is_zero,

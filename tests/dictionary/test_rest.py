@@ -87,3 +87,16 @@ def test_a_network_of_many_neurons_gets_a_set_of_sizes_and_advice():
     found = extract_dictionary(particles, problem)
     assert not found.confident
     assert "problem.l2" in found.statement or "run.n_steps" in found.statement
+
+
+def test_a_network_that_may_fit_noise_is_not_relied_on():
+    """Thirty noisy labels of two atoms, of which a network makes more."""
+    target = teacher("silu", 4, 2, seed=132, angle=25)
+    problem = problem_of(target, n=30, noise=0.2, seed=132, l2=0.01, temperature=1e-6)
+    cooling = mf.schedule.Geometric(1e-3, 1e-6)
+    run = mf.simulate(problem, 100, step_size=0.4, n_steps=800, temperature=cooling, seed=132)
+    found = extract_dictionary(run.particles, problem, seed=132)
+    assert found.target == "network"
+    assert found.n_atoms > 2
+    assert not found.confident
+    assert "30 distinct inputs do not determine so many" in found.statement
