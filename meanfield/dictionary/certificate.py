@@ -21,7 +21,7 @@ N_ASCENTS = 12
 DEEPER = 0.05
 """A potential below that of the atoms by this part of their penalty may be a missing atom."""
 FAR = 10.0
-"""So many times the penalty below its atoms a network is far from rest, whatever a descent finds."""
+"""A potential so many times the penalty lower is far from rest, whatever a descent finds."""
 FIRST_MASS = 0.05
 """Mass with which an atom that may be missing starts."""
 
