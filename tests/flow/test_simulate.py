@@ -324,7 +324,10 @@ class TestDivergence:
         ({"temperature": np.ones(3)}, "temperature must be one number or one per step"),
         ({"drive": np.zeros((3, 23))}, "drive must hold the predictions of at least n_steps=10"),
         ({"drive": np.full((11, 23), np.nan)}, "drive holds NaN"),
-        ({"init": 3}, "init must be a law's name, an InitialLaw or Particles, got int"),
+        (
+            {"init": 3},
+            "init must be a law's name, an InitialLaw, .* or a sampler, got int",
+        ),
         ({"n_replicas": 0}, "n_replicas must be"),
         ({"substeps": 0}, "substeps must be"),
         ({"substeps": 2**30}, "must not exceed"),
