@@ -421,7 +421,8 @@ def settled_note(counts: Array, slope: Estimate, bent: bool) -> Note | None:
     moves = "rises" if slope.value > slope.expected else "falls"
     text = (
         f"Pre-asymptotic: {range_} {power} times the metric still {moves} with N. It may settle "
-        "further on, or follow another rate; larger N tell the two apart."
+        "further on, follow another rate, or be off by chance, as one study in twenty is; larger N "
+        "and more replicas tell which."
     )
     return Note("pre-asymptotic", text)
 
