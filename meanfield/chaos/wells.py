@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from meanfield.chaos.metrics import folded_squares
-from meanfield.errors import DivergenceError
+from meanfield.flow.dynamics import Diverged, Dynamics
+from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import get_integrator
 from meanfield.flow.particles import Particles, particles_at
 from meanfield.flow.simulate import simulate_scheme
+from meanfield.flow.step_size_search import has_blown_up
 from meanfield.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Wells:
         Partners further apart than this are called separated: half the least distance between two
         minima, with one well twice the spread of the particles about it.
     spread : float
-        Root mean square distance of late particles from their minimum.
+        Root mean square distance of late particles from their minimum, one of these.
     exchange : ndarray, shape (3,)
         How often a late particle changes wells per unit of time, with a 95 % interval; NaN where
         it cannot be told. See `exchange_rates`.
@@ -123,12 +125,13 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     rest, minima = ends[len(steps) - 1], ends.coordinates[-1].astype(float)
     moving = np.ptp(points, axis=0) > 0
     scale = float(np.sqrt(np.square(points[:, moving]).sum(axis=1).mean()))
-    spread = float(np.sqrt(np.square(points - minima).sum(axis=1).mean()))
     label = _clusters(_pairs(rest, rest, plan) <= (_ONE * scale) ** 2)
     counts = np.bincount(label)
     order = np.argsort(-counts, kind="stable")
     kept = order[counts[order] >= _OCCUPIED * len(label)]
     kept = kept if len(kept) else order[:1]
+    settled = np.isin(label, kept)  # others may have no minimum to go to
+    spread = float(np.sqrt(np.square(points - minima)[settled].sum(axis=1).mean()))
     centres = np.array([minima[label == well].mean(axis=0) for well in kept])
     found = particles_at(plan.problem, centres[None])
     n_modulo = _clusters(_pairs(found, found, plan, folded=True) <= (_ONE * scale) ** 2).max() + 1
@@ -208,21 +211,39 @@ def _descend(plan: ChaosPlan, predictions: Array, particles: Particles) -> Parti
         substeps=1,
         dtype="float64",
     )
-    drive = np.broadcast_to(predictions, (_STEPS, *predictions.shape))
-    scale = np.abs(particles.coordinates).max()
+    problem = plan.problem
+    path = np.reshape(predictions, (problem.n_data, problem.n_outputs))
+    # The steps alone: `simulate` would look for a step size that holds, at length, for its message.
+    dynamics = Dynamics(
+        problem,
+        replace(scheme, init=None),
+        drive=np.array(np.broadcast_to(path, (_STEPS, *path.shape))),
+    )
+    state = initial_state(dynamics, particles.n_particles, particles.n_replicas, particles)
+    scale = np.abs(state).max()
     for _ in range(_ROUNDS):
         for _ in range(_HALVINGS):
-            try:
-                moved = simulate_scheme(plan.problem, scheme, start=particles, drive=drive)
+            moved = state.copy()
+            if _holds(dynamics, moved):
                 break
-            except DivergenceError:  # what other integrators bear may be too much for this one
-                scheme = replace(scheme, step_size=scheme.step_size / 2)
+            # What other integrators bear may be too much for this one.
+            finer = replace(dynamics.scheme, step_size=dynamics.scheme.step_size / 2)
+            dynamics = replace(dynamics, scheme=finer)
         else:
-            return particles
-        before, particles = particles, moved.particles
-        if np.abs(particles.coordinates - before.coordinates).max() < 1e-4 * scale:
             break
-    return particles
+        before, state = state, moved
+        if np.abs(state - before).max() < 1e-4 * scale:
+            break
+    return particles_at(problem, state.swapaxes(1, 2))
+
+
+def _holds(dynamics: Dynamics, state: NDArray[np.floating]) -> bool:
+    """Advance a state by all steps, and return whether it stayed finite."""
+    try:
+        dynamics.advance(state, 0, _STEPS)
+    except Diverged:
+        return False
+    return not has_blown_up(state)
 
 
 def _pairs(x: Particles, y: Particles, plan: ChaosPlan, *, folded: bool = False) -> Array:

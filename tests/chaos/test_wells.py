@@ -125,6 +125,17 @@ def test_several_wells_are_named_and_no_floor_is_claimed(make, step_size, n_step
     assert (rates.dataset["separated"].mean("replica") > 0).all()
 
 
+def test_particles_without_a_minimum_do_not_size_the_wells():
+    """A softplus neuron may descend for ever; the others' well is as wide as they are spread."""
+    X = np.random.default_rng(0).normal(size=(64, 2))
+    problem = mf.Problem(
+        X, np.tanh(X[:, 0] - X[:, 1]), activation="softplus", l2=0.01, temperature=0.01
+    )
+    rates = mf.chaos_rates(problem, [16, 32, 64], 4, step_size=0.2, n_steps=100)
+    late = mf.simulate(problem, 256, step_size=0.2, n_steps=100).particles.coordinates
+    assert 0 < rates.wells.size < 4 * np.sqrt(np.square(late).sum(axis=-1).mean())
+
+
 def test_replicas_may_come_in_any_order():
     plan, path = studied(sine(), [8, 16, 32], 6, 0.1, 50, [50])
     piece = measure_rates.measure(plan, path, range(6))
