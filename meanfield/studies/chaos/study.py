@@ -73,8 +73,8 @@ class ChaosSection(Section):
     cloud_replicas: Step = Field(
         8, description="Replicas for which the raw distance is measured; 0 leaves it out."
     )
-    predict: bool | None = Field(
-        None,
+    predict: bool = Field(
+        False,
         description="Predict the constants of the function and the coupling distance too, by "
         "linear response along the limit, and compare; nothing is fitted. Not by default: on "
         "large data it takes minutes.",
