@@ -167,7 +167,7 @@ def test_exponents_are_confirmed_by_their_interval():
         (-0.9, -0.7, "no"),
         (np.nan, np.nan, "not measurable"),
     ):
-        assert verdict(Estimate(-1.0, low, high, expected=-1.0)) == expected
+        assert verdict(Estimate((low + high) / 2, low, high, expected=-1.0)) == expected
 
 
 def test_every_figure_can_be_drawn():

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.chaos import report as chaos_report
@@ -136,6 +137,9 @@ def test_signs_and_powers_are_set_as_in_print(text, shown):
     assert formatting.typeset(text).replace("\N{NO-BREAK SPACE}", " ") == (shown or text)
 
 
+ONE_WELL = xr.Dataset(attrs={"verdict": "one well."})
+
+
 def slope(value=np.nan, low=np.nan, high=np.nan, expected=-1.0):
     return Estimate(value, low, high, expected=expected, label="x")
 
@@ -166,7 +170,7 @@ def test_finding_says_what_the_interval_allows(low, high, said, unsaid):
         trend={},
         supremum={},
     )
-    text = chaos_report._finding(headline, "one well.")
+    text = chaos_report._finding(headline, ONE_WELL)
     assert said in text
     assert unsaid not in text
 
@@ -179,7 +183,7 @@ def test_notes_are_pointed_to_where_there_are_some():
         trend={},
         supremum={},
     )
-    assert "see the notes below the table" in chaos_report._finding(headline, "one well.")
+    assert "see the notes below the table" in chaos_report._finding(headline, ONE_WELL)
 
 
 def test_finding_without_noise_is_about_the_function():
@@ -193,7 +197,7 @@ def test_finding_without_noise_is_about_the_function():
         trend={},
         supremum={},
     )
-    text = chaos_report._finding(headline, "no noise.")
+    text = chaos_report._finding(headline, ONE_WELL)
     assert "synchronous" not in text
     assert "between the network of N neurons and the limit network" in text
     assert "in agreement with the expected 1/N" in text
