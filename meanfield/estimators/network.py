@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from meanfield import checks
 from meanfield.dictionary import extract_dictionary
 from meanfield.errors import ArgumentError
-from meanfield.estimators.training_data import refuse_times, texts_refused
+from meanfield.estimators.training_data import texts_refused
 from meanfield.flow import defaults
 from meanfield.flow.checkpoint import Checkpoint
 from meanfield.flow.dynamics import Dynamics
@@ -27,7 +27,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.flow.step_loop import run_steps
 from meanfield.problem import Problem, get_activation
 from meanfield.problem.scaling import weighted_moments
-from meanfield.problem.validation import LARGEST, SQUARABLE, check_magnitude
+from meanfield.problem.validation import LARGEST, SQUARABLE, check_magnitude, refuse_times
 
 Array = NDArray[np.floating]
 

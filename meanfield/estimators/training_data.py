@@ -1,4 +1,4 @@
-"""Training data that scikit-learn would read wrongly, or refuse in NumPy's words."""
+"""Training data that scikit-learn would refuse in NumPy's words."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.errors import ArgumentError, ArgumentTypeError
-
-_TIMES = {"M": "dates", "m": "durations"}
-
-
-def refuse_times(name: str, values: Any) -> None:
-    """Refuse dates and durations: as numbers they would be in units that nobody chose."""
-    for place, code, kind in _kinds(name, values):
-        if kind in _TIMES:
-            raise ArgumentTypeError(
-                name,
-                f"must hold numbers, but {place}holds {_TIMES[kind]}; pass them as days, such as "
-                f"({code} - {code}.min()) / np.timedelta64(1, 'D').",
-            )
-
-
-def _kinds(name: str, values: Any) -> list[tuple[str, str, str]]:
-    """Return where entries are, in words and in code, and the kind of their dtype."""
-    dtypes: Any = getattr(values, "dtypes", None)
-    if hasattr(dtypes, "items"):
-        return [
-            (f"column {column!r} ", f"{name}[{column!r}]", dtype.kind)
-            for column, dtype in dtypes.items()
-        ]
-    if hasattr(values, "dtype"):
-        return [("it ", name, getattr(values.dtype, "kind", ""))]
-    try:
-        return [("it ", f"np.asarray({name})", np.asarray(values).dtype.kind)]
-    except (TypeError, ValueError, RuntimeError):  # nothing that scikit-learn reads, either
-        return []
-
+from meanfield.errors import ArgumentError
 
 _REMEDIES = {
     "X": "encode the texts as numbers, one column for each value, with "

@@ -53,6 +53,36 @@ def check_magnitude(
         )
 
 
+_TIMES = {"M": "dates", "m": "durations"}
+
+
+def refuse_times(name: str, values: Any) -> None:
+    """Refuse dates and durations: as numbers they would be in units that nobody chose."""
+    for place, code, kind in _kinds(name, values):
+        if kind in _TIMES:
+            raise ArgumentTypeError(
+                name,
+                f"must hold numbers, but {place}holds {_TIMES[kind]}; pass them as days, such as "
+                f"np.subtract({code}, {code}.min()) / np.timedelta64(1, 'D').",
+            )
+
+
+def _kinds(name: str, values: Any) -> list[tuple[str, str, str]]:
+    """Return where entries are, in words and in code, and the kind of their dtype."""
+    dtypes: Any = getattr(values, "dtypes", None)
+    if hasattr(dtypes, "items"):
+        return [
+            (f"column {column!r} ", f"{name}[{column!r}]", dtype.kind)
+            for column, dtype in dtypes.items()
+        ]
+    if hasattr(values, "dtype"):
+        return [("it ", name, getattr(values.dtype, "kind", ""))]
+    try:
+        return [("it ", f"np.asarray({name})", np.asarray(values).dtype.kind)]
+    except (TypeError, ValueError, RuntimeError):  # nothing that scikit-learn reads, either
+        return []
+
+
 def as_numbers(values: Any, name: str, gaps: bool = False) -> np.ndarray:
     """Return `values` as a new finite float64 array, C-contiguous and without negative zeros.
 
@@ -69,6 +99,7 @@ def as_numbers(values: Any, name: str, gaps: bool = False) -> np.ndarray:
             name, f"cannot be read as an array; pass {name}.detach().cpu().numpy()."
         ) from None
     if array.dtype.kind not in "fiub":
+        refuse_times(name, values)
         raise ArgumentTypeError(
             name,
             f"must hold real numbers, not {_kind(values, array)}; {_remedy(values, array, name)}.",
@@ -113,8 +144,6 @@ def _remedy(values: Any, array: np.ndarray, name: str) -> str:
         return f"pass {name}.toarray()"
     if array.dtype.kind == "c":
         return f"pass np.real({name}), or real and imaginary parts as separate columns"
-    if array.dtype.kind in "mM" and np.isnat(array).any():  # which are numbers to NumPy, −2^63
-        return f"fill in what is missing, NaT, and pass np.asarray({name}, dtype=float)"
     try:
         if np.isfinite(np.asarray(values, dtype=float)).all():
             return f"pass np.asarray({name}, dtype=float)"

@@ -220,7 +220,7 @@ def test_arrays_that_are_refused():
     )
     refused("not dtype complex128; pass np.real(X)", X + 1j, Y, error=TypeError)
     refused("np.unique(y, return_inverse=True)[1]", X, ["cat", "dog"] * 6, error=TypeError)
-    refused("not dtype datetime64", X, np.arange(12).astype("M8[s]"), error=TypeError)
+    refused("it holds dates", X, np.arange(12).astype("M8[s]"), error=TypeError)
     mixed = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
     refused("X must hold real numbers, not texts", mixed, [1, 2], error=TypeError)
 

@@ -126,10 +126,12 @@ def test_cross_entropy_with_frozen_output_weights_could_only_have_stayed_at_ln_k
 
 
 @pytest.mark.parametrize("kind", ["M8[s]", "m8[D]"])
-def test_dates_that_are_missing_are_no_numbers(kind):
+def test_dates_are_numbers_only_in_units_that_somebody_chose(kind):
     dates = np.arange(6).astype(kind)
-    dates[2] = "NaT"
-    with pytest.raises(TypeError, match=r"fill in what is missing, NaT, and pass np\.asarray"):
-        mf.Problem(X, dates)
-    dates[2] = dates[1]
-    assert len(mf.Problem(X, np.asarray(dates, dtype=float)).y) == 6
+    remedy = r"np.subtract\(np.asarray\(y\), np.asarray\(y\).min\(\)\) / np.timedelta64\(1, 'D'\)"
+    with pytest.raises(TypeError, match=rf"holds (dates|durations); pass .* {remedy}"):
+        mf.Problem(X, list(dates))
+    with pytest.raises(TypeError, match="column 'b' holds"):
+        mf.Problem(pd.DataFrame({"a": np.zeros(6), "b": dates}), Y)
+    days = (dates - dates.min()) / np.timedelta64(1, "D")
+    assert mf.Problem(X, days).y[-1] == pytest.approx(5 if kind == "m8[D]" else 5 / 86400)
