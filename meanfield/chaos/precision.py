@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan
 from meanfield.errors import ArgumentError
+from meanfield.flow.cost import duration
 from meanfield.limit.mean_field import MeanFieldPath
 from meanfield.statistics.intervals import normal_quantile
 from meanfield.statistics.resampling import draw_repeats
@@ -113,12 +114,6 @@ def say_cost(plan: ChaosPlan, wanted: int, seconds: float) -> None:
     text = (
         f"precision = {plan.precision:g} takes about {wanted} replicas, each of {plan.systems[0]} "
         f"systems of N = {min(plan.particle_counts)} up to {plan.systems[-1]} of N = {largest}: "
-        f"about {_duration(left * seconds / plan.n_replicas)} from here."
+        f"about {duration(max(left * seconds / plan.n_replicas, 1.0))} from here."
     )
     warnings.warn(text, CostNote, stacklevel=2)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from meanfield.errors import ArgumentError
+from meanfield.problem.validation import encode_texts
 
 _REMEDIES = {
-    "X": "encode the texts as numbers, one column for each value, with "
-    "pandas.get_dummies(pandas.DataFrame(X), dtype=float)",
+    "X": encode_texts("X"),
     "y": "take MeanFieldClassifier if they are classes, else correct them",
 }
 
@@ -28,7 +28,10 @@ def texts_refused(given: dict[str, Any]) -> ArgumentError | None:
 
 def _is_text(entry: Any) -> bool:
     """Tell whether an entry is a text that is no number."""
+    if not isinstance(entry, str):
+        return False
     try:
-        return isinstance(entry, str) and float(entry) is None
+        float(entry)
     except ValueError:
         return True
+    return False

@@ -1,4 +1,4 @@
-"""About how long particles take: for progress bars, and for what is said before the work starts."""
+"""How long particles take, and how that is said: for progress bars, and before the work starts."""
 
 from __future__ import annotations
 
@@ -46,3 +46,12 @@ def in_words(seconds: float) -> str:
         return f"about {minutes:.0f} min"
     hours = minutes / 60
     return f"about {hours:.0f} h" if hours < 72 else f"about {hours / 24:.0f} days"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the units that a person would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -25,6 +25,14 @@ def encode_classes(name: str) -> str:
     return f"np.unique({name}, return_inverse=True)[1]"
 
 
+def encode_texts(name: str) -> str:
+    """Return what makes numbers of texts in an array, one column for each value."""
+    return (
+        "encode the texts as numbers, one column for each value, with "
+        f"pandas.get_dummies(pandas.DataFrame({name}), dtype=float)"
+    )
+
+
 LARGEST = 1e300
 """What columns may hold before they are scaled: their differences must be numbers."""
 
@@ -152,10 +160,7 @@ def _remedy(values: Any, array: np.ndarray, name: str) -> str:
     if _holds_texts(array):
         if name.startswith("y"):
             return f"encode the classes as numbers, by {CLASSES_OPTION} or {encode_classes(name)}"
-        return (
-            "encode the texts as numbers, one column for each value, with "
-            f"pandas.get_dummies(pandas.DataFrame({name}), dtype=float)"
-        )
+        return encode_texts(name)
     return "give a dense array of numbers, and fill in what is missing"
 
 

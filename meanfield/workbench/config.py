@@ -72,26 +72,23 @@ IntegratorName = Annotated[str, accepted_by(get_integrator)]
 ScheduleTable = Annotated[dict[str, Any], accepted_by(schedule.from_table)]
 
 
-def _with_activation(value: str, info: ValidationInfo) -> str:
+def _found_by(load: Callable[[str, Any], Any]) -> Callable[[str, ValidationInfo], str]:
     """Look ``module:name`` up in the folder of the configuration; it stays as it is in the file."""
-    if ":" not in value:
-        return value
-    reference = Reference(value)
-    reference.found = from_reference(value, (info.context or {}).get("folder"))
-    return reference
+
+    def with_found(value: str, info: ValidationInfo) -> str:
+        if ":" not in value:
+            return value
+        reference = Reference(value)
+        reference.found = load(value, (info.context or {}).get("folder"))
+        return reference
+
+    return with_found
 
 
-def _with_loss(value: str, info: ValidationInfo) -> str:
-    """The same for a loss."""
-    if ":" not in value:
-        return value
-    reference = Reference(value)
-    reference.found = loss_from_reference(value, (info.context or {}).get("folder"))
-    return reference
-
-
-LossName = Annotated[str, AfterValidator(_with_loss), accepted_by(get_loss)]
-ActivationName = Annotated[str, AfterValidator(_with_activation), accepted_by(get_activation)]
+LossName = Annotated[str, AfterValidator(_found_by(loss_from_reference)), accepted_by(get_loss)]
+ActivationName = Annotated[
+    str, AfterValidator(_found_by(from_reference)), accepted_by(get_activation)
+]
 
 
 class Section(BaseModel):

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from meanfield.flow.cost import duration
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.chaos import report as chaos_report
 from meanfield.studies.chaos.report import ChaosHeadline
 from meanfield.system.provenance import Provenance
 from meanfield.workbench.blocks import Figure, Finding, Heading, Table, Text
 from meanfield.workbench.report import formatting
-from meanfield.workbench.report.render import duration, render_report
+from meanfield.workbench.report.render import render_report
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)
 BLOCKS = [

@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from meanfield.flow.cost import duration
 from meanfield.system.provenance import Provenance
 from meanfield.workbench.blocks import Block
 from meanfield.workbench.report.formatting import typeset
@@ -47,12 +48,3 @@ def render_report(
         machine=provenance.machine,
         duration=duration(provenance.seconds),
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in the units that a person would use."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
