@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from meanfield import checks
+from meanfield.deep.axes import EXACT, FIRST_AXES, Axes, OutOfAxesError
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.low_rank import LowRankMatrix
 from meanfield.deep.networks import LowRankNetwork, input_coordinates
@@ -45,7 +46,8 @@ def _error(quantity: str) -> cached_property[np.ndarray]:
     def error(limit: InfiniteWidth) -> np.ndarray:
         values = getattr(limit.replicas, quantity)
         if len(values) == 1:
-            return np.full(values.shape[1:], np.nan)
+            unknown = 0.0 if limit.replicas.engine == EXACT else np.nan
+            return np.full(values.shape[1:], unknown)
         return values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
     error.__doc__ = f"Standard error of `{quantity}`, of its shape."
@@ -57,7 +59,7 @@ class InfiniteWidth:
     r"""The infinite-width limit of a µP network: averages over replicas, with their errors.
 
     P predicted steps, S saved steps, L hidden layers, m training inputs. Every mean has a companion
-    ``…_error``, its standard error over the replicas.
+    ``…_error``, its standard error over the replicas, which is zero in the exact limit.
 
     Attributes
     ----------
@@ -108,7 +110,7 @@ def infinite_width(
     loss: str | Loss = "squared",
     step_size: float = 0.1,
     n_steps: int = 1000,
-    n_samples: int = 4096,
+    n_samples: int | None = 4096,
     n_replicas: int = 4,
     seed: int = 0,
     batch_size: int | None = None,
@@ -117,7 +119,7 @@ def infinite_width(
     weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     rate_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
     X_test: Any = None,
-    tol: float = 1e-3,
+    tol: float | None = None,
     max_rank: int = 512,
     n_quasi: int = 64,
     predict_every: int = 1,
@@ -156,7 +158,10 @@ def infinite_width(
         Gradient steps.
     n_samples : int
         Samples of every random variable, ``K``; a power of two unless ``n_quasi=0``. The bias that
-        a finite number leaves is that of a network of width ``K``, of order ``1/K``.
+        a finite number leaves is that of a network of width ``K``, of order ``1/K``. None takes no
+        samples, for the identity activation: all variables are then Gaussian, a vector is its
+        coordinates in an orthonormal basis that gains an axis with every fresh image, and the
+        limit is exact, in a single replica whose units are these axes.
     n_replicas, seed : int
         Independent simulations, at least two for error bars, and their seed.
     batch_size, batch_seed : int, optional
@@ -170,7 +175,7 @@ def infinite_width(
         Inputs that are only predicted.
     tol : float
         Directions shorter than `tol` relative to their vector are left out; the errors in the
-        predictions that were measured are below `tol`.
+        predictions that were measured are below `tol`. By default 1e-3, and 1e-12 without samples.
     max_rank : int
         Most directions kept per hidden matrix and side. With `n_samples` it fixes the memory.
     n_quasi : int
@@ -212,17 +217,26 @@ def infinite_width(
         predict_every=predict_every,
         save_at=save_at,
     )
+    exact = n_samples is None
+    if exact and task.activation.name != "identity":
+        raise ArgumentError(
+            "n_samples",
+            "must be a number unless activation is 'identity', whose limit alone is exact; "
+            f"activation is {task.activation.name!r}.",
+        )
+    tol = (1e-12 if exact else 1e-3) if tol is None else checks.nonnegative("tol", tol)
     sampling = _Sampling(
-        n_samples=checks.count("n_samples", n_samples, minimum=2),
-        n_quasi=checks.count("n_quasi", n_quasi, minimum=0),
-        tol=max(checks.nonnegative("tol", tol), 16 * float(np.finfo(float).eps)),
+        n_samples=FIRST_AXES if exact else checks.count("n_samples", n_samples, minimum=2),
+        n_quasi=0 if exact else checks.count("n_quasi", n_quasi, minimum=0),
+        exact=exact,
+        tol=max(tol, 16 * float(np.finfo(float).eps)),
         max_rank=checks.count("max_rank", max_rank),
         seed=checks.seed(seed),
         weight_variance=as_scales(weight_variance, "weight_variance"),
         rate_scale=as_scales(rate_scale, "rate_scale"),
     )
     sampling.check()
-    n_replicas = checks.listed("n_replicas", n_replicas)
+    n_replicas = 1 if exact else checks.listed("n_replicas", n_replicas)
     memory.require(
         sampling.bytes_needed(task, n_replicas),
         "lower n_samples, max_rank or n_replicas, or save fewer steps with save_at",
@@ -235,7 +249,7 @@ def infinite_width(
         if progress is not None:
             progress(replica + 1, n_replicas)
     record = concatenate(records)
-    run = as_run(task, record, "low-rank", range(n_replicas))
+    run = as_run(task, record, EXACT if exact else "low-rank", range(n_replicas))
     notes = _notes(task, run, record, sampling.max_rank if full else None)
     for note in notes:
         warnings.warn(note, stacklevel=2)
@@ -248,6 +262,7 @@ class _Sampling:
 
     n_samples: int
     n_quasi: int
+    exact: bool
     tol: float
     max_rank: int
     seed: int
@@ -287,7 +302,11 @@ class _Sampling:
         """Draw a replica."""
         K = self.n_samples
         root = LayerValues(*np.sqrt(self.weight_variance))
-        directions = _Directions(self.seed, REPLICATE_STREAM + replica, K, self.n_quasi)
+        directions: _Directions | Axes
+        if self.exact:
+            directions = Axes(K)
+        else:
+            directions = _Directions(self.seed, REPLICATE_STREAM + replica, K, self.n_quasi)
 
         def images(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
             return root.hidden * directions.take(len(rows))
@@ -296,7 +315,9 @@ class _Sampling:
         kind, capacity = np.dtype(np.float64), self.capacity(task)
         stage = stage_size(len(task.inputs))
         hidden = [
-            StagedMatrix(LowRankMatrix(K, images, images, self.tol, capacity, kind, True), stage)
+            StagedMatrix(
+                LowRankMatrix(K, images, images, self.tol, capacity, kind, not self.exact), stage
+            )
             for _ in range(1, task.depth)
         ]
         first, last = root.input * directions.take(len(basis)), np.zeros(K)
@@ -346,6 +367,8 @@ def _descend(sampling: _Sampling, task: Task, replica: int) -> tuple[Record, boo
 
     try:
         return attempt(task)
+    except OutOfAxesError:
+        return _descend(replace(sampling, n_samples=2 * sampling.n_samples), task, replica)
     except NotFiniteError as error:
         where = f"The limit (replica {replica})"
         raise divergence(

@@ -158,3 +158,59 @@ def tangent_kernel(X, kernels, depth):
         backward = backward * slopes[layer]
         total = total + backward * inputs[layer]
     return total
+
+
+class FreeMatrix:
+    """W_0 of the limit on vectors of coordinates: what it has not met it maps to axes of its own.
+
+    `axes` yields unit vectors (times √K, so that their mean square is one) that nothing else holds.
+    """
+
+    def __init__(self, axes):
+        self.axes = axes
+        self.met = ([], [])  # features with images, error vectors with theirs: (unit, image)
+
+    def apply(self, x, side=0):
+        """W_0 x, or W_0ᵀ x for side 1."""
+        result = np.zeros_like(x)
+        for _ in range(2):  # what is left after the first round is rounding
+            for unit, image in self.met[side]:
+                share = np.mean(unit * x)
+                result, x = result + share * image, x - share * unit
+        size = np.sqrt(np.mean(x**2))
+        if size > 1e-12:
+            unit = x / size
+            image = next(self.axes)
+            for other, other_image in self.met[1 - side]:
+                image = image + np.mean(other_image * unit) * other
+            self.met[side].append((unit, image))
+            result = result + size * image
+        return result
+
+
+def deep_linear_limit(X, y, depth, step_size, n_steps, n_axes):
+    """Descend on an infinitely wide linear µP network; return the outputs before every step."""
+    m, d = X.shape
+    axes = iter(np.sqrt(n_axes) * np.eye(n_axes))
+    first = np.array([next(axes) for _ in range(d)])
+    a = next(axes)
+    matrices = [FreeMatrix(axes) for _ in range(1, depth)]
+    steps = [[] for _ in matrices]  # of every matrix the list of (−η χ dh, x)
+    outputs = []
+    for _ in range(n_steps + 1):
+        x = [[X[i] @ first for i in range(m)]]
+        for matrix, taken in zip(matrices, steps, strict=True):
+            x.append([matrix.apply(v) + sum((np.mean(b * v) * g for g, b in taken)) for v in x[-1]])
+        f = np.array([np.mean(a * v) for v in x[-1]])
+        outputs.append(f)
+        dh = [a]  # of a linear network the same for all inputs
+        for matrix, taken in zip(reversed(matrices), reversed(steps), strict=True):
+            before = sum((np.mean(g * dh[0]) * b for g, b in taken))
+            dh.insert(0, matrix.apply(dh[0], side=1) + before)
+        for i, chi in enumerate(2 * (f - y)):
+            for taken, g, layer in zip(steps, dh[1:], x, strict=False):
+                taken.append((-step_size * chi * g, layer[i]))
+        chi = 2 * (f - y)
+        first = first - step_size * (X.T @ chi)[:, None] * dh[0]
+        a = a - step_size * sum(c * v for c, v in zip(chi, x[-1], strict=True))
+    return np.array(outputs)
