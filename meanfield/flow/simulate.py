@@ -239,6 +239,7 @@ def simulate_scheme(
     particles have neither velocities nor anchors.
     """
     given = (1024, 1) if start is None else (start.n_particles, start.n_replicas)
+    n_steps = scheme.n_steps
     n_particles = checks.count("n_particles", given[0] if n_particles is None else n_particles)
     n_replicas = checks.listed("n_replicas", given[1] if n_replicas is None else n_replicas)
     steps = scheme.saved_steps([first_step, scheme.n_steps] if save_at is None else save_at)
@@ -265,13 +266,15 @@ def simulate_scheme(
             state,
             steps,
             first_step=first_step,
-            path=losses,
+            path=None if losses is None else losses[:, : None if steps[-1] < n_steps else n_steps],
             summed_up=(lambda f: _risk(problem, f)) if every_loss else None,
             checkpoint=Checkpoint(checkpoint, mark),
             progress=report,
             collectors=collectors,
         )
     predictions = np.stack([dynamics.predictions(state) for state in states], axis=1)
+    if losses is not None and steps[-1] == n_steps:
+        losses[:, -1] = _risk(problem, predictions[:, -1])
     return Run(
         problem=problem,
         steps=steps,

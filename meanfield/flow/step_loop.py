@@ -38,9 +38,9 @@ def run_steps(
 ) -> list[Array]:
     """Run all steps of `dynamics` and return the states (R, C, N) at the saved, ascending steps.
 
-    `start` holds the particles at step `first_step` and is left as it is; `path` (R, n_steps + 1,
-    n, k) is filled with the predictions at every step or, (R, n_steps + 1), with what `summed_up`
-    makes of them; `collectors` are shown the particles at their steps. A run that `checkpoint`
+    `start` holds the particles at step `first_step` and is left as it is; `path` (R, n_steps, n, k)
+    is filled with the predictions before every step or, (R, n_steps), with what `summed_up` makes
+    of them, and with those of the end where it has a place more; `collectors` are shown the particles at their steps. A run that `checkpoint`
     holds is continued; one that leaves the finite numbers is
     a DivergenceError.
     """
@@ -105,7 +105,7 @@ def run_steps(
     if len(states) < len(save_at):
         states.append(dynamics.positions(theta).copy())
     shown(dynamics.scheme.n_steps)
-    if path is not None:
+    if path is not None and path.shape[1] > dynamics.scheme.n_steps:
         end = dynamics.predictions(theta)
         path[:, -1] = end if summed_up is None else summed_up(end)
     checkpoint.save(kept(dynamics.scheme.n_steps), dynamics.scheme.n_steps)

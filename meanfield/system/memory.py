@@ -18,11 +18,13 @@ _VERSION_1 = (
     "memory.usage_in_bytes",
     "total_inactive_file",
 )
+# What is never refused: to read what the system has left takes longer than to use as much.
+_LITTLE = 2**20
 
 
 def require(n_bytes: float, remedy: str) -> None:
     """Refuse with a MemoryError to start what does not fit, naming both numbers and `remedy`."""
-    free = available()
+    free = available() if n_bytes > _LITTLE else math.inf
     if n_bytes > 0.9 * free:
         raise MemoryError(
             f"This run needs about {n_bytes / 1e9:.3g} GB of memory and {free / 1e9:.3g} GB are "
@@ -38,7 +40,8 @@ def fits(itemsize: int = 8, /, **sizes: int) -> None:
     ArgumentError
         Naming the largest size, and both numbers.
     """
-    n_bytes, free = float(itemsize) * math.prod(sizes.values()), available()
+    n_bytes = float(itemsize) * math.prod(sizes.values())
+    free = available() if n_bytes > _LITTLE else math.inf
     if n_bytes > 0.9 * free:
         name = max(sizes, key=lambda size: sizes[size])
         shape = " × ".join(f"{size:.4g}" for size in sizes.values())
