@@ -75,8 +75,8 @@ class Activity:
 class Network(Protocol):
     """A network in the units of the infinite-width limit.
 
-    The output is ``f = ⟨a, x_L⟩``, with ``⟨u, v⟩ = u·v / n``, and error vectors are ``n`` times
-    the gradients of ``f``. `rates` are the learning rates in these units.
+    The output is ``f = ⟨a, x_L⟩ / γ₀``, with ``⟨u, v⟩ = u·v / n``, and error vectors are ``n``
+    times the gradients of ``⟨a, x_L⟩``. `rates` are the learning rates in these units.
     """
 
     rates: LayerValues
@@ -212,7 +212,7 @@ def _motion(
 ) -> dict[str, np.ndarray]:
     """Return the size of each layer's update, and the sharpness.
 
-    Layer l contributes ``η_l ⟨dh_i, dh_j⟩⟨x_i, x_j⟩`` to the tangent kernel; its update has
+    Layer l contributes ``η_l ⟨dh_i, dh_j⟩⟨x_i, x_j⟩ / γ₀`` to the tangent kernel; its update has
     squared size ``η_l² Σ_ij χ_i χ_j ⟨dh_i, dh_j⟩⟨x_i, x_j⟩``.
     """
     inputs = task.inputs[rows]
@@ -224,7 +224,7 @@ def _motion(
         rate * np.sqrt(np.maximum(np.einsum("ri,rij,rj->r", chi, k, chi), 0)) for rate, k in pairs
     ]
     root = np.sqrt(task.curvature(batch.f.astype(np.float64)))
-    tangent = sum(rate * k for rate, k in pairs)
+    tangent = sum(rate / task.richness * k for rate, k in pairs)
     tangent = root[:, :, None] * tangent * root[:, None, :]
     return {
         "weight_change": np.stack(sizes, axis=1),

@@ -109,6 +109,7 @@ def infinite_width(
     activation: str | Activation = "silu",
     loss: str | Loss = "squared",
     step_size: float = 0.1,
+    richness: float = 1.0,
     n_steps: int = 1000,
     n_samples: int | None = 4096,
     n_replicas: int = 4,
@@ -154,6 +155,10 @@ def infinite_width(
         ``"squared"``, with ``χ = 2 (f − y)``, or ``"logistic"``.
     step_size : float
         Base learning rate η.
+    richness : float
+        γ₀: the output is divided by it and the rates are multiplied by its square. Towards 0
+        features stay where they start and the outputs follow the tangent kernel (lazy training);
+        1 is the network as it stands.
     n_steps : int
         Gradient steps.
     n_samples : int
@@ -210,6 +215,7 @@ def infinite_width(
         loss=loss,
         depth=depth,
         step_size=step_size,
+        richness=richness,
         n_steps=n_steps,
         batch_size=batch_size,
         batch_seed=batch_seed,
@@ -229,7 +235,7 @@ def infinite_width(
         n_samples=FIRST_AXES if exact else checks.count("n_samples", n_samples, minimum=2),
         n_quasi=0 if exact else checks.count("n_quasi", n_quasi, minimum=0),
         exact=exact,
-        tol=max(tol, 16 * float(np.finfo(float).eps)),
+        tol=tol,
         max_rank=checks.count("max_rank", max_rank),
         seed=checks.seed(seed),
         weight_variance=as_scales(weight_variance, "weight_variance"),
@@ -313,15 +319,16 @@ class _Sampling:
 
         coordinates, basis = input_coordinates(task.inputs)
         kind, capacity = np.dtype(np.float64), self.capacity(task)
+        tol = max(task.resolution(self.tol), 16 * float(np.finfo(kind).eps))
         stage = stage_size(len(task.inputs))
         hidden = [
             StagedMatrix(
-                LowRankMatrix(K, images, images, self.tol, capacity, kind, not self.exact), stage
+                LowRankMatrix(K, images, images, tol, capacity, kind, not self.exact), stage
             )
             for _ in range(1, task.depth)
         ]
         first, last = root.input * directions.take(len(basis)), np.zeros(K)
-        rates = LayerValues(*(task.step_size * scale for scale in self.rate_scale))
+        rates = LayerValues(*(task.inner_step_size * scale for scale in self.rate_scale))
         network = LowRankNetwork(task, coordinates, first, hidden, last, rates)
         network.forward(slice(None))  # the features take their directions before the output does
         network.start_at_zero(root.output * directions.take(1)[0])

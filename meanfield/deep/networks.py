@@ -32,7 +32,7 @@ class DenseNetwork:
             return np.stack([draw_matrix(seed, layer, shape, variance, dtype) for seed in seeds])
 
         self.weight_rates, self.rates = weight_rates, in_limit_units(weight_rates, width)
-        self.activation, self.width = task.activation, width
+        self.activation, self.width, self.richness = task.activation, width, task.richness
         self.inputs = task.inputs.astype(dtype)
         self.first = draw(0, width, self.inputs.shape[1], variance.input)
         self.hidden = [draw(l, width, width, variance.hidden) for l in range(1, task.depth)]
@@ -45,10 +45,11 @@ class DenseNetwork:
         for matrix in self.hidden:
             h.append(np.matmul(x[-1], _transpose(matrix)))
             x.append(self.activation.value(h[-1]))
-        return Activity(np.matmul(x[-1], self.last[:, :, None])[..., 0], h, x, [])
+        f = np.matmul(x[-1], self.last[:, :, None])[..., 0] / self.last.dtype.type(self.richness)
+        return Activity(f, h, x, [])
 
     def backward(self, batch: Activity) -> list[np.ndarray]:
-        """Return ``n`` times the gradients of ``f`` in ``h_1, …, h_L``."""
+        """Return ``n`` times the gradients of ``⟨a, x_L⟩`` in ``h_1, …, h_L``."""
         n = self.last.dtype.type(self.width)
         dh = [n * self.last[:, None, :] * self.activation.derivative(batch.h[-1])]
         for matrix, h in zip(reversed(self.hidden), reversed(batch.h[:-1]), strict=True):
@@ -98,7 +99,7 @@ class LowRankNetwork:
         last: np.ndarray,
         rates: LayerValues,
     ):
-        self.activation = task.activation
+        self.activation, self.richness = task.activation, task.richness
         self.inputs = coordinates.astype(first.dtype)
         self.first, self.hidden, self.last, self.rates = first, hidden, last, rates
         self.errors: list[np.ndarray] = []
@@ -118,7 +119,8 @@ class LowRankNetwork:
             h.append(image)
             memory.append(b)
             x.append(self.activation.value(image))
-        f = x[-1] @ self.last / self.last.dtype.type(len(self.last)) - self.offset[rows]
+        f = x[-1] @ self.last / self.last.dtype.type(len(self.last) * self.richness)
+        f -= self.offset[rows]
         return Activity(f[None], _one_network(h), _one_network(x), _one_network(memory))
 
     def backward(self, batch: Activity) -> list[np.ndarray]:

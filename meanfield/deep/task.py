@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from meanfield.checks import choice, count, counts, nonnegative, seed
+from meanfield.checks import choice, count, counts, nonnegative, positive, seed
 from meanfield.errors import ArgumentError
 from meanfield.problem.activations import Activation, get_activation
 from meanfield.problem.losses import Loss, get_loss
@@ -31,6 +31,7 @@ class Task:
     loss: Loss  # squared, logistic or one's own
     depth: int  # hidden layers, L
     step_size: float  # base learning rate η
+    richness: float  # γ₀: the output is ⟨a, x_L⟩ / γ₀
     batches: np.ndarray | None  # (n_steps, batch): rows of every step; None for the full batch
     n_steps: int
     error_scale: float  # factor of the error signals: 1, or one over the batch size
@@ -41,6 +42,18 @@ class Task:
     def n_train(self) -> int:
         """Number of training inputs."""
         return len(self.targets)
+
+    @property
+    def inner_step_size(self) -> float:
+        """Return ``γ₀ η``: a step of rate ``γ₀² η`` on ``⟨a, x_L⟩ / γ₀``, in terms of ⟨a, x_L⟩."""
+        return self.richness * self.step_size
+
+    def resolution(self, tol: float) -> float:
+        """Return the tolerance for directions: features move by γ₀ times as much where it is small.
+
+        Outputs magnify what is left out by ``1/γ₀``.
+        """
+        return tol * min(1.0, self.richness)
 
     def batch(self, step: int) -> np.ndarray | slice:
         """Return the rows of the batch of a step."""
@@ -86,6 +99,7 @@ def make_task(
     loss: str | Loss,
     depth: int,
     step_size: float,
+    richness: float,
     n_steps: int,
     batch_size: int | None,
     batch_seed: int,
@@ -126,6 +140,7 @@ def make_task(
         loss=loss,
         depth=depth,
         step_size=step_size,
+        richness=positive("richness", richness),
         batches=batches,
         n_steps=n_steps,
         error_scale=1.0 if reduction == "sum" else 1.0 / n_batch,

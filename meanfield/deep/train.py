@@ -69,6 +69,7 @@ def train(
     activation: str | Activation = "silu",
     loss: str | Loss = "squared",
     step_size: float = 0.1,
+    richness: float = 1.0,
     n_steps: int = 1000,
     seed: int = 0,
     n_replicas: int = 1,
@@ -87,8 +88,8 @@ def train(
     r"""Train MLPs with `depth` hidden layers by gradient descent ([RFL] §3, Table 2, Appendix A).
 
     .. math::
-       h^1 = W^1 ξ,\quad x^l = ϕ(h^l),\quad h^{l+1} = W^{l+1} x^l,\quad f(ξ) = W^{L+1} x^L,
-       \qquad W ← W − η_l \sum_i χ_i ∂_W f(ξ_i)
+       h^1 = W^1 ξ,\quad x^l = ϕ(h^l),\quad h^{l+1} = W^{l+1} x^l,\quad
+       f(ξ) = W^{L+1} x^L / γ_0, \qquad W ← W − γ_0^2 η_l \sum_i χ_i ∂_W f(ξ_i)
 
     with initial entries and rates ``η_l`` scaled with the width as the parametrization says. The
     error signal is ``χ = 2 (f − y)`` for the squared loss ``(f − y)²`` and
@@ -110,6 +111,10 @@ def train(
         ``"squared"`` or ``"logistic"``.
     step_size : float
         Base learning rate η.
+    richness : float
+        γ₀: the output is divided by it and the rates are multiplied by its square. Towards 0
+        features stay where they start and the outputs follow the tangent kernel (lazy training);
+        1 is the network as it stands.
     n_steps : int
         Gradient steps.
     seed, n_replicas : int
@@ -165,6 +170,7 @@ def train(
         loss=loss,
         depth=depth,
         step_size=step_size,
+        richness=richness,
         n_steps=n_steps,
         batch_size=batch_size,
         batch_seed=batch_seed,
@@ -256,7 +262,7 @@ def _train_group(task: Task, architecture: _Architecture, seeds: list[int]) -> R
 def _network(task: Task, architecture: _Architecture, seeds: list[int]) -> Network:
     n, dtype = architecture.width, architecture.dtype
     variance = architecture.parametrization.variances(n, architecture.weight_variance)
-    rates = architecture.parametrization.rates(n, task.step_size, architecture.rate_scale)
+    rates = architecture.parametrization.rates(n, task.inner_step_size, architecture.rate_scale)
     if architecture.engine == "dense":
         return DenseNetwork(task, n, variance, rates, seeds, dtype)
     (seed,) = seeds
@@ -277,7 +283,7 @@ def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture)
         len(initial),
         images=lambda u, shares: full.forward(u)[0],
         transposed_images=lambda e, shares: full.backward(e)[0],
-        tol=max(architecture.tol, 16 * float(np.finfo(initial.dtype).eps)),
+        tol=max(task.resolution(architecture.tol), 16 * float(np.finfo(initial.dtype).eps)),
         capacity=_capacity(task, len(initial)),
         dtype=initial.dtype,
     )

@@ -49,6 +49,11 @@ class NetworkSection(Section):
     depths: list[Listed] = Field([2, 3], description="Numbers of hidden layers.")
     loss: Literal["squared", "logistic"] = Field("squared", description="squared or logistic.")
     step_size: Positive = Field(0.05, description="Base learning rate.")
+    richness: Positive = Field(
+        1.0,
+        description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
+        "the network as it stands.",
+    )
     n_steps: Count = Field(1000, description="Gradient steps.")
     reduction: Literal["mean", "sum"] = Field(
         "sum", description="Whether the loss is the mean or the sum over the inputs."
@@ -122,6 +127,7 @@ def prepare(config: LimitConfig) -> Plan:
         "X_test": X_test,
         "loss": network.loss,
         "step_size": network.step_size,
+        "richness": network.richness,
         "reduction": network.reduction,
         "weight_variance": tuple(network.weight_variance),
     }
@@ -254,7 +260,7 @@ def combine(
         "saved_step": results[f"{cases[0]}-limit"]["saved_steps"],
         "layer": np.arange(1, layers + 1),
     }
-    attributes = network.model_dump(include={"step_size", "loss", "reduction"})
+    attributes = network.model_dump(include={"step_size", "richness", "loss", "reduction"})
     attributes |= config.limit.model_dump(include={"n_samples", "n_replicas"})
     attributes |= {"source": config.data.source, **facts}
     dataset = xr.Dataset(variables, coordinates, attributes)

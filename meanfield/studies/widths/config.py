@@ -36,6 +36,11 @@ class NetworkSection(Section):
     depth: Listed = Field(3, description="Hidden layers.")
     n_seeds: Listed = Field(10, description="Networks of each kind, with seeds seed, seed + 1, ...")
     step_size: Positive = Field(0.1, description="Base learning rate.")
+    richness: Positive = Field(
+        1.0,
+        description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
+        "the network as it stands.",
+    )
     n_steps: Count = Field(1000, description="Gradient steps.")
     reduction: Literal["mean", "sum"] = Field(
         "mean", description="Whether the loss is the mean or the sum over the inputs."

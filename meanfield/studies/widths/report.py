@@ -16,6 +16,7 @@ from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import format_number, format_short
+from meanfield.workbench.sections.deep_inputs import richness_sentence
 from meanfield.workbench.sections.learning import loss_left, which_unlearned
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def _setting(dataset: xr.Dataset) -> str:
         f"{attrs['n_features']} ({attrs['source']}) by {attrs['n_steps']} full-batch gradient "
         f"steps of rate {attrs['step_size']:g} on the {loss} squared error, with the initial "
         "variances and learning rates of the experiments in [RFL], Appendix A."
+        f"{richness_sentence(attrs.get('richness', 1.0))}"
     )
 
 

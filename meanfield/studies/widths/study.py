@@ -45,7 +45,9 @@ def prepare(config: WidthsConfig) -> Plan:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
     activations, schemes = network.networks
     common: dict[str, Any] = {"X": X, "y": y}
-    common |= network.model_dump(include={"depth", "step_size", "n_steps", "reduction", "tol"})
+    common |= network.model_dump(
+        include={"depth", "step_size", "richness", "n_steps", "reduction", "tol"}
+    )
     limit = config.limit.n_samples if config.limit.n_replicas and "mup" in schemes else 0
     check_sizes(config, "network", len(X), network.n_steps, network.depth, limit)
     check_widths(config, "network", network.widths, X.shape[1], network.depth, dtype=network.dtype)
@@ -168,7 +170,9 @@ def combine(
             values = np.array([limit[name] for limit in limits.values()])
             variables[f"limit_{name}"] = (("activation", "replica", *dims), values)
     notes = [f"{a}, infinite width: {note}" for a in limits for note in limits[a]["notes"]]
-    attributes = network.model_dump(include={"depth", "step_size", "n_steps", "reduction"})
+    attributes = network.model_dump(
+        include={"depth", "step_size", "richness", "n_steps", "reduction"}
+    )
     attributes |= {"from_width": config.verdict.from_width, "source": config.data.source}
     coordinates = axes | {"layer": np.arange(1, network.depth + 1)}
     dataset = xr.Dataset(variables, coordinates, attributes | dict(facts))

@@ -70,6 +70,16 @@ def simulate_limit(**arguments: Any) -> deep.InfiniteWidth:
         return deep.infinite_width(**arguments)
 
 
+def richness_sentence(richness: float) -> str:
+    """Return what a report adds for networks with an output multiplier; nothing without one."""
+    if richness == 1:
+        return ""
+    return (
+        f" Outputs are divided by γ₀ = {richness:g}, and rates multiplied by its square: features "
+        "move less the smaller it is."
+    )
+
+
 def constant_loss(y: np.ndarray, loss: str, reduction: str) -> float:
     """Return the training loss of the best answer that is the same for all inputs."""
     if loss == "squared":
