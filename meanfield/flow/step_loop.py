@@ -40,9 +40,9 @@ def run_steps(
 
     `start` holds the particles at step `first_step` and is left as it is; `path` (R, n_steps, n, k)
     is filled with the predictions before every step or, (R, n_steps), with what `summed_up` makes
-    of them, and with those of the end where it has a place more; `collectors` are shown the particles at their steps. A run that `checkpoint`
-    holds is continued; one that leaves the finite numbers is
-    a DivergenceError.
+    of them, and with those of the end where it has a place more; `collectors` are shown the
+    particles at their steps. A run that `checkpoint` holds is continued; one that leaves the finite
+    numbers is a DivergenceError.
     """
     theta, step = np.array(dynamics.start(start)), first_step
     states: list[Array] = []
