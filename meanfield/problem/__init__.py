@@ -8,7 +8,7 @@ from meanfield.problem.function_target import FunctionTarget
 from meanfield.problem.losses import LOSSES, Loss, get_loss, huber, quantile
 from meanfield.problem.problem import Problem
 from meanfield.problem.sources import SOURCES, load
-from meanfield.problem.sources.bundled import diabetes, digits
+from meanfield.problem.sources.bundled import diabetes, digits, patches
 from meanfield.problem.sources.csv import csv
 from meanfield.problem.sources.npz import npz
 from meanfield.problem.sources.synthetic import (
@@ -50,6 +50,7 @@ __all__ = [
     "multi_index",
     "npz",
     "parity",
+    "patches",
     "quantile",
     "single_index",
     "teacher",

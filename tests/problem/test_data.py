@@ -225,6 +225,28 @@ def test_digits_of_many_classes():
             load("digits", classes=classes)
 
 
+def test_patches_are_cut_from_the_photographs():
+    from sklearn.datasets import load_sample_image
+
+    data = load("patches", standardize="none", n_samples=40, test_fraction=0.1)
+    assert (data.X.shape, data.X_test.shape) == ((40, 3072), (52, 3072))
+    assert data.info["classes"] == {"-1": "china", "1": "flower"}
+    assert data.y.sum() == 0
+    photographs = {-1: load_sample_image("china.jpg"), 1: load_sample_image("flower.jpg")}
+    for row, label, place in zip(data.X, data.y, data.info["train_rows"], strict=True):
+        down, across = divmod(place % 260, 20)
+        patch = photographs[label][32 * down : 32 * down + 32, 32 * across : 32 * across + 32]
+        assert label == (1 if place >= 260 else -1)
+        assert np.array_equal(row.reshape(3, 32, 32), np.moveaxis(patch, 2, 0))
+    everything = load("patches", test_fraction=0.0)
+    assert everything.X.shape == (520, 3072)
+    assert (everything.X**2).sum(axis=1).mean() == pytest.approx(1, rel=1e-12)
+    assert len(load("patches", stride=64, test_fraction=0.0).X) == 2 * 7 * 10
+    assert load("patches", stride=8, n_samples=1000, test_fraction=0.0).X.shape == (1000, 3072)
+    with pytest.raises(ValueError, match="stride must be"):
+        load("patches", stride=0)
+
+
 def test_diabetes_is_mapped_back():
     from sklearn.datasets import load_diabetes
 
@@ -321,7 +343,7 @@ def test_teacher_seed_and_sample_seed_are_separate():
 
 def test_sources_are_keyword_only_and_annotated_with_simple_types():
     assert list(SOURCES) == [
-        "npz", "csv", "digits", "diabetes", "cifar10",
+        "npz", "csv", "digits", "diabetes", "patches", "cifar10",
         "teacher", "single-index", "multi-index", "parity", "hermite",
     ]  # fmt: skip
     for loader in SOURCES.values():

@@ -77,6 +77,7 @@ TABLES = {
     "csv": {"path": "data.csv", "target": "y"},
     "diabetes": {},
     "digits": {"n_samples": 30},
+    "patches": {"n_samples": 30},
     "cifar10": {"folder": "cifar", "classes": ["cat", "dog"]},
     "teacher": {"n_features": 2, "n_atoms": 2},
     "single-index": {"n_features": 2},

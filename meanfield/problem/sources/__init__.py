@@ -18,6 +18,7 @@ SOURCES: Mapping[str, Callable[..., Data]] = MappingProxyType(
         "csv": csv.csv,
         "digits": bundled.digits,
         "diabetes": bundled.diabetes,
+        "patches": bundled.patches,
         "cifar10": cifar10.cifar10,
         "teacher": synthetic.teacher,
         "single-index": synthetic.single_index,

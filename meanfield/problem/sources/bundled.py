@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Unpack
 
 import numpy as np
 
+from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.labels import class_labels, class_meanings
+from meanfield.problem.sources.images import from_images
 from meanfield.problem.sources.options import RowOptions, takes
+
+#: Pixels along one side of a patch: those of CIFAR-10.
+SIDE = 32
 
 
 def _sklearn_datasets() -> ModuleType:
@@ -90,3 +96,48 @@ def diabetes(*, standardize_y: bool = True, **rows: Unpack[RowOptions]) -> Data:
     bunch = _sklearn_datasets().load_diabetes()
     info = {"source": "diabetes", "feature_names": list(bunch.feature_names)}
     return from_arrays(bunch.data, bunch.target, standardize_y=standardize_y, info=info, **rows)
+
+
+@takes(RowOptions, of=from_arrays, standardize="unit", test_fraction=0.2)
+def patches(*, stride: int = SIDE, **rows: Unpack[RowOptions]) -> Data:
+    """Cut 32 × 32 colour patches from two photographs: 520 rows, 3072 pixels from 0 to 255.
+
+    Natural images of the size of CIFAR-10 without a download: a Chinese temple (label −1) and a
+    flower (+1), of 427 × 640 pixels each. A patch is stored as an image of CIFAR-10 is: its red
+    pixels row by row, then green, then blue.
+
+    Parameters
+    ----------
+    stride : int
+        Pixels from one patch to the next, down and across. Below 32 there are more patches, and
+        neighbours overlap, those held out with those trained on too.
+    standardize, test_fraction, split_seed, n_samples : as for `from_arrays`
+        Standardisation and choice of rows; rows are stratified by class.
+
+    Returns
+    -------
+    Data
+        Rows are numbered along each photograph from left to right and down, the temple's first.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed.
+    ValueError
+        If the stride leaves fewer than one patch, or rows cannot be chosen.
+    """
+    photographs = np.stack(_sklearn_datasets().load_sample_images().images)  # china, flower
+    height, width = (size - SIDE for size in photographs.shape[1:3])
+    stride = checks.count("stride", stride, maximum=width)
+    shape = (len(photographs), height // stride + 1, width // stride + 1)
+
+    def cut(numbers: np.ndarray) -> np.ndarray:
+        places = zip(*np.unravel_index(numbers, shape), strict=True)
+        corners = ((which, stride * down, stride * across) for which, down, across in places)
+        pieces = [photographs[w, i : i + SIDE, j : j + SIDE] for w, i, j in corners]
+        return np.array(pieces).transpose(0, 3, 1, 2).reshape(len(pieces), -1)
+
+    numbers = np.arange(math.prod(shape))
+    y = class_labels(numbers // (shape[1] * shape[2]), [0, 1])
+    info = {"source": "patches", "classes": class_meanings([0, 1], ["china", "flower"])}
+    return from_images(cut, numbers, y, {**info, "stride": stride}, rows)

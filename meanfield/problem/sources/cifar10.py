@@ -10,6 +10,7 @@ import numpy as np
 from meanfield.errors import ArgumentError, suggest
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.labels import class_labels, class_meanings
+from meanfield.problem.sources.images import from_images
 from meanfield.problem.sources.options import RowOptions, takes
 
 CLASSES = (
@@ -54,23 +55,7 @@ def cifar10(
         "source": "cifar10",
         "classes": class_meanings(chosen, [CLASSES[label] for label in chosen]),
     }
-    # Split the row numbers first, so that only the images in use become floating point.
-    as_they_are: RowOptions = {**options, "standardize": "none"}
-    split = from_arrays(rows[:, None], y, stratify=True, info=info, **as_they_are)
-    used = split.X[:, 0].astype(int)
-    held_out = None if split.X_test is None else split.X_test[:, 0].astype(int)
-    data = from_arrays(
-        images[used],
-        split.y,
-        X_test=None if held_out is None else images[held_out],
-        y_test=split.y_test,
-        standardize=options["standardize"],
-        info=info,
-    )
-    data.info.update(split_seed=split.info["split_seed"], train_rows=used.tolist())
-    if held_out is not None:
-        data.info["test_rows"] = held_out.tolist()
-    return data
+    return from_images(images.__getitem__, rows, y, info, options)
 
 
 def _check_classes(classes: list[str] | None) -> list[int]:

@@ -152,6 +152,18 @@ class DiabetesSection(RowsSection):
     test_fraction: HeldOut = 0.2
 
 
+class PatchesSection(RowsSection):
+    """32 × 32 colour patches of two photographs: 520 rows, 3072 pixels from 0 to 255."""
+
+    source: Annotated[Literal["patches"], _SOURCE]
+    stride: int = Field(
+        32,
+        description="Pixels from one patch to the next; below 32 there are more, and they overlap.",
+    )
+    standardize: Standardize = "unit"
+    test_fraction: HeldOut = 0.2
+
+
 class Cifar10Section(RowsSection):
     """32 × 32 colour images: 50000 training images, 3072 pixels from 0 to 255."""
 
@@ -252,6 +264,7 @@ DataTable = Annotated[
     | CsvSection
     | DigitsSection
     | DiabetesSection
+    | PatchesSection
     | Cifar10Section
     | TeacherSection
     | SingleIndexSection
