@@ -1,4 +1,4 @@
-"""Pages that write themselves: one per study and validation script, and the public names."""
+"""Pages that write themselves: one per study and validation script, keys, and public names."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import importlib
 import inspect
 import json
 import shutil
-from collections.abc import Callable, Iterable
+import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from sphinx.application import Sphinx
 
-import meanfield
+sys.path.insert(0, str(Path(__file__).parent))  # for scripts/gallery.py, which imports this
+
+from markup import escaped, heading
+from reference import key_list, keys_page, reference_pages
+
 from meanfield.studies import STUDIES, get_study
 from meanfield.workbench.config import parse
 from meanfield.workbench.toml import to_toml
@@ -22,20 +25,8 @@ from scripts.validation.__main__ import described
 from scripts.validation.output import read_numbers
 
 ROOT = Path(__file__).parents[1]
-
-# Where each public name is explained, in the order of the theory.
-_PARTS = (
-    ("Problems and particles", ("problem", "flow.schedule", "flow")),
-    ("The limit", ("limit",)),
-    ("Propagation of chaos", ("chaos", "transport", "statistics")),
-    ("Moments and identifiability", ("moments", "identify")),
-    ("Atoms and errors", ("dictionary", "decomposition", "cell")),
-    ("Deep networks", ("deep",)),
-    ("Estimators", ("estimators",)),
-    ("A table of one's own, and studies", ("studies",)),
-    ("Figures", ("plots",)),
-    ("Errors", ("errors",)),
-)
+#: Not in git.
+MADE = ROOT / "docs" / "made"
 
 
 def study_page(name: str) -> str:
@@ -43,7 +34,7 @@ def study_page(name: str) -> str:
     study = get_study(name)
     module = inspect.getmodule(study.prepare)
     config = parse(study.config, dict(study.example))
-    lines = [name, "=" * len(name), "", STUDIES[name].purpose, ""]
+    lines = [*heading(f"{name}: {_without_stop(STUDIES[name].purpose)}"), ""]
     lines += [_first_paragraphs(module), ""]
     lines += [".. code-block:: console", ""]
     lines += [f"   meanfield new {name} > {name}.toml"]
@@ -53,7 +44,7 @@ def study_page(name: str) -> str:
     lines += ["What `meanfield new` prints; it runs as it stands.", ""]
     lines += [".. code-block:: toml", ""]
     lines += [f"   {line}".rstrip() for line in to_toml(config).splitlines()]
-    lines += ["", "Keys", "----", "", *_keys(type(config))]
+    lines += ["", "Keys", "----", "", *key_list(type(config))]
     return "\n".join(lines) + "\n"
 
 
@@ -69,10 +60,10 @@ def _shown(name: str) -> list[str]:
     if found is None:
         return []
     figure, caption = found
-    shutil.copy(figure, ROOT / "docs" / "studies" / f"{name}.png")
+    shutil.copy(figure, MADE / "studies" / f"{name}.png")
     where = figure.parent.relative_to(ROOT)
     lines = [f".. figure:: {name}.png", f"   :alt: {caption}", ""]
-    return [*lines, f"   {_escaped(caption)} (``{where}``)", ""]
+    return [*lines, f"   {escaped(caption)} (``{where}``)", ""]
 
 
 def validation_page(name: str) -> str:
@@ -80,17 +71,17 @@ def validation_page(name: str) -> str:
     script = importlib.import_module(f"scripts.validation.{name}")
     about, _, rest = (inspect.getdoc(script) or "").partition("\n")
     folder = ROOT / "results" / name
-    shutil.copy(folder / f"{name}.png", ROOT / "docs" / "validation" / f"{name}.png")
-    lines = [name, "=" * len(name), "", about, "", rest.strip(), ""]
+    shutil.copy(folder / f"{name}.png", MADE / "validation" / f"{name}.png")
+    lines = [*heading(f"{name}: {_without_stop(about)}"), "", rest.strip(), ""]
     lines += [".. code-block:: console", "", f"   scripts/validate {name}", ""]
     lines += [f".. figure:: {name}.png", f"   :alt: {script.TITLE}", "", f"   {script.TITLE}.", ""]
     lines += [".. list-table::", "   :header-rows: 1", ""]
     rows = [("Number", "Value [95 % interval]")]
     rows += [(n.label, described(n)) for n in read_numbers(folder).values()]
     for row in rows:
-        first, second = (_escaped(cell) for cell in row)
+        first, second = (escaped(cell) for cell in row)
         lines += [f"   * - {first}", f"     - {second}"]
-    lines += ["", f".. literalinclude:: ../../scripts/validation/{name}.py", ""]
+    lines += ["", f".. literalinclude:: ../../../scripts/validation/{name}.py", ""]
     return "\n".join(lines)
 
 
@@ -110,70 +101,6 @@ def committed_result(name: str) -> tuple[Path, str] | None:
     return None
 
 
-def _keys(model: type[BaseModel], path: str = "") -> list[str]:
-    """Return every key with its description as a definition list."""
-    lines: list[str] = []
-    for key, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            lines += _keys(kind, f"{path}{key}.")
-            continue
-        default = (
-            ""
-            if field.is_required()
-            else f" = ``{field.get_default(call_default_factory=True)!r}``"
-        )
-        lines += [f"``{path}{key}``{default}", f"    {_escaped(field.description or '')}", ""]
-    return lines
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("*", "\\*").replace("|", "\\|")
-
-
-def api_page() -> str:
-    """Return the page of public names."""
-    lines = ["Public names", "============", "", ".. code-block:: python", ""]
-    lines += ["   import meanfield as mf", ""]
-    shown: list[Any] = []
-    for title, modules in _PARTS:
-        lines += [title, "-" * len(title), ""]
-        for module in modules:
-            lines += [f".. automodule:: meanfield.{module}", ""]
-            for path, value in _public(module).items():
-                if all(value is not other for other in shown):  # at its first home alone
-                    lines += [*_entry(path, value), ""]
-                    shown.append(value)
-    return "\n".join(lines) + "\n"
-
-
-def _public(module: str) -> dict[str, Any]:
-    """Return the public objects of a module by path; what `meanfield` itself offers comes first."""
-    names = {name: getattr(meanfield, name) for name in meanfield.__all__}
-    found = {
-        f"meanfield.{name}": value
-        for name, value in names.items()
-        if value.__module__.split(".")[1] == module
-    }
-    part = importlib.import_module(f"meanfield.{module}")
-    for name in getattr(part, "__all__", ()):
-        if name not in names:
-            found[f"meanfield.{module}.{name}"] = getattr(part, name)
-    return found
-
-
-def _entry(path: str, value: Any) -> list[str]:
-    """Return the lines of one public object; a table of names, or a number, is spelt out."""
-    if inspect.isclass(value):
-        # What scikit-learn adds refers to pages of its own.
-        hidden = "set_fit_request, set_partial_fit_request, set_score_request"
-        return [f".. autoclass:: {path}", "   :members:", f"   :exclude-members: {hidden}"]
-    if callable(value):
-        return [f".. autofunction:: {path}"]
-    shown = value if isinstance(value, Iterable) else [value]
-    return [f".. data:: {path}", "", "   " + ", ".join(f"``{name}``" for name in shown)]
-
-
 def table(path: Path) -> str:
     """Return a committed result in Markdown, one paragraph and one table, for these pages."""
     lines = path.read_text().splitlines()
@@ -183,37 +110,28 @@ def table(path: Path) -> str:
     words = [line.replace("`", "``") for line in lines if line[:1] != "|"]
     out = ["\n".join(words).strip(), "", ".. list-table::", "   :header-rows: 1", ""]
     for row in [rows[0], *rows[2:]]:
-        first, *others = (_escaped(cell).replace("`", "``") for cell in row)
+        first, *others = (escaped(cell).replace("`", "``") for cell in row)
         out += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
     return "\n".join(out) + "\n"
 
 
-def write_pages(app: Sphinx) -> None:
-    """Write the pages before they are read."""
-    docs = Path(app.srcdir)
-    about = "Each is one command and one configuration."
-    _write_folder(docs / "studies", "Studies", about, STUDIES, study_page)
-    about = "The library against what is known exactly, in short scripts."
-    _write_folder(docs / "validation", "Validation", about, validation.NAMES, validation_page)
-    tables = docs / "tables"
-    tables.mkdir(exist_ok=True)
+def _without_stop(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
+
+
+def write_pages(app: Sphinx, config: Any) -> None:
+    """Write the pages before Sphinx looks for them."""
+    for kind in ("studies", "validation", "tables", "reference"):
+        (MADE / kind).mkdir(parents=True, exist_ok=True)
+    for name in STUDIES:
+        _write(MADE / "studies" / f"{name}.rst", study_page(name))
+    for name in validation.NAMES:
+        _write(MADE / "validation" / f"{name}.rst", validation_page(name))
     for name in ("estimators", "cluster", "reliability"):
-        _write(tables / f"{name}.inc", table(ROOT / "results" / name / "README.md"))
-    _write(docs / "api.rst", api_page())
-
-
-def _write_folder(
-    folder: Path, title: str, about: str, names: Iterable[str], page: Callable[[str], str]
-) -> None:
-    """Write a page for every name, and one that lists them; delete those of names that went."""
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.rst"):
-        if old.stem not in {*names, "index"}:
-            old.unlink()
-    for name in names:
-        _write(folder / f"{name}.rst", page(name))
-    lines = [title, "=" * len(title), "", about, "", ".. toctree::", "   :maxdepth: 1", ""]
-    _write(folder / "index.rst", "\n".join([*lines, *(f"   {name}" for name in names), ""]))
+        _write(MADE / "tables" / f"{name}.inc", table(ROOT / "results" / name / "README.md"))
+    _write(MADE / "keys.rst", keys_page())
+    for name, page in reference_pages().items():
+        _write(MADE / "reference" / f"{name}.rst", page)
 
 
 def _write(path: Path, text: str) -> None:
@@ -224,5 +142,5 @@ def _write(path: Path, text: str) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages at the start of a build."""
-    app.connect("builder-inited", write_pages)
+    app.connect("config-inited", write_pages)
     return {"parallel_read_safe": True}

@@ -1,81 +1,79 @@
-"""The pages: every study has its own, every formula can be shown, every result its table."""
+"""The pages: every study, script, key and public name has its own, and their examples run."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import inspect
-import pkgutil
+import ast
+import doctest
 import re
 from pathlib import Path
 
 import pytest
-from docutils.utils.math import MathError
 
 import meanfield as mf
+from docs import generate
+from docs.generate import key_list, keys_page, reference_pages
 from meanfield.studies import STUDIES, get_study
 from scripts.validation import NAMES
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+GALLERY = sorted((DOCS / "gallery").glob("*.py"))
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-generate, mathml = load("generate"), load("mathml")
-API = generate.api_page()
+@pytest.fixture(autouse=True)
+def nothing_written(monkeypatch):
+    monkeypatch.setattr(generate.shutil, "copy", lambda source, target: None)
 
 
 @pytest.mark.parametrize("study", list(STUDIES))
-def test_every_study_has_a_page_with_all_its_keys(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(generate.shutil, "copy", lambda source, target: None)
+def test_every_study_has_a_page_with_all_its_keys(study):
     page = generate.study_page(study)
     assert f"meanfield {study} {study}.toml --out" in page
+    listed = "\n".join(key_list(get_study(study).config))
     for key in get_study(study).config.model_fields:
-        assert re.search(rf"``{key}[`.]", page), key
+        assert re.search(rf"^``{key}[`.]", listed, re.MULTILINE), key
+
+
+def test_the_page_of_keys_has_those_of_every_study_and_data_source():
+    page = keys_page()
+    for table in ("run", "problem", "chaos", "atoms", "errors", "network"):
+        assert f"\n[{table}]\n---" in page, table
+    for source in mf.problem.SOURCES:
+        assert f'[data, source = "{source}"]' in page
+    assert "``categorical``" in page
+    assert "``batch_size``" in page
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_validation_script_has_a_page_with_its_numbers(name, monkeypatch):
-    monkeypatch.setattr(generate.shutil, "copy", lambda source, target: None)
+def test_every_validation_script_has_a_page_with_its_numbers(name):
     page = generate.validation_page(name)
     assert f"scripts/validate {name}\n" in page
     assert page.count("   * -") > 2
-    assert f"literalinclude:: ../../scripts/validation/{name}.py\n" in page
+    assert f"literalinclude:: ../../../scripts/validation/{name}.py\n" in page
 
 
 def test_every_public_name_has_its_place():
+    page = "".join(reference_pages().values())
     for part in (mf, *(getattr(mf, name) for name in mf._PARTS)):
         for name in getattr(part, "__all__", ()):
-            places = [f":: meanfield.{name}\n", f":: {part.__name__}.{name}\n"]
-            assert sum(API.count(place) for place in set(places)) == 1, (part, name)
+            places = [f" meanfield.{name}\n", f" {part.__name__}.{name}\n"]
+            assert sum(page.count(place) for place in set(places)) == 1, (part, name)
 
 
-def formulas():
-    texts = [path.read_text() for path in (ROOT / "docs").glob("*.rst") if path.stem != "api"]
-    for path in re.findall(r"auto(?:class|function):: (.+)", API):
-        value = pkgutil.resolve_name(path)
-        members = vars(value).values() if inspect.isclass(value) else ()
-        texts += [inspect.getdoc(part) or "" for part in (value, *members) if callable(part)]
-    texts += [inspect.getdoc(importlib.import_module(f"scripts.validation.{n}")) for n in NAMES]
-    for text in texts:
-        yield from re.findall(r":math:`([^`]+)`", text)
-        for block in re.findall(r"\.\. math::((?:.*\n)(?:(?: +.*)?\n)*)", text + "\n"):
-            yield block.strip()
+@pytest.mark.parametrize("path", sorted((DOCS / "howto").glob("*.rst")), ids=lambda p: p.stem)
+def test_examples_of_how_to_pages_run(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testfile(str(path), module_relative=False, optionflags=flags).failed == 0
 
 
-@pytest.mark.parametrize("formula", sorted(set(formulas())))
-def test_formula_can_be_shown(formula):
-    for part in formula.split("\n\n"):
-        try:
-            shown = mathml._mathml(part, "\n" in formula, None)
-        except MathError as error:
-            pytest.fail(str(error))
-        assert shown.startswith("<math")
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_a_script_of_the_gallery_is_short_and_says_what_it_is(path):
+    text = path.read_text()
+    assert text.count("\n") < 40
+    title, line = (ast.get_docstring(ast.parse(text)) or "\n").split("\n")[:2]
+    assert title
+    assert line == "=" * len(title)
 
 
 @pytest.mark.parametrize("name", ["estimators", "cluster", "reliability"])

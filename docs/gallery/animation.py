@@ -1,0 +1,18 @@
+"""
+Animate neurons as they learn
+=============================
+
+Neurons of one network in the plane of their input weights, from the start to the end of training;
+their size is that of the output weight. Rings mark the atoms that they gather at.
+"""
+
+import numpy as np
+
+import meanfield as mf
+
+X = np.random.default_rng(0).normal(size=(100, 2))
+teacher = np.tanh(X @ [1.5, 0.0]) - np.tanh(X @ [0.0, 1.5])
+problem = mf.Problem(X, teacher, activation="tanh", bias=False, l2=0.003, temperature=3e-5)
+
+run = mf.simulate(problem, 200, step_size=1.0, n_steps=1000, save_at=range(0, 1001, 50))
+run.animate("animation.gif", atoms=mf.extract_dictionary(run.particles, problem))

@@ -1,0 +1,19 @@
+"""Animations that a script of the gallery writes, taken into its page."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx_gallery.scrapers import figure_rst
+
+
+def animations(block: Any, variables: dict[str, Any], conf: dict[str, Any]) -> str:
+    """Move the GIFs that a block of a script has written to its pictures; return their markup."""
+    found = []
+    for path in sorted(Path(variables["src_file"]).parent.glob("*.gif")):
+        place = Path(next(variables["image_path_iterator"])).with_suffix(".gif")
+        shutil.move(path, place)
+        found.append(str(place))
+    return figure_rst(found, conf["src_dir"])
