@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from meanfield.deep.convergence import WidthConvergence, width_convergence
+from meanfield.deep.convergence import (
+    KernelConvergence,
+    WidthConvergence,
+    kernel_alignment,
+    kernel_convergence,
+    width_convergence,
+)
 from meanfield.deep.exponents import fit_least_exponent, fit_width_exponents
 from meanfield.deep.feature_metrics import (
     feature_change,
@@ -33,6 +39,7 @@ __all__ = [
     "Goodness",
     "InfiniteWidth",
     "InputCheck",
+    "KernelConvergence",
     "Parametrization",
     "WidthConvergence",
     "check_inputs",
@@ -46,6 +53,8 @@ __all__ = [
     "initial_weights",
     "is_good",
     "joint_diversity",
+    "kernel_alignment",
+    "kernel_convergence",
     "least_over_training",
     "mean_over_networks",
     "nondegeneracy",

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from meanfield import checks
 from meanfield.checks import unmasked
+from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import normal_quantile
 from meanfield.statistics.power_law import PowerLaw, fit_power_law
@@ -28,15 +31,19 @@ class WidthConvergence:
         drowns in noise.
     spread : Estimate of shape (W,)
         :math:`\{\overline{\mathrm{Var} f_n}\}^{1/2}`, of order ``1/√n``.
-    bias_fit, spread_fit : PowerLaw
-        Fits against the width; expected slopes are −1 and −1/2.
+    gap : Estimate of shape (W,)
+        :math:`E\,\overline{(f_n - \mathring f)^2}`, of order ``1/n``: bias and spread together.
+    bias_fit, spread_fit, gap_fit : PowerLaw
+        Fits against the width; expected slopes are −1, −1/2 and −1.
     """
 
     widths: np.ndarray
     bias: Estimate
     spread: Estimate
+    gap: Estimate
     bias_fit: PowerLaw
     spread_fit: PowerLaw
+    gap_fit: PowerLaw
 
     @property
     def bias_constant(self) -> Estimate:
@@ -47,6 +54,11 @@ class WidthConvergence:
     def spread_constant(self) -> Estimate:
         """``√n · spread`` at the largest width."""
         return _constant("Spread", self.spread, self.widths, 0.5)
+
+    @property
+    def gap_constant(self) -> Estimate:
+        """``n · E (f_n − f̊)²`` at the largest width; the same at all widths where theory holds."""
+        return _constant("Squared distance from the limit", self.gap, self.widths, 1.0)
 
 
 @fixed_blas()
@@ -70,7 +82,7 @@ def width_convergence(
     Returns
     -------
     WidthConvergence
-        Bias, spread and their exponents.
+        Bias, spread, the squared distance that they make together, and their exponents.
 
     Raises
     ------
@@ -102,15 +114,122 @@ def width_convergence(
             raise ValueError(
                 f"width {width} has {len(f)} networks; more than {2 * limit.shape[1]} are needed."
             )
-        rows.append([*_bias(f, limit, floor), *_spread(f)])
-    bias, bias_error, spread, spread_error = np.array(rows).T
+        rows.append([*_bias(f, limit, floor), *_spread(f), *_gap(f, limit, floor)])
+    bias, bias_error, spread, spread_error, gap, gap_error = np.array(rows).T
     n = np.array(widths)
     return WidthConvergence(
         n,
         _normal(bias, bias_error),
         _normal(spread, spread_error),
+        _normal(gap, gap_error),
         fit_power_law(n, bias, bias_error, expected=-1.0),
         fit_power_law(n, spread, spread_error, expected=-0.5),
+        fit_power_law(n, gap, gap_error, expected=-1.0),
+    )
+
+
+def kernel_alignment(kernel: ArrayLike, other: ArrayLike) -> np.ndarray:
+    r"""Return the alignment :math:`⟨K, K'⟩ / (‖K‖ ‖K'‖)` of Gram matrices, in Frobenius norms.
+
+    It is 1 where one is a multiple of the other, and 0 or more for any two. Of a network of width n
+    and its limit, layer by layer, it misses 1 by an amount of order ``1/n``.
+
+    Parameters
+    ----------
+    kernel, other : array_like of shape (..., m, m)
+        Symmetric and without negative eigenvalues, as ``kernel_x`` of a run and of the limit; the
+        axes before the last two are broadcast.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        NaN where a matrix is zero.
+
+    Raises
+    ------
+    ValueError
+        The matrices are not square, or not of one size.
+
+    References
+    ----------
+    Bordelon, Pehlevan, "Self-consistent dynamical field theory of kernel evolution in wide neural
+    networks", NeurIPS 2022.
+    """
+    K, other_K = checks.numbers("kernel", kernel), checks.numbers("other", other)
+    for name, part in (("kernel", K), ("other", other_K)):
+        if part.ndim < 2 or part.shape[-2:] != (K.shape[-1],) * 2:
+            raise ArgumentError(
+                name, f"must be square matrices of one size, (..., m, m), got shape {part.shape}."
+            )
+    norms = [np.sqrt(np.einsum("...ij,...ij->...", u, u)) for u in (K, other_K)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.einsum("...ij,...ij->...", K, other_K) / (norms[0] * norms[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class KernelConvergence:
+    """How the kernels of networks of growing width align with those of the limit, by layer.
+
+    Attributes
+    ----------
+    widths : ndarray of shape (W,)
+        Widths ``n``, ascending.
+    alignment : Estimate of shape (W, L)
+        Mean of `kernel_alignment` over networks.
+    scaled : Estimate of shape (W, L)
+        ``n (1 − alignment)``, which is flat in the width where theory holds.
+    fits : tuple of PowerLaw
+        Of ``1 − alignment`` against the width, one a layer; the expected slope is −1.
+    """
+
+    widths: np.ndarray
+    alignment: Estimate
+    scaled: Estimate
+    fits: tuple[PowerLaw, ...]
+
+
+def kernel_convergence(limit: ArrayLike, kernels: Mapping[int, ArrayLike]) -> KernelConvergence:
+    """Compare the kernels of networks of several widths with those of the limit.
+
+    Parameters
+    ----------
+    limit : array_like of shape (L, m, m)
+        Kernels of the limit in every layer, such as ``limit.kernel_x[-1]``.
+    kernels : mapping of int to array_like of shape (R, L, m, m)
+        Kernels of R networks, two or more, by width, such as ``run.kernel_x[:, -1]``.
+
+    Returns
+    -------
+    KernelConvergence
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two widths, or networks, or the matrices do not fit together.
+    """
+    widths = sorted(kernels)
+    if len(widths) < 2:
+        raise ArgumentError("kernels", f"must hold at least two widths, got {widths}.")
+    means, errors = [], []
+    for width in widths:
+        aligned = kernel_alignment(kernels[width], limit)
+        if aligned.ndim != 2 or len(aligned) < 2:
+            raise ArgumentError(
+                "kernels",
+                f"must have shape (R, L, m, m) with two networks or more, got "
+                f"{np.shape(kernels[width])} at width {width}.",
+            )
+        means.append(aligned.mean(axis=0))
+        errors.append(aligned.std(axis=0, ddof=1) / np.sqrt(len(aligned)))
+    mean, error, n = np.array(means), np.array(errors), np.array(widths)
+    return KernelConvergence(
+        n,
+        _normal(mean, error),
+        _normal(n[:, None] * (1 - mean), n[:, None] * error),
+        tuple(
+            fit_power_law(n, 1 - mean[:, layer], error[:, layer], expected=-1.0)
+            for layer in range(mean.shape[1])
+        ),
     )
 
 
@@ -145,6 +264,12 @@ def _bias(f: np.ndarray, limit: np.ndarray, floor: float) -> tuple[float, float]
     if square <= 0:
         return np.nan, np.nan
     return np.sqrt(square), error / (2 * np.sqrt(square))
+
+
+def _gap(f: np.ndarray, limit: np.ndarray, floor: float) -> tuple[float, float]:
+    """Return the mean squared distance, less what the error of the limit adds, and its error."""
+    squares = np.square(f - limit).mean(axis=(1, 2))
+    return squares.mean() - floor, squares.std(ddof=1) / np.sqrt(len(f))
 
 
 def _spread(f: np.ndarray) -> tuple[float, float]:

@@ -49,6 +49,10 @@ def test_exponents_are_recovered(power):
     assert result.bias_constant.value == pytest.approx(64 * result.bias.value[-1])
     assert result.spread_constant.value == pytest.approx(1.0, rel=0.05)
     assert result.spread_constant.label == "Spread times n^0.5 at width 64"
+    squares = result.bias.value**2 + result.spread.value**2
+    np.testing.assert_allclose(result.gap.value, squares, rtol=0.02)
+    assert result.gap_constant.value == pytest.approx(64 * result.gap.value[-1])
+    assert result.gap_fit.slope.value == pytest.approx(-1, abs=0.1)
 
 
 def test_a_bias_below_the_noise_is_not_a_number_or_has_a_large_error():
@@ -70,6 +74,43 @@ def test_the_error_of_the_limit_is_taken_off():
     without = deep.width_convergence(shift, networks)
     assert without.bias.value[1] == pytest.approx(np.sqrt(np.mean(shift**2)), rel=0.1)
     assert not with_error.bias.value[1] > 0.8 * without.bias.value[1]
+
+
+def test_alignment_is_the_cosine_of_two_kernels():
+    K = np.array([[2.0, 1.0], [1.0, 3.0]])
+    assert deep.kernel_alignment(K, 5 * K) == pytest.approx(1, rel=1e-15)
+    assert deep.kernel_alignment(np.diag([1.0, 0.0]), np.diag([0.0, 1.0])) == 0
+    assert deep.kernel_alignment(K, np.eye(2)) == pytest.approx(5 / np.sqrt(15 * 2))
+    layers = np.stack([K, np.zeros((2, 2))])
+    np.testing.assert_allclose(deep.kernel_alignment(layers, K), [1, np.nan])
+    with pytest.raises(ValueError, match=r"other must be square matrices of one size.*\(3, 3\)"):
+        deep.kernel_alignment(K, np.eye(3))
+    with pytest.raises(ValueError, match="kernels must hold at least two widths"):
+        deep.kernel_convergence(K[None], {8: layers[None]})
+    with pytest.raises(ValueError, match=r"two networks or more, got .* at width 8"):
+        deep.kernel_convergence(K[None], {8: K[None, None], 16: K[None, None]})
+
+
+def test_distance_and_misalignment_of_networks_fall_like_one_over_the_width():
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((6, 12)) / np.sqrt(12), np.sign(rng.standard_normal(6))
+    settings = {"depth": 3, "activation": "tanh", "step_size": 0.05, "n_steps": 10, "save_at": []}
+    limit = deep.infinite_width(X, y, n_samples=4096, n_replicas=4, **settings)
+    runs = {
+        n: deep.train(X, y, width=n, n_replicas=80, engine="dense", **settings)
+        for n in (32, 64, 128)
+    }
+    outputs = {n: run.predictions for n, run in runs.items()}
+    found = deep.width_convergence(limit.predictions, outputs, limit.predictions_error)
+    kernels = {n: run.kernel_x[:, -1] for n, run in runs.items()}
+    aligned = deep.kernel_convergence(limit.kernel_x[-1], kernels)
+    for slope in (found.gap_fit.slope, *(fit.slope for fit in aligned.fits)):
+        assert abs(slope.value + 1) < 0.25
+        assert slope.width < 0.6
+    assert aligned.alignment.value.shape == (3, 3)
+    assert (np.diff(aligned.alignment.value, axis=0) > 0).all()
+    ratio = aligned.scaled.value / aligned.scaled.value[0]
+    assert (np.abs(np.log(ratio)) < 0.4).all()
 
 
 def test_power_laws_through_exact_values():

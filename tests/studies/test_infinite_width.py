@@ -98,15 +98,21 @@ def test_finite_networks_are_compared_with_their_limit(tmp_path, plain_figures):
     X, y = scale_inputs(data.X, 1.0), data.y
     arguments = {"activation": "tanh", "depth": 2, "step_size": 0.1, "n_steps": 5}
     reference = simulate_limit(X=X, y=y, n_samples=256, n_replicas=2, seed=5, **arguments)
-    networks = {
-        n: deep.train(X, y, width=n, n_replicas=20 * n, seed=5, **arguments).predictions
-        for n in (4, 8)
-    }
+    runs = {n: deep.train(X, y, width=n, n_replicas=20 * n, seed=5, **arguments) for n in (4, 8)}
+    networks = {n: run.predictions for n, run in runs.items()}
     expected = deep.width_convergence(reference.predictions, networks, reference.predictions_error)
-    for name, rtol in (("spread", 1e-5), ("bias", 1e-4)):
+    for name, rtol in (("spread", 1e-5), ("bias", 1e-4), ("gap", 1e-5)):
         found, wanted = Estimate.from_xarray(saved[name]), getattr(expected, name)
         np.testing.assert_allclose(found.value, wanted.value, rtol=rtol)
         np.testing.assert_allclose(found.high, wanted.high, rtol=rtol)
+
+    kernels = {n: run.kernel_x[:, -1] for n, run in runs.items()}
+    aligned = deep.kernel_convergence(reference.kernel_x[-1], kernels)
+    for key, wanted in (
+        ("alignment", aligned.alignment),
+        ("misalignment_times_width", aligned.scaled),
+    ):
+        np.testing.assert_allclose(Estimate.from_xarray(saved[key]).value, wanted.value, rtol=1e-4)
 
 
 def test_groups_hold_every_network_once():
@@ -178,8 +184,8 @@ def test_every_figure_can_be_drawn():
     summary = {"numbers": {key: number.to_summary() for key, number in outcome.numbers.items()}}
     figures = [b for b in report(summary, outcome.dataset) if hasattr(b, "plot")]
     names = [figure.name for figure in figures]
-    assert len(set(names)) == len(names) == 2 + 3 + 4
-    for figure in (figures[0], *figures[-4:]):
+    assert len(set(names)) == len(names) == 2 + 2 + 3 + 4
+    for figure in (figures[0], figures[2], *figures[-4:]):
         png, _ = plots.render(figure.plot, outcome.dataset)
         assert png.startswith(b"\x89PNG")
 

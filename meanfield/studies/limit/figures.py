@@ -80,6 +80,21 @@ def plot_spread(dataset: xr.Dataset, ax: Axes) -> Axes:
     return _approach(dataset, ax, "spread", -0.5, r"spread of $f_n$")
 
 
+def plot_flat(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
+    """Draw what falls like 1/n, times n: the squared distance, and what alignments miss."""
+    at, widths = dataset.sel(case=case), dataset["width"].values
+    gap = Estimate.from_xarray(at["gap"])
+    scaled = gap.map(lambda values: values * widths)
+    label = r"$n\, \mathrm{E}(f_n - f_\infty)^2$"
+    ax.errorbar(widths, scaled.value, scaled.arms, color=BLACK, marker="o", label=label)
+    missed = Estimate.from_xarray(at["misalignment_times_width"])
+    for layer in range(int(at["depth"])):
+        curve, label = missed[:, layer], rf"$n\, (1 - A_{layer + 1})$"
+        ax.errorbar(widths, curve.value, curve.arms, label=label, **series(layer))
+    width_axis(ax, widths)
+    return finish(ax, y="times the width $n$", log="y")
+
+
 def _approach(dataset: xr.Dataset, ax: Axes, name: str, power: float, label: str) -> Axes:
     widths = dataset["width"].values
     for i, case in enumerate(dataset["case"].values):

@@ -36,6 +36,10 @@ class LimitHeadline(Headline):
     bias_constant: dict[str, Estimate] = family("{}_bias_constant")
     spread_exponent: dict[str, Estimate] = family("{}_spread_exponent")
     spread_constant: dict[str, Estimate] = family("{}_spread_constant")
+    # Mean squared distance of outputs from the limit, and 1 less the alignment of kernels.
+    gap_exponent: dict[str, Estimate] = family("{}_gap_exponent")
+    gap_constant: dict[str, Estimate] = family("{}_gap_constant")
+    alignment_exponent: dict[str, Estimate] = family("{}_alignment_exponent")
 
 
 STILL = 1e-4
@@ -144,12 +148,15 @@ def _setting(dataset: xr.Dataset) -> str:
 
 def _approach(found: LimitHeadline, cases: list[str]) -> list[Block]:
     rows = [["Network", "bias: exponent", "confirmed", "bias × n", "spread: exponent", "× √n"]]
+    both = [["Network", "distance²: exponent", "distance² × n", "1 − alignment: exponent"]]
     for case in cases:
         bias = found.bias_exponent[case]
         row = [_name(case), format_short(bias), verdict(bias)]
         for part in (found.bias_constant, found.spread_exponent, found.spread_constant):
             row.append(format_short(part[case]) if case in part else "–")
         rows.append(row)
+        parts = (found.gap_exponent, found.gap_constant, found.alignment_exponent)
+        both.append([_name(case), *(format_short(p[case]) if case in p else "–" for p in parts)])
     return [
         Heading("How finite networks approach the limit"),
         Text(
@@ -165,6 +172,23 @@ def _approach(found: LimitHeadline, cases: list[str]) -> list[Block]:
             "Bias of finite networks, with 95% intervals; dotted, the expected slope.",
         ),
         Figure("spread", figures.plot_spread, "Spread of finite networks, likewise."),
+        Text(
+            "Bias and spread together are the mean squared distance of outputs from the limit. "
+            "The kernel of a layer, the Gram matrix of the features after its activation at the "
+            "end, is aligned with the limit's, K, by ⟨K_n, K⟩ / (‖K_n‖ ‖K‖), which is 1 where "
+            "they are proportional. Theory expects both the distance and what the alignment "
+            "misses to fall like 1/n: times n they are flat."
+        ),
+        Table(both, "With 95% intervals; the alignment is that of the least aligned layer."),
+        *(
+            Figure(
+                f"{case.replace('-', '_')}_flat",
+                partial(figures.plot_flat, case=case),
+                "Squared distance of outputs from the limit, and what the alignment of every "
+                "layer's kernel misses to 1, both times the width n.",
+            )
+            for case in cases
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any, Literal
 
@@ -218,7 +219,7 @@ def train_limit(
 def train_networks(
     common: Mapping[str, Any], width: int, first_seed: int, n_networks: int
 ) -> Arrays:
-    """Train networks of one width; return their predictions."""
+    """Train networks of one width; return their predictions and their last kernels."""
     run = deep.train(
         **common,
         width=width,
@@ -229,7 +230,7 @@ def train_networks(
         dtype="float32",
         save_at=[],
     )
-    return {"predictions": run.predictions}
+    return {"predictions": run.predictions, "kernel_x": run.kernel_x[:, -1]}
 
 
 def combine(
@@ -337,24 +338,29 @@ def _add_convergence(
     cases: list[str],
     results: Mapping[str, Arrays],
 ) -> None:
-    """Compare finite networks with the limit; add bias and spread against the width."""
+    """Compare finite networks with the limit; add what separates them, against the width."""
     widths = sorted(set(config.convergence.widths))
     approaches: list[deep.WidthConvergence] = []
+    aligned: list[deep.KernelConvergence] = []
     for case in cases:
         reference = results[f"{case}-reference"]["predictions"]
         error = reference.std(axis=0, ddof=1) / np.sqrt(len(reference))
-        networks = {}
+        networks, kernels = {}, {}
         for width in widths:
             parts = range(len(group_sizes(width, config.convergence.networks_per_unit)))
             keys = [f"{case}-{width:06d}-{part:03d}" for part in parts]
             networks[width] = np.concatenate([results[key]["predictions"] for key in keys])
+            kernels[width] = np.concatenate([results[key]["kernel_x"] for key in keys])
         try:
             approach = deep.width_convergence(reference.mean(axis=0), networks, error)
         except ValueError as problem:
             raise ConfigError(f"[convergence]: {problem}") from None
         approaches.append(approach)
+        limit = results[f"{case}-reference"]["kernel_x"].mean(axis=0)
+        aligned.append(deep.kernel_convergence(limit, kernels))
     dataset.coords["width"] = widths
-    for name in ("bias", "spread"):
+    _add_alignment(found, dataset, cases, aligned)
+    for name in ("bias", "spread", "gap"):
         curves = [getattr(approach, name) for approach in approaches]
         dataset[name] = Estimate.stack(curves).to_xarray(("case", "width"))
         exponents, constants = (getattr(found, f"{name}_{of}") for of in ("exponent", "constant"))
@@ -364,6 +370,30 @@ def _add_convergence(
             constant = getattr(approach, f"{name}_constant")
             if constant.known:
                 constants[case] = replace(constant, label=f"{constant.label}, {case}")
+
+
+def _add_alignment(
+    found: LimitHeadline, dataset: Any, cases: list[str], aligned: list[deep.KernelConvergence]
+) -> None:
+    """Add how well kernels align with those of the limit, layer by layer."""
+    with_all_layers = partial(_with_layers, layers=dataset.sizes["layer"])
+    for name, key in (("alignment", "alignment"), ("scaled", "misalignment_times_width")):
+        curves = [getattr(one, name).map(with_all_layers) for one in aligned]
+        dataset[key] = Estimate.stack(curves).to_xarray(("case", "width", "layer"))
+    for case, one in zip(cases, aligned, strict=True):
+        slopes = [fit.slope for fit in one.fits]
+        layer = int(np.argmax(np.where([s.known for s in slopes], one.scaled.value[-1], -np.inf)))
+        found.alignment_exponent[case] = replace(
+            slopes[layer],
+            label=f"Exponent of 1 − alignment with the limit's kernel in the width, {case}",
+            notes=(*slopes[layer].notes, Note("layer", f"layer {layer + 1}, the least aligned")),
+        )
+
+
+def _with_layers(values: np.ndarray, layers: int) -> np.ndarray:
+    """Fill the layers that a shallower network does not have with NaN, the last axis."""
+    missing = layers - values.shape[-1]
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)], constant_values=np.nan)
 
 
 EXAMPLE: dict[str, Any] = {
