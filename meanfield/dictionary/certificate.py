@@ -16,6 +16,7 @@ from meanfield.dictionary.settle import settle
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 from meanfield.system.generators import generator
+from meanfield.system.threads import fixed_blas
 
 N_ASCENTS = 12
 DEEPER = 0.05
@@ -126,6 +127,7 @@ def _short(place: Array) -> str:
     return f"a vector of length {np.linalg.norm(place):.3g} ({entries}, …)"
 
 
+@fixed_blas()
 def dual_certificate(
     atoms: Any,
     problem: Problem,

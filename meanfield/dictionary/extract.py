@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.rest import Rest, come_to_rest
 from meanfield.dictionary.result import NOT_AT_REST, Dictionary
 from meanfield.dictionary.score_process import size_set
-from meanfield.dictionary.support import Crowd, collect, masses, shares, structure
+from meanfield.dictionary.support import Crowd, collect, crowd_count, masses, shares, structure
 from meanfield.dictionary.uncertainty import atom_intervals
 from meanfield.errors import ArgumentError
 from meanfield.identify import Atoms
@@ -34,6 +35,8 @@ MOST_ATOMS = 24
 """Largest number of atoms, unless another is given."""
 SUPPORT = 0.2
 """Least part of an atom's coefficient that the network itself must have."""
+LONGEST = 1.5
+"""Length that an atom of a network may have, in lengths of its longest neuron."""
 AGREEMENT = 0.3
 """Largest relative gap between dictionary and network for one to speak for the other."""
 
@@ -120,6 +123,10 @@ def extract_dictionary(
         )
     to_network, regression = regressions["network"], regressions[target]
     crowd = collect(regression, network, problem.bias)
+    if own:
+        # What is longer is none of the network's: predictions near ±1 alone would like steps.
+        regression = replace(regression, longest=LONGEST * _longest(crowd.places))
+        to_network = regression
     floor = (NETWORK_FLOOR if own else FLOOR) ** 2 * regression.total
 
     def score(fit: Fit) -> float:
@@ -150,7 +157,7 @@ def extract_dictionary(
         target, fit = "network", _converged(to_network, fit.places[~absent], crowd)
     function, compressed = (
         fit_atoms(problem, each, masses(regression, each.places, crowd))
-        for each in (fit, _converged(to_network, fit.places, crowd))
+        for each in (fit, fit if target == "network" else _converged(to_network, fit.places, crowd))
     )
     places = as_places(function, problem.bias)
     share, resolved = shares(to_network, regressions[target].linear(places))
@@ -159,6 +166,11 @@ def extract_dictionary(
         _gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
         for atoms in (function, compressed)
     )
+    if own and not crowded:
+        # No crowds, no number: from the least that comes near to as many as there are crowds.
+        near = [size for size in path.fits if path.residual(size) <= AGREEMENT]
+        possible = {*size_range, min(near, default=best), crowd_count(crowd)}
+        size_range = tuple(range(min(possible), max(possible) + 1))
     confidence = path.weight(best)
     # What a network makes of few noisy labels may be their noise.
     few = (
@@ -174,8 +186,8 @@ def extract_dictionary(
         f"as few as {min(size_range)} cannot be excluded": min(size_range) < best,
         f"the labels call for {absent.sum()} more that the network lacks": absent.any(),
         f"the network does not resolve {(~resolved).sum()} of them": not resolved.all(),
-        "an atom is more than twice as long as any neuron, which data do not determine": own
-        and _longest(places) > 2 * _longest(crowd.places),
+        "an atom is as long as was allowed, which data do not determine": own
+        and _longest(places) > 0.99 * regression.longest,
         f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
         f"particles do not crowd around the atoms (spread {spread:.2g}, {null_spread:.2g} without "
         "structure)": not crowded,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Prior:
         """Return the regression with this prior for residuals of variance `noise`."""
         # Repeated rows weigh as often as they are there, and so does the prior beside them.
         noise *= regression.Y.size / regression.n_numbers
-        return replace(regression, ridge=noise * self.ridge, place_ridge=noise * self.place_ridge)
+        return regression.held(noise * self.ridge, noise * self.place_ridge)
 
 
 def as_places(network: Atoms, bias: bool) -> Array:

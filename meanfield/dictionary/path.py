@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from meanfield.dictionary.fitting import Prior
-from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.dictionary.refit import WIDE, Array, Fit, Regression
 from meanfield.dictionary.support import Crowd, seeds
 
 PATIENCE = 2
 """Sizes that may fail to improve the criterion before the search from below stops."""
 COARSE_STEPS = 25
+LOOSE = 1e-3
+"""Where places are wide, a coarse refit ends when steps gain less than this part."""
 TRIALS = 3
 MARGIN = 4
 PRIOR_ROUNDS = 8
@@ -55,7 +57,9 @@ class SizePath:
         """Refit under a prior for the noise that the fit itself leaves, and record."""
         noise = max(self.noise, self.least)
         for _ in range(PRIOR_ROUNDS):
-            fit = self.prior.at(self.regression, noise).refit(places, max_steps)
+            coarse = max_steps == COARSE_STEPS and places.size >= WIDE
+            held = self.prior.at(self.regression, noise)
+            fit = held.refit(places, max_steps, *([LOOSE] if coarse else []))
             places, left = fit.places, fit.rss / self.regression.Y.size
             if left > 0.8 * noise or fit.rss < 1e-3 * self.floor or noise <= self.least:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,9 @@ Array = NDArray[Any]
 
 RANK_TOLERANCE = 1e-9
 """Directions of the feature matrix below this, relative to the largest, are left out of a fit."""
+
+WIDE = 200
+"""From so many coordinates of places on, refits look for steps with less effort."""
 
 SAME = 1e-9
 """Values at one input that differ by less than this, relative to the largest, are one."""
@@ -48,7 +51,7 @@ class Regression:
     `X` is (n, d), or (n, d + 1) with a last column of ones when atoms have a bias; `Y` is (n, k);
     `affine` is (n, q). A weak Gaussian prior adds ``ridge |c|² + place_ridge |(w, b)|²`` to the
     residual sum of squares: with noise, least squares alone likes pairs of atoms that coincide,
-    with huge coefficients of opposite sign.
+    with huge coefficients of opposite sign. No refit makes an atom longer than `longest`.
     """
 
     activation: Activation
@@ -57,6 +60,15 @@ class Regression:
     affine: Array
     ridge: float = 0.0
     place_ridge: float = 0.0
+    longest: float = np.inf
+
+    def held(self, ridge: float, place_ridge: float) -> Regression:
+        """Return the same regression under another prior."""
+        out = replace(self, ridge=ridge, place_ridge=place_ridge)
+        names = {field.name for field in fields(self)}
+        # What has been found out about the data stays true.
+        vars(out).update({key: value for key, value in vars(self).items() if key not in names})
+        return out
 
     @cached_property
     def n_inputs(self) -> int:
@@ -152,16 +164,37 @@ class Regression:
         n, width = self.X.shape
         coefficients, u, residual = self._project(self.without_affine(self.activation.value(z)))
         slope = self.activation.derivative(z)
-        inputs = (slope[:, :, None] * self.X[:, None, :]).reshape(n, -1)
+        # Steps need few digits of a large matrix, and all of the gradient.
+        wide = places.size >= WIDE
+        kind: Any = np.float32 if wide else np.float64
+        X, slopes = self.X.astype(kind, copy=False), slope.astype(kind, copy=False)
+        inputs: Array = (slopes[:, :, None] * X[:, None, :]).reshape(n, -1)
         gram = inputs.T @ inputs
         for basis in (self._affine_basis, u[:n]):
-            inner = basis.T @ inputs
+            inner: Array = basis.T.astype(kind, copy=False) @ inputs
             gram -= inner.T @ inner
         pairs = np.repeat(np.repeat(coefficients @ coefficients.T, width, 0), width, 1)
-        pull = (inputs.T @ residual[:n]).reshape(*places.shape, -1)
-        pull = np.einsum("sdk,sk->sd", pull, coefficients)
+        if wide:
+            pull = (slope * (residual[:n] @ coefficients.T)).T @ self.X
+        else:
+            pull = (inputs.T @ residual[:n]).reshape(*places.shape, -1)
+            pull = np.einsum("sdk,sk->sd", pull, coefficients)
         hessian = gram * pairs + self.place_ridge * np.eye(places.size)
-        return hessian, pull.ravel() - self.place_ridge * places.ravel()
+        pull = pull.ravel() - self.place_ridge * places.ravel()
+        return self._along_bound(places, hessian, pull)
+
+    def _along_bound(self, places: Array, hessian: Array, pull: Array) -> tuple[Array, Array]:
+        """Leave out the direction in which an atom of the largest length would grow."""
+        size, width = np.linalg.norm(places, axis=1), places.shape[1]
+        outward = (pull.reshape(places.shape) * places).sum(axis=1) > 0
+        for i in np.flatnonzero(outward & (size >= (1 - 1e-9) * self.longest)):
+            rows, unit = slice(i * width, (i + 1) * width), places[i] / size[i]
+            stiffness = max(float(np.trace(hessian[rows, rows])), 1e-300)
+            hessian[rows] -= np.outer(unit, unit @ hessian[rows])
+            hessian[:, rows] -= np.outer(hessian[:, rows] @ unit, unit)
+            hessian[rows, rows] += stiffness * np.outer(unit, unit)
+            pull[rows] -= (unit @ pull[rows]) * unit
+        return hessian, pull
 
     def cost(self, places: Array) -> float:
         """Residual sum of squares and prior for fixed atoms."""
@@ -184,10 +217,15 @@ class Regression:
         return ((fit.coefficients * length[:, None]) ** 2).sum(axis=1) / np.diag(inverse)
 
     def normalised(self, places: Array) -> Array:
-        """Give atoms of a homogeneous activation length one; coefficients make up for it."""
-        if not self.activation.homogeneous:
-            return places
+        """Shorten atoms that are too long; give those of a homogeneous activation length one."""
         size = np.linalg.norm(places, axis=1, keepdims=True)
+        if not self.activation.homogeneous:
+            longer = size[:, 0] > self.longest
+            if longer.any():
+                places = places.copy()
+                places[longer] *= self.longest / size[longer]
+            return places
+        # Coefficients make up for it.
         return places / np.where(size > 0, size, 1)
 
     # An atom whose feature all but vanishes has a coefficient that may overflow: no step is taken.

@@ -55,7 +55,8 @@ class Dictionary:
         and for a dictionary refit to the network, whose predictions have no noise.
     n_atoms_set : tuple of int
         Sizes that cannot be excluded at 95 %: by that test, or by their weight under the criterion.
-        S is among them.
+        Where neurons do not crowd, all sizes from the least that comes within 30 % to as many as
+        they have crowds. S is among them.
     intervals : AtomIntervals
         Covariance of every atom, and intervals of coefficients, directions, offsets and lengths.
     network_gap, compression_gap : float

@@ -18,6 +18,8 @@ CROWD = 0.98
 """Cosine between features above which particles count towards one another's crowd."""
 APART = 0.95
 """Cosine above which a seed stands for a particle, which is then no seed itself."""
+CARRIED = 0.9
+"""Part of a network that crowds must have before the others are not counted."""
 SEEDING_LIMIT = 1500
 """Only this many particles, those that contribute most, are compared pair by pair."""
 MEMBER = 0.8
@@ -101,6 +103,23 @@ def seeds(crowd: Crowd, limit: int) -> Array:
         chosen.append(best)
         left &= np.abs(cosine[best]) <= APART
     return crowd.places[chosen]
+
+
+def crowd_count(crowd: Crowd) -> int:
+    """Count the crowds that together have nine tenths of what the network is made of.
+
+    Of many particles those that contribute most are counted, and the rest as one crowd each.
+    """
+    weight = crowd.contributions
+    near = np.abs(crowd.directions[:, :SEEDING_LIMIT].T @ crowd.directions[:, :SEEDING_LIMIT])
+    left, parts = weight[:SEEDING_LIMIT].copy(), list(weight[SEEDING_LIMIT:])
+    near = near > APART
+    while left.any():
+        members = near[int((near @ left * (left > 0)).argmax())] & (left > 0)
+        parts.append(left[members].sum())
+        left[members] = 0.0
+    carried = np.cumsum(np.sort(parts)[::-1])
+    return int(np.searchsorted(carried, CARRIED * carried[-1])) + 1 if parts else 0
 
 
 def shares(regression: Regression, fit: Fit) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ from meanfield.dictionary.refit import Array
 from meanfield.errors import ArgumentError
 from meanfield.identify import activation_coefficients
 from meanfield.problem import Activation, Problem, get_activation
+from meanfield.system.threads import fixed_blas
 
 FIXED = 0.05
 """Threshold where none is given, and no penalty."""
@@ -102,6 +103,7 @@ def own_threshold(problem: Problem, threshold: float | None) -> dict[str, Any]:
     return {"threshold": threshold}
 
 
+@fixed_blas()
 def coefficient_threshold_number(
     target: Any,
     activation: str | Activation,

@@ -310,3 +310,19 @@ def test_constant_labels_lack_no_atom(penalised):
     found = dual_certificate(network, problem, penalised=penalised)
     assert not found.missing
     assert str(found) == "No atom is missing: the labels are constant."
+
+
+def test_a_network_without_crowds_has_no_number_of_atoms_but_a_set():
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((300, 20)), rng.standard_normal((120, 20))
+    a = 20 * rng.standard_normal(120)
+    # Predictions near ±1, which atoms of any length would fit best.
+    problem = Problem(X, np.sign(np.tanh(X @ w.T) @ a), "tanh", l2=1e-3)
+    found = extract_dictionary((a, w, np.zeros(120)), problem)
+    assert not found.confident
+    assert "do not crowd" in found.statement
+    assert found.n_atoms_set == tuple(range(found.n_atoms_set[0], found.n_atoms_set[-1] + 1))
+    assert found.n_atoms_set[0] <= found.n_atoms
+    # Neurons apart by far more than crowds are: nearly as many as carry nine tenths.
+    assert 50 < found.n_atoms_set[-1] <= 120
+    assert np.linalg.norm(found.atoms, axis=1).max() <= 1.5 * np.linalg.norm(w, axis=1).max() * 1.01

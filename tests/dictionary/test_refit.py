@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from meanfield.dictionary.refit import Regression
+from meanfield.dictionary.refit import WIDE, Regression
 from meanfield.problem import ACTIVATIONS
 
 
@@ -52,6 +52,40 @@ def test_normal_equations_are_the_gradient(name):
         step = step.reshape(places.shape)
         slope = (reg.cost(places + step) - reg.cost(places - step)) / (2 * h)
         assert -2 * pull[i] == pytest.approx(slope, rel=2e-4, abs=1e-3)
+
+
+def test_a_wide_system_is_that_of_single_precision():
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((150, WIDE // 4 + 1))
+    places, Y = 0.2 * rng.standard_normal((4, X.shape[1])), rng.standard_normal((150, 2))
+    reg = Regression(ACTIVATIONS["gelu"], X, Y, X[:, :1], ridge=0.5, place_ridge=0.2)
+    hessian, pull = reg._normal_equations(places)
+    # Columns of the projected Jacobian, one place and output at a time.
+    coefficients, u, residual = reg._project(reg.without_affine(reg.features(places)))
+    slope = reg.activation.derivative(X @ places.T)
+    inputs = reg.without_affine((slope[:, :, None] * X[:, None, :]).reshape(150, -1))
+    # The prior on coefficients is more rows, where places have no part.
+    inputs = np.vstack([inputs, np.zeros((len(places), inputs.shape[1]))])
+    inputs -= u @ (u.T @ inputs)
+    jacobian = [inputs * np.repeat(c, X.shape[1]) for c in coefficients.T]
+    twin = sum(j.T @ j for j in jacobian) + 0.2 * np.eye(places.size)
+    gradient = sum(j.T @ r for j, r in zip(jacobian, residual.T, strict=True))
+    np.testing.assert_allclose(hessian, twin, rtol=0, atol=1e-5 * np.abs(twin).max())
+    np.testing.assert_allclose(pull, gradient - 0.2 * places.ravel(), rtol=0, atol=1e-10)
+
+
+def test_atoms_are_no_longer_than_allowed_and_best_among_those():
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((200, 2))
+    Y = np.tanh(X @ np.array([4.0, 3.0]))[:, None]
+    reg = Regression(ACTIVATIONS["tanh"], X, Y, X[:, :0], longest=2.0)
+    found = reg.refit(np.array([[-0.5, 1.0]]), 200)
+    assert np.linalg.norm(found.places[0]) == pytest.approx(2.0)
+    turns = np.linspace(0, np.pi, 2001)
+    around = 2.0 * np.column_stack([np.cos(turns), np.sin(turns)])
+    least = min(reg.linear(place[None]).rss for place in around)
+    assert found.rss == pytest.approx(least, rel=1e-4)
+    assert found.rss <= least * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "relu", "silu", "abs", "sin"])
