@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse.linalg import eigsh
 
-from meanfield.deep.parametrizations import LayerValues
-from meanfield.deep.task import Task
+from meanfield.deep.optimizers import Rates
+from meanfield.deep.task import Signal, Task
 from meanfield.errors import DivergenceError
 from meanfield.flow.step_size_search import ROSE, best_halvings
 
@@ -31,22 +31,28 @@ def divergence(
 
     def holds(h: int, learns: bool) -> bool:
         try:
-            record = attempt(replace(task, step_size=math.ldexp(task.step_size, -h)))
+            record = attempt(replace(task, step_size=task.step_size * math.ldexp(1.0, -h)))
         except NotFiniteError:
             return False
         with np.errstate(over="ignore"):
-            loss = task.risk(record.predictions[..., : task.n_train])
+            loss = task.risk(record.predictions[:, :, : task.n_train])
         return not (learns and (loss[:, -1] > ROSE * loss[:, 0]).any())
 
-    h, learns = best_halvings(task.step_size, holds)
+    largest = float(np.max(task.step_size))
+    h, learns = best_halvings(largest, holds)
     if h is not None and holds(h + 1, learns):
         h += 1  # for other networks of the same study
-    stable = None if h is None else math.ldexp(task.step_size, -h)
+    stable = None if h is None else math.ldexp(largest, -h)
     remedy = "no smaller one helped: scale the inputs or the labels down"
-    if stable is not None:
+    came = f"step_size={largest:g}"
+    if isinstance(task.step_size, np.ndarray):
+        came = f"a step_size of up to {largest:g}"
+        if h is not None:
+            remedy = f"the same schedule times {math.ldexp(1.0, -h):g} stays finite"
+    elif stable is not None:
         remedy = f"step_size={stable:.3g} stays finite"
     return DivergenceError(
-        f"{where} diverged at step {step} with step_size={task.step_size:g}; {remedy}.",
+        f"{where} diverged at step {step} with {came}; {remedy}.",
         step=step,
         replica=replica,
         stable_step_size=stable,
@@ -55,7 +61,7 @@ def divergence(
 
 @dataclass
 class Activity:
-    """One forward pass of R networks: arrays are (R, rows, units), `f` is (R, rows).
+    """One forward pass of R networks: arrays are (R, rows, units), `f` is (R, rows[, K]).
 
     `h[l]` and `x[l]` are the features before and after the activation of hidden layer l + 1.
     `memory` is the engine's own, one array per hidden matrix.
@@ -76,21 +82,37 @@ class Network(Protocol):
     """A network in the units of the infinite-width limit.
 
     The output is ``f = ⟨a, x_L⟩ / γ₀``, with ``⟨u, v⟩ = u·v / n``, and error vectors are ``n``
-    times the gradients of ``⟨a, x_L⟩``. `rates` are the learning rates in these units.
+    times the gradients of ``⟨a, x_L⟩``: of the one output, or along the `Signal`'s directions.
     """
 
-    rates: LayerValues
+    def rates(self, step: int) -> Rates:
+        """Return the rates of a step in these units."""
 
     def forward(self, rows: np.ndarray | slice) -> Activity:
         """Evaluate the network on rows of the task's inputs."""
 
-    def backward(self, batch: Activity) -> list[np.ndarray]:
+    def backward(self, batch: Activity, directions: np.ndarray | None) -> list[np.ndarray]:
         """Return the error vectors ``dh_1, …, dh_L``."""
 
     def update(
-        self, rows: np.ndarray | slice, batch: Activity, dh: list[np.ndarray], chi: np.ndarray
+        self,
+        step: int,
+        rows: np.ndarray | slice,
+        batch: Activity,
+        dh: list[np.ndarray],
+        signal: Signal,
     ) -> None:
-        """Take one gradient step."""
+        """Take a step."""
+
+    def move_sizes(
+        self,
+        step: int,
+        rows: np.ndarray | slice,
+        batch: Activity,
+        dh: list[np.ndarray],
+        signal: Signal,
+    ) -> np.ndarray:
+        """Return the size of the step that `update` would take, by layer, without the decay."""
 
     def ranks(self) -> np.ndarray:
         """Return the number of stored directions, (2, L − 1): features, error vectors."""
@@ -103,18 +125,18 @@ class Record:
     Shapes: R networks, P predicted steps, S saved steps, L layers, m training inputs, n units.
     """
 
-    predictions: np.ndarray  # (R, P, m + m_test)
+    predictions: np.ndarray  # (R, P, m + m_test[, K])
     kernel_h: np.ndarray  # (R, S, L, m, m)  ⟨h_i, h_j⟩
     kernel_x: np.ndarray  # (R, S, L, m, m)
     feature_change: np.ndarray  # (R, S, L, m)  |h − h_0| / |h_0|
     feature_size: np.ndarray  # (R, S, L + 1)  mean |h_l|, last mean |f|
     weight_change: np.ndarray  # (R, S, L + 1)  size of the next step, layer by layer
-    sharpness: np.ndarray  # (R, S)  η ∂²(loss)/∂θ², Gauss–Newton part; unstable above 2
+    sharpness: np.ndarray  # (R, S)  η ∂²(loss)/∂θ², Gauss–Newton part
     ranks: np.ndarray  # (R, S, 2, L − 1)
     initial_features: np.ndarray  # (R, L, m, n)  h at step 0
     features: np.ndarray  # (R, L, m, n)  h at the last step
     peak_sharpness: np.ndarray  # (R,)  over the saved steps and those of `_is_watched`
-    edge_step: np.ndarray  # (R,)  the first of them with a sharpness of 2, or −1
+    edge_step: np.ndarray  # (R,)  the first of them at the edge of stability, or −1
 
 
 def concatenate(records: list[Record]) -> Record:
@@ -143,27 +165,29 @@ def descend(network: Network, task: Task) -> Record:
             predictions.append(everything.f.astype(np.float64))
         else:
             batch = network.forward(rows)
-        finite = np.isfinite(batch.f).all(axis=1)
+        finite = np.isfinite(batch.f).reshape(len(batch.f), -1).all(axis=1)
         if not finite.all():
             raise NotFiniteError(step, int(np.argmin(finite)))
-        chi = task.error_signal(batch.f, rows)
-        dh = network.backward(batch)
+        signal = task.signal(batch.f, rows)
+        dh = network.backward(batch, signal.directions)
         if task.saved[step] or _is_watched(step, task.n_steps):
-            motion = _motion(network.rates, task, rows, batch, dh, chi)
+            motion = _motion(network.rates(step), task, rows, batch, dh, signal)
+            if task.saved[step] and task.optimizer.momentum:
+                motion["weight_change"] = network.move_sizes(step, rows, batch, dh, signal)
             watched.append((step, motion["sharpness"]))
         if task.saved[step]:
             present = everything.take(train)
             start = start or present.h
             observed = _features(present, start)
             saved.append(observed | motion | {"ranks": network.ranks()})
-            if task.is_still(chi):
+            if task.is_still(signal.chi):
                 predictions += predictions[-1:] * int(task.predicted[step + 1 :].sum())
                 saved += saved[-1:] * int(task.saved[step + 1 :].sum())
                 break
         if not last:
-            network.update(rows, batch, dh, chi)
+            network.update(step, rows, batch, dh, signal)
     steps, sharpness = zip(*watched, strict=True)
-    unstable = np.stack(sharpness, axis=1) >= 2
+    unstable = np.stack(sharpness, axis=1) >= task.optimizer.edge
     return Record(
         predictions=np.stack(predictions, axis=1),
         initial_features=np.stack(start, axis=1),
@@ -193,7 +217,7 @@ def _features(present: Activity, start: list[np.ndarray]) -> dict[str, np.ndarra
     with np.errstate(invalid="ignore", divide="ignore"):  # 0/0 where a feature starts at zero
         change = [rms(h - h0) / rms(h0) for h, h0 in zip(present.h, start, strict=True)]
     sizes = [np.abs(h).mean(axis=(1, 2)) for h in present.h]
-    sizes.append(np.abs(present.f).mean(axis=1))
+    sizes.append(np.abs(present.f).reshape(len(present.f), -1).mean(axis=1))
     return {
         "kernel_h": np.stack([gram(h) for h in present.h], axis=1),
         "kernel_x": np.stack([gram(x) for x in present.x], axis=1),
@@ -203,33 +227,57 @@ def _features(present: Activity, start: list[np.ndarray]) -> dict[str, np.ndarra
 
 
 def _motion(
-    rates: LayerValues,
+    rates: Rates,
     task: Task,
     rows: np.ndarray | slice,
     batch: Activity,
     dh: list[np.ndarray],
-    chi: np.ndarray,
+    signal: Signal,
 ) -> dict[str, np.ndarray]:
-    """Return the size of each layer's update, and the sharpness.
+    r"""Return the size of each layer's gradient step, and the sharpness.
 
     Layer l contributes ``η_l ⟨dh_i, dh_j⟩⟨x_i, x_j⟩ / γ₀`` to the tangent kernel; its update has
     squared size ``η_l² Σ_ij χ_i χ_j ⟨dh_i, dh_j⟩⟨x_i, x_j⟩``.
+
+    With several outputs the kernel is that of the outputs along the directions ``u_i`` of the
+    error signals, and the sharpness a lower bound: where ``H_i`` is the curvature of the loss,
+    ``H_i ⪰ u_i u_iᵀ / (u_iᵀ H_i⁺ u_i)``. It is close where descent oscillates, for the error
+    signals then are.
     """
-    inputs = task.inputs[rows]
-    pairs = [(rates.input, gram(dh[0]) * (inputs @ inputs.T))]
-    pairs += [(rates.hidden, gram(g) * gram(x)) for g, x in zip(dh[1:], batch.x, strict=False)]
-    pairs.append((rates.output, gram(batch.x[-1])))
-    chi = chi.astype(np.float64)
+    inputs, weights = task.inputs[rows], rates.weights
+    along = 1.0
+    if signal.directions is not None:
+        along = np.matmul(signal.directions, np.swapaxes(signal.directions, 1, 2))
+    pairs = [(weights.input, gram(dh[0]) * (inputs @ inputs.T))]
+    pairs += [(weights.hidden, gram(g) * gram(x)) for g, x in zip(dh[1:], batch.x, strict=False)]
+    pairs.append((weights.output, along * gram(batch.x[-1])))
+    chi = signal.sizes.astype(np.float64)
     sizes = [
         rate * np.sqrt(np.maximum(np.einsum("ri,rij,rj->r", chi, k, chi), 0)) for rate, k in pairs
     ]
-    root = np.sqrt(task.curvature(batch.f.astype(np.float64)))
+    if task.bias:
+        layers = [rates.biases.input, *[rates.biases.hidden] * (len(dh) - 1)]
+        pairs += [(rate, gram(g)) for rate, g in zip(layers, dh, strict=True)]
+        pairs.append((rates.biases.output, np.broadcast_to(along, pairs[-1][1].shape)))
+    curvature = task.curvature(batch.f.astype(np.float64), rows)
+    if signal.directions is not None:
+        curvature = _along(curvature, signal.directions.astype(np.float64))
+    root = np.sqrt(curvature)
     tangent = sum(rate / task.richness * k for rate, k in pairs)
     tangent = root[:, :, None] * tangent * root[:, None, :]
     return {
         "weight_change": np.stack(sizes, axis=1),
         "sharpness": np.array([_largest_eigenvalue(k) for k in tangent]),
     }
+
+
+def _along(curvature: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return the largest ``c`` with ``H ⪰ c u uᵀ``, (R, rows); 0 where there is no direction."""
+    if not np.isfinite(curvature).all():
+        return np.full(directions.shape[:-1], np.inf)
+    inverse = np.linalg.pinv(curvature, rcond=1e-10, hermitian=True)
+    size = np.einsum("rio,riop,rip->ri", directions, inverse, directions)
+    return np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
 
 
 def _largest_eigenvalue(matrix: np.ndarray) -> float:

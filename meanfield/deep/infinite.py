@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,13 @@ from meanfield.deep.axes import EXACT, FIRST_AXES, Axes, OutOfAxesError
 from meanfield.deep.descent import NotFiniteError, Record, concatenate, descend, divergence
 from meanfield.deep.low_rank import LowRankMatrix
 from meanfield.deep.networks import LowRankNetwork, input_coordinates
-from meanfield.deep.parametrizations import LayerValues
+from meanfield.deep.optimizers import Pace
+from meanfield.deep.parametrizations import PARAMETRIZATIONS, LayerValues
 from meanfield.deep.staged_matrix import StagedMatrix, stage_size
 from meanfield.deep.task import REPLICATE_STREAM, Task, as_scales, make_task
 from meanfield.deep.trained import DeepRun, as_run
 from meanfield.errors import ArgumentError
+from meanfield.flow.schedule import Schedule
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 from meanfield.system import memory
@@ -82,18 +85,20 @@ class InfiniteWidth:
         """Steps of kernels and features, shape (S,)."""
         return self.replicas.saved_steps
 
-    predictions = _mean("predictions", "The limit ``f̊_t(ξ_i)`` on the training inputs, (P, m).")
+    predictions = _mean(
+        "predictions", "The limit ``f̊_t(ξ_i)`` on the training inputs, (P, m[, K])."
+    )
     predictions_error = _error("predictions")
-    predictions_test = _mean("predictions_test", "The limit on the test inputs, (P, m_test).")
+    predictions_test = _mean("predictions_test", "The limit on the test inputs, (P, m_test[, K]).")
     predictions_test_error = _error("predictions_test")
-    error_signals = _mean("error_signals", "Error signals ``χ̊_{t,i}``, (P, m).")
+    error_signals = _mean("error_signals", "Error signals ``χ̊_{t,i}``, (P, m[, K]).")
     loss = _mean("loss", "Training loss, (P,).")
     kernel_h = _mean("kernel_h", "``E[h_i h_j]`` of features before the activation, (S, L, m, m).")
     kernel_x = _mean("kernel_x", "``E[x_i x_j]`` of features after the activation, (S, L, m, m).")
     feature_change = _mean("feature_change", "``(E|h − h_0|² / E|h_0|²)^{1/2}``, (S, L, m).")
     feature_change_error = _error("feature_change")
     weight_change = _mean("weight_change", "Size of the step that follows, by layer, (S, L + 1).")
-    sharpness = _mean("sharpness", "Step size times curvature, (S,); descent is unstable above 2.")
+    sharpness = _mean("sharpness", "Step size times curvature, (S,); see `DeepRun.sharpness`.")
     least_eigenvalue_h = _mean("least_eigenvalue_h", "Least eigenvalue of `kernel_h`, (S, L).")
     least_eigenvalue_h_error = _error("least_eigenvalue_h")
     least_eigenvalue_x = _mean("least_eigenvalue_x", "Least eigenvalue of `kernel_x`, (S, L).")
@@ -108,9 +113,13 @@ def infinite_width(
     depth: int = 3,
     activation: str | Activation = "silu",
     loss: str | Loss = "squared",
-    step_size: float = 0.1,
+    bias: bool = False,
+    step_size: float | Sequence[float] | np.ndarray | Schedule = 0.1,
     richness: float = 1.0,
     n_steps: int = 1000,
+    optimizer: str = "sgd",
+    momentum: float | None = None,
+    weight_decay: float = 0.0,
     n_samples: int | None = 4096,
     n_replicas: int = 4,
     seed: int = 0,
@@ -119,6 +128,7 @@ def infinite_width(
     reduction: str = "sum",
     weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     rate_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    bias_variance: float = 1.0,
     X_test: Any = None,
     tol: float | None = None,
     max_rank: int = 512,
@@ -141,19 +151,25 @@ def infinite_width(
     Taken to the letter, the sums in (B.8) stop at ``s = t − 1``; the backward pass of step ``t``
     uses features of the same step, so the term ``s = t`` belongs in. The limit starts at ``f = 0``.
 
+    Momentum and weight decay leave this structure as it is: the velocity of a hidden matrix is a
+    sum of past gradients, ``E N U^⊤`` on the directions met so far, and decay multiplies ``W_0`` by
+    a number. With several outputs, the error vectors of an input are along ``χ_i``.
+
     Parameters
     ----------
     X : array_like of shape (m, d)
         Training inputs ξ.
-    y : array_like of shape (m,)
-        Targets; ±1 for the logistic loss.
+    y : array_like of shape (m,) or (m, K)
+        Targets; ±1 for the logistic loss; classes 0 … K − 1, of shape (m,), for cross-entropy.
     depth : int
         Hidden layers, ``L``.
     activation : str or Activation
         ϕ.
     loss : str or Loss
-        ``"squared"``, with ``χ = 2 (f − y)``, or ``"logistic"``.
-    step_size : float
+        ``"squared"``, with ``χ = 2 (f − y)``, ``"logistic"``, ``"cross-entropy"`` or another.
+    bias : bool
+        Whether every layer has biases; a hidden one is a random variable of its own.
+    step_size : float, array_like of shape (n_steps,) or Schedule
         Base learning rate η.
     richness : float
         γ₀: the output is divided by it and the rates are multiplied by its square. Towards 0
@@ -161,6 +177,10 @@ def infinite_width(
         1 is the network as it stands.
     n_steps : int
         Gradient steps.
+    optimizer, momentum : str and float, optional
+        ``"sgd"``, or ``"momentum"`` with β, 0.9 by default.
+    weight_decay : float
+        Decoupled weight decay, λ; see `train`.
     n_samples : int
         Samples of every random variable, ``K``; a power of two unless ``n_quasi=0``. The bias that
         a finite number leaves is that of a network of width ``K``, of order ``1/K``. None takes no
@@ -176,6 +196,8 @@ def infinite_width(
     weight_variance, rate_scale : (float, float, float)
         Variances of the entries of ``W^1``, of ``√n W^l`` and of ``n W^{L+1}``, and factors of
         their learning rates.
+    bias_variance : float
+        Variance of the hidden biases at the start; those of the output start at zero.
     X_test : array_like of shape (m_test, d), optional
         Inputs that are only predicted.
     tol : float
@@ -214,9 +236,13 @@ def infinite_width(
         activation=activation,
         loss=loss,
         depth=depth,
+        bias=bias,
         step_size=step_size,
         richness=richness,
         n_steps=n_steps,
+        optimizer=optimizer,
+        momentum=momentum,
+        weight_decay=weight_decay,
         batch_size=batch_size,
         batch_seed=batch_seed,
         reduction=reduction,
@@ -239,9 +265,11 @@ def infinite_width(
         max_rank=checks.count("max_rank", max_rank),
         seed=checks.seed(seed),
         weight_variance=as_scales(weight_variance, "weight_variance"),
+        bias_variance=checks.nonnegative("bias_variance", bias_variance),
         rate_scale=as_scales(rate_scale, "rate_scale"),
     )
     sampling.check()
+    sampling.pace(task).check()
     n_replicas = 1 if exact else checks.listed("n_replicas", n_replicas)
     memory.require(
         sampling.bytes_needed(task, n_replicas),
@@ -273,7 +301,19 @@ class _Sampling:
     max_rank: int
     seed: int
     weight_variance: tuple[float, float, float]
+    bias_variance: float
     rate_scale: tuple[float, float, float]
+
+    def pace(self, task: Task) -> Pace:
+        """Return the rates of every step: in the units of the limit, those of width 1."""
+        return Pace(
+            PARAMETRIZATIONS["mup"],
+            1,
+            self.rate_scale,
+            task.step_size,
+            task.richness,
+            task.optimizer.weight_decay,
+        )
 
     def check(self) -> None:
         """Refuse numbers for which there is no Sobol sequence, or none that is balanced."""
@@ -301,7 +341,7 @@ class _Sampling:
         matrices = (L - 1) * 4 * (capacity * K + capacity**2 + stage * K)
         work = (6 * L * m + task.inputs.shape[1] + 3 * self.n_quasi) * K
         kernels = 2 * task.saved.sum() * L * task.n_train**2
-        kept = kernels + task.predicted.sum() * m + 2 * L * task.n_train * K
+        kept = kernels + task.predicted.sum() * m * task.n_outputs + 2 * L * task.n_train * K
         return int(8 * (matrices + work + 2 * n_replicas * kept))
 
     def network(self, task: Task, replica: int) -> LowRankNetwork:
@@ -320,18 +360,23 @@ class _Sampling:
         coordinates, basis = input_coordinates(task.inputs)
         kind, capacity = np.dtype(np.float64), self.capacity(task)
         tol = max(task.resolution(self.tol), 16 * float(np.finfo(kind).eps))
-        stage = stage_size(len(task.inputs))
+        # The velocity of momentum lives in the directions of one matrix: no stages, then.
+        stage = math.inf if task.optimizer.momentum else stage_size(len(task.inputs))
         hidden = [
             StagedMatrix(
                 LowRankMatrix(K, images, images, tol, capacity, kind, not self.exact), stage
             )
             for _ in range(1, task.depth)
         ]
-        first, last = root.input * directions.take(len(basis)), np.zeros(K)
-        rates = LayerValues(*(task.inner_step_size * scale for scale in self.rate_scale))
-        network = LowRankNetwork(task, coordinates, first, hidden, last, rates)
+        first, last = root.input * directions.take(len(basis)), np.zeros((task.n_outputs, K))
+        biases = []
+        if task.bias:
+            biases = list(np.sqrt(self.bias_variance) * directions.take(task.depth))
+            biases.append(np.zeros(task.n_outputs))
+        pace = self.pace(task)
+        network = LowRankNetwork(task, coordinates, first, hidden, last, biases, pace)
         network.forward(slice(None))  # the features take their directions before the output does
-        network.start_at_zero(root.output * directions.take(1)[0])
+        network.start_at_zero(root.output * directions.take(task.n_outputs))
         return network
 
 
@@ -389,7 +434,8 @@ def _notes(task: Task, run: DeepRun, record: Record, full_at: int | None) -> tup
     if edge.size:
         notes.append(
             f"The step size reaches the edge of stability: its product with the curvature is "
-            f"{record.peak_sharpness.max():.2f} (2 is the edge), first at step {edge.min()}. "
+            f"{record.peak_sharpness.max():.2f} ({task.optimizer.edge:g} is the edge), first at "
+            f"step {edge.min()}. "
             "Replicas may separate; lower step_size, or raise n_samples and look at "
             "predictions_error."
         )
@@ -400,8 +446,13 @@ def _notes(task: Task, run: DeepRun, record: Record, full_at: int | None) -> tup
         )
     if run.input_rank < task.n_train:
         rank = run.input_rank
+        of = f"The {task.n_train} inputs span {rank} dimensions, so h_1 = W_1 ξ has rank {rank}: "
+        if task.bias:
+            of = (
+                f"The {task.n_train} inputs and the constant of the biases span {rank} dimensions, "
+                f"so h_1 = W_1 ξ + b_1 has rank {rank}: "
+            )
         notes.append(
-            f"The {task.n_train} inputs span {rank} dimensions, so h_1 = W_1 ξ has rank {rank}: "
-            "its least eigenvalue is zero, and Theorem 4.5(1) cannot hold in the first layer."
+            f"{of}its least eigenvalue is zero, and Theorem 4.5(1) cannot hold in the first layer."
         )
     return tuple(notes)

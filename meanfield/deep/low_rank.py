@@ -31,6 +31,10 @@ class LowRankMatrix:
        W^⊤ dh &= \sum_k G_k a_k + \sum_j U_j (⟨V_j, dh⟩ + (M^⊤ a)_j), \\
        M &← M − η \sum_i χ_i a_i b_i^⊤.
 
+    Weight decay multiplies all of ``W``: the terms of :math:`W_0` by one number, the `scale`, and
+    ``M``. The velocity of momentum is a sum of past gradients, :math:`E N U^⊤` with
+    :math:`N ← β N + \sum_i χ_i a_i b_i^⊤`, and :math:`M ← M − η N`: it meets no other directions.
+
     A new image is made orthogonal to the opposite basis, so nothing is counted twice. Images come
     from a real :math:`W_0` (finite width) or are fresh Gaussian vectors (infinite width), `drawn`.
 
@@ -57,7 +61,8 @@ class LowRankMatrix:
         self.p = np.empty((2 * capacity, n_units), dtype=dtype)
         self.q = np.empty((2 * capacity, n_units), dtype=dtype)
         self._learned = np.zeros((256, 256), dtype=dtype)  # M: errors × features
-        self.size, self.tol, self.drawn = 0, tol, drawn
+        self._velocity = np.zeros((0, 0), dtype=dtype)  # N, for the terms that it has met
+        self.size, self.tol, self.drawn, self.scale = 0, tol, drawn, 1.0
         features = np.zeros(2 * capacity, dtype=bool)
         errors = np.zeros(2 * capacity, dtype=bool)
         self._forward = _Side(self.q, self.p, features, errors, images, tol, drawn, capacity)
@@ -73,20 +78,55 @@ class LowRankMatrix:
         `tol`, one number or one per row, replaces the tolerance for new directions.
         """
         self.size, coordinates = self._forward.extend(x, self.size, tol)
-        learned = self._learned_part()
-        return (coordinates + coordinates @ learned.T) @ self.p[: self.size], coordinates
+        learned, scale = self._learned_part(), x.dtype.type(self.scale)
+        return (scale * coordinates + coordinates @ learned.T) @ self.p[: self.size], coordinates
 
     def backward(
         self, dh: np.ndarray, tol: float | np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return ``Wᵀ dh`` for every row, and the coordinates of the rows in all terms."""
         self.size, coordinates = self._backward.extend(dh, self.size, tol)
-        learned = self._learned_part()
-        return (coordinates + coordinates @ learned) @ self.q[: self.size], coordinates
+        learned, scale = self._learned_part(), dh.dtype.type(self.scale)
+        return (scale * coordinates + coordinates @ learned) @ self.q[: self.size], coordinates
 
-    def update(self, rate: float, chi: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-        """Take the gradient step: `a` from `backward`, `b` from `forward`."""
-        self.add_learned(a, -chi.dtype.type(rate) * chi[:, None] * b)
+    def update(
+        self,
+        rate: float,
+        chi: np.ndarray,
+        a: np.ndarray,
+        b: np.ndarray,
+        momentum: float = 0.0,
+        kept: float = 1.0,
+    ) -> None:
+        """Take a step: `a` from `backward`, `b` from `forward`; decay leaves the share `kept`."""
+        self.shrink(kept)
+        if momentum == 0:
+            self.add_learned(a, -chi.dtype.type(rate) * chi[:, None] * b)
+            return
+        self._velocity = self._next_velocity(chi, a, b, momentum)
+        n = len(self._velocity)
+        self._learned_part()[:n, :n] -= chi.dtype.type(rate) * self._velocity
+
+    def next_velocity(
+        self, chi: np.ndarray, a: np.ndarray, b: np.ndarray, momentum: float
+    ) -> float:
+        """Return the Frobenius norm of what `update` multiplies by its rate."""
+        return float(np.linalg.norm(self._next_velocity(chi, a, b, momentum)))
+
+    def _next_velocity(
+        self, chi: np.ndarray, a: np.ndarray, b: np.ndarray, momentum: float
+    ) -> np.ndarray:
+        known = self._velocity
+        velocity = np.zeros((self.size, self.size), dtype=known.dtype)
+        velocity[: len(known), : len(known)] = known.dtype.type(momentum) * known
+        self._add(velocity, a, chi[:, None] * b)
+        return velocity
+
+    def shrink(self, factor: float) -> None:
+        """Multiply the matrix by a number."""
+        if factor != 1:
+            self.scale *= factor
+            self._learned *= self._learned.dtype.type(factor)
 
     def learned(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return ``E``, ``M`` and ``U``, error vectors and features in the order of arrival."""
@@ -97,9 +137,12 @@ class LowRankMatrix:
 
     def add_learned(self, a: np.ndarray, b: np.ndarray) -> None:
         """Add ``Σ_i a_i b_iᵀ`` to ``M``, from coordinates in all terms."""
+        self._add(self._learned_part(), a, b)
+
+    def _add(self, matrix: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
         a = a * self._backward.own[: a.shape[1]]
         b = b * self._forward.own[: b.shape[1]]
-        self._learned_part()[: a.shape[1], : b.shape[1]] += a.T @ b
+        matrix[: a.shape[1], : b.shape[1]] += a.T @ b
 
     def _learned_part(self) -> np.ndarray:
         """Return ``M`` for the present terms; its array doubles when they outgrow it."""

@@ -2,83 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 
 from meanfield.deep.descent import Activity
-from meanfield.deep.parametrizations import LayerValues
+from meanfield.deep.optimizers import Pace, Rates, Stepper
 from meanfield.deep.staged_matrix import StagedMatrix
-from meanfield.deep.task import Task
-from meanfield.deep.weights import draw_matrix
+from meanfield.deep.task import Signal, Task
+from meanfield.deep.weights import Start
+
+Array = np.ndarray
+Move = tuple[Any, Array, Callable[[Any], Array], float, float]
+"""Name, array, the gradient times a number, rate, and what weight decay keeps."""
 
 
 class DenseNetwork:
     """MLPs of one width in a chosen parametrization, one per seed.
 
     Weights and learning rates are those of a parametrization, to the letter; only the error
-    vectors that `backward` returns are multiplied by the width.
+    vectors that `backward` returns are multiplied by the width. `last` is (R, K, n).
     """
 
-    def __init__(
-        self,
-        task: Task,
-        width: int,
-        variance: LayerValues,
-        weight_rates: LayerValues,
-        seeds: list[int],
-        dtype: np.dtype,
-    ):
-        def draw(layer: int, rows: int, columns: int, variance: float) -> np.ndarray:
-            shape = (rows, columns)
-            return np.stack([draw_matrix(seed, layer, shape, variance, dtype) for seed in seeds])
+    def __init__(self, task: Task, start: Start, pace: Pace, seeds: list[int]):
+        def stacked(draw: Callable[[int, int], Array], layer: int) -> Array:
+            return np.stack([draw(seed, layer) for seed in seeds])
 
-        self.weight_rates, self.rates = weight_rates, in_limit_units(weight_rates, width)
-        self.activation, self.width, self.richness = task.activation, width, task.richness
-        self.inputs = task.inputs.astype(dtype)
-        self.first = draw(0, width, self.inputs.shape[1], variance.input)
-        self.hidden = [draw(l, width, width, variance.hidden) for l in range(1, task.depth)]
-        self.last = draw(task.depth, 1, width, variance.output)[:, 0]
+        self.task, self.pace, self.width = task, pace, start.width
+        self.activation, self.stepper = task.activation, Stepper(task.optimizer)
+        self.inputs = task.inputs.astype(start.dtype)
+        self.first = stacked(start.matrix, 0)
+        self.hidden = [stacked(start.matrix, l) for l in range(1, task.depth)]
+        self.last = stacked(start.matrix, task.depth)
+        layers = range(task.depth + 1) if start.has_bias else ()
+        self.biases = [stacked(start.bias, l) for l in layers]
 
-    def forward(self, rows: np.ndarray | slice) -> Activity:
+    def rates(self, step: int) -> Rates:
+        """Return the rates of a step in the units of the limit."""
+        return self.pace.in_limit_units(step)
+
+    def forward(self, rows: Array | slice) -> Activity:
         """Evaluate the networks."""
-        h = [np.matmul(self.inputs[rows], _transpose(self.first))]
-        x = [self.activation.value(h[0])]
-        for matrix in self.hidden:
+        h, x = [], [self.inputs[rows]]
+        for layer, matrix in enumerate([self.first, *self.hidden, self.last]):
             h.append(np.matmul(x[-1], _transpose(matrix)))
-            x.append(self.activation.value(h[-1]))
-        f = np.matmul(x[-1], self.last[:, :, None])[..., 0] / self.last.dtype.type(self.richness)
-        return Activity(f, h, x, [])
+            if self.biases:
+                h[-1] += self.biases[layer][:, None]
+            if layer < self.task.depth:
+                x.append(self.activation.value(h[-1]))
+        f = h.pop() / self.last.dtype.type(self.task.richness)
+        return Activity(self.task.as_predictions(f), h, x[1:], [])
 
-    def backward(self, batch: Activity) -> list[np.ndarray]:
-        """Return ``n`` times the gradients of ``⟨a, x_L⟩`` in ``h_1, …, h_L``."""
+    def backward(self, batch: Activity, directions: Array | None) -> list[Array]:
+        """Return n times the gradients of ``⟨a, x_L⟩``, along `directions`, in ``h_l``."""
         n = self.last.dtype.type(self.width)
-        dh = [n * self.last[:, None, :] * self.activation.derivative(batch.h[-1])]
+        last = self.last if directions is None else np.matmul(directions, self.last)
+        dh = [n * last * self.activation.derivative(batch.h[-1])]
         for matrix, h in zip(reversed(self.hidden), reversed(batch.h[:-1]), strict=True):
             dh.append(np.matmul(dh[-1], matrix) * self.activation.derivative(h))
         return dh[::-1]
 
     def update(
-        self, rows: np.ndarray | slice, batch: Activity, dh: list[np.ndarray], chi: np.ndarray
+        self, step: int, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
     ) -> None:
-        """Take one gradient step."""
-        rates = self.weight_rates
-        weighted = [_transpose(chi[:, :, None] * g) / g.dtype.type(self.width) for g in dh]
-        kind = self.last.dtype.type
-        self.first -= kind(rates.input) * np.matmul(weighted[0], self.inputs[rows])
-        for matrix, g, x in zip(self.hidden, weighted[1:], batch.x[:-1], strict=True):
-            matrix -= np.matmul(kind(rates.hidden) * g, x)
-        self.last -= kind(rates.output) * np.matmul(chi[:, None, :], batch.x[-1])[:, 0]
+        """Take a step."""
+        for move in self._moves(step, rows, batch, dh, signal):
+            self.stepper.step(*move)
 
-    def ranks(self) -> np.ndarray:
+    def move_sizes(
+        self, step: int, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
+    ) -> Array:
+        """Return the sizes of the next step of the weights, (R, L + 1)."""
+        units = [self.width**-0.5, *[1.0] * len(self.hidden), self.width**0.5]
+        moves = list(self._moves(step, rows, batch, dh, signal))[: len(units)]
+        sizes = [
+            unit * np.linalg.norm(self.stepper.move(key, gradient, rate), axis=(1, 2))
+            for unit, (key, _, gradient, rate, _) in zip(units, moves, strict=True)
+        ]
+        return np.stack(sizes, axis=1)
+
+    def _moves(
+        self, step: int, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
+    ) -> Iterator[Move]:
+        weights, biases, kept = self.pace.at(step)
+        sizes, n = signal.sizes[:, :, None], self.last.dtype.type(self.width)
+        weighted = [_transpose(sizes * g) / n for g in dh]
+        chi = _transpose(signal.outputs)
+
+        # A large gradient is not held twice: the factor goes to its smaller part.
+        def of_hidden(g: Array, x: Array) -> Callable[[Any], Array]:
+            return lambda factor: np.matmul(factor * g, x)
+
+        first, last = self.inputs[rows], batch.x[-1]
+        yield "W1", self.first, lambda c: c * np.matmul(weighted[0], first), weights[0], kept[0]
+        for l, matrix in enumerate(self.hidden):
+            gradient = of_hidden(weighted[l + 1], batch.x[l])
+            yield f"W{l + 2}", matrix, gradient, weights.hidden, kept.hidden
+        yield "a", self.last, lambda c: c * np.matmul(chi, last), weights.output, kept.output
+        for l, bias in enumerate(self.biases):
+            kind = _kind(l, self.task.depth)
+            left = (*weighted, chi)[l]
+            yield f"b{l + 1}", bias, _summed(left, -1), biases[kind], kept[kind]
+
+    def ranks(self) -> Array:
         """Return zeros: no directions are stored."""
         return np.zeros((len(self.last), 2, len(self.hidden)), dtype=np.int64)
 
 
-def in_limit_units(rates: LayerValues, width: int) -> LayerValues:
-    """Return learning rates for ``a = n W^{L+1}`` and error vectors that are ``n`` times larger."""
-    return LayerValues(rates.input / width, rates.hidden, rates.output * width)
+def _kind(layer: int, depth: int) -> int:
+    """Return the place of a layer among input, hidden and output."""
+    return 0 if layer == 0 else 2 if layer == depth else 1
 
 
-def _transpose(matrices: np.ndarray) -> np.ndarray:
+def _summed(terms: Array, axis: int) -> Callable[[Any], Array]:
+    return lambda factor: factor * terms.sum(axis=axis)
+
+
+def _transpose(matrices: Array) -> Array:
     return np.swapaxes(matrices, -1, -2)
 
 
@@ -87,45 +128,61 @@ class LowRankNetwork:
 
     `coordinates` (m + m_test, r) are the inputs in an orthonormal basis of their span, `first`
     (r, n) the initial first-layer weights in that basis, `hidden` is ``W^2 … W^L``, and `last`
-    (n,) is ``a``, n times the output weights.
+    (K, n) is ``a``, n times the output weights. `biases`, of all layers or none, are (n,), the last
+    (K,).
     """
 
     def __init__(
         self,
         task: Task,
-        coordinates: np.ndarray,
-        first: np.ndarray,
+        coordinates: Array,
+        first: Array,
         hidden: list[StagedMatrix],
-        last: np.ndarray,
-        rates: LayerValues,
+        last: Array,
+        biases: list[Array],
+        pace: Pace,
     ):
-        self.activation, self.richness = task.activation, task.richness
+        self.task, self.activation, self.pace = task, task.activation, pace
+        self.stepper = Stepper(task.optimizer)
         self.inputs = coordinates.astype(first.dtype)
-        self.first, self.hidden, self.last, self.rates = first, hidden, last, rates
-        self.errors: list[np.ndarray] = []
-        self.offset = np.zeros(len(coordinates), dtype=first.dtype)
+        self.first, self.hidden, self.last, self.biases = first, hidden, last, biases
+        self.errors: list[Array] = []
+        self.offset = np.zeros((len(coordinates), len(last)), dtype=first.dtype)
 
-    def start_at_zero(self, last: np.ndarray) -> None:
+    def rates(self, step: int) -> Rates:
+        """Return the rates of a step in the units of the limit."""
+        return self.pace.in_limit_units(step)
+
+    def start_at_zero(self, last: Array) -> None:
         """Take output weights, and from now on subtract the output that they give now."""
         self.last = last
-        self.offset = self.forward(slice(None)).f[0]
+        self.offset = self.forward(slice(None)).f[0].reshape(-1, len(last))
 
-    def forward(self, rows: np.ndarray | slice) -> Activity:
+    def forward(self, rows: Array | slice) -> Activity:
         """Evaluate the network."""
         h, memory = [self.inputs[rows] @ self.first], []
+        self._add_bias(0, h[0])
         x = [self.activation.value(h[0])]
-        for matrix in self.hidden:
+        for layer, matrix in enumerate(self.hidden):
             image, b = matrix.forward(x[-1])
+            self._add_bias(layer + 1, image)
             h.append(image)
             memory.append(b)
             x.append(self.activation.value(image))
-        f = x[-1] @ self.last / self.last.dtype.type(len(self.last) * self.richness)
-        f -= self.offset[rows]
-        return Activity(f[None], _one_network(h), _one_network(x), _one_network(memory))
+        f = x[-1] @ self.last.T / self.last.dtype.type(self.last.shape[1])
+        self._add_bias(len(h), f)
+        f = f / self.last.dtype.type(self.task.richness) - self.offset[rows]
+        f = self.task.as_predictions(f[None])
+        return Activity(f, _one_network(h), _one_network(x), _one_network(memory))
 
-    def backward(self, batch: Activity) -> list[np.ndarray]:
+    def _add_bias(self, layer: int, image: Array) -> None:
+        if self.biases:
+            image += self.biases[layer]
+
+    def backward(self, batch: Activity, directions: Array | None) -> list[Array]:
         """Return the error vectors ``dh_1, …, dh_L``; keep their coordinates for the update."""
-        dh = [self.last * self.activation.derivative(batch.h[-1][0])]
+        last = self.last if directions is None else directions[0] @ self.last
+        dh = [last * self.activation.derivative(batch.h[-1][0])]
         self.errors = []
         for matrix, h in zip(reversed(self.hidden), reversed(batch.h[:-1]), strict=True):
             dx, a = matrix.backward(dh[-1])
@@ -135,22 +192,50 @@ class LowRankNetwork:
         return _one_network(dh[::-1])
 
     def update(
-        self, rows: np.ndarray | slice, batch: Activity, dh: list[np.ndarray], chi: np.ndarray
+        self, step: int, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
     ) -> None:
-        """Take one gradient step."""
-        kind = self.last.dtype.type
+        """Take a step."""
+        rates, momentum = self.rates(step), self.task.optimizer.momentum
         for matrix, a, b in zip(self.hidden, self.errors, batch.memory, strict=True):
-            matrix.update(self.rates.hidden, chi[0], a, b[0])
-        weighted = (self.inputs[rows] * chi[0][:, None]).T
-        self.first -= kind(self.rates.input) * (weighted @ dh[0][0])
-        self.last -= kind(self.rates.output) * (chi[0] @ batch.x[-1][0])
+            chi = signal.sizes[0]
+            matrix.update(rates.weights.hidden, chi, a, b[0], momentum, rates.kept.hidden)
+        for move in self._moves(rates, rows, batch, dh, signal):
+            self.stepper.step(*move)
 
-    def ranks(self) -> np.ndarray:
+    def move_sizes(
+        self, step: int, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
+    ) -> Array:
+        """Return the sizes of the next step of the weights, (1, L + 1)."""
+        rates, momentum = self.rates(step), self.task.optimizer.momentum
+        hidden = [
+            rates.weights.hidden * matrix.next_velocity(signal.sizes[0], a, b[0], momentum)
+            for matrix, a, b in zip(self.hidden, self.errors, batch.memory, strict=True)
+        ]
+        first, last = (
+            np.linalg.norm(self.stepper.move(key, gradient, rate)) / np.sqrt(self.last.shape[1])
+            for key, _, gradient, rate, _ in list(self._moves(rates, rows, batch, dh, signal))[:2]
+        )
+        return np.array([[first, *hidden, last]])
+
+    def _moves(
+        self, rates: Rates, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
+    ) -> Iterator[Move]:
+        weights, biases, kept = rates
+        weighted = (self.inputs[rows] * signal.sizes[0][:, None]).T
+        chi = signal.outputs[0]
+        yield "W1", self.first, lambda c: c * (weighted @ dh[0][0]), weights.input, kept.input
+        yield "a", self.last, lambda c: c * (chi.T @ batch.x[-1][0]), weights.output, kept.output
+        for l, bias in enumerate(self.biases):
+            kind = _kind(l, self.task.depth)
+            terms = chi if kind == 2 else signal.sizes[0][:, None] * dh[l][0]
+            yield f"b{l + 1}", bias, _summed(terms, 0), biases[kind], kept[kind]
+
+    def ranks(self) -> Array:
         """Return the number of stored directions, (1, 2, L − 1)."""
         return np.array([matrix.ranks for matrix in self.hidden]).reshape(-1, 2).T[None]
 
 
-def _one_network(arrays: list[np.ndarray]) -> list[np.ndarray]:
+def _one_network(arrays: list[Array]) -> list[Array]:
     return [array[None] for array in arrays]
 
 

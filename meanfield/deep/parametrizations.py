@@ -31,7 +31,9 @@ class Parametrization:
 
     A layer has entries :math:`N(0, v\, n^p)` and learning rate :math:`η\, s\, n^q`, where
     ``(p, q)`` is its `Scaling` and the constants ``v`` and ``s`` are the user's `weight_variance`
-    and `rate_scale`.
+    and `rate_scale`. [RFL] has no biases. A hidden one acts like the weights of one more input
+    that is constant, and is scaled like ``W^1``; one of the output moves with the output, and
+    starts at zero (Yang et al. 2022, "Tensor Programs V", Table 3, for µP).
 
     Attributes
     ----------
@@ -39,6 +41,8 @@ class Parametrization:
         ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``, and its full name.
     input, hidden, output : Scaling
         Powers for ``W^1``, for ``W^2 … W^L`` and for ``W^{L+1}``.
+    output_bias_rate : int
+        Power of the rate of ``b^{L+1}``.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Parametrization:
     input: Scaling
     hidden: Scaling
     output: Scaling
+    output_bias_rate: int
 
     def variances(self, width: int, weight_variance: tuple[float, float, float]) -> LayerValues:
         """Return the variance of the initial entries of each kind of layer.
@@ -87,17 +92,39 @@ class Parametrization:
         pairs = zip(rate_scale, powers, strict=True)
         return LayerValues(*(step_size * scale * float(width) ** power for scale, power in pairs))
 
+    def bias_rates(
+        self, width: int, step_size: float, rate_scale: tuple[float, float, float]
+    ) -> LayerValues:
+        """Return the learning rates of ``b^1``, of ``b^2 … b^L`` and of ``b^{L+1}``.
+
+        Parameters
+        ----------
+        width : int
+            Units per hidden layer, ``n``.
+        step_size : float
+            The base learning rate ``η``.
+        rate_scale : (float, float, float)
+            The constants of the layers, the same as of their weights.
+
+        Returns
+        -------
+        LayerValues
+        """
+        powers = (self.input.rate, self.input.rate, self.output_bias_rate)
+        pairs = zip(rate_scale, powers, strict=True)
+        return LayerValues(*(step_size * scale * float(width) ** power for scale, power in pairs))
+
 
 PARAMETRIZATIONS: Mapping[str, Parametrization] = MappingProxyType(
     {
-        name: Parametrization(name, title, Scaling(*first), Scaling(*middle), Scaling(*last))
-        for name, title, first, middle, last in [
-            #                                        (variance, rate) as powers of n
-            #                                         W^1     W^l       W^{L+1}
-            ("sp", "standard parametrization", (0, -1), (-1, -1), (-1, -1)),
-            ("ntp", "neural tangent parametrization", (0, 0), (-1, -1), (-1, -1)),
-            ("ip", "integrable (mean-field) parametrization", (0, 1), (-2, 0), (-2, -1)),
-            ("mup", "maximal update parametrization", (0, 1), (-1, 0), (-2, -1)),
+        name: Parametrization(name, title, Scaling(*first), Scaling(*middle), Scaling(*last), bias)
+        for name, title, first, middle, last, bias in [
+            #                                        (variance, rate) as powers of n  (rate)
+            #                                         W^1     W^l       W^{L+1}       b^{L+1}
+            ("sp", "standard parametrization", (0, -1), (-1, -1), (-1, -1), -1),
+            ("ntp", "neural tangent parametrization", (0, 0), (-1, -1), (-1, -1), 0),
+            ("ip", "integrable (mean-field) parametrization", (0, 1), (-2, 0), (-2, -1), 0),
+            ("mup", "maximal update parametrization", (0, 1), (-1, 0), (-2, -1), 0),
         ]
     }
 )

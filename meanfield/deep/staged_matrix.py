@@ -42,6 +42,11 @@ class FullMatrix:
             rows = slice(first, first + _BLOCK)
             self.entries[rows] += a[:, rows].T @ b
 
+    def shrink(self, factor: float) -> None:
+        """Multiply the matrix by a number."""
+        if factor != 1:
+            self.entries *= self.entries.dtype.type(factor)
+
     @property
     def ranks(self) -> tuple[int, int]:
         """All directions, on both sides."""
@@ -58,7 +63,7 @@ class StagedMatrix:
     directions that all entries of the matrix, `initial`, cost less; that one is then overwritten.
     """
 
-    def __init__(self, whole: LowRankMatrix, stage_size: int, initial: FullMatrix | None = None):
+    def __init__(self, whole: LowRankMatrix, stage_size: float, initial: FullMatrix | None = None):
         self.whole: LowRankMatrix | FullMatrix = whole
         self.stage_size, self._initial = stage_size, initial
         self._n_units, self._tol, self._dtype = whole.p.shape[1], whole.tol, whole.p.dtype
@@ -81,9 +86,23 @@ class StagedMatrix:
         """Return ``Wᵀ dh`` for every row, and coordinates for `update`."""
         return self._present.backward(dh)
 
-    def update(self, rate: float, chi: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-        """Take the gradient step: `a` from `backward`, `b` from `forward`."""
-        self._present.update(rate, chi, a, b)
+    def update(
+        self,
+        rate: float,
+        chi: np.ndarray,
+        a: np.ndarray,
+        b: np.ndarray,
+        momentum: float = 0.0,
+        kept: float = 1.0,
+    ) -> None:
+        """Take a step: `a` from `backward`, `b` from `forward`; decay leaves the share `kept`."""
+        self._present.update(rate, chi, a, b, momentum, kept)
+
+    def next_velocity(
+        self, chi: np.ndarray, a: np.ndarray, b: np.ndarray, momentum: float
+    ) -> float:
+        """Return the Frobenius norm of what `update` multiplies by its rate."""
+        return self._present.next_velocity(chi, a, b, momentum)
 
     @property
     def _present(self) -> LowRankMatrix:
@@ -101,6 +120,7 @@ class StagedMatrix:
         if isinstance(self.whole, LowRankMatrix) and self.whole.size > self._fill_at:
             assert self._initial is not None
             learned_errors, learned, learned_features = self.whole.learned()
+            self._initial.shrink(self.whole.scale)
             self.whole = self._initial
             self.whole.add_learned(learned_errors, learned @ learned_features)
         whole, tol = self.whole, self._tol
@@ -122,12 +142,14 @@ class StagedMatrix:
             images,
             transposed_images,
             tol,
-            capacity=min(self._n_units, 2 * self.stage_size),  # what one step can add fits in
+            capacity=int(min(self._n_units, 2 * self.stage_size)),  # what one step can add fits in
             dtype=self._dtype,
             drawn=self._drawn,
         )
 
     def _end_stage(self) -> None:
+        if self._stage:
+            self.whole.shrink(self._stage.scale)
         if self._stage and self._errors and self._features:
             _, learned, _ = self._stage.learned()
             self.whole.add_learned(_stacked(self._errors), learned @ _stacked(self._features))

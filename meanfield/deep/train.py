@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,17 +20,14 @@ from meanfield.deep.descent import (
     divergence,
 )
 from meanfield.deep.low_rank import LowRankMatrix
-from meanfield.deep.networks import (
-    DenseNetwork,
-    LowRankNetwork,
-    in_limit_units,
-    input_coordinates,
-)
+from meanfield.deep.networks import DenseNetwork, LowRankNetwork, input_coordinates
+from meanfield.deep.optimizers import Pace
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.staged_matrix import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.deep.trained import DeepRun, as_run
-from meanfield.deep.weights import draw_matrix
+from meanfield.deep.weights import Start
+from meanfield.flow.schedule import Schedule
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
 from meanfield.system import memory
@@ -52,10 +50,34 @@ class _Architecture:
     width: int
     parametrization: Parametrization
     weight_variance: tuple[float, float, float]
+    bias_variance: float
     rate_scale: tuple[float, float, float]
     dtype: np.dtype
     engine: str
     tol: float
+
+    def pace(self, task: Task) -> Pace:
+        """Return the rates of every step."""
+        return Pace(
+            self.parametrization,
+            self.width,
+            self.rate_scale,
+            task.step_size,
+            task.richness,
+            task.optimizer.weight_decay,
+        )
+
+    def start(self, task: Task) -> Start:
+        """Return where the networks start."""
+        return Start(
+            self.width,
+            task.depth,
+            task.inputs.shape[1],
+            task.n_outputs,
+            self.parametrization.variances(self.width, self.weight_variance),
+            self.bias_variance if task.bias else None,
+            self.dtype,
+        )
 
 
 @fixed_blas()
@@ -68,9 +90,13 @@ def train(
     parametrization: str | Parametrization = "mup",
     activation: str | Activation = "silu",
     loss: str | Loss = "squared",
-    step_size: float = 0.1,
+    bias: bool = False,
+    step_size: float | Sequence[float] | np.ndarray | Schedule = 0.1,
     richness: float = 1.0,
     n_steps: int = 1000,
+    optimizer: str = "sgd",
+    momentum: float | None = None,
+    weight_decay: float = 0.0,
     seed: int = 0,
     n_replicas: int = 1,
     batch_size: int | None = None,
@@ -78,6 +104,7 @@ def train(
     reduction: str = "sum",
     weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     rate_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    bias_variance: float = 1.0,
     X_test: Any = None,
     engine: str = "auto",
     tol: float = 1e-3,
@@ -92,15 +119,26 @@ def train(
        f(ξ) = W^{L+1} x^L / γ_0, \qquad W ← W − γ_0^2 η_l \sum_i χ_i ∂_W f(ξ_i)
 
     with initial entries and rates ``η_l`` scaled with the width as the parametrization says. The
-    error signal is ``χ = 2 (f − y)`` for the squared loss ``(f − y)²`` and
-    ``χ = −y / (1 + exp(y f))`` for the logistic loss.
+    error signal is ``χ = 2 (f − y)`` for the squared loss ``(f − y)²``,
+    ``χ = −y / (1 + exp(y f))`` for the logistic loss, and the derivative ``∂ℓ/∂f`` of any other: of
+    cross-entropy, the probabilities less the class. With several outputs ``χ_i`` is a vector.
+
+    With biases, ``h^l = W^l x^{l−1} + b^l`` and ``f = W^{L+1} x^L + b^{L+1}``. A hidden one has the
+    rate of ``W^1``, as weights of one more input that is constant; the output's has rate ``η``
+    (under SP, ``η/n``). Momentum and weight decay are
+
+    .. math::
+       V ← β V + \sum_i χ_i ∂_W f(ξ_i), \qquad W ← (1 − η_l λ_l)\, W − η_l V, \qquad
+       λ_l = λ\, n^{−q_l} \text{ where } η_l ∝ n^{q_l}
+
+    for weights and biases alike: at every width a step keeps the same share of them.
 
     Parameters
     ----------
     X : array_like of shape (m, d)
         Training inputs ξ.
-    y : array_like of shape (m,)
-        Targets; ±1 for the logistic loss.
+    y : array_like of shape (m,) or (m, K)
+        Targets; ±1 for the logistic loss; classes 0 … K − 1, of shape (m,), for cross-entropy.
     width, depth : int
         Units per hidden layer, ``n``, and hidden layers, ``L``.
     parametrization : str or Parametrization
@@ -108,15 +146,22 @@ def train(
     activation : str or Activation
         ϕ.
     loss : str or Loss
-        ``"squared"`` or ``"logistic"``.
-    step_size : float
-        Base learning rate η.
+        ``"squared"``, ``"logistic"``, ``"cross-entropy"`` or another, see `meanfield.Loss`.
+    bias : bool
+        Whether every layer has biases.
+    step_size : float, array_like of shape (n_steps,) or Schedule
+        Base learning rate η, one for all steps, one for each, or as `meanfield.schedule` has it.
     richness : float
         γ₀: the output is divided by it and the rates are multiplied by its square. Towards 0
         features stay where they start and the outputs follow the tangent kernel (lazy training);
         1 is the network as it stands.
     n_steps : int
         Gradient steps.
+    optimizer, momentum : str and float, optional
+        ``"sgd"``, or ``"momentum"`` with β, 0.9 by default.
+    weight_decay : float
+        Decoupled weight decay, λ: a step multiplies weights and biases by ``1 − η s λ``, with ``s``
+        their layer's `rate_scale`.
     seed, n_replicas : int
         Seed of the first network, and how many networks; network r has ``seed + r``, of which
         `initial_weights` returns the weights.
@@ -126,7 +171,10 @@ def train(
     reduction : str
         ``"sum"`` adds the error signals of a batch, ``"mean"`` averages them.
     weight_variance, rate_scale : (float, float, float)
-        Factors of the initial variances and of the learning rates of ``W^1``, ``W^l``, ``W^{L+1}``.
+        Factors of the initial variances and of the learning rates of ``W^1``, ``W^l``, ``W^{L+1}``;
+        the rates of a layer's biases have the same factor.
+    bias_variance : float
+        Variance of the hidden biases at the start; those of the output start at zero.
     X_test : array_like of shape (m_test, d), optional
         Inputs that are only predicted.
     engine : str
@@ -169,9 +217,13 @@ def train(
         activation=activation,
         loss=loss,
         depth=depth,
+        bias=bias,
         step_size=step_size,
         richness=richness,
         n_steps=n_steps,
+        optimizer=optimizer,
+        momentum=momentum,
+        weight_decay=weight_decay,
         batch_size=batch_size,
         batch_seed=batch_seed,
         reduction=reduction,
@@ -182,6 +234,7 @@ def train(
         width=checks.count("width", width),
         parametrization=get_parametrization(parametrization),
         weight_variance=as_scales(weight_variance, "weight_variance"),
+        bias_variance=checks.nonnegative("bias_variance", bias_variance),
         rate_scale=as_scales(rate_scale, "rate_scale"),
         dtype=np.dtype(checks.precision(dtype)),
         engine=checks.choice("engine", engine, ENGINES),
@@ -189,6 +242,7 @@ def train(
     )
     if architecture.engine == "auto":
         architecture = replace(architecture, engine=_faster_engine(task, architecture.width))
+    architecture.pace(task).check()
     first_seed = checks.seed(seed)
     n_replicas = checks.listed("n_replicas", n_replicas)
     seeds = [checks.seed(first_seed + r) for r in range(n_replicas)]
@@ -209,14 +263,16 @@ def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> i
     """Bound the memory of a run: weights and work space, then the record."""
     n, L, (m, d) = architecture.width, task.depth, task.inputs.shape
     together = _networks_together(task, architecture)
-    weights = together * (n * d + (L - 1) * n**2)
+    weights = together * (n * (d + task.n_outputs) + (L - 1) * n**2)
     work = together * 6 * L * m * n
     if architecture.engine == "dense":
         work += together * max(n * d, n**2 if L > 1 else 0)
+        if task.optimizer.momentum:
+            work += 2 * weights  # velocities, before and after
     else:
         work += 4 * (L - 1) * n * (_capacity(task, n, typical=True) + 2 * stage_size(m))
     kernels = 2 * task.saved.sum() * L * task.n_train**2
-    record = n_networks * (kernels + task.predicted.sum() * m)
+    record = n_networks * (kernels + task.predicted.sum() * m * task.n_outputs)
     features = n_networks * 2 * L * task.n_train * n
     return int(architecture.dtype.itemsize * (weights + work + 2 * features) + 8 * 2 * record)
 
@@ -260,21 +316,17 @@ def _train_group(task: Task, architecture: _Architecture, seeds: list[int]) -> R
 
 
 def _network(task: Task, architecture: _Architecture, seeds: list[int]) -> Network:
-    n, dtype = architecture.width, architecture.dtype
-    variance = architecture.parametrization.variances(n, architecture.weight_variance)
-    rates = architecture.parametrization.rates(n, task.inner_step_size, architecture.rate_scale)
+    start, pace = architecture.start(task), architecture.pace(task)
     if architecture.engine == "dense":
-        return DenseNetwork(task, n, variance, rates, seeds, dtype)
+        return DenseNetwork(task, start, pace, seeds)
     (seed,) = seeds
+    n, L, dtype = architecture.width, task.depth, architecture.dtype
     coordinates, basis = input_coordinates(task.inputs)
-    first = draw_matrix(seed, 0, (n, task.inputs.shape[1]), variance.input, dtype)
-    last = draw_matrix(seed, task.depth, (1, n), variance.output, dtype)[0]
-    hidden = [
-        _hidden_matrix(draw_matrix(seed, l, (n, n), variance.hidden, dtype), task, architecture)
-        for l in range(1, task.depth)
-    ]
+    first, last = start.matrix(seed, 0), start.matrix(seed, L)
+    hidden = [_hidden_matrix(start.matrix(seed, l), task, architecture) for l in range(1, L)]
+    biases = [start.bias(seed, l) for l in range(L + 1)] if task.bias else []
     first, last = basis.astype(dtype) @ first.T, last * dtype.type(n)
-    return LowRankNetwork(task, coordinates, first, hidden, last, in_limit_units(rates, n))
+    return LowRankNetwork(task, coordinates, first, hidden, last, biases, pace)
 
 
 def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> StagedMatrix:
@@ -287,4 +339,6 @@ def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture)
         capacity=_capacity(task, len(initial)),
         dtype=initial.dtype,
     )
-    return StagedMatrix(whole, stage_size(len(task.inputs)), full)
+    # The velocity of momentum lives in the directions of one matrix: no stages, then.
+    stage = math.inf if task.optimizer.momentum else stage_size(len(task.inputs))
+    return StagedMatrix(whole, stage, full)

@@ -21,13 +21,14 @@ class DeepRun:
 
     Attributes
     ----------
-    predictions, predictions_test : ndarray of shape (R, P, m) and (R, P, m_test)
-        Outputs on the training and on the test inputs at `steps`.
+    predictions, predictions_test : ndarray of shape (R, P, m[, K]) and (R, P, m_test[, K])
+        Outputs on the training and on the test inputs at `steps`; with an axis of their own where
+        they are several.
     steps, saved_steps : ndarray of int, shape (P,) and (S,)
         Steps of the predictions, 0 to `n_steps`, and those of kernels and features.
     loss : ndarray of shape (R, P)
         Training loss, the one whose derivative is the error signal.
-    error_signals : ndarray of shape (R, P, m)
+    error_signals : ndarray of shape (R, P, m[, K])
         ``χ_i``, divided by the number of inputs of a step with ``reduction="mean"``.
     kernel_h, kernel_x : ndarray of shape (R, S, L, m, m)
         ``⟨h_i, h_j⟩`` and ``⟨x_i, x_j⟩``: features before and after the activation.
@@ -37,17 +38,19 @@ class DeepRun:
         Mean of ``|h_l|`` over units and inputs; last, mean of ``|f|``.
     weight_change : ndarray of shape (R, S, L + 1)
         Size of the step that follows, by layer, in units that have a limit under µP:
-        ``|ΔW^1|/√n``, ``|ΔW^l|`` and ``√n |ΔW^{L+1}|``, Frobenius norms.
+        ``|ΔW^1|/√n``, ``|ΔW^l|`` and ``√n |ΔW^{L+1}|``, Frobenius norms; with the momentum, without
+        the decay.
     sharpness : ndarray of shape (R, S)
         Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch; descent is
-        unstable above 2.
+        unstable above 2, with momentum above ``2 (1 + β)``. With several outputs a lower bound, of
+        the outputs along their error signals.
     ranks : ndarray of int, shape (R, S, 2, L − 1)
         Directions stored per hidden matrix, of features and of error vectors (low-rank engine);
         the width once all entries are stored instead.
     initial_features, features : ndarray of shape (R, L, m, n)
         ``h`` at the first and at the last step.
     input_rank : int
-        Dimensions that the training inputs span.
+        Dimensions that the training inputs span, with the constant 1 where there are biases.
     engine, seeds : str and tuple of int
         The engine that ran, ``"dense"`` or ``"low-rank"``, and one seed per network.
     """
@@ -88,16 +91,23 @@ def as_run(task: Task, record: Record, engine: str, seeds: Iterable[int]) -> Dee
     shown = {field.name for field in fields(DeepRun)} | {"predictions"}
     kept = {f.name: getattr(record, f.name) for f in fields(Record) if f.name in shown}
     everything = kept.pop("predictions")
-    predictions = everything[..., :m]
+    predictions = everything[:, :, :m]
     return DeepRun(
         predictions=predictions,
-        predictions_test=everything[..., m:],
+        predictions_test=everything[:, :, m:],
         steps=np.flatnonzero(task.predicted),
         loss=task.risk(predictions),
         error_signals=task.error_signal(predictions, slice(None)),
         saved_steps=np.flatnonzero(task.saved),
-        input_rank=int(np.linalg.matrix_rank(task.inputs[:m])),
+        input_rank=_input_rank(task),
         engine=engine,
         seeds=tuple(seeds),
         **kept,
     )
+
+
+def _input_rank(task: Task) -> int:
+    inputs = task.inputs[: task.n_train]
+    if task.bias:
+        inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
+    return int(np.linalg.matrix_rank(inputs))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from meanfield import checks
-from meanfield.deep.parametrizations import Parametrization, get_parametrization
-from meanfield.deep.task import as_scales
+from meanfield.deep.parametrizations import LayerValues, Parametrization, get_parametrization
+from meanfield.deep.task import BIAS_STREAM, as_scales
 from meanfield.system import memory
 from meanfield.system.generators import generator
 
@@ -16,6 +18,7 @@ def initial_weights(
     depth: int,
     n_features: int,
     *,
+    n_outputs: int | None = None,
     parametrization: str | Parametrization = "mup",
     weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     seed: int = 0,
@@ -30,6 +33,8 @@ def initial_weights(
     ----------
     width, depth, n_features : int
         Units per hidden layer, ``n``, hidden layers, ``L``, and input dimension, ``d``.
+    n_outputs : int, optional
+        Outputs, ``K``, where targets or classes are several.
     parametrization : str or Parametrization
         ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
     weight_variance : (float, float, float)
@@ -42,7 +47,8 @@ def initial_weights(
     Returns
     -------
     list of ndarray
-        ``W^1`` of shape (n, d), ``W^2, …, W^L`` of shape (n, n), and ``W^{L+1}`` of shape (n,).
+        ``W^1`` of shape (n, d), ``W^2, …, W^L`` of shape (n, n), and ``W^{L+1}`` of shape (n,),
+        or (K, n) with `n_outputs`.
 
     Examples
     --------
@@ -53,15 +59,45 @@ def initial_weights(
     n, depth = checks.count("width", width), checks.listed("depth", depth)
     d, seed = checks.count("n_features", n_features), checks.seed(seed)
     memory.fits(width=n, n_features=max(n, d))
-    kind = np.dtype(checks.precision(dtype))
-    variance = get_parametrization(parametrization).variances(
+    variances = get_parametrization(parametrization).variances(
         n, as_scales(weight_variance, "weight_variance")
     )
-    return [
-        draw_matrix(seed, 0, (n, d), variance.input, kind),
-        *(draw_matrix(seed, l, (n, n), variance.hidden, kind) for l in range(1, depth)),
-        draw_matrix(seed, depth, (1, n), variance.output, kind)[0],
-    ]
+    n_last = 1 if n_outputs is None else checks.count("n_outputs", n_outputs)
+    start = Start(n, depth, d, n_last, variances, None, np.dtype(checks.precision(dtype)))
+    *inner, last = (start.matrix(seed, layer) for layer in range(depth + 1))
+    return [*inner, last[0] if n_outputs is None else last]
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """The weights and biases that networks of one shape start from, one layer at a time."""
+
+    width: int
+    depth: int
+    n_features: int
+    n_outputs: int
+    variances: LayerValues
+    bias_variance: float | None  # of hidden biases; None without biases
+    dtype: np.dtype
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether there are biases."""
+        return self.bias_variance is not None
+
+    def matrix(self, seed: int, layer: int) -> np.ndarray:
+        """Return the weights of layer 0 to `depth` of the network of a seed."""
+        n, depth = self.width, self.depth
+        shape = (self.n_outputs if layer == depth else n, n if layer else self.n_features)
+        kind = 0 if layer == 0 else 2 if layer == depth else 1
+        return draw_matrix(seed, layer, shape, self.variances[kind], self.dtype)
+
+    def bias(self, seed: int, layer: int) -> np.ndarray:
+        """Return the biases of a layer; those of the outputs start at zero."""
+        if layer == self.depth:
+            return np.zeros(self.n_outputs, dtype=self.dtype)
+        variance = self.bias_variance or 0.0
+        return draw_matrix(seed, BIAS_STREAM + layer, (1, self.width), variance, self.dtype)[0]
 
 
 def draw_matrix(

@@ -93,19 +93,30 @@ def test_first_step_follows_the_tangent_kernel(activation, kernels):
     _assert_within_error(got, error, expected, 8, floor=1e-3 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("case", [("logistic", None), ("squared", 4)])
+_ALL = {"bias": True, "optimizer": "momentum", "weight_decay": 0.3, "step_size": 0.03}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"loss": "logistic"},
+        {"batch_size": 4},
+        {"loss": "cross-entropy"},
+        {"loss": "cross-entropy", "batch_size": 4, **_ALL},
+    ],
+)
 def test_wide_networks_average_to_the_limit(case):
-    loss, batch_size = case
     X, y = _data()
+    if case.get("loss") == "cross-entropy":
+        y = np.arange(6) % 3
     arguments = {
         "depth": 3,
         "activation": "tanh",
-        "loss": loss,
-        "batch_size": batch_size,
         "step_size": 0.1,
         "n_steps": 10,
         "save_at": [10],
         "X_test": X[:2] + 0.2,
+        **case,
     }
     limit = deep.infinite_width(X, y, n_samples=4096, n_replicas=4, **arguments)
     run = deep.train(X, y, width=128, n_replicas=100, engine="dense", **arguments)
@@ -128,7 +139,7 @@ def test_terms_of_the_same_step_belong_in(monkeypatch):
 
     assert gap() < 1e-11
 
-    def to_the_letter(self, batch):
+    def to_the_letter(self, batch, directions):
         """Leave out what (B.8) leaves out, s = t: E[∂dh_t / ∂Ẑ^{W_0 x_t}] = E[a gelu''(h_t)]."""
         (matrix,), h = self.hidden, batch.h[1][0]
         slope = self.activation.derivative
