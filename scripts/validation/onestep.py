@@ -1,4 +1,4 @@
-r"""The best rate of one step tends to that of the infinite-width limit like :math:`n^{-1/2}`.
+r"""The best rate of one step approaches that of the infinite-width limit like 1/√n.
 
 Linear networks under µP, of which one step moves the M hidden matrices alone (``rate_scale=(0, 1,
 0)``). The outputs after a step of rate η are polynomials of degree M in η, and in the limit they
