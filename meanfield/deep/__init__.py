@@ -23,6 +23,7 @@ from meanfield.deep.feature_metrics import (
 from meanfield.deep.good import Goodness, is_good
 from meanfield.deep.infinite import InfiniteWidth, infinite_width
 from meanfield.deep.inputs import InputCheck, check_inputs
+from meanfield.deep.joint import JointReport, joint_nondegeneracy
 from meanfield.deep.parametrizations import (
     PARAMETRIZATIONS,
     Parametrization,
@@ -39,6 +40,7 @@ __all__ = [
     "Goodness",
     "InfiniteWidth",
     "InputCheck",
+    "JointReport",
     "KernelConvergence",
     "Parametrization",
     "WidthConvergence",
@@ -53,6 +55,7 @@ __all__ = [
     "initial_weights",
     "is_good",
     "joint_diversity",
+    "joint_nondegeneracy",
     "kernel_alignment",
     "kernel_convergence",
     "least_over_training",

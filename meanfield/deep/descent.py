@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from scipy.sparse.linalg import eigsh
 
+from meanfield.deep.joint_trace import JointTrace
 from meanfield.deep.optimizers import Rates
 from meanfield.deep.task import Signal, Task
 from meanfield.errors import DivergenceError
@@ -117,6 +118,10 @@ class Network(Protocol):
     def ranks(self) -> np.ndarray:
         """Return the number of stored directions, (2, L − 1): features, error vectors."""
 
+    @property
+    def precision(self) -> float:
+        """What vectors are known to, relative to their length."""
+
 
 @dataclass
 class Record:
@@ -137,6 +142,8 @@ class Record:
     features: np.ndarray  # (R, L, m, n)  h at the last step
     peak_sharpness: np.ndarray  # (R,)  over the saved steps and those of `_is_watched`
     edge_step: np.ndarray  # (R,)  the first of them at the edge of stability, or −1
+    joint_least: np.ndarray  # (R, J, 2, L − 1)  of the families up to each of the first J steps
+    joint_rank: np.ndarray  # (R, J, 2, L − 1)
 
 
 def concatenate(records: list[Record]) -> Record:
@@ -156,18 +163,24 @@ def descend(network: Network, task: Task) -> Record:
     start: list[np.ndarray] = []
     watched: list[tuple[int, np.ndarray]] = []
     train = slice(0, task.n_train)
+    trace = JointTrace(network.precision)
     for step in range(task.n_steps + 1):
         last = step == task.n_steps
         rows = train if last else task.batch(step)
-        if task.predicted[step]:
+        if task.predicted[step] or trace.is_open(step, task.joint_steps):
             everything = network.forward(slice(0, len(task.inputs)))
             batch = everything.take(rows)
-            predictions.append(everything.f.astype(np.float64))
+            if task.predicted[step]:
+                predictions.append(everything.f.astype(np.float64))
         else:
             batch = network.forward(rows)
         finite = np.isfinite(batch.f).reshape(len(batch.f), -1).all(axis=1)
         if not finite.all():
             raise NotFiniteError(step, int(np.argmin(finite)))
+        if trace.is_open(step, task.joint_steps):
+            whole = everything.take(train)
+            along = task.signal(whole.f, train).directions
+            trace.add(whole.x, network.backward(whole, along))
         signal = task.signal(batch.f, rows)
         dh = network.backward(batch, signal.directions)
         if task.saved[step] or _is_watched(step, task.n_steps):
@@ -188,7 +201,10 @@ def descend(network: Network, task: Task) -> Record:
             network.update(step, rows, batch, dh, signal)
     steps, sharpness = zip(*watched, strict=True)
     unstable = np.stack(sharpness, axis=1) >= task.optimizer.edge
+    joint_least, joint_rank = trace.summary(len(batch.f), len(batch.x) - 1)
     return Record(
+        joint_least=joint_least,
+        joint_rank=joint_rank,
         predictions=np.stack(predictions, axis=1),
         initial_features=np.stack(start, axis=1),
         features=np.stack(present.h, axis=1),

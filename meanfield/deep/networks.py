@@ -105,6 +105,11 @@ class DenseNetwork:
             left = (*weighted, chi)[l]
             yield f"b{l + 1}", bias, _summed(left, -1), biases[kind], kept[kind]
 
+    @property
+    def precision(self) -> float:
+        """What vectors are known to: rounding."""
+        return float(np.finfo(self.last.dtype).eps)
+
     def ranks(self) -> Array:
         """Return zeros: no directions are stored."""
         return np.zeros((len(self.last), 2, len(self.hidden)), dtype=np.int64)
@@ -229,6 +234,11 @@ class LowRankNetwork:
             kind = _kind(l, self.task.depth)
             terms = chi if kind == 2 else signal.sizes[0][:, None] * dh[l][0]
             yield f"b{l + 1}", bias, _summed(terms, 0), biases[kind], kept[kind]
+
+    @property
+    def precision(self) -> float:
+        """What vectors are known to: what is left out of them, or rounding."""
+        return max([float(np.finfo(self.last.dtype).eps), *(m.tol for m in self.hidden)])
 
     def ranks(self) -> Array:
         """Return the number of stored directions, (1, 2, L − 1)."""

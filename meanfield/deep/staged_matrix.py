@@ -66,7 +66,7 @@ class StagedMatrix:
     def __init__(self, whole: LowRankMatrix, stage_size: float, initial: FullMatrix | None = None):
         self.whole: LowRankMatrix | FullMatrix = whole
         self.stage_size, self._initial = stage_size, initial
-        self._n_units, self._tol, self._dtype = whole.p.shape[1], whole.tol, whole.p.dtype
+        self._n_units, self.tol, self._dtype = whole.p.shape[1], whole.tol, whole.p.dtype
         self._drawn = whole.drawn
         # Beyond so many terms the whole costs less with all its entries, where they are at hand.
         self._fill_at = np.inf if initial is None else max(stage_size, self._n_units // 4)
@@ -123,7 +123,7 @@ class StagedMatrix:
             self._initial.shrink(self.whole.scale)
             self.whole = self._initial
             self.whole.add_learned(learned_errors, learned @ learned_features)
-        whole, tol = self.whole, self._tol
+        whole, tol = self.whole, self.tol
         # Not `self`, which would make a cycle that keeps the matrix until garbage is collected.
         features, errors = self._features, self._errors
 

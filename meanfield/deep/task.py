@@ -58,6 +58,7 @@ class Task:
     error_scale: float  # factor of the error signals: 1, or one over the batch size
     predicted: np.ndarray  # (n_steps + 1,): whether predictions of that step are recorded
     saved: np.ndarray  # (n_steps + 1,): and its kernels and features
+    joint_steps: int  # steps whose joint independence is followed
 
     @property
     def n_train(self) -> int:
@@ -156,6 +157,7 @@ def make_task(
     reduction: str,
     predict_every: int,
     save_at: Sequence[int] | None,
+    joint_steps: int,
 ) -> Task:
     """Check everything that finite and infinite width share."""
     X = as_inputs(X)
@@ -194,7 +196,15 @@ def make_task(
         error_scale=1.0 if reduction == "sum" else 1.0 / n_batch,
         predicted=predicted | saved,
         saved=saved,
+        joint_steps=_joint_steps(joint_steps, n_steps),
     )
+
+
+def _joint_steps(steps: int, n_steps: int) -> int:
+    steps = count("joint_steps", steps, minimum=0)
+    if steps > n_steps:
+        raise ArgumentError("joint_steps", f"must be at most n_steps, {n_steps}, got {steps}.")
+    return steps
 
 
 def as_scales(values: Any, name: str) -> tuple[float, float, float]:

@@ -111,6 +111,7 @@ def train(
     dtype: str = "float64",
     predict_every: int = 1,
     save_at: Sequence[int] | None = None,
+    joint_steps: int = 0,
 ) -> DeepRun:
     r"""Train MLPs with `depth` hidden layers by gradient descent ([RFL] §3, Table 2, Appendix A).
 
@@ -194,6 +195,9 @@ def train(
     save_at : sequence of int, optional
         Steps at which kernels and features are recorded, besides the first and the last. By
         default the first ten and thirty more, evenly spaced.
+    joint_steps : int
+        Steps from the start over which the increments of features and the error vectors of all
+        inputs are kept, for `joint_nondegeneracy`; 0 keeps none.
 
     Returns
     -------
@@ -229,6 +233,7 @@ def train(
         reduction=reduction,
         predict_every=predict_every,
         save_at=save_at,
+        joint_steps=joint_steps,
     )
     architecture = _Architecture(
         width=checks.count("width", width),

@@ -49,6 +49,9 @@ class DeepRun:
         the width once all entries are stored instead.
     initial_features, features : ndarray of shape (R, L, m, n)
         ``h`` at the first and at the last step.
+    joint_least, joint_rank : ndarray of shape (R, J, 2, L − 1)
+        Least eigenvalue and rank of the Gram matrices of increments of features, and of error
+        vectors, of all inputs up to each of the first steps; J is ``joint_steps + 1``, or 0.
     input_rank : int
         Dimensions that the training inputs span, with the constant 1 where there are biases.
     engine, seeds : str and tuple of int
@@ -70,6 +73,8 @@ class DeepRun:
     ranks: np.ndarray
     initial_features: np.ndarray
     features: np.ndarray
+    joint_least: np.ndarray
+    joint_rank: np.ndarray
     input_rank: int
     engine: str
     seeds: tuple[int, ...]
