@@ -23,4 +23,6 @@ NAMES: tuple[str, ...] = (
     "relaxation",
     "moments",
     "uncertainty",
+    "onestep",
+    "richness",
 )
