@@ -185,7 +185,9 @@ def descend(network: Network, task: Task) -> Record:
         dh = network.backward(batch, signal.directions)
         if task.saved[step] or _is_watched(step, task.n_steps):
             motion = _motion(network.rates(step), task, rows, batch, dh, signal)
-            if task.saved[step] and task.optimizer.momentum:
+            if task.optimizer.name == "adam":  # whose step is no rate times the gradient
+                motion["sharpness"] = np.full(len(batch.f), np.nan)
+            if task.saved[step] and task.optimizer.remembers:
                 motion["weight_change"] = network.move_sizes(step, rows, batch, dh, signal)
             watched.append((step, motion["sharpness"]))
         if task.saved[step]:

@@ -171,7 +171,7 @@ def infinite_width(
     n_steps : int
         Gradient steps.
     optimizer, momentum : str and float, optional
-        ``"sgd"``, or ``"momentum"`` with β, 0.9 by default.
+        ``"sgd"``, or ``"momentum"`` with β, 0.9 by default. The limit does not hold Adam.
     weight_decay : float
         Decoupled weight decay, λ; see `train`.
     n_samples : int
@@ -246,6 +246,12 @@ def infinite_width(
         save_at=save_at,
         joint_steps=joint_steps,
     )
+    if task.optimizer.name == "adam":
+        raise ArgumentError(
+            "optimizer",
+            "must be 'sgd' or 'momentum', got 'adam': it moves every entry of a matrix on its own, "
+            "and the limit holds matrices on few directions; train a wide network instead.",
+        )
     exact = n_samples is None
     if exact and task.activation.name != "identity":
         raise ArgumentError(

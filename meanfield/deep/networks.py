@@ -14,8 +14,8 @@ from meanfield.deep.task import Signal, Task
 from meanfield.deep.weights import Start
 
 Array = np.ndarray
-Move = tuple[Any, Array, Callable[[Any], Array], float, float]
-"""Name, array, the gradient times a number, rate, and what weight decay keeps."""
+Move = tuple[Any, Array, Callable[[Any], Array], float, float, float]
+"""Name, array, the gradient times a number, rate, what weight decay keeps, and ε of Adam."""
 
 
 class DenseNetwork:
@@ -77,15 +77,15 @@ class DenseNetwork:
         units = [self.width**-0.5, *[1.0] * len(self.hidden), self.width**0.5]
         moves = list(self._moves(step, rows, batch, dh, signal))[: len(units)]
         sizes = [
-            unit * np.linalg.norm(self.stepper.move(key, gradient, rate), axis=(1, 2))
-            for unit, (key, _, gradient, rate, _) in zip(units, moves, strict=True)
+            unit * np.linalg.norm(self.stepper.move(key, gradient, rate, epsilon), axis=(1, 2))
+            for unit, (key, _, gradient, rate, _, epsilon) in zip(units, moves, strict=True)
         ]
         return np.stack(sizes, axis=1)
 
     def _moves(
         self, step: int, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
     ) -> Iterator[Move]:
-        weights, biases, kept = self.pace.at(step)
+        weights, biases, kept, epsilons, last_epsilon = self.pace.at(step)
         sizes, n = signal.sizes[:, :, None], self.last.dtype.type(self.width)
         weighted = [_transpose(sizes * g) / n for g in dh]
         chi = _transpose(signal.outputs)
@@ -95,15 +95,23 @@ class DenseNetwork:
             return lambda factor: np.matmul(factor * g, x)
 
         first, last = self.inputs[rows], batch.x[-1]
-        yield "W1", self.first, lambda c: c * np.matmul(weighted[0], first), weights[0], kept[0]
+
+        def of_first(factor: Any) -> Array:
+            return factor * np.matmul(weighted[0], first)
+
+        def of_last(factor: Any) -> Array:
+            return factor * np.matmul(chi, last)
+
+        yield "W1", self.first, of_first, weights.input, kept.input, epsilons.input
         for l, matrix in enumerate(self.hidden):
             gradient = of_hidden(weighted[l + 1], batch.x[l])
-            yield f"W{l + 2}", matrix, gradient, weights.hidden, kept.hidden
-        yield "a", self.last, lambda c: c * np.matmul(chi, last), weights.output, kept.output
+            yield f"W{l + 2}", matrix, gradient, weights.hidden, kept.hidden, epsilons.hidden
+        yield "a", self.last, of_last, weights.output, kept.output, epsilons.output
         for l, bias in enumerate(self.biases):
             kind = _kind(l, self.task.depth)
             left = (*weighted, chi)[l]
-            yield f"b{l + 1}", bias, _summed(left, -1), biases[kind], kept[kind]
+            epsilon = last_epsilon if kind == 2 else epsilons.input
+            yield f"b{l + 1}", bias, _summed(left, -1), biases[kind], kept[kind], epsilon
 
     @property
     def precision(self) -> float:
@@ -217,23 +225,25 @@ class LowRankNetwork:
             for matrix, a, b in zip(self.hidden, self.errors, batch.memory, strict=True)
         ]
         first, last = (
-            np.linalg.norm(self.stepper.move(key, gradient, rate)) / np.sqrt(self.last.shape[1])
-            for key, _, gradient, rate, _ in list(self._moves(rates, rows, batch, dh, signal))[:2]
+            np.linalg.norm(self.stepper.move(key, gradient, rate, 0.0))
+            / np.sqrt(self.last.shape[1])
+            for key, _, gradient, rate, *_ in list(self._moves(rates, rows, batch, dh, signal))[:2]
         )
         return np.array([[first, *hidden, last]])
 
     def _moves(
         self, rates: Rates, rows: Array | slice, batch: Activity, dh: list[Array], signal: Signal
     ) -> Iterator[Move]:
-        weights, biases, kept = rates
+        weights, biases, kept, *_ = rates
         weighted = (self.inputs[rows] * signal.sizes[0][:, None]).T
         chi = signal.outputs[0]
-        yield "W1", self.first, lambda c: c * (weighted @ dh[0][0]), weights.input, kept.input
-        yield "a", self.last, lambda c: c * (chi.T @ batch.x[-1][0]), weights.output, kept.output
+        first, last = dh[0][0], batch.x[-1][0]
+        yield "W1", self.first, lambda c: c * (weighted @ first), weights.input, kept.input, 0.0
+        yield "a", self.last, lambda c: c * (chi.T @ last), weights.output, kept.output, 0.0
         for l, bias in enumerate(self.biases):
             kind = _kind(l, self.task.depth)
             terms = chi if kind == 2 else signal.sizes[0][:, None] * dh[l][0]
-            yield f"b{l + 1}", bias, _summed(terms, 0), biases[kind], kept[kind]
+            yield f"b{l + 1}", bias, _summed(terms, 0), biases[kind], kept[kind], 0.0
 
     @property
     def precision(self) -> float:

@@ -25,6 +25,20 @@ class LayerValues(NamedTuple):
     output: float
 
 
+class EntrywiseScaling(NamedTuple):
+    """Powers of the width in the rates of a step of fixed size an entry, as Adam's, by layer.
+
+    `gradient` holds those by which the gradients of these layers shrink: times ``n^gradient`` they
+    keep their size.
+    """
+
+    input: float
+    hidden: float
+    output: float
+    output_bias: float
+    gradient: tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class Parametrization:
     r"""How initial variances and learning rates depend on the width ``n`` ([RFL] Table 2).
@@ -43,6 +57,8 @@ class Parametrization:
         Powers for ``W^1``, for ``W^2 … W^L`` and for ``W^{L+1}``.
     output_bias_rate : int
         Power of the rate of ``b^{L+1}``.
+    entrywise : EntrywiseScaling
+        The powers of the rates under Adam.
     """
 
     name: str
@@ -51,6 +67,7 @@ class Parametrization:
     hidden: Scaling
     output: Scaling
     output_bias_rate: int
+    entrywise: EntrywiseScaling
 
     def variances(self, width: int, weight_variance: tuple[float, float, float]) -> LayerValues:
         """Return the variance of the initial entries of each kind of layer.
@@ -71,7 +88,11 @@ class Parametrization:
         return LayerValues(*(constant * float(width) ** power for constant, power in pairs))
 
     def rates(
-        self, width: int, step_size: float, rate_scale: tuple[float, float, float]
+        self,
+        width: int,
+        step_size: float,
+        rate_scale: tuple[float, float, float],
+        entrywise: bool = False,
     ) -> LayerValues:
         """Return the learning rate of each kind of layer.
 
@@ -83,17 +104,25 @@ class Parametrization:
             The base learning rate ``η``.
         rate_scale : (float, float, float)
             The constants that multiply the powers of ``n``.
+        entrywise : bool
+            Whether steps have a fixed size an entry, as under Adam, instead of that of a gradient.
 
         Returns
         -------
         LayerValues
         """
-        powers = (layer.rate for layer in (self.input, self.hidden, self.output))
+        powers: tuple[float, ...] = (self.input.rate, self.hidden.rate, self.output.rate)
+        if entrywise:
+            powers = self.entrywise[:3]
         pairs = zip(rate_scale, powers, strict=True)
         return LayerValues(*(step_size * scale * float(width) ** power for scale, power in pairs))
 
     def bias_rates(
-        self, width: int, step_size: float, rate_scale: tuple[float, float, float]
+        self,
+        width: int,
+        step_size: float,
+        rate_scale: tuple[float, float, float],
+        entrywise: bool = False,
     ) -> LayerValues:
         """Return the learning rates of ``b^1``, of ``b^2 … b^L`` and of ``b^{L+1}``.
 
@@ -105,19 +134,57 @@ class Parametrization:
             The base learning rate ``η``.
         rate_scale : (float, float, float)
             The constants of the layers, the same as of their weights.
+        entrywise : bool
+            Whether steps have a fixed size an entry.
 
         Returns
         -------
         LayerValues
         """
-        powers = (self.input.rate, self.input.rate, self.output_bias_rate)
+        powers: tuple[float, ...] = (self.input.rate, self.input.rate, self.output_bias_rate)
+        if entrywise:
+            powers = (self.entrywise.input, self.entrywise.input, self.entrywise.output_bias)
         pairs = zip(rate_scale, powers, strict=True)
         return LayerValues(*(step_size * scale * float(width) ** power for scale, power in pairs))
 
+    def gradient_sizes(self, width: int) -> tuple[float, float, float, float]:
+        """Return the size, up to constants, of the gradients that Adam sees.
+
+        Parameters
+        ----------
+        width : int
+            Units per hidden layer, ``n``.
+
+        Returns
+        -------
+        tuple of float
+            Of the entries of ``W^1`` and hidden biases, of ``W^l``, of ``W^{L+1}`` and of
+            ``b^{L+1}``.
+        """
+        first, hidden, output, bias = (float(width) ** -power for power in self.entrywise.gradient)
+        return first, hidden, output, bias
+
+
+# An entry of W^l moves by the rate, and a feature by n such: n times the rate. Under µP and IP
+# features and outputs are to move by a fixed amount, through output weights of order 1/n. Under NTP
+# outputs are, through weights of order 1/√n that move together with n features: these move by 1/√n.
+# SP has one rate for all layers, the largest at which outputs stay finite: of W^l, as under NTP.
+ENTRYWISE: Mapping[str, EntrywiseScaling] = MappingProxyType(
+    {
+        #                          W^1, b^l  W^l  W^{L+1}  b^{L+1}  sizes of the gradients
+        "sp": EntrywiseScaling(-1.5, -1.5, -1.5, -1.5, (0.5, 0.5, 0, 0)),
+        "ntp": EntrywiseScaling(-0.5, -1.5, -1, 0, (0.5, 0.5, 0, 0)),
+        "ip": EntrywiseScaling(0, -1, -1, 0, (1, 1, 0, 0)),
+        "mup": EntrywiseScaling(0, -1, -1, 0, (1, 1, 0, 0)),
+    }
+)
+"""Powers of the width in the rates of Adam (Yang and Littwin 2023, "Tensor Programs IVb")."""
 
 PARAMETRIZATIONS: Mapping[str, Parametrization] = MappingProxyType(
     {
-        name: Parametrization(name, title, Scaling(*first), Scaling(*middle), Scaling(*last), bias)
+        name: Parametrization(
+            name, title, Scaling(*first), Scaling(*middle), Scaling(*last), bias, ENTRYWISE[name]
+        )
         for name, title, first, middle, last, bias in [
             #                                        (variance, rate) as powers of n  (rate)
             #                                         W^1     W^l       W^{L+1}       b^{L+1}

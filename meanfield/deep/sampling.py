@@ -42,7 +42,7 @@ class Sampling:
             self.rate_scale,
             task.step_size,
             task.richness,
-            task.optimizer.weight_decay,
+            task.optimizer,
         )
 
     def check(self) -> None:

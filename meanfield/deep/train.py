@@ -27,6 +27,7 @@ from meanfield.deep.staged_matrix import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.deep.trained import DeepRun, as_run
 from meanfield.deep.weights import Start
+from meanfield.errors import ArgumentError
 from meanfield.flow.schedule import Schedule
 from meanfield.problem.activations import Activation
 from meanfield.problem.losses import Loss
@@ -64,7 +65,7 @@ class _Architecture:
             self.rate_scale,
             task.step_size,
             task.richness,
-            task.optimizer.weight_decay,
+            task.optimizer,
         )
 
     def start(self, task: Task) -> Start:
@@ -159,7 +160,9 @@ def train(
     n_steps : int
         Gradient steps.
     optimizer, momentum : str and float, optional
-        ``"sgd"``, or ``"momentum"`` with β, 0.9 by default.
+        ``"sgd"``; ``"momentum"`` with β, 0.9 by default; or ``"adam"`` with ``β_1 = 0.9``, ``β_2 =
+        0.999`` and ``ε = 1e-8`` times the size of gradients, entry by entry, whose rates have the
+        powers of n of `Parametrization.entrywise`; it takes the dense engine.
     weight_decay : float
         Decoupled weight decay, λ: a step multiplies weights and biases by ``1 − η s λ``, with ``s``
         their layer's `rate_scale`.
@@ -245,6 +248,12 @@ def train(
         engine=checks.choice("engine", engine, ENGINES),
         tol=checks.nonnegative("tol", tol),
     )
+    if task.optimizer.name == "adam" and architecture.engine == "low-rank":
+        raise ArgumentError(
+            "engine",
+            "must be 'dense' or 'auto' for optimizer='adam', got 'low-rank': Adam moves every "
+            "entry of a matrix on its own, which no few directions hold.",
+        )
     if architecture.engine == "auto":
         architecture = replace(architecture, engine=_faster_engine(task, architecture.width))
     architecture.pace(task).check()
@@ -261,7 +270,8 @@ def train(
 def _faster_engine(task: Task, width: int) -> str:
     n_rows = len(task.inputs)
     rank = min(n_rows * (task.n_steps + 1), stage_size(n_rows))
-    return "low-rank" if task.depth > 1 and width >= max(256, 4 * rank) else "dense"
+    few = task.depth > 1 and task.optimizer.name != "adam"
+    return "low-rank" if few and width >= max(256, 4 * rank) else "dense"
 
 
 def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> int:
@@ -272,8 +282,8 @@ def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> i
     work = together * 6 * L * m * n
     if architecture.engine == "dense":
         work += together * max(n * d, n**2 if L > 1 else 0)
-        if task.optimizer.momentum:
-            work += 2 * weights  # velocities, before and after
+        # Of what an optimizer remembers, before and after a step.
+        work += 2 * task.optimizer.remembers * weights
     else:
         work += 4 * (L - 1) * n * (_capacity(task, n, typical=True) + 2 * stage_size(m))
     kernels = 2 * task.saved.sum() * L * task.n_train**2

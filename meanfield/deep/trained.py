@@ -41,9 +41,9 @@ class DeepRun:
         ``|ΔW^1|/√n``, ``|ΔW^l|`` and ``√n |ΔW^{L+1}|``, Frobenius norms; with the momentum, without
         the decay.
     sharpness : ndarray of shape (R, S)
-        Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch; descent is
-        unstable above 2, with momentum above ``2 (1 + β)``. With several outputs a lower bound, of
-        the outputs along their error signals.
+        Largest eigenvalue of the step size times the Gauss–Newton Hessian of the batch, NaN under
+        Adam; descent is unstable above 2, with momentum above ``2 (1 + β)``. With several outputs a
+        lower bound, of the outputs along their error signals.
     ranks : ndarray of int, shape (R, S, 2, L − 1)
         Directions stored per hidden matrix, of features and of error vectors (low-rank engine);
         the width once all entries are stored instead.
