@@ -68,6 +68,7 @@ if TYPE_CHECKING:  # the names below, for type checkers
     from meanfield.statistics.orders import fit_order as fit_order
     from meanfield.statistics.power_law import PowerLaw as PowerLaw
     from meanfield.studies.experiment.proposal import propose as propose
+    from meanfield.studies.sweep.run import sweep as sweep
     from meanfield.transport import gaussian_wasserstein2 as gaussian_wasserstein2
     from meanfield.transport import matched_wasserstein2 as matched_wasserstein2
     from meanfield.transport import sliced_wasserstein2 as sliced_wasserstein2
@@ -88,6 +89,7 @@ _PUBLIC = {
     "Scheme": "flow.scheme",
     "pilot": "flow.pilot",
     "propose": "studies.experiment.proposal",
+    "sweep": "studies.sweep.run",
     "predict": "flow.run",
     "Estimate": "statistics.estimate",
     "PowerLaw": "statistics.power_law",

@@ -21,6 +21,7 @@ from meanfield.studies import PARTS, STUDIES, get_study
 from meanfield.system.version import VERSION
 
 if TYPE_CHECKING:
+    from meanfield.workbench.config import StudyConfig
     from meanfield.workbench.executors.calls import Executor
     from meanfield.workbench.study import Plan, Study
 
@@ -42,6 +43,7 @@ A study is one configuration in, and one folder of results out:
   meanfield new chaos > study.toml                complete, commented, runs as it stands
   meanfield chaos study.toml --out results        report.html, figures, summary.json, result.nc
   meanfield chaos study.toml --out results --resume     go on after any stop: the same bits
+  meanfield sweep study.toml --over problem.l2=1e-4:1e-1:7:log --out phases      a study on a grid
 
 The file of `init` serves every study: chaos (the rate at which N neurons approach their limit),
 atoms (how many features the network really has), errors (where its error comes from).
@@ -121,12 +123,11 @@ def _study_command(name: str | None, about: str) -> Callable[..., None]:
         changes: Changes = None,
         quiet: Quiet = False,
     ) -> None:
-        from meanfield.workbench.config import change, read_toml
         from meanfield.workbench.executors import get_executor
 
         place = get_executor(executor, scheduler=scheduler, workers=workers)
-        study = name or change(read_toml(config), changes or []).get("study", "experiment")
-        _run(study, config, out, changes or [], resume=resume, place=place, quiet=quiet)
+        study, content = _read(name, config, changes or [])
+        _run(study, content, out, resume=resume, place=place, quiet=quiet)
 
     command.__doc__ = about
     return command
@@ -149,6 +150,54 @@ An experiment answers in one report, of the same networks, whether they have lea
 are from infinite width, what they consist of, and where their error comes from.
 """
 app.command("run")(_study_command(None, _RUN))
+
+
+@app.command()
+def sweep(
+    config: Config,
+    out: Out,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--over",
+            metavar="KEY=VALUES",
+            help="An axis of the grid: lo:hi:n, lo:hi:n:log or a list a,b,c; repeat it for more.",
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study",
+            metavar="NAME",
+            help="What is done at every point; by default what the file describes.",
+            autocompletion=lambda: list(STUDIES),
+        ),
+    ] = None,
+    resume: Resume = False,
+    executor: ExecutorName = "local",
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Do a study at every point of a grid.
+
+    \b
+    meanfield sweep mine.toml --study atoms --out DIR \\
+        --over problem.l2=1e-4:1e-1:7:log --over problem.temperature=1e-4,1e-3
+
+    CONFIG.toml is that of a study, of an experiment (`meanfield init`), or of a sweep. All points
+    are checked before any work; then the units of all of them are one heap of work, in which those
+    that several points share occur once. DIR receives sweep.nc (every headline number over the
+    grid, with its interval), summary.json, figures, config.toml and report.html. A point that fails
+    is named, and the others go on. A stopped sweep goes on with --resume; with more values, axes
+    or replicas, --resume does only what is new.
+    """
+    from meanfield.workbench.executors import get_executor
+
+    place = get_executor(executor, scheduler=scheduler, workers=workers)
+    kind, content = _swept(config, changes or [], over or [], study)
+    _run(kind, content, out, resume=resume, place=place, quiet=quiet)
 
 
 @app.command()
@@ -251,11 +300,36 @@ def _finished(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def _read(name: str | None, path: Path, changes: list[str]) -> tuple[Study, StudyConfig]:
+    """Return the study of that name, or the one that its file names, and what the file says."""
+    from meanfield.workbench.config import change, load_config, read_toml
+
+    name = name or change(read_toml(path), changes).get("study", "experiment")
+    if name == "sweep":
+        return _swept(path, changes, [], None)
+    study = _naming(get_study(name), path)
+    shared = {"experiment": get_study("experiment").config.model_fields} if name in PARTS else {}
+    return study, load_config(study.config, name, path, changes=changes, shared=shared)
+
+
+def _swept(
+    path: Path, changes: list[str], over: list[str], of: str | None
+) -> tuple[Study, StudyConfig]:
+    """Return a sweep, and what its file and its axes say."""
+    from meanfield.studies.sweep.axes import axes_of
+    from meanfield.studies.sweep.config import read_sweep
+    from meanfield.studies.sweep.study import sweep_of
+    from meanfield.workbench.config import change, read_toml
+
+    content = change(read_toml(path), changes)
+    config = read_sweep(content, axes_of(over), of, path=path, folder=path.parent)
+    return _naming(sweep_of(config.of), path), config
+
+
 def _run(
-    name: str,
-    config_path: Path,
+    study: Study,
+    config: StudyConfig,
     out: Path,
-    changes: list[str],
     *,
     resume: bool,
     place: AbstractContextManager[Executor],
@@ -263,13 +337,9 @@ def _run(
 ) -> None:
     from meanfield.statistics.estimate import Estimate
     from meanfield.system.progress import progress_bar
-    from meanfield.workbench.config import load_config
     from meanfield.workbench.report.formatting import format_estimate
     from meanfield.workbench.runner import run_study
 
-    study = _naming(get_study(name), config_path)
-    shared = {"experiment": get_study("experiment").config.model_fields} if name in PARTS else {}
-    config = load_config(study.config, name, config_path, changes=changes, shared=shared)
     again = shlex.join(["meanfield", *sys.argv[1:], *([] if resume else ["--resume"])])
     stopped = f"Stopped; nothing finished is lost. Go on with:  {again}"
     try:
@@ -277,7 +347,7 @@ def _run(
             _interruptible(stopped),
             _warnings_as_notes(quiet),
             place as executor,
-            progress_bar(name, quiet=quiet) as bar,
+            progress_bar(study.name, quiet=quiet) as bar,
         ):
             summary = run_study(
                 study,
@@ -293,7 +363,7 @@ def _run(
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         numbers = [Estimate.from_summary(saved) for saved in summary["numbers"].values()]
-        for number in numbers:
+        for number in numbers[: 2 if study.name == "sweep" else None]:
             typer.echo(f"{number.label}: {format_estimate(number)}")
         for headline in numbers[:2]:  # a single width, for one, has no exponent
             for caution in headline.notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from meanfield.flow.minibatch import shared
 from meanfield.flow.scheme import Scheme
 from meanfield.statistics.settled import FEWEST_SIZES
 from meanfield.system import memory
+from meanfield.system.batches import batches
 
 if TYPE_CHECKING:
     from meanfield.problem import Problem
@@ -31,7 +31,6 @@ PILOT = 12
 #: Times of the second half whose mean such a run fits.
 _LATE = 9
 _BATCH_BYTES = 2**28
-_BATCHES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +86,7 @@ class ChaosPlan:
     def batches(self) -> list[range]:
         """Split the replicas: enough batches to show progress, each of bounded memory."""
         states = len(self.times) * self.work * self.problem.n_coordinates
-        fitting = max(1, _BATCH_BYTES // (8 * states))
-        size = min(fitting, max(4, math.ceil(self.n_replicas / _BATCHES)))
-        return [
-            range(first, min(first + size, self.n_replicas))
-            for first in range(0, self.n_replicas, size)
-        ]
+        return batches(self.n_replicas, _BATCH_BYTES // (8 * states))
 
 
 def plan_chaos(

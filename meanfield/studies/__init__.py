@@ -58,16 +58,20 @@ STUDIES = {
 #: Parts of an experiment, whose studies read its file too.
 PARTS = ("chaos", "atoms", "errors", "cell")
 
+#: What is done at every point of a grid; its configuration names the study.
+_SWEEP = Entry("meanfield.studies.sweep.study", "Do a study at every point of a grid.")
+
 _SCRIPTS = (
     "ensembles", "integrators", "moments", "references", "relaxation", "richardson", "stationary",
 )  # fmt: skip
 
 
 def get_study(name: str) -> Study:
-    """Return the study of that name, a key of `STUDIES`."""
+    """Return the study of that name, a key of `STUDIES`, or ``"sweep"``."""
     if name in _SCRIPTS:
         raise ConfigError(f"{name!r} is a script and no study: scripts/validate {name}.")
-    if name not in STUDIES:
+    entries = {**STUDIES, "sweep": _SWEEP}
+    if name not in entries:
         raise ConfigError(f"There is no study {name!r}.{suggest(name, STUDIES)}")
-    study: Study = importlib.import_module(STUDIES[name].module).STUDY
+    study: Study = importlib.import_module(entries[name].module).STUDY
     return study

@@ -161,6 +161,8 @@ _NAMES: dict[str, str | tuple[str, str]] = {
     "potential": "potential at the atom",
     "gradient": "gradient of the potential at the atom",
     "error": "error",
+    "direction_error": ("what the least certain direction of an atom is known within", "degree"),
+    "failure": "what was wrong at a grid point that failed",
     "spread": "spread",
     "axes": "axes of the plane of the figure",
     "refit_to_labels": "whether the atoms were refit to the labels",

@@ -321,22 +321,21 @@ def change(content: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
             new = tomllib.loads(f"value = {value.strip()}")["value"]
         except tomllib.TOMLDecodeError:
             new = value.strip()
-        for key in reversed(keys):
-            new = {key: new}
-        content = _joined(content, new, dotted)
+        content = with_key(content, keys, new, f"--set {dotted!r}")
     return content
 
 
-def _joined(content: dict[str, Any], new: dict[str, Any], dotted: str) -> dict[str, Any]:
-    """Return nested tables with what a second one has instead."""
-    out = dict(content)
-    for key, value in new.items():
-        if isinstance(value, dict) and key in out:
-            if not isinstance(out[key], dict):
-                raise ConfigError(f"--set {dotted!r}: {key!r} is a key and no table.")
-            value = _joined(out[key], value, dotted)
-        out[key] = value
-    return out
+def with_key(
+    content: dict[str, Any], keys: Sequence[str], value: Any, origin: str
+) -> dict[str, Any]:
+    """Return the content of a file with another value of a key; `origin` says who asks for it."""
+    key, *inner = keys
+    if inner:
+        table = content.get(key, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{origin}: {key!r} is a key and no table.")
+        value = with_key(table, inner, value, origin)
+    return {**content, key: value}
 
 
 def load_config(
@@ -352,7 +351,21 @@ def load_config(
     `changes` are those of `change`. Files of the studies in `shared` are read too, without those of
     their keys, given by study, that this one does not have.
     """
-    content = change(read_toml(path), changes)
+    content = of_study(change(read_toml(path), changes), model, study, path, shared)
+    try:
+        return parse(model, content, folder=Path(path).parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def of_study(
+    content: dict[str, Any],
+    model: type[StudyConfig],
+    study: str,
+    path: object,
+    shared: Mapping[str, Container[str]] | None,
+) -> dict[str, Any]:
+    """Return what a file, at `path`, says of a study; else as `load_config`."""
     if "study" not in content:
         raise ConfigError(f"{path}: key 'study' is missing; add study = \"{study}\" at the top.")
     named = content["study"]
@@ -366,7 +379,4 @@ def load_config(
         here = model.model_fields
         content = {key: at for key, at in content.items() if key in here or key not in others}
         content["study"] = study
-    try:
-        return parse(model, content, folder=Path(path).parent)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    return content

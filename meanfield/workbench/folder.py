@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from meanfield.system import manifest, storage
 from meanfield.system.records import Real, Record, read_record
 from meanfield.system.texts import decode
 from meanfield.system.version import VERSION
+from meanfield.workbench.digest import Digests
 from meanfield.workbench.held import Held
 from meanfield.workbench.study import Arrays, Unit
 
@@ -55,6 +56,7 @@ class _UnitRecord(Record):
 
     unit: str
     stamp: str
+    digest: str
     seconds: Annotated[Real, Field(ge=0)]
 
 
@@ -76,12 +78,17 @@ class Stamp:
         fields["config"] = _without(fields["config"], late)
         return json.dumps(fields, indent=1, sort_keys=True) + "\n"
 
+    @property
+    def whole(self) -> str:
+        """The stamp with its late keys too."""
+        return json.dumps(asdict(self), sort_keys=True)
+
     def difference(self, begun: dict[str, Any]) -> str | None:
         """Say how this stamp differs from the one that a folder was begun with."""
         if begun["study"] != self.study:
             return f"by the study {begun['study']!r}, and this is {self.study!r}"
-        before, now = _flat(begun["config"]), _flat(self.config)
-        for key in sorted((before | now).keys() - set(self.late)):
+        before, now = (_flat(_without(c, self.late)) for c in (begun["config"], self.config))
+        for key in sorted((before | now).keys()):
             if before.get(key) != now.get(key):
                 return f"with {key} = {before.get(key)!r}, and now it is {now.get(key)!r}"
         if begun.get("version", self.version) != self.version:
@@ -97,10 +104,11 @@ class StudyFolder:
     def __init__(self, path: Path, stamp: Stamp):
         self.path = path
         self._stamp = stamp
+        self._digests: dict[str, str] = {}
 
     def checkpoint(self, key: str) -> Path:
         """Return the file in which a unit may keep its own progress."""
-        return self.path / WORK / f"{key}{_RUNNING}"
+        return self.path / WORK / f"{key}.{self._digests[key][:8]}{_RUNNING}"
 
     def save_unit(self, key: str, arrays: Arrays, seconds: float) -> Arrays:
         """Keep the result of a unit; its own progress is then no longer needed.
@@ -108,13 +116,14 @@ class StudyFolder:
         Returns the arrays as a resumed run would find them: the last bits of a sum may depend on
         how an array lies in memory, so that the originals must not be used.
         """
-        meta = {"unit": key, "stamp": self._stamp.text, "seconds": seconds}
-        storage.save_arrays(self._unit(key), arrays, meta)
+        meta = {"unit": key, "stamp": self._stamp.text, "digest": self._digests[key]}
+        storage.save_arrays(self._unit(key), arrays, meta | {"seconds": seconds})
         self.checkpoint(key).unlink(missing_ok=True)
         return storage.load_arrays(self._unit(key))[0]
 
-    def held_units(self, units: Iterable[Unit]) -> dict[str, Held]:
-        """Return the finished units by key."""
+    def held_units(self, units: Sequence[Unit]) -> dict[str, Held]:
+        """Return the finished units by key, without those that a late key has changed."""
+        self._digests = Digests().units(units, self._stamp.whole)
         found = {unit.key: self._load_unit(unit.key) for unit in units}
         return {key: held for key, held in found.items() if held is not None}
 
@@ -133,6 +142,8 @@ class StudyFolder:
                 f"{path} holds other work than its name says; delete it and run again with "
                 "--resume, and only that work is redone."
             )
+        if saved.digest != self._digests[key]:
+            return None
         return Held(path, arrays, saved.seconds)
 
     def _unit(self, key: str) -> Path:

@@ -30,7 +30,7 @@ from meanfield.workbench.sections.data import DataRecord, data_blocks
 from meanfield.workbench.study import Outcome, Study
 from meanfield.workbench.toml import to_toml
 
-SUMMARY, RESULT, REPORT = "summary.json", "result.nc", "report.html"
+SUMMARY, REPORT = "summary.json", "report.html"
 _FIGURE = re.compile(r"\w[\w.+-]*")
 
 
@@ -59,7 +59,7 @@ def write_outputs(
         "version": VERSION,
         "numbers": {key: number.to_summary() for key, number in outcome.numbers.items()},
     }
-    storage.write_dataset(folder / RESULT, outcome.dataset)
+    storage.write_dataset(folder / study.result, outcome.dataset)
     _write_views(folder, study, summary, Provenance.here(seconds))
     return summary
 
@@ -72,7 +72,7 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
     """
     folder = Path(folder)
     files, about = manifest.read_manifest(folder)
-    manifest.verify(folder, [CONFIG, SUMMARY, RESULT, *({DATA} & files.keys())])
+    manifest.verify(folder, [CONFIG, SUMMARY])
     saved = read_record(folder / SUMMARY, SummaryRecord)
     try:
         study = get_study(saved.study)
@@ -85,6 +85,7 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
         raise CheckpointError(
             storage.refusal(folder / manifest.MANIFEST, "does not say how the results came about")
         ) from None
+    manifest.verify(folder, [study.result, *({DATA} & files.keys())])
     if any(number.note_codes is None for number in saved.numbers.values()):
         raise CheckpointError(
             f"{folder} was made by an earlier version, which kept its results in another form; run "
@@ -98,7 +99,7 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
     # digest is right, fails wherever that is noticed.
     except READING as error:
         raise CheckpointError(
-            storage.refusal(folder / RESULT, unlike(f"the study {study.name} leaves", error))
+            storage.refusal(folder / study.result, unlike(f"the study {study.name} leaves", error))
         ) from error
     return folder / REPORT
 
@@ -108,19 +109,19 @@ def _write_views(
 ) -> None:
     """Write the figures, the report and the manifest; name the first figure in the summary."""
     # Read back, so that the first report shows what any later one will.
-    dataset = storage.read_dataset(folder / RESULT)
+    dataset = storage.read_dataset(folder / study.result)
     blocks = study.report(summary, dataset)
     for figure in figures(blocks):
         if not _FIGURE.fullmatch(figure.name):
             what = f"asks for a figure {figure.name[:60]!r}, which is no name of a file"
-            raise CheckpointError(storage.refusal(folder / RESULT, what))
+            raise CheckpointError(storage.refusal(folder / study.result, what))
     shown = next(figures(blocks), None)
     if shown is not None:
         summary["picture"] = {"name": shown.name, "caption": shown.caption}
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     storage.write_atomic(folder / SUMMARY, text.encode())
     images: dict[str, bytes] = {}
-    names = [CONFIG, SUMMARY, RESULT, REPORT]
+    names = [CONFIG, SUMMARY, study.result, REPORT]
     if (folder / DATA).exists():  # not every study is on data
         blocks = [*blocks, *data_blocks(read_record(folder / DATA, DataRecord))]
         names.append(DATA)

@@ -19,7 +19,7 @@ from meanfield.workbench.folder import FINGERPRINT, Stamp, StudyFolder, claim
 from meanfield.workbench.held import Held, blamed
 from meanfield.workbench.outputs import write_config, write_data, write_outputs
 from meanfield.workbench.sections.data import with_batches
-from meanfield.workbench.study import Arrays, Plan, Study
+from meanfield.workbench.study import FAILURE, Arrays, Plan, Study, failed
 
 _WORTH_SAYING, _LONG = 60, 1200
 
@@ -88,26 +88,41 @@ def _run_units(
     results = {key: unit.arrays for key, unit in held.items()}
     seconds = sum(unit.seconds for unit in held.values())
     total = sum(unit.weight for unit in plan.units)
+    finished = sum(unit.weight for unit in plan.units if unit.key in held)
+    left = [unit for unit in plan.units if unit.key not in held]
+    read = {key: held[key] for unit in left for key in unit.needs.values() if key in held}
 
     def advance(call: Call, share: float) -> None:
-        finished = sum(unit.weight for unit in plan.units if unit.key in results)
         bar.label = call.unit.label
         bar(finished + share * call.unit.weight, total)
 
-    while len(results) < len(plan.units):
-        calls = [
-            Call(
-                unit,
-                {name: results[key] for name, key in unit.needs.items()},
-                os.fspath(folder.checkpoint(unit.key).absolute()),
-            )
-            for unit in plan.units
-            if unit.key not in results and all(key in results for key in unit.needs.values())
-        ]
-        read = {key: held[key] for call in calls for key in call.unit.needs.values() if key in held}
-        with blamed(plan.units, read):
-            for call, done in executor.run(calls, advance):
-                key = call.unit.key
+    def ready() -> list[Call]:
+        """Take out what can be run now; what needs a unit that failed fails with it."""
+        nonlocal left, finished
+        calls, later = [], []
+        for unit in left:
+            needed = [key for key in unit.needs.values() if key in results]
+            lost = [key for key in needed if FAILURE in results[key]]
+            if lost:
+                results[unit.key] = results[lost[0]]
+                finished += unit.weight
+            elif len(needed) < len(unit.needs):
+                later.append(unit)
+            else:
+                inputs = {name: results[key] for name, key in unit.needs.items()}
+                place = os.fspath(folder.checkpoint(unit.key).absolute())
+                calls.append(Call(unit, inputs, place))
+        left = later
+        return calls
+
+    with blamed(plan.units, read):
+        for call, done in executor.run(ready, advance):
+            key = call.unit.key
+            if done.failure:
+                # Nothing is kept of it: resuming tries again.
+                results[key] = failed(done.failure)
+            else:
                 results[key] = folder.save_unit(key, done.arrays, done.seconds)
-                seconds += done.seconds
+            seconds += done.seconds
+            finished += call.unit.weight
     return results, seconds

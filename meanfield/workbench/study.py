@@ -37,6 +37,17 @@ class Unit:
     needs: Mapping[str, str] = field(default_factory=dict)  # argument -> unit that gives its arrays
     # Its share of the work, for the progress bar: of what trains networks, seconds on one core.
     weight: float = 1.0
+    # Whether the rest goes on where it fails; its arrays are then `failed` of what was wrong.
+    optional: bool = False
+
+
+#: The only array of an optional unit that failed: the sentence that tells why.
+FAILURE = "failure"
+
+
+def failed(why: str) -> Arrays:
+    """Return the arrays of a unit that failed."""
+    return {FAILURE: np.array(why)}
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class Study:
     """A kind of study.
 
     `late` are dotted keys of the configuration that a finished folder may be reopened with a change
-    of: those that no unit depends on, but the combination, or only units whose own key tells.
+    of: units that come out otherwise are done again, all others are kept.
     """
 
     name: str  # as on the command line
@@ -84,3 +95,4 @@ class Study:
     prepare: Callable[[Any], Plan]  # checks everything that can be checked before the work
     report: Callable[[Summary, Any], list[Block]]  # from saved results alone
     late: tuple[str, ...] = ()
+    result: str = "result.nc"  # the file of everything that it found

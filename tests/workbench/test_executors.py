@@ -237,6 +237,12 @@ def test_processes_share_the_cores_that_a_quota_leaves(monkeypatch):
     assert [threads_each(workers) for workers in (1, 2, 4, 7)] == [6, 3, 1, 1]
 
 
+def at_once(calls):
+    """All calls are ready when asked first, and none later."""
+    answers = iter([calls])
+    return lambda: next(answers, [])
+
+
 def test_losses_are_said_in_words_and_what_was_left_is_cancelled():
     calls = [Call(Unit(key, dict, {}, key), {}, None) for key in "abc"]
     futures = {}
@@ -246,7 +252,7 @@ def test_losses_are_said_in_words_and_what_was_left_is_cancelled():
     for error, said in ((CancelledError(), "lost"), (BlockingIOError(), "full")):
         futures |= {key: Future() for key in "abc"}
         futures["b"].set_result(Done({}, 2.0))
-        running = executor.run(calls, lambda call, share: None)
+        running = executor.run(at_once(calls), lambda call, share: None)
         assert next(running) == (calls[1], Done({}, 2.0))
         futures["a"].set_exception(error)
         with pytest.raises(WorkerError, match=said):
@@ -315,7 +321,7 @@ def test_bits_depend_neither_on_workers_nor_on_threads(tmp_path):
     with threadpool_limits(1):
         assert call().arrays["values"].tobytes() == fixed.tobytes()
     with get_executor(workers=2) as executor:
-        ((_, done),) = executor.run([call], lambda call, share: None)
+        ((_, done),) = executor.run(at_once([call]), lambda call, share: None)
     assert done.arrays["values"].tobytes() == fixed.tobytes()
 
 

@@ -203,4 +203,4 @@ EXAMPLE: dict[str, Any] = {
     "data": {"source": "teacher", "n_features": 2, "n_atoms": 3, "n_train": 400, "min_angle": 30.0},
 }
 
-STUDY = Study("atoms", AtomsConfig, EXAMPLE, prepare, report)
+STUDY = Study("atoms", AtomsConfig, EXAMPLE, prepare, report, ("atoms.n_replicas",))

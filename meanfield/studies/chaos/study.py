@@ -108,22 +108,27 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
     with named_keys(config, "chaos", "run", "problem"):
         plan = plan_chaos(problem, config.scheme(problem), **settings)
         reference = reference_unit(plan, config.chaos.reference)
-    units = [replace(reference, weight=_seconds(plan, int(reference.weight)))]
+    # How many replicas there are in all is no part of any unit's work, so that more can be added.
+    part = plan if plan.precision is not None else _of_a_unit(plan, config.chaos)
+    arguments = {**reference.arguments, "plan": part}
+    weight = _seconds(plan, int(reference.weight))
+    units = [replace(reference, arguments=arguments, weight=weight)]
     per_replica = _seconds(plan, plan.work)
     needs = {"reference": "reference"}
-    units.append(Unit("wells", wells_of, {"plan": plan}, "wells of the potential", needs))
+    units.append(Unit("wells", wells_of, {"plan": part}, "wells of the potential", needs))
     if config.chaos.predict:
         with named_keys(config, "chaos", "run", "problem"):
             check_predictable(problem, plan.scheme, list(plan.times))
         label = "prediction of the constants"
         weight = prediction_seconds(problem, plan.scheme)
-        units.append(Unit("prediction", prediction_of, {"plan": plan}, label, needs, weight))
+        units.append(Unit("prediction", prediction_of, {"plan": part}, label, needs, weight))
     keep, largest = max(keep, KEPT), max(plan.particle_counts)
     trained = []
     needs = {**needs, "wells": "wells"}
     batches = [range(PILOT)] if plan.precision is not None else plan.batches()
     for batch in batches:
-        arguments = {"plan": plan, "first": batch.start, "last": batch.stop, "keep": keep}
+        kept = min(max(keep, batch.start), batch.stop)
+        arguments = {"plan": part, "first": batch.start, "last": batch.stop, "keep": kept}
         label = f"replicas {batch.start + 1}–{batch.stop} of {plan.n_replicas}"
         key, weight = f"replicas-{batch.start:05d}", per_replica * len(batch)
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
@@ -137,6 +142,11 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
     return replace(
         done, trained=trained if alone and plan.scheme.n_steps == config.run.n_steps else ()
     )
+
+
+def _of_a_unit(plan: ChaosPlan, section: ChaosSection) -> ChaosPlan:
+    """Return a plan as it is for any number of replicas."""
+    return replace(plan, n_replicas=0, cloud_replicas=section.cloud_replicas)
 
 
 def _seconds(plan: ChaosPlan, n_particles: int) -> float:
@@ -322,4 +332,6 @@ EXAMPLE: dict[str, Any] = {
     "chaos": {"particle_counts": [32, 64, 128, 256], "n_replicas": 24, "cloud_replicas": 4},
 }
 
-STUDY = Study("chaos", ChaosConfig, EXAMPLE, prepare, report)
+LATE = ("n_replicas", "predict")
+
+STUDY = Study("chaos", ChaosConfig, EXAMPLE, prepare, report, tuple(f"chaos.{key}" for key in LATE))

@@ -131,7 +131,11 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
     each = evaluation_seconds(problem, plan.scheme.dtype)
     costs = {stage: each * cost for stage, cost in plan.costs.items()}
     cost = costs["population"]
-    label, whole = "population network", {"plan": plan}
+    # What a finished study may be reopened with a change of is no part of the work before it.
+    late = ("n_atoms", "threshold", "degree", "n_replicas")
+    last = replace(plan, **{key: getattr(ErrorSettings, key) for key in late})
+    early = replace(last, atom_counts=())
+    label, whole = "population network", {"plan": early}
     units = [Unit("population", intermediates.population, whole, label, weight=cost)]
     before = ["population"] * plan.n_replicas
     # Stage by stage, so that the bar tells how far each one is.
@@ -145,7 +149,8 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
         weight = costs[stage.split("-")[0]]
         for r, key in enumerate(keys):
             text = f"{label}, replica {r + 1} of {plan.n_replicas}"
-            arguments, needs = {"plan": plan, "replica": r}, {argument: before[r]}
+            part = last if argument == "network" else early
+            arguments, needs = {"plan": part, "replica": r}, {argument: before[r]}
             units.append(Unit(key, function, arguments, text, needs, weight))
         before = keys
     return data_plan(

@@ -258,4 +258,10 @@ EXAMPLE: dict[str, Any] = {
     },
 }
 
-STUDY = Study("experiment", ExperimentConfig, EXAMPLE, prepare, report)
+LATE = (
+    "parts",
+    "penalties.factors",
+    *(key for study in _STUDIES.values() for key in study.STUDY.late),
+)
+
+STUDY = Study("experiment", ExperimentConfig, EXAMPLE, prepare, report, LATE)

@@ -151,4 +151,11 @@ EXAMPLE: dict[str, Any] = {
     "identify": {"activations": ["tanh", "silu"], "dims": [1, 2], "sizes": [1, 2]},
 }
 
-STUDY = Study("identify", IdentifyConfig, EXAMPLE, prepare, report)
+LATE = (
+    "identify.activations",
+    "identify.bias",
+    "identify.dims",
+    "identify.sizes",
+)
+
+STUDY = Study("identify", IdentifyConfig, EXAMPLE, prepare, report, LATE)

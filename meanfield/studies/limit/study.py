@@ -411,4 +411,11 @@ EXAMPLE: dict[str, Any] = {
     "convergence": {"widths": [16, 32, 64], "n_steps": 20, "n_samples": 4096, "n_replicas": 4},
 }
 
-STUDY = Study("limit", LimitConfig, EXAMPLE, prepare, report)
+LATE = (
+    "network.activations",
+    "network.depths",
+    "convergence.widths",
+    "convergence.networks_per_unit",
+)
+
+STUDY = Study("limit", LimitConfig, EXAMPLE, prepare, report, LATE)

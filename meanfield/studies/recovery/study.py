@@ -117,9 +117,12 @@ def prepare(config: RecoveryConfig) -> Plan:
     steps = dict(zip(names, section.step_sizes, strict=True))
     grid = (names, section.dims, section.sizes, section.noise, section.n_particles)
     units = []
+    # What other cells there are is no part of a cell's work, so that more can be added.
+    lists = ("activations", "step_sizes", "dims", "sizes", "noise", "n_particles")
+    own = section.model_copy(update={key: [] for key in lists})
     for activation, d, size, noise, width in itertools.product(*grid):
         cell = Cell(activation, d, size, noise, width, steps[activation])
-        arguments = {"cell": cell, "section": section, "seed": config.seed}
+        arguments = {"cell": cell, "section": own, "seed": config.seed}
         key, weight = _key(activation, d, size, noise, width), (d + 5) * (size + 2) * width
         units.append(Unit(key, recover, arguments, key.replace("-", " "), weight=weight))
     return Plan(units, lambda results: combine(config, grid, results), data="")
@@ -278,4 +281,13 @@ EXAMPLE: dict[str, Any] = {
     "recovery": {"activations": ["tanh"], "step_sizes": [0.5], "sizes": [1, 2], "n_teachers": 5},
 }
 
-STUDY = Study("recovery", RecoveryConfig, EXAMPLE, prepare, report)
+LATE = (
+    "recovery.activations",
+    "recovery.step_sizes",
+    "recovery.dims",
+    "recovery.sizes",
+    "recovery.noise",
+    "recovery.n_particles",
+)
+
+STUDY = Study("recovery", RecoveryConfig, EXAMPLE, prepare, report, LATE)

@@ -20,6 +20,7 @@ from meanfield.problem import Problem
 from meanfield.problem.score import loss_rose
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.simulate.report import SimulateHeadline, report
+from meanfield.system.batches import batches
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import Count, Listed, Section, Step, named_keys
 from meanfield.workbench.sections.data import (
@@ -71,10 +72,9 @@ def prepare(config: SimulateConfig) -> Plan:
     steps = np.unique([0, *curve, *keep])
     network_fits("simulate", problem, scheme, section.n_particles, len(steps))
     state_bytes = 8 * len(steps) * section.n_particles * problem.n_coordinates
-    size = max(1, min(section.n_replicas, _UNIT_BYTES // state_bytes))
     units = []
-    for first in range(0, section.n_replicas, size):
-        count = min(size, section.n_replicas - first)
+    for batch in batches(section.n_replicas, _UNIT_BYTES // state_bytes):
+        first, count = batch.start, len(batch)
         arguments = {
             "problem": problem,
             "scheme": scheme,
@@ -218,4 +218,4 @@ EXAMPLE: dict[str, Any] = {
     "simulate": {"n_particles": 256, "n_replicas": 4},
 }
 
-STUDY = Study("simulate", SimulateConfig, EXAMPLE, prepare, report)
+STUDY = Study("simulate", SimulateConfig, EXAMPLE, prepare, report, ("simulate.n_replicas",))

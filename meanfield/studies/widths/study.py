@@ -276,4 +276,13 @@ EXAMPLE: dict[str, Any] = {
     "limit": {"n_samples": 1024, "n_replicas": 3},
 }
 
-STUDY = Study("widths", WidthsConfig, EXAMPLE, prepare, report)
+LATE = (
+    "network.activations",
+    "network.parametrizations",
+    "network.widths",
+    "network.n_seeds",
+    "limit.n_replicas",
+    "verdict.from_width",
+)
+
+STUDY = Study("widths", WidthsConfig, EXAMPLE, prepare, report, LATE)

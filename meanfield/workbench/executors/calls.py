@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from meanfield.errors import CheckpointError, ConfigError, DivergenceError, OfArgument
 from meanfield.system.progress import Progress, no_progress
 from meanfield.system.threads import fixed_blas
 from meanfield.workbench.study import Arrays, Unit
@@ -20,6 +21,7 @@ class Done(NamedTuple):
 
     arrays: Arrays
     seconds: float
+    failure: str = ""  # of an optional unit: what was wrong
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,21 @@ class Call:
         offered = {"progress": progress, "checkpoint": self.checkpoint}
         taken = inspect.signature(self.unit.function).parameters
         arguments |= {name: value for name, value in offered.items() if name in taken}
-        with fixed_blas():
-            arrays = self.unit.function(**arguments)
+        try:
+            with fixed_blas():
+                arrays = self.unit.function(**arguments)
+        except Exception as error:
+            if not self.unit.optional:
+                raise
+            return Done({}, time.perf_counter() - begin, in_words(error))
         return Done(arrays, time.perf_counter() - begin)
+
+
+def in_words(error: Exception) -> str:
+    """Return what an error says; of one that nobody foresaw its kind too."""
+    foreseen = isinstance(error, OfArgument | CheckpointError | ConfigError | DivergenceError)
+    text = str(error) if foreseen else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
 
 
 def _own(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,10 +69,11 @@ class Executor(Protocol):
     """Runs calls that do not depend on each other and hands each result over as it comes."""
 
     def run(
-        self, calls: Sequence[Call], advance: Callable[[Call, float], None]
+        self, ready: Callable[[], Sequence[Call]], advance: Callable[[Call, float], None]
     ) -> Iterator[tuple[Call, Done]]:
-        """Run `calls` in any order and yield each with its result as soon as it is finished.
+        """Run calls in any order and yield each with its result as soon as it is finished.
 
-        The caller saves a result before it asks for the next. While a call runs,
-        ``advance(call, share_done)`` may be called.
+        ``ready()`` returns those that can be run and were not returned before; it is asked again
+        after every result, which the caller has then saved, until there are none and nothing runs.
+        While a call runs, ``advance(call, share_done)`` may be called.
         """

@@ -29,6 +29,8 @@ except ImportError:
     ) from None
 
 _SECONDS_TO_CONNECT = 10
+#: Calls that may be with the scheduler, and for each worker that there is.
+_ROOM, _EACH = 64, 4
 #: Silence of all workers until it is said, and until the run ends.
 _SECONDS_TO_SAY, _SECONDS_TO_LAST = 10, 600
 #: Who writes what Dask's processes and connections go through; the run says it in its own words.
@@ -90,7 +92,7 @@ def dask_executor(scheduler: str | None, workers: int | None) -> Iterator[PoolEx
 
         watch = _Watch(client)
         watch.check_scheduler()
-        yield PoolExecutor(submit, _LOSSES, watch)
+        yield PoolExecutor(submit, _LOSSES, watch, watch.room)
 
 
 class _Watch:
@@ -136,6 +138,10 @@ class _Watch:
                 f"{_SECONDS_TO_LAST / 60:.0f} minutes; start one with `dask worker "
                 f"{self._address} --nthreads 1`."
             )
+
+    def room(self) -> int:
+        """Return how many calls may be with the workers, or wait for them there."""
+        return max(_ROOM, _EACH * len(self._seen))
 
     def _last_seen(self) -> dict[str, float]:
         """Return when the scheduler heard of each worker; as before, where it does not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from meanfield.workbench.executors.calls import Call, Done
@@ -11,13 +12,16 @@ class LocalExecutor:
     """One unit after the other on this machine; the compiled code uses all its cores."""
 
     def run(
-        self, calls: Sequence[Call], advance: Callable[[Call, float], None]
+        self, ready: Callable[[], Sequence[Call]], advance: Callable[[Call, float], None]
     ) -> Iterator[tuple[Call, Done]]:
-        """Run `calls` in their order; see `Executor`."""
-        for call in calls:
+        """Run calls in their order; see `Executor`."""
+        waiting = deque(ready())
+        while waiting:
+            call = waiting.popleft()
             advance(call, 0.0)
 
             def progress(done: float, total: float, call: Call = call) -> None:
                 advance(call, done / total if total else 1.0)
 
             yield call, call(progress)
+            waiting += ready()

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ _KILLED = (
 
 
 _SECONDS = 1.0  # between looks at the workers
+_ROOM = 64  # calls that wait for a worker or are with one
 
 
 class PoolExecutor:
@@ -35,7 +37,8 @@ class PoolExecutor:
 
     ``submit(call, software)`` starts `work` with these arguments on a worker; `losses` are what the
     pool raises when it has lost workers, with what to say then. `watch` is called every second
-    while units run, and before the first: it raises when they cannot.
+    while units run, and before the first: it raises when they cannot. At most ``room()`` calls are
+    with the pool at a time, each with all that it needs.
     """
 
     def __init__(
@@ -43,25 +46,32 @@ class PoolExecutor:
         submit: Callable[[Call, Mapping[str, str]], Future[Done]],
         losses: Mapping[type[BaseException], str],
         watch: Callable[[], None] = lambda: None,
+        room: Callable[[], int] = lambda: _ROOM,
     ):
-        self._submit, self._losses, self._watch = submit, losses, watch
+        self._submit, self._losses, self._watch, self._room = submit, losses, watch, room
 
     def run(
-        self, calls: Sequence[Call], advance: Callable[[Call, float], None]
+        self, ready: Callable[[], Sequence[Call]], advance: Callable[[Call, float], None]
     ) -> Iterator[tuple[Call, Done]]:
-        """Run `calls` in any order; see `Executor`."""
-        if calls:
-            advance(calls[0], 0.0)
+        """Run calls in any order; see `Executor`."""
+        waiting = deque(ready())
+        if waiting:
+            advance(waiting[0], 0.0)
         futures: dict[Future[Done], Call] = {}
+        asked, looked = software(), -_SECONDS
         try:
-            self._watch()
-            futures |= {self._submit(call, software()): call for call in calls}
-            while futures:
+            while waiting or futures:
+                if time.monotonic() >= looked + _SECONDS:
+                    self._watch()
+                    looked = time.monotonic()
+                while waiting and len(futures) < self._room():
+                    call = waiting.popleft()
+                    futures[self._submit(call, asked)] = call
                 found = _next(futures)
                 if found is not None:
                     advance(found[0], 1.0)
                     yield found
-                self._watch()
+                    waiting += ready()
         except tuple(self._losses) as error:
             text = next(text for kind, text in self._losses.items() if isinstance(error, kind))
             raise WorkerError(text) from None

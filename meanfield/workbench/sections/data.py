@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
@@ -85,9 +87,12 @@ def build_data(config: LearningConfig) -> tuple[Data, Problem]:
 def load_data(config: DataConfig) -> Data:
     """Load the data of a configuration, with the record of where they come from."""
     section = config.data
+    kept, mark = _LOADED.get(), section.model_dump_json()
+    if kept is not None and mark in kept:
+        return kept[mark]
     try:
         with named_keys(config, "data"):
-            return SOURCES[section.source](**section.model_dump(exclude={"source"}))
+            data = SOURCES[section.source](**section.model_dump(exclude={"source"}))
     except OSError as error:
         place = next(key for key in ("path", "folder") if key in type(section).model_fields)
         absent = isinstance(error, FileNotFoundError)
@@ -95,6 +100,22 @@ def load_data(config: DataConfig) -> Data:
         raise ConfigError(f"key 'data.{place}': {error}{start}") from error
     except ImportError as error:
         raise ConfigError(f"[data]: {error}") from error
+    if kept is not None:
+        kept[mark] = data
+    return data
+
+
+_LOADED: ContextVar[dict[str, Data] | None] = ContextVar("loaded", default=None)
+
+
+@contextmanager
+def loaded_once() -> Iterator[None]:
+    """Load data that several configurations name alike once, while the block runs."""
+    token = _LOADED.set({})
+    try:
+        yield
+    finally:
+        _LOADED.reset(token)
 
 
 def describe_data(config: DataConfig, data: Data, scaled: bool = False) -> dict[str, Any]:
