@@ -72,11 +72,11 @@ def width_convergence(
 
     Parameters
     ----------
-    limit : array_like of shape (P, m)
-        Predictions of the limit; step 0 first.
-    predictions : mapping of int to array_like of shape (R, P, m)
-        Predictions of R networks, by width; R may differ, and exceeds ``2 m``.
-    limit_error : array_like of shape (P, m), optional
+    limit : array_like of shape (P, m[, K])
+        Predictions of the limit; step 0 first. Of several outputs each counts as an input does.
+    predictions : mapping of int to array_like of shape (R, P, m[, K])
+        Predictions of R networks, by width; R may differ, and exceeds ``2 m``, or ``2 m K``.
+    limit_error : array_like of shape (P, m[, K]), optional
         Standard error of `limit`; its part in the squared bias is subtracted.
 
     Returns
@@ -106,15 +106,18 @@ def width_convergence(
     for width in widths:
         f = np.asarray(predictions[width], dtype=np.float64)
         if f.shape[1:] != limit.shape:
+            wanted = ", ".join(["R", *map(str, limit.shape)])
             raise ValueError(
-                f"predictions of width {width} must have shape (R, {limit.shape[0]}, "
-                f"{limit.shape[1]}) like the limit, got {f.shape}."
+                f"predictions of width {width} must have shape ({wanted}) like the limit, got "
+                f"{f.shape}."
             )
-        if len(f) <= 2 * limit.shape[1]:
+        f = f.reshape(*f.shape[:2], -1)
+        if len(f) <= 2 * f.shape[-1]:
             raise ValueError(
-                f"width {width} has {len(f)} networks; more than {2 * limit.shape[1]} are needed."
+                f"width {width} has {len(f)} networks; more than {2 * f.shape[-1]} are needed."
             )
-        rows.append([*_bias(f, limit, floor), *_spread(f), *_gap(f, limit, floor)])
+        flat = limit.reshape(len(limit), -1)
+        rows.append([*_bias(f, flat, floor), *_spread(f), *_gap(f, flat, floor)])
     bias, bias_error, spread, spread_error, gap, gap_error = np.array(rows).T
     n = np.array(widths)
     return WidthConvergence(

@@ -11,7 +11,7 @@ from meanfield.deep.descent import Activity
 from meanfield.deep.optimizers import Pace, Rates, Stepper
 from meanfield.deep.staged_matrix import StagedMatrix
 from meanfield.deep.task import Signal, Task
-from meanfield.deep.weights import Start
+from meanfield.deep.weights import DenseWeights, LowRankWeights, Start
 
 Array = np.ndarray
 Move = tuple[Any, Array, Callable[[Any], Array], float, float, float]
@@ -118,6 +118,14 @@ class DenseNetwork:
         """What vectors are known to: rounding."""
         return float(np.finfo(self.last.dtype).eps)
 
+    def weights(self) -> list[DenseWeights]:
+        """Return the present weights of every network."""
+        arrays = [self.first, *self.hidden, self.last]
+        return [
+            DenseWeights([array[r] for array in arrays], [bias[r] for bias in self.biases])
+            for r in range(len(self.last))
+        ]
+
     def ranks(self) -> Array:
         """Return zeros: no directions are stored."""
         return np.zeros((len(self.last), 2, len(self.hidden)), dtype=np.int64)
@@ -160,6 +168,7 @@ class LowRankNetwork:
         self.inputs = coordinates.astype(first.dtype)
         self.first, self.hidden, self.last, self.biases = first, hidden, last, biases
         self.errors: list[Array] = []
+        self.kept = 1.0  # of the first layer's weights where inputs do not reach
         self.offset = np.zeros((len(coordinates), len(last)), dtype=first.dtype)
 
     def rates(self, step: int) -> Rates:
@@ -209,6 +218,7 @@ class LowRankNetwork:
     ) -> None:
         """Take a step."""
         rates, momentum = self.rates(step), self.task.optimizer.momentum
+        self.kept *= rates.kept.input
         for matrix, a, b in zip(self.hidden, self.errors, batch.memory, strict=True):
             chi = signal.sizes[0]
             matrix.update(rates.weights.hidden, chi, a, b[0], momentum, rates.kept.hidden)
@@ -249,6 +259,12 @@ class LowRankNetwork:
     def precision(self) -> float:
         """What vectors are known to: what is left out of them, or rounding."""
         return max([float(np.finfo(self.last.dtype).eps), *(m.tol for m in self.hidden)])
+
+    def weights(self, start: Start, seed: int, basis: Array) -> list[LowRankWeights]:
+        """Return the present weights, of a network that started so on inputs of that basis."""
+        hidden = [matrix.parts() for matrix in self.hidden]
+        first, kept, last, biases = self.first, self.kept, self.last, self.biases
+        return [LowRankWeights(start, seed, basis, first, kept, hidden, last, biases)]
 
     def ranks(self) -> Array:
         """Return the number of stored directions, (1, 2, L − 1)."""

@@ -155,6 +155,21 @@ class StagedMatrix:
             self.whole.add_learned(_stacked(self._errors), learned @ _stacked(self._features))
         self._stage, self._features, self._errors = None, [], []
 
+    def parts(self) -> tuple[np.ndarray | None, float, list[tuple[np.ndarray, ...]]]:
+        """Return what the matrix is made of, as `LowRankWeights.hidden` has it."""
+        stage = 1.0 if self._stage is None else self._stage.scale
+        terms: list[tuple[np.ndarray, ...]] = []
+        entries: np.ndarray | None = None
+        if isinstance(self.whole, FullMatrix):
+            entries, factor = self.whole.entries, stage
+        else:
+            errors, learned, features = self.whole.learned()
+            factor = stage * self.whole.scale
+            terms.append((errors, learned.dtype.type(stage) * learned, features))
+        if self._stage is not None:
+            terms.append(self._stage.learned())
+        return entries, factor, terms
+
     @property
     def ranks(self) -> tuple[int, int]:
         """Number of directions of features and of error vectors that the whole knows."""

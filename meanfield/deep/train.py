@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from meanfield import checks
 from meanfield.deep.descent import (
-    Network,
     NotFiniteError,
     Record,
     concatenate,
     descend,
     divergence,
 )
+from meanfield.deep.exchange import Layers, Shape, from_state_dict
 from meanfield.deep.low_rank import LowRankMatrix
 from meanfield.deep.networks import DenseNetwork, LowRankNetwork, input_coordinates
 from meanfield.deep.optimizers import Pace
@@ -26,7 +25,7 @@ from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.staged_matrix import FullMatrix, StagedMatrix, stage_size
 from meanfield.deep.task import Task, as_scales, make_task
 from meanfield.deep.trained import DeepRun, as_run
-from meanfield.deep.weights import Start
+from meanfield.deep.weights import DenseWeights, LowRankWeights, Start
 from meanfield.errors import ArgumentError
 from meanfield.flow.schedule import Schedule
 from meanfield.problem.activations import Activation
@@ -40,6 +39,8 @@ MAX_RANK = 4096
 """Most directions that the low-rank engine keeps per hidden matrix and side."""
 
 _CACHED_WEIGHTS = 2**18
+#: Weights of all networks that a run keeps without being asked to.
+_KEPT_BYTES = 2**28
 # Directions that training meets, per input, at the default tolerance: measured, 12 to 25.
 _DIRECTIONS_PER_INPUT = 25
 
@@ -56,6 +57,19 @@ class _Architecture:
     dtype: np.dtype
     engine: str
     tol: float
+    given: Layers | None  # weights to start from
+    keep_weights: bool | None
+
+    def keeps(self, task: Task, n_networks: int) -> bool:
+        """Whether the run keeps the trained weights."""
+        if self.keep_weights is not None:
+            return self.keep_weights
+        return n_networks * self.weight_bytes(task) <= _KEPT_BYTES
+
+    def weight_bytes(self, task: Task) -> int:
+        """Return the memory that the weights of one network take."""
+        n, d = self.width, task.inputs.shape[1]
+        return self.dtype.itemsize * n * (d + task.n_outputs + (task.depth - 1) * n)
 
     def pace(self, task: Task) -> Pace:
         """Return the rates of every step."""
@@ -78,6 +92,7 @@ class _Architecture:
             self.parametrization.variances(self.width, self.weight_variance),
             self.bias_variance if task.bias else None,
             self.dtype,
+            self.given,
         )
 
 
@@ -106,6 +121,7 @@ def train(
     weight_variance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     rate_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
     bias_variance: float = 1.0,
+    init: Mapping[str, Any] | None = None,
     X_test: Any = None,
     engine: str = "auto",
     tol: float = 1e-3,
@@ -113,6 +129,7 @@ def train(
     predict_every: int = 1,
     save_at: Sequence[int] | None = None,
     joint_steps: int = 0,
+    keep_weights: bool | None = None,
 ) -> DeepRun:
     r"""Train MLPs with `depth` hidden layers by gradient descent ([RFL] §3, Table 2, Appendix A).
 
@@ -179,6 +196,10 @@ def train(
         the rates of a layer's biases have the same factor.
     bias_variance : float
         Variance of the hidden biases at the start; those of the output start at zero.
+    init : mapping of str to array or tensor, optional
+        Weights of one network to start from in place of random ones, by name: those of
+        `DeepRun.to_state_dict`, or of a PyTorch ``Sequential`` of linear layers and activations,
+        whose output is ``f``. Biases, of all layers, need ``bias=True``.
     X_test : array_like of shape (m_test, d), optional
         Inputs that are only predicted.
     engine : str
@@ -201,6 +222,9 @@ def train(
     joint_steps : int
         Steps from the start over which the increments of features and the error vectors of all
         inputs are kept, for `joint_nondegeneracy`; 0 keeps none.
+    keep_weights : bool, optional
+        Whether the run keeps the trained weights, for `DeepRun.to_state_dict`; by default where
+        they take no more than 256 MB.
 
     Returns
     -------
@@ -247,6 +271,8 @@ def train(
         dtype=np.dtype(checks.precision(dtype)),
         engine=checks.choice("engine", engine, ENGINES),
         tol=checks.nonnegative("tol", tol),
+        given=None,
+        keep_weights=keep_weights,
     )
     if task.optimizer.name == "adam" and architecture.engine == "low-rank":
         raise ArgumentError(
@@ -259,12 +285,28 @@ def train(
     architecture.pace(task).check()
     first_seed = checks.seed(seed)
     n_replicas = checks.listed("n_replicas", n_replicas)
+    if init is not None:
+        architecture = replace(architecture, given=_given(init, task, architecture, n_replicas))
     seeds = [checks.seed(first_seed + r) for r in range(n_replicas)]
     memory.require(
         _bytes_needed(task, architecture, len(seeds)),
         "lower width, n_replicas or the number of inputs, or save fewer steps with save_at",
     )
-    return as_run(task, _train_all(task, architecture, seeds), architecture.engine, seeds)
+    record, weights = _train_all(task, architecture, seeds)
+    return as_run(task, record, architecture.engine, seeds, weights)
+
+
+def _given(init: Any, task: Task, architecture: _Architecture, n_replicas: int) -> Layers:
+    """Return the weights to start from."""
+    if n_replicas > 1:
+        raise ArgumentError(
+            "init", f"is one network, and n_replicas={n_replicas} would be the same; leave one out."
+        )
+    n_features, n_outputs = task.inputs.shape[1], task.n_outputs
+    shape = Shape(architecture.width, task.depth, n_features, n_outputs, task.bias)
+    weights, biases = from_state_dict(init, shape)
+    weights[-1] = weights[-1] * task.richness
+    return weights, [*biases[:-1], *(bias * task.richness for bias in biases[-1:])]
 
 
 def _faster_engine(task: Task, width: int) -> str:
@@ -289,7 +331,9 @@ def _bytes_needed(task: Task, architecture: _Architecture, n_networks: int) -> i
     kernels = 2 * task.saved.sum() * L * task.n_train**2
     record = n_networks * (kernels + task.predicted.sum() * m * task.n_outputs)
     features = n_networks * 2 * L * task.n_train * n
-    return int(architecture.dtype.itemsize * (weights + work + 2 * features) + 8 * 2 * record)
+    kept = architecture.weight_bytes(task) * n_networks * architecture.keeps(task, n_networks)
+    numbers = architecture.dtype.itemsize * (weights + work + 2 * features)
+    return int(numbers + 8 * 2 * record + kept)
 
 
 def _networks_together(task: Task, architecture: _Architecture) -> int:
@@ -309,39 +353,55 @@ def _capacity(task: Task, width: int, typical: bool = False) -> int:
     return min(width, met, MAX_RANK)
 
 
-def _train_all(task: Task, architecture: _Architecture, seeds: list[int]) -> Record:
+def _train_all(
+    task: Task, architecture: _Architecture, seeds: list[int]
+) -> tuple[Record, list[DenseWeights | LowRankWeights]]:
     together = _networks_together(task, architecture)
     groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
-    records = []
+    records: list[Record] = []
+    weights: list[DenseWeights | LowRankWeights] = []
+    keep = architecture.keeps(task, len(seeds))
     for group in groups:
         try:
-            records.append(_train_group(task, architecture, group))
+            record, final = _train_group(task, architecture, group, keep)
+            records.append(record)
+            weights += final
         except NotFiniteError as error:
             seed = group[error.member]
             replica = seeds.index(seed)
             where = f"Training (replica {replica}, seed {seed})"
-            attempt = partial(_train_group, architecture=architecture, seeds=[seed])
+
+            def attempt(smaller: Task, seed: int = seed) -> Record:
+                return _train_group(smaller, architecture, [seed], keep=False)[0]
+
             raise divergence(where, task, replica, error.step, attempt) from None
-    return concatenate(records)
+    return concatenate(records), weights
 
 
-def _train_group(task: Task, architecture: _Architecture, seeds: list[int]) -> Record:
-    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
-        return descend(_network(task, architecture, seeds), task)
-
-
-def _network(task: Task, architecture: _Architecture, seeds: list[int]) -> Network:
+def _train_group(
+    task: Task, architecture: _Architecture, seeds: list[int], keep: bool
+) -> tuple[Record, Sequence[DenseWeights | LowRankWeights]]:
     start, pace = architecture.start(task), architecture.pace(task)
-    if architecture.engine == "dense":
-        return DenseNetwork(task, start, pace, seeds)
-    (seed,) = seeds
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is caught by name
+        if architecture.engine == "dense":
+            dense = DenseNetwork(task, start, pace, seeds)
+            return descend(dense, task), dense.weights() if keep else []
+        (seed,) = seeds
+        network, basis = _low_rank_network(task, architecture, start, pace, seed)
+        return descend(network, task), network.weights(start, seed, basis) if keep else []
+
+
+def _low_rank_network(
+    task: Task, architecture: _Architecture, start: Start, pace: Pace, seed: int
+) -> tuple[LowRankNetwork, np.ndarray]:
+    """Return a network, and the basis of the inputs that its first layer is held in."""
     n, L, dtype = architecture.width, task.depth, architecture.dtype
     coordinates, basis = input_coordinates(task.inputs)
     first, last = start.matrix(seed, 0), start.matrix(seed, L)
     hidden = [_hidden_matrix(start.matrix(seed, l), task, architecture) for l in range(1, L)]
     biases = [start.bias(seed, l) for l in range(L + 1)] if task.bias else []
     first, last = basis.astype(dtype) @ first.T, last * dtype.type(n)
-    return LowRankNetwork(task, coordinates, first, hidden, last, biases, pace)
+    return LowRankNetwork(task, coordinates, first, hidden, last, biases, pace), basis
 
 
 def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture) -> StagedMatrix:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 
+from meanfield.checks import count
 from meanfield.deep.descent import Record
+from meanfield.deep.exchange import to_state_dict
 from meanfield.deep.task import Task
+from meanfield.deep.weights import DenseWeights, LowRankWeights
+from meanfield.errors import ArgumentError
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,56 @@ class DeepRun:
     input_rank: int
     engine: str
     seeds: tuple[int, ...]
+    _weights: Sequence[DenseWeights | LowRankWeights] = field(repr=False)
+    _richness: float = field(repr=False)
+
+    def to_state_dict(
+        self, replica: int | None = None, *, names: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return the trained weights of one network by the names that PyTorch gives them.
+
+        ``module.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})`` loads them
+        into ``Sequential(Linear(d, n), activation, …, Linear(n, K))``, with ``bias=False`` where
+        the run has no biases. The richness γ₀ is in the last layer, which is divided by it. As
+        `init` of `train` they are where training goes on.
+
+        Parameters
+        ----------
+        replica : int, optional
+            Which network; not needed where there is one.
+        names : sequence of str, optional
+            Names of the layers; ``"0", "2", …`` by default, as in a Sequential with activations
+            between.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies.
+
+        Raises
+        ------
+        ValueError
+            There are several networks and none was chosen; or the run kept no weights, as one with
+            ``keep_weights=False``, one of too much, and an infinite width do not.
+        """
+        if not self._weights:
+            raise ValueError(
+                "This run kept no weights; train with keep_weights=True (a limit has none)."
+            )
+        if replica is None:
+            if len(self._weights) > 1:
+                raise ArgumentError(
+                    "replica", f"must say which of the {len(self._weights)} networks, such as 0."
+                )
+            replica = 0
+        if count("replica", replica, minimum=0) >= len(self._weights):
+            raise ArgumentError(
+                "replica", f"must be below {len(self._weights)}, their number, got {replica}."
+            )
+        weights, biases = self._weights[replica].layers()
+        last = weights[-1].dtype.type(self._richness)
+        weights = [*weights[:-1], weights[-1] / last]
+        return to_state_dict((weights, [*biases[:-1], *(b / last for b in biases[-1:])]), names)
 
     @cached_property
     def least_eigenvalue_h(self) -> np.ndarray:
@@ -90,7 +144,13 @@ class DeepRun:
         return np.linalg.eigvalsh(self.kernel_x)[..., 0]
 
 
-def as_run(task: Task, record: Record, engine: str, seeds: Iterable[int]) -> DeepRun:
+def as_run(
+    task: Task,
+    record: Record,
+    engine: str,
+    seeds: Iterable[int],
+    weights: Sequence[DenseWeights | LowRankWeights] = (),
+) -> DeepRun:
     """Split a record into what the user sees."""
     m = task.n_train
     shown = {field.name for field in fields(DeepRun)} | {"predictions"}
@@ -107,6 +167,8 @@ def as_run(task: Task, record: Record, engine: str, seeds: Iterable[int]) -> Dee
         input_rank=_input_rank(task),
         engine=engine,
         seeds=tuple(seeds),
+        _weights=weights,
+        _richness=task.richness,
         **kept,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield import checks
+from meanfield.deep.exchange import Layers
 from meanfield.deep.parametrizations import LayerValues, Parametrization, get_parametrization
 from meanfield.deep.task import BIAS_STREAM, as_scales
 from meanfield.system import memory
@@ -70,7 +71,10 @@ def initial_weights(
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """The weights and biases that networks of one shape start from, one layer at a time."""
+    """The weights and biases that networks of one shape start from, one layer at a time.
+
+    They are drawn, or those that were `given`.
+    """
 
     width: int
     depth: int
@@ -79,6 +83,7 @@ class Start:
     variances: LayerValues
     bias_variance: float | None  # of hidden biases; None without biases
     dtype: np.dtype
+    given: Layers | None = None
 
     @property
     def has_bias(self) -> bool:
@@ -86,7 +91,9 @@ class Start:
         return self.bias_variance is not None
 
     def matrix(self, seed: int, layer: int) -> np.ndarray:
-        """Return the weights of layer 0 to `depth` of the network of a seed."""
+        """Return the weights of layer 0 to `depth` of the network of a seed, not a view."""
+        if self.given is not None:
+            return self.given[0][layer].astype(self.dtype)
         n, depth = self.width, self.depth
         shape = (self.n_outputs if layer == depth else n, n if layer else self.n_features)
         kind = 0 if layer == 0 else 2 if layer == depth else 1
@@ -94,6 +101,8 @@ class Start:
 
     def bias(self, seed: int, layer: int) -> np.ndarray:
         """Return the biases of a layer; those of the outputs start at zero."""
+        if self.given is not None:
+            return self.given[1][layer].astype(self.dtype)
         if layer == self.depth:
             return np.zeros(self.n_outputs, dtype=self.dtype)
         variance = self.bias_variance or 0.0
@@ -114,3 +123,47 @@ def draw_matrix(
         rows = matrix[first : first + block]
         rows[:] = np.sqrt(variance) * random.standard_normal(rows.shape)
     return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class LowRankWeights:
+    """The weights after a run of the low-rank engine, put together when they are asked for.
+
+    `hidden` holds for every hidden matrix its entries, or None for those that it started from, the
+    number that they are multiplied by, and terms ``(E, M, U)`` of ``Eᵀ M U / n``.
+    """
+
+    start: Start
+    seed: int
+    basis: np.ndarray  # (r, d) of the inputs
+    first: np.ndarray  # (r, n) in that basis
+    kept: float  # of the first layer, where inputs do not reach
+    hidden: list[tuple[np.ndarray | None, float, list[tuple[np.ndarray, ...]]]]
+    last: np.ndarray  # (K, n), n W^{L+1}
+    biases: list[np.ndarray]
+
+    def layers(self) -> Layers:
+        """Return all weights and biases."""
+        n, kind = self.start.width, self.start.dtype.type
+        basis = self.basis.astype(kind)
+        first = self.start.matrix(self.seed, 0)
+        weights = [kind(self.kept) * (first - (first @ basis.T) @ basis) + self.first.T @ basis]
+        for layer, (entries, factor, terms) in enumerate(self.hidden):
+            matrix = self.start.matrix(self.seed, layer + 1) if entries is None else entries.copy()
+            matrix *= kind(factor)
+            for errors, learned, features in terms:
+                matrix += errors.T @ (learned @ features) / kind(n)
+            weights.append(matrix)
+        return [*weights, self.last / kind(n)], list(self.biases)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseWeights:
+    """The weights after a run of the dense engine."""
+
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+
+    def layers(self) -> Layers:
+        """Return all weights and biases."""
+        return self.weights, self.biases

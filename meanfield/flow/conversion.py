@@ -30,7 +30,7 @@ def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
             f"state must map names to arrays, such as module.state_dict(), got "
             f"{type(state).__name__}."
         )
-    arrays = {name: _plain(name, value) for name, value in state.items()}
+    arrays = {name: plain_array(name, value) for name, value in state.items()}
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
     if len(matrices) != 2:
         raise ValueError(
@@ -39,7 +39,7 @@ def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
         )
     matrices = _in_order(arrays, matrices)
     inner, outer = (arrays[name] for name in matrices)
-    first, second = map(_bias_of, matrices)
+    first, second = map(bias_of, matrices)
     unknown = set(arrays) - {*matrices, first, second}
     if unknown:
         raise ValueError(
@@ -58,11 +58,12 @@ _NUMBER = re.compile(r"\d+")
 
 
 def _has_bias(arrays: Mapping[str, Array], matrix: str) -> bool:
-    bias = arrays.get(_bias_of(matrix))
+    bias = arrays.get(bias_of(matrix))
     return bias is not None and bool(bias.any())
 
 
-def _bias_of(matrix: str) -> str:
+def bias_of(matrix: str) -> str:
+    """Return the name of the bias beside a weight."""
     return matrix.removesuffix("weight") + "bias"
 
 
@@ -89,14 +90,14 @@ def _in_order(arrays: Mapping[str, Array], matrices: list[str]) -> list[str]:
     if len(fitting) == 2:
         fitting = [names for names in fitting if not _has_bias(arrays, names[1])] or fitting
     if len(fitting) == 2:
-        fitting = [names for names in fitting if _bias_of(names[0]) in arrays] or fitting
+        fitting = [names for names in fitting if bias_of(names[0]) in arrays] or fitting
     if len(fitting) == 2:
         first, second = matrices
         raise ValueError(
             f"{first} of shape {arrays[first].shape} and {second} of shape "
             f"{arrays[second].shape} fit in either order, and no bias tells which comes first; "
             "add the bias of the neurons alone, zeros if they have none, as "
-            f"{_bias_of(first)!r} or {_bias_of(second)!r}."
+            f"{bias_of(first)!r} or {bias_of(second)!r}."
         )
     return fitting[0]
 
@@ -177,7 +178,7 @@ def _named(arrays: Mapping[str, Array], where: str) -> Parts:
     return arrays["a"], arrays["w"], arrays.get("b")
 
 
-def _plain(name: object, value: Any) -> Array:
+def plain_array(name: object, value: Any) -> Array:
     """Return an array, or a tensor of any library, as a float64 array of ours."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
