@@ -9,7 +9,15 @@ import numpy as np
 from scipy.optimize import minimize
 
 from meanfield import checks
-from meanfield.dictionary.fitting import FLOOR, NETWORK_FLOOR, as_places, make_regression
+from meanfield.dictionary.fitting import (
+    FLOOR,
+    NETWORK_FLOOR,
+    Prior,
+    as_places,
+    label_regression,
+    make_regression,
+)
+from meanfield.dictionary.likelihood import is_classification
 from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Regression
 from meanfield.dictionary.settle import settle
@@ -55,10 +63,11 @@ class Certificate:
         The least ``V`` found by descents from many places, and ``(w, b)`` there; there may be a
         lower one elsewhere.
     gain : float
-        ``m log(RSS / (RSS − g))``, ``g`` what an atom at the minimiser explains of the residual
-        and ``m`` the number of residuals, repeated rows counted once: twice the gain in log
-        likelihood. With the penalty: how far the minimum lies below the potential of the atoms,
-        relative to their mean penalty.
+        Twice the gain in log likelihood. Of class labels, how much the deviance falls with an atom
+        at the minimiser, all coefficients refit; else ``m log(RSS / (RSS − g))``, ``g`` what an
+        atom at the minimiser explains of the residual and ``m`` the number of residuals, repeated
+        rows counted once. With the penalty: how far the minimum lies below the potential of the
+        atoms, relative to their mean penalty.
     threshold : float
         ``p log m``, the price of an atom of ``p`` parameters: a gain above it is no noise. With
         the penalty 0.05.
@@ -186,6 +195,8 @@ def dual_certificate(
         return _of_network(problem, places, network.columns, predictions, pool, constant)
     minimiser, explained = steepest(regression, pool)
 
+    if is_classification(problem.loss):
+        return _of_classes(problem, regression, places, network.columns, minimiser, constant)
     m = regression.n_numbers
     rss = regression.total
     spread = float((problem.targets - problem.targets.mean(axis=0)).var())
@@ -198,6 +209,35 @@ def dual_certificate(
         potential,
         _relative_gradient(regression, places, network.columns),
         -float(np.sqrt(explained / problem.n_data)),
+        minimiser,
+        float(gain),
+        threshold,
+        bool(gain > threshold) and not constant,
+        constant=constant,
+    )
+
+
+def _of_classes(
+    problem: Problem,
+    regression: Regression,
+    places: Array,
+    columns: Array,
+    minimiser: Array,
+    constant: bool,
+) -> Certificate:
+    """Compare deviances with an atom at the minimiser and without, coefficients refit."""
+    labels = label_regression(problem)
+    more = np.vstack([places, minimiser])
+    labels = Prior.of(labels, more).at(labels, 1.0)
+    gain = labels.linear(places).rss - labels.linear(more).rss
+    per_atom = places.shape[1] + labels.outputs.shape[1] - problem.activation.homogeneous
+    threshold = float(per_atom * np.log(labels.n_numbers))
+    explained = explained_by(regression, np.vstack([places, minimiser]))
+    potential = -np.sqrt(np.maximum(explained, 0) / problem.n_data)
+    return Certificate(
+        potential[:-1],
+        _relative_gradient(regression, places, columns),
+        float(potential[-1]),
         minimiser,
         float(gain),
         threshold,

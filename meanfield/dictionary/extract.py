@@ -15,8 +15,10 @@ from meanfield.dictionary.fitting import (
     Prior,
     as_places,
     fit_atoms,
+    label_regression,
     make_regression,
 )
+from meanfield.dictionary.likelihood import is_classification
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
@@ -60,10 +62,10 @@ def extract_dictionary(
     and its particles crowd around them. Atoms that the labels call for and the network lacks are
     left out, the others are then refit to the network, and the certificate shows what is missing.
 
-    Refit to labels, the BIC is that of the labels. Refit to the network, it is that of the
-    network's predictions, for which a residual of two percent counts as none: what the network
-    itself is made of, whatever the labels would pay for. The certificate is then that of the
-    potential which the particles descend, penalty included, where there is one.
+    Refit to labels, the BIC is that of the labels, for classes by their deviance. Refit to the
+    network, it is that of the network's predictions, for which a residual of two percent counts as
+    none: what the network itself is made of, whatever the labels would pay for. The certificate is
+    then that of the potential which the particles descend, penalty included, where there is one.
 
     Parameters
     ----------
@@ -72,9 +74,10 @@ def extract_dictionary(
     problem : Problem
         What it was trained on.
     target : {"labels", "network"}, optional
-        What atoms are refit to. Labels undo the bias of the penalty, and are the default for the
-        squared loss where data are enough to determine four atoms and labels take more than two
-        values; the network's own predictions are the default otherwise.
+        What atoms are refit to. Labels undo the bias of the penalty, and are the default where
+        data are enough to determine four atoms: by least squares for the squared loss, unless
+        labels take two values only, by the likelihood for the logistic loss and cross-entropy. The
+        network's own predictions are the default otherwise.
     max_atoms : int, optional
         Largest number of atoms; by default 24. Less where data are too few for so many.
     normalisation : {"mean", "sum"}
@@ -91,7 +94,7 @@ def extract_dictionary(
     ------
     TypeError, ValueError
         If `particles` cannot be read, shapes disagree, an entry is not finite, the activation has
-        no atoms, or labels are the target where the loss is not squared.
+        no atoms, or labels are the target of a loss that is no likelihood.
 
     Notes
     -----
@@ -105,21 +108,24 @@ def extract_dictionary(
     predictions = network.predict(problem.X).reshape(problem.targets.shape)
     regressions = {
         "network": make_regression(problem, predictions),
-        "labels": make_regression(problem, problem.targets),
+        "labels": label_regression(problem),
     }
-    sparse = False
+    classes = is_classification(problem.loss)
+    # A label of a class says less than a number.
+    sparse, each = False, 10 if classes else 3
     if target is None:
-        enough = problem.loss.name == "squared" and _limit(regressions["labels"], None, 3) >= 4
-        # Atoms that separate two values have no finite length.
-        numbers_of_labels = len(np.unique(problem.targets))
-        target = "labels" if enough and numbers_of_labels > 2 else "network"
+        likely = classes or problem.loss.name == "squared"
+        enough = likely and _limit(regressions["labels"], None, each) >= 4
+        # By least squares, atoms that separate two values have no finite length.
+        apart = not classes and len(np.unique(problem.targets)) <= 2
+        target = "labels" if enough and not apart else "network"
         sparse = problem.loss.name == "squared" and not enough
     own = checks.choice("target", target, ("labels", "network")) == "network"
-    if not own and problem.loss.name != "squared":
+    if not own and not classes and problem.loss.name != "squared":
         raise ArgumentError(
             "target",
-            message=f"target='labels' fits by least squares, which is not the {problem.loss.name} "
-            "loss of the problem; use target='network'.",
+            message=f"target='labels' fits by likelihood, which the {problem.loss.name} loss of "
+            "the problem is not; use target='network'.",
         )
     to_network, regression = regressions["network"], regressions[target]
     crowd = collect(regression, network, problem.bias)
@@ -131,6 +137,8 @@ def extract_dictionary(
 
     def score(fit: Fit) -> float:
         """Return −2 log likelihood, with the variance at its best."""
+        if not own and classes:
+            return fit.rss
         rss = fit.rss
         if not own:
             rss = float(((regression.Y - regression.predict(fit)) ** 2).sum())
@@ -139,9 +147,11 @@ def extract_dictionary(
     noise = float(((regression.Y - predictions) ** 2).mean())
     # What counts as nothing of a network determines no place: there the prior holds.
     least = floor / regression.Y.size if own else 0.0
+    if classes and not own:
+        noise = least = 1.0  # of a deviance
     path = SizePath(regression, crowd, score, noise=noise, floor=floor, least=least)
-    # Labels are noisy: at least three numbers for each parameter. Predictions are not.
-    numbers = 1 if own else 3
+    # Labels are noisy, predictions are not.
+    numbers = 1 if own else each
     limit = _limit(regression, max_atoms, numbers)
     explore(path, limit)
 
@@ -152,15 +162,23 @@ def extract_dictionary(
     size_range, p_values = size_set(path, best, noisy=not own, settled=settled, seed=seed)
     fit = path.fits[best]
     share, resolved = shares(to_network, fit)
-    absent = (share < SUPPORT) & resolved
+    support = SUPPORT
+    if classes and not own:
+        # A penalty shrinks all logits, and more where classes are apart.
+        support *= min(1.0, _ratio(to_network, regression.predict(fit)))
+    absent = (share < support) & resolved
     if absent.any():
         target, fit = "network", _converged(to_network, fit.places[~absent], crowd)
     function, compressed = (
-        fit_atoms(problem, each, masses(regression, each.places, crowd))
-        for each in (fit, fit if target == "network" else _converged(to_network, fit.places, crowd))
+        fit_atoms(problem, some, masses(regression, some.places, crowd))
+        for some in (fit, fit if target == "network" else _converged(to_network, fit.places, crowd))
     )
     places = as_places(function, problem.bias)
-    share, resolved = shares(to_network, regressions[target].linear(places))
+    prior = Prior.of(regressions[target], crowd.places)
+    held = regressions[target]
+    if classes and target == "labels":
+        held = prior.at(held, 1.0)
+    share, resolved = shares(to_network, held.linear(places))
     spread, null_spread, crowded = structure(regression, places, crowd, problem.n_features, seed)
     gap, compression_gap = (
         _gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
@@ -171,6 +189,8 @@ def extract_dictionary(
         near = [size for size in path.fits if path.residual(size) <= AGREEMENT]
         possible = {*size_range, min(near, default=best), crowd_count(crowd)}
         size_range = tuple(range(min(possible), max(possible) + 1))
+    # A penalty makes logits small long before it changes what is predicted.
+    between = _probability_gap(problem, predictions, function) if classes else gap
     confidence = path.weight(best)
     # What a network makes of few noisy labels may be their noise.
     few = (
@@ -188,7 +208,7 @@ def extract_dictionary(
         f"the network does not resolve {(~resolved).sum()} of them": not resolved.all(),
         "an atom is as long as was allowed, which data do not determine": own
         and _longest(places) > 0.99 * regression.longest,
-        f"dictionary and network differ by {gap:.0%}": gap > AGREEMENT,
+        f"dictionary and network differ by {between:.0%}": between > AGREEMENT,
         f"particles do not crowd around the atoms (spread {spread:.2g}, {null_spread:.2g} without "
         "structure)": not crowded,
     }
@@ -199,7 +219,6 @@ def extract_dictionary(
     certificate = dual_certificate(
         function, problem, penalised=penalised, starts=crowd.places[:200], seed=seed
     )
-    prior = Prior.of(regressions[target], crowd.places)
     intervals = atom_intervals(
         function,
         problem,
@@ -271,7 +290,7 @@ def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
 
 def _most(regression: Regression, numbers: int) -> int:
     """Return how many atoms the distinct inputs determine, with so many numbers a parameter."""
-    k = regression.Y.shape[1]
+    k = regression.outputs.shape[1]
     return regression.n_inputs * k // (numbers * (regression.X.shape[1] + k))
 
 
@@ -296,6 +315,23 @@ def _rest(
         return None
     signals = problem.loss.derivative(predictions, problem.targets)
     return come_to_rest(PenalisedPotential.of(problem, signals), regression, crowd)
+
+
+def _ratio(regression: Regression, f: Array) -> float:
+    """Return the factor on a function that comes nearest to the target, affine part aside."""
+    f = regression.without_affine(f)
+    return max(float((f * regression.target).sum()) / max(float((f**2).sum()), 1e-300), 0.0)
+
+
+def _probability_gap(problem: Problem, predictions: Array, function: Atoms) -> float:
+    """Return the distance of class probabilities relative to their variation over the inputs."""
+    Y, loss = problem.targets, problem.loss
+    signals = loss.derivative(function.predict(problem.X).reshape(Y.shape), Y)
+    own = loss.derivative(predictions, Y)
+    # At the same labels, signals differ by as much as probabilities do.
+    varying = own - loss.derivative(np.zeros_like(predictions), Y)
+    size = np.linalg.norm(varying - varying.mean(axis=0))
+    return float(np.linalg.norm(signals - own) / max(float(size), 1e-300))
 
 
 def _gap(regression: Regression, difference: Array) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield.dictionary.likelihood import Likelihood, is_classification
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.identify import Atoms, canonical
 from meanfield.identify.atoms import make_atoms
@@ -34,6 +35,12 @@ def make_regression(problem: Problem, target: Array) -> Regression:
     return Regression(problem.activation, problem.with_bias(problem.X), target, affine)
 
 
+def label_regression(problem: Problem) -> Regression:
+    """Set up the fit of labels by what their loss is the likelihood of, or by least squares."""
+    regression = make_regression(problem, problem.targets)
+    return Likelihood.of(problem, regression) if is_classification(problem.loss) else regression
+
+
 @dataclass(frozen=True)
 class Prior:
     """The prior that coefficients and places are of the size that target and particles have.
@@ -50,7 +57,7 @@ class Prior:
         if not len(places):
             return cls(0.0, 0.0)
         features = regression.without_affine(regression.features(places))
-        target = max(regression.total / regression.Y.size, 1e-300)
+        target = max(regression.scale, 1e-300)
         place = 10 * float((places**2).sum(axis=1).mean())
         return cls(
             float((features**2).mean()) / target,
@@ -60,7 +67,7 @@ class Prior:
     def at(self, regression: Regression, noise: float) -> Regression:
         """Return the regression with this prior for residuals of variance `noise`."""
         # Repeated rows weigh as often as they are there, and so does the prior beside them.
-        noise *= regression.Y.size / regression.n_numbers
+        noise *= regression.copies
         return regression.held(noise * self.ridge, noise * self.place_ridge)
 
 

@@ -73,7 +73,7 @@ class SizePath:
 
     def n_parameters(self, size: int) -> int:
         """Return the number of free parameters of a dictionary."""
-        k, width = self.regression.Y.shape[1], self.regression.X.shape[1]
+        k, width = self.regression.outputs.shape[1], self.regression.X.shape[1]
         per_atom = width + k - self.regression.activation.homogeneous
         return size * per_atom + self.regression.affine.shape[1] * k
 

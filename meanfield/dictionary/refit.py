@@ -107,6 +107,21 @@ class Regression:
         return float((self.target**2).sum())
 
     @property
+    def outputs(self) -> Array:
+        """Orthonormal coordinates of the outputs, (k, k′)."""
+        return np.eye(self.Y.shape[1])
+
+    @property
+    def scale(self) -> float:
+        """Mean square of ``Y`` without its affine part: what the prior expects of an atom."""
+        return self.total / self.Y.size
+
+    @property
+    def copies(self) -> float:
+        """Rows for each distinct one."""
+        return self.Y.size / self.n_numbers
+
+    @property
     def is_zero(self) -> bool:
         """Whether the target is zero up to rounding, its affine part aside."""
         rounding = len(self.Y) * np.finfo(float).eps
@@ -245,7 +260,7 @@ class Regression:
             if cost <= 1e-24 * self.total:
                 break
             try:
-                step = _damped(hessian, pull, damping)
+                step = damped_step(hessian, pull, damping)
             except LinAlgError:
                 damping = max(10 * damping, 1e-12)
                 continue
@@ -264,7 +279,7 @@ class Regression:
         return self.linear(places)
 
 
-def _damped(hessian: Array, pull: Array, damping: float) -> Array:
+def damped_step(hessian: Array, pull: Array, damping: float) -> Array:
     """Solve ``(H + µ D) δ = g`` with ``D`` the diagonal of ``H``, kept away from zero."""
     diagonal = np.diag(hessian)
     diagonal = np.maximum(diagonal, 1e-14 * diagonal.max(initial=1e-300))
@@ -274,3 +289,17 @@ def _damped(hessian: Array, pull: Array, damping: float) -> Array:
     if not np.isfinite(scaled).all():
         raise LinAlgError("the scales of the places are too far apart")
     return cho_solve(cho_factor(scaled), pull / scale) / scale
+
+
+def full_jacobian(regression: Regression, places: Array, columns: Array) -> Array:
+    """Return the derivatives of predictions in places, coefficients and affine part, (n, k, P)."""
+    z = regression.X @ places.T
+    n, k = len(z), columns.shape[1]
+    slope = regression.activation.derivative(z)
+    inputs = (slope[:, :, None] * regression.X[:, None, :])[:, None] * columns.T[None, :, :, None]
+    eye = np.eye(k)
+    features, affine = regression.activation.value(z), regression.affine
+    parts = [inputs.reshape(n, k, -1)]
+    for values in (features, affine):
+        parts.append((values[:, None, :, None] * eye[None, :, None, :]).reshape(n, k, -1))
+    return np.concatenate(parts, axis=2)

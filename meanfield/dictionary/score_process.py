@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from meanfield.dictionary.certificate import random_starts
+from meanfield.dictionary.likelihood import Likelihood
 from meanfield.dictionary.path import SizePath
-from meanfield.dictionary.refit import Array, Fit, Regression
-from meanfield.dictionary.uncertainty import full_jacobian
+from meanfield.dictionary.refit import Array, Fit, Regression, full_jacobian
 from meanfield.problem.distinct import first_rows
 from meanfield.statistics.intervals import LEVEL
 from meanfield.system.generators import generator
@@ -40,15 +40,19 @@ def score_test(regression: Regression, fit: Fit, *, draws: int = DRAWS, seed: in
     regression = replace(
         regression, X=regression.X[once], Y=regression.Y[once], affine=regression.affine[once]
     )
-    n, k = regression.Y.shape
-    basis = _basis(full_jacobian(regression, fit.places, fit.coefficients).reshape(n * k, -1))
+    n, k = len(regression.X), regression.outputs.shape[1]
+    jacobian = full_jacobian(regression, fit.places, fit.coefficients @ regression.outputs)
+    basis = _basis(jacobian.reshape(n * k, -1))
     if n * k - basis.shape[1] < 2:
         return float("nan")
     rng = generator(seed, 11)
-    residual = regression.Y - regression.predict(fit)
-    noise = rng.standard_normal((draws, n, k)) @ np.linalg.cholesky(_covariance(residual)).T
-    columns = np.concatenate([residual[None], noise]).reshape(draws + 1, n * k).T
-    columns = columns - basis @ (basis.T @ columns)
+    if isinstance(regression, Likelihood):
+        columns = _signals(regression, fit, jacobian, draws, rng)
+    else:
+        residual = regression.Y - regression.predict(fit)
+        noise = rng.standard_normal((draws, n, k)) @ np.linalg.cholesky(_covariance(residual)).T
+        columns = np.concatenate([residual[None], noise]).reshape(draws + 1, n * k).T
+        columns = columns - basis @ (basis.T @ columns)
     size = np.linalg.norm(columns, axis=0)
     if not size[0] > 0:
         return 1.0
@@ -61,6 +65,24 @@ def score_test(regression: Regression, fit: Fit, *, draws: int = DRAWS, seed: in
     pool = random_starts(regression, POOL, rng)
     largest = _suprema(regression, common, residuals, pool)
     return float((1 + (largest[1:] >= largest[0]).sum()) / (draws + 1))
+
+
+def _signals(
+    regression: Likelihood, fit: Fit, jacobian: Array, draws: int, rng: np.random.Generator
+) -> Array:
+    """Return signals of the labels and of labels drawn from the fit, each after a refit.
+
+    ``r − W J (Jᵀ W J)^{-1} Jᵀ r``: what is left of signals r once parameters have followed them.
+    """
+    f = regression.predict(fit)
+    again = [regression.drawn(f, rng) for _ in range(draws)]
+    signals = [replace(regression, Y=Y).signals(f) for Y in (regression.Y, *again)]
+    columns = np.array(signals).reshape(draws + 1, -1).T
+    moved = (regression.weights(f) @ jacobian).reshape(len(columns), -1)
+    flat = jacobian.reshape(len(columns), -1)
+    scale = np.linalg.norm(flat, axis=0)
+    flat, moved = flat / np.where(scale > 0, scale, 1), moved / np.where(scale > 0, scale, 1)
+    return columns - moved @ (np.linalg.pinv(flat.T @ moved, rcond=1e-10) @ (flat.T @ columns))
 
 
 def _covariance(residual: Array) -> Array:

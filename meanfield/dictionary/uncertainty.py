@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import fdtri, stdtrit
 
-from meanfield.dictionary.fitting import as_places, make_regression
-from meanfield.dictionary.refit import Array, Regression
+from meanfield.dictionary.fitting import as_places, label_regression, make_regression
+from meanfield.dictionary.likelihood import Likelihood, is_classification
+from meanfield.dictionary.refit import Array, Fit, Regression, full_jacobian
 from meanfield.identify import Atoms
 from meanfield.problem import Problem
 from meanfield.problem.distinct import row_groups
@@ -25,7 +26,8 @@ class AtomIntervals:
     ``B = (JᵀJ + H)^{-1}``: where labels were fitted ``M = Jᵀ Σ J + s² H``, which is
     ``Cov = s² (JᵀJ + H)^{-1}`` for one output; where the network was, whose predictions have no
     noise, ``M = Σ_j J_jᵀ r_j r_jᵀ J_j``: how far the atoms would move on other inputs of the same
-    law. Repeated rows are no further data.
+    law. Class labels, fitted by their likelihood, have ``Cov = (I + H)^{-1}`` with the Fisher
+    information I. Repeated rows are no further data.
 
     Atoms of a homogeneous activation have ``|(w, b)| = 1``, where only direction, offset and
     coefficient times length are determined.
@@ -33,7 +35,8 @@ class AtomIntervals:
     Attributes
     ----------
     noise : float
-        Standard deviation of the residuals, less the degrees of freedom that were fitted.
+        Standard deviation of the residuals, less the degrees of freedom that were fitted; 1 where
+        class labels were fitted, whose variance follows from their probabilities.
     freedom : int
         Numbers in the target less free parameters: the degrees of freedom of the intervals.
     covariance : ndarray of shape (S, D + k, D + k)
@@ -67,15 +70,18 @@ def atom_intervals(
     `prior` is what coefficients and places were held by, per unit of noise variance; `noisy` tells
     labels from predictions.
     """
-    regression = make_regression(problem, target)
+    noisy_classes = noisy and is_classification(problem.loss)
+    regression = label_regression(problem) if noisy_classes else make_regression(problem, target)
     places, columns = as_places(function, problem.bias), function.columns
-    residual = target - function.predict(problem.X).reshape(target.shape)
-    jacobian = full_jacobian(regression, places, columns)
     chart = _chart(regression, places, columns)
     freedom = regression.n_numbers - chart.shape[1]
-    covariance, noise = _covariance(
-        jacobian @ chart, residual, _curvature(chart, places, columns, prior), regression, noisy
-    )
+    curvature = _curvature(chart, places, columns, prior)
+    if isinstance(regression, Likelihood):
+        covariance, noise = _of_classes(regression, function, chart, curvature, freedom), 1.0
+    else:
+        residual = target - function.predict(problem.X).reshape(target.shape)
+        jacobian = full_jacobian(regression, places, columns)
+        covariance, noise = _covariance(jacobian @ chart, residual, curvature, regression, noisy)
     S, D, k = *places.shape, columns.shape[1]
     whole = chart @ covariance @ chart.T
     own = [
@@ -85,29 +91,15 @@ def atom_intervals(
     return _intervals(function, problem, each, freedom, noise)
 
 
-def full_jacobian(regression: Regression, places: Array, columns: Array) -> Array:
-    """Return the derivatives of predictions in places, coefficients and affine part, (n, k, P)."""
-    z = regression.X @ places.T
-    n, k = regression.Y.shape
-    slope = regression.activation.derivative(z)
-    inputs = (slope[:, :, None] * regression.X[:, None, :])[:, None] * columns.T[None, :, :, None]
-    eye = np.eye(k)
-    features, affine = regression.activation.value(z), regression.affine
-    parts = [inputs.reshape(n, k, -1)]
-    for values in (features, affine):
-        parts.append((values[:, None, :, None] * eye[None, :, None, :]).reshape(n, k, -1))
-    return np.concatenate(parts, axis=2)
-
-
 def _chart(regression: Regression, places: Array, columns: Array) -> Array:
     """Return a basis (P, P') of the parameters that the canonical form leaves free."""
-    S, D, k = *places.shape, columns.shape[1]
-    rest = np.eye((S + regression.affine.shape[1]) * k)
+    S, D = places.shape
+    rest = np.kron(np.eye(S + regression.affine.shape[1]), regression.outputs)
     blocks = [np.eye(D)] * S
     if regression.activation.homogeneous:
         blocks = [np.linalg.svd(place[None])[2][1:].T for place in places]
     width = sum(block.shape[1] for block in blocks)
-    out = np.zeros((S * D + len(rest), width + len(rest)))
+    out = np.zeros((S * D + len(rest), width + rest.shape[1]))
     at = 0
     for i, block in enumerate(blocks):
         out[i * D : (i + 1) * D, at : at + block.shape[1]] = block
@@ -123,6 +115,26 @@ def _curvature(chart: Array, places: Array, columns: Array, prior: tuple[float, 
     diagonal[: places.size] = place_ridge
     diagonal[places.size : places.size + columns.size] = ridge
     return (chart.T * diagonal) @ chart
+
+
+def _of_classes(
+    regression: Likelihood, function: Atoms, chart: Array, curvature: Array, freedom: int
+) -> Array:
+    """Return the inverse of Fisher information and prior in the chart."""
+    if freedom <= 0:
+        return np.full(curvature.shape, np.nan)
+    places = as_places(function, regression.X.shape[1] > function.w.shape[1])
+    constant, linear = function.affine
+    rest = constant + regression.X[:, : function.w.shape[1]] @ linear.T
+    affine = np.linalg.lstsq(regression.affine, rest, rcond=None)[0]
+    information = regression.information(Fit(places, function.columns, affine, 0.0, 0.0))[0]
+    size = places.size
+    coordinates = np.kron(np.eye(len(places) + len(affine)), regression.outputs)
+    inner = np.vstack([chart[:size], coordinates.T @ chart[size:]])
+    hessian = inner.T @ information @ inner + curvature
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    values, vectors = np.linalg.eigh(hessian / scale[:, None] / scale)
+    return (vectors / np.maximum(values, 1e-12)) @ vectors.T / scale[:, None] / scale
 
 
 def _covariance(

@@ -105,8 +105,7 @@ def test_classification_by_the_network():
     y = np.where(rng.random(1500) < 1 / (1 + np.exp(-4 * target(X))), 1.0, -1.0)
     problem = Problem(X, y, "tanh", loss="logistic", bias=False)
     a, w, _ = cloud(target, jitter=0.03)
-    found = extract_dictionary((4 * a, w), problem)
-    assert found.target == "network"
+    found = extract_dictionary((4 * a, w), problem, target="network")
     assert found.n_atoms == 2
     assert worst_angle(target, found) < 5
 
@@ -233,10 +232,10 @@ def test_a_network_that_lacks_an_atom_is_counted_as_it_is():
     assert "S counts the atoms that the network has" in found.statement
 
 
-def test_labels_need_the_squared_loss():
+def test_labels_need_a_loss_that_is_a_likelihood():
     target = teacher("tanh", 3, 1, seed=0)
     X = np.random.default_rng(0).standard_normal((100, 3))
-    problem = Problem(X, np.sign(target(X)), "tanh", bias=False, loss="logistic")
+    problem = Problem(X, np.sign(target(X)), "tanh", bias=False, loss="huber(1)")
     with pytest.raises(ValueError, match="use target='network'"):
         extract_dictionary(cloud(target)[:2], problem, target="labels")
 
