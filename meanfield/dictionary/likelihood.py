@@ -193,6 +193,8 @@ class Likelihood(Regression):
         """
         size = fit.places.size + (len(fit.places) + len(fit.affine)) * self.outputs.shape[1]
         information, score = np.zeros((size, size)), np.zeros(size)
+        if not size:
+            return information, score
         for jacobian, root, signals in self.blocks(fit):
             rows = np.einsum("noq,nop->nqp", root, jacobian).reshape(-1, size)
             information += rows.T @ rows
@@ -204,7 +206,7 @@ class Likelihood(Regression):
         columns, k = fit.coefficients @ self.outputs, self.outputs.shape[1]
         f = self.predict(fit)
         size = fit.places.size + (len(fit.places) + len(fit.affine)) * k
-        step = max(1, ENTRIES // max(size * k, 1))
+        step = max(1, ENTRIES // (size * k))
         signals, weights = self.signals(f), self.weights(f)
         least = 1e-12 * max(float(weights.max()), 1e-300) * np.eye(k)
         for i in range(0, len(f), step):
