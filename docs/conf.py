@@ -58,8 +58,8 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["tutorial", "gallery"],
-    "gallery_dirs": ["made/tutorial", "made/gallery"],
+    "examples_dirs": ["tutorial", "theory", "gallery"],
+    "gallery_dirs": ["made/tutorial", "made/theory", "made/gallery"],
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib", "scraper.animations"),

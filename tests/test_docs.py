@@ -76,6 +76,17 @@ def test_a_script_of_the_gallery_is_short_and_says_what_it_is(path):
     assert line == "=" * len(title)
 
 
+def test_the_gallery_has_every_study_and_validation():
+    shown = {path.stem for path in GALLERY}
+    assert {f"study_{name}" for name in STUDIES} <= shown
+    assert {f"validation_{name}" for name in NAMES} <= shown
+
+
+def test_every_page_of_theory_asserts_that_its_oracle_is_met():
+    for path in (DOCS / "theory").glob("*.py"):
+        assert any(isinstance(node, ast.Assert) for node in ast.parse(path.read_text()).body), path
+
+
 @pytest.mark.parametrize("name", ["estimators", "cluster", "reliability"])
 def test_tables_of_results_are_taken_over(name):
     text = (ROOT / "results" / name / "README.md").read_text()

@@ -81,7 +81,7 @@ rates
 # ---------------------
 #
 # Theory says it without a run of N neurons: the fluctuations around the limit obey a linear response
-# (:doc:`/prediction`). So it also says how many neurons an error of 0.05 takes.
+# (:doc:`/made/theory/04_linear_response`). So it also says how many neurons an error of 0.05 takes.
 
 prediction = mf.predict_chaos(
     problem, step_size=0.2, n_steps=200, times=[50, 100, 200], n_systems=8

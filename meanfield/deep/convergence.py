@@ -94,6 +94,18 @@ def width_convergence(
     Yang, Hu, "Feature learning in infinite-width neural networks", 2020, Theorem 6.4 (convergence);
     Bordelon, Pehlevan, "Dynamics of finite width kernel and prediction fluctuations in mean field
     neural networks", NeurIPS 2023 (spread).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X, y = np.eye(2), [1.0, -1.0]
+    >>> limit = mf.deep.infinite_width(X, y, depth=1, activation="identity", n_steps=5,
+    ...                                n_samples=None)
+    >>> runs = {n: mf.deep.train(X, y, width=n, depth=1, activation="identity", n_steps=5,
+    ...                          n_replicas=20).predictions for n in (32, 128)}
+    >>> found = mf.deep.width_convergence(limit.predictions, runs)
+    >>> bool(found.spread.value[1] < found.spread.value[0])
+    True
     """
     unmasked("limit", limit)
     unmasked("predictions", *predictions.values())

@@ -41,6 +41,15 @@ def fit_width_exponents(widths: ArrayLike, values: ArrayLike, *, seed: int = 0) 
     ------
     ValueError, TypeError
         The widths or values cannot be used; the sentence names them.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> widths = np.array([64, 128, 256])
+    >>> spread = np.random.default_rng(0).lognormal(0.0, 0.05, size=(3, 10, 1))
+    >>> exponent = mf.deep.fit_width_exponents(widths, spread / np.sqrt(widths)[:, None, None])
+    >>> bool(abs(exponent.value[0] + 0.5) < 0.05)
+    True
     """
     widths, values = _checked(widths, values)
     exponents = _exponents(widths, values)
@@ -80,6 +89,16 @@ def fit_least_exponent(
     ------
     ValueError, TypeError
         The widths or values cannot be used; the sentence names them.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> widths = np.array([64, 128, 256])
+    >>> spread = np.random.default_rng(0).lognormal(0.0, 0.05, size=(3, 10, 2))
+    >>> spread[:, :, 1] /= widths[:, None]  # the second layer falls like 1/n
+    >>> layer, exponent = mf.deep.fit_least_exponent(widths, spread)
+    >>> layer, bool(abs(exponent.value + 1) < 0.1)
+    (1, True)
     """
     widths, values = _checked(widths, values)
     exponents = _exponents(widths, values)

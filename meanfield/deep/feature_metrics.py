@@ -31,6 +31,12 @@ def feature_change(features: np.ndarray, initial_features: np.ndarray) -> np.nda
     -------
     ndarray of shape (..., m)
         NaN where the initial features vanish ([RFL] Appendix A).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> mf.deep.feature_change(np.array([[3.0, 4.0]]), np.array([[3.0, 0.0]])).round(4)
+    array([1.3333])
     """
     moved = np.linalg.norm(np.subtract(features, initial_features, dtype=np.float64), axis=-1)
     size = np.linalg.norm(np.asarray(initial_features, dtype=np.float64), axis=-1)
@@ -58,6 +64,12 @@ def feature_diversity(features: np.ndarray, per_unit: bool = True) -> np.ndarray
         Zero when there are fewer units than inputs, and where only rounding keeps the features
         of the inputs apart: more inputs than they span dimensions, equal ones, or opposite ones
         of an odd activation.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> float(mf.deep.feature_diversity(np.eye(2), per_unit=False))
+    1.0
     """
     unmasked("features", features)
     features = np.asarray(features)
@@ -86,6 +98,13 @@ def joint_diversity(
     -------
     ndarray of shape (...)
         Of the 2m × 2m Gram matrix ([RFL] §5.3, Figure 2); zero when ``n < 2m``.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> first = np.array([[1.0, 0.0]])
+    >>> float(mf.deep.joint_diversity(np.array([[0.0, 2.0]]), first, per_unit=False))
+    1.0
     """
     return feature_diversity(np.concatenate([initial_features, features], axis=-2), per_unit)
 
@@ -105,6 +124,13 @@ def without_rounding(
     Returns
     -------
     ndarray of shape (...)
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> kernel = np.ones((2, 2))  # two equal inputs
+    >>> mf.deep.without_rounding(np.array(1e-17), kernel)
+    array(0.)
     """
     size = np.trace(kernel, axis1=-2, axis2=-1)
     return np.where(np.abs(least) <= 100 * np.finfo(dtype).eps * size, 0.0, least)
@@ -124,6 +150,12 @@ def mean_over_networks(values: np.ndarray, axis: int = 0) -> Estimate:
     Estimate
         With Student's interval for the logarithm; none where the mean is zero or of a single
         network, and NaN where all diverged.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> float(mf.deep.mean_over_networks(np.array([1.0, 2.0, 3.0])).value)
+    2.0
     """
     unmasked("values", values)
     values = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
@@ -151,6 +183,14 @@ def least_over_training(values: Estimate) -> tuple[Estimate, int, int]:
         As it was estimated: the interval does not account for the choice. None for an exact 0.
     step, layer : int
         Its position, from 0.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> values = mf.Estimate(np.array([[3.0, 2.0], [1.0, 4.0]]))
+    >>> least, step, layer = mf.deep.least_over_training(values)
+    >>> float(least.value), step, layer
+    (1.0, 1, 0)
     """
     step, layer = np.unravel_index(np.nanargmin(values.value), values.value.shape)
     least = values[step, layer]
@@ -171,6 +211,12 @@ def relative_last_step(weight_change: np.ndarray) -> float:
     -------
     float
         NaN where no layer takes a first step.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> mf.deep.relative_last_step(np.array([[1.0, 2.0], [0.1, 0.1]]))
+    0.1
     """
     first, last = weight_change[0], weight_change[-1]
     moves = first > 0
@@ -210,6 +256,13 @@ def nondegeneracy(run: DeepRun | InfiniteWidth) -> tuple[LayerReport, ...]:
     -------
     tuple of LayerReport
         For every layer, features before and after the activation.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> run = mf.deep.train(np.eye(3), [1.0, -1.0, 1.0], width=64, depth=2, n_steps=5)
+    >>> len(mf.deep.nondegeneracy(run))
+    4
     """
     networks = run if isinstance(run, DeepRun) else run.replicas
     *_, n_layers, n_inputs, _ = networks.kernel_h.shape

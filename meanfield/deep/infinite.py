@@ -224,6 +224,14 @@ def infinite_width(
         If the simulation would not fit into memory.
     DivergenceError
         If a prediction is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X, y = np.eye(3), [1.0, -1.0, 1.0]
+    >>> limit = mf.deep.infinite_width(X, y, depth=2, activation="tanh", n_steps=5, n_samples=256)
+    >>> limit.predictions.shape, float(limit.predictions[0].max())
+    ((6, 3), 0.0)
     """
     task = make_task(
         X,

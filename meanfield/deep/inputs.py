@@ -79,6 +79,12 @@ def check_inputs(X: Any, *, tol: float = 1e-12, seed: int = 0) -> InputCheck:
     ------
     ValueError, TypeError
         If `X` is not a finite matrix of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> bool(mf.deep.check_inputs(np.eye(3)).holds)  # orthogonal inputs: products of 0
+    False
     """
     X = as_inputs(X)
     tol = checks.nonnegative("tol", tol)

@@ -227,6 +227,12 @@ def get_parametrization(parametrization: str | Parametrization) -> Parametrizati
     ------
     ValueError, TypeError
         If no parametrization has this name, or it is no name.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.deep.get_parametrization("µP").name
+    'mup'
     """
     if isinstance(parametrization, Parametrization):
         return parametrization
@@ -263,6 +269,12 @@ def experiment_scales(
     -------
     weight_variance, rate_scale : LayerValues
         ``(2/d, 2, 2)``, and ``(1/d, 1, 1)`` or, for SP, ``(1, 1, 1)``.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.deep.experiment_scales("mup", n_features=4)[0]
+    LayerValues(input=0.5, hidden=2.0, output=2.0)
     """
     first_rate = 1.0 if get_parametrization(parametrization).name == "sp" else 1.0 / n_features
     return LayerValues(2.0 / n_features, 2.0, 2.0), LayerValues(first_rate, 1.0, 1.0)

@@ -240,6 +240,14 @@ def train(
         If the run does not fit into memory.
     DivergenceError
         If a prediction is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X, y = np.eye(3), [1.0, -1.0, 1.0]
+    >>> run = mf.deep.train(X, y, width=64, depth=2, activation="tanh", n_steps=20)
+    >>> bool(run.loss[0, -1] < run.loss[0, 0])
+    True
     """
     task = make_task(
         X,

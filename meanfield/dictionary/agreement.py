@@ -81,6 +81,15 @@ def compare_dictionaries(dictionaries: Sequence[Dictionary | Atoms]) -> Agreemen
     ------
     ValueError
         If there is none, or they have different activations.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> a, w = np.array([2.0, -1.0]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> one, other = mf.canonical((a, w), "tanh"), mf.canonical((-a, -w), "tanh")
+    >>> mf.dictionary.compare_dictionaries([one, other]).angle.round(6)
+    array([[0., 0.],
+           [0., 0.]])
     """
     functions = [d if isinstance(d, Atoms) else d.function for d in dictionaries]
     if not functions:

@@ -180,6 +180,17 @@ def dual_certificate(
     -----
     Operational definition, after the abstract of [ISD] (active support of the long-time limit: the
     minimisers of the potential).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> y = np.tanh(2 * X[:, 0]) + np.tanh(2 * X[:, 1])
+    >>> problem = mf.Problem(X, y, activation="tanh", bias=False)
+    >>> half = (np.array([1.0]), np.array([[2.0, 0.0]]))  # the second neuron is missing
+    >>> found = mf.dictionary.dual_certificate(half, problem)
+    >>> bool(abs(found.minimiser[1]) > 3 * abs(found.minimiser[0]))
+    True
     """
     network = as_atoms(atoms, problem.activation, name="atoms")
     predictions = network.predict(problem.X).reshape(problem.targets.shape)

@@ -101,6 +101,16 @@ def extract_dictionary(
     Operational definition, after the abstract of [ISD]: the active support of the long-time limit,
     modulo the realisation symmetry. Atoms of polynomial activations are linearly dependent, so that
     other atoms may make the same function: see `meanfield.identify.equivalent`.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> y = 2 * np.tanh(1.5 * X[:, 0])
+    >>> problem = mf.Problem(X, y, activation="tanh", bias=False, l2=0.001, temperature=1e-5)
+    >>> run = mf.simulate(problem, n_particles=100, step_size=1.0, n_steps=1000)
+    >>> mf.extract_dictionary(run.particles, problem).n_atoms
+    1
     """
     checks.instance("problem", problem, Problem)
     seed = checks.seed(seed)

@@ -67,6 +67,14 @@ class InitialLaw:
     -----
     The draw of particle i depends only on the seed, the replica and i, so that a system of
     N particles and one of M > N start from the same first N particles.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(3), [1.0, 0.0, -1.0])
+    >>> run = mf.simulate(problem, 64, 0.2, 10, init=mf.InitialLaw("student-t", nu=5.0))
+    >>> run.particles.n_particles
+    64
     """
 
     law: str = "gaussian"

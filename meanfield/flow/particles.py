@@ -37,6 +37,13 @@ class Particles:
         Input weights.
     b : ndarray, shape (R, N), or None
         Biases; None for a network without bias.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> network = mf.Particles(a=np.ones((1, 2)), w=np.eye(2)[None])
+    >>> network.n_replicas, network.n_particles
+    (1, 2)
     """
 
     a: Array

@@ -317,6 +317,14 @@ def predict(problem: Problem, particles: Particles, X: ArrayLike) -> NDArray[np.
     ValueError, TypeError
         The particles belong to another kind of network, or X has another number of columns than
         the problem or holds NaN or no real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(2), [1.0, 2.0], activation="identity", bias=False)
+    >>> network = mf.Particles(a=np.array([[2.0, 4.0]]), w=np.eye(2)[None])
+    >>> mf.predict(problem, network, [[1.0, 1.0]])  # (2·1 + 4·1)/2
+    array([[3.]])
     """
     check_layout(problem, particles)
     outputs = network_outputs(problem.activation, particles, as_inputs(X, "X", problem.n_features))

@@ -61,6 +61,12 @@ class Constant(Schedule):
     ----------
     value : float
         At least 0.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.schedule.Constant(0.1).values(3).tolist()
+    [0.1, 0.1, 0.1]
     """
 
     value: float
@@ -87,6 +93,12 @@ class Geometric(Schedule):
         Last number, above 0.
     ratio : float, optional
         Factor per step, at most 1; in place of `stop`.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.schedule.Geometric(1.0, 0.01).values(3).round(6).tolist()
+    [1.0, 0.1, 0.01]
     """
 
     start: float
@@ -133,6 +145,12 @@ class Logarithmic(Schedule):
         First number :math:`v_0`, above 0.
     scale : float, default: 1.0
         Number of steps s after which the decrease sets in.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.schedule.Logarithmic(1.0, scale=10).values(3).round(3).tolist()
+    [1.0, 0.965, 0.934]
     """
 
     start: float
@@ -157,6 +175,12 @@ class Piecewise(Schedule):
         The numbers, at least 0.
     changes : sequence of int
         The step at which each number but the first sets in; ascending, one fewer than `numbers`.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.schedule.Piecewise([0.5, 0.1], [2]).values(4).tolist()
+    [0.5, 0.5, 0.1, 0.1]
     """
 
     numbers: Sequence[float]
@@ -221,6 +245,13 @@ def from_table(table: Mapping[str, Any]) -> Schedule:
     ------
     ValueError, TypeError
         The kind or a parameter is missing, unknown or wrong.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> schedule = mf.schedule.from_table({"kind": "geometric", "start": 1.0, "stop": 0.01})
+    >>> schedule.values(3).round(6).tolist()
+    [1.0, 0.1, 0.01]
     """
     options = dict(table)
     kind = options.pop("kind", None)

@@ -196,6 +196,18 @@ def integrator_errors(
     ValueError
         A step size or time does not fit the others, or the problem has no stationary law, or one
         whose predictions are zero.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, 2 * np.tanh(2 * x[:, 0]), train=("w",), bias=False, l2=0.5,
+    ...                      temperature=0.5)
+    >>> found = mf.limit.integrator_errors(
+    ...     problem, ["euler"], step_sizes=[0.2, 0.4, 0.8], reference_step=0.1, n_particles=16,
+    ...     n_replicas=4, burn_in=1.6, duration=4, path_step_sizes=[0.1, 0.2, 0.4], path_time=1.6)
+    >>> found["euler"].strong_error.value.shape
+    (3,)
     """
     sizes = _sizes("step_sizes", step_sizes, reference_step)
     path_sizes = _sizes("path_step_sizes", path_step_sizes, None)

@@ -173,6 +173,15 @@ def mean_field(
         The path left the finite numbers.
     MemoryError
         The particles or the path cannot fit into this machine.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(2), [1.0, 0.0], activation="identity", bias=False,
+    ...                      train=("w",), l2=0.1, temperature=0.1)
+    >>> path = mf.mean_field(problem, "gaussian", step_size=0.1, n_steps=50)
+    >>> path.predictions.shape
+    (51, 2)
     """
     checks.choice("method", method, METHODS)
     scheme = Scheme.of(

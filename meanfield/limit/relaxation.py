@@ -76,6 +76,15 @@ def log_sobolev_bound(problem: Problem, predictions: ArrayLike) -> LogSobolevBou
     ----------
     Bakry, Émery 1985; Holley, Stroock 1987; Nitanda, Wu, Suzuki, AISTATS 2022, and Chizat,
     "Mean-field Langevin dynamics: exponential convergence and annealing", TMLR 2022 (rate 2ατ).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.3)
+    >>> path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=20)
+    >>> bool(mf.limit.log_sobolev_bound(problem, path.predictions).rate > 0)
+    True
     """
     _check(problem)
     sigma, tau = problem.activation, problem.temperature
@@ -146,6 +155,17 @@ def free_energy(problem: Problem, law: GridLaw) -> float:
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.1, temperature=0.1)
+    >>> from meanfield.limit.fokker_planck import fokker_planck
+    >>> scheme = mf.Scheme.of(problem, step_size=0.2, n_steps=20)
+    >>> start, end = fokker_planck(problem, scheme, save_at=[0, 20]).laws
+    >>> mf.limit.free_energy(problem, end) < mf.limit.free_energy(problem, start)
+    True
     """
     coordinates = InputCoordinates(problem)
     points = product_points(*law.axes)

@@ -81,6 +81,16 @@ def relaxation_rate(
     ------
     ValueError
         Shapes do not fit, or the times do not show the relaxation.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> times = np.linspace(0, 5, 51)
+    >>> limit = 1 + np.exp(-times)[:, None]  # an amplitude that falls like e^(−t)
+    >>> runs = limit + 0.001 * np.random.default_rng(0).normal(size=(20, 51, 1))
+    >>> found = mf.limit.relaxation_rate(times, limit, runs, end=np.ones(1))
+    >>> 1.9 < found.rate.value < 2.1  # twice that: the rate of its square
+    True
     """
     times = checks.finite("times", times)
     limit, runs = checks.finite("limit", limit), checks.finite("runs", runs)

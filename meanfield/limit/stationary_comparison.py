@@ -99,6 +99,16 @@ def stationary_distance(particles: Particles, law: StationaryLaw, *, seed: int =
     ------
     ValueError
         The problem has more than one trained parameter.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.2, temperature=0.1)
+    >>> run = mf.simulate(problem, 512, 0.2, 200, n_replicas=4)
+    >>> found = mf.limit.stationary_distance(run.particles, mf.stationary(problem))
+    >>> found.particles.value < 0.1
+    True
     """
     points = particles.w[..., 0]
     low, high = np.quantile(points, [1e-4, 1 - 1e-4])
@@ -179,6 +189,15 @@ def step_size_bias(
     ------
     ValueError
         `chain_law` does not apply to the problem.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.1)
+    >>> found = mf.limit.step_size_bias(mf.stationary(problem), step_size=0.4, n_steps=60)
+    >>> 0.8 < found.order.value < 1.2  # Euler: first order
+    True
     """
     factors = checks.counts("refinements", refinements)
     if len(factors) < 3:

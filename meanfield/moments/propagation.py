@@ -67,6 +67,15 @@ def moment_propagation(
     Returns
     -------
     MomentPropagation
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(3), [1.0, 0.0, -1.0], l2=0.1, temperature=0.05)
+    >>> run = mf.simulate(problem, 2000, 0.2, 50, save_at=[0, 50])
+    >>> weight = mf.admissible_weight("gaussian", problem=problem)
+    >>> bool(mf.moments.moment_propagation(run, weight).growth.value.max() < 2)
+    True
     """
     excess = checks.positive("excess", excess)
     k = np.arange(1, weight.max_order + 1)

@@ -67,6 +67,12 @@ def plot_budget(
     ------
     ValueError
         The dataset is of something else.
+
+    Examples
+    --------
+    >>> import xarray as xr, meanfield as mf
+    >>> result = xr.open_dataset("results/mine/result.nc")  # doctest: +SKIP
+    >>> ax = mf.plots.plot_budget(result)  # doctest: +SKIP
     """
     maker = "the dataset of `decompose_error` or of the study `errors`"
     dataset = in_order(dataset, "component_contribution", maker)

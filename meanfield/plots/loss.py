@@ -49,6 +49,13 @@ def plot_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         The dataset is of something else.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> run = mf.simulate(mf.Problem(np.eye(3), [1.0, 0.0, -1.0]), 32, 0.2, 20)
+    >>> mf.plots.plot_loss(run.to_xarray()).get_xlabel()
+    'time (step × step size)'
     """
     if "loss_mean" not in dataset:
         return plot_replicas(dataset, ax)

@@ -68,6 +68,14 @@ def plot_rates(
     ------
     ValueError
         The dataset is of something else.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(3), [1.0, 0.0, -1.0], l2=0.1, temperature=0.05)
+    >>> rates = mf.chaos_rates(problem, [4, 8, 16], n_replicas=4, n_steps=10, cloud_replicas=0)
+    >>> mf.plots.plot_rates(rates.dataset).get_xscale()
+    'log'
     """
     dataset = in_order(dataset, "coupling_peak", _MAKER)
     ax = axes(ax)
@@ -110,6 +118,14 @@ def plot_constants(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         The dataset is of something else.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(3), [1.0, 0.0, -1.0], l2=0.1, temperature=0.05)
+    >>> rates = mf.chaos_rates(problem, [4, 8, 16], n_replicas=4, n_steps=10, cloud_replicas=0)
+    >>> mf.plots.plot_constants(rates.dataset).get_xscale()
+    'linear'
     """
     dataset = in_order(dataset, "coupling_mean", _MAKER)
     ax = axes(ax)

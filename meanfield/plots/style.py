@@ -96,6 +96,14 @@ def render(
     -------
     png, pdf : bytes
         The same figure, at 200 dots per inch and as vectors.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> run = mf.simulate(mf.Problem(np.eye(3), [1.0, 0.0, -1.0]), 32, 0.2, 20)
+    >>> png, pdf = mf.plots.render(mf.plots.plot_loss, run.to_xarray())
+    >>> png[1:4], pdf[1:4]
+    (b'PNG', b'PDF')
     """
     return render_figure(lambda figure: plot(dataset, figure.subplots()), size)
 

@@ -328,6 +328,13 @@ def get_activation(activation: str | Activation) -> Activation:
     ------
     ValueError, TypeError
         If no activation has this name, or `activation` is neither a name nor an `Activation`.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> silu = mf.problem.get_activation("SiLU")
+    >>> silu.name, silu.sign, silu.value(0.0).item()
+    ('silu', 1, 0.0)
     """
     if isinstance(activation, Reference):
         return get_activation(activation.found)

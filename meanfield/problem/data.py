@@ -41,6 +41,13 @@ class Data:
         The source and what was done to it, in types that JSON knows.
     target : Target, optional
         The function that labels were made from, for synthetic data.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.load("single-index", n_features=2, n_train=20, n_test=10)
+    >>> data.problem(activation="tanh", l2=0.01).n_data, data.X_test.shape
+    (20, (10, 2))
     """
 
     X: np.ndarray
@@ -206,6 +213,14 @@ def from_arrays(
     TypeError, ValueError
         If an array does not hold real numbers, arrays disagree in shape, or an option is out of
         range.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 4))
+    >>> data = mf.problem.from_arrays(X, X[:, 0], standardize="unit", test_fraction=0.2)
+    >>> data.X.shape, data.X_test.shape, float((data.X**2).sum(axis=1).mean().round(6))
+    ((40, 4), (10, 4), 1.0)
     """
     checks.choice("standardize", standardize, get_args(Standardization))
     checks.choice("labels", labels, get_args(Labels))

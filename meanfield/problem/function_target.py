@@ -24,6 +24,12 @@ class FunctionTarget(Target):
         Takes inputs (n, d) and returns finite numbers, (n,) or (n, k).
     n_features : int
         Input dimension ``d``.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> mf.problem.FunctionTarget(lambda x: np.sin(x[:, 0]), 1)([[0.0]])
+    array([0.])
     """
 
     function: Callable[[np.ndarray], ArrayLike]

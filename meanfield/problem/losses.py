@@ -57,6 +57,12 @@ class Loss:
     ------
     ValueError
         If the code is that of an entry of the table and something else is not.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> mf.problem.LOSSES["logistic"].value(np.zeros((1, 1)), np.ones((1, 1))).round(4).item()
+    0.6931
     """
 
     name: str
@@ -289,6 +295,13 @@ def huber(delta: float = 1.0) -> Loss:
     ------
     ValueError, TypeError
         If δ is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> loss = mf.problem.huber(1.0)
+    >>> loss.value(np.array([[3.0]]), np.zeros((1, 1))).item()  # linear beyond 1: 3 − 1/2
+    2.5
     """
     delta = checks.positive("delta", delta)
 
@@ -319,6 +332,14 @@ def quantile(level: float = 0.5) -> Loss:
     ------
     ValueError, TypeError
         If q is not inside (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> loss = mf.problem.quantile(0.9)
+    >>> zero = np.zeros((1, 1))
+    >>> loss.value(zero + 1, zero).round(6).item(), loss.value(zero - 1, zero).round(6).item()
+    (0.1, 0.9)
     """
     level = checks.positive("level", level)
     if level >= 1:
@@ -351,6 +372,12 @@ def get_loss(loss: str | Loss) -> Loss:
     ------
     ValueError, TypeError
         If no loss has this name, or `loss` is neither a name nor a `Loss`.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> mf.problem.get_loss("squared").value(np.ones((1, 1)), np.zeros((1, 1))).item()
+    0.5
     """
     if isinstance(loss, Reference):
         return get_loss(loss.found)

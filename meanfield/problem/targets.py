@@ -78,6 +78,12 @@ class Teacher(Target):
     ------
     ValueError
         If the shapes disagree.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.problem.Teacher([2.0, -1.0], [[1.0, 0.0], [0.0, 1.0]], activation="relu")([[3.0, 1.0]])
+    array([5.])
     """
 
     a: np.ndarray
@@ -250,6 +256,12 @@ class IndexTarget(Target):
     ------
     ValueError
         If the rows are not orthonormal, or the link does not fit.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.problem.IndexTarget([[1.0, 0.0]], [0.0, 1.0])([[2.0, 5.0]])
+    array([2.])
     """
 
     directions: np.ndarray
@@ -322,6 +334,12 @@ class Parity(Target):
     ------
     ValueError
         If a coordinate is repeated or out of range, or there is none.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.problem.Parity(3, [0, 2])([[1.0, 1.0, -1.0]])
+    array([-1.])
     """
 
     n_features: int

@@ -155,6 +155,14 @@ def fit_rate(
     ----------
     Davison and Hinkley 1997, §5.2; Hall, "Theoretical comparison of bootstrap confidence
     intervals", Annals of Statistics 16, 1988.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> sizes = np.array([16, 32, 64, 128])
+    >>> noise = np.random.default_rng(0).lognormal(0.0, 0.3, size=(4, 40))
+    >>> mf.chaos.fit_rate(sizes, noise / sizes[:, None]).slope.agrees
+    True
     """
     counts = _ascending_counts(particle_counts)
     checks.numbers("values", values)

@@ -49,6 +49,13 @@ def wasserstein2(x: ArrayLike, y: ArrayLike) -> float:
     References
     ----------
     Peyré & Cuturi, *Computational Optimal Transport* (2019), sections 2 and 3.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> round(mf.wasserstein2(x, x + [1.0, 2.0, 2.0]), 6)  # a translation by 3
+    9.0
     """
     x, y = varying_coordinates(*two_clouds(x, y))
     if x.shape[1] == 1:
@@ -92,6 +99,13 @@ def matched_wasserstein2(x: ArrayLike, y: ArrayLike) -> float | np.ndarray:
     ----------
     [ISD] abstract (the squared-Wasserstein rate that it measures). Peyré & Cuturi, *Computational
     Optimal Transport* (2019), sections 2 and 3 (matchings, and potentials as their certificate).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.array([[0.0], [1.0]])
+    >>> float(mf.matched_wasserstein2(x, x[::-1] + 2))
+    4.0
     """
     x, y = checks.finite("x", x), checks.finite("y", y)
     if x.shape != y.shape or x.ndim < 2 or min(x.shape[-2:]) == 0:
@@ -146,6 +160,13 @@ def sliced_wasserstein2(
     References
     ----------
     N. Bonneel et al., *Sliced and Radon Wasserstein barycenters of measures* (2015).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> mf.sliced_wasserstein2(x, x) < mf.sliced_wasserstein2(x, x + 1)
+    True
     """
     x, y = two_clouds(x, y)
     n_projections = checks.listed("n_projections", n_projections)
@@ -185,6 +206,12 @@ def gaussian_wasserstein2(
     References
     ----------
     Peyré & Cuturi, *Computational Optimal Transport* (2019), remark 2.31.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.gaussian_wasserstein2(0.0, 1.0, 3.0, 4.0)  # 3² + (1 − 2)²
+    10.0
     """
     mean1, mean2 = (
         np.atleast_1d(checks.finite(name, mean))

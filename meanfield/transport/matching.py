@@ -81,6 +81,13 @@ def optimal_matching(x: ArrayLike, y: ArrayLike) -> Matching:
     R. Jonker and A. Volgenant, *A shortest augmenting path algorithm for dense and sparse linear
     assignment problems*, Computing 38 (1987). N. Bonneel et al., *Displacement interpolation using
     Lagrangian mass transport*, ACM Transactions on Graphics 30 (2011), for the network simplex.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanfield.transport import optimal_matching
+    >>> optimal_matching(np.array([0.0, 5.0]), np.array([5.0, 1.0])).value
+    0.5
     """
     x, y = two_clouds(x, y)
     if len(x) != len(y):

@@ -36,6 +36,14 @@ def pair_covariance(values: ArrayLike) -> Estimate:
     ------
     ValueError, TypeError
         Fewer than two neurons or networks, or values that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> values = np.random.default_rng(0).normal(size=(200, 8))  # independent neurons
+    >>> found = mf.chaos.pair_covariance(values)
+    >>> bool(found.low < 0 < found.high)
+    True
     """
     x = checks.finite("values", values)
     if x.ndim not in (2, 3) or min(x.shape[:2]) < 2:

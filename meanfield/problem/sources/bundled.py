@@ -53,6 +53,13 @@ def digits(*, classes: list[int | list[int]] | None = None, **rows: Unpack[RowOp
         If scikit-learn is not installed.
     ValueError
         If `classes` are not at least two distinct digits or groups of them.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.digits(classes=[3, 8], n_samples=50)
+    >>> data.X.shape, sorted(set(data.y.tolist()))
+    ((50, 64), [-1, 1])
     """
     bunch = _sklearn_datasets().load_digits()
     groups = [
@@ -92,6 +99,13 @@ def diabetes(*, standardize_y: bool = True, **rows: Unpack[RowOptions]) -> Data:
     ------
     ImportError
         If scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.diabetes(n_samples=100)
+    >>> data.X.shape, data.X_test.shape
+    ((100, 10), (88, 10))
     """
     bunch = _sklearn_datasets().load_diabetes()
     info = {"source": "diabetes", "feature_names": list(bunch.feature_names)}
@@ -125,6 +139,12 @@ def patches(*, stride: int = SIDE, **rows: Unpack[RowOptions]) -> Data:
         If scikit-learn is not installed.
     ValueError
         If the stride leaves fewer than one patch, or rows cannot be chosen.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mf.problem.patches(n_samples=20).X.shape
+    (20, 3072)
     """
     photographs = np.stack(_sklearn_datasets().load_sample_images().images)  # china, flower
     height, width = (size - SIDE for size in photographs.shape[1:3])

@@ -67,6 +67,15 @@ def csv(
     ------
     FileNotFoundError, ValueError
         If there is no such file, or it is not such a table; the message names lines and columns.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, meanfield as mf
+    >>> table = pathlib.Path(tempfile.mkdtemp()) / "homes.csv"
+    >>> _ = table.write_text("size,city,price\n50,Rome,1\n70,Oslo,3\n60,Rome,2\n")
+    >>> data = mf.problem.csv(path=table, target="price", categorical="one-hot")
+    >>> data.X.shape
+    (3, 3)
     """
     if decimal not in (".", ","):
         raise ArgumentError("decimal", f"must be '.' or ',', got {decimal!r}.")

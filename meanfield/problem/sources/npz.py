@@ -51,6 +51,14 @@ def npz(
     FileNotFoundError, TypeError, ValueError
         If there is no such file; an array does not hold real numbers; or the file is not an npz
         archive, holds pickles, or lacks an array.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, numpy as np, meanfield as mf
+    >>> archive = pathlib.Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> np.savez(archive, X=np.eye(4), y=[0.0, 1.0, 2.0, 3.0])
+    >>> mf.problem.npz(path=archive).X.shape
+    (4, 4)
     """
     path = existing_file(path)
     with _opened(path) as archive:

@@ -82,6 +82,14 @@ def from_target(
     ------
     ValueError
         If an option is out of range, or the target returns no finite number for every row.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> target = mf.problem.Parity(3, [0, 1])
+    >>> data = mf.problem.from_target(target, n_train=8, n_test=0, inputs="rademacher")
+    >>> bool((data.y == data.X[:, 0] * data.X[:, 1]).all())
+    True
     """
     target = as_target(target, n_features)
     checks.choice("labels", labels, get_args(TargetLabels))
@@ -212,6 +220,13 @@ def teacher(
     Returns
     -------
     Data
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.teacher(n_features=2, n_atoms=3, bias=False, min_angle=20, n_train=50)
+    >>> data.target.w.shape
+    (3, 2)
     """
     _check_sizes(n_features, n_atoms=n_atoms, **_sizes(sample))
     target = Teacher.random(
@@ -253,6 +268,13 @@ def single_index(
     Returns
     -------
     Data
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.single_index(n_features=3, link="tanh", n_train=10)
+    >>> data.problem(activation="tanh").n_data
+    10
     """
     seed = checks.seed(target_seed, "target_seed")
     _check_sizes(n_features, **_sizes(sample))
@@ -286,6 +308,13 @@ def multi_index(
     Returns
     -------
     Data
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.multi_index(n_features=5, n_directions=2, n_train=30)
+    >>> data.X.shape, data.X_test.shape
+    ((30, 5), (1000, 5))
     """
     seed = checks.seed(target_seed, "target_seed")
     _check_sizes(n_features, **_sizes(sample))
@@ -310,6 +339,13 @@ def parity(*, n_features: int, coordinates: list[int], **sample: Unpack[Sample])
     Returns
     -------
     Data
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.parity(n_features=4, coordinates=[0, 2], n_train=16)
+    >>> bool((data.y == data.X[:, 0] * data.X[:, 2]).all())
+    True
     """
     _check_sizes(n_features, **_sizes(sample))
     return from_target(Parity(n_features, tuple(coordinates)), source="parity", **sample)
@@ -331,6 +367,13 @@ def hermite(*, n_features: int, coefficients: dict[str, float], **sample: Unpack
     Returns
     -------
     Data
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> data = mf.problem.hermite(n_features=2, coefficients={"1": 1.0, "1,1": 0.5}, n_train=20)
+    >>> data.X.shape, data.target([[1.0, 2.0]]).item()
+    ((20, 2), 2.0)
     """
     _check_sizes(n_features, **_sizes(sample))
     return from_target(HermiteTarget(n_features, coefficients), source="hermite", **sample)

@@ -180,6 +180,16 @@ def propose(
         There is no such file or column, or it is no table to learn from; the sentence says why.
     DivergenceError
         No step size keeps the networks finite.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, numpy as np, meanfield as mf
+    >>> table = pathlib.Path(tempfile.mkdtemp()) / "mine.csv"
+    >>> x = np.random.default_rng(0).normal(size=(40, 2))
+    >>> rows = np.column_stack([x, np.tanh(2 * x[:, 0])])
+    >>> np.savetxt(table, rows, delimiter=",", header="p,q,price", comments="")
+    >>> "price" in mf.propose(table, target="price").toml()
+    True
     """
     seed = checks.seed(seed)
     seen = survey(path, target, task)
