@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,8 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
+
+from reference import every_name
 
 import meanfield
 
@@ -22,14 +25,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
-    "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "generate",
 ]
 # What is executed is read where sphinx-gallery writes it, below `made`.
-exclude_patterns = ["_build", "gallery", "tutorial", "theory", "made/*/*.ipynb"]
+exclude_patterns = ["_build", "gallery", "tutorial", "theory", "made/*/*.ipynb", "**sg_execution_times.rst"]
 templates_path = ["templates"]
 default_role = "code"
 
@@ -48,6 +50,10 @@ mathjax_path = "tex-svg.js"
 mathjax3_config = {"svg": {"fontCache": "global"}, "options": {"enableMenu": False}}
 _LETTERS = str.maketrans({"µ": "μ", "²": "^2", "′": "'"})
 
+# Names within single backticks that have a page.
+_NAME = re.compile(r"(?<![`:])`mf\.([\w.]+)`(?!`)")
+_NAMES = {path.partition(".")[2] for path in every_name()}
+
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -63,7 +69,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib", "scraper.animations"),
-    "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "scraper.layout"),
     "remove_config_comments": True,
     "doc_module": ("meanfield",),
     "reference_url": {"meanfield": None},
@@ -83,6 +89,17 @@ def letters(app: Sphinx, tree: nodes.document) -> None:
         node += nodes.Text(text)
 
 
+def linked(app: Sphinx, page: str, text: list[str]) -> None:
+    """Have `mf.name` lead to the page of that name."""
+    text[0] = _NAME.sub(_link, text[0])
+
+
+def _link(found: re.Match[str]) -> str:
+    name = found[1]
+    return f":py:obj:`mf.{name} <meanfield.{name}>`" if name in _NAMES else found[0]
+
+
 def setup(app: Sphinx) -> None:
-    """Have the letters of formulas replaced as pages are read."""
+    """Have names linked, and the letters of formulas replaced, as pages are read."""
+    app.connect("source-read", linked)
     app.connect("doctree-read", letters)

@@ -62,6 +62,11 @@ def _module_entry(module: str, shown: list[Any]) -> list[str]:
     return lines + tables
 
 
+def every_name() -> set[str]:
+    """Return the paths of all public names."""
+    return {path for _, modules in _PARTS for module in modules for path in public(module)}
+
+
 def public(module: str) -> dict[str, Any]:
     """Return the public objects of a module by path; what `meanfield` itself offers comes first."""
     names = {name: getattr(meanfield, name) for name in meanfield.__all__}

@@ -1,4 +1,4 @@
-"""Animations that a script of the gallery writes, taken into its page."""
+"""What sphinx-gallery is told: to take in animations, and to keep labels within figures."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ def animations(block: Any, variables: dict[str, Any], conf: dict[str, Any]) -> s
         shutil.move(path, place)
         found.append(str(place))
     return figure_rst(found, conf["src_dir"])
+
+
+def layout(conf: dict[str, Any], script: str) -> None:
+    """Have figures of the next script laid out so that no label is cut off."""
+    import matplotlib as mpl
+
+    mpl.rcParams["figure.constrained_layout.use"] = True

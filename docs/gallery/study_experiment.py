@@ -22,4 +22,5 @@ rows = "\n".join(
     f"{a:.1f},{b:.0f},{c},{d:.3f}" for a, b, c, d in zip(size, age, city, price, strict=True)
 )
 table.write_text(f"size,age,city,price\n{rows}\n")
-print("\n".join(mf.propose(table, target="price").toml().splitlines()[:60]))
+text = mf.propose(table, target="price").toml()
+print("\n".join(text.replace(f"{table.parent}/", "").splitlines()[:40]))

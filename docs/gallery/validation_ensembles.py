@@ -17,7 +17,7 @@ found = mf.chaos.ensemble_errors(
 )
 dataset = found.to_xarray()
 figure, ax = plt.subplots(figsize=(6, 3.4))
-for name in ("bias", "variance"):
+for name in ("squared_bias", "variance"):
     values = dataset[name]
     values = values.sel(bound="value") if "bound" in values.dims else values
     ax.loglog(dataset["particles"], values, "o-", label=name)

@@ -11,7 +11,7 @@ import meanfield as mf
 data = mf.problem.single_index(n_features=1, link="tanh", n_train=16)
 problem = data.problem(bias=False, train=("w",), l2=0.2, temperature=0.1)
 found = mf.chaos.step_size_errors(
-    problem, [16, 64, 256], 24, step_size=0.5, n_steps=8, levels=4, seed=0
+    problem, [64, 256, 1024], 64, step_size=0.5, n_steps=8, levels=4, seed=0
 )
 for name in ("step_slope", "own_slope", "total_slope", "extrapolated_slope"):
     estimate = getattr(found, name)

@@ -68,7 +68,7 @@ for metric, marker in (
 for power, style in ((-0.5, ":"), (-1.0, "--")):
     ax.loglog(counts, 2 * np.array(counts) ** power, "k" + style, label=f"slope {power}")
 ax.set_xlabel("N")
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 assert -0.75 < rates.fits["coupling"].slope.value < -0.35
 assert abs(rates.fits["w1_squared"].slope.value + 1) < 0.2
 rates.verdict

@@ -37,7 +37,7 @@ print(dictionary.statement)
 # The statement rests on a *certificate*: a search for a place where one more neuron would lower the loss.
 # Every atom has error bars; ``n_atoms_set`` has all sizes that the data cannot exclude.
 
-dictionary.coefficients.round(2), dictionary.intervals.coefficients.interval.round(2)
+np.round(dictionary.coefficients, 2), np.round(dictionary.intervals.coefficients.interval, 2)
 
 # %%
 dictionary.n_atoms_set

@@ -28,7 +28,7 @@ def csv(
     categorical: Literal["refuse", "one-hot"] | list[str | int] = "refuse",
     **rows: Unpack[TableOptions],
 ) -> Data:
-    """Read a table of numbers and categories.
+    r"""Read a table of numbers and categories.
 
     Parameters
     ----------
