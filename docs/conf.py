@@ -31,7 +31,8 @@ extensions = [
     "generate",
 ]
 # What is executed is read where sphinx-gallery writes it, below `made`.
-exclude_patterns = ["_build", "gallery", "tutorial", "theory", "made/*/*.ipynb", "**sg_execution_times.rst"]
+exclude_patterns = ["_build", "gallery", "tutorial", "theory", "made/*/*.ipynb"]
+exclude_patterns += ["**sg_execution_times.rst"]  # loads scripts from elsewhere
 templates_path = ["templates"]
 default_role = "code"
 

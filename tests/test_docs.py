@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import doctest
+import inspect
+import pkgutil
 import re
 from pathlib import Path
 
@@ -94,3 +96,15 @@ def test_tables_of_results_are_taken_over(name):
     assert page.count("   * -") == text.count("\n|") - 1
     command = re.search(r"`(python -m .*|scripts/.*)`", text)[1]
     assert f"``{command}``" in page
+
+
+def test_every_public_function_has_an_example():
+    paths = re.findall(r"^   (meanfield\..+)$", "".join(reference_pages().values()), re.MULTILINE)
+    functions = {path: pkgutil.resolve_name(path) for path in paths}
+    assert len(paths) > 150
+    without = [
+        path
+        for path, value in functions.items()
+        if inspect.isfunction(value) and ">>> " not in (value.__doc__ or "")
+    ]
+    assert not without

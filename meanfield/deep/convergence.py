@@ -169,6 +169,12 @@ def kernel_alignment(kernel: ArrayLike, other: ArrayLike) -> np.ndarray:
     ----------
     Bordelon, Pehlevan, "Self-consistent dynamical field theory of kernel evolution in wide neural
     networks", NeurIPS 2022.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> float(mf.deep.kernel_alignment(np.eye(2), 3 * np.eye(2)).round(6))
+    1.0
     """
     K, other_K = checks.numbers("kernel", kernel), checks.numbers("other", other)
     for name, part in (("kernel", K), ("other", other_K)):
@@ -221,6 +227,17 @@ def kernel_convergence(limit: ArrayLike, kernels: Mapping[int, ArrayLike]) -> Ke
     ------
     ValueError
         There are fewer than two widths, or networks, or the matrices do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> settings = {"depth": 2, "activation": "tanh", "n_steps": 3}
+    >>> limit = mf.deep.infinite_width(np.eye(2), [1.0, -1.0], n_samples=1024, **settings)
+    >>> kernels = {n: mf.deep.train(np.eye(2), [1.0, -1.0], width=n, n_replicas=8,
+    ...                             **settings).kernel_x[:, -1] for n in (32, 128)}
+    >>> found = mf.deep.kernel_convergence(limit.kernel_x[-1], kernels)
+    >>> found.widths
+    array([ 32, 128])
     """
     widths = sorted(kernels)
     if len(widths) < 2:

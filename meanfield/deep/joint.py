@@ -70,6 +70,13 @@ def joint_nondegeneracy(run: DeepRun | InfiniteWidth) -> tuple[JointReport, ...]
     ------
     ValueError
         The run did not record any joint steps.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> run = mf.deep.train(np.eye(2), [1.0, -1.0], width=64, depth=2, n_steps=3, joint_steps=2)
+    >>> len(mf.deep.joint_nondegeneracy(run)) > 0
+    True
     """
     networks = run if isinstance(run, DeepRun) else run.replicas
     least, ranks = networks.joint_least, networks.joint_rank
