@@ -1,6 +1,6 @@
 """
-best_rate: the best learning rate transfers across widths
-=========================================================
+onestep: the best learning rate transfers across widths
+=======================================================
 
 One step of the hidden matrices of linear networks under µP, with many rates: the best one tends to that of
 the infinitely wide network, which is known in closed form, as the width grows.
