@@ -90,6 +90,47 @@ def test_dataset_is_that_of_the_library(tmp_path, plain_figures):
     assert summary["numbers"]["tanh-2_error_signal"]["value"] == pytest.approx(signal)
 
 
+def test_several_outputs_momentum_and_a_schedule(tmp_path, plain_figures):
+    training = {"loss": "cross-entropy", "bias": True, "optimizer": "momentum", "weight_decay": 0.2}
+    rates = {"kind": "geometric", "start": 0.05, "ratio": 0.9}
+    config = parse(
+        limit.LimitConfig,
+        {
+            "study": "limit",
+            "data": {
+                "source": "digits",
+                "classes": [0, 1, 2],
+                "n_samples": 6,
+                "test_fraction": 0.5,
+            },
+            "network": {"activations": ["tanh"], "depths": [2], "n_steps": 8, "step_size": rates}
+            | training,
+            "limit": {"n_samples": 128, "n_replicas": 2},
+            "convergence": {"widths": [4, 8], "n_steps": 5, "n_samples": 128, "n_replicas": 2}
+            | {"networks_per_unit": 10.0},
+        },
+    )
+    run_study(get_study("limit"), config, tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc").sel(case="tanh-2")
+    data = load_inputs(config, "cross-entropy")
+    X, X_test = scale_inputs(data.X, 1.0), scale_inputs(data.X_test, 1.0)
+    etas = 0.05 * 0.9 ** np.arange(8)
+    same = {"activation": "tanh", "depth": 2, **training}
+    run = simulate_limit(
+        X=X, y=data.y, X_test=X_test, step_size=etas, n_steps=8, n_samples=128, n_replicas=2, **same
+    )
+    assert saved["predictions"].dims[:3] == ("step", "input", "output")
+    assert saved.sizes["output"] == 3
+    found = Estimate.from_xarray(saved["predictions"]).value
+    np.testing.assert_allclose(found, run.predictions, atol=1e-13)
+    finite = {
+        n: deep.train(X, data.y, width=n, n_replicas=10 * n, n_steps=5, step_size=etas[:5], **same)
+        for n in (4, 8)
+    }
+    spread = [np.sqrt(f.predictions.var(axis=0, ddof=1).mean()) for f in finite.values()]
+    np.testing.assert_allclose(Estimate.from_xarray(saved["spread"]).value, spread, rtol=1e-5)
+
+
 def test_finite_networks_are_compared_with_their_limit(tmp_path, plain_figures):
     config = configuration(network={"depths": [2]})
     run_study(get_study("limit"), config, tmp_path / "out")

@@ -225,14 +225,53 @@ def test_every_figure_can_be_drawn(tmp_path):
 def test_what_cannot_be_used_is_named(tmp_path):
     with pytest.raises(ConfigError, match="Did you mean 'mup'"):
         widths.prepare(configuration(parametrizations=["mop"]))
+    with pytest.raises(ConfigError, match=r"^key 'network\.momentum': momentum is for"):
+        widths.prepare(configuration(momentum=0.5))
+    with pytest.raises(
+        ConfigError, match=r"^key 'network\.weight_decay': weight_decay times the rate"
+    ):
+        widths.prepare(configuration(weight_decay=20.0))
     np.savez(tmp_path / "two.npz", X=np.eye(4), y=np.eye(4)[:, :2])
-    with pytest.raises(ConfigError, match="one output"):
-        widths.prepare(with_data(source="npz", path=str(tmp_path / "two.npz"), test_fraction=0.0))
+    with pytest.raises(ConfigError, match=r"network\.loss.*must be 1-D class labels"):
+        widths.prepare(
+            with_data(source="npz", path=str(tmp_path / "two.npz"), test_fraction=0.0).model_copy(
+                update={"network": configuration(loss="cross-entropy").network}
+            )
+        )
     np.savez(tmp_path / "zero.npz", X=np.eye(4)[:, :3], y=np.ones(4))
     with pytest.raises(ConfigError, match="an input is zero"):
         widths.prepare(with_data(source="npz", path=str(tmp_path / "zero.npz"), test_fraction=0.0))
     with pytest.raises(ConfigError, match=r"binary version.*cs\.toronto\.edu"):
         widths.prepare(with_data(source="cifar10", folder=str(tmp_path)))
+
+
+def test_networks_are_trained_as_the_configuration_says(tmp_path, plain_figures):
+    training = {"loss": "cross-entropy", "bias": True, "optimizer": "momentum", "momentum": 0.8}
+    training |= {
+        "weight_decay": 0.5,
+        "step_size": {"kind": "geometric", "start": 0.05, "ratio": 0.9},
+    }
+    config = configuration(
+        {"classes": [0, 1, 2], "n_samples": 9}, widths=[8, 16], n_steps=10, n_seeds=2,
+        parametrizations=["mup"], **training,
+    )  # fmt: skip
+    summary = run_study(get_study("widths"), config, tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc").sel(activation="tanh", scheme="mup")
+    data = load_inputs(config, "cross-entropy")
+    X, scales = scale_inputs(data.X, 8.0), deep.experiment_scales("mup", 64)
+    training["step_size"] = 0.05 * 0.9 ** np.arange(10)
+    run = deep.train(
+        X, data.y, width=16, n_steps=10, activation="tanh", seed=43, reduction="mean",
+        weight_variance=scales[0], rate_scale=scales[1], **training,
+    )  # fmt: skip
+    found = saved["loss"].sel(width=16, seed=43).values
+    np.testing.assert_allclose(found, run.loss[0, [0, -1]], rtol=1e-12)
+    shares = np.unique(data.y, return_counts=True)[1] / 9
+    assert saved.attrs["constant_loss"] == pytest.approx(-(shares * np.log(shares)).sum())
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "rates from 0.05 to 0.0194 on the mean cross-entropy loss" in page
+    assert "Every layer has biases. A step keeps 0.8 of the one before (momentum)." in page
+    assert summary["numbers"]
 
 
 def test_two_spellings_of_a_name_are_one():

@@ -18,12 +18,16 @@ def plot_outputs(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     """Draw the outputs of the limit over training."""
     at, steps = dataset.sel(case=case), dataset["step"].values
     for key, style, label in (("predictions", "-", "input"), ("predictions_test", "--", "test")):
-        curves = Estimate.from_xarray(at[key])
+        curves = Estimate.from_xarray(at[key]).map(lambda f: f.reshape(len(f), -1))
+        n_outputs = at.sizes.get("output", 1)
         for i in range(curves.value.shape[1]):
-            name = f"{label} {i + 1}" if i < len(SERIES) else None
-            line = {"linestyle": style, "linewidth": 1.1, "label": name}
+            name = f"{label} {i // n_outputs + 1}"
+            if n_outputs > 1:
+                name += f", output {i % n_outputs + 1}"
+            shown = name if i < len(SERIES) else None
+            line = {"linestyle": style, "linewidth": 1.1, "label": shown}
             band(ax, steps, curves[:, i], color=series(i)["color"], **line)
-    for target in np.unique(at["target"].values):
+    for target in np.unique(at["target"].values) if "target" in at else ():
         ax.axhline(target, color=BLACK, linewidth=0.6, linestyle=":")
     return finish(ax, "step", r"output $f$")
 
@@ -49,7 +53,8 @@ def plot_standstill(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     """Draw the error signals and the size of the steps over training."""
     at = dataset.sel(case=case)
     depth = int(at["depth"])
-    signals = np.abs(Estimate.from_xarray(at["error_signals"]).value).max(axis=1)
+    signals = np.abs(Estimate.from_xarray(at["error_signals"]).value)
+    signals = signals.reshape(len(signals), -1).max(axis=1)
     steps = dataset["step"].values
     ax.plot(steps[signals > 0], signals[signals > 0], color=BLACK, label=r"$\max_i |\chi_i|$")
     moves, steps = Estimate.from_xarray(at["weight_change"]).value, dataset["saved_step"].values

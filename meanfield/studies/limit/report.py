@@ -14,7 +14,7 @@ from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import format_number, format_short
-from meanfield.workbench.sections.deep_inputs import richness_sentence
+from meanfield.workbench.sections.deep_inputs import rate_text, training_sentence
 from meanfield.workbench.sections.learning import which_unlearned
 
 if TYPE_CHECKING:
@@ -139,10 +139,10 @@ def _setting(dataset: xr.Dataset) -> str:
     return (
         f"The infinite-width limit under µP, trained on {attrs['n_inputs']} inputs of dimension "
         f"{attrs['n_features']} ({attrs['source']}) by {len(dataset['step']) - 1} full-batch "
-        f"gradient steps of rate {attrs['step_size']:g} on the {loss} of the {attrs['loss']} "
+        f"gradient steps of {rate_text(attrs)} on the {loss} of the {attrs['loss']} "
         f"loss. Its random variables were simulated with {attrs['n_samples']} samples, "
         f"{attrs['n_replicas']} times independently ([RFL] Section 3 and Appendix B)."
-        f"{richness_sentence(attrs.get('richness', 1.0))}"
+        f"{training_sentence(attrs)}"
     )
 
 

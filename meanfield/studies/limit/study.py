@@ -28,6 +28,13 @@ from meanfield.workbench.config import (
 )
 from meanfield.workbench.sections.data import DataConfig, describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import (
+    Bias,
+    Decay,
+    DeepLoss,
+    Momentum,
+    OptimizerName,
+    Rate,
+    Training,
     check_sizes,
     check_widths,
     constant_loss,
@@ -48,14 +55,18 @@ class NetworkSection(Section):
         ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
     )
     depths: list[Listed] = Field([2, 3], description="Numbers of hidden layers.")
-    loss: Literal["squared", "logistic"] = Field("squared", description="squared or logistic.")
-    step_size: Positive = Field(0.05, description="Base learning rate.")
+    loss: DeepLoss = "squared"
+    bias: Bias = False
+    step_size: Rate = 0.05
     richness: Positive = Field(
         1.0,
         description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
         "the network as it stands.",
     )
     n_steps: Count = Field(1000, description="Gradient steps.")
+    optimizer: OptimizerName = "sgd"
+    momentum: Momentum = None
+    weight_decay: Decay = 0.0
     reduction: Literal["mean", "sum"] = Field(
         "sum", description="Whether the loss is the mean or the sum over the inputs."
     )
@@ -122,27 +133,25 @@ def prepare(config: LimitConfig) -> Plan:
         steps, n_samples = convergence.n_steps, convergence.n_samples
         check_sizes(config, "convergence", len(X), steps, depth, n_samples)
         check_widths(config, "convergence", convergence.widths, X.shape[1], depth)
+    training = Training(config, network.n_steps, convergence.n_steps * bool(convergence.widths))
     common = {
         "X": X,
         "y": y,
         "X_test": X_test,
-        "loss": network.loss,
-        "step_size": network.step_size,
-        "richness": network.richness,
-        "reduction": network.reduction,
         "weight_variance": tuple(network.weight_variance),
     }
     units = []
     for name, depth in product(activations, network.depths):
         same = common | {"activation": name, "depth": depth}
         key, label = f"{name}-{depth}", f"{name}, depth {depth}"
-        arguments = {"common": same | {"n_steps": network.n_steps}, "seed": config.seed}
+        arguments = {"common": same | training.options(), "seed": config.seed}
         arguments["sampling"] = config.limit.model_dump()
         work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
         text = f"{label}, infinite width"
         units.append(Unit(f"{key}-limit", train_limit, arguments, text, weight=work))
-        units += _comparison(config, same, key, label)
+        units += _comparison(config, same | training.options(convergence.n_steps), key, label)
     facts = {
+        **training.attributes(),
         "input_check": deep.check_inputs(X).summary,
         "goodness": [f"{name}: {deep.is_good(name).reason}" for name in activations],
         "input_rank": int(np.linalg.matrix_rank(X)),
@@ -163,7 +172,7 @@ def _comparison(config: LimitConfig, same: Mapping[str, Any], key: str, label: s
     convergence = config.convergence
     if not convergence.widths:
         return []
-    common = {**same, "n_steps": convergence.n_steps, "X_test": None}
+    common = {**same, "X_test": None}
     sampling = convergence.model_dump(include={"n_samples", "n_replicas"})
     sampling |= config.limit.model_dump(include={"max_rank", "tol"})
     arguments: dict[str, Any] = {"common": common, "seed": config.seed, "sampling": sampling}
@@ -250,8 +259,10 @@ def combine(
     for key, dims in _CURVES.items():
         stacked = [_padded(results[f"{case}-limit"][key], key, layers) for case in cases]
         means = Estimate.mean(np.stack(stacked, axis=1), resampled="replicas")
-        variables[key] = means.to_xarray(("case", *dims))
-    variables["target"] = (("input",), targets)
+        several = ("output",) if stacked[0].ndim > len(dims) + 1 else ()
+        variables[key] = means.to_xarray(("case", *dims, *several))
+    if network.loss != "cross-entropy":
+        variables["target"] = (("input", "output")[: targets.ndim], targets)
     notes = [f"{case}: {note}" for case in cases for note in results[f"{case}-limit"]["notes"]]
     coordinates = {
         "case": cases,
@@ -261,8 +272,7 @@ def combine(
         "saved_step": results[f"{cases[0]}-limit"]["saved_steps"],
         "layer": np.arange(1, layers + 1),
     }
-    attributes = network.model_dump(include={"step_size", "richness", "loss", "reduction"})
-    attributes |= config.limit.model_dump(include={"n_samples", "n_replicas"})
+    attributes: dict[str, Any] = config.limit.model_dump(include={"n_samples", "n_replicas"})
     attributes |= {"source": config.data.source, **facts}
     dataset = xr.Dataset(variables, coordinates, attributes)
     if notes:
@@ -294,14 +304,16 @@ def _padded(values: np.ndarray, key: str, layers: int) -> np.ndarray:
     """Fill the layers that a shallower network does not have with NaN."""
     dims = ("replica", *_CURVES[key])
     wanted = {"layer": layers, "weight_layer": layers + 1}
-    pad = [(0, wanted.get(dim, n) - n) for dim, n in zip(dims, values.shape, strict=True)]
+    pad = [(0, wanted.get(dim, n) - n) for dim, n in zip(dims, values.shape, strict=False)]
+    pad += [(0, 0)] * (values.ndim - len(dims))
     return np.pad(values, pad, constant_values=np.nan) if np.any(pad) else values
 
 
 def _add_end(found: LimitHeadline, dataset: Any, case: str) -> None:
     """Add what Theorem 4.5 and Corollary 4.6 speak of."""
     at = dataset.sel(case=case)
-    signals = np.abs(Estimate.from_xarray(at["error_signals"]).value).max(axis=1)
+    signals = np.abs(Estimate.from_xarray(at["error_signals"]).value)
+    signals = signals.reshape(len(signals), -1).max(axis=1)
     found.error_signal[case] = Estimate(
         signals[-1],
         notes=(Note("start", f"{signals[0]:.3g} at the start"),),

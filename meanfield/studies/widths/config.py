@@ -19,6 +19,14 @@ from meanfield.workbench.config import (
     accepted_by,
 )
 from meanfield.workbench.sections.data import DataConfig
+from meanfield.workbench.sections.deep_inputs import (
+    Bias,
+    Decay,
+    DeepLoss,
+    Momentum,
+    OptimizerName,
+    Rate,
+)
 
 
 class NetworkSection(Section):
@@ -35,13 +43,18 @@ class NetworkSection(Section):
     )
     depth: Listed = Field(3, description="Hidden layers.")
     n_seeds: Listed = Field(10, description="Networks of each kind, with seeds seed, seed + 1, ...")
-    step_size: Positive = Field(0.1, description="Base learning rate.")
+    loss: DeepLoss = "squared"
+    bias: Bias = False
+    step_size: Rate = 0.1
     richness: Positive = Field(
         1.0,
         description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
         "the network as it stands.",
     )
     n_steps: Count = Field(1000, description="Gradient steps.")
+    optimizer: OptimizerName = "sgd"
+    momentum: Momentum = None
+    weight_decay: Decay = 0.0
     reduction: Literal["mean", "sum"] = Field(
         "mean", description="Whether the loss is the mean or the sum over the inputs."
     )

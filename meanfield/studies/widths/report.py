@@ -16,7 +16,7 @@ from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Figure, Finding, Heading, Table, Text
 from meanfield.workbench.headline import Headline, Summary, family
 from meanfield.workbench.report.formatting import format_number, format_short
-from meanfield.workbench.sections.deep_inputs import richness_sentence
+from meanfield.workbench.sections.deep_inputs import rate_text, training_sentence
 from meanfield.workbench.sections.learning import loss_left, which_unlearned
 
 if TYPE_CHECKING:
@@ -146,14 +146,16 @@ def _finding(found: WidthsHeadline, activations: list[str], schemes: list[str]) 
 def _setting(dataset: xr.Dataset) -> str:
     attrs, widths, seeds = dataset.attrs, dataset["width"].values, dataset["seed"].values
     loss = {"mean": "mean", "sum": "summed"}[attrs["reduction"]]
+    name = attrs.get("loss", "squared")
+    error = "squared error" if name == "squared" else f"{name} loss"
     which = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return (
         f"Networks with {attrs['depth']} hidden layers of {widths[0]} to {widths[-1]} units, "
         f"{which}, were trained on {attrs['n_inputs']} inputs of dimension "
         f"{attrs['n_features']} ({attrs['source']}) by {attrs['n_steps']} full-batch gradient "
-        f"steps of rate {attrs['step_size']:g} on the {loss} squared error, with the initial "
+        f"steps of {rate_text(attrs)} on the {loss} {error}, with the initial "
         "variances and learning rates of the experiments in [RFL], Appendix A."
-        f"{richness_sentence(attrs.get('richness', 1.0))}"
+        f"{training_sentence(attrs)}"
     )
 
 

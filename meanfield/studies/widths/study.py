@@ -20,6 +20,7 @@ from meanfield.studies.widths.report import WidthsHeadline, network_name, report
 from meanfield.system.progress import Progress
 from meanfield.workbench.sections.data import describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import (
+    Training,
     check_sizes,
     check_widths,
     constant_loss,
@@ -39,15 +40,14 @@ _CHECKPOINTS = 20
 def prepare(config: WidthsConfig) -> Plan:
     """Check the configuration; a unit is one network, or the limit for one activation."""
     network = config.network
-    data = load_inputs(config)
+    data = load_inputs(config, network.loss)
     X, y = data.X, data.y
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
     activations, schemes = network.networks
-    common: dict[str, Any] = {"X": X, "y": y}
-    common |= network.model_dump(
-        include={"depth", "step_size", "richness", "n_steps", "reduction", "tol"}
-    )
+    training = Training(config, network.n_steps)
+    common: dict[str, Any] = {"X": X, "y": y, "depth": network.depth, "tol": network.tol}
+    common |= training.options()
     limit = config.limit.n_samples if config.limit.n_replicas and "mup" in schemes else 0
     check_sizes(config, "network", len(X), network.n_steps, network.depth, limit)
     check_widths(config, "network", network.widths, X.shape[1], network.depth, dtype=network.dtype)
@@ -73,8 +73,8 @@ def prepare(config: WidthsConfig) -> Plan:
             label = f"{activation}, {scheme}, width {width}"
             units.append(Unit(key, train_network, arguments, label, weight=100 + width))
     facts: dict[str, Any] = {"input_check": deep.check_inputs(X).summary}
-    facts |= {"n_inputs": X.shape[0], "n_features": X.shape[1]}
-    facts["constant_loss"] = constant_loss(y, "squared", network.reduction)
+    facts |= {"n_inputs": X.shape[0], "n_features": X.shape[1], **training.attributes()}
+    facts["constant_loss"] = constant_loss(y, network.loss, network.reduction)
     return Plan(
         units,
         lambda results: combine(config, facts, results),
@@ -170,9 +170,7 @@ def combine(
             values = np.array([limit[name] for limit in limits.values()])
             variables[f"limit_{name}"] = (("activation", "replica", *dims), values)
     notes = [f"{a}, infinite width: {note}" for a in limits for note in limits[a]["notes"]]
-    attributes = network.model_dump(
-        include={"depth", "step_size", "richness", "n_steps", "reduction"}
-    )
+    attributes = network.model_dump(include={"depth", "n_steps"})
     attributes |= {"from_width": config.verdict.from_width, "source": config.data.source}
     coordinates = axes | {"layer": np.arange(1, network.depth + 1)}
     dataset = xr.Dataset(variables, coordinates, attributes | dict(facts))
