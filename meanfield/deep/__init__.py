@@ -32,6 +32,14 @@ from meanfield.deep.parametrizations import (
 )
 from meanfield.deep.train import train
 from meanfield.deep.trained import DeepRun
+from meanfield.deep.transfer import (
+    RateCurve,
+    RateDrift,
+    base_step_size,
+    rate_curve,
+    rate_drift,
+    search_rates,
+)
 from meanfield.deep.weights import initial_weights
 
 __all__ = [
@@ -43,7 +51,10 @@ __all__ = [
     "JointReport",
     "KernelConvergence",
     "Parametrization",
+    "RateCurve",
+    "RateDrift",
     "WidthConvergence",
+    "base_step_size",
     "check_inputs",
     "experiment_scales",
     "feature_change",
@@ -61,7 +72,10 @@ __all__ = [
     "least_over_training",
     "mean_over_networks",
     "nondegeneracy",
+    "rate_curve",
+    "rate_drift",
     "relative_last_step",
+    "search_rates",
     "train",
     "width_convergence",
     "without_rounding",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
@@ -25,6 +27,19 @@ class NotFiniteError(ArithmeticError):
         self.step, self.member = step, member
 
 
+_ADVISES: ContextVar[bool] = ContextVar("advises", default=True)
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Let divergences come without a stable step size, the search for which takes many runs."""
+    token = _ADVISES.set(False)
+    try:
+        yield
+    finally:
+        _ADVISES.reset(token)
+
+
 def divergence(
     where: str, task: Task, replica: int, step: int, attempt: Callable[[Task], Record]
 ) -> DivergenceError:
@@ -40,6 +55,9 @@ def divergence(
         return not (learns and (loss[:, -1] > ROSE * loss[:, 0]).any())
 
     largest = float(np.max(task.step_size))
+    if not _ADVISES.get():
+        text = f"{where} diverged at step {step}."
+        return DivergenceError(text, step=step, replica=replica, stable_step_size=None)
     h, learns = best_halvings(largest, holds)
     if h is not None and holds(h + 1, learns):
         h += 1  # for other networks of the same study

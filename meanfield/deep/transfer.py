@@ -1,0 +1,315 @@
+"""Whether the best learning rate of a narrow network is that of a wide one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meanfield import checks
+from meanfield.deep.descent import without_advice
+from meanfield.deep.exponents import fit_width_exponents
+from meanfield.deep.parametrizations import Parametrization, get_parametrization
+from meanfield.deep.train import train
+from meanfield.errors import ArgumentError, DivergenceError
+from meanfield.statistics.estimate import Estimate
+
+MOVED = 1.5
+"""A best rate transfers when it moves by less than this factor over the widths."""
+
+
+@dataclass(frozen=True, eq=False)
+class RateCurve:
+    """Losses at several learning rates.
+
+    Attributes
+    ----------
+    rates, losses : ndarray of shape (J,)
+        Rates, ascending and a constant factor apart; a loss that is not finite is infinite.
+    best : float
+        The rate of the least loss, between the grid's by the parabola through its logarithm and
+        those of its neighbours, where these are finite; NaN where every rate diverged, or where the
+        rates that were tried do not enclose a minimum.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    best: float
+
+
+def search_rates(
+    loss_at: Callable[[float], float],
+    start: float,
+    *,
+    factor: float = math.sqrt(2),
+    beyond: int = 3,
+    most: int = 100,
+) -> RateCurve:
+    """Look for the best rate on a grid, from a first one outwards.
+
+    The grid is ``start · factor^j`` with whole j. It is walked until `beyond` rates on either side
+    of the least loss have more.
+
+    Parameters
+    ----------
+    loss_at : callable
+        ``loss_at(rate)``, the loss of training at that rate; infinite or NaN where it diverges.
+    start : float
+        Where to begin.
+    factor : float
+        From one rate to the next, above 1.
+    beyond : int
+        Rates on either side of the best.
+    most : int
+        Rates that are tried at most.
+
+    Returns
+    -------
+    RateCurve
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> from meanfield import deep
+    >>> curve = deep.search_rates(lambda rate: (rate - 0.3) ** 2 + 0.1, 0.1, factor=2.0)
+    >>> curve.rates.tolist()
+    [0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
+    >>> round(curve.best, 2)
+    0.28
+    """
+    start = checks.positive("start", start)
+    factor = checks.number("factor", factor)
+    if not 1 < factor < math.inf:
+        raise ArgumentError("factor", f"must be finite and above 1, got {factor:g}.")
+    beyond = checks.count("beyond", beyond)
+    most = checks.count("most", most)
+    found: dict[int, float] = {}
+    place: int | None = 0
+    while place is not None and len(found) < most:
+        loss = float(loss_at(start * factor**place))
+        found[place] = loss if math.isfinite(loss) else math.inf
+        place = _next_place(found, beyond)
+    places = np.array(sorted(found))
+    losses = np.array([found[j] for j in places])
+    rates = start * factor**places
+    return RateCurve(rates, losses, _lowest(rates, losses) if place is None else math.nan)
+
+
+def _next_place(found: dict[int, float], beyond: int) -> int | None:
+    """Return the end of the grid that is too near to the least loss, the lower one first.
+
+    Where all diverge the lowest counts as the least, and the search goes down.
+    """
+    best = min(found, key=lambda j: (found[j], j))
+    low, high = min(found), max(found)
+    if best - low < beyond:
+        return low - 1
+    if high - best < beyond:
+        return high + 1
+    return None
+
+
+def _lowest(rates: np.ndarray, losses: np.ndarray) -> float:
+    """Return the rate of the least loss, by a parabola in logarithms."""
+    i = int(np.argmin(losses))
+    if not np.isfinite(losses[i]):
+        return math.nan
+    around = losses[max(0, i - 1) : i + 2]
+    if len(around) < 3 or not (np.isfinite(around) & (around > 0)).all():
+        return float(rates[i])
+    below, at, above = np.log(around)
+    bend = below - 2 * at + above
+    shift = 0.0 if bend <= 0 else 0.5 * (below - above) / bend
+    return float(rates[i] * (rates[1] / rates[0]) ** shift)
+
+
+def base_step_size(
+    parametrization: str | Parametrization, rate: float, width: int, optimizer: str = "sgd"
+) -> float:
+    """Return the `step_size` of `train` at which a network has a base rate.
+
+    It is the rate itself, but under SP: there the base rate is the one rate of all layers, as it is
+    set in practice, of which Table 2 of [RFL] takes a power of the width beforehand (``η/n`` for
+    gradient descent), so that nothing would be left to move.
+
+    Parameters
+    ----------
+    parametrization : str or Parametrization
+        ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"``.
+    rate : float
+        The base rate.
+    width : int
+        Units per hidden layer, n.
+    optimizer : str
+        ``"sgd"``, ``"momentum"`` or ``"adam"``.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from meanfield import deep
+    >>> deep.base_step_size("mup", 0.1, width=64), deep.base_step_size("sp", 0.1, width=64)
+    (0.1, 6.4)
+    """
+    scheme = get_parametrization(parametrization)
+    if scheme.name != "sp":
+        return rate
+    return rate / scheme.rates(width, 1.0, (1.0, 1.0, 1.0), optimizer == "adam").hidden
+
+
+def rate_curve(
+    X: Any,
+    y: Any,
+    *,
+    width: int,
+    start: float,
+    parametrization: str | Parametrization = "mup",
+    optimizer: str = "sgd",
+    factor: float = math.sqrt(2),
+    beyond: int = 3,
+    most: int = 100,
+    **settings: Any,
+) -> RateCurve:
+    """Train a network at many base rates, around the one of the least training loss at the end.
+
+    Parameters
+    ----------
+    X, y : array_like
+        Training inputs and targets, as for `train`.
+    width : int
+        Units per hidden layer.
+    start : float
+        Base rate to begin with.
+    parametrization, optimizer : str
+        As for `train`; see `base_step_size` for what a base rate is.
+    factor, beyond, most
+        The grid of base rates, as for `search_rates`.
+    **settings
+        Further arguments of `train`.
+
+    Returns
+    -------
+    RateCurve
+        Training losses, averaged over the last quarter of the steps, which oscillate under large
+        rates, and over ``n_replicas``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not usable.
+    MemoryError
+        If a run does not fit into memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanfield import deep
+    >>> X, y = np.eye(4) + 0.1 * np.arange(16).reshape(4, 4), np.array([1.0, -1.0, 1.0, -1.0])
+    >>> settings = {"depth": 2, "activation": "tanh", "n_steps": 8}
+    >>> curve = deep.rate_curve(X, y, width=32, start=0.05, factor=2.0, beyond=2, **settings)
+    >>> bool(curve.rates[0] < curve.best < curve.rates[-1])
+    True
+    """
+
+    def loss_at(rate: float) -> float:
+        step_size = base_step_size(parametrization, rate, width, optimizer)
+        try:
+            with without_advice():
+                run = train(
+                    X,
+                    y,
+                    width=width,
+                    parametrization=parametrization,
+                    optimizer=optimizer,
+                    step_size=step_size,
+                    save_at=[],
+                    **settings,
+                )
+        except DivergenceError:
+            return math.inf
+        return float(run.loss[:, -1 - run.steps[-1] // 4 :].mean())
+
+    return search_rates(loss_at, start, factor=factor, beyond=beyond, most=most)
+
+
+@dataclass(frozen=True, eq=False)
+class RateDrift:
+    """How the best rate moves with the width.
+
+    Attributes
+    ----------
+    best : Estimate of shape (W,)
+        Best rate of every width, the geometric mean over networks with Student's interval.
+    exponent : Estimate
+        Of the best rate in the width; 0 where it transfers.
+    movement : Estimate
+        Factor by which it moves from the smallest to the largest width, by that exponent.
+    transfers : bool or None
+        Whether the interval of the movement lies within a factor 1.5 either way; False where it
+        lies outside, and None where the data do not decide.
+    """
+
+    best: Estimate
+    exponent: Estimate
+    movement: Estimate
+    transfers: bool | None
+
+
+def rate_drift(widths: ArrayLike, best: ArrayLike, *, seed: int = 0) -> RateDrift:
+    """Fit how the best rate moves with the width.
+
+    Parameters
+    ----------
+    widths : array_like of shape (W,)
+        Widths n, at least two different ones.
+    best : array_like of shape (W, R)
+        Best rates of R networks of each width; network r has the same seed at every width.
+    seed : int
+        Seed of the resampling.
+
+    Returns
+    -------
+    RateDrift
+
+    Raises
+    ------
+    ValueError, TypeError
+        The widths or rates cannot be used; the sentence names them.
+
+    Examples
+    --------
+    >>> from meanfield import deep
+    >>> best = [[0.42, 0.40], [0.40, 0.39], [0.41, 0.39], [0.40, 0.40]]
+    >>> deep.rate_drift([64, 128, 256, 512], best).transfers
+    True
+    """
+    rates = checks.numbers("best", best)
+    n = np.asarray(widths, dtype=float)
+    if rates.ndim != 2:
+        raise ArgumentError(
+            "best", f"must have shape (W, R), rates of R networks, got {rates.shape}."
+        )
+    exponent = fit_width_exponents(widths, rates[..., None], seed=seed)[0]
+    middle = Estimate.mean(np.log(rates), axis=1, resampled="networks").map(np.exp)
+    span = float(n.max() / n.min())
+    movement = exponent.map(lambda power: span**power)
+    return RateDrift(middle, exponent, movement, stays(movement))
+
+
+def stays(movement: Estimate) -> bool | None:
+    """Return whether an interval says that a factor is within 1.5 either way; None if undecided."""
+    if movement.interval is None:
+        return None
+    if movement.low > 1 / MOVED and movement.high < MOVED:
+        return True
+    return False if movement.high < 1 / MOVED or movement.low > MOVED else None

@@ -1,0 +1,85 @@
+"""The search for the best rate, how it drifts with the width, and Adam's networks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from meanfield import deep
+from meanfield.errors import DivergenceError
+
+
+def test_the_search_walks_from_any_start_to_the_least_loss():
+    def loss(rate):
+        return 1 + np.log(rate / 0.3) ** 2 if rate < 0.9 else math.inf
+
+    for start in (1e-4, 0.25, 7.0):
+        curve = deep.search_rates(loss, start, factor=1.5)
+        np.testing.assert_allclose(np.diff(np.log(curve.rates)), np.log(1.5))
+        np.testing.assert_allclose(curve.losses, [loss(rate) for rate in curve.rates])
+        least = int(np.argmin(curve.losses))
+        assert 3 <= least < len(curve.rates) - 3
+        assert curve.best == pytest.approx(0.3, rel=0.02)
+    exact = deep.search_rates(lambda rate: math.exp(np.log(rate / 0.3) ** 2), 0.1)
+    assert exact.best == pytest.approx(0.3, rel=1e-9)  # the parabola is exact
+
+
+def test_beside_a_divergence_the_best_rate_is_one_of_the_grid():
+    curve = deep.search_rates(lambda rate: 1 / rate if rate < 1.1 else math.nan, 1.0, factor=2)
+    assert curve.best == 1.0
+    assert curve.losses.tolist() == [8, 4, 2, 1, math.inf, math.inf, math.inf]
+    open_ended = deep.search_rates(lambda rate: 1 / rate, 1.0, most=9)
+    assert np.isnan(open_ended.best)
+    assert len(open_ended.rates) == 9
+    lost = deep.search_rates(lambda rate: math.inf, 1.0, most=9)
+    assert np.isnan(lost.best)
+    assert lost.rates.max() == 1.0  # down from the start
+    with pytest.raises(ValueError, match="factor must be finite and above 1, got 1"):
+        deep.search_rates(lambda rate: rate, 1.0, factor=1.0)
+
+
+@pytest.mark.parametrize(
+    ("power", "verdict"), [(0.0, True), (-1.0, False), (-0.0975, None), (0.5, False)]
+)
+def test_the_verdict_is_by_the_interval_of_the_movement(power, verdict):
+    widths = np.array([64, 128, 256, 512, 1024, 2048, 4096])
+    noise = np.random.default_rng(0).standard_normal((7, 6))
+    best = 0.2 * (widths[:, None] / 64.0) ** power * np.exp(0.02 * noise)
+    drift = deep.rate_drift(widths, best)
+    assert drift.exponent.low < power < drift.exponent.high
+    assert drift.movement.value == pytest.approx(64**drift.exponent.value)
+    assert drift.transfers is verdict
+    np.testing.assert_allclose(drift.best.value, np.exp(np.log(best).mean(axis=1)))
+    assert (drift.best.low < drift.best.value).all()
+    single = deep.rate_drift(widths, best[:, :1])
+    assert single.exponent.known
+    assert single.transfers is None
+
+
+def test_losses_are_those_of_training_at_the_base_rate():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((4, 6)) / np.sqrt(6), np.sign(rng.standard_normal(4))
+    settings = {"depth": 2, "activation": "tanh", "n_steps": 6, "seed": 1}
+    curve = deep.rate_curve(X, y, width=16, start=0.1, parametrization="sp", **settings)
+    for rate, loss in zip(curve.rates, curve.losses, strict=True):
+        if np.isfinite(loss) and loss < 1e3:
+            run = deep.train(X, y, width=16, parametrization="sp", step_size=16 * rate, **settings)
+            assert run.loss[0, -2:].mean() == pytest.approx(loss)
+    assert np.isfinite(curve.best)
+    powers = {"sgd": 1, "momentum": 1, "adam": 1.5}
+    for optimizer, power in powers.items():
+        assert deep.base_step_size("sp", 0.1, 64, optimizer) == pytest.approx(0.1 * 64**power)
+        assert deep.base_step_size("mup", 0.1, 64, optimizer) == 0.1
+
+
+def test_divergences_are_infinite_and_take_one_run():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((4, 6)), np.sign(rng.standard_normal(4))
+    curve = deep.rate_curve(X, y, width=8, start=50.0, depth=3, activation="silu", n_steps=30)
+    assert math.isinf(curve.losses[-1])
+    assert np.isfinite(curve.best)
+    with pytest.raises(DivergenceError, match="stays finite") as caught:
+        deep.train(X, y, width=8, step_size=50.0, depth=3, activation="silu", n_steps=30)
+    assert caught.value.stable_step_size > 0
