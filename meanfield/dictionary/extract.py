@@ -25,7 +25,15 @@ from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.rest import Rest, come_to_rest
 from meanfield.dictionary.result import NOT_AT_REST, Dictionary
 from meanfield.dictionary.score_process import size_set
-from meanfield.dictionary.support import Crowd, collect, crowd_count, masses, shares, structure
+from meanfield.dictionary.support import (
+    Crowd,
+    collect,
+    crowd_count,
+    masses,
+    shares,
+    stray_crowds,
+    structure,
+)
 from meanfield.dictionary.uncertainty import atom_intervals
 from meanfield.errors import ArgumentError
 from meanfield.identify import Atoms
@@ -194,11 +202,14 @@ def extract_dictionary(
         _gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
         for atoms in (function, compressed)
     )
+    stray = stray_crowds(regression, places, crowd)
     if own and not crowded:
         # No crowds, no number: from the least that comes near to as many as there are crowds.
         near = [size for size in path.fits if path.residual(size) <= AGREEMENT]
         possible = {*size_range, min(near, default=best), crowd_count(crowd)}
         size_range = tuple(range(min(possible), max(possible) + 1))
+    elif len(stray):
+        size_range = tuple(sorted({*size_range, *range(best, best + len(stray) + 1)}))
     # A penalty makes logits small long before it changes what is predicted.
     between = _probability_gap(problem, predictions, function) if classes else gap
     confidence = path.weight(best)
@@ -219,6 +230,7 @@ def extract_dictionary(
         "an atom is as long as was allowed, which data do not determine": own
         and _longest(places) > 0.99 * regression.longest,
         f"dictionary and network differ by {between:.0%}": between > AGREEMENT,
+        f"{stray.sum():.0%} of the network crowds where there is no atom": len(stray) > 0,
         f"particles do not crowd around the atoms (spread {spread:.2g}, {null_spread:.2g} without "
         "structure)": not crowded,
     }

@@ -20,6 +20,8 @@ APART = 0.95
 """Cosine above which a seed stands for a particle, which is then no seed itself."""
 CARRIED = 0.9
 """Part of a network that crowds must have before the others are not counted."""
+STRAY = 0.02
+"""Part of a network from which a crowd that belongs to no atom is told."""
 SEEDING_LIMIT = 1500
 """Only this many particles, those that contribute most, are compared pair by pair."""
 MEMBER = 0.8
@@ -105,21 +107,37 @@ def seeds(crowd: Crowd, limit: int) -> Array:
     return crowd.places[chosen]
 
 
-def crowd_count(crowd: Crowd) -> int:
-    """Count the crowds that together have nine tenths of what the network is made of.
+def crowds(crowd: Crowd) -> Array:
+    """Return the parts of the network that its crowds have, by contribution, the largest first.
 
-    Of many particles those that contribute most are counted, and the rest as one crowd each.
+    Of many particles those that contribute most are compared, and the rest are one crowd each.
     """
     weight = crowd.contributions
-    near = np.abs(crowd.directions[:, :SEEDING_LIMIT].T @ crowd.directions[:, :SEEDING_LIMIT])
+    directions = crowd.directions[:, :SEEDING_LIMIT]
+    near = np.abs(directions.T @ directions) > APART
     left, parts = weight[:SEEDING_LIMIT].copy(), list(weight[SEEDING_LIMIT:])
-    near = near > APART
     while left.any():
         members = near[int((near @ left * (left > 0)).argmax())] & (left > 0)
         parts.append(left[members].sum())
         left[members] = 0.0
-    carried = np.cumsum(np.sort(parts)[::-1])
-    return int(np.searchsorted(carried, CARRIED * carried[-1])) + 1 if parts else 0
+    return np.sort(parts)[::-1] / max(float(weight.sum()), 1e-300)
+
+
+def crowd_count(crowd: Crowd) -> int:
+    """Count the crowds that together have nine tenths of what the network is made of."""
+    carried = np.cumsum(crowds(crowd))
+    return int(np.searchsorted(carried, CARRIED * carried[-1])) + 1 if len(carried) else 0
+
+
+def stray_crowds(regression: Regression, places: Array, crowd: Crowd) -> Array:
+    """Return the parts of the network, `STRAY` at least, of crowds that belong to no atom."""
+    if not len(places) or not len(crowd.places):
+        return np.zeros(0)
+    cosine = crowd.nearest(regression.unit_features(places)[0])[1]
+    apart = np.abs(cosine) < MEMBER
+    some = Crowd(crowd.places[apart], crowd.directions[:, apart], crowd.amounts[apart], 0)
+    parts = crowds(some) * some.contributions.sum() / crowd.contributions.sum()
+    return parts[parts >= STRAY]
 
 
 def shares(regression: Regression, fit: Fit) -> tuple[Array, Array]:

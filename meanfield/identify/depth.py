@@ -14,6 +14,10 @@ from meanfield.identify.rank import RankEvidence, generic_rank
 from meanfield.problem import Activation, get_activation
 from meanfield.system.generators import generator
 
+N_POINTS, SQUARE_POINTS = 6, 12
+"""Generic points by default; where there are as many equations as parameters, orbits are often
+there in some fibres and not in others."""
+
 
 @dataclass(frozen=True)
 class VarietyDepth:
@@ -77,6 +81,16 @@ class OrbitDepth:
     max_degree: int
     evidence: tuple[FibreEvidence, ...]
     explanation: str
+
+    @property
+    def unseen(self) -> float:
+        """Share of fibres, ``1 − 0.05^{1/k}`` for k points, in which another orbit may be.
+
+        One that is there more often would have shown at 95 %, as far as each search finds what its
+        fibre has. 1 where no fibre was explored.
+        """
+        points = len(self.evidence[-1].orbits) if self.evidence else 0
+        return 1 - 0.05 ** (1 / points) if points else 1.0
 
 
 def variety_depth(
@@ -171,7 +185,7 @@ def orbit_depth(
     *,
     bias: bool = False,
     max_degree: int | None = None,
-    n_points: int = 6,
+    n_points: int | None = None,
     n_starts: int = 40,
     n_paths: int = 2,
     seed: int = 0,
@@ -185,8 +199,9 @@ def orbit_depth(
     ----------
     activation, d, n_atoms, bias, max_degree
         As for `variety_depth`.
-    n_points : int
-        Generic points whose fibres are explored.
+    n_points : int, optional
+        Generic points whose fibres are explored; 6 by default, and 12 where there are as many
+        equations at ``D*_var`` as parameters.
     n_starts : int
         Random starts of a search, per point: at ``D*_var`` and again at the degree that is found.
     n_paths : int
@@ -217,7 +232,8 @@ def orbit_depth(
     >>> orbit_depth("tanh", d=2, n_atoms=2, n_points=2, n_starts=5).depth
     3
     """
-    moments, points = _points(activation, d, n_atoms, bias, max_degree, n_points, seed)
+    shape = activation, d, n_atoms, bias, max_degree
+    moments, points = _points(*shape, N_POINTS if n_points is None else n_points, seed)
     max_degree, rng = moments.degree, generator(checks.seed(seed), 1)
     n_starts = checks.listed("n_starts", n_starts, minimum=0)
     n_paths = checks.listed("n_paths", n_paths, minimum=0)
@@ -225,6 +241,11 @@ def orbit_depth(
     if variety.depth is None:
         text = f"Fibres are not finite up to degree {max_degree}. {variety.explanation}"
         return OrbitDepth(None, variety, max_degree, (), text)
+    further = []
+    if n_points is None and _is_square(moments, variety):
+        points = _points(*shape, SQUARE_POINTS, seed)[1]
+        # More are needed only where the first show nothing.
+        points, further = points[:N_POINTS], points[N_POINTS:]
     known = [[point] for point in points]
     evidence: list[FibreEvidence] = []
     for degree in range(variety.depth, max_degree + 1):
@@ -239,6 +260,12 @@ def orbit_depth(
             for fibre, orbits in zip(fibres, known, strict=True):
                 found, followed = _explore(fibre, orbits, n_starts, n_paths, rng)
                 solved, paths = solved + found, paths + followed
+            if further and all(len(orbits) == 1 for orbits in known):
+                points, more = points + further, [[point] for point in further]
+                for point, orbits in zip(further, more, strict=True):
+                    found, followed = _explore(Fibre(here, point), orbits, n_starts, n_paths, rng)
+                    solved, paths = solved + found, paths + followed
+                known, further = known + more, []
         counts = tuple(len(orbits) for orbits in known)
         evidence.append(FibreEvidence(degree, counts, starts, solved, paths))
         if max(counts) == 1:
@@ -257,7 +284,20 @@ def orbit_depth(
     else:
         head = f"Not reached up to degree {max_degree}"
     text = f"{head}; D*_var = {variety.depth}; most orbits found in a fibre: {most}."
-    return OrbitDepth(depth, variety, max_degree, tuple(evidence), text)
+    result = OrbitDepth(depth, variety, max_degree, tuple(evidence), text)
+    if depth is None:
+        return result
+    power = (
+        f" {len(points)} fibres were searched: another orbit in more than {result.unseen:.0%} of "
+        "all would have shown at 95 %."
+    )
+    return replace(result, explanation=text + power)
+
+
+def _is_square(moments: MomentMap, variety: VarietyDepth) -> bool:
+    """Whether there are as many equations at ``D*_var`` as parameters."""
+    last = variety.evidence[-1]
+    return len(replace(moments, degree=last.degree).degrees) == last.wanted
 
 
 def _explore(

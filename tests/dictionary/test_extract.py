@@ -325,3 +325,13 @@ def test_a_network_without_crowds_has_no_number_of_atoms_but_a_set():
     # Neurons apart by far more than crowds are: nearly as many as carry nine tenths.
     assert 50 < found.n_atoms_set[-1] <= 120
     assert np.linalg.norm(found.atoms, axis=1).max() <= 1.5 * np.linalg.norm(w, axis=1).max() * 1.01
+
+
+def test_a_crowd_below_the_noise_is_not_confidently_left_out():
+    target = teacher("tanh", 3, 3, seed=4, angle=35)
+    weak = Teacher(target.a * [1, 1, 0.08], target.w, None, "tanh")
+    found = extract_dictionary(cloud(weak), problem_of(weak, n=150, noise=0.3))
+    assert found.n_atoms == 2
+    assert not found.confident
+    assert "crowds where there is no atom" in found.statement
+    assert 3 in found.n_atoms_set

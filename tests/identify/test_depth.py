@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from meanfield.identify import canonical, orbit_depth, variety_depth
+from meanfield.identify.depth import _is_square
 from meanfield.identify.fibre import Fibre
 from meanfield.identify.gaussian import l2_norm
 from meanfield.identify.moments import MomentMap
 from meanfield.identify.rank import _singular_values, generic_rank
-from meanfield.problem import ACTIVATIONS
+from meanfield.problem import ACTIVATIONS, get_activation
 from tests.identify.identify_cases import ALL
 
 
@@ -250,3 +251,21 @@ def test_bad_numbers_of_a_search(options, error, words):
 
 def test_whole_numbers_may_be_floats():
     assert variety_depth("tanh", 1.0, 1.0, n_points=2.0).depth == variety_depth("tanh", 1, 1).depth
+
+
+def test_power_is_stated_and_square_systems_get_more_points():
+    assert not _is_square(*_shape("tanh", 3, 3))  # 13 equations, 12 parameters
+    assert _is_square(*_shape("tanh", 1, 2))
+    found = orbit_depth("tanh", 1, 1, n_starts=2, n_paths=0)
+    assert len(found.evidence[-1].orbits) == 12
+    # Twelve fibres without it have probability 5 % where 22 % of all have it.
+    assert (1 - found.unseen) ** 12 == pytest.approx(0.05)
+    assert "12 fibres were searched" in found.explanation
+    assert "22%" in found.explanation
+    three = orbit_depth("tanh", 1, 1, n_points=3, n_starts=2, n_paths=0)
+    assert "3 fibres were searched: another orbit in more than 63%" in three.explanation
+
+
+def _shape(name, d, n_atoms):
+    moments = MomentMap(get_activation(name), d, n_atoms, False, 8)
+    return moments, variety_depth(name, d, n_atoms, n_points=2, max_degree=8)

@@ -33,7 +33,11 @@ class IdentifySection(Section):
     max_degree: Annotated[int, Field(ge=1, le=MOST_DEGREES)] | None = Field(
         None, description="Largest degree that is tried; 4 S + 4, at least 8, by default."
     )
-    n_points: Listed = Field(3, description="Generic points at which fibres are explored.")
+    n_points: Listed | None = Field(
+        None,
+        description="Generic points at which fibres are explored; 6 by default, 12 where there are "
+        "as many equations as parameters.",
+    )
     n_starts: Listed = Field(10, description="Random starts of a search, per point.")
     n_paths: Annotated[int, Field(ge=0, le=MOST_LISTED)] = Field(
         1, description="Curves followed from every dictionary found."
