@@ -24,6 +24,9 @@ from meanfield.system import memory
 from meanfield.system.progress import Progress
 from meanfield.system.threads import fixed_blas
 
+#: Directions per hidden matrix and side for few inputs: over 1000 steps, 10 need 100 to 300.
+_LEAST_BUDGET = 512
+
 
 def _mean(quantity: str, meaning: str) -> cached_property[np.ndarray]:
     """A property: the mean of a quantity of the replicas."""
@@ -62,10 +65,14 @@ class InfiniteWidth:
         The independent simulations that are averaged; its units are the samples.
     notes : tuple of str
         What to bear in mind: the edge of stability, truncation, layers that must be degenerate.
+    rank_budget : int
+        Directions that a hidden matrix could keep per side; those that it did are
+        ``replicas.ranks``.
     """
 
     replicas: DeepRun
     notes: tuple[str, ...]
+    rank_budget: int
 
     @property
     def steps(self) -> np.ndarray:
@@ -123,7 +130,7 @@ def infinite_width(
     bias_variance: float = 1.0,
     X_test: Any = None,
     tol: float | None = None,
-    max_rank: int = 512,
+    max_rank: int | None = None,
     n_quasi: int = 64,
     predict_every: int = 1,
     save_at: Sequence[int] | None = None,
@@ -196,8 +203,10 @@ def infinite_width(
     tol : float
         Directions shorter than `tol` relative to their vector are left out; the errors in the
         predictions that were measured are below `tol`. By default 1e-3, and 1e-12 without samples.
-    max_rank : int
-        Most directions kept per hidden matrix and side. With `n_samples` it fixes the memory.
+    max_rank : int, optional
+        Most directions kept per hidden matrix and side; by default 512, or twice the number of
+        inputs where that is more, for each can have a direction of its own. With `n_samples` it
+        fixes the memory.
     n_quasi : int
         Directions per replica whose samples are quasi-random (scrambled Sobol), the first ones.
     predict_every : int
@@ -273,7 +282,9 @@ def infinite_width(
         n_quasi=0 if exact else checks.count("n_quasi", n_quasi, minimum=0),
         exact=exact,
         tol=tol,
-        max_rank=checks.count("max_rank", max_rank),
+        max_rank=max(_LEAST_BUDGET, 2 * len(task.inputs))
+        if max_rank is None
+        else checks.count("max_rank", max_rank),
         seed=checks.seed(seed),
         weight_variance=as_scales(weight_variance, "weight_variance"),
         bias_variance=checks.nonnegative("bias_variance", bias_variance),
@@ -298,7 +309,7 @@ def infinite_width(
     notes = _notes(task, run, record, sampling.max_rank if full else None)
     for note in notes:
         warnings.warn(note, stacklevel=2)
-    return InfiniteWidth(run, notes)
+    return InfiniteWidth(run, notes, sampling.capacity(task))
 
 
 def _descend(sampling: Sampling, task: Task, replica: int) -> tuple[Record, bool]:

@@ -176,7 +176,7 @@ def make_task(
     step_size = per_step("step_size", step_size, n_steps, zero=True)
     choice("reduction", reduction, ("sum", "mean"))
     memory.require(2 * n_steps, "lower n_steps")
-    batches = _schedule(len(X), batch_size, batch_seed, n_steps)
+    batches = schedule(len(X), batch_size, batch_seed, n_steps)
     n_batch = len(X) if batches is None else batches.shape[1]
     predicted = np.zeros(n_steps + 1, dtype=bool)
     predicted[:: count("predict_every", predict_every)] = True
@@ -218,7 +218,7 @@ def as_scales(values: Any, name: str) -> tuple[float, float, float]:
     return scales
 
 
-def _schedule(
+def schedule(
     n_points: int, batch_size: int | None, batch_seed: int, n_steps: int
 ) -> np.ndarray | None:
     """Draw the batches of all steps: every epoch is a fresh permutation, cut into pieces."""

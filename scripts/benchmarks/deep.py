@@ -1,12 +1,16 @@
 """Time the training of wide networks against PyTorch doing the same work.
 
     python scripts/benchmarks/deep.py [--widths 1024 4096 16384] [--torch-up-to 4096] [--out DIR]
+    python scripts/benchmarks/deep.py --digits [--widths 1024] [--steps 1000] [--out DIR]
 
 Three hidden layers under µP, SiLU, squared loss, 10 inputs of dimension 64, full batch, float32,
 1000 steps. Both sides start from the same weights and use the same number of threads, that of
 OMP_NUM_THREADS. PyTorch's time is its training loop alone; ours is the whole call, drawing the
 weights included. Every width runs in a process of its own, so that the peak of memory is its own.
-Needs the extra `bench`.
+
+With `--digits`: 1000 handwritten digits of ten classes, cross-entropy, biases, momentum and weight
+decay, batches of 50, and the accuracy on the other 797. The limit then trains on the same data,
+whose rank budget it reports. Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -19,13 +23,17 @@ import resource
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from meanfield import deep
+from meanfield.deep.task import schedule
+from meanfield.problem.sources import bundled
 
 DEPTH = 3
+RATE, DECAY = 0.05, 0.01  # of training on digits
 
 
 def inputs_and_targets(n_inputs: int = 10, n_features: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -138,6 +146,106 @@ def measure(width: int, n_steps: int, dtype: str, torch_steps: int) -> dict:
     return result
 
 
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return 1000 digits with entries of size one, their classes, and the others with theirs."""
+    data = bundled.digits(standardize="none", test_fraction=0.0)
+    order = np.random.default_rng(0).permutation(len(data.y))
+    X, y = data.X[order], data.y[order].astype(int)
+    X = X * np.sqrt(X.shape[1]) / np.linalg.norm(X, axis=1, keepdims=True)
+    return X[:1000], y[:1000], X[1000:], y[1000:]
+
+
+def on_digits(width: int, n_steps: int) -> dict:
+    """Train on digits, here, in PyTorch from the same weights on the same batches, in the limit."""
+    import torch
+
+    X, y, X_test, y_test = digits()
+    weight_variance, rate_scale = deep.experiment_scales("mup", X.shape[1])
+    same = {
+        "activation": "relu",
+        "depth": DEPTH,
+        "loss": "cross-entropy",
+        "bias": True,
+        "optimizer": "momentum",
+        "weight_decay": DECAY,
+        "step_size": RATE,
+        "reduction": "mean",
+        "batch_size": 50,
+        "weight_variance": weight_variance,
+        "rate_scale": rate_scale,
+        "save_at": [],
+    }
+    finite = {"width": width, "dtype": "float32", "engine": "dense", **same}
+    start = deep.train(X, y, n_steps=0, **finite).to_state_dict()
+    begin = clock()
+    run = deep.train(X, y, X_test=X_test, n_steps=n_steps, predict_every=n_steps, **finite)
+    seconds, cpu = elapsed(begin)
+    layers = [torch.nn.Linear(*shape) for shape in
+              [(X.shape[1], width), *[(width, width)] * (DEPTH - 1), (width, 10)]]  # fmt: skip
+    net = torch.nn.Sequential(
+        *[part for layer in layers[:-1] for part in (layer, torch.nn.ReLU())], layers[-1]
+    )
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in start.items()})
+    mup, groups = deep.get_parametrization("mup"), []
+    rates, biases = (f(width, RATE, rate_scale) for f in (mup.rates, mup.bias_rates))
+    for l, layer in enumerate(layers):
+        kind = 0 if l == 0 else 2 if l == DEPTH else 1
+        for parameter, of in ((layer.weight, rates), (layer.bias, biases)):
+            groups.append({"params": [parameter], "lr": of[kind], "share": rate_scale[kind]})
+    descent = torch.optim.SGD(groups, lr=0.0, momentum=0.9)
+    inputs, labels = torch.tensor(X, dtype=torch.float32), torch.tensor(y)
+    batches = schedule(len(X), 50, 0, n_steps)
+    begin = clock()
+    for step in range(n_steps):
+        rows = torch.from_numpy(batches[step])
+        descent.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(net(inputs[rows]), labels[rows]).backward()
+        with torch.no_grad():
+            for group in descent.param_groups:
+                group["params"][0].mul_(1 - RATE * group["share"] * DECAY)
+        descent.step()
+    torch_seconds, torch_cpu = elapsed(begin)
+    with torch.no_grad():
+        theirs = net(torch.tensor(X_test, dtype=torch.float32)).numpy().argmax(axis=1)
+    return {
+        "width": width,
+        "steps": n_steps,
+        "epochs": 50 * n_steps / len(X),
+        "threads": os.environ.get("OMP_NUM_THREADS", f"all {os.cpu_count()}"),
+        "torch": torch.__version__,
+        "load": os.getloadavg()[0],
+        "meanfield_seconds": seconds,
+        "meanfield_cpu_seconds": cpu,
+        "torch_seconds": torch_seconds,
+        "torch_cpu_seconds": torch_cpu,
+        "accuracy": float(np.mean(run.predictions_test[0, -1].argmax(axis=-1) == y_test)),
+        "torch_accuracy": float(np.mean(theirs == y_test)),
+        "limit": limit_on_digits(X, y, n_steps, same),
+    }
+
+
+def limit_on_digits(X: np.ndarray, y: np.ndarray, n_steps: int, same: dict) -> dict:
+    """Train the limit for a twentieth of the steps; return its time, ranks and loss."""
+    n_steps = max(1, n_steps // 20)
+    begin = clock()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        limit = deep.infinite_width(
+            X, y, n_samples=2048, n_replicas=1, max_rank=1024, tol=1e-2, n_steps=n_steps,
+            predict_every=n_steps, **same,
+        )  # fmt: skip
+    seconds, cpu = elapsed(begin)
+    return {
+        "steps": n_steps,
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "max_rank": 1024,
+        "ranks": limit.replicas.ranks[0, -1].tolist(),
+        "loss": limit.loss[[0, -1]].tolist(),
+        "notes": [str(note.message) for note in caught],
+    }
+
+
 def table(results: list[dict]) -> str:
     """Return the results as a Markdown table."""
     lines = [
@@ -174,8 +282,17 @@ def main() -> None:
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--digits", action="store_true", help="1000 digits of ten classes")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.digits:
+        found = on_digits(arguments.widths[0], arguments.steps)
+        print(json.dumps(found, indent=1))
+        if arguments.out:
+            text = json.dumps(found, indent=1) + "\n"
+            arguments.out.mkdir(parents=True, exist_ok=True)
+            (arguments.out / "digits.json").write_text(text, encoding="utf-8")
+        return
     if arguments.torch_steps is None:
         arguments.torch_steps = arguments.steps
     if arguments.one:

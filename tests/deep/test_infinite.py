@@ -339,6 +339,17 @@ def test_arguments_are_checked(arguments, message):
         deep.infinite_width(X, y, **{"n_steps": 10, **arguments})
 
 
+def test_many_inputs_get_a_budget_of_directions_and_memory_is_refused_early():
+    X, y = _data(m=300, d=400)
+    arguments = {"depth": 1, "n_samples": 1024, "n_steps": 2, "step_size": 1e-4, "save_at": []}
+    assert deep.infinite_width(X, y, n_replicas=1, **arguments).rank_budget == 600
+    assert deep.infinite_width(X, y, n_replicas=1, max_rank=7, **arguments).rank_budget == 7
+    few = deep.infinite_width(X[:4], y[:4], n_replicas=1, **{**arguments, "n_steps": 200})
+    assert few.rank_budget == 512
+    with pytest.raises(MemoryError, match=r"lower n_samples, max_rank or n_replicas"):
+        deep.infinite_width(X, y, n_samples=2**20, n_quasi=0, n_steps=1000, depth=3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [({"n_samples": 2**26}, "lower n_samples"), ({"n_steps": 10**12}, "lower n_steps")],

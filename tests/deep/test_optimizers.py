@@ -7,7 +7,7 @@ import pytest
 
 import meanfield as mf
 from meanfield import deep
-from meanfield.deep.task import _schedule
+from meanfield.deep.task import schedule
 from tests.deep.naive_deep import initial_weights
 from tests.deep.naive_training import hidden_biases, train
 from tests.naive_functions import ACTIVATIONS as TEXTBOOK
@@ -102,7 +102,7 @@ def test_everything_at_once_in_batches(engine):
         X, y, width=6, depth=2, activation="tanh", n_steps=12, batch_size=3, batch_seed=5,
         reduction="mean", engine=engine, tol=0.0, **arguments,
     )  # fmt: skip
-    batches = list(_schedule(7, 3, 5, 12))
+    batches = list(schedule(7, 3, 5, 12))
     expected, _ = _twin(X, y, "mup", 6, 2, 0, 12, batches, 1 / 3, **arguments)
     assert run.predictions.shape == (1, 13, 7, 3)
     np.testing.assert_allclose(run.predictions[0], expected, rtol=0, atol=1e-12)

@@ -138,9 +138,9 @@ def test_minibatches_follow_one_schedule(engine):
         engine=engine,
         tol=0.0,
     )
-    from meanfield.deep.task import _schedule
+    from meanfield.deep.task import schedule
 
-    batches = _schedule(7, 3, 5, 12)
+    batches = schedule(7, 3, 5, 12)
     for epoch in range(6):
         assert len(set(batches[2 * epoch]) | set(batches[2 * epoch + 1])) == 6
     for replica in range(2):
