@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.chaos.late import CONTROL, late_means
 from meanfield.chaos.law_bias import law_bias
 from meanfield.chaos.metrics import PARTNER_METRICS, RATE_METRICS
 from meanfield.chaos.reference_path import has_closure, why_particles
@@ -56,7 +57,8 @@ class ChaosRates:
         One fit per metric. Those of slope −1 are fitted to the largest of the recorded times
         (the supremum over time of the mean over replicas), the others to the last time; with a
         given precision all of partners and of the function to the mean over the second half of the
-        run, with the next order (`meanfield.statistics.settled`). Where partners separate nothing
+        run, with less scatter (`meanfield.chaos.late`) and the next order
+        (`meanfield.statistics.settled`). Where partners separate nothing
         is expected of ``coupling`` and ``matched_w2``.
     trends : dict of str to Trend
         Late-time trend of ``N · metric`` at the largest N: flat if the rate is uniform in time.
@@ -205,7 +207,7 @@ def assemble_rates(
     fits = {
         metric: fit_rate(
             counts,
-            _fitted(plan, values[metric]) if precise else values[metric],
+            late_means(plan, path, values[metric], values[CONTROL]) if precise else values[metric],
             reference_particles=path.n_particles,
             weights=weights,
             settled=precise,
@@ -217,7 +219,7 @@ def assemble_rates(
     }
     for metric in ("separated", *folded):
         if metric.startswith("separated"):
-            fits[metric] = _share(plan, values[metric])
+            fits[metric] = _share(plan, path, values[metric])
     fits["law_bias"] = law_bias(
         counts, values["deviation"][:, -1], plan.problem.n_data, closed=has_closure(plan)
     )
@@ -261,17 +263,9 @@ def assemble_rates(
     return ChaosRates(fits, trends, wells, found, described(dataset))
 
 
-def _fitted(plan: ChaosPlan, values: Array, time_index: int | None = None) -> Array:
-    """Return what is fitted of values (K, T, ...): the mean over late times, or one time."""
-    if time_index is None:
-        mean: Array = values[:, plan.late].mean(axis=1)
-        return mean
-    return values[:, time_index]
-
-
-def _share(plan: ChaosPlan, values: Array) -> PowerLaw:
+def _share(plan: ChaosPlan, path: MeanFieldPath, values: Array) -> PowerLaw:
     """Fit a share, which has no expected slope, and none at all where it is 0 somewhere."""
-    last = values[:, -1] if plan.precision is None else _fitted(plan, values)
+    last = values[:, -1] if plan.precision is None else late_means(plan, path, values)
     if (last.mean(axis=1) == 0).any():
         return PowerLaw(Estimate(np.nan, resampled="replicas"))
     return fit_rate(
@@ -356,6 +350,8 @@ def _dataset(
     names = list(dict.fromkeys([*RATE_METRICS, *partners, "loss", "raw_w2", "sampling_floor"]))
     if not np.isnan(values["law_w2"]).any():
         names += ["law_w2", "law_floor"]
+    if plan.precision is not None:
+        names.append(CONTROL)
     variables: dict[str, Any] = {
         name: (("particles", "time", "replica"), values[name]) for name in names
     }
@@ -388,7 +384,12 @@ def _dataset(
         variables[f"{metric}_mean"] = mean.to_xarray(["particles", "time"])
     for metric in RATE_METRICS:
         fit = fits[metric]
-        peak = Estimate.positive_mean(_fitted(plan, values[metric], fit.time_index), axis=1)
+        peaks = (
+            late_means(plan, path, values[metric], values.get(CONTROL))
+            if fit.time_index is None
+            else values[metric][:, fit.time_index]
+        )
+        peak = Estimate.positive_mean(peaks, axis=1)
         line = fit.fitted if len(fit.fitted) else np.full(len(peak.value), np.nan)
         variables[f"{metric}_peak"] = peak.to_xarray(["particles"])
         variables[f"{metric}_line"] = ("particles", line)

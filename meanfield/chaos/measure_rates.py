@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
+from meanfield.chaos.late import CONTROL
 from meanfield.chaos.metrics import (
     coupling,
     folded_squares,
@@ -28,6 +29,7 @@ from meanfield.chaos.response.predict import predict as predict_constants
 from meanfield.chaos.wells import Wells, find_wells
 from meanfield.flow.initial import Init
 from meanfield.flow.particles import Particles
+from meanfield.flow.run import predict as outputs_of
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -60,7 +62,8 @@ def measure(
     ``coupling``, ``w1_squared`` and ``separated``, the same with ``_modulo``, ``matched_w2``,
     ``function``, ``loss``, ``raw_w2``, ``sampling_floor``, ``law_w2`` and ``law_floor`` have shape
     (counts, times, replicas): each is the mean over the systems of that size which a replica holds
-    (of ``raw_w2`` and its floor the first), the last four with NaN where they are not measured.
+    (of ``raw_w2`` and its floor the first), the last four with NaN where they are not measured. A
+    plan of a given precision has ``function_copies`` too, see `late_means`.
     ``deviation``, of the mean over the systems, is (counts, times, replicas, n * k). Of replicas
     below `keep` the largest system at the last time comes too, as ``networks`` (kept, N, C).
     `wells` are those of `find_wells`, found here if they are not given.
@@ -72,11 +75,15 @@ def measure(
     def part(replicas: range) -> dict[str, Array]:
         return _measure_part(plan, path, replicas, wells, laws, keep)
 
-    found = side_by_side(part, replicas)
+    return joined(side_by_side(part, replicas))
+
+
+def joined(pieces: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    """Join what was measured of replicas in a row."""
     # Of shape (counts, times, replicas, ...); the networks are of the largest size alone.
-    pieces = {n: np.concatenate([f[n] for f in found], axis=2) for n in found[0] if n != _KEPT}
-    kept = [piece[_KEPT] for piece in found if _KEPT in piece]
-    return pieces | ({_KEPT: np.concatenate(kept)} if kept else {})
+    whole = {n: np.concatenate([f[n] for f in pieces], axis=2) for n in pieces[0] if n != _KEPT}
+    kept = [piece[_KEPT] for piece in pieces if _KEPT in piece]
+    return whole | ({_KEPT: np.concatenate(kept)} if kept else {})
 
 
 def _measure_part(
@@ -108,6 +115,8 @@ def _measure_part(
             "law_w2": _to_laws(found.trajectory, laws, shape),
             "law_floor": _to_laws(found.copies, laws, shape),
         }
+        if plan.precision is not None:
+            values[CONTROL] = _error_of_copies(plan, found.copies, limit)
         piece = {name: found.mean(value) for name, value in values.items()}
         for name, at in (("raw_w2", found.trajectory), ("sampling_floor", found.copies)):
             piece[name] = np.full((len(plan.times), len(replicas)), np.nan)
@@ -132,6 +141,13 @@ def _cloud(plan: ChaosPlan, path: MeanFieldPath, replica: int) -> Array:
         drive=path,
         first_replica=CLOUD_REPLICA + replica,
     ).particles.coordinates[0]
+
+
+def _error_of_copies(plan: ChaosPlan, copies: Sequence[Particles], limit: Array) -> Array:
+    """Return the function error of independent particles of the limit, (T, R)."""
+    problem = plan.problem
+    predictions = np.stack([outputs_of(problem, at, problem.X) for at in copies], axis=1)
+    return function_error(function_deviation(predictions, limit), problem.n_data)
 
 
 def _between_partners(
@@ -306,19 +322,22 @@ def chaos_rates(
     check_reference(plan, reference)
     wells = find_wells(plan, reference)
 
+    ends = [time.perf_counter()]
+
     def measured(batches: Sequence[range]) -> list[dict[str, Array]]:
         pieces = []
         for done, batch in enumerate(batches, start=1):
             pieces.append(measure(plan, reference, batch, wells=wells))
+            ends.append(time.perf_counter())
             if progress is not None:
                 progress(done, len(batches))
         return pieces
 
-    begin = time.perf_counter()
     pieces = measured(plan.batches())
     if plan.precision is not None:
         wanted = needed(plan, reference, pieces, planning=True)
-        say_cost(plan, wanted, time.perf_counter() - begin)
+        # Only the first have clouds to be compared with, and may compile.
+        say_cost(plan, wanted, (ends[-1] - ends[-2]) / len(plan.batches()[-1]))
         pieces += measured(batches_between(plan, plan.n_replicas, wanted))
         pieces += until_precise(plan, reference, pieces, lambda more: measured([more])[0])
     rates = assemble_rates(plan, reference, pieces, wells)

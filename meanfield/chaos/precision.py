@@ -3,6 +3,7 @@
 The half-widths of the slopes of both headline metrics are to reach `ChaosPlan.precision`. A pilot
 of twelve replicas gives their standard errors, which fall like one over the root of the number of
 replicas; what it plans is measured at once, and whatever is then lacking in a round or two more.
+What is fitted is described in `late`.
 Stopping that looks at the half-width this seldom hardly biases the slope.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.chaos.chaos_plan import ChaosPlan
+from meanfield.chaos.late import CONTROL, late_means, sizes_against
 from meanfield.errors import ArgumentError
 from meanfield.flow.cost import duration
 from meanfield.limit.mean_field import MeanFieldPath
@@ -54,8 +56,7 @@ def needed(
     there = sum(piece["function"].shape[2] for piece in pieces)
     wanted = there
     for metric in TARGETS:
-        values = np.concatenate([piece[metric] for piece in pieces], axis=2)
-        found = late_slope(plan, path, values)
+        found = late_slope(plan, path, pieces, metric)
         if found is None:
             continue
         if not planning and found.slope.width / 2 <= plan.precision:
@@ -67,16 +68,19 @@ def needed(
     return wanted
 
 
-def late_slope(plan: ChaosPlan, path: MeanFieldPath, values: Array) -> Settled | None:
-    """Fit the mean of a metric (K, T, R) over late times; None where it is zero somewhere."""
-    late = values[:, plan.late].mean(axis=1)
+def late_slope(
+    plan: ChaosPlan, path: MeanFieldPath, pieces: Sequence[dict[str, Array]], metric: str
+) -> Settled | None:
+    """Fit the late means of a metric; None where one of them is zero."""
+    values, control = (
+        np.concatenate([piece[name] for piece in pieces], axis=2) for name in (metric, CONTROL)
+    )
+    late = late_means(plan, path, values, control)
     if (late.mean(axis=1) <= 0).any():
         return None
-    counts = np.array(plan.particle_counts, dtype=float)
-    if path.n_particles is not None:
-        counts = 1 / (1 / counts + 1 / path.n_particles)
     repeats = draw_repeats(late.shape[1], plan.scheme.seed)
-    return settled_slope(counts, late, np.array(plan.systems, dtype=float), repeats)
+    systems = np.array(plan.systems, dtype=float)
+    return settled_slope(sizes_against(plan, path), late, systems, repeats)
 
 
 def until_precise(
@@ -108,12 +112,12 @@ def batches_between(plan: ChaosPlan, first: int, last: int) -> list[range]:
 
 
 def say_cost(plan: ChaosPlan, wanted: int, seconds: float) -> None:
-    """Say what is planned; `seconds` is what the pilot took."""
+    """Say what is planned; `seconds` is what a replica takes."""
     left = max(wanted - plan.n_replicas, 0)
     largest = max(plan.particle_counts)
     text = (
         f"precision = {plan.precision:g} takes about {wanted} replicas, each of {plan.systems[0]} "
         f"systems of N = {min(plan.particle_counts)} up to {plan.systems[-1]} of N = {largest}: "
-        f"about {duration(max(left * seconds / plan.n_replicas, 1.0))} from here."
+        f"about {duration(max(left * seconds, 1.0))} from here."
     )
     warnings.warn(text, CostNote, stacklevel=2)

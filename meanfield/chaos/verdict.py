@@ -94,7 +94,7 @@ def verdict(
         return (
             f"several wells: partners separate ({where}; {100 * share:.2g}% of partners are more "
             f"than {wells.size:.2g} apart at the largest N); squared W1 "
-            f"{_falls(fits['w1_squared'], '1/N')}, D_N like N^{{-1/2}} where separated "
+            f"{_falls(fits['w1_squared'], '1/N')}, D_N like N^(−1/2) where separated "
             f"partners dominate (slope here {_slope(fits['coupling'])})."
         )
     minima = (

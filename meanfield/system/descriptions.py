@@ -112,6 +112,7 @@ _NAMES: dict[str, str | tuple[str, str]] = {
     "separated": "share of particles further from their copies than a well is wide",
     "matched_w2": "squared Wasserstein distance between the particles and their copies",
     "function": "mean squared error of the network's outputs against the limit",
+    "function_copies": "mean squared error of the outputs of as many copies against the limit",
     "law_bias": "squared mean error of the outputs against the limit",
     "raw_w2": "squared Wasserstein distance to an independent cloud of the limit",
     "sampling_floor": "the same distance for independent particles of the limit",

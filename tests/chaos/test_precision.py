@@ -1,6 +1,7 @@
 """Rates of a given precision: planned, reached, and the same from the library and the study."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from scipy.optimize import least_squares
 import meanfield as mf
 from meanfield import plots
 from meanfield.chaos.chaos_plan import PILOT, plan_chaos
+from meanfield.chaos.late import CONTROL, late_means, sizes_against
+from meanfield.chaos.measure_rates import measure
 from meanfield.chaos.precision import CostNote, batches_between
+from meanfield.chaos.reference_path import reference_path
 from meanfield.studies import get_study
 from meanfield.studies.chaos.study import ChaosConfig
 from meanfield.system import storage
@@ -49,15 +53,23 @@ def test_the_precision_is_reached(rates):
     assert rates.dataset.attrs["precision"] == 0.5
 
 
-def test_what_is_fitted_is_the_mean_over_late_times(rates):
+def test_what_is_fitted_is_the_mean_over_late_times_less_what_the_copies_explain(rates):
     dataset = rates.dataset
-    late = dataset["function"].values[:, dataset["time"].values >= dataset["time"].values[-1] / 2]
-    means = late.mean(axis=(1, 2))
+    is_late = dataset["time"].values >= dataset["time"].values[-1] / 2
+    against, means = 1 / (1 / np.array(COUNTS) + 1 / 12800), []
+    late, copies = (
+        dataset[name].values[:, is_late].mean(axis=1) for name in ("function", "function_copies")
+    )
+    level = (copies.mean(axis=1) * against) @ dataset["systems"].values
+    level /= dataset["systems"].values.sum()
+    for values, others, count in zip(late, copies, against, strict=True):
+        covariance = np.cov(values, others)
+        share = covariance[0, 1] / covariance[1, 1]
+        means.append(values.mean() - share * (others.mean() - level / count))
     np.testing.assert_allclose(dataset["function_peak"].sel(bound="value"), means)
     fitted = rates.fits["function"].fitted
     kept = ~np.isnan(fitted)
-    counts, weights = np.array(COUNTS)[kept], dataset["systems"].values[kept]
-    against = 1 / (1 / counts + 1 / 12800)
+    weights, against, means = dataset["systems"].values[kept], against[kept], np.array(means)
     small = against.min() / against
 
     def left(unknown):
@@ -67,6 +79,24 @@ def test_what_is_fitted_is_the_mean_over_late_times(rates):
 
     by_hand = least_squares(left, [0.0, -1.0, 0.0], xtol=1e-12, ftol=1e-14, gtol=1e-14).x
     assert rates.slope["function"] == pytest.approx(by_hand[1], abs=1e-5)
+
+
+def test_the_copies_have_a_known_error_which_takes_scatter_off(config):
+    problem = build_data(config)[1]
+    scheme = mf.Scheme.of(problem, step_size=0.4, n_steps=20)
+    plan = plan_chaos(problem, scheme, COUNTS, precision=0.5, cloud_replicas=0)
+    path = reference_path(plan, "auto")
+    values = measure(plan, path, range(60))
+    copies = values[CONTROL][:, plan.late].mean(axis=1)
+    constant = copies * sizes_against(plan, path)[:, None]
+    error = constant.std(axis=1, ddof=1) / np.sqrt(60)
+    assert (abs(constant.mean(axis=1) - constant.mean()) < 3.5 * error).all()
+    raw, reduced = (
+        late_means(plan, path, values["w1_squared"], control) for control in (None, values[CONTROL])
+    )
+    assert (reduced.var(axis=1) < 0.8 * raw.var(axis=1)).all()
+    law = replace(path, method="fokker-planck")
+    np.testing.assert_array_equal(late_means(plan, law, values["w1_squared"], values[CONTROL]), raw)
 
 
 def test_the_study_measures_the_same(tmp_path, monkeypatch, config, rates):

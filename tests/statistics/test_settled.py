@@ -37,6 +37,25 @@ def test_small_sizes_off_the_curve_are_left_out():
     assert found.slope.low < -1 < found.slope.high
 
 
+def test_intervals_count_a_next_term_of_the_natural_size():
+    """As in C / (1 − c₂ N₀/N), whose next term is c₂²: with no scatter but rounding's."""
+    c2 = 0.3
+    means = 1 / (COUNTS * (1 - c2 * 8 / COUNTS))
+    found = settled_slope(COUNTS, scattered(means, 40, 5, 1e-4), ONES, draw_repeats(40, 0))
+    statistical = settled_slope(
+        COUNTS, scattered(1 / COUNTS, 40, 5, 1e-4), ONES, draw_repeats(40, 0)
+    )
+    assert found.slope.width > 3 * statistical.slope.width
+    assert found.slope.low < -1 < found.slope.high
+    assert found.error > 3 * statistical.error
+
+
+def test_where_every_curve_is_rejected_the_likeliest_is_taken():
+    means = (1 + 0.3 * (-1.0) ** np.arange(len(COUNTS))) / COUNTS
+    found = settled_slope(COUNTS, scattered(means, 100, 1, 0.05), ONES, draw_repeats(100, 0))
+    assert found.bent
+
+
 def test_few_sizes_have_no_such_fit():
     assert settled_slope(COUNTS[:3], np.ones((3, 9)), ONES[:3], draw_repeats(9, 0)) is None
     values = scattered(1 / COUNTS[:3], 20, 0)

@@ -5,7 +5,15 @@ import pytest
 import xarray as xr
 
 from meanfield.statistics.estimate import Estimate
-from meanfield.studies.experiment.count import advice, against_penalty, count_sentence
+from meanfield.studies.experiment import trial
+from meanfield.studies.experiment.count import (
+    advice,
+    against_penalty,
+    candidates,
+    count_sentence,
+)
+from meanfield.studies.experiment.trial import try_penalties
+from meanfield.system.progress import no_progress
 
 NUMBERS = {
     "n_atoms": Estimate(3, label="Number of atoms S*"),
@@ -17,12 +25,14 @@ NUMBERS = {
 SUMMARY = {"numbers": {key: number.to_summary() for key, number in NUMBERS.items()}}
 
 
-def networks(counts, sure, spread=0.01):
+def networks(counts, sure, spread=0.01, most=7):
     variables = {
         "n_atoms": counts,
         "confident": sure,
         "spread": np.full(len(counts), spread),
         "null_spread": np.full(len(counts), 0.5),
+        "least": np.full(len(counts), 7),
+        "most": np.full(len(counts), most),
     }
     return xr.Dataset(
         {
@@ -63,32 +73,99 @@ def test_nothing_is_advised_where_every_count_can_be_relied_on():
 
 
 @pytest.mark.parametrize(
-    ("sure", "scores", "l2", "cost"),
+    ("sure", "scores", "order"),
     [
-        ([1, 1, 0, 1, 1], [0.8, 0.8, 0.8, 0.8, 0.8], 0.03, False),  # the larger of the nearest
-        ([1, 1, 0, 0, 1], [0.8, 0.8, 0.8, 0.8, 0.8], 0.003, False),
-        ([0, 0, 0, 0, 1], [0.8, 0.8, 0.8, 0.8, 0.79], 0.1, False),
-        ([1, 0, 0, 1, 0], [0.8, 0.8, 0.8, 0.7, 0.6], 0.001, False),  # that of 0.03 costs too much
-        ([0, 0, 0, 1, 1], [0.8, 0.8, 0.8, 0.7, 0.6], 0.03, True),
+        ([1, 1, 0, 1, 1], [0.8] * 5, [3, 1, 4, 0]),  # the larger of the nearest
+        ([1, 1, 0, 0, 1], [0.8] * 5, [1, 4, 0]),
+        ([1, 0, 0, 1, 0], [0.8, 0.8, 0.8, 0.7, 0.6], [0, 3]),  # that of 0.03 costs too much
+        ([0, 0, 1, 0, 0], [0.8] * 5, []),  # another than its own
     ],
 )
-def test_a_penalty_that_was_tried_is_advised(sure, scores, l2, cost):
-    text = advice(networks([7, 7], [0, 0]), tried([9, 8, 7, 2, 1], sure, scores))
-    assert f"problem.l2 = {l2:g} with problem.temperature = {l2 / 10:g}." in text
+def test_penalties_are_tried_in_this_order(sure, scores, order):
+    overview = tried([9, 8, 7, 2, 1], sure, scores)
+    score = Estimate.from_xarray(overview["path_score"])
+    counts = overview["path_n_atoms"].values
+    assert candidates(overview["l2"].values, np.array(sure) > 0, counts, score, 2) == order
+
+
+def with_trials(overview, l2, confident, n_atoms):
+    dims = ("trial", "trial_network")
+    return overview.assign(
+        trial_l2=("trial", l2), trial_confident=(dims, confident), trial_n_atoms=(dims, n_atoms)
+    )
+
+
+@pytest.mark.parametrize(("low", "cost"), [(0.79, False), (0.7, True)])
+def test_a_penalty_at_which_three_networks_were_tried_is_advised(low, cost):
+    overview = tried([9, 8, 7, 2, 1], [0, 0, 0, 1, 1], [0.8, 0.8, 0.8, 0.8, low])
+    overview = with_trials(overview, [0.03, 0.1], [[1, 1, 0], [1, 1, 1]], [[2, 2, 3], [1, 1, 1]])
+    text = advice(networks([7, 7], [0, 0]), overview)
+    assert "problem.l2 = 0.1 with problem.temperature = 0.01." in text
+    assert "All 3 networks that were tried there have 1 atom, each a count" in text
+    assert f"accuracy {low:.3f}, and that of the same seed 0.800" in text
     assert ("at the price of a lower accuracy" in text) == cost
-    where = [0.001, 0.003, 0.01, 0.03, 0.1].index(l2)
-    assert f"accuracy {scores[where]:.3f}; that of the same seed has 0.800" in text
-    assert "1 atom," in text or "atoms," in text
+
+
+def test_nothing_is_advised_that_failed_in_a_trial():
+    overview = tried([9, 8, 7, 2, 1], [0, 0, 0, 1, 0], [0.8] * 5)
+    text = advice(
+        networks([7, 7], [0, 0]), with_trials(overview, [0.03], [[1.0, 1, 0]], [[2.0, 2, 3]])
+    )
+    assert "What makes it reliable" not in text
+    assert "No key of this file is known to make it reliable" in text
+    assert "not all that were tried there (2 of 3 at l2 = 0.03)" in text
 
 
 @pytest.mark.parametrize(
-    ("spread", "key"), [(0.45, "atoms.cool_steps"), (0.01, "penalties.factors = [3.0, 10.0]")]
+    ("spread", "most", "said"),
+    [
+        (0.45, 7, "Neurons have not gathered"),
+        (0.01, 9, "Several numbers of atoms explain the networks equally well"),
+        (0.01, 7, "too many, or too faint"),
+    ],
 )
-def test_without_one_the_doubt_names_the_key(spread, key):
+def test_without_one_the_first_doubt_is_named(spread, most, said):
     text = advice(
-        networks([7, 7], [0, 0], spread), tried([9, 8, 7, 2, 0], [0, 0, 0, 0, 1], [0.8] * 5)
+        networks([7, 7], [0, 0], spread, most), tried([9, 8, 7, 2, 0], [0, 0, 0, 0, 0], [0.8] * 5)
     )
-    assert key in text
+    assert "of the penalties l2 = 0.001, 0.003, 0.01, 0.03, 0.1 none has a network" in text
+    assert said in text
+
+
+def network(n_atoms, confident):
+    return {"n_atoms": np.array([0.0, n_atoms]), "confident": np.array([0.0, confident])}
+
+
+def test_nothing_is_tried_where_all_can_be_relied_on():
+    sure = network(3, 1)
+    assert try_penalties(None, [2.0], [{}], no_progress, network_0000=sure, penalty_00={}) == {}
+
+
+def test_networks_are_trained_where_one_can_be_relied_on_until_all_can(monkeypatch):
+    asked = []
+
+    def train(replica, l2, checkpoint, progress):
+        asked.append((l2, replica))
+        return network(2, l2 == 10 or replica == 1)
+
+    monkeypatch.setattr(trial, "train_and_extract", train)
+    score = Estimate(0.8, 0.7, 0.9, label="accuracy")
+    monkeypatch.setattr(trial, "score_at_end", lambda problem, network: score)
+    found = try_penalties(
+        None,
+        [3.0, 10.0, 0.1],
+        [{"l2": 3}, {"l2": 10}, {"l2": 0.1}],
+        no_progress,
+        network_0000=network(7, 0),
+        network_0001=network(7, 1),
+        penalty_00=network(4, 1),
+        penalty_01=network(2, 1),
+        penalty_02=network(9, 0),
+    )
+    assert asked == [(3, 1), (3, 2), (10, 1), (10, 2)]
+    np.testing.assert_array_equal(found["factor"], [3.0, 10.0])
+    np.testing.assert_array_equal(found["confident"], [[1, 1, 0], [1, 1, 1]])
+    np.testing.assert_array_equal(found["n_atoms"], [[4, 2, 2], [2, 2, 2]])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from meanfield.workbench.config import parse
 from meanfield.workbench.report.formatting import typeset
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_data
+from meanfield.workbench.sections.learning import under_way
 
 PROBLEMS = {
     "regression": ({"n_outputs": 1}, {}),
@@ -187,6 +188,26 @@ def test_run_whose_loss_rose_is_said_not_to_have_learned(tmp_path):
     assert typeset(note) in (tmp_path / "out/report.html").read_text()
     summary = run_study(get_study("simulate"), configuration(), tmp_path / "learned")
     assert summary["numbers"]["loss"]["notes"] == []
+
+
+def test_a_loss_that_is_still_falling_is_said(tmp_path):
+    content = {
+        "study": "simulate",
+        "data": {"source": "parity", "n_features": 4, "coordinates": [0, 1], "n_train": 16},
+        "problem": {"l2": 0.001, "temperature": 0.0},
+        "run": {"step_size": 0.5, "n_steps": 60},
+        "simulate": {"n_particles": 64, "n_replicas": 1},
+    }
+    run_study(get_study("simulate"), parse(simulate.SimulateConfig, content), tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text()
+    assert "over the last fifth of the run: what follows describes networks under way" in page
+
+
+def test_only_a_loss_that_falls_is_under_way():
+    time = np.linspace(0.0, 10.0, 51)
+    assert "still fell by 18%" in under_way(time, np.exp(-time / 10))
+    for loss in (np.exp(-10 * time), time, np.zeros(51), np.full(51, np.nan)):
+        assert under_way(time, 1.0 + loss if loss[0] else loss) == ""
 
 
 def test_intervals_stay_in_the_possible_range():

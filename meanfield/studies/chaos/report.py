@@ -22,7 +22,7 @@ from meanfield.workbench.report.formatting import (
     heading_for_problem,
     slope_row,
 )
-from meanfield.workbench.sections.learning import LearningHeadline, unlearned
+from meanfield.workbench.sections.learning import LearningHeadline, under_way, unlearned
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,6 +56,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     blocks: list[Block] = [
         Finding(f"{not_learned} {_finding(found, dataset)}".strip()),
         *heading_for_problem(dataset.attrs["problem"]),
+        *([Text(said)] if (said := _under_way(dataset)) else []),
         Text(_reference(dataset)),
         *([Text(said)] if (said := _planned(found, dataset)) else []),
         *([] if found.noise else [Text(_NOISELESS)]),
@@ -177,6 +178,12 @@ def _fitted_at(dataset: xr.Dataset) -> str:
     )
 
 
+def _under_way(dataset: xr.Dataset) -> str:
+    """Say that the largest systems still learn, if they do."""
+    loss = dataset["loss"].isel(particles=-1).mean("replica").values
+    return under_way(dataset["time"].values, loss)
+
+
 def _planned(found: ChaosHeadline, dataset: xr.Dataset) -> str:
     """Say how a run of a given precision was planned, what it reached, and what was fitted."""
     if "precision" not in dataset.attrs:
@@ -189,9 +196,10 @@ def _planned(found: ChaosHeadline, dataset: xr.Dataset) -> str:
     return (
         f"A half-width of {dataset.attrs['precision']:g} was asked for: a pilot of {PILOT} "
         f"repetitions planned the run, which ended with {dataset.sizes['replica']} and {reached}. "
-        "Fitted is the mean over the second half of the run, as N^s (C + C₂/N) from the smallest "
-        "number of particles on at which the points are of that form: small systems, which cost "
-        "least, then bend no slope."
+        "Fitted is the mean over the second half of the run, less what the chance positions of the "
+        "independent copies explain of its scatter, as N^s (C + C₂/N) from the smallest number of "
+        "particles on at which the points are of that form: small systems, which cost least, then "
+        "bend no slope."
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from meanfield.chaos.chaos_plan import N_REPLICAS, PILOT, ChaosPlan, plan_chaos
 from meanfield.chaos.fitted_rates import ChaosRates, assemble_rates
-from meanfield.chaos.measure_rates import measure
+from meanfield.chaos.measure_rates import joined, measure
 from meanfield.chaos.precision import needed, say_cost, until_precise
 from meanfield.chaos.response.comparison import add_prediction
 from meanfield.chaos.response.predict import check_predictable, predict, prediction_seconds
@@ -134,7 +134,8 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
         units.append(Unit(key, measure_replicas, arguments, label, needs, weight))
         trained += [Trained(key, r - batch.start, largest) for r in batch if r < keep]
     if plan.precision is not None:
-        pilot = replace(units[-1], function=measure_pilot, label=f"pilot of {PILOT} replicas")
+        label, arguments = f"pilot of {PILOT} replicas", {"plan": plan, "keep": keep}
+        pilot = replace(units[-1], function=measure_pilot, label=label, arguments=arguments)
         units[-1:] = [pilot, *_after_pilot(plan, pilot)]
     done = data_plan(config, data, problem, units, lambda results: combine(plan, results))
     # Only networks whose state is their particles can go on from there.
@@ -168,14 +169,16 @@ def _after_pilot(plan: ChaosPlan, pilot: Unit) -> list[Unit]:
     return [*units, Unit("share-last", measure_lacking, {"plan": plan}, label, needs, weight)]
 
 
-def measure_pilot(
-    plan: ChaosPlan, first: int, last: int, keep: int, reference: Arrays, wells: Arrays
-) -> Arrays:
+def measure_pilot(plan: ChaosPlan, keep: int, reference: Arrays, wells: Arrays) -> Arrays:
     """Measure the pilot, and plan the run: the replicas in all come as ``planned``."""
+    *early, late = plan.batches()
+    pieces = [measure_replicas(plan, r.start, r.stop, keep, reference, wells) for r in early]
     begin = time.perf_counter()
-    pilot = measure_replicas(plan, first, last, keep, reference, wells)
+    pieces.append(measure_replicas(plan, late.start, late.stop, keep, reference, wells))
+    seconds, pilot = time.perf_counter() - begin, joined(pieces)
     wanted = needed(plan, saved_path(plan, reference), [pilot], planning=True)
-    say_cost(plan, wanted, time.perf_counter() - begin)
+    # Only the first have clouds to be compared with, and may compile.
+    say_cost(plan, wanted, seconds / len(late))
     return {**pilot, "planned": np.array(wanted)}
 
 
@@ -204,7 +207,7 @@ def measure_lacking(
     )
     if not found:
         return {}
-    return {name: np.concatenate([piece[name] for piece in found], axis=2) for name in found[0]}
+    return joined(found)
 
 
 def wells_of(plan: ChaosPlan, reference: Arrays) -> Arrays:

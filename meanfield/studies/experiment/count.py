@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield.dictionary.support import BY_WEIGHT
 from meanfield.statistics.estimate import Estimate
@@ -14,6 +15,8 @@ from meanfield.workbench.report.formatting import format_number, format_value
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Array = NDArray[Any]
 
 #: What a count that can be relied on may cost of R² or accuracy without a word.
 _SCORE_LOST = 0.02
@@ -48,51 +51,89 @@ def _sure(atoms: xr.Dataset) -> int:
 
 
 def advice(atoms: xr.Dataset, overview: xr.Dataset) -> str:
-    """Return what would make the count reliable: a penalty that was tried, else what is missing."""
-    networks = atoms.sizes["replica"]
-    if _sure(atoms) == networks:
+    """Return the penalty at which more networks were tried and can be relied on, or what is known.
+
+    Nothing is advised that the run has not tried.
+    """
+    if _sure(atoms) == atoms.sizes["replica"]:
         return ""
-    return _tried_penalty(overview) or _what_is_missing(atoms.isel(look=-1))
+    return _tried_penalty(overview) or _nothing_found(atoms.isel(look=-1), overview)
+
+
+def candidates(l2: Array, sure: Array, counts: Array, score: Estimate, here: int) -> list[int]:
+    """Return positions of penalties whose network has a count to rely on, the best first.
+
+    Those come first that cost no more of the score than `_SCORE_LOST`, of these the nearest, and of
+    two that are as near the larger, which needs fewer atoms.
+    """
+    others = [i for i in np.flatnonzero(sure & (counts > 0)).tolist() if i != here]
+    return sorted(
+        others,
+        key=lambda i: (_costs(score, i, here), abs(np.log(l2[i] / l2[here])).round(6), -l2[i]),
+    )
+
+
+def _costs(score: Estimate, i: int, here: int) -> bool:
+    return bool(score.value[i] < score.value[here] - _SCORE_LOST)
 
 
 def _tried_penalty(overview: xr.Dataset) -> str:
-    """Name the nearest penalty at which the network that was tried has a count to rely on."""
-    l2, sure = overview["l2"].values, overview["path_confident"].values > 0
-    score = Estimate.from_xarray(overview["path_score"])
-    own, counts = overview.attrs["l2"], overview["path_n_atoms"].values
-    here = int(np.argmin(abs(l2 - own)))
-    others = [i for i in np.flatnonzero(sure & (counts > 0)) if i != here]
-    if not others:
+    """Name the penalty at which several networks were tried and all have a count to rely on."""
+    if "trial_l2" not in overview:
         return ""
-    least = score.value[here] - _SCORE_LOST
-    good = [i for i in others if score.value[i] >= least]
-    # Of two that are as near the larger: it needs fewer atoms.
-    best = min(good or others, key=lambda i: (abs(np.log(l2[i] / own)), -l2[i]))
+    held = np.flatnonzero((overview["trial_confident"].values > 0).all(axis=1))
+    if not len(held):
+        return ""
+    chosen, l2, own = int(held[0]), overview["l2"].values, overview.attrs["l2"]
+    at, counts = overview["trial_l2"].values[chosen], overview["trial_n_atoms"].values[chosen]
+    score = Estimate.from_xarray(overview["path_score"])
+    here, there = int(np.argmin(abs(l2 - own))), int(np.argmin(abs(l2 - at)))
     name = score.label[:1].lower() + score.label[1:] if score.label[:2] != "R²" else score.label
-    cost = "" if good else f", at the price of a lower {name}"
-    n = int(counts[best])
+    cost = f", at the price of a lower {name}" if _costs(score, there, here) else ""
+    low, high = int(counts.min()), int(counts.max())
+    many = f"{low}" if low == high else f"{low} to {high}"
     return (
-        f"What would make it reliable{cost}: problem.l2 = {l2[best]:g} with problem.temperature = "
-        f"{overview.attrs['temperature'] * l2[best] / own:g}. The network that was tried there has "
-        f"{n} {'atom' if n == 1 else 'atoms'}, a count that can be relied on, and {name} "
-        f"{format_number(score.value[best])}; that of the same seed has "
+        f"What makes it reliable{cost}: problem.l2 = {at:g} with problem.temperature = "
+        f"{overview.attrs['temperature'] * at / own:g}. All {len(counts)} networks that were tried "
+        f"there have {many} {'atom' if high == 1 else 'atoms'}, each a count that can be relied "
+        f"on; the first has {name} {format_number(score.value[there])}, and that of the same seed "
         f"{format_number(score.value[here])} at the penalty of this experiment."
     )
 
 
-def _what_is_missing(last: xr.Dataset) -> str:
-    """Name the key that answers the first doubt of most networks that cannot be relied on."""
+def _nothing_found(last: xr.Dataset, overview: xr.Dataset) -> str:
+    """Say what was tried in vain, the first doubt of most networks, and what would answer it."""
+    l2 = overview["l2"].values
+    listed = ", ".join(f"{at:g}" for at in l2)
+    text = f"No key of this file is known to make it reliable: of the penalties l2 = {listed} none "
+    text += "has a network with a count that can be relied on"
+    if "trial_l2" in overview:
+        sure = (overview["trial_confident"].values > 0).sum(axis=1)
+        networks = overview.sizes["trial_network"]
+        told = ", ".join(
+            f"{n} of {networks} at l2 = {at:g}"
+            for n, at in zip(sure, overview["trial_l2"].values, strict=True)
+        )
+        text = text.replace("none has a network", "some have one network")
+        text += f", but not all that were tried there ({told})"
     unsure = last.isel(replica=np.flatnonzero(last["confident"].values == 0))
     if (unsure["spread"] > BY_WEIGHT * unsure["null_spread"]).mean() > 0.5:
-        return (
-            "What would make it reliable: neurons have not gathered at their atoms. Cool for "
-            "longer (twice atoms.cool_steps) and further (a tenth of atoms.cool_to)."
+        doubt = (
+            "Neurons have not gathered at their atoms. Cooling for longer and further "
+            "(atoms.cool_steps, atoms.cool_to) gathers them where atoms are few; that was not "
+            "tried here."
         )
-    return (
-        "What would make it reliable: atoms are too many, or too faint, to be told apart. A larger "
-        "penalty leaves fewer of them: try problem.l2 and problem.temperature three and ten times "
-        "as large, penalties.factors = [3.0, 10.0], and take the first that can be relied on."
-    )
+    elif (unsure["most"] > unsure["least"]).mean() > 0.5:
+        doubt = (
+            "Several numbers of atoms explain the networks equally well: the rows at hand do not "
+            "tell them apart. More rows would."
+        )
+    else:
+        doubt = (
+            "Atoms are too many, or too faint, to be told apart with the rows at hand: more rows "
+            "would separate them."
+        )
+    return f"{text}. {doubt}"
 
 
 def against_penalty(overview: xr.Dataset) -> str:

@@ -42,10 +42,3 @@ def plot_penalties(tree: xr.DataTree, ax: Axes) -> Axes:
     ax.set_xlabel("penalty $\\lambda$")
     ax.set_ylabel("number of atoms $S^*$ (circles)", color=BLUE)
     return ax
-
-
-def still_falling(dataset: xr.Dataset) -> float:
-    """Return by which part the loss of the limit falls over the last fifth of the run."""
-    time, loss = dataset["time"].values, dataset["loss"].isel(particles=-1).mean("replica").values
-    before = np.interp(0.8 * time[-1], time, loss)
-    return float(1 - loss[-1] / before) if before > 0 else 0.0

@@ -26,6 +26,7 @@ from meanfield.workbench.report.formatting import format_estimate, format_number
 from meanfield.workbench.sections.learning import (
     learning_sentence,
     shown_scores,
+    under_way,
 )
 
 if TYPE_CHECKING:
@@ -147,15 +148,9 @@ def _learning(score: Estimate | None, overview: xr.Dataset, chaos: _Part | None)
             for block in chaos.blocks
             if isinstance(block, Figure) and block.name == "chaos-loss"
         ]
-        still = figures.still_falling(chaos.dataset)
-        if still > 0.05:
-            blocks.append(
-                Text(
-                    f"The loss still fell by {100 * still:.0f}% over the last fifth of the run: "
-                    "what follows describes networks under way. A larger run.n_steps lets them "
-                    "arrive."
-                )
-            )
+        loss = chaos.dataset["loss"].isel(particles=-1).mean("replica").values
+        if still := under_way(chaos.dataset["time"].values, loss):
+            blocks.append(Text(still))
     return blocks
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from meanfield.dictionary import compare_dictionaries
 from meanfield.errors import ConfigError
-from meanfield.flow.particles import Particles, particles_at
-from meanfield.flow.run import score
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 from meanfield.problem.data import Data
@@ -24,6 +22,7 @@ from meanfield.studies.chaos import study as chaos_study
 from meanfield.studies.errors import study as errors_study
 from meanfield.studies.experiment.config import ExperimentConfig, Part
 from meanfield.studies.experiment.report import report
+from meanfield.studies.experiment.trial import NETWORKS, score_at_end, try_penalties
 from meanfield.workbench.config import parse
 from meanfield.workbench.sections.data import build_data, data_plan
 from meanfield.workbench.sections.learning import guess, linear_baseline
@@ -53,7 +52,10 @@ def plan_on(config: ExperimentConfig, data: Data, problem: Problem) -> Plan:
     plans = _plans(config, data, problem)
     units = [unit for plan in plans.values() for unit in plan.units]
     if "atoms" in plans:
-        units += _other_penalties(config, plans["atoms"].units[0])
+        others = _other_penalties(config, plans["atoms"].units[0])
+        units += others
+        if others:
+            units.append(_trial(config, plans["atoms"].units, others))
     return data_plan(
         config, data, problem, units, lambda results: combine(config, data, problem, plans, results)
     )
@@ -125,6 +127,20 @@ def _other_penalties(config: ExperimentConfig, first: Unit) -> list[Unit]:
     return out
 
 
+def _trial(config: ExperimentConfig, networks: list[Unit], others: list[Unit]) -> Unit:
+    """Return the unit that tries, where counts cannot be relied on, the penalty to be advised."""
+    keys = [unit.key for unit in networks if unit.function is atoms_study.train_and_extract]
+    needs = {f"network_{i:04d}": key for i, key in enumerate(keys)}
+    needs |= {f"penalty_{i:02d}": unit.key for i, unit in enumerate(others)}
+    arguments = {
+        "problem": networks[0].arguments["problem"],
+        "factors": list(config.penalties.factors),
+        "settings": [dict(unit.arguments) for unit in others],
+    }
+    weight = (NETWORKS - 1) * others[0].weight
+    return Unit("trial", try_penalties, arguments, "trial of another penalty", needs, weight)
+
+
 def combine(
     config: ExperimentConfig,
     data: Data,
@@ -181,8 +197,12 @@ def _overview(
         variables["l2"] = ("penalty", [factor * problem.l2_output for factor, _ in rows])
         for name in ("n_atoms", "confident"):
             variables[f"path_{name}"] = ("penalty", [float(at[name][-1]) for _, at in rows])
-        scores_at = [score(problem, _trained(problem, at)) for _, at in rows]
+        scores_at = [score_at_end(problem, at) for _, at in rows]
         variables["path_score"] = Estimate.stack(scores_at).to_xarray(["penalty"])
+    if trial := results.get("trial"):
+        variables["trial_l2"] = ("trial", trial["factor"] * problem.l2_output)
+        for name in ("n_atoms", "confident"):
+            variables[f"trial_{name}"] = (("trial", "trial_network"), trial[name])
     attributes = {
         "problem": repr(problem),
         "guess": guess(problem),
@@ -220,11 +240,6 @@ def _shown_atoms(
         variables["truth_angle"] = (("network", "teacher"), np.array(angles))
         variables["truth_w"] = (("teacher", "input"), truth.w)
     return variables
-
-
-def _trained(problem: Problem, network: Arrays) -> Particles:
-    """Return a network at the end of its training, before it was cooled."""
-    return particles_at(problem, network["particle_trained"][None])
 
 
 def _dictionary_score(problem: Problem, networks: list[Arrays]) -> Estimate:

@@ -16,7 +16,7 @@ from meanfield.workbench.report.formatting import (
     heading_for_problem,
     headline_table,
 )
-from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence
+from meanfield.workbench.sections.learning import LearningHeadline, learning_sentence, under_way
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +46,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     if found.score is not None:
         learning = learning_sentence(found.score, float(dataset.attrs["guess"]), None)
         finding = f"{learning} {finding}"
+    still = under_way(dataset["loss_time"].values, dataset["loss_mean"].sel(bound="value").values)
     caption = (
         f"Mean over {n_replicas} independent replicas with Student's 95% interval for the mean: "
         "repeating the study with other seeds would cover the true mean 19 times in 20."
@@ -56,6 +57,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     columns = ("Quantity", "Mean", "95% interval")
     return [
         Finding(finding),
+        *([Text(still)] if still else []),
         *heading_for_problem(dataset.attrs["problem"]),
         headline_table(found, caption, columns, missing="needs 2 replicas"),
         *_certificate(found, dataset),

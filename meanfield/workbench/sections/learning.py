@@ -19,6 +19,8 @@ from meanfield.workbench.report.formatting import format_estimate, format_number
 
 Array = NDArray[np.floating]
 
+#: A loss that falls by more than this part over the last fifth of a run has not arrived.
+_STILL = 0.05
 _NAMES = {"R²": "r2", "accuracy": "accuracy"}
 
 
@@ -154,6 +156,18 @@ def learning_sentence(score: Estimate, guessed: float, linear: Estimate | None) 
     if linear is not None:
         beside = f"; a linear model has {format_number(linear.value)}"
     return f"The networks have learned: {shown}{beside}."
+
+
+def under_way(time: Array, loss: Array) -> str:
+    """Say that a loss (T,) still fell over the last fifth of the run, if it did by over 5 %."""
+    before = float(np.interp(0.8 * time[-1], time, loss))
+    fell = 1 - float(loss[-1]) / before if before > 0 else 0.0
+    if not fell > _STILL:
+        return ""
+    return (
+        f"The loss still fell by {100 * fell:.0f}% over the last fifth of the run: what follows "
+        "describes networks under way. A larger run.n_steps lets them arrive."
+    )
 
 
 def shown_scores(
