@@ -197,15 +197,18 @@ def least_over_training(values: Estimate) -> tuple[Estimate, int, int]:
     return (least if least.value != 0 else Estimate(0.0)), int(step), int(layer)
 
 
-def relative_last_step(weight_change: np.ndarray) -> float:
+def relative_last_step(weight_change: np.ndarray, epoch: int = 1) -> float:
     """Return how large the last step is beside the first, in the layer where it is largest.
 
-    Corollary 4.6 of [RFL] speaks of its limit 0, training that stands still.
+    Corollary 4.6 of [RFL] speaks of its limit 0, training that stands still. With minibatches that
+    is the stillness of the steps of all batches: of an epoch the largest one counts.
 
     Parameters
     ----------
     weight_change : ndarray of shape (S, L + 1)
         Size of the step after each saved step, by layer, as in `DeepRun`; NaN layers are left out.
+    epoch : int
+        Saved steps, at the start and at the end, of which the largest counts.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def relative_last_step(weight_change: np.ndarray) -> float:
     >>> mf.deep.relative_last_step(np.array([[1.0, 2.0], [0.1, 0.1]]))
     0.1
     """
-    first, last = weight_change[0], weight_change[-1]
+    first, last = weight_change[:epoch].max(axis=0), weight_change[-epoch:].max(axis=0)
     moves = first > 0
     return float(np.max(last[moves] / first[moves])) if moves.any() else np.nan
 

@@ -118,6 +118,8 @@ def test_least_over_training_knows_its_place_and_an_exact_zero():
 def test_the_last_step_is_measured_beside_the_first():
     moves = np.array([[2.0, 4.0, np.nan], [9.0, 9.0, np.nan], [1.0, 0.4, np.nan]])
     assert deep.relative_last_step(moves) == 0.5
+    batches = np.array([[1.0], [4.0], [0.3], [0.2], [0.1]])
+    assert deep.relative_last_step(batches, epoch=2) == 0.05
 
 
 def test_mean_over_networks_leaves_out_what_diverged():

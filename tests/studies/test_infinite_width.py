@@ -12,6 +12,7 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import mean_interval
 from meanfield.studies import get_study
 from meanfield.studies.limit import study as limit
+from meanfield.studies.limit.config import LimitConfig
 from meanfield.studies.limit.report import STILL, report, verdict
 from meanfield.system import storage
 from meanfield.workbench.config import parse
@@ -22,7 +23,7 @@ from meanfield.workbench.sections.deep_inputs import load_inputs, scale_inputs, 
 
 def configuration(data=None, network=None, convergence=None, **sampling):
     return parse(
-        limit.LimitConfig,
+        LimitConfig,
         {
             "study": "limit",
             "seed": 5,
@@ -39,6 +40,7 @@ def configuration(data=None, network=None, convergence=None, **sampling):
             "limit": {"n_samples": 256, "n_replicas": 3, **sampling},
             "convergence": {"widths": [4, 8], "n_steps": 5, "n_samples": 256, "n_replicas": 2}
             | (convergence or {}),
+            "joint": {"n_steps": 1, "widths": [16], "n_samples": 64, "n_replicas": 2},
         },
     )
 
@@ -94,7 +96,7 @@ def test_several_outputs_momentum_and_a_schedule(tmp_path, plain_figures):
     training = {"loss": "cross-entropy", "bias": True, "optimizer": "momentum", "weight_decay": 0.2}
     rates = {"kind": "geometric", "start": 0.05, "ratio": 0.9}
     config = parse(
-        limit.LimitConfig,
+        LimitConfig,
         {
             "study": "limit",
             "data": {
@@ -225,7 +227,7 @@ def test_every_figure_can_be_drawn():
     summary = {"numbers": {key: number.to_summary() for key, number in outcome.numbers.items()}}
     figures = [b for b in report(summary, outcome.dataset) if hasattr(b, "plot")]
     names = [figure.name for figure in figures]
-    assert len(set(names)) == len(names) == 2 + 2 + 3 + 4
+    assert len(set(names)) == len(names) == 2 + 2 + 1 + 3 + 4
     for figure in (figures[0], figures[2], *figures[-4:]):
         png, _ = plots.render(figure.plot, outcome.dataset)
         assert png.startswith(b"\x89PNG")
@@ -260,3 +262,35 @@ def test_dependent_features_have_least_eigenvalue_zero_and_a_figure(tmp_path):
     assert number["interval"] is None
     assert "linearly dependent" in number["notes"][0]
     assert "0 (singular, up to rounding)" in (tmp_path / "out/report.html").read_text()
+
+
+def test_joint_independence_and_batches_are_those_of_the_library(tmp_path, plain_figures):
+    config = configuration(
+        data={"n_train": 4},
+        network={"depths": [2], "n_steps": 30, "batch_size": 2},
+        convergence={"widths": []},
+    )
+    section = {"n_steps": 2, "widths": [32], "n_samples": 256, "n_replicas": 2}
+    config = config.model_copy(update={"joint": config.joint.model_copy(update=section)})
+    run_study(get_study("limit"), config, tmp_path / "out")
+    saved = storage.read_dataset(tmp_path / "out/result.nc").sel(case="tanh-2", matrix=2)
+    data = load_inputs(config)
+    X, y = scale_inputs(data.X, 1.0), data.y
+    settings = {"depth": 2, "activation": "tanh", "step_size": 0.1, "n_steps": 2, "batch_size": 2}
+    settings |= {"tol": 1e-9, "joint_steps": 2, "n_replicas": 2, "seed": 5}
+    limit_run = deep.infinite_width(X, y, n_samples=256, **settings)
+    wide = deep.train(X, y, width=32, **settings)
+    for run, name in ((limit_run, "joint_least"), (wide, "joint_least_32")):
+        for report_, direction in zip(
+            deep.joint_nondegeneracy(run), ("forward", "backward"), strict=True
+        ):
+            found = Estimate.from_xarray(saved[name].sel(direction=direction))
+            np.testing.assert_allclose(found.value, report_.least.value, rtol=1e-6)
+    assert saved["joint_size"].values.tolist() == [4, 8, 12]
+    # The last epoch, of two batches, is saved: both count where training stands still.
+    assert {28, 29, 30} <= set(saved["saved_step"].values.tolist())
+    text = (tmp_path / "out/report.html").read_text()
+    assert "Joint independence over inputs and steps" in text
+    assert "(batches of 2, 2 an epoch)" in text
+    with pytest.raises(ConfigError, match=r"'network\.batch_size' = 9 exceeds the 4 training"):
+        limit.prepare(configuration(network={"batch_size": 9}))

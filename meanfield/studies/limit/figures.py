@@ -75,6 +75,28 @@ def plot_features(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
     return finish(ax, "step", r"feature change $\|h - h_0\| / \|h_0\|$")
 
 
+def plot_joint(dataset: xr.Dataset, ax: Axes, *, case: str) -> Axes:
+    """Draw the least eigenvalues over all inputs and steps so far, of the limit and of networks."""
+    at, steps = dataset.sel(case=case), dataset["joint_step"].values
+    widths = np.atleast_1d(dataset.attrs["joint_widths"])
+    place = 0
+    for matrix in dataset["matrix"].values[: int(at["depth"]) - 1]:
+        for direction, style in (("forward", "-"), ("backward", "--")):
+            family = dataset.sel(case=case, matrix=matrix, direction=direction)
+            look = series(place)
+            place += 1
+            name = rf"\delta x_{matrix - 1}" if direction == "forward" else rf"dh_{matrix}"
+            curve = Estimate.from_xarray(family["joint_least"]).value
+            drawn = curve > 0
+            ax.plot(steps[drawn], curve[drawn], style, color=look["color"], label=f"${name}$")
+            for i, width in enumerate(widths):
+                values = Estimate.from_xarray(family[f"joint_least_{width}"]).value
+                shown = values > 0
+                hollow = {"color": look["color"], "markersize": 4, "fillstyle": "none"}
+                ax.plot(steps[shown], values[shown], "os^Dv"[i % 5], **hollow)
+    return finish(ax, "step", "least eigenvalue, all inputs and steps so far", log="y")
+
+
 def plot_bias(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Draw the bias of finite networks against the width."""
     return _approach(dataset, ax, "bias", -1.0, r"bias $|\mathrm{E} f_n - f_\infty|$")

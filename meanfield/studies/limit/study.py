@@ -6,34 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from meanfield import checks, deep
 from meanfield.errors import ConfigError
-from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate, Note
+from meanfield.studies.limit.config import LimitConfig
+from meanfield.studies.limit.joint import add_joint, joint_units
 from meanfield.studies.limit.report import LimitHeadline, report
 from meanfield.system.progress import Progress
-from meanfield.workbench.config import (
-    Count,
-    KnownActivation,
-    Listed,
-    Positive,
-    PowerOfTwo,
-    Section,
-    Step,
-)
-from meanfield.workbench.sections.data import DataConfig, describe_data, fingerprint
+from meanfield.workbench.sections.data import describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import (
-    Bias,
-    Decay,
-    DeepLoss,
-    Momentum,
-    OptimizerName,
-    Rate,
     Training,
     check_sizes,
     check_widths,
@@ -46,74 +32,6 @@ from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 # Networks of a unit have about this many units per layer in all.
 _UNIT_NEURONS = 2**16
-
-
-class NetworkSection(Section):
-    """The networks and their training."""
-
-    activations: list[KnownActivation] = Field(
-        ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
-    )
-    depths: list[Listed] = Field([2, 3], description="Numbers of hidden layers.")
-    loss: DeepLoss = "squared"
-    bias: Bias = False
-    step_size: Rate = 0.05
-    richness: Positive = Field(
-        1.0,
-        description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
-        "the network as it stands.",
-    )
-    n_steps: Count = Field(1000, description="Gradient steps.")
-    optimizer: OptimizerName = "sgd"
-    momentum: Momentum = None
-    weight_decay: Decay = 0.0
-    reduction: Literal["mean", "sum"] = Field(
-        "sum", description="Whether the loss is the mean or the sum over the inputs."
-    )
-    input_length: Positive | None = Field(
-        1.0, description="Length that every input is scaled to; leave it out for no scaling."
-    )
-    weight_variance: list[Positive] = Field(
-        [1.0, 1.0, 1.0],
-        description="Initial variances of the entries of W¹, of √n Wˡ and of n Wᴸ⁺¹.",
-        min_length=3,
-        max_length=3,
-    )
-
-
-class LimitSection(Section):
-    """The simulation of the infinite-width limit."""
-
-    n_samples: PowerOfTwo = Field(
-        4096, description="Samples of each random variable, a power of two."
-    )
-    n_replicas: Listed = Field(4, description="Independent simulations; error bars are over them.")
-    max_rank: Count = Field(512, description="Most directions kept per matrix and side.")
-    tol: Positive = Field(1e-3, description="Shorter directions are left out.")
-
-
-class ConvergenceSection(Section):
-    """Finite networks that are compared with the limit."""
-
-    widths: list[Count] = Field(
-        [32, 64, 128, 256], description="Units per hidden layer; an empty list leaves this out."
-    )
-    n_steps: Step = Field(30, description="Gradient steps of these networks.")
-    networks_per_unit: Positive = Field(
-        20.0, description="Number of networks of a width, divided by the width."
-    )
-    n_samples: PowerOfTwo = Field(
-        16384, description="Samples of the limit that they are compared with."
-    )
-    n_replicas: Listed = Field(8, description="Its independent simulations.")
-
-
-class LimitConfig(DataConfig):
-    """Configuration of the study `limit`."""
-
-    network: NetworkSection = NetworkSection()
-    limit: LimitSection = LimitSection()
-    convergence: ConvergenceSection = ConvergenceSection()
 
 
 def prepare(config: LimitConfig) -> Plan:
@@ -139,19 +57,26 @@ def prepare(config: LimitConfig) -> Plan:
         "y": y,
         "X_test": X_test,
         "weight_variance": tuple(network.weight_variance),
+        "batch_size": network.batch_size,
     }
+    epoch = _epoch(config, len(X))
+    late = {} if epoch == 1 else {"save_at": _saved(network.n_steps, epoch)}
     units = []
     for name, depth in product(activations, network.depths):
         same = common | {"activation": name, "depth": depth}
         key, label = f"{name}-{depth}", f"{name}, depth {depth}"
-        arguments = {"common": same | training.options(), "seed": config.seed}
+        arguments = {"common": same | training.options() | late, "seed": config.seed}
         arguments["sampling"] = config.limit.model_dump()
         work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
         text = f"{label}, infinite width"
         units.append(Unit(f"{key}-limit", train_limit, arguments, text, weight=work))
         units += _comparison(config, same | training.options(convergence.n_steps), key, label)
+        joint = same | training.options(config.joint.n_steps)
+        units += joint_units(config.joint, joint, config.seed, key, label)
     facts = {
         **training.attributes(),
+        "batch_size": network.batch_size or len(X),
+        "epoch": epoch,
         "input_check": deep.check_inputs(X).summary,
         "goodness": [f"{name}: {deep.is_good(name).reason}" for name in activations],
         "input_rank": int(np.linalg.matrix_rank(X)),
@@ -165,6 +90,24 @@ def prepare(config: LimitConfig) -> Plan:
         fingerprint(X, y, X_test),
         describe_data(config, loaded, scaled=network.input_length is not None),
     )
+
+
+def _epoch(config: LimitConfig, n_inputs: int) -> int:
+    """Return the steps of an epoch, whose batches together hold the inputs."""
+    batch_size = config.network.batch_size or n_inputs
+    if batch_size > n_inputs:
+        raise ConfigError(
+            f"key 'network.batch_size' = {batch_size} exceeds the {n_inputs} training inputs."
+        )
+    if n_inputs // batch_size > config.network.n_steps:
+        raise ConfigError("key 'network.n_steps' must be an epoch of batches or more; raise it.")
+    return n_inputs // batch_size
+
+
+def _saved(n_steps: int, epoch: int) -> list[int]:
+    """Return the steps that are saved with batches: the first and last epochs, and some between."""
+    ends = {*range(min(n_steps, max(10, epoch)) + 1), *range(n_steps - epoch, n_steps)}
+    return sorted(ends | set(np.linspace(0, n_steps, 31).round().astype(int).tolist()))
 
 
 def _comparison(config: LimitConfig, same: Mapping[str, Any], key: str, label: str) -> list[Unit]:
@@ -278,6 +221,7 @@ def combine(
     if notes:
         dataset.attrs["notes"] = notes
     found = LimitHeadline()
+    add_joint(dataset, config.joint, cases, results, facts["n_inputs"])
     for case in cases:
         _add_end(found, dataset, case)
     if config.convergence.widths:
@@ -320,7 +264,10 @@ def _add_end(found: LimitHeadline, dataset: Any, case: str) -> None:
         label=f"Largest error signal at the end, {case}",
     )
     found.last_move[case] = Estimate(
-        deep.relative_last_step(Estimate.from_xarray(at["weight_change"]).value),
+        deep.relative_last_step(
+            Estimate.from_xarray(at["weight_change"]).value,
+            dataset.attrs["epoch"] + (dataset.attrs["epoch"] > 1),
+        ),
         label=f"Largest size of the last step, relative to the first, over layers, {case}",
     )
     deficient = dataset.attrs["input_rank"] < dataset.attrs["n_inputs"]
