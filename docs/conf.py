@@ -72,6 +72,7 @@ sphinx_gallery_conf = {
     "image_scrapers": ("matplotlib", "scraper.animations"),
     "reset_modules": ("matplotlib", "scraper.layout"),
     "remove_config_comments": True,
+    "ignore_repr_types": r"matplotlib|list",  # what a line that draws ends in
     "doc_module": ("meanfield",),
     "reference_url": {"meanfield": None},
     "backreferences_dir": "made/used",

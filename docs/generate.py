@@ -61,9 +61,8 @@ def _shown(name: str) -> list[str]:
         return []
     figure, caption = found
     shutil.copy(figure, MADE / "studies" / f"{name}.png")
-    where = figure.parent.relative_to(ROOT)
     lines = [f".. figure:: {name}.png", f"   :alt: {caption}", ""]
-    return [*lines, f"   {escaped(caption)} (``{where}``)", ""]
+    return [*lines, f"   {escaped(caption)} (``scripts/study {figure.parent.name}``)", ""]
 
 
 def validation_page(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ def animations(block: Any, variables: dict[str, Any], conf: dict[str, Any]) -> s
 
 
 def layout(conf: dict[str, Any], script: str) -> None:
-    """Have figures of the next script laid out so that no label is cut off."""
+    """Have figures of the next script laid out so that no label is cut off, and nothing logged."""
     import matplotlib as mpl
+
+    for name in ("matplotlib", "fontTools"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     mpl.rcParams["figure.constrained_layout.use"] = True

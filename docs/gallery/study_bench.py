@@ -8,6 +8,7 @@ call compiles. ``meanfield bench`` measures it with care, ``scripts/benchmarks``
 
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import meanfield as mf
@@ -15,8 +16,12 @@ import meanfield as mf
 X = np.random.default_rng(0).normal(size=(256, 16))
 problem = mf.Problem(X, X[:, 0], activation="tanh")
 mf.simulate(problem, 1024, n_steps=2)
-for n_particles in (256, 1024, 4096):
+sizes, speeds = [64, 256, 1024, 4096], []
+for n_particles in sizes:
     start = time.perf_counter()
     mf.simulate(problem, n_particles, n_steps=50)
-    rate = 50 * n_particles * 256 / (time.perf_counter() - start)
-    print(f"N = {n_particles:5}: {rate / 1e6:.0f} million neuron-data products a second")
+    speeds.append(50 * n_particles * 256 / (time.perf_counter() - start) / 1e6)
+figure, ax = plt.subplots(figsize=(6, 3.2))
+ax.bar(range(4), speeds)
+ax.set_xticks(range(4), sizes)
+ax.set(xlabel="N", ylabel="million neuron × datum / second")

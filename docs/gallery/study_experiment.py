@@ -9,6 +9,7 @@ an experiment, with its reasons; ``meanfield run`` then does everything on the s
 import pathlib
 import tempfile
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import meanfield as mf
@@ -24,3 +25,7 @@ rows = "\n".join(
 table.write_text(f"size,age,city,price\n{rows}\n")
 text = mf.propose(table, target="price").toml()
 print("\n".join(text.replace(f"{table.parent}/", "").splitlines()[:40]))
+
+figure, ax = plt.subplots(figsize=(5, 3.2))
+ax.scatter(size, price, c=age)
+ax.set(xlabel="size", ylabel="price")

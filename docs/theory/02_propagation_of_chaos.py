@@ -2,12 +2,13 @@ r"""
 2. Propagation of chaos: what falls like 1/N
 ============================================
 
-**Statement.** Let :math:`{\bar θ}_i` be independent *McKean–Vlasov copies*: start and noise of particle i,
+**Statement.** Let :math:`{\bar θ}_i` be independent :term:`McKean–Vlasov copies <McKean–Vlasov copy>`: start and noise of particle i,
 but driven by the predictions :math:`{\bar f}_t` of the infinitely wide network. In one well of the potential
 and for a smooth activation
 
-.. math:: E\,D_N(t) = E\,\frac1N \sum_i |θ_i − {\bar θ}_i|^2 = O(1/N), \qquad
-          W_2^2(µ_t^N, {\bar µ}_t^N) ≤ D_N(t), \qquad E\,\frac1n \sum_j |f_N − {\bar f}_t|^2(x_j) = O(1/N).
+.. math:: E\,D_N(t) = E\,\frac1N \sum_i |θ_i − {\bar θ}_i|^2 = O(1/N),
+
+.. math:: W_2^2(µ_t^N, {\bar µ}_t^N) ≤ D_N(t), \qquad E\,\frac1n \sum_j |f_N − {\bar f}_t|^2(x_j) = O(1/N).
 
 Derivation
 ----------
@@ -34,8 +35,9 @@ The oracle
 Identity activation, :math:`a ≡ 1`, squared loss: everything is Gaussian. With :math:`\hatΣ = X^⊤X/n` and the
 initial covariance :math:`C_0`, for *every* N and t
 
-.. math:: E[N D_N(t)] = \operatorname{tr} P_{δδ}(t), \qquad P_0 = \operatorname{diag}(0, C_0), \qquad
-          P_{t+1} = A P_t A^⊤ + \operatorname{diag}(0, 2ητ I),
+.. math:: E[N D_N(t)] = \operatorname{tr} P_{δδ}(t), \qquad P_0 = \operatorname{diag}(0, C_0),
+
+.. math:: P_{t+1} = A P_t A^⊤ + \operatorname{diag}(0, 2ητ I),
 
 .. math:: A = \begin{pmatrix} (1−ηλ) I & −η\hatΣ \\ 0 & I − η(\hatΣ + λI) \end{pmatrix}.
 

@@ -27,7 +27,7 @@ problem
 # Particles
 # ---------
 #
-# Noisy gradient descent moves the neurons. A *replica* is an independent network; all of them are
+# Noisy gradient descent moves the neurons. A :term:`replica` is an independent network; all of them are
 # trained at once. Time is ``step × step_size``, and a run should last several times ``1 / l2``.
 
 run = mf.simulate(
@@ -65,7 +65,7 @@ ax.legend()
 # The rate
 # --------
 #
-# Every particle is compared with its *copy*: the same start and the same noise, but driven by the
+# Every particle is compared with its :term:`copy <McKean–Vlasov copy>`: the same start and the same noise, but driven by the
 # limit. ``function`` is the mean squared error of the outputs, ``w1_squared`` the squared mean
 # distance of particle and copy; both should fall like 1/N. Every slope carries its 95 % interval,
 # over replicas.

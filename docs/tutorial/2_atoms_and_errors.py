@@ -34,7 +34,7 @@ ax.legend()
 print(dictionary.statement)
 
 # %%
-# The statement rests on a *certificate*: a search for a place where one more neuron would lower the loss.
+# The statement rests on a :term:`certificate`: a search for a place where one more neuron would lower the loss.
 # Every atom has error bars; ``n_atoms_set`` has all sizes that the data cannot exclude.
 
 np.round(dictionary.coefficients, 2), np.round(dictionary.intervals.coefficients.interval, 2)
