@@ -15,4 +15,5 @@ teacher = np.tanh(X @ [1.5, 0.0]) - np.tanh(X @ [0.0, 1.5])
 problem = mf.Problem(X, teacher, activation="tanh", bias=False, l2=0.003, temperature=3e-5)
 
 run = mf.simulate(problem, 200, step_size=1.0, n_steps=1000, save_at=range(0, 1001, 50))
-run.animate("animation.gif", atoms=mf.extract_dictionary(run.particles, problem))
+atoms = mf.extract_dictionary(run.particles, problem)
+_ = run.animate("animation.gif", atoms=atoms)

@@ -2,7 +2,7 @@
 identify: how many Hermite degrees determine a network?
 =======================================================
 
-The two depths of tanh and relu networks: from D_var on finitely many networks share their Hermite tensors
+The two depths of tanh and erf networks: from D_var on finitely many networks share their Hermite tensors
 up to that degree, from D_orb on only those that are the same function.
 """
 
@@ -11,12 +11,10 @@ import numpy as np
 
 import meanfield as mf
 
-cases = (("tanh", 1, 1), ("tanh", 2, 2), ("erf", 2, 2), ("tanh", 3, 3), ("relu", 2, 2))
+cases = (("tanh", 1, 1), ("tanh", 2, 2), ("erf", 2, 2), ("tanh", 3, 3))
 depths = []
 for activation, d, n_atoms in cases:
-    found = mf.orbit_depth(
-        activation, d, n_atoms, bias=activation == "relu", n_points=2, n_starts=8
-    )
+    found = mf.orbit_depth(activation, d, n_atoms, n_points=2, n_starts=8)
     depths.append((found.variety.depth, found.depth))
 figure, ax = plt.subplots(figsize=(6, 3.2))
 for shift, values, name in zip((-0.2, 0.2), np.transpose(depths), ("D_var", "D_orb"), strict=True):

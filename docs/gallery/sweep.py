@@ -18,7 +18,7 @@ config = {
     "run": {"step_size": 0.5, "n_steps": 300},
     "atoms": {"n_particles": 80, "n_replicas": 2, "cool_steps": 200, "target": "network"},
 }  # fmt: skip
-over = {"problem.l2": [3e-3, 3e-2, 1e-1, 3e-1], "data.noise": [0.0, 0.5]}
+over = {"problem.l2": [3e-3, 1e-1, 3e-1], "data.noise": [0.0, 0.5]}
 found = mf.sweep(config, over)
 number = found["n_atoms"].sel(bound="value")
 figure, ax = plt.subplots(figsize=(6, 3))
