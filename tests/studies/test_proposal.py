@@ -68,7 +68,8 @@ def test_the_command_prints_a_file_that_describes_what_it_found(tmp_path):
     config = load_config(study.config, "experiment", tmp_path / "t.toml")
     assert config.data.path == str(tmp_path / "data" / "t.csv")
     keys = [unit.key for unit in study.prepare(config).units]
-    assert {key.split("-")[0] for key in keys} == {"chaos", "atoms", "errors", "cell", "penalties"}
+    parts = {"chaos", "atoms", "errors", "cell", "penalties", "trial"}
+    assert {key.split("-")[0] for key in keys} == parts
 
 
 @pytest.mark.parametrize(
