@@ -31,6 +31,8 @@ from meanfield.statistics.rates import fit_rate
 from meanfield.statistics.resampling import draw_repeats, log_mean_interval
 from meanfield.statistics.score import r2
 
+_PREDICTED = "N times the squared chaos component, predicted"
+
 
 def assemble_budget(
     plan: ErrorPlan,
@@ -39,8 +41,12 @@ def assemble_budget(
     sets: Sequence[Mapping[str, Array]],
     dynamics: Sequence[Mapping[str, Array]],
     atoms: Sequence[Mapping[str, Array]],
+    predictions: Sequence[Mapping[str, Array]] = (),
 ) -> ErrorBudget:
-    """Join the results of `intermediates` into the budget; the last three are one per replica."""
+    """Join the results of `intermediates` into the budget; the last four are one per replica.
+
+    `predictions` are of the replicas `plan.predicted`.
+    """
     import xarray as xr
 
     seed = plan.scheme.seed
@@ -78,8 +84,10 @@ def assemble_budget(
     fitted = fitted_counts(plan)
     rate_n = _fit_law(effective_counts(plan)[fitted], statistical[fitted], seed)
     rate_N = _fit_law(effective_particles(plan), chaos, seed)
+    predicted = _predicted(predictions)
+    constant = rate_N.constant if predicted is None else predicted
     # 0 where it is not known: `max` keeps its first argument against NaN.
-    noise = max(0.0, rate_N.constant.value) / plan.path_particles
+    noise = max(0.0, constant.value) / plan.path_particles
     decay = fit_decay(plan.elapsed, path, other, noise, seed)
     halved = halved_gains(total, whole, _stack(dynamics, "halved"))
     advice = advise(plan, gains, float(mean_squares(total).mean()), halved)
@@ -108,6 +116,7 @@ def assemble_budget(
         closure=float(closure),
         statistical_rate=rate_n,
         chaos_rate=rate_N,
+        chaos_predicted=predicted,
         decay=decay,
         advice=advice,
         bounds=truncated.bounds,
@@ -117,6 +126,14 @@ def assemble_budget(
         dataset=xr.Dataset(),
     )
     return replace(budget, dataset=make_dataset(plan, truncated, budget, scans))
+
+
+def _predicted(predictions: Sequence[Mapping[str, Array]]) -> Estimate | None:
+    """Return the predicted constant of the chaos component, with its spread over sets."""
+    if not predictions:
+        return None
+    constants = _stack(predictions, "constant")
+    return replace(Estimate.mean(constants, resampled="training sets"), label=_PREDICTED)
 
 
 def _fit_law(counts: Array, squares: Array, seed: int) -> PowerLaw:

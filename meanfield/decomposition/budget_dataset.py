@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.chaos.response.comparison import ratio
 from meanfield.decomposition.error_budget import ErrorBudget
 from meanfield.decomposition.error_plan import Array, ErrorPlan
 from meanfield.decomposition.laws import (
@@ -60,6 +61,12 @@ def make_dataset(
     variables["statistical_expected"] = ("data_count", 1 / n)
     variables["chaos_line"] = ("particle_count", budget.chaos_rate.line(N, means["chaos"].value))
     variables["chaos_expected"] = ("particle_count", 1 / N)
+    if budget.chaos_predicted is not None:
+        variables["chaos_predicted"] = budget.chaos_predicted.to_xarray()
+        variables["chaos_predicted_line"] = ("particle_count", budget.chaos_predicted.value / N)
+        scaled = means["chaos"].map(lambda squares: N * squares)
+        whole = Estimate.stack([budget.chaos_predicted] * len(N))
+        variables["chaos_ratio"] = ratio(scaled, whole).to_xarray(["particle_count"])
     times, decay = plan.elapsed, budget.decay
     for name, rate in (("optimisation", decay.rate), ("other_start", decay.other_rate)):
         line = _exponential(times, means[name].value, rate.value, decay.span)

@@ -44,6 +44,7 @@ def decompose_error(
     degree: int | None = None,
     inputs: InputLaw = "gaussian",
     n_test: int = 1000,
+    predict: bool = False,
     seed: int = 0,
     integrator: str = "euler",
     init: Init = "gaussian",
@@ -116,6 +117,9 @@ def decompose_error(
         Law of the inputs of a known target.
     n_test : int
         Held-out inputs, where the problem brings none.
+    predict : bool
+        Predict the ``chaos`` component too, by `predict_chaos` with nothing fitted, on at most four
+        of the training sets.
     seed : int
         Seed of data and noise.
     integrator, init, dtype
@@ -184,6 +188,7 @@ def decompose_error(
         threshold=threshold,
         degree=degree,
         n_test=n_test,
+        predict=bool(predict),
     )
     plan = plan_errors(problem, scheme, target, settings, inputs=inputs)
     with shown(progress, "error budget") as report:
@@ -203,6 +208,7 @@ def decompose(plan: ErrorPlan, progress: Progress | None = None) -> ErrorBudget:
         sets.append(intermediates.training_sets(plan, r, population, shared.part(costs["sets"])))
         dynamics.append(intermediates.dynamics(plan, r, sets[r], shared.part(costs["dynamics"])))
         atoms.append(intermediates.few_atoms(plan, r, dynamics[r], shared.part(costs["atoms"])))
+    predictions = [intermediates.predicted_chaos(plan, r) for r in plan.predicted]
     if progress is not None:  # a stage may end before its estimate
         progress(total, total)
-    return assemble_budget(plan, truncated, population, sets, dynamics, atoms)
+    return assemble_budget(plan, truncated, population, sets, dynamics, atoms, predictions)

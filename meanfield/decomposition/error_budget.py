@@ -68,6 +68,9 @@ class ErrorBudget:
         Largest ``‖Σ differences − (f* − f_S)‖ / ‖f* − f_S‖`` over replicas: rounding.
     statistical_rate, chaos_rate : PowerLaw
         Laws of the squared components in n and in N, of slope −1 in theory.
+    chaos_predicted : Estimate or None
+        What N times the square of ``chaos`` is predicted to be, with nothing fitted; None where it
+        was not asked for.
     decay : Decay
         Exponential law of the optimisation component in t.
     advice : Advice
@@ -91,6 +94,7 @@ class ErrorBudget:
     closure: float
     statistical_rate: PowerLaw
     chaos_rate: PowerLaw
+    chaos_predicted: Estimate | None
     decay: Decay
     advice: Advice
     bounds: tuple[ThresholdNumber, ...]
@@ -137,6 +141,11 @@ class ErrorBudget:
             f"closure {self.closure:.1e}",
             f"  laws: statistical² in n: slope {_slope(self.statistical_rate)}; "
             f"chaos² in N: slope {_slope(self.chaos_rate)}; optimisation in t: {decay}",
+            *(
+                []
+                if self.chaos_predicted is None
+                else [f"  predicted: chaos² = {self.chaos_predicted.value:.3g} / N, nothing fitted"]
+            ),
             fill(f"  advice: {self.advice.statement}", 100, subsequent_indent="    "),
             *(f"  note: {note}" for note in self.notes),
         ]

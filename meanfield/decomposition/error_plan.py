@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from meanfield import checks
+from meanfield.chaos.response.predict import check_predictable
 from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
@@ -36,6 +37,9 @@ _FEW_ROWS = 64
 
 #: Least number of particles of the long-time networks by default.
 _LONG = 1024
+
+#: Training sets of which the chaos component is predicted, at most.
+MOST_PREDICTED = 4
 
 #: Noise below this, relative to the target, is rounding in the labels.
 _ROUNDING = 1e-9
@@ -67,11 +71,14 @@ class ErrorSettings:
     threshold: float = 0.05
     degree: int | None = None
     n_test: int = 1000
+    predict: bool = False
 
     def __post_init__(self) -> None:
         for name, field in ErrorSettings.__dataclass_fields__.items():
             value = getattr(self, name)
-            if value is None and (field.default is None or name == "n_atoms"):
+            if name == "predict" or (
+                value is None and (field.default is None or name == "n_atoms")
+            ):
                 continue
             if name.endswith("_counts"):
                 value = tuple(checks.counts(name, value))
@@ -123,6 +130,11 @@ class ErrorPlan(ErrorSettings):
     def closed_form(self) -> bool:
         """Whether the target is a known function rather than data."""
         return self.target is not None
+
+    @property
+    def predicted(self) -> range:
+        """Replicas whose chaos component is predicted."""
+        return range(min(self.n_replicas, MOST_PREDICTED) if self.predict else 0)
 
     @property
     def times(self) -> Array:
@@ -330,6 +342,8 @@ def plan_errors(
         "path_particles": path_particles,
         "settle_steps": given.settle_steps or _relaxation_steps(problem, scheme),
     }
+    if given.predict:
+        check_predictable(problem, scheme, [scheme.n_steps])
     return ErrorPlan(
         **{**vars(given), **chosen},
         problem=problem,

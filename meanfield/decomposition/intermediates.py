@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from meanfield.chaos.response.predict import predict as predict_response
 from meanfield.decomposition.compress import compress
 from meanfield.decomposition.error_plan import Array, ErrorPlan, columns, l2_norms, mean_squares
 from meanfield.flow.particles import Particles, particles_at
@@ -39,6 +40,8 @@ MAX_ROUNDS = 8
 #: The other start from which the relaxation is measured, relative to the initial law. A wider one,
 #: so that the spread of the particles, which relaxes most slowly, is out of place from both.
 OTHER_SCALE = 1.5
+#: Systems of a prediction of the chaos component: training sets differ by more than its error.
+_SYSTEMS = 4
 
 
 def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
@@ -186,6 +189,23 @@ def dynamics(
         "particles": particles,
         "halved": np.stack(halved),
     }
+
+
+def predicted_chaos(plan: ErrorPlan, replica: int, progress: Progress | None = None) -> Arrays:
+    """Predict ``N E ‖f_{n,t} − f_{n,t,N}‖²`` on the held-out inputs for one training set.
+
+    Returns ``constant`` and ``error``, one standard deviation.
+    """
+    found = predict_response(
+        plan.training_set(replica, plan.n_data),
+        plan.scheme,
+        [plan.scheme.n_steps],
+        inputs=plan.X_test,
+        n_systems=_SYSTEMS,
+        progress=progress,
+    ).dataset
+    names = {"constant": "function_at_inputs", "error": "function_at_inputs_error"}
+    return {name: found[variable].values[0] for name, variable in names.items()}
 
 
 def few_atoms(

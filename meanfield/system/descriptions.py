@@ -105,6 +105,8 @@ _NAMES: dict[str, str | tuple[str, str]] = {
     "systems": "systems of each size in a replica",
     "trend": "late trend of N times the metric, relative to its mean",
     "pair_covariance": "N times the covariance of two neurons' outputs, in the limit",
+    "function_at_inputs": "N times the squared error at other inputs, in the limit",
+    "function_at_inputs_error": "its standard deviation",
     "datum": "number of the datum",
     "other_datum": "number of the second neuron's datum",
     "output": "output of the network",

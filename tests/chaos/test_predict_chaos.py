@@ -9,6 +9,7 @@ import pytest
 import meanfield as mf
 from meanfield.chaos.response.comparison import ratio
 from meanfield.chaos.response.copies import simulate_copies
+from meanfield.chaos.response.elsewhere import Elsewhere
 from meanfield.chaos.response.linearised import Linearisation, second_derivative
 from meanfield.chaos.response.respond import respond
 from meanfield.chaos.response.sources import Sources
@@ -55,9 +56,13 @@ def test_the_response_is_that_of_difference_quotients(case):
     sources = Sources(Linearisation(problem, np.eye(problem.targets.size)), {})
     copies = simulate_copies(problem, scheme, 0, size=M, kept=M, times=[])
     copies.outside.update(dict.fromkeys(range(STEPS + 1), 0.0))
+    copies.elsewhere.update(dict.fromkeys(range(STEPS + 1), 0.0))
     weights = np.random.default_rng(1).normal(size=(M, 3)).astype(np.float32)
     times = [0, 2, STEPS]
-    found = respond(problem, scheme, copies, sources, weights, times)
+    same = Elsewhere(problem, X)  # the inputs of the data, read as if they were others
+    found = respond(problem, scheme, copies, sources, weights, times, same)
+    traces = np.trace(found.pairs, axis1=1, axis2=2) / len(X)
+    np.testing.assert_allclose(found.elsewhere, traces, rtol=1e-3, atol=1e-4 * np.ptp(traces))
     naive = naive_respond(
         problem,
         scheme.coefficients(problem),
@@ -132,6 +137,23 @@ def test_the_linear_network_has_its_exact_constants(case):
         own = inner @ exact.covariance(step) @ inner.T
         np.testing.assert_allclose(pairs, expected, atol=0.02 * np.abs(own).max())
         np.testing.assert_allclose(pairs, pairs.T, rtol=0, atol=1e-12)
+
+
+def test_the_linear_network_at_other_inputs():
+    problem, settings = LINEAR["noisy"]
+    others, times = 2 * inputs(50, 2, seed=9), [1, 20]
+    found = mf.predict_chaos(problem, n_steps=20, times=times, inputs=others, **settings).dataset
+    exact = gaussian_closure(problem, mf.Scheme.of(problem, n_steps=20, **settings))
+    seen = problem.with_bias(others)
+    p = seen.shape[1]
+    for i, step in enumerate(times):
+        fluctuations = exact.propagation_matrix(step)[p:, p:]
+        expected = np.einsum("xi,ij,xj->", seen, fluctuations, seen) / len(seen)
+        error = float(found["function_at_inputs_error"][i])
+        assert abs(float(found["function_at_inputs"][i]) - expected) <= 3 * error
+        assert error <= 0.02 * expected
+    with pytest.raises(ValueError, match="inputs must"):
+        mf.predict_chaos(problem, n_steps=20, inputs=np.zeros((4, 3)), **settings)
 
 
 def test_particles_without_interaction_keep_their_own_fluctuations():

@@ -238,6 +238,42 @@ def test_the_same_seed_gives_the_same_budget():
     assert "S" not in first.advice.gain
 
 
+def test_the_chaos_component_is_predicted():
+    budget = mf.decompose_error(
+        problem(16),
+        TARGET,
+        n_particles=32,
+        n_steps=20,
+        n_atoms=2,
+        atom_counts=[2],
+        n_replicas=4,
+        data_counts=[8, 16, 32],
+        particle_counts=[16, 32, 64],
+        n_population=64,
+        path_particles=1024,
+        settle_steps=16,
+        n_test=100,
+        predict=True,
+    )
+    predicted = mf.predict_chaos(
+        plan_errors(problem(16), TARGET, n_steps=20, n_test=100).training_set(0, 16),
+        step_size=0.2,
+        n_steps=20,
+        times=[20],
+        inputs=plan_errors(problem(16), TARGET, n_steps=20, n_test=100).X_test,
+        dtype="float32",
+        n_systems=4,
+    ).dataset["function_at_inputs"]
+    # Of four training sets; this is the first of them.
+    assert budget.chaos_predicted.low < float(predicted[0]) < 2 * budget.chaos_predicted.value
+    ratios = budget.dataset["chaos_ratio"]
+    within = (ratios.sel(bound="low") < 1.2) & (ratios.sel(bound="high") > 0.8)
+    assert within.all()
+    line = budget.dataset["chaos_predicted_line"].sel(particle_count=64)
+    assert float(line) == pytest.approx(budget.chaos_predicted.value * (1 / 64 - 1 / 1024))
+    assert "nothing fitted" in repr(budget)
+
+
 def test_data_have_held_out_estimates_and_say_so():
     rng = np.random.default_rng(0)
     X, held = rng.normal(size=(64, 3)), rng.normal(size=(30, 3))

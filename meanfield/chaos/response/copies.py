@@ -13,6 +13,7 @@ from meanfield.flow.initial_state import initial_state
 from meanfield.flow.step_size_search import divergence_error, has_blown_up
 
 if TYPE_CHECKING:
+    from meanfield.chaos.response.elsewhere import Elsewhere
     from meanfield.chaos.response.sources import Sources
     from meanfield.flow.scheme import Scheme
     from meanfield.problem import Problem
@@ -38,12 +39,15 @@ class Copies:
         Scores of all particles, see `Sources`.
     outside : dict
         At the steps that are asked for, ``tr Cov ψ`` outside the basis.
+    elsewhere : dict
+        At these steps, the variance at other inputs, if any.
     """
 
     positions: Array
     predictions: Array
     scores: Array
     outside: dict[int, float]
+    elsewhere: dict[int, float]
 
 
 def simulate_copies(
@@ -56,6 +60,7 @@ def simulate_copies(
     times: list[int],
     sources: Sources | None = None,
     drive: Array | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Copies:
     """Simulate system number `index` of `size` particles.
 
@@ -74,7 +79,7 @@ def simulate_copies(
     predictions = np.empty((1, T + 1, n, k))
     score = {} if sources is None else sources.score
     scores = np.zeros((size, next(iter(score.values())).shape[1] if score else 0))
-    outside = {}
+    outside, variance = {}, {}
     for t in range(T + 1):
         now = state[0, : problem.n_coordinates]
         positions[t] = now[:, :kept]
@@ -82,6 +87,8 @@ def simulate_copies(
             left = _read(sources, now, score[t], scores)
             if t in times:
                 outside[t] = left
+        if elsewhere is not None and t in times:
+            variance[t] = elsewhere.variance(now)
         if t < T:
             try:
                 dynamics.advance(state, t, t + 1, predictions[:, t : t + 1])
@@ -90,7 +97,8 @@ def simulate_copies(
     if has_blown_up(state):
         raise divergence_error(dynamics, start, Diverged(T, 0))
     predictions[:, -1] = dynamics.predictions(state)
-    return Copies(positions, predictions[0] if drive is None else drive, scores, outside)
+    path = predictions[0] if drive is None else drive
+    return Copies(positions, path, scores, outside, variance)
 
 
 def _read(sources: Sources, positions: Array, score: Array, scores: Array) -> float:

@@ -45,6 +45,12 @@ def second_derivative(
     return ((above - below) / (2 * _DIFFERENCE)).astype(z.dtype)
 
 
+def moving_columns(problem: Problem) -> NDArray[np.bool_]:
+    """Return which of the inputs, and of the ones for the bias, have a trained weight."""
+    trained = ["w" in problem.train] * problem.n_features
+    return np.array(trained + ["b" in problem.train] * problem.bias)
+
+
 @dataclass(frozen=True)
 class Linear:
     """What a step does to small displacements of M particles; p trained coordinates, r directions.
@@ -70,11 +76,7 @@ class Linearisation:
         n, k = problem.n_data, problem.n_outputs
         self.basis = basis.astype(np.float32).reshape(n, k, -1)
         self._inputs = problem.with_bias(problem.X).astype(np.float32)
-        d = problem.n_features
-        trained = [True] * d if "w" in problem.train else [False] * d
-        if problem.bias:
-            trained.append("b" in problem.train)
-        self._moving = self._inputs[:, np.array(trained)]
+        self._moving = self._inputs[:, moving_columns(problem)]
         self._outer = "a" in problem.train
         self._squares = np.einsum("jl,jm->jlm", self._moving, self._moving).reshape(
             n, self._moving.shape[1] ** 2

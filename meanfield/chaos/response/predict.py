@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meanfield import checks
 from meanfield.chaos.chaos_plan import default_times
 from meanfield.chaos.response.copies import simulate_copies
+from meanfield.chaos.response.elsewhere import Elsewhere
 from meanfield.chaos.response.prediction import METRICS, ChaosPrediction
 from meanfield.chaos.response.respond import Response, respond
 from meanfield.chaos.response.sources import Sources, choose_sources, source_weights
@@ -22,6 +23,7 @@ from meanfield.flow.initial import Init
 from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.limit.mean_field import MeanFieldPath
+from meanfield.problem.validation import as_inputs
 from meanfield.system import memory
 from meanfield.system.compiling import thread_count
 from meanfield.system.descriptions import described
@@ -43,8 +45,11 @@ _BATCHES = (
     "must be left out of a prediction: minibatches add a noise of their own, of which the linear "
     "response knows nothing; predict for full gradients."
 )
-#: Operations that systems beyond the pilot may take, about a minute on two cores.
-_OPERATIONS = 4e12
+#: Operations that all systems may take, about a minute on two cores.
+_OPERATIONS = 6e12
+#: Trained parameters of a particle from which on its response is dear: then fewer directions and
+#: sources are followed, for more particles, whose number decides about the error.
+_WIDE = 17
 #: Width of a smoothed kink, relative to the spread of the activation's arguments.
 _KINK = 0.1
 
@@ -57,11 +62,17 @@ class _Plan:
     scheme: Scheme
     times: list[int]
     drive: Array | None
+    elsewhere: Elsewhere | None = None
+
+    @property
+    def wide(self) -> bool:
+        """Whether a particle has many parameters."""
+        return self.problem.n_parameters >= _WIDE
 
     @property
     def kept(self) -> int:
         """Particles of a system whose response is followed."""
-        return 512 if self.problem.n_parameters <= 16 else 256
+        return 256 if self.wide else 512
 
     @property
     def size(self) -> int:
@@ -85,6 +96,7 @@ class _Plan:
             times=self.times,
             sources=sources,
             drive=self.drive,
+            elsewhere=self.elsewhere if sources else None,
         )
 
     def choose(self) -> Sources:
@@ -96,16 +108,24 @@ class _Plan:
             inner = positions[:: max(1, len(positions) // 8), self.problem.n_outputs :]
             arguments = self.problem.with_bias(self.problem.X).astype(np.float32) @ inner
             width = _KINK * float(arguments.std()) or 1.0
-        return choose_sources(self.problem, positions, self.times, self.leading, width)
+        tail = 2e-2 if self.wide else 5e-3
+        return choose_sources(self.problem, positions, self.times, self.leading, tail, width)
+
+    def random(self, directions: int) -> int:
+        """Return the number of sources beside the leading ones."""
+        return int(np.clip(2 * directions, 32, 48 if self.wide else 96))
 
     def respond(self, index: int, sources: Sources) -> Response:
         """Follow the response of one system."""
-        random = int(np.clip(2 * sources.basis.shape[1], 32, 96))
         rng = generator(self.scheme.seed, index)
         with np.errstate(over="ignore", invalid="ignore"):
             copies = self.simulate(index, sources)
-            weights = source_weights(copies.scores, self.kept, random, rng)
-            found = respond(self.problem, self.scheme, copies, sources, weights, self.times)
+            weights = source_weights(
+                copies.scores, self.kept, self.random(sources.basis.shape[1]), rng
+            )
+            found = respond(
+                self.problem, self.scheme, copies, sources, weights, self.times, self.elsewhere
+            )
         lost = ~np.isfinite(found.coupling)
         if lost.any():
             raise DivergenceError(
@@ -125,7 +145,7 @@ class _Plan:
             self.problem.n_parameters,
             directions,
         )
-        sources = self.leading + min(96, max(32, 2 * r))
+        sources = self.leading + self.random(r)
         particle = n * p * (r + p) + sources * (p * p + 2 * p * r)
         return 2.0 * self.scheme.n_steps * self.kept * particle
 
@@ -153,6 +173,7 @@ def predict_chaos(
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     batch_size: None = None,
+    inputs: ArrayLike | None = None,
     precision: float = 0.01,
     n_systems: int | None = None,
     progress: Progress | None = None,
@@ -195,6 +216,8 @@ def predict_chaos(
         Integrator, initial law, precision and temperatures of the particles.
     batch_size : None
         Minibatches are refused: their noise is not that of the theory.
+    inputs : array_like, shape (m, d), optional
+        Inputs, such as held-out ones, at which :math:`N E |f_N − \bar f|^2` is predicted too.
     precision : float, default: 0.01
         Relative error of both constants that is aimed at: systems are added until a pilot of 8
         says that it is reached, up to 32 systems or about a minute of work.
@@ -254,6 +277,7 @@ def predict_chaos(
         scheme.shortened(steps[-1]),
         steps,
         reference,
+        inputs=inputs,
         precision=precision,
         n_systems=n_systems,
         progress=progress,
@@ -266,6 +290,7 @@ def predict(
     times: list[int],
     reference: MeanFieldPath | None = None,
     *,
+    inputs: ArrayLike | None = None,
     precision: float = 0.01,
     n_systems: int | None = None,
     progress: Progress | None = None,
@@ -275,7 +300,10 @@ def predict(
     if n_systems is not None:
         n_systems = checks.count("n_systems", n_systems, minimum=4, maximum=10**5)
     check_predictable(problem, scheme, times)
-    plan = _Plan(problem, scheme, times, _drive(problem, scheme, reference))
+    elsewhere = None
+    if inputs is not None:
+        elsewhere = Elsewhere(problem, as_inputs(inputs, "inputs", problem.n_features))
+    plan = _Plan(problem, scheme, times, _drive(problem, scheme, reference), elsewhere)
     sources = plan.choose()
     metrics = METRICS[1:] if _has_kink(problem) else METRICS
     found: list[Response] = []
@@ -360,6 +388,10 @@ def _dataset(
         if metric not in metrics:
             mean, error = np.full((2, len(mean)), np.nan)
         variables |= {metric: ("step", mean), f"{metric}_error": ("step", error)}
+    if plan.elsewhere is not None:
+        values = np.array([response.elsewhere for response in found])
+        variables["function_at_inputs"] = ("step", values.mean(axis=0))
+        variables["function_at_inputs_error"] = ("step", _error(values))
     pairs = np.mean([response.pairs for response in found], axis=0)
     basis, n, k = sources.basis, problem.n_data, problem.n_outputs
     full = np.stack([basis @ pair @ basis.T for pair in pairs])

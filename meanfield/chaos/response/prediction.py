@@ -36,7 +36,8 @@ class ChaosPrediction:
         ``N E |f_N − f̄|²``, summed over outputs, mean over data; one standard deviation of each,
         ``coupling_error`` and ``function_error``; ``pair_covariance``, the limit of
         ``N Cov(ψ_j(θ₁), ψ_k(θ₂))`` of two neurons, over ``datum`` and ``other_datum``, and with
-        several outputs over ``output`` and ``other_output``.
+        several outputs over ``output`` and ``other_output``; where other inputs were given,
+        ``function_at_inputs`` and ``function_at_inputs_error``, the mean over these.
     """
 
     dataset: xr.Dataset

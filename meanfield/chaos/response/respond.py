@@ -6,6 +6,7 @@ r"""The response of M particles to R sources, step by step, and what comes of it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from meanfield.flow.integrators import coordinate_l2, trained_coordinates
 
 if TYPE_CHECKING:
     from meanfield.chaos.response.copies import Copies
+    from meanfield.chaos.response.elsewhere import Elsewhere
     from meanfield.chaos.response.sources import Sources
     from meanfield.flow.scheme import Scheme
     from meanfield.problem import Problem
@@ -77,12 +79,14 @@ class Response:
     """What one system says, at each step that was asked for.
 
     `coupling` (S,) is the limit of ``N E D_N``, `function` (S,) that of ``N E |f_N − f̄|²``, and
-    `pairs` (S, r, r) ``N Cov(ψ(θ₁), ψ(θ₂))`` in the basis.
+    `pairs` (S, r, r) ``N Cov(ψ(θ₁), ψ(θ₂))`` in the basis; `elsewhere` (S,) is `function` at other
+    inputs, NaN without any.
     """
 
     coupling: Array
     function: Array
     pairs: Array
+    elsewhere: Array
 
 
 def respond(
@@ -92,6 +96,7 @@ def respond(
     sources: Sources,
     weights: Array,
     times: list[int],
+    elsewhere: Elsewhere | None = None,
 ) -> Response:
     """Follow the response of the kept particles to sources of `weights` (M, R)."""
     M, R = weights.shape
@@ -100,7 +105,7 @@ def respond(
     still = np.zeros((M, p, R), np.float32)
     e = _Displacements(still, None if factors.drift is None else still)
     signals = problem.loss.derivative(copies.predictions, problem.targets)
-    coupling, function, pairs = [], [], []
+    coupling, function, pairs, others = [], [], [], []
     for t, positions in enumerate(copies.positions):
         curvature = problem.loss.curvature(copies.predictions[t], problem.targets)
         at = sources.linearisation.at(positions, signals[t], curvature)
@@ -113,9 +118,14 @@ def respond(
             coupling.append(np.square(e.position).sum(dtype=float) / M)
             function.append((inside + copies.outside[t]) / problem.n_data)
             pairs.append(pair)
+            others.append(
+                math.nan
+                if elsewhere is None
+                else copies.elsewhere[t] + elsewhere.feedback(positions, weights, e.position)
+            )
         if t < scheme.n_steps:
             factors.advance(e, t, at, fluctuation)
-    return Response(*map(np.array, (coupling, function, pairs)))
+    return Response(*map(np.array, (coupling, function, pairs, others)))
 
 
 def _outer(x: Array) -> Array:

@@ -29,8 +29,6 @@ Array = NDArray[np.floating]
 _BINS, _PER_BIN = 24, 3
 #: Weight of the steps that are asked for among the features, whose function depends on them alone.
 _ASKED = 3.0
-#: Share of the fluctuations that may lie outside the basis of the data.
-TAIL = 5e-3
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,12 @@ class Sources:
 
 
 def choose_sources(
-    problem: Problem, positions: Array, times: list[int], leading: int, width: float
+    problem: Problem, positions: Array, times: list[int], leading: int, tail: float, width: float
 ) -> Sources:
-    """Choose directions and scores from the paths (T + 1, C, M) of some particles."""
+    """Choose directions and scores from the paths (T + 1, C, M) of some particles.
+
+    The share `tail` of the fluctuations may lie outside the basis of the data.
+    """
     steps, averaging = _looks(len(positions), times)
     n, k = problem.n_data, problem.n_outputs
     reader = Linearisation(problem, np.zeros((n * k, 1)), width)
@@ -63,7 +64,7 @@ def choose_sources(
     values, vectors = np.linalg.eigh(covariance)
     values = values[::-1].clip(0)
     share = np.cumsum(values) / (values.sum() or 1.0)
-    r = min(n * k, int(np.searchsorted(share, 1 - TAIL)) + 1)
+    r = min(n * k, int(np.searchsorted(share, 1 - tail)) + 1)
     basis = np.ascontiguousarray(vectors[:, ::-1][:, :r])
     seen = [reader.features(positions[t]) @ basis for t in steps]
     stacked = np.stack([x - x.mean(axis=0) for x in seen])  # (looks, M, r)

@@ -115,6 +115,9 @@ def _law(
     pool = name == "statistical" and not attrs["closed_form"]
     law = f"expected: $1/n - 1/{attrs['n_population']}$" if pool else "expected: slope $-1$"
     ax.plot(counts[shown], guide[shown], "--", color="0.45", linewidth=1.0, label=law)
+    if f"{name}_predicted_line" in dataset:
+        line = dataset[f"{name}_predicted_line"].values
+        ax.plot(counts, line, color=BLACK, linewidth=1.2, label="predicted, nothing fitted")
     _mark(ax, attrs[budget])
     count_axis(ax, counts, x)
     return finish(ax, y=y, log="y", legend="below")

@@ -46,6 +46,9 @@ class ErrorsHeadline(LearningHeadline):
     rate_difference: Estimate | None = None  # from that of another start
     # Of doubling n, N, t or S, and of half the l2 or temperature, in the squared total.
     gain: dict[str, Estimate] = family("gain_{}")
+    # Of the squared chaos component: N times it, and measured over predicted at the largest N.
+    chaos_predicted: Estimate | None = None
+    chaos_ratio: Estimate | None = None
     closure: Estimate  # what the signed components miss of the total, relative
 
 
@@ -234,6 +237,13 @@ def _laws(found: ErrorsHeadline) -> str:
     for name, symbol in (("statistical", "n"), ("chaos", "N")):
         if not slope[name].known:
             text += f"In {symbol}: {' '.join(note.text for note in slope[name].notes)} "
+    predicted, over = found.chaos_predicted, found.chaos_ratio
+    if predicted is not None and over is not None:
+        text += (
+            f"Linear response predicts {format_estimate(predicted)} / N for the chaos component, "
+            "with nothing fitted; at the largest N what was measured over that is "
+            f"{format_estimate(over)}. "
+        )
     rate, difference = found.rate, found.rate_difference
     if rate is None or difference is None:
         return text + "Too little of the decay in time was seen to fit a rate."

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from meanfield.chaos.response.predict import prediction_seconds
 from meanfield.decomposition import intermediates
 from meanfield.decomposition.assemble import assemble_budget
 from meanfield.decomposition.error_budget import COMPONENTS, ErrorBudget
@@ -88,6 +89,11 @@ class ErrorsSection(Section):
         ErrorSettings.n_test,
         description="Held-out inputs, where the data table makes none of its own.",
     )
+    predict: bool = Field(
+        ErrorSettings.predict,
+        description="Predict the part of the particle number by linear response too, with nothing "
+        "fitted, on at most four of the training sets.",
+    )
 
 
 class ErrorsConfig(LearningConfig):
@@ -153,9 +159,20 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
             arguments, needs = {"plan": part, "replica": r}, {argument: before[r]}
             units.append(Unit(key, function, arguments, text, needs, weight))
         before = keys
+    weight = prediction_seconds(problem, plan.scheme) / 2
+    for r in plan.predicted:
+        text = f"prediction, training set {r + 1} of {len(plan.predicted)}"
+        arguments = {"plan": plan, "replica": r}
+        units.append(
+            Unit(_prediction(r), intermediates.predicted_chaos, arguments, text, {}, weight)
+        )
     return data_plan(
         config, data, problem, units, lambda results: combine(plan, truncated, results)
     )
+
+
+def _prediction(replica: int) -> str:
+    return f"prediction-{replica:04d}"
 
 
 def _atoms(plan: ErrorPlan) -> str:
@@ -170,8 +187,11 @@ def combine(
         [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]
         for stage in ("sets", "dynamics", _atoms(plan))
     )
+    predictions = [results[_prediction(r)] for r in plan.predicted]
     truncated = truncate_target(plan) if truncated is None else truncated
-    budget = assemble_budget(plan, truncated, results["population"], sets, dynamics, atoms)
+    budget = assemble_budget(
+        plan, truncated, results["population"], sets, dynamics, atoms, predictions
+    )
     return Outcome(budget.dataset, _headline(budget).numbers())
 
 
@@ -194,6 +214,10 @@ def _headline(budget: ErrorBudget) -> ErrorsHeadline:
     }
     gains = {f"doubling {option}": gain for option, gain in budget.advice.gain.items()}
     gains |= {f"half the {name}": gain for name, gain in budget.advice.halved.items()}
+    ratio = None
+    if budget.chaos_predicted is not None:
+        ratio = Estimate.from_xarray(budget.dataset["chaos_ratio"])[-1]
+        ratio = replace(ratio, label="Measured over predicted chaos component, largest N")
     return ErrorsHeadline(
         total=replace(budget.total, notes=cautions, label="Total error"),
         **components,
@@ -208,6 +232,8 @@ def _headline(budget: ErrorBudget) -> ErrorsHeadline:
             how.split()[-1]: replace(gain, label=f"Squared error that {how} takes off")
             for how, gain in gains.items()
         },
+        chaos_predicted=budget.chaos_predicted,
+        chaos_ratio=ratio,
         closure=Estimate(
             budget.closure,
             notes=() if np.isfinite(budget.closure) else (_NO_ERROR,),
@@ -239,7 +265,7 @@ EXAMPLE: dict[str, Any] = {
     },
 }
 
-LATE = ("n_atoms", "atom_counts", "threshold", "degree", "n_replicas")
+LATE = ("n_atoms", "atom_counts", "threshold", "degree", "n_replicas", "predict")
 
 STUDY = Study(
     "errors", ErrorsConfig, EXAMPLE, prepare, report, tuple(f"errors.{key}" for key in LATE)
