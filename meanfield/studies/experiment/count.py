@@ -41,8 +41,8 @@ def count_sentence(summary: Summary, atoms: xr.Dataset) -> str:
     if sure == networks:
         return f"{sentence}. Each count can be relied on for its own network."
     return (
-        f"{sentence}. The count can be relied on in {sure} of {networks} networks; what would make "
-        "it reliable is said below."
+        f"{sentence}. The count can be relied on in {sure} of {networks} networks; what would "
+        "help is said below."
     )
 
 
@@ -103,19 +103,26 @@ def _tried_penalty(overview: xr.Dataset) -> str:
 
 def _nothing_found(last: xr.Dataset, overview: xr.Dataset) -> str:
     """Say what was tried in vain, the first doubt of most networks, and what would answer it."""
-    l2 = overview["l2"].values
-    listed = ", ".join(f"{at:g}" for at in l2)
-    text = f"No key of this file is known to make it reliable: of the penalties l2 = {listed} none "
-    text += "has a network with a count that can be relied on"
+    others = [at for at in overview["l2"].values if not np.isclose(at, overview.attrs["l2"])]
+    tried = ", ".join(f"{at:g}" for at in others)
     if "trial_l2" in overview:
         sure = (overview["trial_confident"].values > 0).sum(axis=1)
-        networks = overview.sizes["trial_network"]
         told = ", ".join(
-            f"{n} of {networks} at l2 = {at:g}"
+            f"{n} of {overview.sizes['trial_network']} at l2 = {at:g}"
             for n, at in zip(sure, overview["trial_l2"].values, strict=True)
         )
-        text = text.replace("none has a network", "some have one network")
-        text += f", but not all that were tried there ({told})"
+        found = (
+            f"of the other penalties, l2 = {tried}, none was found at which all networks that were "
+            f"tried have a count that can be relied on ({told})"
+        )
+    elif others:
+        found = (
+            f"of the other penalties, l2 = {tried}, none has a network with a count that can be "
+            "relied on"
+        )
+    else:
+        found = "no other penalty was tried (penalties.factors)"
+    text = f"No key of this file is known to make it reliable: {found}"
     unsure = last.isel(replica=np.flatnonzero(last["confident"].values == 0))
     if (unsure["spread"] > BY_WEIGHT * unsure["null_spread"]).mean() > 0.5:
         doubt = (
