@@ -47,6 +47,7 @@ _PURPOSES = {
     "recovery": "Count how often networks give their teacher's atoms back.",
     "bench": "Time the particle step on this machine.",
     "widths": "Compare four parametrizations of deep networks across widths.",
+    "transfer": "Find whether the best learning rate of narrow networks is that of wide ones.",
     "limit": "Follow infinitely wide networks, and finite ones towards them.",
 }
 

@@ -34,6 +34,10 @@ ONE_BY_ONE = (
     ("widths", "network.n_seeds"),
     ("widths", "network.depth"),
     ("limit", "limit.n_replicas"),
+    ("limit", "joint.n_replicas"),
+    ("transfer", "network.n_seeds"),
+    ("transfer", "network.depth"),
+    ("transfer", "rates.most"),
 )
 TEACHER = {"source": "teacher", "n_features": 3, "n_atoms": 2, "n_train": 40, "n_test": 10}
 ARRAYS = (
@@ -66,6 +70,8 @@ ARRAYS = (
     ("limit", "network.n_steps"),
     ("limit", "convergence.widths"),
     ("limit", "convergence.n_steps"),
+    ("transfer", "network.widths"),
+    ("transfer", "network.n_steps"),
 )
 # Sizes of powers of two, and what another rule than the memory bounds.
 OTHERS = (
