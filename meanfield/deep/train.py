@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -422,6 +421,4 @@ def _hidden_matrix(initial: np.ndarray, task: Task, architecture: _Architecture)
         capacity=_capacity(task, len(initial)),
         dtype=initial.dtype,
     )
-    # The velocity of momentum lives in the directions of one matrix: no stages, then.
-    stage = math.inf if task.optimizer.momentum else stage_size(len(task.inputs))
-    return StagedMatrix(whole, stage, full)
+    return StagedMatrix(whole, stage_size(len(task.inputs)), full)
