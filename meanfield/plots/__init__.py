@@ -11,5 +11,6 @@ from meanfield.plots.budget import plot_budget
 from meanfield.plots.loss import plot_loss
 from meanfield.plots.rates import plot_constants, plot_rates
 from meanfield.plots.style import render
+from meanfield.plots.sweep import plot_sweep
 
-__all__ = ["plot_budget", "plot_constants", "plot_loss", "plot_rates", "render"]
+__all__ = ["plot_budget", "plot_constants", "plot_loss", "plot_rates", "plot_sweep", "render"]

@@ -354,17 +354,6 @@ def get_activation(activation: str | Activation) -> Activation:
     return known or ACTIVATIONS[checks.choice("activation", activation, ACTIVATIONS)]
 
 
-def known_activation(name: str) -> Activation:
-    """Look up an activation of the table by its name; see `get_activation`."""
-    if ":" in name:
-        raise ArgumentError(
-            "activation",
-            f"{name!r} is one of your own, which studies that compare several do not take; name "
-            "activations of the table.",
-        )
-    return get_activation(name)
-
-
 def from_reference(reference: str, folder: str | os.PathLike[str] | None = None) -> Activation:
     """Return the activation that stands under ``module:name`` in a file of Python.
 

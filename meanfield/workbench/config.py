@@ -27,9 +27,9 @@ from meanfield.flow.initial import LAWS, InitialLaw
 from meanfield.flow.integrators import INTEGRATORS, get_integrator
 from meanfield.problem.activations import (
     ACTIVATIONS,
+    Activation,
     from_reference,
     get_activation,
-    known_activation,
 )
 from meanfield.problem.losses import get_loss, loss_from_reference
 from meanfield.problem.scalar.reference import Reference
@@ -66,8 +66,6 @@ def _power_of_two(value: int) -> int:
 
 
 PowerOfTwo = Annotated[int, Field(ge=2, le=checks.MOST), AfterValidator(_power_of_two)]
-#: Of the table; for studies that compare several.
-KnownActivation = Annotated[str, accepted_by(known_activation)]
 IntegratorName = Annotated[str, accepted_by(get_integrator)]
 ScheduleTable = Annotated[dict[str, Any], accepted_by(schedule.from_table)]
 
@@ -89,6 +87,27 @@ LossName = Annotated[str, AfterValidator(_found_by(loss_from_reference)), accept
 ActivationName = Annotated[
     str, AfterValidator(_found_by(from_reference)), accepted_by(get_activation)
 ]
+
+
+def _of_different_names(references: list[str]) -> list[str]:
+    named_activations(references)
+    return references
+
+
+#: For studies that compare several.
+ActivationNames = Annotated[list[ActivationName], AfterValidator(_of_different_names)]
+
+
+def named_activations(references: Sequence[str]) -> dict[str, Activation]:
+    """Return the activations of a list by their names, each once."""
+    found: dict[str, Activation] = {}
+    for reference in references:
+        activation = get_activation(reference)
+        if found.setdefault(activation.name, activation) != activation:
+            raise ValueError(
+                f"has two activations that are called {activation.name!r}; rename one of them"
+            )
+    return found
 
 
 class Section(BaseModel):

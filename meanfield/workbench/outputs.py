@@ -50,9 +50,18 @@ def write_data(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def write_outputs(
-    folder: Path, study: Study, config: StudyConfig, outcome: Outcome, seconds: float
+    folder: Path,
+    study: Study,
+    config: StudyConfig,
+    outcome: Outcome,
+    seconds: float,
+    *,
+    drawn: bool,
 ) -> dict[str, Any]:
-    """Write everything that a finished study leaves behind; return the summary."""
+    """Write everything that a finished study leaves behind, or the result alone if not `drawn`.
+
+    Returns the summary.
+    """
     summary = {
         "study": study.name,
         "title": config.title,
@@ -60,7 +69,8 @@ def write_outputs(
         "numbers": {key: number.to_summary() for key, number in outcome.numbers.items()},
     }
     storage.write_dataset(folder / study.result, outcome.dataset)
-    _write_views(folder, study, summary, Provenance.here(seconds))
+    if drawn:
+        _write_views(folder, study, summary, Provenance.here(seconds))
     return summary
 
 

@@ -34,13 +34,15 @@ def run_study(
     executor: Executor | None = None,
     progress: Bar | None = None,
     note: Callable[[str], None] | None = None,
+    drawn: bool = True,
 ) -> dict[str, Any]:
     """Run a study into the folder `out`; return the summary, as in ``summary.json``.
 
     Every finished unit is written at once, so that a run which was killed at any moment and is
     started again with `resume` ends with the same bits as one that was not; on a new folder
     `resume` makes no difference. Units run here, one after the other, by default. `note` is called
-    before the work with each caution about the data; the report has them too.
+    before the work with each caution about the data; the report has them too. Without figures and
+    report, if it is not to be `drawn`, the folder is none of a finished study.
     """
     plan = study.prepare(config)
     settings = config.model_dump(mode="json", exclude={"title"})
@@ -59,7 +61,7 @@ def run_study(
         results, seconds = _run_units(plan, held, folder, place, bar)
         with blamed(plan.units, held):
             outcome = plan.combine(results)
-        return write_outputs(folder.path, study, config, outcome, seconds)
+        return write_outputs(folder.path, study, config, outcome, seconds, drawn=drawn)
 
 
 def _duration(study: Study, config: StudyConfig, plan: Plan, held: Mapping[str, Held]) -> str:

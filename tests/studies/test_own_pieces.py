@@ -94,8 +94,44 @@ def test_what_is_wrong_with_the_file_is_said(folder, text, message):
         loaded(folder)
 
 
-def test_studies_that_compare_several_take_those_of_the_table(folder):
-    file = folder / "identify.toml"
-    file.write_text('study = "identify"\n[identify]\nactivations = ["swirls_of_tests:swirl"]\n')
-    with pytest.raises(ConfigError, match="which studies that compare several do not take"):
-        load_config(get_study("identify").config, "identify", file)
+TABLE = '[data]\nsource = "teacher"\nn_features = 2\nn_atoms = 1\nn_train = 6\nn_test = 0\n'
+LISTS = {
+    "identify": "[identify]\nactivations = LIST\ndims = [1]\nsizes = [1]\n",
+    "recovery": "[recovery]\nactivations = LIST\nstep_sizes = [0.5, 0.5]\ndims = [1]\nsizes = [1]\n"
+    "noise = [0.0]\nn_teachers = 2\nn_particles = [10]\nn_steps = 5\nbaselines = false\n",
+    "widths": TABLE + "[network]\nactivations = LIST\nwidths = [4, 8, 16]\nn_steps = 2\n"
+    'n_seeds = 2\nparametrizations = ["mup"]\n[limit]\nn_samples = 16\nn_replicas = 2\n'
+    "[verdict]\nfrom_width = 4\n",
+    "limit": TABLE + "[network]\nactivations = LIST\ndepths = [1]\nn_steps = 2\n[limit]\n"
+    "n_samples = 16\nn_replicas = 2\n[convergence]\nwidths = []\n",
+}
+
+
+@pytest.mark.parametrize("name", list(LISTS))
+def test_studies_that_compare_several_take_them_too(folder, name):
+    """An own tanh gives what that of the table gives, in its own row."""
+    own = MODULE + "\ndef squash(z):\n    return math.tanh(z)\n"
+    (folder / "swirls_of_tests.py").write_text(own)
+    study, file = get_study(name), folder / f"{name}.toml"
+    content = f'study = "{name}"\n' + LISTS[name]
+    file.write_text(content.replace("LIST", '["tanh", "swirls_of_tests:squash"]'))
+    run_study(study, load_config(study.config, name, file), folder / "out")
+    found = storage.read_dataset(folder / "out" / "result.nc")
+    assert found["activation"].values.tolist() == ["tanh", "squash"]
+    over = "case" if name == "limit" else "activation"
+    compared = 0
+    for values in found.data_vars.values():
+        if over in values.dims and values.dtype.kind == "f":
+            one, other = (values.isel({over: i}).values for i in (0, 1))
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
+            compared += np.isfinite(one).any()
+    assert compared > 1
+
+
+def test_two_of_one_name_are_refused(folder):
+    file, study = folder / "identify.toml", get_study("identify")
+    (folder / "other_of_tests.py").write_text(MODULE.replace("WIDTH = 1.0", "WIDTH = 2.0"))
+    names = '["swirls_of_tests:swirl", "other_of_tests:swirl"]'
+    file.write_text(f'study = "identify"\n[identify]\nactivations = {names}\n')
+    with pytest.raises(ConfigError, match=r"activations' has two .* called 'swirl'; rename one"):
+        load_config(study.config, "identify", file)

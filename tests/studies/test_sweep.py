@@ -19,7 +19,6 @@ from meanfield.statistics.estimate import Estimate
 from meanfield.studies import STUDIES, Entry, get_study
 from meanfield.studies.sweep.axes import axes_of
 from meanfield.studies.sweep.config import read_sweep
-from meanfield.studies.sweep.figures import plot_number
 from meanfield.studies.sweep.study import sweep_of
 from meanfield.system import manifest, storage
 from meanfield.workbench.config import parse, with_key
@@ -283,7 +282,7 @@ def test_figures_lie_whole_within_their_edges(over):
     shown = {}
 
     def plot(dataset, ax):
-        shown["ax"] = plot_number(dataset, ax, name="loss")
+        shown["ax"] = plots.plot_sweep(dataset, "loss", ax)
         return ax
 
     assert_draws_whole(plot, found)
@@ -291,3 +290,5 @@ def test_figures_lie_whole_within_their_edges(over):
         texts = [text.get_text() for text in shown["ax"].texts]
         assert len(texts) == 12
         assert sum("…" in text for text in texts) == 6
+        with pytest.raises(ValueError, match=r"is 'los', which is no number here.*'loss'"):
+            plots.plot_sweep(found, "los")

@@ -15,7 +15,14 @@ from meanfield.problem import get_activation
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.identify.report import AXES, IdentifyHeadline, cell_text, report
 from meanfield.system import memory
-from meanfield.workbench.config import KnownActivation, Listed, Section, StudyConfig, named_keys
+from meanfield.workbench.config import (
+    ActivationNames,
+    Listed,
+    Section,
+    StudyConfig,
+    named_activations,
+    named_keys,
+)
 from meanfield.workbench.sections.atom_bounds import MOST_DEGREES, explained
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
@@ -26,7 +33,9 @@ Shape = tuple[list[Any], list[Any], list[Any], list[Any]]
 class IdentifySection(Section):
     """One cell for every combination of the lists."""
 
-    activations: list[KnownActivation] = Field(["tanh", "silu"], description="Activations.")
+    activations: ActivationNames = Field(
+        ["tanh", "silu"], description='Activations, by name or "module:name".'
+    )
     dims: list[Listed] = Field([1, 2], description="Input dimensions d.")
     sizes: list[Listed] = Field([1, 2], description="Numbers of atoms S.")
     bias: list[bool] = Field([False], description="Without biases, with, or both.")
@@ -53,6 +62,7 @@ class IdentifyConfig(StudyConfig):
 def prepare(config: IdentifyConfig) -> Plan:
     """Check the configuration and make one unit of every cell."""
     section = config.identify
+    own = named_activations(section.activations)
     names = [get_activation(name).name for name in section.activations]
     with named_keys(config, "identify"):
         memory.fits(sizes=max(section.sizes, default=1), dims=max(section.dims, default=1))
@@ -61,7 +71,7 @@ def prepare(config: IdentifyConfig) -> Plan:
     units = []
     for activation, bias, d, size in itertools.product(*shape):
         key = _key(activation, bias, d, size)
-        arguments = {"activation": activation, "bias": bias, "d": d, "n_atoms": size}
+        arguments = {"activation": own[activation], "bias": bias, "d": d, "n_atoms": size}
         arguments |= {"seed": config.seed, **search}
         units.append(Unit(key, depths, arguments, key.replace("-", " "), weight=size**2 * d))
     return Plan(units, lambda results: combine(shape, results), data="")

@@ -9,8 +9,8 @@ from pydantic import Field
 from meanfield.problem import ACTIVATIONS
 from meanfield.studies.limit.joint import JointSection
 from meanfield.workbench.config import (
+    ActivationNames,
     Count,
-    KnownActivation,
     Listed,
     Positive,
     PowerOfTwo,
@@ -31,8 +31,10 @@ from meanfield.workbench.sections.deep_inputs import (
 class NetworkSection(Section):
     """The networks and their training."""
 
-    activations: list[KnownActivation] = Field(
-        ["tanh", "silu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
+    activations: ActivationNames = Field(
+        ["tanh", "silu"],
+        description=f"Activations: {', '.join(ACTIVATIONS)}; or "
+        '"module:name" of your own, as in problem.activation.',
     )
     depths: list[Listed] = Field([2, 3], description="Numbers of hidden layers.")
     loss: DeepLoss = "squared"

@@ -42,7 +42,7 @@ def prepare(config: LimitConfig) -> Plan:
     if network.input_length is not None:
         X = scale_inputs(X, network.input_length)
         X_test = None if X_test is None else scale_inputs(X_test, network.input_length)
-    activations = [get_activation(name).name for name in network.activations]
+    activations = [get_activation(name) for name in network.activations]
     if len(convergence.widths) == 1:
         raise ConfigError("key 'convergence.widths' needs two widths or more, or none.")
     depth = max(network.depths, default=1)
@@ -62,9 +62,9 @@ def prepare(config: LimitConfig) -> Plan:
     epoch = _epoch(config, len(X))
     late = {} if epoch == 1 else {"save_at": _saved(network.n_steps, epoch)}
     units = []
-    for name, depth in product(activations, network.depths):
-        same = common | {"activation": name, "depth": depth}
-        key, label = f"{name}-{depth}", f"{name}, depth {depth}"
+    for activation, depth in product(activations, network.depths):
+        same = common | {"activation": activation, "depth": depth}
+        key, label = f"{activation.name}-{depth}", f"{activation.name}, depth {depth}"
         arguments = {"common": same | training.options() | late, "seed": config.seed}
         arguments["sampling"] = config.limit.model_dump()
         work = network.n_steps * config.limit.n_replicas * config.limit.n_samples
@@ -78,7 +78,7 @@ def prepare(config: LimitConfig) -> Plan:
         "batch_size": network.batch_size or len(X),
         "epoch": epoch,
         "input_check": deep.check_inputs(X).summary,
-        "goodness": [f"{name}: {deep.is_good(name).reason}" for name in activations],
+        "goodness": [f"{own.name}: {deep.is_good(own).reason}" for own in activations],
         "input_rank": int(np.linalg.matrix_rank(X)),
         "constant_loss": constant_loss(y, network.loss, network.reduction),
         "n_inputs": X.shape[0],

@@ -17,7 +17,7 @@ from meanfield.errors import ConfigError
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Geometric
 from meanfield.flow.simulate import simulate
-from meanfield.problem import Problem, get_activation
+from meanfield.problem import Activation, Problem, get_activation
 from meanfield.problem.draws import directions_apart, generator, plane_directions_apart
 from meanfield.problem.targets import Teacher
 from meanfield.statistics.estimate import Estimate
@@ -27,13 +27,14 @@ from meanfield.studies.recovery.report import RecoveryHeadline, method_at, repor
 from meanfield.system import memory
 from meanfield.system.progress import Progress
 from meanfield.workbench.config import (
+    ActivationNames,
     Count,
-    KnownActivation,
     Listed,
     NonNegative,
     Positive,
     Section,
     StudyConfig,
+    named_activations,
     named_keys,
 )
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
@@ -54,8 +55,8 @@ CHECKS = ("confident", "missing", "compression_gap", "network_error")
 class RecoverySection(Section):
     """Random teachers: one cell for every combination of the lists."""
 
-    activations: list[KnownActivation] = Field(
-        ["tanh", "erf", "relu", "silu"], description="Activations."
+    activations: ActivationNames = Field(
+        ["tanh", "erf", "relu", "silu"], description='Activations, by name or "module:name".'
     )
     step_sizes: list[Positive] = Field(
         [0.5, 0.5, 0.2, 0.2], description="Step size for each activation."
@@ -114,15 +115,16 @@ def prepare(config: RecoveryConfig) -> Plan:
                 f"key 'recovery.min_angle' is {section.min_angle:g}: {size} lines cannot be that "
                 f"far apart in {d} dimensions; lower it."
             )
+    own = named_activations(section.activations)
     steps = dict(zip(names, section.step_sizes, strict=True))
     grid = (names, section.dims, section.sizes, section.noise, section.n_particles)
     units = []
     # What other cells there are is no part of a cell's work, so that more can be added.
     lists = ("activations", "step_sizes", "dims", "sizes", "noise", "n_particles")
-    own = section.model_copy(update={key: [] for key in lists})
+    part = section.model_copy(update={key: [] for key in lists})
     for activation, d, size, noise, width in itertools.product(*grid):
-        cell = Cell(activation, d, size, noise, width, steps[activation])
-        arguments = {"cell": cell, "section": own, "seed": config.seed}
+        cell = Cell(own[activation], d, size, noise, width, steps[activation])
+        arguments = {"cell": cell, "section": part, "seed": config.seed}
         key, weight = _key(activation, d, size, noise, width), (d + 5) * (size + 2) * width
         units.append(Unit(key, recover, arguments, key.replace("-", " "), weight=weight))
     return Plan(units, lambda results: combine(config, grid, results), data="")
@@ -135,7 +137,7 @@ def _key(activation: str, d: int, size: int, noise: float, width: int) -> str:
 class Cell(NamedTuple):
     """One combination of the lists."""
 
-    activation: str
+    activation: Activation
     d: int
     n_atoms: int
     noise: float
@@ -191,7 +193,13 @@ def recover(cell: Cell, section: RecoverySection, seed: int, progress: Progress)
 
 
 def draw_teacher(
-    activation: str, d: int, n_atoms: int, min_angle: float, bias: bool, seed: int, index: int
+    activation: str | Activation,
+    d: int,
+    n_atoms: int,
+    min_angle: float,
+    bias: bool,
+    seed: int,
+    index: int,
 ) -> Teacher:
     """Draw a teacher: lines apart, ``|w|`` 1.5 to 2.5, ``|a|`` 0.7 to 1.3, biases normal."""
     rng = generator(seed, 2 * index)

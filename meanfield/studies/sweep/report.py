@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.plots.sweep import MOST_CURVES, label_of, plot_sweep, value_texts
 from meanfield.statistics.estimate import Estimate
-from meanfield.studies.sweep.figures import MOST_CURVES, label_of, plot_number, value_texts
 from meanfield.system.storage import attribute_list
 from meanfield.workbench.blocks import Block, Details, Figure, Finding, Table, Text
 from meanfield.workbench.headline import Summary
@@ -17,6 +17,7 @@ from meanfield.workbench.study import FAILURE
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
 
 #: Figures that are seen at once, and points that a table shows.
 _OPEN, _MOST_ROWS = 4, 100
@@ -36,8 +37,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         blocks.append(Text(f"{failed} of the grid points failed, and are empty in all figures:"))
         blocks += [Text(text) for text in numbers["failed"]["notes"]]
     figures: list[Block] = [
-        Figure(name, partial(plot_number, name=name), _caption(dataset, name, keys))
-        for name in names
+        Figure(name, partial(_plot, name), _caption(dataset, name, keys)) for name in names
     ]
     blocks += figures[:_OPEN]
     if ranges:
@@ -62,6 +62,10 @@ def _where(dataset: xr.Dataset, keys: list[str], place: int) -> str:
     at = np.unravel_index(place, [dataset.sizes[key] for key in keys])
     places = zip(keys, at, strict=True)
     return ", ".join(f"{key}={value_texts(dataset, key)[i]}" for key, i in places)
+
+
+def _plot(name: str, dataset: xr.Dataset, ax: Axes) -> Axes:
+    return plot_sweep(dataset, name, ax)
 
 
 _End = tuple[Estimate, int]

@@ -107,6 +107,7 @@ def sweep(
         progress_bar("sweep", quiet=not progress) as bar,
     ):
         folder = Path(nowhere, "sweep") if out is None else Path(out)
-        run_study(kind, whole, folder, resume=resume, executor=units, progress=bar)
+        keys: dict[str, Any] = {"executor": units, "progress": bar, "drawn": out is not None}
+        run_study(kind, whole, folder, resume=resume, **keys)
         found = storage.read_dataset(folder / kind.result)
     return found  # type: ignore[return-value]

@@ -10,10 +10,10 @@ from meanfield import checks
 from meanfield.deep.optimizers import OPTIMIZERS
 from meanfield.deep.parametrizations import get_parametrization
 from meanfield.errors import suggest
-from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.problem import ACTIVATIONS, Activation, get_activation
 from meanfield.workbench.config import (
+    ActivationName,
     Count,
-    KnownActivation,
     Listed,
     Positive,
     Section,
@@ -46,7 +46,9 @@ class NetworkSection(Section):
         description="Adam takes the widths up to this one: it moves every entry of a matrix on its "
         "own, which costs more.",
     )
-    activation: KnownActivation = Field("tanh", description=f"One of {', '.join(ACTIVATIONS)}.")
+    activation: ActivationName = Field(
+        "tanh", description=f'{", ".join(ACTIVATIONS)}; or "module:name", as in problem.activation.'
+    )
     depth: Listed = Field(3, description="Hidden layers.")
     loss: Literal["squared", "logistic"] = Field("squared", description="squared or logistic.")
     n_seeds: Listed = Field(4, description="Networks of each kind, with seeds seed, seed + 1, ...")
@@ -70,9 +72,9 @@ class NetworkSection(Section):
         return list(dict.fromkeys(get_parametrization(p).name for p in self.parametrizations))
 
     @property
-    def activation_name(self) -> str:
-        """The activation by the name in the table."""
-        return get_activation(self.activation).name
+    def own_activation(self) -> Activation:
+        """The activation itself."""
+        return get_activation(self.activation)
 
     def widths_of(self, optimizer: str) -> list[int]:
         """Return the widths of networks that are trained by an optimizer."""

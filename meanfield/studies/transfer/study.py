@@ -45,7 +45,7 @@ def prepare(config: TransferConfig) -> Plan:
             )
     check_sizes(config, "network", len(X), network.n_steps, network.depth)
     check_widths(config, "network", network.widths, X.shape[1], network.depth, network.dtype)
-    common: dict[str, Any] = {"X": X, "y": y, "activation": network.activation_name}
+    common: dict[str, Any] = {"X": X, "y": y, "activation": network.own_activation}
     same = {"depth", "loss", "n_steps", "reduction", "dtype", "tol"}
     common |= network.model_dump(include=same)
     grid = rates.model_dump(include={"factor", "beyond", "most"})
@@ -172,7 +172,7 @@ def combine(
         },
         axes | {"rate_place": grid},
         network.model_dump(include={"depth", "loss", "n_steps", "reduction"})
-        | {"activation": network.activation_name, "source": config.data.source}
+        | {"activation": network.own_activation.name, "source": config.data.source}
         | dict(facts),
     )
     return Outcome(dataset, _fit(dataset, config.seed).numbers())

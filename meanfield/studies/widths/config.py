@@ -8,15 +8,16 @@ from pydantic import Field
 
 from meanfield import checks
 from meanfield.deep.parametrizations import PARAMETRIZATIONS, get_parametrization
-from meanfield.problem import ACTIVATIONS, get_activation
+from meanfield.problem import ACTIVATIONS
 from meanfield.workbench.config import (
+    ActivationNames,
     Count,
-    KnownActivation,
     Listed,
     Positive,
     PowerOfTwo,
     Section,
     accepted_by,
+    named_activations,
 )
 from meanfield.workbench.sections.data import DataConfig
 from meanfield.workbench.sections.deep_inputs import (
@@ -32,8 +33,10 @@ from meanfield.workbench.sections.deep_inputs import (
 class NetworkSection(Section):
     """The networks and their training."""
 
-    activations: list[KnownActivation] = Field(
-        ["silu", "tanh", "relu"], description=f"Activations: {', '.join(ACTIVATIONS)}."
+    activations: ActivationNames = Field(
+        ["silu", "tanh", "relu"],
+        description=f"Activations: {', '.join(ACTIVATIONS)}; or "
+        '"module:name" of your own, as in problem.activation.',
     )
     parametrizations: list[Annotated[str, accepted_by(get_parametrization)]] = Field(
         list(PARAMETRIZATIONS), description="Among sp, ntp, ip and mup."
@@ -71,9 +74,8 @@ class NetworkSection(Section):
     @property
     def networks(self) -> tuple[list[str], list[str]]:
         """Activations and parametrizations by their names, each once."""
-        activations = dict.fromkeys(get_activation(name).name for name in self.activations)
         schemes = dict.fromkeys(get_parametrization(name).name for name in self.parametrizations)
-        return list(activations), list(schemes)
+        return list(named_activations(self.activations)), list(schemes)
 
 
 class LimitSection(Section):

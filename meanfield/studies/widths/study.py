@@ -13,11 +13,12 @@ from meanfield import deep
 from meanfield.deep.exponents import measurable
 from meanfield.deep.parametrizations import PARAMETRIZATIONS
 from meanfield.errors import DivergenceError
-from meanfield.problem import get_activation
+from meanfield.problem import Activation
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.studies.widths.config import WidthsConfig
 from meanfield.studies.widths.report import WidthsHeadline, network_name, report
 from meanfield.system.progress import Progress
+from meanfield.workbench.config import named_activations
 from meanfield.workbench.sections.data import describe_data, fingerprint
 from meanfield.workbench.sections.deep_inputs import (
     Training,
@@ -45,6 +46,7 @@ def prepare(config: WidthsConfig) -> Plan:
     if network.unit_pixels:
         X = scale_inputs(X, np.sqrt(X.shape[1]))
     activations, schemes = network.networks
+    own = named_activations(network.activations)
     training = Training(config, network.n_steps)
     common: dict[str, Any] = {"X": X, "y": y, "depth": network.depth, "tol": network.tol}
     common |= training.options()
@@ -55,7 +57,7 @@ def prepare(config: WidthsConfig) -> Plan:
     for activation in activations:
         if config.limit.n_replicas and "mup" in schemes:
             arguments = {
-                "common": common | {"activation": activation, "seed": config.seed},
+                "common": common | {"activation": own[activation], "seed": config.seed},
                 **config.limit.model_dump(),
             }
             key, label = f"{activation}-limit", f"{activation}, infinite width"
@@ -64,7 +66,7 @@ def prepare(config: WidthsConfig) -> Plan:
         seeds = range(config.seed, config.seed + network.n_seeds)
         for width, scheme, seed in product(sorted(set(network.widths)), schemes, seeds):
             arguments = {
-                "common": common | {"activation": activation, "seed": seed},
+                "common": common | {"activation": own[activation], "seed": seed},
                 "scheme": scheme,
                 "width": width,
                 "dtype": network.dtype,
@@ -177,7 +179,7 @@ def combine(
     if notes:
         dataset.attrs["notes"] = notes
     _add_means(dataset)
-    _add_activation_curves(dataset)
+    _add_activation_curves(dataset, named_activations(network.activations))
     return Outcome(dataset, _fit_exponents(dataset, config.seed).numbers())
 
 
@@ -203,10 +205,10 @@ def _add_means(dataset: Any) -> None:
             dataset[f"{name}_mean"] = means.to_xarray(dims)
 
 
-def _add_activation_curves(dataset: Any) -> None:
+def _add_activation_curves(dataset: Any, own: Mapping[str, Activation]) -> None:
     """Add ϕ and ϕ′ for the figure of the activations."""
     z = np.linspace(-6, 6, 481)
-    entries = [get_activation(name) for name in dataset["activation"].values]
+    entries = [own[name] for name in dataset["activation"].values]
     dataset.coords["z"] = z
     dataset["phi"] = (("activation", "z"), np.array([entry.value(z) for entry in entries]))
     slopes = np.array([entry.derivative(z) for entry in entries])

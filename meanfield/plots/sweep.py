@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.errors import ArgumentError, suggest
 from meanfield.plots.style import BLUE, axes, legend_beside, log_scale, series
 from meanfield.statistics.estimate import Estimate
-from meanfield.studies.sweep.axes import shown_value
-from meanfield.workbench.report.formatting import format_interval, format_value
+from meanfield.statistics.estimate_parts import BOUND
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,12 +23,41 @@ _ROOM = (8, 8)
 MOST_CURVES = 12
 
 
-def plot_number(dataset: xr.Dataset, ax: Axes | None = None, *, name: str) -> Axes:
-    """Draw a headline number of a sweep with its intervals, on `ax` or on new axes."""
+def plot_sweep(dataset: xr.Dataset, name: str, ax: Axes | None = None) -> Axes:
+    """Draw a headline number over the grid of a sweep, with its intervals.
+
+    A curve over one axis; a heat map over two, in whose cells stand value and interval where there
+    is room; over more a curve along the longest for every place on the others.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What `mf.sweep` returns, or a part of it.
+    name : str
+        The number, a variable of the dataset.
+    ax : matplotlib Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes.
+
+    Raises
+    ------
+    ValueError
+        The dataset has no such number.
+    """
+    if name not in dataset or BOUND not in dataset[name].dims:
+        numbers = [str(key) for key in dataset.data_vars if BOUND in dataset[key].dims]
+        raise ArgumentError(
+            "name", f"is {name!r}, which is no number here.{suggest(name, numbers)}"
+        )
     ax = axes(ax)
-    keys = [str(key) for key in dataset[name].dims[:-1]]
+    keys = [str(key) for key in dataset[name].dims if key != BOUND]
     long = [key for key in keys if dataset.sizes[key] > 1] or keys[:1]
     dataset = dataset.isel({key: 0 for key in keys if key not in long})
+    dataset = dataset.transpose(*long, ..., BOUND, missing_dims="ignore")
     draw = {1: _curve, 2: _heat_map}.get(len(long), _curves)
     draw(dataset, ax, name, long)
     return ax
@@ -36,7 +65,7 @@ def plot_number(dataset: xr.Dataset, ax: Axes | None = None, *, name: str) -> Ax
 
 def value_texts(dataset: xr.Dataset, key: str) -> list[str]:
     """Return the values of an axis as a reader sees them."""
-    return [shown_value(value) for value in dataset[key].values.tolist()]
+    return [f"{v:.12g}" if isinstance(v, float) else str(v) for v in dataset[key].values.tolist()]
 
 
 def label_of(dataset: xr.Dataset, name: str) -> str:
@@ -94,7 +123,7 @@ def _curves(dataset: xr.Dataset, ax: Axes, name: str, keys: list[str]) -> None:
 def _heat_map(dataset: xr.Dataset, ax: Axes, name: str, keys: list[str]) -> None:
     """Draw a cell for every point: its colour is the value, below which stands the interval."""
     across, along = keys if dataset.sizes[keys[1]] >= dataset.sizes[keys[0]] else keys[::-1]
-    found = Estimate.from_xarray(dataset[name].transpose(across, along, "bound"))
+    found = Estimate.from_xarray(dataset[name].transpose(across, along, BOUND))
     value = np.ma.masked_invalid(found.value)
     ax.set_facecolor("0.85")
     image = ax.pcolormesh(value, cmap="cividis", edgecolors="white", linewidth=0.5)
@@ -120,11 +149,15 @@ def _heat_map(dataset: xr.Dataset, ax: Axes, name: str, keys: list[str]) -> None
 def _write(ax: Axes, row: int, column: int, number: Estimate, colour: str) -> None:
     """Write a number into a cell, and its interval below."""
     put = partial(ax.text, column + 0.5, ha="center", color=colour)
-    if not (interval := format_interval(number)):
-        put(row + 0.5, format_value(number), va="center", fontsize=6)
-        return
-    put(row + 0.52, format_value(number), va="bottom", fontsize=6)
-    put(row + 0.46, interval.replace(" to ", "…"), va="top", fontsize=4)
+    value, *interval = (_short(part) for part in (number.value, *(number.interval or ())))
+    put(row + 0.52, value, va="bottom" if interval else "center", fontsize=6)
+    if interval:
+        put(row + 0.46, "…".join(interval), va="top", fontsize=4.5)
+
+
+def _short(value: float) -> str:
+    """Return three digits of a number in few letters."""
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 
 def _wrapped(text: str, width: int) -> str:
