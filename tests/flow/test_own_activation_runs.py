@@ -142,3 +142,32 @@ def test_rates_dictionaries_networks_and_estimators_take_it():
     np.testing.assert_allclose(
         predict(problem, run.particles, X), run.predict(X), rtol=1e-14, atol=1e-15
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["swirl", "leaky_softplus"])
+def test_predicted_constants_are_those_of_the_same_function_elsewhere(name):
+    """A function and a twin with a hand-written derivative give the same prediction."""
+    f, slope = OWN[name]
+    settings = {"step_size": 0.1, "n_steps": 4, "n_systems": 4, "seed": 1}
+    found = []
+    for activation in (
+        own(name),
+        Activation.from_function(lambda z: 2 * f(z) / 2, slope, name="x"),
+    ):
+        problem = mf.Problem(X[:9], Y[:9], activation=activation, temperature=0.001)
+        found.append(mf.predict_chaos(problem, **settings))
+    for metric in ("coupling", "function"):
+        one, other = (prediction.estimate(metric).value for prediction in found)
+        np.testing.assert_allclose(one, other, rtol=1e-10)
+        assert (one[1:] > 0).all()
+
+
+def test_limits_of_deep_networks_take_it():
+    mine = Activation.from_function(math.tanh, name="my tanh")
+    settings = {"depth": 2, "n_steps": 2, "n_samples": 64, "step_size": 0.01}
+    found, known = (
+        deep.infinite_width(X[:3], Y[:3], activation=activation, **settings)
+        for activation in (mine, "tanh")
+    )
+    np.testing.assert_allclose(found.predictions, known.predictions, rtol=1e-9, atol=1e-12)
