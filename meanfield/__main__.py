@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import signal
@@ -18,6 +17,7 @@ import typer
 
 from meanfield.errors import CheckpointError, ConfigError, DivergenceError, WorkerError
 from meanfield.studies import PARTS, STUDIES, get_study
+from meanfield.system.streams import open_streams
 from meanfield.system.version import VERSION
 
 if TYPE_CHECKING:
@@ -412,21 +412,6 @@ def _warnings_as_notes(quiet: bool) -> Iterator[None]:
         yield
 
 
-def _open_streams() -> None:
-    """Open what a closed standard stream leaves, lest a file of results takes its place."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the least number that is free: this one
-        if getattr(sys, name) is None:
-            opened = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115 (it lasts)
-            setattr(sys, name, opened)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # of a terminal that knows ASCII alone
-
-
 def _naming(study: Study, path: Path) -> Study:
     """Return the study with the file named in what it finds wrong with the configuration."""
 
@@ -441,7 +426,7 @@ def _naming(study: Study, path: Path) -> Study:
 
 def main() -> None:
     """Run the command line; an expected error is one sentence and exit status 2."""
-    _open_streams()
+    open_streams()
     try:
         app()
     except (ConfigError, CheckpointError, DivergenceError, WorkerError) as error:

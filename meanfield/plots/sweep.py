@@ -47,6 +47,19 @@ def plot_sweep(dataset: xr.Dataset, name: str, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         The dataset has no such number.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> config = {
+    ...     "study": "simulate",
+    ...     "data": {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 20},
+    ...     "run": {"n_steps": 5},
+    ...     "simulate": {"n_particles": 16, "n_replicas": 2},
+    ... }
+    >>> found = mf.sweep(config, {"problem.l2": [1e-4, 1e-2]})
+    >>> mf.plots.plot_sweep(found, "loss").get_xlabel()
+    'problem.l2'
     """
     if name not in dataset or BOUND not in dataset[name].dims:
         numbers = [str(key) for key in dataset.data_vars if BOUND in dataset[key].dims]
