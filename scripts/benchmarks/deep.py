@@ -155,8 +155,11 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return X[:1000], y[:1000], X[1000:], y[1000:]
 
 
-def on_digits(width: int, n_steps: int) -> dict:
-    """Train on digits, here, in PyTorch from the same weights on the same batches, in the limit."""
+def on_digits(width: int, n_steps: int) -> tuple[dict, tuple]:
+    """Train on digits, here, and in PyTorch from the same weights on the same batches.
+
+    Returns what it took, and the data and arguments for the limit.
+    """
     import torch
 
     X, y, X_test, y_test = digits()
@@ -220,8 +223,7 @@ def on_digits(width: int, n_steps: int) -> dict:
         "torch_cpu_seconds": torch_cpu,
         "accuracy": float(np.mean(run.predictions_test[0, -1].argmax(axis=-1) == y_test)),
         "torch_accuracy": float(np.mean(theirs == y_test)),
-        "limit": limit_on_digits(X, y, n_steps, same),
-    }
+    }, (X, y, same)
 
 
 def limit_on_digits(X: np.ndarray, y: np.ndarray, n_steps: int, same: dict) -> dict:
@@ -231,15 +233,15 @@ def limit_on_digits(X: np.ndarray, y: np.ndarray, n_steps: int, same: dict) -> d
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         limit = deep.infinite_width(
-            X, y, n_samples=2048, n_replicas=1, max_rank=1024, tol=1e-2, n_steps=n_steps,
-            predict_every=n_steps, **same,
+            X, y, n_samples=1024, n_replicas=1, tol=1e-2, n_steps=n_steps, predict_every=n_steps,
+            **same,
         )  # fmt: skip
     seconds, cpu = elapsed(begin)
     return {
         "steps": n_steps,
         "seconds": seconds,
         "cpu_seconds": cpu,
-        "max_rank": 1024,
+        "rank_budget": limit.rank_budget,
         "ranks": limit.replicas.ranks[0, -1].tolist(),
         "loss": limit.loss[[0, -1]].tolist(),
         "notes": [str(note.message) for note in caught],
@@ -286,8 +288,10 @@ def main() -> None:
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.digits:
-        found = on_digits(arguments.widths[0], arguments.steps)
-        print(json.dumps(found, indent=1))
+        found, (X, y, same) = on_digits(arguments.widths[0], arguments.steps)
+        print(json.dumps(found, indent=1), flush=True)
+        found["limit"] = limit_on_digits(X, y, arguments.steps, same)
+        print(json.dumps(found["limit"], indent=1))
         if arguments.out:
             text = json.dumps(found, indent=1) + "\n"
             arguments.out.mkdir(parents=True, exist_ok=True)

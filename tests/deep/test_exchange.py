@@ -174,3 +174,13 @@ def test_pytorch_trains_the_same_network(scheme, case):
             final = net.state_dict()[name].numpy()
             np.testing.assert_allclose(value, final, rtol=0, atol=1e-10 * (1 + np.abs(final).max()))
     assert np.abs(predictions[-1] - predictions[0]).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_ten_digits_are_told_apart_as_well_as_by_pytorch():
+    pytest.importorskip("torch")
+    from scripts.benchmarks.deep import on_digits
+
+    found, _ = on_digits(1024, 400)
+    assert abs(found["accuracy"] - found["torch_accuracy"]) <= 0.01
+    assert found["accuracy"] > 0.95
