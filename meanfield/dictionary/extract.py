@@ -313,7 +313,8 @@ def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:
 def _most(regression: Regression, numbers: int) -> int:
     """Return how many atoms the distinct inputs determine, with so many numbers a parameter."""
     k = regression.outputs.shape[1]
-    return regression.n_inputs * k // (numbers * (regression.X.shape[1] + k))
+    free = regression.X.shape[1] + k
+    return regression.n_inputs * regression.labels_each // (numbers * free)
 
 
 def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:

@@ -58,8 +58,12 @@ class Likelihood(Regression):
     @cached_property
     def n_numbers(self) -> int:
         """Number of distinct rows, labels included, times labels that each has."""
-        own = 1 if self.loss.name == "cross-entropy" else self.Y.shape[1]
-        return len(first_rows(self.X, self.Y)) * own
+        return len(first_rows(self.X, self.Y)) * self.labels_each
+
+    @property
+    def labels_each(self) -> int:
+        """Labels that each row has."""
+        return 1 if self.loss.name == "cross-entropy" else int(self.Y.shape[1])
 
     @cached_property
     def share(self) -> float:

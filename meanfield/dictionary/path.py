@@ -114,8 +114,13 @@ class SizePath:
         fit, idle = self.fits[0], 0
         while len(fit.places) < limit and idle <= PATIENCE and fit.rss > self.floor:
             before = self.criterion(self.best())
-            self.refit(self.with_best_particle(fit.places))
-            fit = self.fits[len(fit.places) + 1]
+            # Of many atoms in wide inputs, several at a time.
+            more = 1 + (fit.places.size // WIDE if fit.places.size >= WIDE else 0)
+            places = fit.places
+            for _ in range(min(more, limit - len(places))):
+                places = self.with_best_particle(places)
+            self.refit(places)
+            fit = self.fits[len(places)]
             idle = 0 if self.criterion(len(fit.places)) < before else idle + 1
 
     def with_best_particle(self, places: Array) -> Array:
@@ -154,4 +159,6 @@ def explore(path: SizePath, limit: int) -> None:
     path.grow(limit)
     size = path.best()
     path.prune(seeds(path.crowd, min(limit, size + MARGIN)), until=max(0, size - MARGIN))
-    path.polish()
+    # A search that was cut off is not to be relied on, however well it ends.
+    if path.best() < limit or path.fits[limit].rss <= path.floor:
+        path.polish()

@@ -107,6 +107,11 @@ class Regression:
         return float((self.target**2).sum())
 
     @property
+    def labels_each(self) -> int:
+        """Numbers that each row has."""
+        return int(self.Y.shape[1])
+
+    @property
     def outputs(self) -> Array:
         """Orthonormal coordinates of the outputs, (k, k′)."""
         return np.eye(self.Y.shape[1])

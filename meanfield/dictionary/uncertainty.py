@@ -9,7 +9,7 @@ from scipy.special import fdtri, stdtrit
 
 from meanfield.dictionary.fitting import as_places, label_regression, make_regression
 from meanfield.dictionary.likelihood import Likelihood, is_classification
-from meanfield.dictionary.refit import Array, Fit, Regression, full_jacobian
+from meanfield.dictionary.refit import WIDE, Array, Fit, Regression, full_jacobian
 from meanfield.identify import Atoms
 from meanfield.problem import Problem
 from meanfield.problem.distinct import row_groups
@@ -80,8 +80,15 @@ def atom_intervals(
         covariance, noise = _of_classes(regression, function, chart, curvature, freedom), 1.0
     else:
         residual = target - function.predict(problem.X).reshape(target.shape)
-        jacobian = full_jacobian(regression, places, columns)
-        covariance, noise = _covariance(jacobian @ chart, residual, curvature, regression, noisy)
+        if noisy or places.size < WIDE or columns.shape[1] == 1:
+            jacobian = full_jacobian(regression, places, columns) @ chart
+            products = None
+        else:
+            gram, pulls = _wide_products(regression, places, columns, residual)
+            jacobian, products = None, (chart.T @ gram @ chart, pulls @ chart)
+        covariance, noise = _covariance(
+            jacobian, products, residual, curvature, regression, noisy, freedom
+        )
     S, D, k = *places.shape, columns.shape[1]
     whole = chart @ covariance @ chart.T
     own = [
@@ -106,6 +113,28 @@ def _chart(regression: Regression, places: Array, columns: Array) -> Array:
         at += block.shape[1]
     out[S * D :, width:] = rest
     return out
+
+
+def _wide_products(
+    regression: Regression, places: Array, columns: Array, residual: Array
+) -> tuple[Array, Array]:
+    """Return ``JᵀJ`` (P, P) and ``J_jᵀ r_j`` (n, P) without ``J``, which has k times the rows.
+
+    Outputs share the derivatives of features: each product is one of these and of coefficients.
+    """
+    D, k = places.shape[1], columns.shape[1]
+    z = regression.X @ places.T
+    n, slope = len(z), regression.activation.derivative(z)
+    inputs = (slope[:, :, None] * regression.X[:, None, :]).reshape(n, -1)
+    known = np.hstack([regression.activation.value(z), regression.affine])
+    each = np.repeat(columns, D, axis=0)
+    cross = ((inputs.T @ known)[:, :, None] * each[:, None, :]).reshape(places.size, -1)
+    own = np.kron(known.T @ known, np.eye(k))
+    gram = np.block([[(inputs.T @ inputs) * (each @ each.T), cross], [cross.T, own]])
+    pulls = np.hstack(
+        [inputs * (residual @ each.T), (known[:, :, None] * residual[:, None, :]).reshape(n, -1)]
+    )
+    return gram, pulls
 
 
 def _curvature(chart: Array, places: Array, columns: Array, prior: tuple[float, float]) -> Array:
@@ -138,11 +167,19 @@ def _of_classes(
 
 
 def _covariance(
-    jacobian: Array, residual: Array, prior: Array, regression: Regression, noisy: bool
+    jacobian: Array | None,
+    products: tuple[Array, Array] | None,
+    residual: Array,
+    prior: Array,
+    regression: Regression,
+    noisy: bool,
+    freedom: int,
 ) -> tuple[Array, float]:
-    """Return the covariance of the parameters in the chart, and the size of the noise."""
-    n, k, width = jacobian.shape
-    freedom = regression.n_numbers - width
+    """Return the covariance of the parameters in the chart, and the size of the noise.
+
+    From the Jacobian (n, k, P), or from the products that `_wide_products` gives.
+    """
+    (n, k), width = residual.shape, len(prior)
     # Each of r copies of a row stands for 1/r of what is known there.
     groups = row_groups(regression.X, regression.Y)
     copies = np.bincount(groups, minlength=n)[groups].astype(float)
@@ -151,18 +188,20 @@ def _covariance(
     weighted = residual / np.sqrt(copies)[:, None]
     noise = weighted.T @ weighted * (k / freedom)
     variance = float(np.trace(noise)) / k
-    flat = jacobian.reshape(n * k, width)
+    if jacobian is not None:
+        flat = jacobian.reshape(n * k, width)
+        gram, pulls = flat.T @ flat, (jacobian * residual[:, :, None]).sum(axis=1)
+    elif products is not None:
+        gram, pulls = products
     # As in the fit, the prior weighs against a row as often as rows are there.
     prior = prior * (variance * n * k / regression.n_numbers)
-    hessian = flat.T @ flat + prior
-    if noisy:
+    hessian = gram + prior
+    if noisy and jacobian is not None:
         root = np.linalg.cholesky(noise + 1e-12 * max(variance, 1e-300) * np.eye(k))
         rows = (root.T @ jacobian * np.sqrt(copies)[:, None, None]).reshape(n * k, width)
         meat = rows.T @ rows + prior * (variance * n * k / regression.n_numbers)
     else:
-        pull = (jacobian * residual[:, :, None]).sum(axis=1) * np.sqrt(
-            regression.n_numbers / freedom
-        )
+        pull = pulls * np.sqrt(regression.n_numbers / freedom)
         meat = (pull * copies[:, None]).T @ pull
     scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     # Columns that nothing determines, in data or prior, get a large variance and not an error.

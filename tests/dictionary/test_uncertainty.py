@@ -11,10 +11,10 @@ from scipy.optimize import curve_fit
 from meanfield.dictionary import extract_dictionary
 from meanfield.dictionary.extract import _converged
 from meanfield.dictionary.fitting import Prior, fit_atoms, make_regression
-from meanfield.dictionary.refit import Fit
+from meanfield.dictionary.refit import Fit, Regression, full_jacobian
 from meanfield.dictionary.score_process import score_test
-from meanfield.dictionary.uncertainty import atom_intervals, full_jacobian
-from meanfield.problem import Problem
+from meanfield.dictionary.uncertainty import _wide_products, atom_intervals
+from meanfield.problem import ACTIVATIONS, Problem
 from meanfield.problem.targets import Teacher
 from tests.dictionary.dictionary_cases import cloud, problem_of, teacher
 
@@ -190,3 +190,15 @@ def test_without_noise_no_other_size_is_possible():
     found = extract_dictionary(cloud(target), problem_of(target))
     assert found.n_atoms_set == (2,)
     assert found.intervals.direction.max() < 0.01
+
+
+def test_products_of_many_outputs_are_those_of_the_jacobian():
+    rng = np.random.default_rng(0)
+    X, places = rng.standard_normal((40, 5)), rng.standard_normal((3, 5))
+    columns, residual = rng.standard_normal((3, 2)), rng.standard_normal((40, 2))
+    regression = Regression(ACTIVATIONS["gelu"], X, residual, X[:, :2])
+    jacobian = full_jacobian(regression, places, columns)
+    gram, pulls = _wide_products(regression, places, columns, residual)
+    flat = jacobian.reshape(80, -1)
+    np.testing.assert_allclose(gram, flat.T @ flat, atol=1e-12)
+    np.testing.assert_allclose(pulls, np.einsum("nkp,nk->np", jacobian, residual), atol=1e-12)
