@@ -14,6 +14,8 @@ from meanfield.chaos.chaos_plan import ChaosPlan, plan_chaos
 from meanfield.chaos.law_bias import law_bias
 from meanfield.chaos.metrics import function_deviation
 from meanfield.chaos.reference_path import check_reference, reference_path
+from meanfield.chaos.response.comparison import ratio
+from meanfield.chaos.response.predict import predict as predict_response
 from meanfield.flow.initial import Init
 from meanfield.flow.run import predict
 from meanfield.flow.schedule import Schedule
@@ -101,6 +103,8 @@ class Ensembles:
     sizes, error : ndarray of int, shape (G,), Estimate, shape (K, G)
         Numbers of networks that were averaged, and the mean squared error of the average, with
         95 % intervals over disjoint groups.
+    constant : Estimate or None
+        What N times the variance is predicted to tend to; None where it was not asked for.
     """
 
     particle_counts: NDArray[np.int64]
@@ -112,6 +116,15 @@ class Ensembles:
     reduction: Array
     sizes: NDArray[np.int64]
     error: Estimate
+    constant: Estimate | None = None
+
+    @property
+    def variance_ratio(self) -> Estimate | None:
+        """N times the variance of a network over its predicted limit, shape (K,); 1 is expected."""
+        if self.constant is None:
+            return None
+        scaled = self.variance.map(lambda variance: self.particle_counts * variance)
+        return ratio(scaled, Estimate.stack([self.constant] * len(self.particle_counts)))
 
     @property
     def variance(self) -> Estimate:
@@ -144,7 +157,8 @@ class Ensembles:
         Returns
         -------
         xarray.Dataset
-            ``squared_bias`` with two standard errors, ``variance``, ``error`` and ``reduction``.
+            ``squared_bias`` with two standard errors, ``variance``, ``error`` and ``reduction``;
+            where it was predicted ``variance_predicted`` and ``variance_ratio``.
         """
         import xarray as xr
 
@@ -157,6 +171,10 @@ class Ensembles:
             "error": self.error.to_xarray(["particles", "networks"]),
             "reduction": ("particles", self.reduction),
         }
+        if self.constant is not None and self.variance_ratio is not None:
+            line = self.constant.value / self.particle_counts
+            variables["variance_predicted"] = ("particles", line)
+            variables["variance_ratio"] = self.variance_ratio.to_xarray(["particles"])
         coords = {"particles": self.particle_counts, "networks": self.sizes}
         return described(xr.Dataset(variables, coords))
 
@@ -174,6 +192,7 @@ def ensemble_errors(
     dtype: str = "float64",
     temperature: ArrayLike | Schedule | None = None,
     reference: str | MeanFieldPath = "auto",
+    predict: bool = False,
 ) -> Ensembles:
     r"""Measure the bias of small networks, and what averaging them can do about it.
 
@@ -239,8 +258,12 @@ def ensemble_errors(
         problem, scheme, particle_counts, n_replicas, times=[scheme.n_steps], cloud_replicas=0
     )
     path = reference_path(plan, reference) if isinstance(reference, str) else reference
+    constant = None
+    if predict:
+        constant = predict_response(problem, scheme, [scheme.n_steps], path).estimate("function")[0]
     pieces = [measure_networks(plan, path, batch) for batch in plan.batches()]
-    return _with_caution(analyse_networks(plan, path, pieces), path)
+    found = replace(analyse_networks(plan, path, pieces), constant=constant)
+    return _with_caution(found, path)
 
 
 def _with_caution(found: Ensembles, path: MeanFieldPath) -> Ensembles:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
+from meanfield.flow.integrators import coordinate_l2, trained_coordinates
 from meanfield.flow.particles import Particles, check_layout
 from meanfield.flow.scheme import Scheme
 from meanfield.problem.validation import as_inputs
@@ -94,6 +95,12 @@ class Run:
     def loss(self) -> NDArray[np.float64]:
         """Risk ``R(f) = (1/n) Σ_j ℓ(f(x_j), y_j)`` at each saved step, shape (R, T)."""
         return self.problem.risk(self.predictions)
+
+    @property
+    def regularised_risk(self) -> NDArray[np.float64]:
+        """Risk plus ``½ mean (λ_a |a|² + λ_w |(w, b)|²)`` over what is trained, shape (R, T)."""
+        penalties = [penalty(self.problem, particles) for particles in self.trajectory]
+        return self.loss + np.stack(penalties, axis=1)
 
     def at(self, step: int) -> Particles:
         """Return the particles at a saved step.
@@ -336,6 +343,12 @@ def score(problem: Problem, particles: Particles) -> Estimate:
     X_test = problem.X_test
     predictions = predict(problem, particles, problem.X if X_test is None else X_test)
     return problem.score(predictions, held_out=X_test is not None)
+
+
+def penalty(problem: Problem, particles: Particles) -> NDArray[np.float64]:
+    """Return ``½ mean (λ_a |a|² + λ_w |(w, b)|²)`` over what is trained, per replica."""
+    strength = coordinate_l2(problem) * trained_coordinates(problem)
+    return np.asarray(0.5 * np.square(particles.coordinates).mean(axis=1) @ strength)
 
 
 def network_outputs(

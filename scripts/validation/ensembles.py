@@ -12,10 +12,15 @@ excludes the −1 of the variance. The bias hides under a scatter that is √N t
 of networks are trained, the limit is the exact law of the discrete scheme, and the McKean–Vlasov
 copies of the particles, whose mean is that limit, serve as control variates.
 
+The variance is also predicted by linear response, with nothing fitted: N times the variance of the
+largest networks over the predicted constant is expected to be 1.
+
 Source: Sznitman 1991 (propagation of chaos).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -38,12 +43,24 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     counts, networks = ([2, 4, 8], 512) if quick else ([8, 16, 32, 64, 128], 16384)
     # 20 units of time: two relaxation times 1 / l2.
     found = mf.chaos.ensemble_errors(
-        problem, counts, networks, step_size=0.2, n_steps=100, seed=0, reference="chain"
+        problem,
+        counts,
+        networks,
+        step_size=0.2,
+        n_steps=100,
+        seed=0,
+        reference="chain",
+        predict=True,
+    )
+    assert found.variance_ratio is not None
+    largest = replace(
+        found.variance_ratio[-1], label="Variance of the largest networks over the predicted one"
     )
     numbers = {
         "bias_slope": found.bias_slope,
         "moment_bias_slope": found.moment_bias_slope,
         "variance_slope": found.variance_slope,
+        "variance_ratio": largest,
         "worthwhile": found.worthwhile,
     }
     return numbers, found.to_xarray()
@@ -65,6 +82,8 @@ def draw(figure: Figure, dataset: xr.Dataset) -> None:
         left.plot(counts[~seen], high[~seen], "v", color=colour, fillstyle="none")
         start = 1.5 * float(at.sel(bound="value").max()) if seen.any() else 0.0
         guide(left, counts[seen], start, slope, f"slope ${slope:.0f}$", style)
+    predicted = dataset["variance_predicted"].values
+    left.plot(counts, predicted, color=BLACK, linewidth=1.0, label="variance, predicted")
     count_axis(left, counts)
     left.set_ylabel("mean square over the data")
     for count, colour, marker in by_count(counts):
@@ -91,3 +110,4 @@ def check(numbers: dict[str, Estimate]) -> None:
         require(numbers[key].agrees, f"{key} is −2")
         require(numbers[key].excludes(-1.0), f"{key} is not that of the variance")
     require(numbers[variance].agrees, f"{variance} is −1")
+    require(abs(numbers["variance_ratio"].value - 1) < 0.05, "the variance is the predicted one")

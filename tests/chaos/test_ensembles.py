@@ -167,3 +167,19 @@ def test_dataset_holds_the_curves():
     width = saved["squared_bias"].sel(bound="value") - saved["squared_bias"].sel(bound="low")
     np.testing.assert_allclose(width, 2 * found.squared_bias_error)
     assert saved["reduction"].dims == ("particles",)
+
+
+def test_the_variance_is_predicted():
+    X = np.linspace(-1, 1, 12)[:, None]
+    problem = mf.Problem(X, np.tanh(2 * X[:, 0]), l2=0.2, temperature=0.05)
+    scheme = {"step_size": 0.2, "n_steps": 20}
+    found = mf.chaos.ensemble_errors(problem, [16, 32, 64], 2048, predict=True, **scheme)
+    alone = mf.predict_chaos(problem, times=[20], **scheme)
+    # Along the reference's path here, along each system's own there.
+    assert found.constant.value == pytest.approx(float(alone.dataset["function"][0]), rel=0.05)
+    ratios = found.to_xarray()["variance_ratio"]
+    assert float(ratios.sel(particles=64, bound="low")) < 1.03
+    assert float(ratios.sel(particles=64, bound="high")) > 0.97
+    plain = mf.chaos.ensemble_errors(problem, [16, 32, 64], 64, **scheme)
+    assert plain.variance_ratio is None
+    assert "variance_predicted" not in plain.to_xarray()

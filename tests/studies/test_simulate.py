@@ -19,7 +19,7 @@ from meanfield.workbench.config import parse
 from meanfield.workbench.report.formatting import typeset
 from meanfield.workbench.runner import run_study
 from meanfield.workbench.sections.data import build_data
-from meanfield.workbench.sections.learning import under_way
+from meanfield.workbench.sections.learning import learned, under_way
 
 PROBLEMS = {
     "regression": ({"n_outputs": 1}, {}),
@@ -123,7 +123,7 @@ def test_an_accuracy_counts_the_rows_even_where_all_replicas_agree(tmp_path):
 def test_one_replica_has_no_interval_and_no_test_data_no_test_loss(tmp_path):
     config = configuration({"n_test": 0}, n_replicas=1, save_at=None)
     summary = run_study(get_study("simulate"), config, tmp_path / "out")
-    assert list(summary["numbers"]) == ["train_r2", "loss", "regularised_risk"]
+    assert list(summary["numbers"]) == ["train_r2", "regularised_risk", "loss"]
     assert summary["numbers"]["loss"]["interval"] is None
     report = (tmp_path / "out/report.html").read_text()
     assert "needs 2 replicas" in report
@@ -245,3 +245,17 @@ def test_the_regularised_risk_and_a_certificate_where_there_is_one(tmp_path):
     gap = mf.duality_gap(run, [config.run.n_steps]).certified
     assert numbers["gap"]["value"] == pytest.approx(gap, rel=1e-6)
     assert "of that global optimum" in (out / "report.html").read_text()
+
+
+def test_studies_that_train_tell_the_same_regularised_risk():
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    problem = mf.Problem(X, X[:, 0], l2=(0.1, 0.3), train=("a", "w"), temperature=0.01)
+    run = mf.simulate(problem, 8, step_size=0.1, n_steps=5, n_replicas=3)
+    at = run.particles
+    by_hand = (
+        run.loss[:, -1] + 0.05 * np.square(at.a).mean(1) + 0.15 * np.square(at.w).sum(2).mean(1)
+    )
+    np.testing.assert_allclose(run.regularised_risk[:, -1], by_hand)
+    told = learned(problem, at.coordinates)["regularised_risk"]
+    assert told.value == pytest.approx(by_hand.mean())
+    assert told.low < told.value < told.high

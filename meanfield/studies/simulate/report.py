@@ -28,7 +28,6 @@ class SimulateHeadline(LearningHeadline):
 
     loss: Estimate  # on the training data, at the end
     test_loss: Estimate | None = None  # where data are held out
-    regularised_risk: Estimate | None = None  # with the penalty of the trained parameters
     gap: Estimate | None = None  # duality gap, the largest of a few networks
 
 

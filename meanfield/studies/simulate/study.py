@@ -10,8 +10,6 @@ import numpy as np
 from pydantic import Field
 
 from meanfield.flow.cost import training_seconds
-from meanfield.flow.integrators import coordinate_l2, trained_coordinates
-from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
@@ -29,7 +27,7 @@ from meanfield.workbench.sections.data import (
     data_plan,
     network_fits,
 )
-from meanfield.workbench.sections.learning import as_fields, guess
+from meanfield.workbench.sections.learning import REGULARISED, as_fields, guess
 from meanfield.workbench.study import Arrays, Outcome, Plan, Study, Unit
 
 #: Networks whose duality gap is computed, where it can be.
@@ -119,7 +117,7 @@ def train(
     )
     kept = [run.at(step) for step in keep]
     arrays = {"loss": run.loss, "predictions": run.predictions[:, np.isin(run.steps, keep)]}
-    arrays["regularised"] = run.loss[:, -1] + penalty(problem, run.particles)
+    arrays["regularised"] = run.regularised_risk[:, -1]
     arrays["last"] = run.predictions[:, -1]
     for name in ("a", "w", "b") if problem.bias else ("a", "w"):
         arrays[name] = np.stack([getattr(particles, name) for particles in kept], axis=1)
@@ -147,7 +145,7 @@ def combine(
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     held_out = problem.X_test is not None
     regularised = Estimate.mean(
-        arrays.pop("regularised"), resampled="replicas", label="Regularised risk at the end"
+        arrays.pop("regularised"), resampled="replicas", label=REGULARISED
     ).clip(0.0)
     last, gap = arrays.pop("last")[:_CERTIFIED], None
     if problem.n_features + problem.bias <= _QUICK:
@@ -191,12 +189,6 @@ def combine(
         attributes |= dict(zip(("least", "most"), gap.optimum, strict=True))
     dataset = xr.Dataset(variables, coords=coordinates, attrs=attributes)
     return Outcome(dataset, SimulateHeadline(**found).numbers())
-
-
-def penalty(problem: Problem, particles: Particles) -> np.ndarray:
-    """Return ``½ mean (λ_a |a|² + λ_w |(w, b)|²)`` over what is trained, per replica."""
-    strength = coordinate_l2(problem) * trained_coordinates(problem)
-    return 0.5 * np.square(particles.coordinates).mean(axis=1) @ strength
 
 
 def _last(scheme: Scheme, problem: Problem) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.flow.particles import particles_at
-from meanfield.flow.run import score
+from meanfield.flow.run import penalty, predict, score
 from meanfield.problem import Problem
 from meanfield.statistics.estimate import Estimate
 from meanfield.workbench.headline import Headline, family
@@ -21,6 +21,8 @@ Array = NDArray[np.floating]
 
 #: A loss that falls by more than this part over the last fifth of a run has not arrived.
 _STILL = 0.05
+#: Label of the risk with the penalty.
+REGULARISED = "Regularised risk at the end"
 _NAMES = {"R²": "r2", "accuracy": "accuracy"}
 
 
@@ -31,6 +33,8 @@ class LearningHeadline(Headline):
     # By "r2" or "accuracy"; of one family, by whether rows were held out.
     held_out: dict[str, Estimate] = family("test_{}")
     trained: dict[str, Estimate] = family("train_{}")
+    # Of the training data, with the penalty of the trained parameters.
+    regularised_risk: Estimate | None = None
 
     @property
     def score(self) -> Estimate | None:
@@ -39,9 +43,12 @@ class LearningHeadline(Headline):
 
 
 def learned(problem: Problem, networks: Array) -> dict[str, Any]:
-    """Return the score of networks (R, N, C) as fields of a `LearningHeadline`."""
-    found = score(problem, particles_at(problem, networks))
-    return as_fields(found, problem.X_test is not None)
+    """Return the score and the risk of networks (R, N, C) as fields of a `LearningHeadline`."""
+    particles = particles_at(problem, networks)
+    found = as_fields(score(problem, particles), problem.X_test is not None)
+    risk = problem.risk(predict(problem, particles, problem.X)) + penalty(problem, particles)
+    risks = Estimate.mean(risk, resampled="replicas", label=REGULARISED)
+    return {**found, "regularised_risk": risks.clip(0.0)}
 
 
 def as_fields(score: Estimate, held_out: bool) -> dict[str, Any]:
