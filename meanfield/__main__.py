@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from meanfield.errors import CheckpointError, ConfigError, DivergenceError, Work
 from meanfield.studies import PARTS, STUDIES, get_study
 from meanfield.system.streams import open_streams
 from meanfield.system.version import VERSION
+from meanfield.workbench.cache_command import as_notes, cache, note
 
 if TYPE_CHECKING:
     from meanfield.workbench.config import StudyConfig
@@ -233,7 +233,7 @@ def init(
     from meanfield.system.progress import progress_bar
 
     try:
-        with _warnings_as_notes(quiet), progress_bar("short runs", quiet=quiet) as bar:
+        with as_notes(quiet), progress_bar("short runs", quiet=quiet) as bar:
             found = propose(table, target, task=task, seed=seed, progress=bar)  # type: ignore[arg-type]
     except (ValueError, TypeError, FileNotFoundError, ImportError) as error:
         argument = getattr(error, "argument", None)
@@ -286,6 +286,9 @@ def verify(
     with _finished(folder):
         names = manifest.verify(folder)
     typer.echo(f"All {len(names)} files of {folder} are whole.")
+
+
+app.add_typer(cache, name="cache")
 
 
 @contextmanager
@@ -345,7 +348,7 @@ def _run(
     try:
         with (
             _interruptible(stopped),
-            _warnings_as_notes(quiet),
+            as_notes(quiet),
             place as executor,
             progress_bar(study.name, quiet=quiet) as bar,
         ):
@@ -356,7 +359,7 @@ def _run(
                 resume=resume,
                 executor=executor,
                 progress=bar,
-                note=None if quiet else lambda text: typer.echo(f"Note: {text}", err=True),
+                note=None if quiet else note,
             )
     except KeyboardInterrupt:
         typer.echo(stopped, err=True)
@@ -394,22 +397,6 @@ def _interruptible(stopped: str) -> Iterator[None]:
     finally:
         if signal.getsignal(signal.SIGINT) is first:
             signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _warnings_as_notes(quiet: bool) -> Iterator[None]:
-    """Show what the library warns of as the other notes are shown."""
-    with warnings.catch_warnings():
-        otherwise = warnings.showwarning
-
-        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            if category is not UserWarning:
-                otherwise(message, category, *place, **more)
-            elif not quiet:
-                typer.echo(f"Note: {message}", err=True)
-
-        warnings.showwarning = show
-        yield
 
 
 def _naming(study: Study, path: Path) -> Study:

@@ -16,9 +16,11 @@ import pytest
 
 from meanfield import __main__ as cli
 from meanfield import __version__
+from meanfield.flow.compiled.particle_step import _advance_share
 from meanfield.studies import STUDIES
 from meanfield.studies.simulate import study as simulate
 from meanfield.system import manifest, storage
+from meanfield.workbench import warm
 
 SMALL = """
 study = "simulate"
@@ -138,6 +140,21 @@ def test_new_names_the_studies_it_knows(meanfield):
     status, _, err = meanfield("new", "choas")
     assert status == 2
     assert err == "Error: There is no study 'choas'. Did you mean 'chaos'?\n"
+
+
+def test_cache_warm_compiles_and_says_where_the_code_lies(meanfield, monkeypatch):
+    for table, name in (("ACTIVATIONS", "tanh"), ("LOSSES", "squared")):
+        known = getattr(warm, table)
+        monkeypatch.setattr(warm, table, {name: known[name]})
+    status, out, err = meanfield("cache", "warm")
+    assert status == 0, err
+    folders = {Path(line.split(" MB in ")[1]): float(line.split()[0]) for line in out.splitlines()}
+    step = Path(_advance_share._cache.cache_path)
+    assert folders[step] == pytest.approx(
+        sum(f.stat().st_size for f in step.glob("*.nb?")) / 1e6, abs=0.06
+    )
+    assert {"float32", "float64"} == {str(s[1].types[0].dtype) for s in _advance_share.signatures}
+    assert meanfield("cache", "warm", "--quiet") == (0, "", "")
 
 
 def test_simulate_then_report(meanfield, tmp_path):

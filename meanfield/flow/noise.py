@@ -74,7 +74,8 @@ def philox(counter: Numbers, key: Numbers) -> Numbers:
     counter = np.asarray(counter, np.uint32)
     key = np.broadcast_to(np.asarray(key, np.uint32), (*counter.shape[:-1], 2))
     out = np.empty_like(counter)
-    gaussians.fill_philox(KEY, out.reshape(-1, 4), counter.reshape(-1, 4), key.reshape(-1, 2))
+    counters, keys, word = counter.reshape(-1, 4), key.reshape(-1, 2), np.empty(16, np.uint32)
+    gaussians.fill_philox(KEY, out.reshape(-1, 4), counters, keys, word)
     return out
 
 

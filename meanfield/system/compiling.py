@@ -21,10 +21,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from meanfield.errors import ConfigError
+from meanfield.system.progress import tell
 
 #: For ``numba.njit(fastmath=FAST_MATH)``; no other value of this option stands in the package.
 FAST_MATH = {"contract"}
@@ -63,6 +65,19 @@ def _unusable(name: str, value: str, remedy: str) -> ConfigError:
 numba = _import_numba()
 
 
+# Where compiled code of the functions known so far lies.
+_folders: set[Path] = set()
+
+
+def cache_sizes() -> dict[Path, int]:
+    """Return the bytes of compiled code in every folder that holds some."""
+    sizes = {
+        folder: sum(file.stat().st_size for file in folder.glob("*.nb[ci]"))
+        for folder in sorted(_folders)
+    }
+    return {folder: size for folder, size in sizes.items() if size}
+
+
 def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return ``numba.njit(**options)`` that keeps compiled code on the disk where it can."""
 
@@ -75,6 +90,7 @@ def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         if compiled is not function:  # not in plain Python
             compiled._cache._guard_against_spurious_io_errors = _without_cache
             compiled._cache.load_overload = partial(_load, compiled._cache.load_overload)
+            _folders.add(Path(compiled._cache.cache_path))
         return compiled
 
     return decorate
@@ -87,7 +103,16 @@ def _load(load: Callable[[Any, Any], Any], signature: Any, target: Any) -> Any:
     file: the index, which is written first, then names code of another activation or version.
     """
     found = load(signature, target)
-    return found if found is None or tuple(found.signature.args) == tuple(signature) else None
+    if found is not None and tuple(found.signature.args) == tuple(signature):
+        return found
+    _tell_once()
+    return None
+
+
+@cache
+def _tell_once() -> None:
+    """Say why nothing moves for some seconds."""
+    tell("Compiling, once; kept for later runs.")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -58,6 +58,26 @@ def shown(progress: Progress | bool | None, label: str) -> Iterator[Progress | N
             yield bar
 
 
+# Who hears what `tell` says, the innermost last.
+_listeners: list[Callable[[str], None]] = []
+
+
+def tell(text: str) -> None:
+    """Say something to the person who waits, where one does."""
+    if _listeners:
+        _listeners[-1](text)
+
+
+@contextmanager
+def heard(listener: Callable[[str], None]) -> Iterator[None]:
+    """Give `listener` what `tell` says while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
 class Bar:
     """A progress callback that shows nothing, and the base of those that do.
 
@@ -101,6 +121,9 @@ class _TerminalBar(Bar):
             self._task = self._display.add_task(self.label, total=total, completed=done)  # type: ignore[arg-type]
         self._display.update(self._task, description=self.label, total=total, completed=done)
 
+    def tell(self, text: str) -> None:
+        self._display.console.print(text, highlight=False)
+
     def stop(self) -> None:
         self._display.stop()
 
@@ -129,6 +152,9 @@ class _NotebookBar(Bar):
         bar = f'<progress value="{share:.4f}"></progress> {html.escape(text)}'
         self._handle.update({"text/plain": text, "text/html": bar}, raw=True)
 
+    def tell(self, text: str) -> None:
+        self._handle.update({"text/plain": text}, raw=True)  # until the next call
+
     def stop(self) -> None:
         self._handle.update({"text/plain": ""}, raw=True)
 
@@ -148,6 +174,7 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Bar]:
         return
     bar = _TerminalBar(label) if terminal else _NotebookBar(label)
     try:
-        yield bar
+        with heard(bar.tell):
+            yield bar
     finally:
         bar.stop()

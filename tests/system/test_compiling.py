@@ -15,6 +15,7 @@ import meanfield
 from meanfield.errors import ConfigError
 from meanfield.system import compiling
 from meanfield.system.compiling import FAST_MATH
+from meanfield.system.progress import heard
 
 PACKAGE = Path(meanfield.__file__).parent
 
@@ -132,3 +133,21 @@ def test_code_of_other_types_is_compiled_again(monkeypatch, tmp_path):
     assert mixed(4.5) == 1.125
     assert list(mixed.overloads) == [(compiling.numba.float64,)]
     assert not mixed.stats.cache_hits or sum(mixed.stats.cache_hits.values()) == 0
+
+
+def test_the_person_who_waits_hears_once_that_code_is_compiled(monkeypatch, tmp_path):
+    source = tmp_path / "halves.py"
+    source.write_text("def half(x):\n    return x / 2\n")
+    namespace: dict = {}
+    exec(compile(source.read_text(), str(source), "exec"), namespace)
+    monkeypatch.setattr(compiling.numba.config, "CACHE_DIR", "")
+    said: list[str] = []
+    for expected in (1, 0):  # the second time the code is there
+        compiling._tell_once.cache_clear()
+        with heard(said.append):
+            half = compiling.cached()(namespace["half"])
+            assert half(4) == half(4.0) == 2.0
+        assert len(said) == expected
+        said.clear()
+    (size,) = [s for folder, s in compiling.cache_sizes().items() if tmp_path in folder.parents]
+    assert size == sum(f.stat().st_size for f in (tmp_path / "__pycache__").iterdir())

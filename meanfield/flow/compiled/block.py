@@ -78,22 +78,24 @@ def _add4(sums: Four, particles: Vector, x: Numbers, at: int, stride: int) -> Fo
 @inline
 def _preactivations(data: Data, buffers: Buffers, first: int, rows: int) -> None:
     """tile[j, i] = ⟨w_i, x_j⟩ + b_i for ``rows`` (rounded up to fours) data from ``first`` on."""
-    theta, x, tile, width = buffers.theta, data.x, buffers.tile, data.columns
+    theta, x, tile, start = buffers.theta, data.x, buffers.tile, first * data.columns
     nothing = (zeros(tile), zeros(tile), zeros(tile), zeros(tile))
     for begin in range(0, data.inputs, PASS_COORDINATES):
         end = min(begin + PASS_COORDINATES, data.inputs)
+        columns = min(PASS_COORDINATES, data.columns - begin)
         for g in range(0, BLOCK, lanes(tile)):
             for row in range(0, rows, 4):
-                at, to = (first + row) * width, row * BLOCK + g
+                at = start + begin * TILE_ROWS + row * columns - 4 * begin
+                to = row * BLOCK + g
                 sums = _load4(tile, to) if begin else nothing
                 # Two at a time: what counts the loop competes with the multiply–add units.
                 for c in range(begin, end - 1, 2):
                     w = (data.k + c) * BLOCK + g
-                    sums = _add4(sums, load(theta, w), x, at + c, width)
-                    sums = _add4(sums, load(theta, w + BLOCK), x, at + c + 1, width)
+                    sums = _add4(sums, load(theta, w), x, at + 4 * c, 1)
+                    sums = _add4(sums, load(theta, w + BLOCK), x, at + 4 * c + 4, 1)
                 if (end - begin) % 2:
                     w = (data.k + end - 1) * BLOCK + g
-                    sums = _add4(sums, load(theta, w), x, at + end - 1, width)
+                    sums = _add4(sums, load(theta, w), x, at + 4 * (end - 1), 1)
                 _store4(tile, to, sums)
 
 
@@ -136,19 +138,23 @@ def _inner_gradient(
     """
     x, tile, grad, width = data.x, buffers.tile, buffers.grad, data.columns
     for c in range(0, width, 4):
+        begin = c - c % PASS_COORDINATES
+        columns = min(PASS_COORDINATES, width - begin)
+        at = first * width + begin * TILE_ROWS + 4 * (c - begin)
         for g in range(0, BLOCK, lanes(tile)):
             for part in range(parts):
                 for q in range(TILE_ROWS * c // width, TILE_ROWS * (c + 4) // width):
                     prefetch(buffers.kept, soon + (part * data.n + q) * BLOCK + g)
-            to, at = (data.k + c) * BLOCK + g, first * width + c
+            to = (data.k + c) * BLOCK + g
             sums = _load4(grad, to)
             for row in range(0, rows - 1, 2):
-                pull = row * BLOCK + g
-                sums = _add4(sums, load(tile, pull), x, at + row * width, 1)
-                sums = _add4(sums, load(tile, pull + BLOCK), x, at + row * width + width, 1)
+                pull, x_at = row * BLOCK + g, at + (row & -4) * columns + (row & 3)
+                sums = _add4(sums, load(tile, pull), x, x_at, 4)
+                sums = _add4(sums, load(tile, pull + BLOCK), x, x_at + 1, 4)
             if rows % 2:
-                pull = (rows - 1) * BLOCK + g
-                sums = _add4(sums, load(tile, pull), x, at + (rows - 1) * width, 1)
+                row = rows - 1
+                x_at = at + (row & -4) * columns + (row & 3)
+                sums = _add4(sums, load(tile, row * BLOCK + g), x, x_at, 4)
             _store4(grad, to, sums)
 
 

@@ -17,7 +17,7 @@ from numba import config, types
 from numba.core.datamodel import models
 from numba.extending import NativeValue, overload, register_model, typeof_impl, unbox
 
-from meanfield.flow.compiled.simd.mode import SCALAR
+from meanfield.flow.compiled.simd.mode import ENTRY_OPTIONS, SCALAR
 from meanfield.problem.activation_functions import LEAKY_SLOPE
 from meanfield.problem.activations import ACTIVATIONS
 from meanfield.problem.losses import LOSSES
@@ -85,7 +85,7 @@ class WithOwn(dict[Any, Any]):
         return self[code]
 
 
-def by_code(functions: Mapping[Any, Any], **options: bool) -> Any:
+def by_code(functions: Mapping[Any, Any], **options: Any) -> Any:
     """The function of a `CacheKey` and more that is ``functions[code]`` of what is more.
 
     ``options`` are those of its compilation.
@@ -103,6 +103,6 @@ def by_code(functions: Mapping[Any, Any], **options: bool) -> Any:
 
 
 #: For functions that are called from Python or by address. Compiled code warns of nothing.
-entry = np.errstate(all="ignore") if config.DISABLE_JIT else cached(nogil=True)
+entry = np.errstate(all="ignore") if config.DISABLE_JIT else cached(nogil=True, **ENTRY_OPTIONS)
 #: The key of the functions that are compiled once per float type.
 KEY = CacheKey()

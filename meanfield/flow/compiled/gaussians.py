@@ -178,9 +178,12 @@ def fill_philox(
     out: NDArray[np.uint32],
     counter: NDArray[np.uint32],
     key: NDArray[np.uint32],
+    word: NDArray[np.uint32],
 ) -> None:
-    """Fill ``out`` (m, 4) with the words of ``counter`` (m, 4) under ``key`` (m, 2)."""
-    word = np.empty(16, np.uint32)
+    """Fill ``out`` (m, 4) with the words of ``counter`` (m, 4) under ``key`` (m, 2).
+
+    ``word`` holds sixteen.
+    """
     for row in range(out.shape[0]):
         c0, c1 = np.uint64(counter[row, 0]), np.uint64(counter[row, 1])
         c2, c3 = np.uint64(counter[row, 2]), np.uint64(counter[row, 3])

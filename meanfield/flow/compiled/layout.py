@@ -15,8 +15,10 @@ A *chunk* is a run of blocks, whose number depends on N alone: the predictions o
 summed first, those of the chunks then, in their order. Threads share out chunks, so a sum does not
 depend on how many threads there are.
 
-Inputs are held in rows padded to a multiple of four columns, and to a multiple of four rows: the
-matrix products take a group times four data, or a group times four coordinates.
+Inputs are held tile by tile, in a tile pass by pass, and in a pass by fours of data, (16, columns
+of the pass, 4): either matrix product takes a group times four data, or times four coordinates, and
+reads what it needs close together, however many coordinates there are. Tiles are padded to 64 rows,
+and to a multiple of four columns.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from meanfield.flow.compiled.by_address import address_of, by_address
 from meanfield.flow.compiled.cache_key import CacheKey, WithOwn, by_code, entry
 from meanfield.flow.compiled.layout import Numbers
 from meanfield.flow.compiled.own_functions import scalar_function
-from meanfield.flow.compiled.simd.mode import inline
+from meanfield.flow.compiled.simd.mode import INLINE_OPTIONS, inline
 from meanfield.problem.losses import LOSSES
 
 
@@ -90,10 +90,12 @@ def _own_derivative(code: str) -> Any:
 
 
 _shared = by_code(
-    WithOwn({code: functions[0] for code, functions in _BY_CODE.items()}, lambda code: _nothing)
+    WithOwn({code: functions[0] for code, functions in _BY_CODE.items()}, lambda code: _nothing),
+    **INLINE_OPTIONS,
 )
 _derivative = by_code(
-    WithOwn({code: functions[1] for code, functions in _BY_CODE.items()}, _own_derivative)
+    WithOwn({code: functions[1] for code, functions in _BY_CODE.items()}, _own_derivative),
+    **INLINE_OPTIONS,
 )
 
 

@@ -31,7 +31,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from meanfield.flow.compiled import threads
@@ -47,7 +46,7 @@ from meanfield.flow.compiled.block import (
 from meanfield.flow.compiled.cache_key import KEY, CacheKey, entry
 from meanfield.flow.compiled.layout import BLOCK, MAX_CHUNKS, MIN_CHUNK_BLOCKS, Numbers
 from meanfield.flow.compiled.losses import Residuals, set_residuals
-from meanfield.flow.compiled.simd import lanes, load_quarter, total
+from meanfield.flow.compiled.simd import inline, lanes, load_quarter, total
 from meanfield.flow.compiled.structures import (
     Buffers,
     Data,
@@ -71,7 +70,7 @@ _NONE, _BEFORE_STEPS, _PRESENT = 0, 1, 2
 # Between blocks -----------------------------------------------------------------------------------
 
 
-@njit
+@inline
 def _merge(f: Numbers, partial: Numbers, parity: int, n_particles: int) -> bool:
     """Fill ``f`` (n k,) with the mean over particles, chunks in order; whether all are finite."""
     clear(f)
@@ -85,7 +84,7 @@ def _merge(f: Numbers, partial: Numbers, parity: int, n_particles: int) -> bool:
     return finite
 
 
-@njit
+@inline
 def _chunk_start(chunk: int, n_chunks: int, n_blocks: int) -> int:
     """First block of a chunk; chunks differ by one block at most."""
     return chunk * n_blocks // n_chunks

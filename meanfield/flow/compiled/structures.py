@@ -9,11 +9,13 @@ from numpy.typing import DTypeLike
 
 from meanfield.flow.compiled.activations import is_polynomial, keeps_slope
 from meanfield.flow.compiled.cache_key import CacheKey
-from meanfield.flow.compiled.layout import BLOCK, TILE_ROWS, Numbers, aligned
+from meanfield.flow.compiled.layout import BLOCK, PASS_COORDINATES, TILE_ROWS, Numbers, aligned
 from meanfield.flow.compiled.losses import residuals_address
 from meanfield.flow.compiled.simd import GROUP_BYTES
 from meanfield.flow.compiled.tile import tile_addresses
 
+# Tiles that are filled together, which bounds the memory that it takes.
+_TILES_AT_ONCE = 64
 # Bytes of kept activations per thread: what memory gives back sooner than arithmetic.
 _KEEP_BYTES = 1 << 24
 _KEEP_BYTES_WIDE = 1 << 28  # with wide inputs even main memory is faster than computing them again
@@ -31,7 +33,7 @@ class State(NamedTuple):
 class Data(NamedTuple):
     """What the particles are trained on, and the sizes."""
 
-    x: Numbers  # (rows, columns) flattened: inputs, a column of ones for the bias, zero padding
+    x: Numbers  # inputs, a column of ones for the bias, zero padding; `layout` has the order
     targets: Numbers  # (n k,)
     weights: Numbers  # (n,), of mean 1: what each datum counts
     drive: Numbers  # (n_steps, n k) or empty: predictions that replace the particles' own
@@ -105,6 +107,13 @@ class Output(NamedTuple):
     failed: Numbers  # (R,): receives the first state that is not finite
 
 
+def _given(array: Numbers) -> Numbers:
+    """float64 numbers to be read: never writeable, which to numba would be another type."""
+    array = np.ascontiguousarray(array, np.float64).view()
+    array.flags.writeable = False
+    return array
+
+
 def make_data(
     X: Numbers,
     targets: Numbers,
@@ -122,13 +131,24 @@ def make_data(
     n, d = X.shape
     k = targets.shape[1]
     columns = -(-inputs // 4) * 4
-    x = aligned(-(-n // 4) * 4 * columns, np.dtype(dtype)).reshape(-1, columns)
-    x[:n, :d] = X
-    x[:n, d:inputs] = 1
-    drive = np.empty((0, n, k)) if drive is None else np.ascontiguousarray(drive, np.float64)
-    targets = np.ascontiguousarray(targets, np.float64).reshape(-1)
-    weights = np.ones(n) if weights is None else np.ascontiguousarray(weights, np.float64)
-    return Data(x.reshape(-1), targets, weights, drive.reshape(-1, n * k), n, k, inputs, columns)
+    tiles = aligned(-(-n // TILE_ROWS) * TILE_ROWS * columns, np.dtype(dtype))
+    tiles = tiles.reshape(-1, TILE_ROWS * columns)
+    for first in range(0, n, _TILES_AT_ONCE * TILE_ROWS):
+        part = X[first : first + _TILES_AT_ONCE * TILE_ROWS]
+        some = tiles[first // TILE_ROWS :][:_TILES_AT_ONCE]
+        rows = np.zeros((len(some) * TILE_ROWS, columns), dtype)
+        rows[: len(part), :d] = part
+        rows[: len(part), d:inputs] = 1
+        fours = rows.reshape(len(some), -1, 4, columns).swapaxes(2, 3)
+        for begin in range(0, columns, PASS_COORDINATES):
+            of_pass = fours[:, :, begin : begin + PASS_COORDINATES]
+            to = some[:, begin * TILE_ROWS :][:, : of_pass[0].size]
+            to[:] = of_pass.reshape(len(some), -1)
+    drive = _given(np.empty((0, n, k)) if drive is None else drive).reshape(-1, n * k)
+    weights = _given(np.ones(n) if weights is None else weights)
+    return Data(
+        tiles.reshape(-1), _given(targets).reshape(-1), weights, drive, n, k, inputs, columns
+    )
 
 
 def make_factors(
@@ -145,14 +165,12 @@ def make_factors(
     ``noise`` is (n_steps, C) or (n_steps, J, C); ``decay`` and ``gain`` are (n_steps, C), or (C,)
     where all steps share them. ``drift`` (n_steps, C) and ``l2`` (C,) belong to the kinetic update.
     """
-    noise = np.ascontiguousarray(noise, np.float64)
+    noise = _given(noise)
     noise = noise[:, None] if noise.ndim == 2 else noise
     n_steps, _, C = noise.shape
-    decay, gain = (
-        np.ascontiguousarray(np.broadcast_to(a, (n_steps, C)), np.float64) for a in (decay, gain)
-    )
-    drift = np.empty((0, 0)) if drift is None else np.ascontiguousarray(drift, np.float64)
-    l2 = np.zeros(C) if l2 is None else np.ascontiguousarray(l2, np.float64)
+    decay, gain = (_given(np.broadcast_to(a, (n_steps, C))) for a in (decay, gain))
+    drift = _given(np.empty((0, 0)) if drift is None else drift)
+    l2 = _given(np.zeros(C) if l2 is None else l2)
     outer, inner = bool(gain[:, :k].any()), bool(gain[:, k:].any())
     return UpdateFactors(decay, gain, noise, drift, l2, outer, inner)
 

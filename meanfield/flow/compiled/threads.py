@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from meanfield.flow.compiled.simd.mode import inline
 
 _SPINS = 2000  # about 50 µs; after that, give the core away
 
@@ -97,7 +99,7 @@ if config.DISABLE_JIT:  # the same in plain Python
         time.sleep(1e-6)
 
 
-@njit(forceinline=True)
+@inline
 def wait(arrivals: NDArray[np.int64], size: int) -> None:
     """Return once all ``size`` members have called this equally often."""
     if size == 1:

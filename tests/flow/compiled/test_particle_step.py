@@ -265,6 +265,23 @@ def test_arrays_that_could_not_be_changed_in_place_are_refused():
         advance(theta, X, targets, activation=1, predictions_out=apart, **arguments)
 
 
+def test_arrays_of_any_kind_are_served_by_one_code():
+    """To numba, arrays that may not be written to are of a type of their own: compiled again."""
+    kinds = set()
+    for writeable, order, dtype in (True, "C", "f8"), (False, "C", "f8"), (True, "F", "f4"):
+        n = np.ones((5, 2), dtype, order)
+        steps, row = np.ones((3, 4), dtype, order), np.ones(4, dtype)
+        drive = np.ones((3, 5, 2), dtype, order)
+        for array in (n, steps, row, drive):
+            array.flags.writeable = writeable
+        data = structures.make_data(n, n, 2, "float64", drive=drive, weights=n[:, 0])
+        factors = structures.make_factors(steps, row, steps, 2, drift=steps, l2=row)
+        kinds |= {(numba.typeof(data), numba.typeof(factors))}
+    data = structures.make_data(n, n, 2, "float64")
+    kinds |= {(numba.typeof(data), numba.typeof(structures.make_factors(row, row, steps, 2)))}
+    assert len(kinds) == 1
+
+
 def test_the_cache_is_keyed_by_the_compiled_sources_and_the_mode():
     """A change of a helper, or another mode, is another signature of every cached function."""
     code = "from meanfield.flow.compiled.cache_key import DIGEST; print(DIGEST)"

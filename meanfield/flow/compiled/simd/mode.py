@@ -39,7 +39,21 @@ SCALAR = _chosen() == "scalar"
 #: In annotations: in compiled code a value of LLVM, in plain Python a `scalar.Vector`.
 Vector: TypeAlias = Any
 
-#: For helpers on vectors: compiled into their caller, where the vectors stay in registers.
-inline = njit if SCALAR else njit(forceinline=True)
-#: The same for numba's ``overload``.
-INLINE_OPTIONS: dict[str, bool] = {} if SCALAR else {"forceinline": True}
+#: Options of functions called from Python or by address: what allocates nothing needs no counting
+#: of references, which takes time to compile.
+ENTRY_OPTIONS: dict[str, Any] = {}
+#: Options of helpers on vectors, for numba's ``njit`` and ``overload``: compiled into their
+#: callers, where the vectors stay in registers.
+INLINE_OPTIONS: dict[str, Any] = {}
+if not SCALAR:
+    from meanfield.flow.compiled.simd.helpers import HelperCompiler
+
+    ENTRY_OPTIONS = {"_nrt": False}
+    INLINE_OPTIONS = {
+        **ENTRY_OPTIONS,
+        "forceinline": True,
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+        "pipeline_class": HelperCompiler,
+    }
+inline = njit(**INLINE_OPTIONS)

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
+from meanfield.flow.compiled.simd.mode import INLINE_OPTIONS
 from meanfield.flow.compiled.simd.vectors import (
     BITS,
     FLOAT,
@@ -152,7 +153,7 @@ def times_power(x, n):
     raise NotImplementedError("only in compiled code")
 
 
-@overload(times_power, jit_options={"forceinline": True})
+@overload(times_power, jit_options=INLINE_OPTIONS)
 def _times_power(x, n):
     if HAS_AVX512 and not x.lanes % 16:
         return lambda x, n: _scale(x, n)
@@ -166,7 +167,7 @@ def divide(x, y):
     raise NotImplementedError("only in compiled code")
 
 
-@overload(divide, jit_options={"forceinline": True})
+@overload(divide, jit_options=INLINE_OPTIONS)
 def _divide(x, y):
     if not HAS_AVX512 or y.lanes % 16:
         return lambda x, y: x / y
