@@ -218,6 +218,8 @@ def ensemble_errors(
     reference : str or MeanFieldPath, default: "auto"
         As in `chaos_rates`. One without particles lets the McKean–Vlasov copies serve as control
         variates.
+    predict : bool, default: False
+        Predict the variance too, by `predict_chaos` along the reference, with nothing fitted.
 
     Returns
     -------
