@@ -182,9 +182,16 @@ def kernel_alignment(kernel: ArrayLike, other: ArrayLike) -> np.ndarray:
             raise ArgumentError(
                 name, f"must be square matrices of one size, (..., m, m), got shape {part.shape}."
             )
+    K, other_K = (_of_size_one(u) for u in (K, other_K))
     norms = [np.sqrt(np.einsum("...ij,...ij->...", u, u)) for u in (K, other_K)]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.einsum("...ij,...ij->...", K, other_K) / (norms[0] * norms[1]))
+
+
+def _of_size_one(kernel: np.ndarray) -> np.ndarray:
+    """Divide matrices by a power of two, which rounds nothing, so that no square overflows."""
+    largest = np.abs(kernel).max((-2, -1), keepdims=True, initial=0.0)
+    return np.ldexp(kernel, -np.frexp(largest)[1])
 
 
 @dataclass(frozen=True, eq=False)

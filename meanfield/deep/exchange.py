@@ -54,7 +54,10 @@ def from_state_dict(state: Any, shape: Shape) -> Layers:
             "init",
             f"must map names to arrays, such as module.state_dict(), got {type(state).__name__}.",
         )
-    arrays = {name: plain_array(name, value) for name, value in state.items()}
+    if not all(isinstance(name, str) for name in state):
+        raise ArgumentTypeError("init", f"must name its arrays by text, got {list(state)}.")
+    arrays = {name: plain_array(f"init[{name!r}]", value) for name, value in state.items()}
+    _check_dimensions(arrays)
     names = [name for name, array in arrays.items() if array.ndim == 2]
     if len({_NUMBER.sub("#", name) for name in names}) == 1:
         names.sort(key=lambda name: [int(part) for part in _NUMBER.findall(name)])
@@ -84,6 +87,17 @@ def from_state_dict(state: Any, shape: Shape) -> Layers:
     return weights, biases
 
 
+def _check_dimensions(arrays: Mapping[str, Array]) -> None:
+    """Refuse arrays that are not finite, or not of the kind that their name says."""
+    for name, array in arrays.items():
+        kinds = {"weight": "2-D, (outputs, inputs)", "bias": "1-D"}
+        wanted = kinds.get(name.rpartition(".")[2])
+        if wanted and array.ndim != int(wanted[0]):
+            raise ArgumentError("init", f"has {name!r} of shape {array.shape}; make it {wanted}.")
+        if not np.isfinite(array).all():
+            raise ArgumentError("init", f"holds numbers in {name!r} that are not finite.")
+
+
 def _check(weights: list[Array], names: list[str], shape: Shape) -> None:
     """Refuse weights of another shape, naming the argument that would fit."""
     if len(weights) != shape.depth + 1:
@@ -106,5 +120,3 @@ def _check(weights: list[Array], names: list[str], shape: Shape) -> None:
                 f"has {name!r} of shape {weight.shape}, and layer {layer + 1} of the network for "
                 f"these X and y is {wanted}; all hidden layers have one width.",
             )
-    if not all(np.isfinite(weight).all() for weight in weights):
-        raise ArgumentError("init", "holds weights that are not finite.")

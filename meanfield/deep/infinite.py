@@ -315,16 +315,17 @@ def infinite_width(
 def _descend(sampling: Sampling, task: Task, replica: int) -> tuple[Record, bool]:
     """Train one replica, which is gone afterwards; whether it ran out of directions."""
 
-    def attempt(task: Task) -> tuple[Record, bool]:
+    def attempt(task: Task, sampling: Sampling = sampling) -> tuple[Record, bool]:
         network = sampling.network(task, replica)
-        with np.errstate(over="ignore", invalid="ignore"):
-            record = descend(network, task)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                record = descend(network, task)
+        except OutOfAxesError:
+            return attempt(task, replace(sampling, n_samples=2 * sampling.n_samples))
         return record, any(matrix.is_full for matrix in network.hidden)
 
     try:
         return attempt(task)
-    except OutOfAxesError:
-        return _descend(replace(sampling, n_samples=2 * sampling.n_samples), task, replica)
     except NotFiniteError as error:
         where = f"The limit (replica {replica})"
         raise divergence(

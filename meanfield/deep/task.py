@@ -227,7 +227,8 @@ def schedule(
     batch_size = count("batch_size", batch_size)
     if batch_size > n_points:
         raise ArgumentError(
-            "batch_size", message=f"batch_size={batch_size} exceeds the {n_points} training inputs."
+            "batch_size",
+            message=f"batch_size={batch_size} exceeds the {n_points} training inputs; lower it.",
         )
     if batch_size == n_points:
         return None

@@ -30,7 +30,7 @@ def from_state_dict(state: Mapping[str, Any], normalisation: str) -> Parts:
             f"state must map names to arrays, such as module.state_dict(), got "
             f"{type(state).__name__}."
         )
-    arrays = {name: plain_array(name, value) for name, value in state.items()}
+    arrays = {name: plain_array(f"state[{name!r}]", value) for name, value in state.items()}
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
     if len(matrices) != 2:
         raise ValueError(
@@ -178,15 +178,18 @@ def _named(arrays: Mapping[str, Array], where: str) -> Parts:
     return arrays["a"], arrays["w"], arrays.get("b")
 
 
-def plain_array(name: object, value: Any) -> Array:
+def plain_array(name: str, value: Any) -> Array:
     """Return an array, or a tensor of any library, as a float64 array of ours."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    checks.unmasked(f"state[{name!r}]", value)
+    checks.unmasked(name, value)
     try:
-        return np.array(value, dtype=np.float64)
+        array = np.asarray(value)
+        if array.dtype.kind not in "cSU":  # of which NumPy would drop a part, or read the digits
+            return np.array(array, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"state[{name!r}] is not an array of numbers.") from None
+        pass
+    raise TypeError(f"{name} is not an array of real numbers.")
 
 
 def _factor(normalisation: str, n_particles: int) -> int:

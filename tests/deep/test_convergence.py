@@ -83,6 +83,7 @@ def test_alignment_is_the_cosine_of_two_kernels():
     assert deep.kernel_alignment(K, np.eye(2)) == pytest.approx(5 / np.sqrt(15 * 2))
     layers = np.stack([K, np.zeros((2, 2))])
     np.testing.assert_allclose(deep.kernel_alignment(layers, K), [1, np.nan])
+    np.testing.assert_array_equal(deep.kernel_alignment([[[1e-200]], [[1e200]]], [[1.0]]), 1)
     with pytest.raises(ValueError, match=r"other must be square matrices of one size.*\(3, 3\)"):
         deep.kernel_alignment(K, np.eye(3))
     with pytest.raises(ValueError, match="kernels must hold at least two widths"):

@@ -101,7 +101,10 @@ def test_several_networks_and_names():
         ),
         ({"2.bias": np.ones(3)}, {}, r"'2.bias' of shape \(3,\)"),
         ({"norm": np.ones(3)}, {}, "holds 'norm'"),
-        ({"0.weight": np.full((8, 4), np.inf)}, {}, "not finite"),
+        ({"2.bias": np.ones((8, 1))}, {}, r"'2.bias' of shape \(8, 1\); make it 1-D"),
+        ({"4.weight": np.ones(8)}, {}, r"'4.weight' of shape \(8,\); make it 2-D"),
+        ({"0.weight": np.full((8, 4), np.inf)}, {}, "'0.weight' that are not finite"),
+        ({"2.bias": np.full(8, np.nan)}, {}, "'2.bias' that are not finite"),
     ],
 )
 def test_weights_must_fit(change, arguments, message):
@@ -111,8 +114,14 @@ def test_weights_must_fit(change, arguments, message):
     state = {name: value for name, value in (state | change).items() if value is not None}
     with pytest.raises(ValueError, match=message):
         deep.train(X, y, init=state, **{**fitting, **arguments})
-    with pytest.raises(TypeError, match="init must map names to arrays"):
-        deep.train(X, y, init=[1.0], **fitting)
+    for other, message in (
+        ([1.0], "init must map names to arrays"),
+        ({0: np.ones((8, 4))}, r"init must name its arrays by text, got \[0\]"),
+        ({"0.weight": np.ones((8, 4)) + 1j}, r"init\['0.weight'\] is not an array of real"),
+        ({"0.weight": np.full((8, 4), "1")}, r"init\['0.weight'\] is not an array of real"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            deep.train(X, y, init=other, **fitting)
 
 
 def _torch_case(name):

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from meanfield import deep
+from meanfield.errors import DivergenceError
 from tests.deep.naive_deep import deep_linear_limit, linear_limit
 
 LINEAR = {"activation": "identity", "step_size": 0.02}
@@ -76,6 +77,15 @@ def test_minibatches_and_rounding():
     gap = np.abs(fine.predictions - coarse.predictions).max()
     assert 0 < gap < 1e-8
     assert coarse.replicas.ranks.sum() < fine.replicas.ranks.sum()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_divergence_is_told_where_smaller_steps_need_more_axes():
+    settings = {"depth": 4, "activation": "identity", "n_samples": None, "n_steps": 20}
+    with pytest.raises(DivergenceError, match=r"diverged at .* stays finite") as caught:
+        deep.infinite_width(*_data(), step_size=2.0, **settings)
+    limit = deep.infinite_width(*_data(), step_size=caught.value.stable_step_size, **settings)
+    assert limit.replicas.initial_features.shape[-1] > 128  # axes, of which a run begins with 128
 
 
 def test_only_linear_networks_have_an_exact_limit():

@@ -84,7 +84,7 @@ def test_other_networks_are_refused_in_words():
         Particles.from_state_dict(state, "means")
     with pytest.raises(TypeError, match="state must map names to arrays"):
         Particles.from_state_dict([1])
-    with pytest.raises(TypeError, match=r"state\['x'\] is not an array of numbers"):
+    with pytest.raises(TypeError, match=r"state\['x'\] is not an array of real numbers"):
         Particles.from_state_dict({"x": "text"})
     with pytest.raises(ValueError, match=r"these are 2; choose one, such as particles\[0\]"):
         cloud(replicas=2).to_state_dict()

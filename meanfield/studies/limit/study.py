@@ -97,7 +97,8 @@ def _epoch(config: LimitConfig, n_inputs: int) -> int:
     batch_size = config.network.batch_size or n_inputs
     if batch_size > n_inputs:
         raise ConfigError(
-            f"key 'network.batch_size' = {batch_size} exceeds the {n_inputs} training inputs."
+            f"key 'network.batch_size' = {batch_size} exceeds the {n_inputs} training inputs; "
+            "lower it."
         )
     if n_inputs // batch_size > config.network.n_steps:
         raise ConfigError("key 'network.n_steps' must be an epoch of batches or more; raise it.")
