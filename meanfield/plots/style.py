@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 SERIES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+#: Label, colour and marker of the parametrizations.
+SCHEMES = {
+    "sp": ("SP", VERMILION, "s"),
+    "ntp": ("NTP", ORANGE, "^"),
+    "ip": ("IP (mean field)", GREEN, "D"),
+    "mup": ("µP", BLUE, "o"),
+}
 
 STYLE: dict[str, Any] = {
     "font.size": 9,

@@ -25,6 +25,7 @@ from meanfield.workbench.sections.deep_inputs import (
     Momentum,
     OptimizerName,
     Rate,
+    Richness,
 )
 
 
@@ -40,11 +41,7 @@ class NetworkSection(Section):
     loss: DeepLoss = "squared"
     bias: Bias = False
     step_size: Rate = 0.05
-    richness: Positive = Field(
-        1.0,
-        description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
-        "the network as it stands.",
-    )
+    richness: Richness = 1.0
     n_steps: Count = Field(1000, description="Gradient steps.")
     batch_size: Count | None = Field(
         None, description="Inputs per step, of an order that is drawn every epoch; all by default."

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.plots.style import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    VERMILION,
+    SCHEMES,
     band,
     by_count,
     finish,
@@ -23,14 +20,6 @@ from meanfield.statistics.estimate import Estimate
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-
-# Scheme: label, colour, marker.
-_SCHEMES = {
-    "sp": ("SP", VERMILION, "s"),
-    "ntp": ("NTP", ORANGE, "^"),
-    "ip": ("IP (mean field)", GREEN, "D"),
-    "mup": ("µP", BLUE, "o"),
-}
 
 
 def plot_curves(dataset: xr.Dataset, ax: Axes, *, scheme: str, optimizer: str) -> Axes:
@@ -66,7 +55,7 @@ def plot_best_rates(dataset: xr.Dataset, ax: Axes, *, optimizer: str) -> Axes:
     at = dataset.sel(optimizer=optimizer)
     widths = dataset["width"].values
     for scheme in dataset["scheme"].values:
-        name, colour, marker = _SCHEMES[str(scheme)]
+        name, colour, marker = SCHEMES[str(scheme)]
         curve = Estimate.from_xarray(at["best_rate_mean"].sel(scheme=scheme))
         known = np.isfinite(curve.value)
         band(ax, widths[known], curve[known], color=colour, marker=marker, label=name)

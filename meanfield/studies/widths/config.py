@@ -27,6 +27,7 @@ from meanfield.workbench.sections.deep_inputs import (
     Momentum,
     OptimizerName,
     Rate,
+    Richness,
 )
 
 
@@ -49,11 +50,7 @@ class NetworkSection(Section):
     loss: DeepLoss = "squared"
     bias: Bias = False
     step_size: Rate = 0.1
-    richness: Positive = Field(
-        1.0,
-        description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
-        "the network as it stands.",
-    )
+    richness: Richness = 1.0
     n_steps: Count = Field(1000, description="Gradient steps.")
     optimizer: OptimizerName = "sgd"
     momentum: Momentum = None

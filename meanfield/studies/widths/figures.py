@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from meanfield.plots.style import (
     BLACK,
     BLUE,
-    GREEN,
-    ORANGE,
-    VERMILION,
+    SCHEMES,
     band,
     finish,
     series,
@@ -20,14 +18,6 @@ from meanfield.statistics.estimate import Estimate
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-
-# Scheme: label, colour, marker.
-_SCHEMES = {
-    "sp": ("SP", VERMILION, "s"),
-    "ntp": ("NTP", ORANGE, "^"),
-    "ip": ("IP (mean field)", GREEN, "D"),
-    "mup": ("µP", BLUE, "o"),
-}
 
 
 def plot_feature_change(dataset: xr.Dataset, ax: Axes, *, activation: str, layer: int) -> Axes:
@@ -54,7 +44,7 @@ def _against_width(
     widths = dataset["width"].values
     chosen = dataset.sel(activation=activation, layer=layer)
     for scheme in dataset["scheme"].values:
-        name, colour, marker = _SCHEMES[str(scheme)]
+        name, colour, marker = SCHEMES[str(scheme)]
         curve = Estimate.from_xarray(chosen[f"{metric}_mean"].sel(scheme=scheme))
         drawn = curve.value > 0
         band(ax, widths[drawn], curve[drawn], color=colour, marker=marker, label=name)
@@ -80,7 +70,7 @@ def plot_coordinate_check(dataset: xr.Dataset, ax: Axes, *, activation: str, sch
         line.set(marker=series(row)["marker"], linewidth=1.3)
         line.set_label(f"{name}, step {n_steps - 1}")
     width_axis(ax, widths)
-    ax.set_title(f"{_SCHEMES[scheme][0]}, {activation}")
+    ax.set_title(f"{SCHEMES[scheme][0]}, {activation}")
     return finish(ax, y="mean size of the entries", log="y")
 
 

@@ -38,6 +38,13 @@ Rate = Annotated[
         f'{{ kind = "geometric", start = 0.5, stop = 0.05 }}; kinds are {", ".join(KINDS)}.'
     ),
 ]
+Richness = Annotated[
+    Positive,
+    Field(
+        description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
+        "the network as it stands."
+    ),
+]
 OptimizerName = Annotated[
     Literal["sgd", "momentum"],
     Field(description="sgd, or momentum: the heavy ball."),
