@@ -167,8 +167,8 @@ def test_impossible_targets_are_refused(make, message):
 
 
 def test_degrees_and_rows_that_do_not_fit_into_memory_are_named(monkeypatch):
-    target, X = HermiteTarget(2, {"0,1000": 1.0}), np.ones((100, 2))
+    target, X = HermiteTarget(2, {"0,1000": 1.0}), np.ones((400, 2))
     assert np.isfinite(target(X)).all()
-    monkeypatch.setattr(memory, "available", lambda: 8 * 1001 * 100)
+    monkeypatch.setattr(memory, "available", lambda: 8 * 1001 * 400)
     with pytest.raises(MemoryError, match="give fewer rows, or lower degrees than 1000"):
         target(X)

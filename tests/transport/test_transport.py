@@ -134,7 +134,7 @@ def test_both_ways_give_the_same_bits(monkeypatch, name):
 def test_sizes_whose_costs_do_not_fit(monkeypatch):
     monkeypatch.setattr(network_simplex.memory, "available", lambda: 1000)
     with pytest.raises(MemoryError, match="clouds of equal sizes"):
-        wasserstein2(cloud(0, 50, 3), cloud(1, 60, 3))
+        wasserstein2(cloud(0, 400, 3), cloud(1, 500, 3))
 
 
 coordinates = st.floats(-8, 8, width=16) | st.sampled_from([0.0, 1.0, -1.0])
