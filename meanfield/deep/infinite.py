@@ -295,7 +295,8 @@ def infinite_width(
     n_replicas = 1 if exact else checks.listed("n_replicas", n_replicas)
     memory.require(
         sampling.bytes_needed(task, n_replicas),
-        "lower n_samples, max_rank or n_replicas, or save fewer steps with save_at",
+        "lower n_samples, max_rank or n_replicas, or record fewer steps with "
+        "predict_every and save_at",
     )
     records, full = [], False
     for replica in range(n_replicas):

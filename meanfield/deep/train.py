@@ -297,7 +297,8 @@ def train(
     seeds = [checks.seed(first_seed + r) for r in range(n_replicas)]
     memory.require(
         _bytes_needed(task, architecture, len(seeds)),
-        "lower width, n_replicas or the number of inputs, or save fewer steps with save_at",
+        "lower width, n_replicas or the number of inputs, or record fewer steps with "
+        "predict_every and save_at",
     )
     record, weights = _train_all(task, architecture, seeds)
     return as_run(task, record, architecture.engine, seeds, weights)

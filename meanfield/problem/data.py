@@ -99,8 +99,24 @@ class Data:
                 'classes as quantities, as if neighbours were alike; set loss = "cross-entropy", '
                 f"or {way_out.get(str(kind), 'choose two classes')}.",
             )
+        if kind == loss.labels == "class":
+            self._check_drawn_classes()
         data = {"X": self.X, "y": self.y, "X_test": self.X_test, "y_test": self.y_test}
         return Problem(**{"name": self.info.get("source"), **data, **options})
+
+    def _check_drawn_classes(self) -> None:
+        """Refuse rows drawn from a target of which none is of a class that others are numbered by.
+
+        A second class is always asked for.
+        """
+        drawn = self.y if self.y_test is None else np.concatenate([self.y, self.y_test])
+        lacking = np.setdiff1d(np.arange(max(int(drawn.max()), 1) + 1), self.y)
+        if lacking.size:
+            raise ArgumentError(
+                "n_train",
+                f"= {len(self.y)} leaves class {lacking[0]} without a training row; raise n_train, "
+                "or draw rows by another seed.",
+            )
 
     @property
     def _n_classes(self) -> int:

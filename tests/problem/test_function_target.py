@@ -46,6 +46,12 @@ def test_a_function_makes_a_problem():
 def test_functions_of_several_outputs_and_classes():
     two = from_target(lambda X: X[:, :2], n_features=3, n_train=10, labels="class")
     np.testing.assert_array_equal(two.y, two.X[:, :2].argmax(axis=1))
+    three = {"n_features": 3, "labels": "class"}
+    few = from_target(lambda X: X, n_train=2, n_test=9, seed=1, **three)
+    with pytest.raises(ValueError, match=r"n_train = 2 leaves class \d without .* raise n_train"):
+        few.problem(loss="cross-entropy")
+    many = from_target(lambda X: X, n_train=30, n_test=9, seed=1, **three)
+    assert many.problem(loss="cross-entropy").n_outputs == 3
     whole = from_target(lambda X: X[:, 0] > 0, n_features=1, n_train=10)
     assert set(whole.y) == {0.0, 1.0}
 

@@ -264,6 +264,22 @@ def test_dependent_features_have_least_eigenvalue_zero_and_a_figure(tmp_path):
     assert "0 (singular, up to rounding)" in (tmp_path / "out/report.html").read_text()
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_rates_of_a_schedule_reach_to_the_last_step_of_every_unit(depth):
+    rates = {"kind": "geometric", "start": 0.1, "stop": 0.01}
+    network = {"depths": [depth], "n_steps": 3, "step_size": rates}
+    config = configuration(network=network, convergence={"n_steps": 2})
+    joint = config.joint.model_copy(update={"n_steps": 5})
+    plan = limit.prepare(config.model_copy(update={"joint": joint}))
+    lengths = {unit.key: unit.arguments for unit in plan.units}
+    lengths = {key: a.get("common", a.get("same"))["step_size"] for key, a in lengths.items()}
+    expected = np.geomspace(0.1, 0.01, 3 if depth == 1 else 5)
+    assert (f"tanh-{depth}-joint" in lengths) == (depth == 2)
+    for key, found in lengths.items():
+        steps = 5 if "joint" in key else 3 if key.endswith("limit") else 2
+        np.testing.assert_allclose(found, expected[:steps])
+
+
 def test_joint_independence_and_batches_are_those_of_the_library(tmp_path, plain_figures):
     config = configuration(
         data={"n_train": 4},

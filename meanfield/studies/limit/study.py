@@ -51,7 +51,8 @@ def prepare(config: LimitConfig) -> Plan:
         steps, n_samples = convergence.n_steps, convergence.n_samples
         check_sizes(config, "convergence", len(X), steps, depth, n_samples)
         check_widths(config, "convergence", convergence.widths, X.shape[1], depth)
-    training = Training(config, network.n_steps, convergence.n_steps * bool(convergence.widths))
+    others = [convergence.n_steps * bool(convergence.widths), config.joint.n_steps * (depth > 1)]
+    training = Training(config, network.n_steps, max(others))
     common = {
         "X": X,
         "y": y,
