@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 import meanfield as mf
@@ -50,3 +51,11 @@ def test_what_cannot_be_animated(tmp_path):
     last = mf.simulate(run.problem, 30, 0.2, 20, save_at=[20])
     with pytest.raises(ValueError, match="needs saved steps"):
         last.animate(tmp_path / "run.gif")
+
+
+def test_long_times_are_written_out(tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(Axes, "set_title", lambda self, text: titles.append(text))
+    run = mf.simulate(run_of(2).problem, 8, 100.0, 12, save_at=[0, 1, 12])
+    run.animate(tmp_path / "run.gif")
+    assert titles == ["time 0", "time 100", "time 1200"]

@@ -3,7 +3,8 @@ Animate neurons as they learn
 =============================
 
 Neurons of one network in the plane of their input weights, from the start to the end of training;
-their size is that of the output weight. Rings mark the atoms that they gather at.
+their size is that of the output weight, their colour its sign. Rings mark the atoms that they gather
+at: as tanh is odd, a neuron at −w with the other sign is the same as one at w, and gets no second ring.
 """
 
 import numpy as np

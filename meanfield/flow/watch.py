@@ -47,8 +47,9 @@ class Collector:
         """Return the values of every replica, (R, …)."""
         values = []
         for r in range(particles.n_replicas):
-            b = None if particles.b is None else particles.b[r : r + 1]
-            one = Particles(particles.a[r : r + 1], particles.w[r : r + 1], b)
+            # Copies, so that a function that normalises weights in place trains nothing else.
+            b = None if particles.b is None else particles.b[r : r + 1].copy()
+            one = Particles(particles.a[r : r + 1].copy(), particles.w[r : r + 1].copy(), b)
             value = np.asarray(self.function(one))
             if value.dtype.kind not in "fiub":
                 raise ArgumentTypeError(

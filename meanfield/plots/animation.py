@@ -69,7 +69,7 @@ def animated_particles(
                 ax.scatter(*rings.T, **ring, linewidths=1.0)
             ax.set(
                 xlim=(-reach[0], reach[0]), ylim=(-reach[1], reach[1]), xlabel=labels[0],
-                ylabel=labels[1], title=f"time {time:.3g}",
+                ylabel=labels[1], title=f"time {time:.6g}",
             )  # fmt: skip
             frame = io.BytesIO()
             figure.savefig(frame, format="png", dpi=_DOTS_PER_INCH)

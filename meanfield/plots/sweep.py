@@ -77,8 +77,14 @@ def plot_sweep(dataset: xr.Dataset, name: str, ax: Axes | None = None) -> Axes:
 
 
 def value_texts(dataset: xr.Dataset, key: str) -> list[str]:
-    """Return the values of an axis as a reader sees them."""
-    return [f"{v:.12g}" if isinstance(v, float) else str(v) for v in dataset[key].values.tolist()]
+    """Return the values of an axis as a reader sees them: short where these stay distinct."""
+    values = dataset[key].values.tolist()
+    whole = [f"{v:.12g}" if isinstance(v, float) else str(v) for v in values]
+    short = [
+        f"{v:.4g}" if isinstance(v, float) and len(text) > 8 else text
+        for v, text in zip(values, whole, strict=True)
+    ]
+    return short if len(set(short)) == len(set(whole)) else whole
 
 
 def label_of(dataset: xr.Dataset, name: str) -> str:

@@ -14,11 +14,11 @@ Checked = tuple[Array, Array]
 """Labels, and the targets they stand for."""
 
 
-def _real_targets(y: Array, name: str, n_classes: int | None) -> Checked:
+def _real_targets(y: Array, name: str, n_classes: int | None, loss: str) -> Checked:
     return y, y.reshape(len(y), -1).copy()
 
 
-def _sign_targets(y: Array, name: str, n_classes: int | None) -> Checked:
+def _sign_targets(y: Array, name: str, n_classes: int | None, loss: str) -> Checked:
     if not (np.abs(y) == 1).all():
         remedy = "it is for two classes, cross-entropy for more, the squared loss for numbers"
         if name.endswith("_test"):
@@ -26,11 +26,11 @@ def _sign_targets(y: Array, name: str, n_classes: int | None) -> Checked:
         elif len(np.unique(y)) == 2:
             signs = f"np.where(np.equal({name}, np.max({name})), 1, -1)"
             remedy = f"set {CLASSES_OPTION}, or convert with {signs}"
-        raise ArgumentError(name, f"must be ±1 for the logistic loss, got {_some(y)}; {remedy}.")
-    return _real_targets(y, name, n_classes)
+        raise ArgumentError(name, f"must be ±1 for the {loss} loss, got {_some(y)}; {remedy}.")
+    return _real_targets(y, name, n_classes, loss)
 
 
-def _class_targets(y: Array, name: str, n_classes: int | None) -> Checked:
+def _class_targets(y: Array, name: str, n_classes: int | None, loss: str) -> Checked:
     if y.ndim != 1:
         call = "np.ravel" if y.shape[1] == 1 else "np.argmax"
         remedy = f"{call}({name})" if y.shape[1] == 1 else f"{call}({name}, axis=1) if one-hot"
@@ -65,9 +65,9 @@ def _some(y: Array) -> str:
     return "{" + ", ".join(found[:5]) + (", …" if len(found) > 5 else "") + "}"
 
 
-TARGETS: dict[str, Callable[[Array, str, int | None], Checked]] = {
+TARGETS: dict[str, Callable[[Array, str, int | None, str], Checked]] = {
     "real": _real_targets,
     "sign": _sign_targets,
     "class": _class_targets,
 }
-"""By what labels are."""
+"""By what labels are; called with them, their name, the number of classes and the loss's name."""

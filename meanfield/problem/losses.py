@@ -233,7 +233,7 @@ class Loss:
                 name,
                 f"has {len(y)} rows but X{name[1:]} has {n_points}; give one row per data point.",
             )
-        return TARGETS[self.labels](y, name, n_classes)
+        return TARGETS[self.labels](y, name, n_classes, self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.code, int):
@@ -394,7 +394,12 @@ def get_loss(loss: str | Loss) -> Loss:
     family, bracket, number = loss.lower().replace(" ", "").partition("(")
     if family in _FAMILIES and (not bracket or number.endswith(")")):
         try:
-            return _FAMILIES[family](*([float(number[:-1])] if bracket else []))
+            values = [float(number[:-1])] if bracket else []
+        except ValueError:
+            said = f"{number[:-1]!r} is no number; write one, such as {_FAMILIES[family]().name}."
+            raise ArgumentError("loss", message=f"loss {loss!r}: {said}") from None
+        try:
+            return _FAMILIES[family](*values)
         except ValueError as error:
             raise ArgumentError("loss", message=f"loss {loss!r}: {error}") from None
     known = _BY_KEY.get(_key(loss))

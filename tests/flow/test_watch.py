@@ -42,6 +42,18 @@ def test_observed_is_what_kept_particles_give():
     np.testing.assert_allclose(dataset["observed_time"], [0.0, 0.7, 0.8, 3.0])
 
 
+def test_a_function_that_changes_what_it_sees_trains_nothing_else():
+    def size(particles):
+        for values in (particles.a, particles.w, particles.b):
+            values[...] = 0.0
+        return 1.0
+
+    watched = mf.simulate(PROBLEM, **OPTIONS, observe={"size": size, "overlap": overlap})
+    plain = mf.simulate(PROBLEM, **OPTIONS, observe={"overlap": overlap})
+    np.testing.assert_array_equal(watched.particles.coordinates, plain.particles.coordinates)
+    np.testing.assert_array_equal(watched.observed["overlap"], plain.observed["overlap"])
+
+
 def test_by_default_a_hundred_steps_are_observed():
     run = mf.simulate(PROBLEM, **OPTIONS, observe={"overlap": overlap})
     np.testing.assert_array_equal(run.observed_steps, np.arange(31))

@@ -65,6 +65,14 @@ def test_what_is_given_is_checked(functions, options, message):
         Loss.from_function(*functions, **options)
 
 
+def test_labels_that_do_not_suit_name_the_loss():
+    loss = Loss.from_function(
+        lambda f, y: max(0.0, 1.0 - f * y) ** 2, name="squared hinge", labels="sign"
+    )
+    with pytest.raises(ValueError, match=r"y must be ±1 for the squared hinge loss, got {0, 0\.5"):
+        loss.check_labels([0.0, 0.5, 2.0], n_points=3)
+
+
 def test_names_and_families():
     assert get_loss("Huber (0.7)") is huber(0.7)
     assert get_loss("quantile") == quantile(0.5) == pickle.loads(pickle.dumps(quantile(0.5)))
@@ -72,6 +80,8 @@ def test_names_and_families():
         ("hubber", "Did you mean 'huber'"),
         ("huber(-1)", "delta must be"),
         ("quantile(2)", "level must be below 1"),
+        ("quantile(x)", r"'x' is no number; write one, such as quantile\(0.5\)"),
+        ("huber()", r"'' is no number; write one, such as huber\(1\)"),
     ):
         with pytest.raises(ValueError, match=message):
             get_loss(name)

@@ -8,12 +8,14 @@ import signal
 
 import numpy as np
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 import meanfield as mf
 from meanfield import plots
 from meanfield.__main__ import app
 from meanfield.errors import ConfigError
+from meanfield.plots.sweep import value_texts
 from meanfield.problem import SOURCES
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies import STUDIES, Entry, get_study
@@ -292,3 +294,12 @@ def test_figures_lie_whole_within_their_edges(over):
         assert sum("…" in text for text in texts) == 6
         with pytest.raises(ValueError, match=r"is 'los', which is no number here.*'loss'"):
             plots.plot_sweep(found, "los")
+
+
+def test_values_of_an_axis_are_short_where_they_stay_distinct():
+    nodes = [float(v) for v in np.geomspace(1e-4, 1e-1, 7)]
+    near = [0.123456789, 0.123456788]
+    found = xr.Dataset(coords={"nodes": nodes, "near": near, "names": ["tanh", "a long name"]})
+    shown = [value_texts(found, key) for key in ("nodes", "near", "names")]
+    assert shown[0] == ["0.0001", "0.0003162", "0.001", "0.003162", "0.01", "0.03162", "0.1"]
+    assert shown[1:] == [["0.123456789", "0.123456788"], ["tanh", "a long name"]]
