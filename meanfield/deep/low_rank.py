@@ -293,7 +293,11 @@ class _Side:
             u /= _norms(u)[0]
         for _ in range(2):
             u -= (_products(u, self.near[:size]) * self.own[:size]) @ self.near[:size]
-            u /= _norms(u)[0]
+            remains = float(_norms(u)[0])
+            u /= remains or 1.0
+        if remains < 0.5:  # rounding errors alone: dead units leave no room for a direction
+            rest[pivot] = 0
+            return self._span_farthest(rest, norms, allowed, size)
         self.near[size] = u[0]
         self.own[size] = True
         self.rank += 1

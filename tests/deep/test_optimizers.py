@@ -238,3 +238,15 @@ def test_arguments_are_checked(function, arguments, message):
     X, y = _data()
     with pytest.raises((ValueError, TypeError), match=message):
         function(X, y, **{"n_steps": 10, "depth": 2, **arguments})
+
+
+def test_dead_units_leave_no_direction_to_rounding_errors():
+    X = np.random.default_rng(5).standard_normal((30, 6)) / 2
+    arguments = {"width": 300, "depth": 3, "activation": "relu", "loss": "cross-entropy"}
+    arguments |= {"optimizer": "momentum", "step_size": 0.05, "n_steps": 40, "reduction": "mean"}
+    arguments |= {"batch_size": 7, "seed": 1}
+    dense, fast = (
+        deep.train(X, np.arange(30) % 3, engine=engine, tol=0.0, bias=True, **arguments)
+        for engine in ("dense", "low-rank")
+    )
+    np.testing.assert_allclose(fast.predictions, dense.predictions, atol=1e-12)
