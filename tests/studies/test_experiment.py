@@ -213,3 +213,17 @@ def test_changes_from_the_command_line(done):
         configuration(done, **{"problem.l3": "0.5"})
     with pytest.raises(ValueError, match=r"write it as problem\.l2=0\.01"):
         load_config(get_study("experiment").config, "experiment", done / "mine.toml", changes=["x"])
+
+
+def test_a_loss_of_ones_own_reaches_every_part(tmp_path):
+    (tmp_path / "mine.toml").write_text(TEACHER)
+    (tmp_path / "mine.py").write_text(
+        "import math\ndef logcosh(f, y):\n    return math.log(math.cosh(f - y))\n"
+    )
+    study = get_study("experiment")
+    for loss in ("mine:logcosh", "huber(0.12345678)"):
+        config = load_config(
+            study.config, "experiment", tmp_path / "mine.toml", changes=[f"problem.loss={loss}"]
+        )
+        keys = {unit.key.partition("-")[0] for unit in study.prepare(config).units}
+        assert {"chaos", "atoms", "errors"} <= keys

@@ -64,10 +64,13 @@ def plan_on(config: ExperimentConfig, data: Data, problem: Problem) -> Plan:
 def _plans(config: ExperimentConfig, data: Data, problem: Problem) -> dict[Part, Plan]:
     """Plan the parts: atoms are of networks of the rate study, the cell is of the first of them."""
     plans: dict[Part, Plan] = {}
+    whole = problem
 
     def plan(part: Part, problem: Problem = problem, data: Data = data, **taken_up: Any) -> None:
         if part in config.parts:
-            own = parse(_STUDIES[part].STUDY.config, config.of_part(part, problem.loss.name))
+            # The key as it stands: the name of a loss of one's own does not lead back to it.
+            loss = config.problem.loss if problem is whole else problem.loss.name
+            own = parse(_STUDIES[part].STUDY.config, config.of_part(part, loss))
             plans[part] = _within(part, _STUDIES[part].plan_on(own, data, problem, **taken_up))
 
     plan("chaos", keep=config.atoms.n_replicas if "atoms" in config.parts else 0)
