@@ -37,7 +37,7 @@ _STUDIES: dict[Part, Any] = {
     "errors": errors_study,
     "cell": cell_study,
 }
-_SCORES = ("test_", "train_")
+_SCORES = ("test_", "train_", "regularised_risk")
 
 
 def prepare(config: ExperimentConfig) -> Plan:
