@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import importlib
 import os
 import re
 import subprocess
@@ -136,16 +137,17 @@ def test_code_of_other_types_is_compiled_again(monkeypatch, tmp_path):
 
 
 def test_the_person_who_waits_hears_once_that_code_is_compiled(monkeypatch, tmp_path):
-    source = tmp_path / "halves.py"
-    source.write_text("def half(x):\n    return x / 2\n")
-    namespace: dict = {}
-    exec(compile(source.read_text(), str(source), "exec"), namespace)
+    (tmp_path / "heard_halves.py").write_text("def half(x):\n    return x / 2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    # A module, from which saved code finds its names again.
+    module = importlib.import_module("heard_halves")
     monkeypatch.setattr(compiling.numba.config, "CACHE_DIR", "")
     said: list[str] = []
     for expected in (1, 0):  # the second time the code is there
         compiling._tell_once.cache_clear()
         with heard(said.append):
-            half = compiling.cached()(namespace["half"])
+            half = compiling.cached()(module.half)
             assert half(4) == half(4.0) == 2.0
         assert len(said) == expected
         said.clear()
