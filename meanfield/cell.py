@@ -25,6 +25,7 @@ from meanfield.moments import AdmissibleWeight, admissible_weight
 from meanfield.problem import Activation, Problem, get_activation
 from meanfield.system import memory
 from meanfield.system.generators import generator
+from meanfield.system.progress import Progress
 from meanfield.system.threads import fixed_blas
 
 __all__ = ["LearningCell", "learning_cell"]
@@ -242,7 +243,9 @@ def _labelled(target: Any, d: int | None, n_data: int, seed: int) -> tuple[np.nd
     return X, np.asarray(target(X), dtype=float)
 
 
-def train_cooled(problem: Problem, scheme: Scheme, n_particles: int) -> Particles:
+def train_cooled(
+    problem: Problem, scheme: Scheme, n_particles: int, progress: Progress | None = None
+) -> Particles:
     """Train one network, its neurons gathered at few atoms by a temperature that falls.
 
     A constant temperature of the scheme is reached geometrically, from 1e-3, a schedule followed.
@@ -253,12 +256,13 @@ def train_cooled(problem: Problem, scheme: Scheme, n_particles: int) -> Particle
         cooling = np.geomspace(max(START_TEMPERATURE, last), last, scheme.n_steps)
         scheme = replace(scheme, temperature=cooling)
     try:
-        return simulate_scheme(problem, scheme, n_particles).particles
+        return simulate_scheme(problem, scheme, n_particles, progress=progress).particles
     except DivergenceError as error:
         if error.stable_step_size is None:
             raise
         stable = np.minimum(scheme.step_sizes, error.stable_step_size / 2)
-        return simulate_scheme(problem, replace(scheme, step_size=stable), n_particles).particles
+        calm = replace(scheme, step_size=stable)
+        return simulate_scheme(problem, calm, n_particles, progress=progress).particles
 
 
 def _depth(problem: Problem, n_atoms: int, max_degree: int | None, seed: int) -> OrbitDepth | None:

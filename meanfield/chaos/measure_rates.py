@@ -21,12 +21,18 @@ from meanfield.chaos.metrics import (
     partner_metrics,
 )
 from meanfield.chaos.precision import batches_between, needed, say_cost, until_precise
-from meanfield.chaos.reference_path import check_reference, laws_in_one_dimension, reference_path
+from meanfield.chaos.reference_path import (
+    check_reference,
+    choose_reference,
+    laws_in_one_dimension,
+    reference_path,
+)
 from meanfield.chaos.replicas import Replicas, side_by_side
 from meanfield.chaos.response.comparison import add_prediction
-from meanfield.chaos.response.predict import check_predictable
+from meanfield.chaos.response.predict import check_predictable, prediction_seconds
 from meanfield.chaos.response.predict import predict as predict_constants
 from meanfield.chaos.wells import Wells, find_wells
+from meanfield.flow.cost import training_seconds
 from meanfield.flow.initial import Init
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict as outputs_of
@@ -34,7 +40,7 @@ from meanfield.flow.schedule import Schedule
 from meanfield.flow.scheme import Scheme
 from meanfield.flow.simulate import simulate_scheme
 from meanfield.limit.mean_field import MeanFieldPath
-from meanfield.system.progress import Progress
+from meanfield.system.progress import Progress, SharedProgress
 from meanfield.system.threads import fixed_blas
 from meanfield.transport import matched_wasserstein2, wasserstein2
 
@@ -267,7 +273,8 @@ def chaos_rates(
         Predict the constants of ``function`` and ``coupling`` too, by `predict_chaos` along the
         same reference, and compare: nothing is fitted.
     progress : callable, optional
-        Called as ``progress(batches_done, n_batches)``.
+        Called as ``progress(done, total)``, in seconds that work of this size is expected to take;
+        the total grows when a `precision` is found to need more replicas.
 
     Returns
     -------
@@ -317,8 +324,12 @@ def chaos_rates(
     )
     if predict:
         check_predictable(problem, plan.scheme, list(plan.times))
+    each = training_seconds(problem, plan.scheme, plan.scheme.n_steps)
+    large = choose_reference(plan, reference, None)[1] if isinstance(reference, str) else 0
+    last = prediction_seconds(problem, plan.scheme) if predict else 0.0
+    shared = SharedProgress(progress, each * (large + plan.work * plan.n_replicas) + last)
     if isinstance(reference, str):
-        reference = reference_path(plan, reference)
+        reference = reference_path(plan, reference, progress=shared.part(each * large))
     check_reference(plan, reference)
     wells = find_wells(plan, reference)
 
@@ -326,22 +337,27 @@ def chaos_rates(
 
     def measured(batches: Sequence[range]) -> list[dict[str, Array]]:
         pieces = []
-        for done, batch in enumerate(batches, start=1):
+        for batch in batches:
             pieces.append(measure(plan, reference, batch, wells=wells))
             ends.append(time.perf_counter())
-            if progress is not None:
-                progress(done, len(batches))
+            shared.part(each * plan.work * len(batch))(1, 1)
         return pieces
+
+    def further(batches: Sequence[range]) -> list[dict[str, Array]]:
+        shared.total += each * plan.work * sum(map(len, batches))
+        return measured(batches)
 
     pieces = measured(plan.batches())
     if plan.precision is not None:
         wanted = needed(plan, reference, pieces, planning=True)
         # Only the first have clouds to be compared with, and may compile.
         say_cost(plan, wanted, (ends[-1] - ends[-2]) / len(plan.batches()[-1]))
-        pieces += measured(batches_between(plan, plan.n_replicas, wanted))
-        pieces += until_precise(plan, reference, pieces, lambda more: measured([more])[0])
+        pieces += further(batches_between(plan, plan.n_replicas, wanted))
+        pieces += until_precise(plan, reference, pieces, lambda more: further([more])[0])
     rates = assemble_rates(plan, reference, pieces, wells)
     if not predict:
         return rates
-    prediction = predict_constants(problem, plan.scheme, list(plan.times), reference)
+    prediction = predict_constants(
+        problem, plan.scheme, list(plan.times), reference, progress=shared.part(last)
+    )
     return replace(rates, dataset=add_prediction(rates.dataset, prediction), prediction=prediction)

@@ -28,20 +28,21 @@ def no_progress(done: float, total: float, /) -> None:
 
 
 class SharedProgress:
-    """Progress over several runs whose costs are known."""
+    """Progress over several runs whose costs are known; `total` may grow while they run."""
 
     def __init__(self, progress: Progress | None, total: float):
-        self._progress, self._total, self._done = progress, total, 0.0
+        self.total = total
+        self._progress, self._done = progress, 0.0
 
     def part(self, cost: float) -> Progress:
         """Return the progress callback of the next run."""
-        report, whole, before = self._progress, self._total, self._done
+        report, before = self._progress, self._done
         if report is None:
             return no_progress
         self._done += cost
 
         def progress(done: float, total: float) -> None:
-            report(min(before + cost * done / max(total, 1), whole), whole)
+            report(min(before + cost * done / max(total, 1), self.total), self.total)
 
         return progress
 

@@ -185,6 +185,22 @@ def test_combinations_are_checked_before_the_work(keys, message):
         get_study("errors").prepare(configuration(**keys))
 
 
+def test_classes_of_a_table_are_refused_by_the_key_and_the_remedy_works(tmp_path):
+    kinds = "".join(f"{i % 7},{i % 5},{'abc'[i % 3]}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text(f"u,v,kind\n{kinds}")
+    data = {"source": "csv", "path": str(tmp_path / "rows.csv"), "test_fraction": 0.3}
+
+    def planned(labels, loss):
+        content = {**SMALL, "data": data | {"labels": labels}, "problem": {"loss": loss}}
+        return get_study("errors").prepare(
+            parse(errors.ErrorsConfig, content | {"errors": {"n_replicas": 4}})
+        )
+
+    with pytest.raises(ConfigError, match=r"'problem\.loss'.*'squared', .* one-hot labels can be"):
+        planned("classes", "cross-entropy")
+    assert planned("one-hot", "squared").units
+
+
 def test_an_expansion_of_too_many_terms_is_refused_before_the_work():
     data = {**SMALL["data"], "n_features": 12}
     config = parse(

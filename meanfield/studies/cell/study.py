@@ -17,6 +17,7 @@ from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.cell.report import CellHeadline, report
+from meanfield.system.progress import Progress, SharedProgress
 from meanfield.workbench.config import Count, Positive, Section, named_keys
 from meanfield.workbench.sections.atom_bounds import (
     ASSUMED,
@@ -104,10 +105,17 @@ def plan_on(
 
 
 def compute(
-    problem: Problem, scheme: Scheme, target: Target | None, n_particles: int, **options: Any
+    problem: Problem,
+    scheme: Scheme,
+    target: Target | None,
+    n_particles: int,
+    progress: Progress,
+    **options: Any,
 ) -> Arrays:
     """Train a network and compute the triple with its evidence."""
-    particles = train_cooled(problem, scheme, n_particles)
+    training = training_seconds(problem, scheme, scheme.n_steps * n_particles)
+    bar = SharedProgress(progress, training + _SECONDS)
+    particles = train_cooled(problem, scheme, n_particles, progress=bar.part(training))
     dictionary = extract_dictionary(particles, problem, seed=scheme.seed)
     found = around(problem, scheme, target, dictionary, **options)
     return found | {"network": particles.coordinates[0]}

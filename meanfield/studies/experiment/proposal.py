@@ -27,6 +27,10 @@ from meanfield.workbench.config import parse
 from meanfield.workbench.toml import to_toml
 
 _MINUTES = 6.0
+# Beyond this the search for atoms is left out where it is most of it.
+_MOST_MINUTES = 20.0
+# More rows or larger sizes may take so many times what the least does, where that is much.
+_WORTH = 1.5
 # Rows that are kept, the most that can be afforded; and from when on gradients are of batches.
 _ROWS = (20000, 10000, 5000, 2000, 1000, 500, 250)
 # Rows of two plans, more than those of a batch in every part, that tell what others take.
@@ -220,6 +224,17 @@ def propose(
         config, minutes = _affordable(content, table, problem, found)
         left_out = f"The part errors is left out: {error}"
         seen = replace(seen, findings=[*seen.findings, left_out])
+    if minutes > _MOST_MINUTES:
+        rest = [part for part in config.parts if part not in ("atoms", "cell")]
+        other, less = _affordable(content | {"parts": rest}, table, problem, found)
+        if less < minutes / 2:
+            left_out = (
+                f"The parts atoms and cell are left out: with them it takes "
+                f"{in_words(60 * minutes)}, most of it for the search for atoms in so many inputs "
+                "(name them in parts, on top, to have it done)."
+            )
+            seen = replace(seen, findings=[*seen.findings, left_out])
+            config, minutes = other, less
     prepare(config)
     full = config.model_copy(update={"run": config.run.model_copy(update={"batch_size": None})})
     full_minutes = minutes
@@ -242,9 +257,14 @@ def _batch_size(problem: Problem) -> int | None:
 def _affordable(
     content: dict[str, Any], table: Data, problem: Problem, found: Pilot
 ) -> tuple[ExperimentConfig, float]:
-    """Return the largest experiment that takes minutes: as many rows first, then the sizes."""
+    """Return the largest experiment that takes minutes: as many rows first, then the sizes.
+
+    Where even the least takes long, little is saved by it: then what takes hardly longer.
+    """
     steps = found.n_steps + 2 * 11 * len(_SIZES[0].counts) * _SIZES[0].n_replicas
-    most = max(_ROWS[-1], _MOST_KEPT // (steps * problem.n_outputs))
+    # Batches are drawn from several times as many rows.
+    fewest = 4 * content["run"].get("batch_size", 0) or _ROWS[-1]
+    most = max(fewest, _MOST_KEPT // (steps * problem.n_outputs))
 
     def config_of(rows: int, sizes: Sizes) -> ExperimentConfig:
         kept = {"data": content["data"] | ({"n_samples": rows} if rows < problem.n_data else {})}
@@ -254,12 +274,13 @@ def _affordable(
 
     # The smallest sizes tell whether any are worth a try.
     least = _minutes_by_rows(config_of(problem.n_data, _SIZES[-1]), table, problem)
-    choices = sorted({min(problem.n_data, most, rows) for rows in _ROWS}, reverse=True)
-    rows = next((n for n in choices if least(n) <= _MINUTES), choices[-1])
+    choices = sorted({min(problem.n_data, most, max(fewest, rows)) for rows in _ROWS}, reverse=True)
+    limit = max(_MINUTES, _WORTH * least(choices[-1]))
+    rows = next(n for n in choices if least(n) <= limit)
     for sizes in _SIZES:
         config = config_of(rows, sizes)
         minutes = _minutes_by_rows(config, table, problem)(rows)
-        if minutes <= _MINUTES:
+        if minutes <= limit:
             break
     return config, minutes
 
