@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 from meanfield import checks
 from meanfield.deep.descent import without_advice
-from meanfield.deep.exponents import fit_width_exponents
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.train import train
 from meanfield.errors import ArgumentError, DivergenceError
 from meanfield.statistics.estimate import Estimate
+from meanfield.statistics.intervals import LEVEL
+from meanfield.statistics.power_law import sizes
+from meanfield.statistics.resampling import jackknife_error, slope_weights
 
 MOVED = 1.5
 """A best rate transfers when it moves by less than this factor over the widths."""
@@ -249,7 +252,8 @@ class RateDrift:
     Attributes
     ----------
     best : Estimate of shape (W,)
-        Best rate of every width, the geometric mean over networks with Student's interval.
+        Best rate of every width: that of the least loss, geometric mean over networks; NaN where
+        the rates at which all networks were tried do not enclose one.
     exponent : Estimate
         Of the best rate in the width; 0 where it transfers.
     movement : Estimate
@@ -265,17 +269,22 @@ class RateDrift:
     transfers: bool | None
 
 
-def rate_drift(widths: ArrayLike, best: ArrayLike, *, seed: int = 0) -> RateDrift:
-    """Fit how the best rate moves with the width.
+def rate_drift(widths: ArrayLike, rates: ArrayLike, losses: ArrayLike) -> RateDrift:
+    r"""Fit how the best rate moves with the width.
+
+    The best rate :math:`η^*(n)` of a width has the least loss, geometric mean over networks, and
+    the exponent is the slope of :math:`\log η^*(n)` by least squares. Intervals are Student's with
+    the error of the jackknife over networks, each left out at all widths.
 
     Parameters
     ----------
     widths : array_like of shape (W,)
         Widths n, at least two different ones.
-    best : array_like of shape (W, R)
-        Best rates of R networks of each width; network r has the same seed at every width.
-    seed : int
-        Seed of the resampling.
+    rates : array_like of shape (J,)
+        Base rates, a constant factor apart.
+    losses : array_like of shape (W, R, J)
+        Losses of R networks of each width; network r has the same seed at every width. Infinite
+        where it diverged, NaN where it was not tried.
 
     Returns
     -------
@@ -284,26 +293,57 @@ def rate_drift(widths: ArrayLike, best: ArrayLike, *, seed: int = 0) -> RateDrif
     Raises
     ------
     ValueError, TypeError
-        The widths or rates cannot be used; the sentence names them.
+        The widths, rates or losses cannot be used; the sentence names them.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from meanfield import deep
-    >>> best = [[0.42, 0.40], [0.40, 0.39], [0.41, 0.39], [0.40, 0.40]]
-    >>> deep.rate_drift([64, 128, 256, 512], best).transfers
+    >>> rates = 0.1 * 2.0 ** np.arange(6)
+    >>> best = np.array([[0.42, 0.40], [0.40, 0.39], [0.41, 0.39], [0.40, 0.40]])
+    >>> losses = 0.1 + np.log(rates / best[:, :, None]) ** 2
+    >>> deep.rate_drift([64, 128, 256, 512], rates, losses).transfers
     True
     """
-    rates = checks.numbers("best", best)
-    n = np.asarray(widths, dtype=float)
-    if rates.ndim != 2:
+    n, grid = sizes("widths", widths), checks.numbers("rates", rates)
+    values = np.asarray(losses, dtype=float)
+    if values.ndim != 3 or (len(values), values.shape[2]) != (len(n), grid.size):
         raise ArgumentError(
-            "best", f"must have shape (W, R), rates of R networks, got {rates.shape}."
+            "losses",
+            f"must have shape (W, R, J), those of R networks at {len(n)} widths and {grid.size} "
+            f"rates, got {values.shape}.",
         )
-    exponent = fit_width_exponents(widths, rates[..., None], seed=seed)[0]
-    middle = Estimate.mean(np.log(rates), axis=1, resampled="networks").map(np.exp)
+    best = np.log([_best_of_mean(grid, of_width) for of_width in values])
+    left_out = np.array(
+        [
+            [math.log(_best_of_mean(grid, np.delete(of_width, r, axis=0))) for of_width in values]
+            for r in range(values.shape[1] if values.shape[1] > 1 else 0)
+        ]
+    ).reshape(-1, len(n))
+    slope = slope_weights(np.log(n))
+    exponent = _jackknifed(np.asarray(slope @ best), left_out @ slope)
     span = float(n.max() / n.min())
     movement = exponent.map(lambda power: span**power)
-    return RateDrift(middle, exponent, movement, stays(movement))
+    return RateDrift(_jackknifed(best, left_out.T).map(np.exp), exponent, movement, stays(movement))
+
+
+def _best_of_mean(rates: np.ndarray, losses: np.ndarray) -> float:
+    """Return the rate of the least geometric mean of losses (R, J); NaN if at the edge."""
+    tried = np.flatnonzero(~np.isnan(losses).any(axis=0))
+    with np.errstate(divide="ignore"):
+        mean = np.exp(np.log(losses[:, tried]).mean(axis=0))
+    if not len(tried) or not 0 < np.argmin(mean) < len(tried) - 1:
+        return math.nan
+    return _lowest(rates[tried], mean)
+
+
+def _jackknifed(value: np.ndarray, left_out: np.ndarray) -> Estimate:
+    """Give a value Student's interval, from those with one network left out, last axis."""
+    networks = left_out.shape[-1]
+    if networks < 2:
+        return Estimate(value, resampled="networks")
+    half = float(stdtrit(networks - 1, (1 + LEVEL) / 2)) * jackknife_error(left_out)
+    return Estimate(value, value - half, value + half, resampled="networks")
 
 
 def stays(movement: Estimate) -> bool | None:

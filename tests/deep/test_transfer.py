@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from meanfield import deep
 from meanfield.errors import DivergenceError
@@ -47,15 +48,38 @@ def test_the_verdict_is_by_the_interval_of_the_movement(power, verdict):
     widths = np.array([64, 128, 256, 512, 1024, 2048, 4096])
     noise = np.random.default_rng(0).standard_normal((7, 6))
     best = 0.2 * (widths[:, None] / 64.0) ** power * np.exp(0.02 * noise)
-    drift = deep.rate_drift(widths, best)
-    assert drift.exponent.low < power < drift.exponent.high
+    rates = 0.01 * 1.5 ** np.arange(-20, 21)
+    losses = np.exp(np.log(rates / best[:, :, None]) ** 2 / 30)
+    drift = deep.rate_drift(widths, rates, losses)
+    # Of parabolas the least mean is at the mean, and the jackknife's interval is Student's.
+    logs = np.log(best)
+    slope = np.polyfit(np.log(widths), logs, 1)[0]
+    half = stats.t.ppf(0.975, 5) * slope.std(ddof=1) / np.sqrt(6)
+    assert drift.exponent.value == pytest.approx(slope.mean())
+    assert drift.exponent.high - drift.exponent.value == pytest.approx(half)
     assert drift.movement.value == pytest.approx(64**drift.exponent.value)
     assert drift.transfers is verdict
-    np.testing.assert_allclose(drift.best.value, np.exp(np.log(best).mean(axis=1)))
-    assert (drift.best.low < drift.best.value).all()
-    single = deep.rate_drift(widths, best[:, :1])
+    np.testing.assert_allclose(drift.best.value, np.exp(logs.mean(axis=1)))
+    half = stats.t.ppf(0.975, 5) * logs.std(axis=1, ddof=1) / np.sqrt(6)
+    np.testing.assert_allclose(np.log(drift.best.high), logs.mean(axis=1) + half)
+    single = deep.rate_drift(widths, rates, losses[:, :1])
     assert single.exponent.known
     assert single.transfers is None
+
+
+def test_the_best_rate_of_a_width_is_one_at_which_no_network_was_lost():
+    rates = 2.0 ** np.arange(6)
+    losses = np.array([[[9, 5, 2, 1, 3, 7], [8, 4, 1, np.inf, 2, 6]]] * 2, dtype=float)
+    drift = deep.rate_drift([8, 16], rates, losses)
+    assert drift.best.value.tolist() == [4, 4]
+    assert drift.exponent.value == pytest.approx(0, abs=1e-12)
+    untried = losses.copy()
+    untried[1, 0, 3:] = np.nan
+    found = deep.rate_drift([8, 16], rates, untried).best.value
+    assert found[0] == 4
+    assert np.isnan(found[1])
+    with pytest.raises(ValueError, match=r"losses must have shape \(W, R, J\)"):
+        deep.rate_drift([8, 16], rates[1:], losses)
 
 
 def test_losses_are_those_of_training_at_the_base_rate():

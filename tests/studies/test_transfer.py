@@ -40,7 +40,7 @@ def configuration(network=None, rates=None):
                 "depth": 2,
                 **(network or {}),
             },
-            "rates": {"factor": 2.0, "beyond": 2, **(rates or {})},
+            "rates": {"factor": 2.0, "beyond": 3, **(rates or {})},
         },
     )
 
@@ -65,7 +65,7 @@ def test_curves_are_those_of_the_library(finished):
         variance, scale = deep.experiment_scales(scheme, 64)
         settings = {"depth": 2, "activation": "tanh", "n_steps": 8, "reduction": "mean"}
         settings |= {"dtype": "float32", "weight_variance": variance, "rate_scale": scale}
-        settings |= {"parametrization": scheme, "factor": 2.0, "beyond": 2}
+        settings |= {"parametrization": scheme, "factor": 2.0, "beyond": 3}
         narrow = deep.rate_curve(X, y, width=8, seed=6, start=0.1, **settings)
         at = saved.sel(optimizer="sgd", scheme=scheme, seed=6)
         assert float(at["best_rate"].sel(width=8)) == pytest.approx(narrow.best)
@@ -78,8 +78,8 @@ def test_curves_are_those_of_the_library(finished):
         tried = ~np.isnan(found["loss"].values)
         np.testing.assert_allclose(found["rate"].values[tried], wide.rates)
         np.testing.assert_allclose(found["loss"].values[tried], wide.losses, rtol=1e-6)
-        best = saved["best_rate"].sel(optimizer="sgd", scheme=scheme).values
-        drift = deep.rate_drift([8, 16, 32], best, seed=5)
+        losses = saved["loss"].sel(optimizer="sgd", scheme=scheme).values
+        drift = deep.rate_drift([8, 16, 32], found["rate"].values, losses)
         number = summary["numbers"][f"{scheme}_sgd_drift"]
         assert number["value"] == pytest.approx(drift.exponent.value)
         assert number["interval"] == pytest.approx(list(drift.exponent.interval))

@@ -64,8 +64,9 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         ),
         Heading("Verdicts"),
         Text(
-            "The best rate of every network is a power of its width, fitted over all widths and "
-            "seeds. It transfers when the factor by which that power moves it from the smallest "
+            "The best rate of a width is that of the least loss, geometric mean over seeds, and a "
+            "power of the width is fitted to it; the intervals are by the jackknife over seeds. "
+            "It transfers when the factor by which that power moves it from the smallest "
             f"width to the largest has a 95% interval within {1 / MOVED:.2f} and {MOVED:g}, and "
             "does not when the interval lies outside; otherwise the data do not decide. Beside it "
             "stands the coordinate check: the size of the features of every layer, and of the "
@@ -80,8 +81,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             Figure(
                 f"best_rate_{optimizer}",
                 partial(figures.plot_best_rates, optimizer=optimizer),
-                f"Best base rate with {optimizer} against the width: geometric mean over seeds, "
-                "with 95% interval.",
+                f"Best base rate with {optimizer} against the width, with 95% interval.",
             )
             for optimizer in optimizers
         ),

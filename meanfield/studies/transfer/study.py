@@ -188,16 +188,16 @@ def _fit(dataset: Any, seed: int) -> TransferHeadline:
     checks = []
     for o, optimizer in enumerate(dataset["optimizer"].values):
         for s, scheme in enumerate(dataset["scheme"].values):
-            best = dataset["best_rate"].values[o, s]
+            losses = dataset["loss"].values[o, s]
             sizes = dataset["feature_size"].values[o, s][:, :, -1]
             tried = ~np.isnan(dataset["lent_rate"].values[o, s]).all(axis=1)
             widths = dataset["width"].values[tried]
-            drift = deep.rate_drift(widths, best[tried], seed=seed)
+            drift = deep.rate_drift(widths, dataset["rate"].values[o], losses[tried])
             curves[o, s, tried] = [drift.best[i] for i in range(len(widths))]
             checks.append(deep.fit_width_exponents(widths, sizes[tried], seed=seed))
             name = kind_name(str(scheme), str(optimizer))
             title = f"{PARAMETRIZATIONS[scheme].title}, {optimizer}"
-            notes = [] if drift.exponent.known else [_lost(widths, best[tried])]
+            notes = [] if drift.exponent.known else [_lost(widths, drift.best.value)]
             found.drift[name] = replace(
                 drift.exponent,
                 expected=0.0 if scheme == "mup" else None,
@@ -222,8 +222,9 @@ def _fit(dataset: Any, seed: int) -> TransferHeadline:
 
 
 def _lost(widths: np.ndarray, best: np.ndarray) -> Note:
-    width = widths[np.isnan(best).any(axis=1)][0]
-    return Note("open", f"at width {width} no rates that were tried enclose the least loss")
+    width = widths[np.isnan(best)][0]
+    text = f"at width {width} the rates at which all networks were tried enclose no least loss"
+    return Note("open", f"{text}: raise rates.beyond, or rates.most")
 
 
 EXAMPLE: dict[str, Any] = {
