@@ -196,13 +196,14 @@ def extract_dictionary(
     held = regressions[target]
     if classes and target == "labels":
         held = prior.at(held, 1.0)
-    share, resolved = shares(to_network, held.linear(places))
+    again = held.linear(places)
+    share, resolved = shares(to_network, again)
     spread, null_spread, crowded = structure(regression, places, crowd, problem.n_features, seed)
     gap, compression_gap = (
         _gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
         for atoms in (function, compressed)
     )
-    stray = stray_crowds(regression, places, crowd)
+    stray = stray_crowds(regressions[target], again, crowd, own=target == "network")
     if own and not crowded:
         # No crowds, no number: from the least that comes near to as many as there are crowds.
         near = [size for size in path.fits if path.residual(size) <= AGREEMENT]
@@ -230,7 +231,10 @@ def extract_dictionary(
         "an atom is as long as was allowed, which data do not determine": own
         and _longest(places) > 0.99 * regression.longest,
         f"dictionary and network differ by {between:.0%}": between > AGREEMENT,
-        f"{stray.sum():.0%} of the network crowds where there is no atom": len(stray) > 0,
+        f"{stray.sum():.0%} of the network crowds where there is no atom, and "
+        f"{'that is no small part' if target == 'network' else 'labels do not exclude one'}": (
+            len(stray) > 0
+        ),
         f"particles do not crowd around the atoms (spread {spread:.2g}, {null_spread:.2g} without "
         "structure)": not crowded,
     }

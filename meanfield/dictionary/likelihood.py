@@ -18,8 +18,6 @@ LOGITS = 100.0
 """Size that the prior expects of an atom's part in a logit, at most."""
 LOOSE = 1e-5
 """Prior on the affine part, which only keeps it finite where classes are apart."""
-ENTRIES = 4_000_000
-"""Numbers of a Jacobian that are held at a time."""
 NEWTON_STEPS, HALVINGS = 50, 30
 
 
@@ -199,25 +197,27 @@ class Likelihood(Regression):
         information, score = np.zeros((size, size)), np.zeros(size)
         if not size:
             return information, score
-        for jacobian, root, signals in self.blocks(fit):
+        for _, jacobian, root, signals in self.blocks(fit):
             rows = np.einsum("noq,nop->nqp", root, jacobian).reshape(-1, size)
             information += rows.T @ rows
             score += jacobian.reshape(-1, size).T @ signals.ravel()
         return information, score
 
-    def blocks(self, fit: Fit) -> Iterator[tuple[Array, Array, Array]]:
-        """Yield Jacobians, roots of weights and signals of some rows, all in coordinates."""
+    def blocks(self, fit: Fit) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """Yield some rows, their Jacobians, roots of their weights and their signals."""
         columns, k = fit.coefficients @ self.outputs, self.outputs.shape[1]
         f = self.predict(fit)
-        size = fit.places.size + (len(fit.places) + len(fit.affine)) * k
-        step = max(1, ENTRIES // (size * k))
-        signals, weights = self.signals(f), self.weights(f)
+        signals, weights, step = self.signals(f), self.weights(f), self._rows_at_a_time(fit)
         least = 1e-12 * max(float(weights.max()), 1e-300) * np.eye(k)
         for i in range(0, len(f), step):
             rows = slice(i, i + step)
-            part = replace(self, X=self.X[rows], Y=self.Y[rows], affine=self.affine[rows])
             root = np.linalg.cholesky(weights[rows] + least)
-            yield full_jacobian(part, fit.places, columns), root, signals[rows]
+            jacobian = full_jacobian(self._some(rows), fit.places, columns)
+            yield rows, jacobian, root, signals[rows]
+
+    def variance(self, fit: Fit) -> float:
+        """Return 1: the variance of labels follows from their probabilities."""
+        return 1.0
 
     # Where classes are apart, exponentials overflow on the way.
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ RANK_TOLERANCE = 1e-9
 
 WIDE = 200
 """From so many coordinates of places on, refits look for steps with less effort."""
+
+ENTRIES = 4_000_000
+"""Numbers of a Jacobian that are held at a time."""
 
 SAME = 1e-9
 """Values at one input that differ by less than this, relative to the largest, are one."""
@@ -247,6 +251,53 @@ class Regression:
             return places
         # Coefficients make up for it.
         return places / np.where(size > 0, size, 1)
+
+    def blocks(self, fit: Fit) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """Yield some rows, their Jacobians, roots of their weights and their signals."""
+        k = self.Y.shape[1]
+        residual, step = self.Y - self.predict(fit), self._rows_at_a_time(fit)
+        for i in range(0, len(self.X), step):
+            rows = slice(i, i + step)
+            jacobian = full_jacobian(self._some(rows), fit.places, fit.coefficients)
+            yield rows, jacobian, np.broadcast_to(np.eye(k), (len(jacobian), k, k)), residual[rows]
+
+    def _some(self, rows: slice) -> Self:
+        """Return the regression on some rows."""
+        return replace(self, X=self.X[rows], Y=self.Y[rows], affine=self.affine[rows])
+
+    def _rows_at_a_time(self, fit: Fit) -> int:
+        """Return how many rows' Jacobians are held at a time."""
+        k = self.outputs.shape[1]
+        size = fit.places.size + (len(fit.places) + len(fit.affine)) * k
+        return max(1, ENTRIES // (size * k))
+
+    def beside_tangent(self, fit: Fit, functions: Array) -> tuple[Array, Array]:
+        """Return information and score of functions (n, k', m) beside the tangent space of a fit.
+
+        Amounts t of such a function, everything else refit, change the likelihood by ``score t −
+        information t²/2`` per unit of variance.
+        """
+        k, m = functions.shape[1:]
+        size = fit.places.size + (len(fit.places) + len(fit.affine)) * k
+        gram, score = np.zeros((size + m, size + m)), np.zeros(size + m)
+        for rows, jacobian, root, signals in self.blocks(fit):
+            columns = np.concatenate([jacobian, functions[rows]], axis=2)
+            weighted = np.einsum("noq,nop->nqp", root, columns).reshape(-1, size + m)
+            gram += weighted.T @ weighted
+            score += columns.reshape(-1, size + m).T @ signals.ravel()
+        scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+        inner = np.linalg.pinv((gram / scale[:, None] / scale)[:size, :size], 1e-12, True)
+        cross = gram[:size, size:] / scale[:size, None]
+        moved = inner @ cross
+        information = np.diag(gram)[size:] - (cross * moved).sum(axis=0)
+        return np.maximum(information, 0.0), score[size:] - moved.T @ (score[:size] / scale[:size])
+
+    def variance(self, fit: Fit) -> float:
+        """Return the variance of what a fit leaves, times copies; infinite where none is free."""
+        free = fit.places.size + fit.coefficients.size + fit.affine.size
+        free -= len(fit.places) * self.activation.homogeneous
+        left = self.n_numbers - free
+        return fit.rss / left if left > 0 else float("inf")
 
     # An atom whose feature all but vanishes has a coefficient that may overflow: no step is taken.
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")

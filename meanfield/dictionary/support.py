@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.dictionary.fitting import as_places
+from meanfield.dictionary.fitting import NETWORK_FLOOR, as_places
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.identify import Atoms
 from meanfield.system.generators import generator
@@ -22,6 +22,8 @@ CARRIED = 0.9
 """Part of a network that crowds must have before the others are not counted."""
 STRAY = 0.02
 """Part of a network from which a crowd that belongs to no atom is told."""
+EXCLUDED = 0.5
+"""Part of such a crowd that labels must exclude for it to be no atom."""
 SEEDING_LIMIT = 1500
 """Only this many particles, those that contribute most, are compared pair by pair."""
 MEMBER = 0.8
@@ -107,37 +109,59 @@ def seeds(crowd: Crowd, limit: int) -> Array:
     return crowd.places[chosen]
 
 
-def crowds(crowd: Crowd) -> Array:
-    """Return the parts of the network that its crowds have, by contribution, the largest first.
+def crowds(crowd: Crowd) -> list[Array]:
+    """Return the particles of each crowd, those of the largest part of the network first.
 
     Of many particles those that contribute most are compared, and the rest are one crowd each.
     """
     weight = crowd.contributions
     directions = crowd.directions[:, :SEEDING_LIMIT]
     near = np.abs(directions.T @ directions) > APART
-    left, parts = weight[:SEEDING_LIMIT].copy(), list(weight[SEEDING_LIMIT:])
+    left = weight[:SEEDING_LIMIT].copy()
+    found = [np.array([i]) for i in range(SEEDING_LIMIT, len(weight))]
     while left.any():
         members = near[int((near @ left * (left > 0)).argmax())] & (left > 0)
-        parts.append(left[members].sum())
+        found.append(np.flatnonzero(members))
         left[members] = 0.0
-    return np.sort(parts)[::-1] / max(float(weight.sum()), 1e-300)
+    return sorted(found, key=lambda members: -weight[members].sum())
 
 
 def crowd_count(crowd: Crowd) -> int:
     """Count the crowds that together have nine tenths of what the network is made of."""
-    carried = np.cumsum(crowds(crowd))
+    carried = np.cumsum([crowd.contributions[members].sum() for members in crowds(crowd)])
     return int(np.searchsorted(carried, CARRIED * carried[-1])) + 1 if len(carried) else 0
 
 
-def stray_crowds(regression: Regression, places: Array, crowd: Crowd) -> Array:
-    """Return the parts of the network, `STRAY` at least, of crowds that belong to no atom."""
-    if not len(places) or not len(crowd.places):
+def stray_crowds(regression: Regression, fit: Fit, crowd: Crowd, *, own: bool) -> Array:
+    r"""Return the parts of the network of crowds that may be atoms more than a fit has.
+
+    Crowds of `STRAY` of the network at least, by contribution, whose particles belong to no atom.
+    What one adds, signs cancelled, is a function g. Refit to the network's `own` predictions, it
+    is an atom where more of g than counts as nothing is left beside the tangent space of the fit.
+    Refit to labels, it may be one unless they exclude half of it: ``⟨r, ĝ⟩/|ĝ|² + 2 s/|ĝ| < ½``,
+    ``ĝ`` what is left of g and r the residual, of variance s²; for class labels by their Fisher
+    information. A penalty keeps neurons at places where labels need no atom.
+    """
+    if not len(fit.places) or not len(crowd.places):
         return np.zeros(0)
-    cosine = crowd.nearest(regression.unit_features(places)[0])[1]
+    cosine = crowd.nearest(regression.unit_features(fit.places)[0])[1]
     apart = np.abs(cosine) < MEMBER
     some = Crowd(crowd.places[apart], crowd.directions[:, apart], crowd.amounts[apart], 0)
-    parts = crowds(some) * some.contributions.sum() / crowd.contributions.sum()
-    return parts[parts >= STRAY]
+    total = crowd.contributions.sum()
+    found = [(some.contributions[m].sum() / total, m) for m in crowds(some)]
+    found = [(part, members) for part, members in found if part >= STRAY]
+    if not found:
+        return np.zeros(0)
+    functions = np.stack(
+        [some.directions[:, m] @ some.amounts[m] @ regression.outputs for _, m in found], axis=2
+    )
+    information, score = regression.beside_tangent(fit, functions)
+    if own:
+        kept = information > NETWORK_FLOOR**2 * regression.total
+    else:
+        error = 2 * np.sqrt(regression.variance(fit) * information)
+        kept = ~(score + error < EXCLUDED * information)
+    return np.array([part for part, _ in found])[kept]
 
 
 def shares(regression: Regression, fit: Fit) -> tuple[Array, Array]:
@@ -186,21 +210,25 @@ def structure(
     weight = crowd.contributions / crowd.contributions.sum()
     spread = float(weight @ sine)
     rng = generator(seed, 2)
-    few, weight = crowd.places[:NULL_PARTICLES], weight[:NULL_PARTICLES]
-    weight = weight / weight.sum()
-    turns = []
+    few, weight = crowd.places[:NULL_PARTICLES], crowd.contributions[:NULL_PARTICLES]
+    size = weight / regression.unit_features(few)[1]
+    turns, parts = [], []
     for _ in range(NULL_TURNS):
-        cosine = regression.unit_features(_without_structure(few, d, rng))[0].T @ unit
-        turns.append(1 - np.abs(cosine).max(axis=1) ** 2)
-    terms = np.array(turns)
-    null = float(terms.mean(axis=0) @ weight)
+        turned, length = regression.unit_features(_without_structure(few, d, rng))
+        turns.append(1 - np.abs(turned.T @ unit).max(axis=1) ** 2)
+        # A neuron that turns away from all data carries nothing of a network.
+        parts.append(size * length)
+    terms, part = np.array(turns), np.array(parts)
+    active = part >= weight.min()
+    part = part / max(float(part.sum()), 1e-300)
+    null = float((part * terms).sum())
     # Without any spread every particle has the same feature, as for relu in one dimension.
     tight = null < ALIKE or spread < TIGHT * null
     if tight or few.shape[1] == 1:
         return spread, null, tight
     by_count = _spread_by_count(sine, nearest)
-    crowded = d > FEW_DIMENSIONS or by_count < BY_COUNT * float(terms.mean())
-    error = float(np.sqrt(weight**2 @ terms.var(axis=0)))
+    crowded = d > FEW_DIMENSIONS or by_count < BY_COUNT * float(terms[active].mean())
+    error = float(np.sqrt(part.sum(axis=0) ** 2 @ terms.var(axis=0)))
     beyond_chance = null - spread > 3 * error
     return spread, null, bool(spread < BY_WEIGHT * null and crowded and beyond_chance)
 

@@ -333,5 +333,43 @@ def test_a_crowd_below_the_noise_is_not_confidently_left_out():
     found = extract_dictionary(cloud(weak), problem_of(weak, n=150, noise=0.3))
     assert found.n_atoms == 2
     assert not found.confident
-    assert "crowds where there is no atom" in found.statement
+    assert "crowds where there is no atom, and labels do not exclude one" in found.statement
     assert 3 in found.n_atoms_set
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("excluded", [True, False])
+def test_a_crowd_counts_unless_labels_exclude_an_atom_there(loss, excluded):
+    """Neurons may be on their way: where labels are enough, their crowd is no atom."""
+    target = teacher("tanh", 3, 3, seed=4, angle=35)
+    few = Teacher(target.a[:2], target.w[:2], None, "tanh")
+    part, size = 0.2 if excluded and loss == "logistic" else 0.08, 1.0
+    with_crowd = Teacher(target.a * [1, 1, part], target.w, None, "tanh")
+    if loss == "squared":
+        problem = problem_of(few, n=300, noise=0.02 if excluded else 0.4)
+    else:
+        rng, size = np.random.default_rng(1), 10.0
+        X = rng.standard_normal((2000 if excluded else 1000, 3))
+        y = np.where(rng.random(len(X)) < 1 / (1 + np.exp(-size * few(X))), 1, -1)
+        problem = Problem(X, y, "tanh", bias=False, loss="logistic")
+    a, w, _ = cloud(with_crowd, per_atom=10, inactive=5)
+    found = extract_dictionary((size * a, w), problem)
+    assert found.target == "labels"
+    assert found.n_atoms == 2
+    assert found.confident == excluded, found.statement
+    assert found.n_atoms_set == ((2,) if excluded else (2, 3))
+
+
+def test_neurons_that_turned_from_all_data_are_no_structure():
+    """On a line half of all relu neurons are affine: those that bend lie no nearer for that."""
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        X, w, b = (rng.standard_normal(shape) for shape in ((150, 1), 60, 60))
+        y = np.maximum(X[:, 0] - 0.5, 0) - np.maximum(-X[:, 0] - 0.7, 0)
+        features = np.maximum(X * w + b, 0)
+        gram = features.T @ features + 15 * np.eye(60)
+        a = 60 * np.linalg.solve(gram, features.T @ y)
+        problem = Problem(X, y + 0.1 * rng.standard_normal(150), "relu", l2=1e-3)
+        found = extract_dictionary((a, w[:, None], b), problem)
+        assert found.null_spread < 2 * found.spread
+        assert not found.confident, found.statement

@@ -83,6 +83,29 @@ def test_score_and_information_are_derivatives_of_the_deviance(k):
     np.testing.assert_allclose(information, twin, atol=1e-6 * np.abs(twin).max())
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic", "cross-entropy"])
+def test_information_beside_the_tangent_space_is_that_of_least_squares(loss):
+    """A function at weights W, less its W-projection on the Jacobian in all parameters."""
+    target, problem = classifier(k=3 if loss == "cross-entropy" else 1, n=150)
+    if loss == "squared":
+        rng = np.random.default_rng(0)
+        Y = target(problem.X) + 0.1 * rng.standard_normal(150)
+        problem = Problem(problem.X, Y, "tanh", bias=True)
+    labels = label_regression(problem)
+    fit = labels.linear(np.column_stack([target.w, target.b]))
+    _, jacobian, root, signals = next(labels.blocks(fit))
+    assert len(jacobian) == 150
+    width, k = jacobian.shape[2], jacobian.shape[1]
+    functions = np.random.default_rng(1).standard_normal((150, k, 2))
+    information, score = labels.beside_tangent(fit, functions)
+    white = np.einsum("noq,nop->nqp", root, jacobian).reshape(-1, width)
+    wanted = np.einsum("noq,nom->nqm", root, functions).reshape(-1, 2)
+    moved = np.linalg.lstsq(white, wanted, rcond=None)[0]
+    np.testing.assert_allclose(information, ((wanted - white @ moved) ** 2).sum(axis=0), rtol=1e-8)
+    left = functions.reshape(-1, 2) - jacobian.reshape(-1, width) @ moved
+    np.testing.assert_allclose(score, left.T @ signals.ravel(), rtol=1e-8, atol=1e-10)
+
+
 def test_repeated_rows_are_no_further_labels():
     target, problem = classifier(n=150)
     places = np.column_stack([target.w, target.b])

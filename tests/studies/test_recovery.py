@@ -35,7 +35,7 @@ CONFIGS = {
             "n_particles": [1, 20],
             "n_teachers": 2,
             "n_data": 120,
-            "n_steps": 900,
+            "n_steps": 300,
             "baselines": False,
         },
     },
