@@ -52,23 +52,40 @@ def limit():
     return str(max(2, round(4 * (time.monotonic() - start))))
 
 
-def run(folder, files, limit):
-    """Return every line of the summary that pytest ends with, without the reasons."""
+RUNS = (("test_call",), ("test_fork",), ("test_import", "test_teardown"))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, limit):
+    """Begin all runs at once, as most of what they do is to wait; of each its process."""
+    begun = {files: start(tmp_path_factory.mktemp("run"), files, limit) for files in RUNS}
+    yield begun
+    for process in begun.values():
+        process.kill()
+        process.communicate()
+
+
+def start(folder, files, limit):
+    """Run files with pytest."""
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
     for name in files:
         code = re.sub(r"^ {8}", "", FILES[name], flags=re.MULTILINE)
         (folder / f"{name}.py").write_text(f"import itertools, os, time\nimport pytest\n{code}")
     options = "-rA -c /dev/null --rootdir . -n 1 --dist loadfile --continue-on-collection-errors"
     command = [sys.executable, "-m", "pytest", *options.split(), "--timeout", limit, "."]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    return set(re.findall(r"^((?:PASSED|FAILED|ERROR) \S+)", done.stdout, re.MULTILINE))
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True)
 
 
-def test_in_a_call(tmp_path, limit):
-    assert run(tmp_path, ["test_call"], limit) == {
+def summary(process):
+    """Return every line of the summary that pytest ends with, without the reasons."""
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 1, out + err
+    return set(re.findall(r"^((?:PASSED|FAILED|ERROR) \S+)", out, re.MULTILINE))
+
+
+def test_in_a_call(runs):
+    assert summary(runs[RUNS[0]]) == {
         "PASSED test_call.py::test_first",
         "FAILED test_call.py::test_sleeps",
         "FAILED test_call.py::test_is_deaf",
@@ -76,15 +93,15 @@ def test_in_a_call(tmp_path, limit):
     }
 
 
-def test_with_a_forked_child(tmp_path, limit):
-    assert run(tmp_path, ["test_fork"], limit) == {
+def test_with_a_forked_child(runs):
+    assert summary(runs[RUNS[1]]) == {
         "FAILED test_fork.py::test_child",
         "PASSED test_fork.py::test_last",
     }
 
 
-def test_in_an_import_and_in_a_teardown_after_a_failure(tmp_path, limit):
-    assert run(tmp_path, ["test_import", "test_teardown"], limit) == {
+def test_in_an_import_and_in_a_teardown_after_a_failure(runs):
+    assert summary(runs[RUNS[2]]) == {
         "ERROR test_import.py",
         "FAILED test_teardown.py::test_fails",
         "ERROR test_teardown.py::test_fails",

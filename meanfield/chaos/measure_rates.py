@@ -27,7 +27,7 @@ from meanfield.chaos.reference_path import (
     laws_in_one_dimension,
     reference_path,
 )
-from meanfield.chaos.replicas import Replicas, side_by_side
+from meanfield.chaos.replicas import Replicas, in_parts
 from meanfield.chaos.response.comparison import add_prediction
 from meanfield.chaos.response.predict import check_predictable, prediction_seconds
 from meanfield.chaos.response.predict import predict as predict_constants
@@ -81,7 +81,7 @@ def measure(
     def part(replicas: range) -> dict[str, Array]:
         return _measure_part(plan, path, replicas, wells, laws, keep)
 
-    return joined(side_by_side(part, replicas))
+    return joined(in_parts(part, replicas))
 
 
 def joined(pieces: Sequence[dict[str, Array]]) -> dict[str, Array]:

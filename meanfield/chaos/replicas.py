@@ -12,7 +12,6 @@ share the noise of their level, and so their copies, as many as its largest size
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 from meanfield.chaos.chaos_plan import FURTHER, ChaosPlan
 from meanfield.flow.particles import Particles
 from meanfield.flow.simulate import simulate_scheme
-from meanfield.system.compiling import numba, thread_count
+from meanfield.system.compiling import thread_count
+from meanfield.system.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from meanfield.flow.run import Run
@@ -115,9 +115,7 @@ def _joined(parts: list[Particles] | tuple[Particles, ...], rows: NDArray[np.int
     return Particles(a, w, b)
 
 
-def side_by_side(
-    work: Callable[[range], dict[str, Array]], replicas: range
-) -> list[dict[str, Array]]:
+def in_parts(work: Callable[[range], dict[str, Array]], replicas: range) -> list[dict[str, Array]]:
     """Return what `work` gives for parts of the replicas, in order: one part on each core.
 
     Whatever is done of a part then runs beside the others, distances and sums too.
@@ -125,11 +123,4 @@ def side_by_side(
     threads = min(thread_count(), len(replicas))
     ends = [replicas.start + len(replicas) * part // threads for part in range(threads + 1)]
     parts = [range(first, last) for first, last in pairwise(ends)]
-    if threads < 2:
-        return [work(part) for part in parts]
-
-    def alone() -> None:
-        numba.set_num_threads(1)  # of this thread
-
-    with ThreadPoolExecutor(threads, initializer=alone) as pool:
-        return list(pool.map(work, parts))
+    return side_by_side(lambda part, _: work(part), parts)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from meanfield.chaos.metrics import folded_squares
+from meanfield.flow.cost import evaluation_seconds, training_seconds
 from meanfield.flow.dynamics import Diverged, Dynamics
 from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import get_integrator
@@ -98,6 +99,13 @@ class Wells:
             exchange=arrays["exchange"],
             rates=arrays["rates"],
         )
+
+
+def wells_seconds(plan: ChaosPlan) -> float:
+    """Return what `find_wells` takes on one core, if the particles rest after half the rounds."""
+    descent = _STEPS * _ROUNDS / 2 * _PARTICLES * (1 + len(_PARTS)) * plan.problem.n_data
+    run = training_seconds(plan.problem, plan.scheme, _PARTICLES * plan.times[-1])
+    return run + descent * evaluation_seconds(plan.problem)
 
 
 def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:

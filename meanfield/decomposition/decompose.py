@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from meanfield.decomposition import intermediates
 from meanfield.decomposition.assemble import assemble_budget
 from meanfield.decomposition.error_budget import ErrorBudget
-from meanfield.decomposition.error_plan import ErrorPlan, ErrorSettings, plan_errors
+from meanfield.decomposition.error_plan import Array, ErrorPlan, ErrorSettings, plan_errors
 from meanfield.decomposition.truncated_target import truncate_target
 from meanfield.flow.initial import Init
 from meanfield.flow.schedule import Schedule
@@ -18,6 +18,7 @@ from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.draws import InputLaw
 from meanfield.system.progress import Progress, SharedProgress, shown
+from meanfield.system.side_by_side import side_by_side
 from meanfield.system.threads import fixed_blas
 
 
@@ -203,11 +204,16 @@ def decompose(plan: ErrorPlan, progress: Progress | None = None) -> ErrorBudget:
     shared = SharedProgress(progress, total)
     truncated = truncate_target(plan)
     population = intermediates.population(plan, shared.part(once))
-    sets, dynamics, atoms = [], [], []
-    for r in replicas:
-        sets.append(intermediates.training_sets(plan, r, population, shared.part(costs["sets"])))
-        dynamics.append(intermediates.dynamics(plan, r, sets[r], shared.part(costs["dynamics"])))
-        atoms.append(intermediates.few_atoms(plan, r, dynamics[r], shared.part(costs["atoms"])))
+
+    def one(r: int, report: Progress) -> tuple[dict[str, Array], ...]:
+        bar = SharedProgress(report, sum(costs.values()))
+        sets = intermediates.training_sets(plan, r, population, bar.part(costs["sets"]))
+        dynamics = intermediates.dynamics(plan, r, sets, bar.part(costs["dynamics"]))
+        atoms = intermediates.few_atoms(plan, r, dynamics, bar.part(costs["atoms"]))
+        return sets, dynamics, atoms
+
+    rest = shared.part(total - once)
+    sets, dynamics, atoms = map(list, zip(*side_by_side(one, replicas, rest), strict=True))
     predictions = [intermediates.predicted_chaos(plan, r) for r in plan.predicted]
     if progress is not None:  # a stage may end before its estimate
         progress(total, total)

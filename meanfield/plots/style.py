@@ -134,6 +134,7 @@ def render_figure(
         png, pdf = io.BytesIO(), io.BytesIO()
         # No dates: the same results give the same files.
         figure.savefig(png, format="png", metadata={"Software": None})
+        figure.set_layout_engine("none")  # all stays where it was found to have room
         figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     return png.getvalue(), pdf.getvalue()
 

@@ -124,10 +124,19 @@ def _without_cache() -> Iterator[None]:
         warnings.warn(_NOT_KEPT, stacklevel=2)
 
 
+# What a process may use of the cores now, where it shares them with others.
+_shares: list[Callable[[], int]] = []
+
+
+def share_cores(now: Callable[[], int]) -> None:
+    """Have compiled code of this process use no more threads than `now` tells at each call."""
+    _shares[:] = [now]
+
+
 def thread_count() -> int:
-    """Return how many threads compiled code may use here: as numba is told."""
+    """Return how many threads compiled code may use here and now: as numba is told, of a share."""
     try:
-        return numba.get_num_threads()
+        return min([numba.get_num_threads(), *(now() for now in _shares)])
     except ValueError:  # its threading layer cannot be loaded
         layer = os.environ.get("NUMBA_THREADING_LAYER", "")
         raise _unusable("NUMBA_THREADING_LAYER", layer, "set it to 'workqueue'") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from meanfield.workbench.report.render import render_report
 from meanfield.workbench.sections.data import DataRecord, data_blocks
 from meanfield.workbench.study import Outcome, Study
 from meanfield.workbench.toml import to_toml
+
+Spread = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
+"""Return what a function gives for each of some values, in order, as `map` does."""
 
 SUMMARY, REPORT = "summary.json", "report.html"
 _FIGURE = re.compile(r"\w[\w.+-]*")
@@ -56,11 +60,11 @@ def write_outputs(
     outcome: Outcome,
     seconds: float,
     *,
-    drawn: bool,
+    spread: Spread | None,
 ) -> dict[str, Any]:
-    """Write everything that a finished study leaves behind, or the result alone if not `drawn`.
+    """Write everything that a finished study leaves behind; the result alone without `spread`.
 
-    Returns the summary.
+    Figures are drawn by ``spread(draw, figures)``. Returns the summary.
     """
     summary = {
         "study": study.name,
@@ -69,8 +73,8 @@ def write_outputs(
         "numbers": {key: number.to_summary() for key, number in outcome.numbers.items()},
     }
     storage.write_dataset(folder / study.result, outcome.dataset)
-    if drawn:
-        _write_views(folder, study, summary, Provenance.here(seconds))
+    if spread is not None:
+        _write_views(folder, study, summary, Provenance.here(seconds), spread)
     return summary
 
 
@@ -115,7 +119,11 @@ def refresh_report(folder: str | os.PathLike[str], get_study: Callable[[str], St
 
 
 def _write_views(
-    folder: Path, study: Study, summary: dict[str, Any], provenance: Provenance
+    folder: Path,
+    study: Study,
+    summary: dict[str, Any],
+    provenance: Provenance,
+    spread: Spread = map,
 ) -> None:
     """Write the figures, the report and the manifest; name the first figure in the summary."""
     # Read back, so that the first report shows what any later one will.
@@ -135,8 +143,10 @@ def _write_views(
     if (folder / DATA).exists():  # not every study is on data
         blocks = [*blocks, *data_blocks(read_record(folder / DATA, DataRecord))]
         names.append(DATA)
-    for figure in figures(blocks):
-        images[figure.name], pdf = plots.render(figure.plot, dataset)
+    drawn = list(figures(blocks))
+    draw = partial(_draw, folder / study.result)
+    for figure, (png, pdf) in zip(drawn, spread(draw, [f.plot for f in drawn]), strict=True):
+        images[figure.name] = png
         storage.write_atomic(folder / f"{figure.name}.png", images[figure.name])
         storage.write_atomic(folder / f"{figure.name}.pdf", pdf)
         names += [f"{figure.name}.png", f"{figure.name}.pdf"]
@@ -147,3 +157,8 @@ def _write_views(
     page = render_report(summary, blocks, images, config, provenance)
     storage.write_atomic(folder / REPORT, page.encode())
     manifest.write_manifest(folder, names, asdict(provenance))
+
+
+def _draw(result: Path, plot: Callable[[Any, Any], Any]) -> tuple[bytes, bytes]:
+    """Draw one figure of a saved result, as PNG and as PDF."""
+    return plots.render(plot, storage.read_dataset(result))

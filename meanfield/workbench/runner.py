@@ -61,7 +61,9 @@ def run_study(
         results, seconds = _run_units(plan, held, folder, place, bar)
         with blamed(plan.units, held):
             outcome = plan.combine(results)
-        return write_outputs(folder.path, study, config, outcome, seconds, drawn=drawn)
+        return write_outputs(
+            folder.path, study, config, outcome, seconds, spread=place.spread if drawn else None
+        )
 
 
 def _duration(study: Study, config: StudyConfig, plan: Plan, held: Mapping[str, Held]) -> str:
@@ -83,6 +85,17 @@ def _seconds(plan: Plan, held: Mapping[str, Held]) -> float:
     return elapsed_seconds(rest, cores())
 
 
+def _urgency(plan: Plan) -> dict[str, float]:
+    """Return the work of the longest chain that begins with each unit, by key."""
+    after = dict.fromkeys((unit.key for unit in plan.units), 0.0)
+    chain = {}
+    for unit in reversed(plan.units):  # each stands after those that it needs
+        chain[unit.key] = unit.weight + after[unit.key]
+        for key in unit.needs.values():
+            after[key] = max(after[key], chain[unit.key])
+    return chain
+
+
 def _run_units(
     plan: Plan, held: Mapping[str, Held], folder: StudyFolder, executor: Executor, bar: Bar
 ) -> tuple[dict[str, Arrays], float]:
@@ -92,6 +105,7 @@ def _run_units(
     total = sum(unit.weight for unit in plan.units)
     finished = sum(unit.weight for unit in plan.units if unit.key in held)
     left = [unit for unit in plan.units if unit.key not in held]
+    urgency = _urgency(plan)
     read = {key: held[key] for unit in left for key in unit.needs.values() if key in held}
 
     def advance(call: Call, share: float) -> None:
@@ -113,7 +127,7 @@ def _run_units(
             else:
                 inputs = {name: results[key] for name, key in unit.needs.items()}
                 place = os.fspath(folder.checkpoint(unit.key).absolute())
-                calls.append(Call(unit, inputs, place))
+                calls.append(Call(unit, inputs, place, urgency[unit.key]))
         left = later
         return calls
 

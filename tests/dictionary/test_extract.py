@@ -60,7 +60,7 @@ def test_polynomial_activations_keep_the_function(name):
 
 
 # Not silu in two dimensions: four atoms cannot be told from three in this noise.
-NOISY = [(name, d, s) for name in ("tanh", "erf", "relu", "silu") for d, s in ((5, 8), (20, 4))]
+NOISY = [("tanh", 5, 8), ("silu", 5, 8), ("erf", 20, 4), ("relu", 20, 4)]
 NOISY += [(name, 2, 4) for name in ("tanh", "erf", "relu")]
 
 
@@ -120,8 +120,9 @@ def test_plain_sums_and_replicas():
         assert equivalent(mean.function, other.function, "relu", tolerance=1e-6)
 
 
-@pytest.mark.parametrize("name", ["tanh", "erf", "relu", "silu"])
-@pytest.mark.parametrize("gone", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("name", "gone"), [("tanh", 0), ("tanh", 1), ("tanh", 2), ("erf", 1), ("relu", 2), ("silu", 0)]
+)
 def test_certificate_finds_an_atom_whose_particles_are_gone(name, gone):
     target = teacher(name, 5, 3, seed=7, angle=35)
     problem = problem_of(target, noise=0.05)
@@ -134,7 +135,7 @@ def test_certificate_finds_an_atom_whose_particles_are_gone(name, gone):
 @pytest.mark.parametrize("name", ["tanh", "erf", "relu", "silu", "gelu", "sigmoid"])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_certificate_finds_an_atom_that_is_taken_out(name, noise):
-    for seed in range(4):
+    for seed in range(2):
         target = teacher(name, 6, 4, seed=seed, angle=25)
         problem = problem_of(target, noise=noise)
         whole = (target.a, target.w)
@@ -173,7 +174,7 @@ def test_particles_without_structure_yield_no_confident_size(name, d, labels):
 @pytest.mark.parametrize("name", ["tanh", "silu", "sigmoid"])
 def test_particles_without_structure_in_one_dimension(name, bias):
     """Features are nearly parallel there, so that any particle is near an atom."""
-    for seed in range(4):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         X, y = rng.standard_normal((300, 1)), np.sign(rng.standard_normal(300))
         a, w, b = rng.standard_normal(200), rng.standard_normal((200, 1)), rng.standard_normal(200)
@@ -195,7 +196,7 @@ def test_crowds_in_one_dimension_are_believed(name):
 @pytest.mark.parametrize("d", [2, 3])
 def test_random_features_are_no_atoms(name, d):
     """Output weights fitted to random features are largest near the atoms of the target."""
-    for seed in range(4):
+    for seed in range(2):
         rng = np.random.default_rng(seed + 50)
         X, v, w = (rng.standard_normal(shape) for shape in ((300, d), (2, d), (150, d)))
         value = ACTIVATIONS[name].value

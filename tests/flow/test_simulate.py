@@ -240,7 +240,7 @@ class TestCheckpoint:
 
         assert start(tmp_path / "whole", tmp_path / "whole.npy").wait() == 0
         state, result = tmp_path / "cut", tmp_path / "cut.npy"
-        for _ in range(3):
+        for _ in range(2):
             process = start(state, result)
             seen = state.stat().st_mtime_ns if state.exists() else 0
             while process.poll() is None and not (

@@ -21,6 +21,7 @@ import xarray as xr
 from meanfield.errors import DivergenceError
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies import STUDIES, Entry
+from meanfield.system.compiling import thread_count
 from meanfield.workbench.blocks import Finding
 from meanfield.workbench.config import StudyConfig, load_config
 from meanfield.workbench.executors import get_executor
@@ -56,6 +57,18 @@ def work(
         base["values"][0] += 1  # inputs are the unit's own
         values = np.sin(values) + base["values"]
     return {"values": values}
+
+
+def threads(folder: str, together: int) -> dict[str, np.ndarray]:
+    """A unit: tells its threads while so many run, of those that make a file in this folder."""
+    (Path(folder) / str(os.getpid())).touch()
+    while len(list(Path(folder).iterdir())) < together:
+        time.sleep(0.01)
+    found = thread_count()
+    (Path(folder) / f"{os.getpid()} done").touch()
+    while len(list(Path(folder).glob("* done"))) < together:
+        time.sleep(0.01)
+    return {"threads": np.array(found)}
 
 
 def prepare(config: MarkedConfig) -> Plan:

@@ -23,12 +23,13 @@ from meanfield.studies import STUDIES, Entry, get_study
 from meanfield.studies.simulate import study as simulate
 from meanfield.system import manifest
 from meanfield.system.provenance import software
+from meanfield.system.threads import cores
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors import get_executor
 from meanfield.workbench.executors.calls import Call, Done
 from meanfield.workbench.executors.pool import PoolExecutor, threads_each, work
-from meanfield.workbench.runner import run_study
-from meanfield.workbench.study import Unit
+from meanfield.workbench.runner import _urgency, run_study
+from meanfield.workbench.study import Plan, Unit
 from tests.workbench import marked_study
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +229,45 @@ def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
         results.append(content(tmp_path / name))
         assert len(list((tmp_path / name / "work").glob("*.npz"))) == 3
     assert results[0] == results[1]
+    # Figures are drawn by the workers, too.
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.p[nd]*")}
+        for name in ("one", "two")
+    )
+    assert len(one) > 1
+    assert one == two
+
+
+def test_cores_of_those_that_have_nothing_to_do_go_to_the_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores()))
+    arguments = {"folder": str(tmp_path), "together": 2}
+    both = [Call(Unit(key, marked_study.threads, arguments, key), {}, None) for key in "ab"]
+    alone = Unit("c", marked_study.threads, arguments | {"together": 1}, "c")
+    with get_executor(workers=2) as executor:
+        for calls, expected in ((both, threads_each(2)), ([Call(alone, {}, None)], cores())):
+            done = [found for _, found in executor.run(at_once(calls), lambda call, share: None)]
+            assert [int(found.arrays["threads"]) for found in done] == [expected] * len(calls)
+
+
+def test_longest_chain_goes_first():
+    """Of x (1) before y (9), and z (5), x is begun first, though z is the longer one."""
+    weights, needs = {"z": 5.0, "x": 1.0, "y": 9.0}, {"y": {"x": "x"}}
+    units = [Unit(key, dict, {}, key, needs.get(key, {}), weights[key]) for key in weights]
+    urgency = _urgency(Plan(units, lambda results: None, data="none"))
+    assert urgency == {"z": 5.0, "x": 10.0, "y": 9.0}
+    begun = []
+
+    def submit(call, asked):
+        begun.append(call.unit.key)
+        future = Future()
+        future.set_result(Done({}, 0.0))
+        return future
+
+    calls = [Call(unit, {}, None, urgency[unit.key]) for unit in units]
+    answers = iter([calls[:2], calls[2:]])
+    executor = PoolExecutor(submit, {}, room=lambda: 1)
+    list(executor.run(lambda: next(answers, []), lambda call, share: None))
+    assert begun == ["x", "y", "z"]
 
 
 def test_processes_share_the_cores_that_a_quota_leaves(monkeypatch):

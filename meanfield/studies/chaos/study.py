@@ -17,7 +17,7 @@ from meanfield.chaos.precision import needed, say_cost, until_precise
 from meanfield.chaos.response.comparison import add_prediction
 from meanfield.chaos.response.predict import check_predictable, predict, prediction_seconds
 from meanfield.chaos.response.prediction import ChaosPrediction
-from meanfield.chaos.wells import Wells, find_wells
+from meanfield.chaos.wells import Wells, find_wells, wells_seconds
 from meanfield.errors import ConfigError
 from meanfield.flow.cost import training_seconds
 from meanfield.flow.dynamics import Dynamics
@@ -115,7 +115,8 @@ def plan_on(config: ChaosConfig, data: Data, problem: Problem, *, keep: int = KE
     units = [replace(reference, arguments=arguments, weight=weight)]
     per_replica = _seconds(plan, plan.work)
     needs = {"reference": "reference"}
-    units.append(Unit("wells", wells_of, {"plan": part}, "wells of the potential", needs))
+    label, weight = "wells of the potential", wells_seconds(plan)
+    units.append(Unit("wells", wells_of, {"plan": part}, label, needs, weight))
     if config.chaos.predict:
         with named_keys(config, "chaos", "run", "problem"):
             check_predictable(problem, plan.scheme, list(plan.times))

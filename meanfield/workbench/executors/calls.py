@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -31,6 +31,7 @@ class Call:
     unit: Unit
     inputs: Mapping[str, Arrays]  # by argument
     checkpoint: str | None  # file in which the unit may keep its own progress
+    urgency: float = 0.0  # the work of the longest chain that begins with it
 
     def __call__(self, progress: Progress = no_progress) -> Done:
         """Do the work here and now."""
@@ -77,3 +78,6 @@ class Executor(Protocol):
         after every result, which the caller has then saved, until there are none and nothing runs.
         While a call runs, ``advance(call, share_done)`` may be called.
         """
+
+    def spread(self, function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+        """Return what a function that reads files of here gives for each value, in order."""

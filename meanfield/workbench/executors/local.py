@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from meanfield.workbench.executors.calls import Call, Done
 
@@ -25,3 +26,7 @@ class LocalExecutor:
 
             yield call, call(progress)
             waiting += ready()
+
+    def spread(self, function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+        """Return what a function gives for each value; see `Executor`."""
+        return [function(value) for value in values]
