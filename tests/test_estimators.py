@@ -361,3 +361,21 @@ def test_networks_may_start_from_particles(kind):
     start = clone(again).set_params(random_state=1).fit(X, y).particles_.coordinates[0]
     pool = trained.particles_.coordinates[0]
     assert np.abs(start[:, None] - pool).max(axis=2).min(axis=1).max() < 1e-6
+
+
+def test_minibatches_are_chosen_where_all_data_would_take_long(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1100, 4))
+    y = np.sign(X[:, 0])
+    settings = {"n_particles": 20, "n_steps": 3, "random_state": 0}
+
+    def states(batch_size="auto", rows=1100):
+        model = MeanFieldClassifier(**settings, batch_size=batch_size).fit(X[:rows], y[:rows])
+        return model.particles_.coordinates
+
+    np.testing.assert_array_equal(states(), states(None))
+    monkeypatch.setattr("meanfield.flow.cost._WORTH_BATCHES", 1e-6)
+    np.testing.assert_array_equal(states(), states(256))
+    np.testing.assert_array_equal(states(rows=1000), states(None, rows=1000))  # too few for batches
+    with pytest.raises(ValueError, match="a whole number, 'auto' or None, got 'most'"):
+        states("most")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meanfield.flow.minibatch import BATCH_SIZE
 from meanfield.flow.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 # Of two threads on two cores: what one on its own would take, over what they take.
 _SPEED_OF_TWO = 1.6
+# Seconds of one core from which on gradients over all data are not taken unasked.
+_WORTH_BATCHES = 60
 
 
 def evaluation_seconds(problem: Problem, dtype: str = "float64") -> float:
@@ -30,6 +33,16 @@ def training_seconds(
     share = 1.0 if scheme.minibatch is None else min(1.0, scheme.minibatch.cost(n))
     rows = n * (share * particle_steps + 0.5 * particle_looks)
     return rows * evaluation_seconds(problem, scheme.dtype)
+
+
+def chosen_batch_size(problem: Problem, particle_steps: float) -> int | None:
+    """Return the size of minibatches where nobody gives one: None, for all data, if that is cheap.
+
+    A rule of the sizes alone, so that every machine chooses alike.
+    """
+    n = problem.n_data
+    whole = n * particle_steps * evaluation_seconds(problem)
+    return BATCH_SIZE if n >= 4 * BATCH_SIZE and whole > _WORTH_BATCHES else None
 
 
 def elapsed_seconds(seconds: float, cores: int) -> float:

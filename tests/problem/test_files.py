@@ -85,6 +85,26 @@ def test_pickles_are_never_loaded(tmp_path, monkeypatch):
     assert trace.exists()
 
 
+def test_unpacked_archives_are_mapped(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    inputs = np.asfortranarray(rng.normal(size=(9, 3)).astype("f4"))
+    arrays = {"X": inputs, "y": rng.normal(size=9), "X_test": inputs[:2].copy(), "y_test": [0, 1]}
+    np.savez(tmp_path / "plain.npz", **arrays)
+    np.savez_compressed(tmp_path / "packed.npz", **arrays)
+    packed = load("npz", path=tmp_path / "packed.npz")
+
+    def refuse(archive, name):
+        raise AssertionError(f"{name} is read")
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", refuse)
+    plain = load("npz", path=tmp_path / "plain.npz")
+    for name in arrays:
+        np.testing.assert_array_equal(getattr(plain, name), getattr(packed, name))
+    (tmp_path / "plain.npz").unlink()
+    assert np.isfinite(plain.X).all()
+    assert not isinstance(plain.X, np.memmap)
+
+
 def test_broken_archives(tmp_path, write):
     path = tmp_path / "data.npz"
     np.savez(path, X=X, y=Y)

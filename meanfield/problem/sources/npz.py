@@ -16,6 +16,10 @@ from meanfield.errors import ArgumentError
 from meanfield.problem.data import Data, from_arrays
 from meanfield.problem.sources.options import TableOptions, check_unpacked, existing_file, takes
 
+# Where the header of a member tells the lengths of its name and of what is extra.
+_NAME_LENGTHS = 26
+_PIECE = 2**24  # bytes that are checked at a time
+
 
 @takes(TableOptions, of=from_arrays)
 def npz(
@@ -28,6 +32,9 @@ def npz(
     **rows: Unpack[TableOptions],
 ) -> Data:
     """Read arrays from an npz archive; nothing in it is unpickled.
+
+    What `numpy.savez` wrote is mapped rather than read, so that the numbers that are learned from
+    are all that takes memory; what `numpy.savez_compressed` wrote is unpacked beside them.
 
     Parameters
     ----------
@@ -68,7 +75,7 @@ def npz(
         for option, name in wanted.items():
             _check_name(path, archive, option, name)
         _check_sizes(path, archive, wanted.values())
-        arrays = {key: _read(path, partial(archive.__getitem__, wanted[key])) for key in wanted}
+        arrays = {key: _read(path, partial(_array, path, archive, wanted[key])) for key in wanted}
     return from_arrays(**arrays, info={"source": "npz", "path": str(path)}, **rows)
 
 
@@ -102,18 +109,49 @@ def _check_sizes(path: Path, archive: Any, names: Iterable[str]) -> None:
     """Refuse arrays that unpack to far more than the file, from what their headers say."""
     total = 0
     for name in names:
-        entry = name if name in archive.zip.namelist() else f"{name}.npy"
-        shape, _, dtype = _read(path, partial(_header, archive.zip, entry))
+        shape, _, dtype = _read(path, partial(_header, archive.zip, _entry(archive, name)))
         total += math.prod(shape) * max(dtype.itemsize, 8)  # numbers become 64-bit floats
     check_unpacked(path, total, path.stat().st_size)
+
+
+def _array(path: Path, archive: Any, name: str) -> np.ndarray:
+    """Return an array, mapped where it lies in the file as it is, and checked as one read."""
+    entry = archive.zip.getinfo(_entry(archive, name))
+    if entry.compress_type != zipfile.ZIP_STORED or not entry.file_size:
+        return archive[name]
+    with path.open("rb") as file:
+        file.seek(entry.header_offset + _NAME_LENGTHS)
+        lengths = np.frombuffer(file.read(4), "<u2")
+        start = entry.header_offset + _NAME_LENGTHS + 4 + int(lengths.sum())
+        file.seek(start)
+        shape, fortran, dtype = _header_of(file)
+        offset = file.tell()
+    if dtype.hasobject or not math.prod(shape):
+        return archive[name]
+    held, checksum = np.memmap(path, np.uint8, "r", start, (entry.file_size,)), 0
+    for first in range(0, len(held), _PIECE):
+        checksum = zlib.crc32(held[first : first + _PIECE].tobytes(), checksum)
+    if checksum != entry.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {entry.filename!r}")
+    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+
+
+def _entry(archive: Any, name: str) -> str:
+    """Return the name that an array has as a member of the archive."""
+    return name if name in archive.zip.namelist() else f"{name}.npy"
 
 
 def _header(archive: zipfile.ZipFile, entry: str) -> Any:
     """Return shape, order and dtype of an array without reading it."""
     with archive.open(entry) as file:
-        if np.lib.format.read_magic(file) == (1, 0):
-            return np.lib.format.read_array_header_1_0(file)
-        return np.lib.format.read_array_header_2_0(file)
+        return _header_of(file)
+
+
+def _header_of(file: Any) -> Any:
+    """Return the same from an open file, of which the header is read."""
+    if np.lib.format.read_magic(file) == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
 
 
 def _read(path: Path, read: Callable[[], Any]) -> Any:
