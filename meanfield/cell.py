@@ -58,6 +58,14 @@ class LearningCell:
         Whether ``S* ≤ S̄``, at the upper end of what sampling errors allow; None without ``S̄``.
     statement : str
         All of it in a few sentences.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> target = mf.problem.Teacher([1.0], [[2.0]], activation="tanh")
+    >>> cell = mf.learning_cell("tanh", target, n_data=100, n_particles=50, n_steps=300)
+    >>> cell.w_star.order.value, cell.orbit_depth, cell.n_atoms
+    (2.0, 3, 1)
     """
 
     w_star: AdmissibleWeight

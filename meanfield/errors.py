@@ -43,6 +43,16 @@ class DivergenceError(ArithmeticError):
         Replica in which it happened.
     stable_step_size : float or None
         A step size for which the same run, checked again, stayed finite.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(2), [1.0, -1.0])
+    >>> try:
+    ...     mf.simulate(problem, 16, step_size=500.0, n_steps=50)
+    ... except mf.DivergenceError as error:
+    ...     print(error.stable_step_size < 500)
+    True
     """
 
     def __init__(self, message: str, *, step: int, replica: int, stable_step_size: float | None):
@@ -56,11 +66,35 @@ class DivergenceError(ArithmeticError):
 
 
 class CheckpointError(ValueError):
-    """A saved state is truncated, altered, or belongs to another run."""
+    """A saved state is truncated, altered, or belongs to another run.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import meanfield as mf
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "run.npz"
+    >>> _ = file.write_bytes(b"not a state")
+    >>> problem = mf.Problem([[0.0], [1.0]], [1.0, -1.0])
+    >>> try:
+    ...     mf.simulate(problem, 16, n_steps=5, checkpoint=file)
+    ... except mf.CheckpointError as error:
+    ...     print(str(error).split("/")[-1])
+    run.npz is not a saved state of meanfield; delete it and resume, ...
+    """
 
 
 class ConfigError(ValueError):
-    """A configuration, an output folder or an environment variable cannot be used as it stands."""
+    """A configuration, an output folder or an environment variable cannot be used as it stands.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> try:
+    ...     mf.sweep({"study": "simulate", "data": {"source": "digits"}}, {"problem.l3": [0.1]})
+    ... except mf.ConfigError as error:
+    ...     print(error)
+    grid point problem.l3=0.1: key 'problem.l3' is not known. Choose one of: activation, ...
+    """
 
 
 class WorkerError(RuntimeError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
-import pkgutil
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -98,13 +98,20 @@ def test_tables_of_results_are_taken_over(name):
     assert f"``{command}``" in page
 
 
-def test_every_public_function_has_an_example():
+def test_every_public_name_has_an_example():
     paths = re.findall(r"^   (meanfield\..+)$", "".join(reference_pages().values()), re.MULTILINE)
-    functions = {path: pkgutil.resolve_name(path) for path in paths}
     assert len(paths) > 150
-    without = [
-        path
-        for path, value in functions.items()
-        if inspect.isfunction(value) and ">>> " not in (value.__doc__ or "")
-    ]
-    assert not without
+    named = {path: attrgetter(path.partition(".")[2])(mf) for path in paths}
+    assert not [path for path, value in named.items() if ">>> " not in inspect.getdoc(value)]
+
+
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_the_page_of_keys_has_every_key_of_the_schema(study):
+    # Pydantic's own schema, which knows nothing of how the page walks through the models.
+    schema = get_study(study).config.model_json_schema()
+    page = keys_page()
+    for model in (schema, *schema.get("$defs", {}).values()):
+        for key, said in model.get("properties", {}).items():
+            table = "$ref" in said or "discriminator" in said or "$ref" in str(said.get("anyOf"))
+            place = rf"^\[([a-z_.]*\.)?{key}[],]" if table else rf"^``{key}``"
+            assert re.search(place, page, re.MULTILINE), (study, key)

@@ -105,6 +105,15 @@ class Ensembles:
         95 % intervals over disjoint groups.
     constant : Estimate or None
         What N times the variance is predicted to tend to; None where it was not asked for.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), bias=False, train=("w",), temperature=0.1)
+    >>> found = mf.chaos.ensemble_errors(problem, [2, 4, 8], 64, step_size=0.2, n_steps=10)
+    >>> found.bias_slope.expected, found.variance_slope.expected, found.squared_bias.shape
+    (-2.0, -1.0, (3,))
     """
 
     particle_counts: NDArray[np.int64]

@@ -79,6 +79,17 @@ class ChaosRates:
         line, with no fitted parameter (``*_predicted_line``).
     prediction : ChaosPrediction or None
         What was predicted, where it was asked for.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(16, 2))
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), l2=0.1, temperature=0.05)
+    >>> rates = mf.chaos_rates(problem, [8, 16, 32], 8, step_size=0.2, n_steps=50)
+    >>> rates.expected_slope["function"], rates.slope_ci["function"][0] < rates.slope["function"]
+    (-1.0, True)
+    >>> rates.trends["function"].grows, rates.dataset["function"].dims
+    (False, ('particles', 'time', 'replica'))
     """
 
     fits: dict[str, PowerLaw]

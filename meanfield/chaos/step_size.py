@@ -68,6 +68,15 @@ class StepSizeErrors:
         Slope of `step` in η, at the largest N; slopes in N, of the first two at the coarsest η.
     balance : Estimate
         Number of particles from which the coarsest step size costs more than the finite number.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), bias=False, train=("w",), temperature=0.1)
+    >>> found = mf.chaos.step_size_errors(problem, [4, 16, 64], 16, step_size=0.4, n_steps=5)
+    >>> found.step_sizes, found.step_slope.expected, found.own_slope.expected
+    (array([0.4 , 0.2 , 0.1 , 0.05]), 2.0, -1.0)
     """
 
     particle_counts: NDArray[np.int64]

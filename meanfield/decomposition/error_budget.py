@@ -40,6 +40,19 @@ class Component(Estimate):
         Size that the error of the intermediates themselves gives the component.
     meaning : str
         From what to what.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> target = mf.problem.Teacher([1.0], [[1.5, 0.0]], activation="tanh")
+    >>> X = np.random.default_rng(0).normal(size=(32, 2))
+    >>> problem = mf.Problem(X, target(X), activation="tanh", bias=False, l2=0.1, temperature=0.01)
+    >>> budget = mf.decompose_error(
+    ...     problem, target, n_particles=16, n_steps=20, step_size=0.5, n_atoms=1, n_replicas=4,
+    ...     n_population=64, particle_counts=[4, 8, 16], data_counts=[8, 16, 32], n_test=50)
+    >>> chaos = budget.components["chaos"]
+    >>> chaos.meaning, chaos.norms.shape, chaos.contribution.known
+    ('to N = 16 particles', (4,), True)
     """
 
     norms: Array = field(default_factory=lambda: np.empty(0))
@@ -86,6 +99,21 @@ class ErrorBudget:
         Cautions.
     dataset : xarray.Dataset
         All of it.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> target = mf.problem.Teacher([1.0], [[1.5, 0.0]], activation="tanh")
+    >>> X = np.random.default_rng(0).normal(size=(32, 2))
+    >>> problem = mf.Problem(X, target(X), activation="tanh", bias=False, l2=0.1, temperature=0.01)
+    >>> budget = mf.decompose_error(
+    ...     problem, target, n_particles=16, n_steps=20, step_size=0.5, n_atoms=1, n_replicas=4,
+    ...     n_population=64, particle_counts=[4, 8, 16], data_counts=[8, 16, 32], n_test=50)
+    >>> list(budget.components), budget.closure < 1e-5
+    (['tail', 'regularisation', 'statistical', 'optimisation', 'chaos', 'sparse'], True)
+    >>> parts = sum(part.contribution.value for part in budget.components.values())
+    >>> bool(np.isclose(parts, budget.total.value))  # contributions add up exactly
+    True
     """
 
     components: dict[str, Component]

@@ -44,6 +44,18 @@ class Decay:
         First and last time of the fit.
     change : Estimate
         Rate over the second half of the span less that over the first.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> target = mf.problem.Teacher([1.0], [[1.5, 0.0]], activation="tanh")
+    >>> X = np.random.default_rng(0).normal(size=(32, 2))
+    >>> problem = mf.Problem(X, target(X), activation="tanh", bias=False, l2=0.1, temperature=0.01)
+    >>> budget = mf.decompose_error(
+    ...     problem, target, n_particles=16, n_steps=20, step_size=0.5, n_atoms=1, n_replicas=4,
+    ...     n_population=64, particle_counts=[4, 8, 16], data_counts=[8, 16, 32], n_test=50)
+    >>> budget.decay.span[0] < budget.decay.span[1], budget.decay.rate.known
+    (True, True)
     """
 
     rate: Estimate
@@ -123,6 +135,18 @@ class Advice:
         The squared total error that the gains belong to.
     statement : str
         In words.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> target = mf.problem.Teacher([1.0], [[1.5, 0.0]], activation="tanh")
+    >>> X = np.random.default_rng(0).normal(size=(32, 2))
+    >>> problem = mf.Problem(X, target(X), activation="tanh", bias=False, l2=0.1, temperature=0.01)
+    >>> budget = mf.decompose_error(
+    ...     problem, target, n_particles=16, n_steps=20, step_size=0.5, n_atoms=1, n_replicas=4,
+    ...     n_population=64, particle_counts=[4, 8, 16], data_counts=[8, 16, 32], n_test=50)
+    >>> sorted(budget.advice.gain), sorted(budget.advice.halved)
+    (['N', 'S', 'n', 't'], ['l2', 'temperature'])
     """
 
     option: str | None

@@ -35,6 +35,15 @@ class WidthConvergence:
         :math:`E\,\overline{(f_n - \mathring f)^2}`, of order ``1/n``: bias and spread together.
     bias_fit, spread_fit, gap_fit : PowerLaw
         Fits against the width; expected slopes are −1, −1/2 and −1.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> limit = np.linspace(0, 1, 5)[:, None]
+    >>> noise = np.random.default_rng(0).normal(size=(20, 5, 1))
+    >>> found = mf.deep.width_convergence(limit, {n: limit + noise / n**0.5 for n in (32, 64, 128)})
+    >>> found.spread_fit.slope.expected, round(found.spread_fit.slope.value, 6)
+    (-0.5, -0.5)
     """
 
     widths: np.ndarray
@@ -208,6 +217,16 @@ class KernelConvergence:
         ``n (1 − alignment)``, which is flat in the width where theory holds.
     fits : tuple of PowerLaw
         Of ``1 − alignment`` against the width, one a layer; the expected slope is −1.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> kernel = np.eye(2) + 0.5
+    >>> noise = np.random.default_rng(0).normal(size=(20, 1, 2, 2))
+    >>> kernels = {n: kernel + (noise + noise.swapaxes(-1, -2)) / n**0.5 for n in (32, 128)}
+    >>> found = mf.deep.kernel_convergence(kernel[None], kernels)
+    >>> found.alignment.value.shape, found.fits[0].slope.expected
+    ((2, 1), -1.0)
     """
 
     widths: np.ndarray

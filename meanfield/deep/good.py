@@ -30,6 +30,13 @@ class Goodness:
     regular : bool or None
         Whether Assumption 4.3 holds in full: GOOD, twice continuously differentiable, ϕ′ and ϕ″
         bounded, level sets of ϕ and ϕ′ countable. None when that is not known.
+
+    Examples
+    --------
+    >>> from meanfield.deep import is_good
+    >>> verdict = is_good("relu")
+    >>> verdict.good, verdict.terms
+    (False, ((1.0, 2.0, 0.0), (-2.0, 1.0, 0.0)))
     """
 
     good: bool

@@ -68,6 +68,14 @@ class InfiniteWidth:
     rank_budget : int
         Directions that a hidden matrix could keep per side; those that it did are
         ``replicas.ranks``.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> limit = mf.deep.infinite_width(np.eye(2), [1.0, -1.0], depth=2, n_samples=256, n_replicas=2,
+    ...                                n_steps=3)
+    >>> limit.predictions.shape, bool((limit.predictions_error >= 0).all())
+    ((4, 2), True)
     """
 
     replicas: DeepRun

@@ -37,6 +37,13 @@ class InputCheck:
         0.1 suffices.
     summary : str
         The verdict with the first offenders.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> check = mf.deep.check_inputs(np.eye(3))
+    >>> bool(check), check.zero_pairs
+    (False, ((0, 1), (0, 2), (1, 2)))
     """
 
     holds: bool

@@ -32,6 +32,14 @@ class JointReport:
         Vectors that are independent beyond that, the fewest over networks, and all of them.
     summary : str
         One sentence.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> run = mf.deep.train(np.eye(2), [1.0, -1.0], width=64, depth=2, n_steps=3, joint_steps=2)
+    >>> report = mf.deep.joint_nondegeneracy(run)[0]
+    >>> report.layer, report.direction, bool((report.rank <= report.size).all())
+    (2, 'forward', True)
     """
 
     layer: int

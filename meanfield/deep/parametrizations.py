@@ -59,6 +59,13 @@ class Parametrization:
         Power of the rate of ``b^{L+1}``.
     entrywise : EntrywiseScaling
         The powers of the rates under Adam.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> mup = mf.deep.PARAMETRIZATIONS["mup"]
+    >>> mup.title, mup.hidden
+    ('maximal update parametrization', Scaling(variance=-1, rate=0))
     """
 
     name: str

@@ -60,6 +60,13 @@ class DeepRun:
         Dimensions that the training inputs span, with the constant 1 where there are biases.
     engine, seeds : str and tuple of int
         The engine that ran, ``"dense"`` or ``"low-rank"``, and one seed per network.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> run = mf.deep.train(np.eye(3), [1.0, -1.0, 1.0], width=32, depth=2, n_steps=5)
+    >>> run.predictions.shape, run.loss.shape, run.feature_change.shape
+    ((1, 6, 3), (1, 6), (1, 6, 2, 3))
     """
 
     predictions: np.ndarray

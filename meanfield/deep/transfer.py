@@ -37,6 +37,13 @@ class RateCurve:
         The rate of the least loss, between the grid's by the parabola through its logarithm and
         those of its neighbours, where these are finite; NaN where every rate diverged, or where the
         rates that were tried do not enclose a minimum.
+
+    Examples
+    --------
+    >>> from meanfield import deep
+    >>> curve = deep.search_rates(lambda rate: (rate - 0.3) ** 2 + 0.1, 0.1, factor=2.0)
+    >>> curve.rates.shape == curve.losses.shape, bool(curve.rates[0] < curve.best < curve.rates[-1])
+    (True, True)
     """
 
     rates: np.ndarray
@@ -261,6 +268,13 @@ class RateDrift:
     transfers : bool or None
         Whether the interval of the movement lies within a factor 1.5 either way; False where it
         lies outside, and None where the data do not decide.
+
+    Examples
+    --------
+    >>> from meanfield import deep
+    >>> drift = deep.rate_drift([64, 128, 256], [[0.4, 0.42], [0.2, 0.21], [0.1, 0.11]])
+    >>> drift.transfers, drift.exponent.value < -0.9, drift.best.value.shape
+    (False, True, (3,))
     """
 
     best: Estimate

@@ -42,6 +42,15 @@ class Agreement:
         Angle, in degrees, from each atom of the reference to its match.
     coefficient : ndarray of shape (m, modal)
         Length of the difference of coefficients relative to the reference's.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> a, w = np.array([2.0, -1.0]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> both, half = mf.canonical((a, w), "tanh"), mf.canonical((a[:1], w[:1]), "tanh")
+    >>> found = mf.dictionary.compare_dictionaries([both, both, half])
+    >>> found.modal, found.n_atoms, found.present.round(2)
+    (2, array([2, 2, 1]), array([1.  , 0.67]))
     """
 
     n_atoms: Array

@@ -81,6 +81,16 @@ class Certificate:
     change : float
         With the penalty: how much an atom at the minimiser would change the predictions once all
         have come to rest again, relative to them; 0 where the gain is below the threshold.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> y = np.tanh(2 * X[:, 0]) + np.tanh(2 * X[:, 1])
+    >>> problem = mf.Problem(X, y, activation="tanh", bias=False)
+    >>> half = mf.dictionary.dual_certificate((np.ones(1), np.array([[2.0, 0.0]])), problem)
+    >>> half.missing, half.gain > half.threshold, half.minimiser.shape
+    (True, True, (2,))
     """
 
     potential: Array

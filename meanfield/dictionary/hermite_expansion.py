@@ -50,6 +50,13 @@ class HermiteExpansion:
         Largest ``|α|`` considered.
     norm, tail : float
         ``‖f*‖`` and ``‖f* − Σ_{|α| ≤ degree} c_α h_α‖`` in L².
+
+    Examples
+    --------
+    >>> from meanfield.dictionary import hermite_expansion
+    >>> found = hermite_expansion(lambda X: X[:, 0] * X[:, 1], d=2, degree=3)
+    >>> found.method, round(float(found.norm), 6), bool(found.tail < 1e-6)
+    ('quadrature', 1.0, True)
     """
 
     indices: Array

@@ -78,6 +78,15 @@ class Dictionary:
         a search that was not cut off. Whether an atom is missing is for `certificate` to say.
     statement : str
         The same in words.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> problem = mf.Problem(X, np.tanh(2 * X[:, 0]), activation="tanh", bias=False)
+    >>> found = mf.extract_dictionary((np.ones(2), np.array([[2.0, 0.0], [2.0, 0.1]])), problem)
+    >>> found.n_atoms, found.atoms.round(1), found.predict(X).shape
+    (1, array([[2., 0.]]), (100,))
     """
 
     n_atoms: int

@@ -62,6 +62,13 @@ class ThresholdNumber:
         One or two sentences.
     capacities : ndarray of shape (degree + 1,) or None
         ``κ_k``, where there is a penalty.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> target = mf.problem.Teacher([2.0], [[1.5, 0.0]], activation="tanh")
+    >>> [mf.coefficient_threshold_number(target, "tanh", l2=l2).number for l2 in (3.0, 0.1)]
+    [0, 1]
     """
 
     number: int

@@ -51,6 +51,20 @@ class AtomIntervals:
         atom turns over.
     length : Estimate of shape (S,)
         ``|w_i|``; NaN where it is not identified.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 2))
+    >>> y = np.tanh(2 * X[:, 0]) + 0.1 * rng.normal(size=200)
+    >>> problem = mf.Problem(X, y, activation="tanh", bias=False)
+    >>> found = mf.extract_dictionary((np.ones(1), np.array([[2.0, 0.1]])), problem)
+    >>> bars = found.intervals
+    >>> bool(bars.coefficients.low[0] < 1 < bars.coefficients.high[0]), 0.05 < bars.noise < 0.15
+    (True, True)
+    >>> bool(bars.direction[0] < 10)  # degrees
+    True
     """
 
     noise: float

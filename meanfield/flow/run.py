@@ -58,6 +58,16 @@ class Run:
         What was observed, by name: values of every replica at each of the `observed_steps`.
     observed_steps : ndarray of int, shape (T',)
         The steps that were observed, ascending.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(3), [1.0, 0.0, -1.0])
+    >>> run = mf.simulate(problem, 64, 0.2, 100, n_replicas=2, save_at=[0, 50, 100])
+    >>> run.times, run.loss.shape, run.predictions.shape, run.particles.w.shape
+    (array([ 0., 10., 20.]), (2, 3), (2, 3, 3), (2, 64, 3))
+    >>> bool((run.loss[:, -1] < run.loss[:, 0]).all())
+    True
     """
 
     problem: Problem

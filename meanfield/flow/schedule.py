@@ -30,7 +30,15 @@ Array = NDArray[np.float64]
 
 
 class Schedule(ABC):
-    """A nonnegative number for every step."""
+    """A nonnegative number for every step.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> cooling = mf.schedule.Geometric(0.1, 0.001)
+    >>> isinstance(cooling, mf.schedule.Schedule), cooling.values(3).round(4)
+    (True, array([0.1  , 0.01 , 0.001]))
+    """
 
     @abstractmethod
     def values(self, n_steps: int) -> Array:

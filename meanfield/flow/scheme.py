@@ -61,6 +61,11 @@ class Scheme:
         How the gradient is estimated; None for all data.
     substeps : int
         Increments of the Brownian path that each step takes the normalised sum of.
+
+    Examples
+    --------
+    >>> Scheme.of(Problem([[1.0]], [1.0]), step_size=0.5, n_steps=4).times
+    array([0. , 0.5, 1. , 1.5, 2. ])
     """
 
     n_steps: int

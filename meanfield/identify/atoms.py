@@ -36,6 +36,16 @@ class Atoms:
         Fraction of the particles that make up each atom.
     inactive_mass : float
         Fraction of the particles that contribute nothing or an affine function only.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> a, w = np.array([2.0, 1.0, -3.0]), np.array([[1.0], [1.0], [-1.0]])
+    >>> atoms = mf.canonical((a, w), "tanh")  # three neurons, one function of one atom
+    >>> atoms.n_atoms, atoms.coefficients, atoms.w
+    (1, array([2.]), array([[1.]]))
+    >>> atoms.predict(np.ones((1, 1))).round(3)
+    array([1.523])
     """
 
     activation: Activation

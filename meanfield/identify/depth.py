@@ -33,6 +33,13 @@ class VarietyDepth:
         One entry per degree.
     explanation : str
         One sentence.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> found = mf.variety_depth("tanh", d=1, n_atoms=1)
+    >>> found.depth, len(found.evidence)
+    (3, 4)
     """
 
     depth: int | None
@@ -74,6 +81,13 @@ class OrbitDepth:
         One entry per degree from ``D*_var`` on.
     explanation : str
         One sentence.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> found = mf.orbit_depth("tanh", d=1, n_atoms=1, n_points=2, n_starts=5)
+    >>> found.variety.depth, found.depth
+    (3, 3)
     """
 
     depth: int | None

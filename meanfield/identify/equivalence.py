@@ -47,6 +47,14 @@ class Equivalence:
         How the gap was computed, and one sentence; when verdict and gap disagree it says why.
     first, second : Atoms
         The canonical forms.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> a, w = np.array([1.0]), np.array([[1.0, 2.0]])
+    >>> verdict = mf.equivalent((a, w), (-a, -w), "tanh")
+    >>> verdict.equivalent, verdict.same_function, verdict.matching
+    (True, True, array([[0, 0]]))
     """
 
     equivalent: bool

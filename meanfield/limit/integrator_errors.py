@@ -58,6 +58,18 @@ class IntegratorErrors:
         Mean squared distance of the particles from a fine run on the same Brownian path.
     gradients : ndarray, shape (S,)
         Gradients over all data that a unit of time costs.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, 2 * x[:, 0], train=("w",), bias=False, l2=0.5, temperature=0.5)
+    >>> found = mf.limit.integrator_errors(
+    ...     problem, ["euler"], step_sizes=[0.2, 0.4, 0.8], reference_step=0.1, n_particles=16,
+    ...     n_replicas=4, burn_in=1.6, duration=4, path_step_sizes=[0.1, 0.2, 0.4], path_time=1.6)
+    >>> errors = found["euler"]
+    >>> errors.stationary_error.value.shape, errors.strong_order().expected
+    ((3,), 1.0)
     """
 
     integrator: Integrator

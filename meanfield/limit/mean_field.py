@@ -60,6 +60,16 @@ class MeanFieldPath:
     details : object
         Further results of the method: a `GaussianClosure` for ``"gaussian"``, a `GridPath` with
         the law and an error estimate for ``"chain"`` and ``"fokker-planck"``.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.1)
+    >>> path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=20)
+    >>> path.predictions.shape, path.times[-1], path.n_particles
+    ((21, 8), np.float64(4.0), None)
+    >>> copies = mf.simulate(problem, 64, 0.2, 20, drive=path)  # driven by it: independent
     """
 
     predictions: NDArray[np.float64]

@@ -33,6 +33,16 @@ class LogSobolevBound:
     argument : str
         ``"Bakry–Émery"`` (the potential is convex) or ``"Holley–Stroock"`` (a bounded
         perturbation of a convex one), whichever gives more.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.1)
+    >>> path = mf.mean_field(problem, "chain", step_size=0.2, n_steps=20)
+    >>> bound = mf.limit.log_sobolev_bound(problem, path.predictions)
+    >>> bound.argument, bool(np.isclose(bound.rate, 2 * bound.constant * problem.temperature))
+    ('Bakry–Émery', True)
     """
 
     constant: float

@@ -37,6 +37,16 @@ class Relaxation:
         of the limit.
     window : ndarray of bool, shape (T,)
         Times at which the rate is read.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> times = np.linspace(0, 5, 51)
+    >>> limit = 1 - np.exp(-times)[:, None]
+    >>> runs = limit + 0.001 * np.random.default_rng(0).normal(size=(20, 51, 1))
+    >>> found = mf.limit.relaxation_rate(times, limit, runs, end=np.ones(1))
+    >>> found.rate.low < 2 < found.rate.high, found.window.shape
+    (True, (51,))
     """
 
     rate: Estimate

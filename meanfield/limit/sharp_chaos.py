@@ -38,6 +38,15 @@ class SharpChaos:
         :math:`s`, ascending, and :math:`ρ`: the variance of the mean of N neurons is :math:`vρ/N`.
     axes : ndarray, shape (p, p)
         Eigenvectors as columns.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(2), [1.0, 0.0], activation="identity", bias=False,
+    ...                      train=("w",), l2=0.1, temperature=0.1)
+    >>> law = mf.limit.sharp_chaos(problem, n_particles=16, step_size=0.1)
+    >>> law.kullback_leibler(1) < law.kullback_leibler(16), law.pair_covariance.shape
+    (True, (2, 2))
     """
 
     n_particles: int

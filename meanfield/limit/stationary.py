@@ -57,6 +57,15 @@ class StationaryLaw:
         ``J(µ_∞) = R(f) + ∫ (λ/2)|θ|² dµ_∞ + τ ∫ µ_∞ log µ_∞`` in the trained coordinates.
     n_iterations : int
         Newton iterations of the first start.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.1)
+    >>> law = mf.stationary(problem)
+    >>> law.residual < 1e-8, law.density(np.zeros((5, 1))).shape, law.sample(100).w.shape
+    (True, (5,), (1, 100, 1))
     """
 
     problem: Problem

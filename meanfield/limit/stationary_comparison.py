@@ -72,6 +72,16 @@ class LawDistance:
     particles, draws : Estimate
         Of the particles, and of as many independent draws from the law: what finitely many points
         must have.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.1)
+    >>> run = mf.simulate(problem, 256, 0.2, 100, n_replicas=4)
+    >>> found = mf.limit.stationary_distance(run.particles, mf.stationary(problem))
+    >>> found.particles.value < 3 * found.draws.value
+    True
     """
 
     particles: Estimate
@@ -148,6 +158,15 @@ class StepSizeBias:
         Power of the step size that the errors fall with, beside the one declared. It has no
         interval, for nothing is random; NaN, with the reason as its note, where the errors are no
         power, or rounding.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> problem = mf.Problem(x, x[:, 0], train=("w",), bias=False, l2=0.3, temperature=0.1)
+    >>> found = mf.limit.step_size_bias(mf.stationary(problem), step_size=0.4, n_steps=60)
+    >>> found.step_sizes, bool((np.diff(found.errors) < 0).all()), found.order.expected
+    (array([0.4, 0.2, 0.1]), True, 1.0)
     """
 
     step_sizes: Array

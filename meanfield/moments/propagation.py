@@ -37,6 +37,16 @@ class MomentPropagation:
     heavier : ndarray, shape (T, K)
         ``(w_k m_k(µ_t))^{1/k} k^excess``, the same for a heavier weight; NaN beyond
         ``max_orders``. At step 0 it grows with ``k``: no heavier weight is admissible.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> problem = mf.Problem(np.eye(2), [1.0, -1.0], l2=0.1, temperature=0.05)
+    >>> run = mf.simulate(problem, 2000, 0.2, 20, save_at=[0, 10, 20])
+    >>> weight = mf.admissible_weight("gaussian", problem=problem, max_order=8)
+    >>> found = mf.moments.moment_propagation(run, weight)
+    >>> found.growth.value.shape, found.steps, bool(found.growth.value.max() < 3)
+    ((3,), array([ 0, 10, 20]), True)
     """
 
     steps: NDArray[np.int64]

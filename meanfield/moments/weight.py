@@ -48,6 +48,13 @@ class AdmissibleWeight:
         Whether the moments are those of a named law, without intervals, rather than of a sample.
     evidence : dict
         What the order was read from.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> weight = mf.admissible_weight("gaussian", dimension=3)
+    >>> weight.order.value, weight.exact, weight.log_w_star.shape == (weight.max_order,)
+    (2.0, True, True)
     """
 
     log_moments: Estimate

@@ -31,6 +31,13 @@ class Target(ABC):
     ----------
     n_features : int
         Input dimension ``d``.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> target = mf.problem.Teacher([1.0], [[2.0, 0.0]], activation="tanh")
+    >>> isinstance(target, mf.problem.Target), target.n_features, target(np.zeros((3, 2))).shape
+    (True, 2, (3,))
     """
 
     n_features: int

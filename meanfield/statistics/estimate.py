@@ -71,6 +71,8 @@ class Estimate:
     Examples
     --------
     >>> slope = Estimate(-0.98, -1.03, -0.93, expected=-1.0)
+    >>> slope
+    Estimate(-0.98 [-1.03, -0.93], expected -1)
     >>> slope.agrees, slope.excludes(0.0)
     (True, True)
     """
@@ -102,6 +104,12 @@ class Estimate:
         if not isinstance(notes, list | tuple) or not all(isinstance(n, Note) for n in notes):
             raise ArgumentTypeError("notes", f"must be a tuple of Note, got {checks.shown(notes)}.")
         object.__setattr__(self, "notes", tuple(notes))
+
+    def __repr__(self) -> str:
+        if shape := np.shape(self.value):
+            return f"Estimate(of shape {shape})"
+        theory = "" if self.expected is None else f", expected {self.expected:.4g}"
+        return f"Estimate({self.value:.4g} [{self.low:.4g}, {self.high:.4g}]{theory})"
 
     def __reduce__(self) -> tuple[type[Estimate], tuple[Any, ...]]:
         # A copy is made anew: NumPy's own copies of read-only arrays can be written to.

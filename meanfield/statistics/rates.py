@@ -73,6 +73,13 @@ class Trend:
         large by its very choice; the interval does not correct for it.
     supremum_time : float
         When it is attained.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> trend = mf.chaos.Trend(mf.Estimate(0.1, 0.02, 0.18), mf.Estimate(3.0), 4.0)
+    >>> trend.grows
+    True
     """
 
     change: Estimate

@@ -38,6 +38,16 @@ class ChaosPrediction:
         ``N Cov(ψ_j(θ₁), ψ_k(θ₂))`` of two neurons, over ``datum`` and ``other_datum``, and with
         several outputs over ``output`` and ``other_output``; where other inputs were given,
         ``function_at_inputs`` and ``function_at_inputs_error``, the mean over these.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(16, 2))
+    >>> problem = mf.Problem(X, np.tanh(X[:, 0]), l2=0.1, temperature=0.05)
+    >>> prediction = mf.predict_chaos(problem, step_size=0.2, n_steps=20, n_systems=4)
+    >>> constant, needed = prediction.estimate("function")[-1], prediction.neurons(0.1)
+    >>> bool(np.isclose(needed.value, constant.value / 0.1**2)), needed.low < needed.value
+    (True, True)
     """
 
     dataset: xr.Dataset
