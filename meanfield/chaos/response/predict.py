@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating]
 
-_PILOT, _MOST = 8, 32
+_PILOT, _MOST = 8, 64
 #: Number of the system that directions and scores are chosen from.
 _CHOOSING = 2**20
 _BATCHES = (
@@ -72,12 +72,12 @@ class _Plan:
     @property
     def kept(self) -> int:
         """Particles of a system whose response is followed."""
-        return 256 if self.wide else 512
+        return 256 if self.wide else 1024
 
     @property
     def size(self) -> int:
         """Particles of a system."""
-        return 8 * self.kept
+        return 2048 if self.wide else 4096
 
     @property
     def leading(self) -> int:
@@ -219,8 +219,8 @@ def predict_chaos(
     inputs : array_like, shape (m, d), optional
         Inputs, such as held-out ones, at which :math:`N E |f_N − \bar f|^2` is predicted too.
     precision : float, default: 0.01
-        Relative error of both constants that is aimed at: systems are added until a pilot of 8
-        says that it is reached, up to 32 systems or about a minute of work.
+        Relative error of both constants that is aimed at: after a pilot of 8 systems, more are
+        added until it is reached, up to 64 systems or about a minute of work.
     n_systems : int, optional
         Number of systems, at least 4, in place of that rule.
     progress : callable, optional
@@ -319,8 +319,9 @@ def predict(
 
         follow(n_systems or _PILOT, most)
         if n_systems is None:
-            wanted = math.ceil(_PILOT * (_worst(found, metrics) / precision) ** 2)
-            follow(min(most, wanted), max(_PILOT, min(most, wanted)))
+            while len(found) < most and (worst := _worst(found, metrics)) > precision:
+                wanted = math.ceil(len(found) * (worst / precision) ** 2)
+                follow(min(most, wanted), min(most, wanted))
     return ChaosPrediction(_dataset(plan, sources, found, metrics))
 
 
