@@ -46,7 +46,7 @@ _BATCHES = (
     "response knows nothing; predict for full gradients."
 )
 #: Operations that all systems may take, about a minute on two cores.
-_OPERATIONS = 6e12
+_OPERATIONS = 5e12
 #: Trained parameters of a particle from which on its response is dear: then fewer directions and
 #: sources are followed, for more particles, whose number decides about the error.
 _WIDE = 17
