@@ -144,7 +144,7 @@ def _write_views(
         blocks = [*blocks, *data_blocks(read_record(folder / DATA, DataRecord))]
         names.append(DATA)
     drawn = list(figures(blocks))
-    draw = partial(_draw, folder / study.result)
+    draw = partial(_draw, dataset)
     for figure, (png, pdf) in zip(drawn, spread(draw, [f.plot for f in drawn]), strict=True):
         images[figure.name] = png
         storage.write_atomic(folder / f"{figure.name}.png", images[figure.name])
@@ -159,6 +159,6 @@ def _write_views(
     manifest.write_manifest(folder, names, asdict(provenance))
 
 
-def _draw(result: Path, plot: Callable[[Any, Any], Any]) -> tuple[bytes, bytes]:
-    """Draw one figure of a saved result, as PNG and as PDF."""
-    return plots.render(plot, storage.read_dataset(result))
+def _draw(dataset: Any, plot: Callable[[Any, Any], Any]) -> tuple[bytes, bytes]:
+    """Draw one figure of a result, as PNG and as PDF."""
+    return plots.render(plot, dataset)

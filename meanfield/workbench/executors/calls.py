@@ -80,4 +80,4 @@ class Executor(Protocol):
         """
 
     def spread(self, function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
-        """Return what a function that reads files of here gives for each value, in order."""
+        """Return what a function gives for each value, in order."""
