@@ -254,6 +254,7 @@ def test_render_gives_png_at_200_dots_and_vectors_without_dates():
     assert image.size == tuple(round(200 * length) for length in style.SIZE)
     assert pdf.startswith(b"%PDF")
     assert b"CreationDate" not in pdf
+    assert b"/CIDFontType2" in pdf  # letters that can be edited, as journals ask
     assert plots.render(plots.plot_rates, chaos_dataset()) == (png, pdf)
 
 

@@ -53,7 +53,7 @@ def test_from_end_to_end(tmp_path):
     outcome = plan.combine({"times": times})
     assert "thread_gain" not in outcome.numbers
     write_config(tmp_path, config)
-    write_outputs(tmp_path, STUDY, config, outcome, 1.0, drawn=True)
+    write_outputs(tmp_path, STUDY, config, outcome, 1.0, spread=map)
     assert (tmp_path / "times.png").stat().st_size > 1000
     assert "Every system" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
