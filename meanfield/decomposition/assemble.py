@@ -290,7 +290,7 @@ def _notes(
         )
     if not plan.closed_form:
         notes.append(
-            f"Tail and regularisation are estimates: {truncated.text}; the network on all "
+            f"Tail and regularisation rest on {truncated.text}; the network on all "
             f"{plan.n_population} rows stands for the population, so that the statistical "
             f"component is 1/n − 1/{plan.n_population} times its constant, and what those rows "
             "themselves lack is in the regularisation component."

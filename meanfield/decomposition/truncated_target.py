@@ -99,7 +99,7 @@ def held_out_estimate(plan: ErrorPlan) -> TruncatedTarget:
             least, best = error, strength
     coefficients = vt.T @ ((s / (s**2 + best))[:, None] * inner)
     text = (
-        f"held-out estimate: ridge regression on {RANDOM_ATOMS} random atoms and all "
+        f"a held-out estimate, by ridge regression on {RANDOM_ATOMS} random atoms and all "
         f"{problem.n_data} training rows"
     )
     return TruncatedTarget(features(plan.X_test) @ coefficients, math.nan, (), text)

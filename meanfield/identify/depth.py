@@ -303,7 +303,7 @@ def orbit_depth(
         return result
     power = (
         f" {len(points)} fibres were searched: another orbit in more than {result.unseen:.0%} of "
-        "all would have shown at 95 %."
+        "all would have shown at 95%."
     )
     return replace(result, explanation=text + power)
 

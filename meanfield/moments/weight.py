@@ -324,7 +324,7 @@ def _tail_index(tail: tails.Tail) -> Estimate:
     read = tail.tail_index
     text = (
         f"The sample does not decide: a power law of index {read.value:.2g} [{read.low:.2g}, "
-        f"{read.high:.2g}] explains its largest 5 % about as well as a law whose moments are all "
+        f"{read.high:.2g}] explains its largest 5% about as well as a law whose moments are all "
         "finite, and a tail beyond these radii does not show. More points reach further."
     )
     return Estimate(np.inf, read.low, np.inf, resampled="particles", notes=(Note("tail", text),))

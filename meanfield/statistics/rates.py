@@ -382,7 +382,7 @@ def _reference_note(largest: float, reference_particles: int) -> list[Note]:
 def _shape_note(
     counts: Array, values: Array, slope: Estimate, floor_share: float, floor_p: float
 ) -> Note | None:
-    """Say why the slope is not the expected one: a floor, a rate of its own, or too small N."""
+    """Say why the slope is not the expected one: a floor, another power law, or too small N."""
     if slope.expected is None:
         return None
     bend = _slope_shift(counts, floor_share, slope.expected)
@@ -414,8 +414,8 @@ def _shape_note(
     if off <= _FAR * slope.width / 2:
         return None
     text = (
-        f"The values follow a power law whose slope is not {expected}; they do not level off, so "
-        "that this is a rate of its own."
+        f"Over these N the values follow a power law whose slope is not {expected}. They do not "
+        "level off, so that no floor is behind it; whether the slope stays, larger N tell."
     )
     return Note("slope", text)
 

@@ -112,6 +112,8 @@ def test_folder_has_the_figures_and_says_what_to_do(folder):
     assert page.count("data:image/png;base64,") == 6
     assert "What to change first" in page
     assert "128 evenly spread inputs" in page
+    finding = page.split("largest part of it, ")[1][:200]
+    assert re.search(r"\d% ?, is the [a-z ]+: what ", finding)  # a name alone says little
     for text in (page, (folder / "config.toml").read_text()):
         assert not re.search(r"\ba [aeiou]\w* study", text)
         assert not re.search(r"(?<=[\s(])-\d", text.split("<details>")[0])  # a hyphen for a minus

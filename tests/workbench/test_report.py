@@ -18,6 +18,7 @@ from meanfield.system.provenance import Provenance
 from meanfield.workbench.blocks import Figure, Finding, Heading, Table, Text
 from meanfield.workbench.report import formatting
 from meanfield.workbench.report.render import render_report
+from meanfield.workbench.sections.data import DataRecord, data_blocks
 
 PROVENANCE = Provenance({"numpy": "<2>"}, "Linux & x", 61.0)
 BLOCKS = [
@@ -136,6 +137,16 @@ def test_shares_are_percentages_of_two_digits(share, shown):
 )
 def test_signs_and_powers_are_set_as_in_print(text, shown):
     assert formatting.typeset(text).replace("\N{NO-BREAK SPACE}", " ") == (shown or text)
+
+
+def test_a_missing_text_is_one_value_however_many_inputs_it_has():
+    filled = {"age": 3, "city=Ulm": 4, "city=Kiel": 4, "city=Bonn": 4}
+    record = DataRecord(
+        source="csv", n_train=9, n_test=0, constant_features=[], notes=[],
+        categories={"city": ["Ulm", "Kiel", "Bonn"]},
+        missing={"rule": "mean", "filled": filled},
+    )  # fmt: skip
+    assert "by the mean of their column: 7." in data_blocks(record)[1].text
 
 
 ONE_WELL = xr.Dataset(attrs={"verdict": "one well."})

@@ -120,7 +120,7 @@ def _table(path: Path, target: str | int | None, task: Task) -> Survey:
     if texts:
         options["categorical"] = "one-hot"
         named = ", ".join(_called(table, column) for column in texts)
-        findings.append(f"Texts, one input for each of their values: {named}.")
+        findings.append(f"Text columns, with an input for every value: {named}.")
     name = f"target {_called(table, label)}"
     labels = table.cells[label].tolist()
     classes = _classes(labels, task, decimal, name, findings)

@@ -61,19 +61,24 @@ LABELS = {
     "sparse": "Sparse residual",
 }
 
+# What a component costs, and what makes it smaller.
 _MEANING = {
-    "tail": "What is left of the target when its Hermite series is cut: smaller threshold.",
-    "regularisation": "What penalty and noise cost an infinitely wide network that has trained "
-    "for ever on the whole population: smaller l2 and temperature.",
-    "statistical": "What it costs to have n training data: more data.",
-    "optimisation": "What it costs to stop at time t: longer training.",
-    "chaos": "What it costs to have N particles: more particles.",
-    "sparse": "What it costs to keep S atoms: more atoms.",
+    "tail": ("what is left of the target when its Hermite series is cut", "smaller threshold"),
+    "regularisation": (
+        "what penalty and noise cost an infinitely wide network that has trained for ever on the "
+        "whole population",
+        "smaller l2 and temperature",
+    ),
+    "statistical": ("what it costs to have n training data", "more data"),
+    "optimisation": ("what it costs to stop at time t", "longer training"),
+    "chaos": ("what it costs to have N particles", "more particles"),
+    "sparse": ("what it costs to keep S atoms", "more atoms"),
 }
 
 _DATA_TAIL = (
-    "What a ridge regression on all training rows leaves of the held-out labels, their noise "
-    "included: cleaner labels, inputs that explain more, more rows."
+    "what a ridge regression on all training rows leaves of the held-out labels, their noise "
+    "included",
+    "cleaner labels, inputs that explain more, more rows",
 )
 
 _OPTIONS = {
@@ -96,13 +101,11 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     for name, label in LABELS.items():
         number = getattr(found, name)
         own = format_number(float(resolution[name])) if resolution[name] else "–"
-        meaning = _MEANING[name]
-        if not attrs["closed_form"] and name == "tail":
-            meaning = _DATA_TAIL
+        cost, remedy = _meaning(name, attrs)
         if not attrs["closed_form"] and name in ("tail", "regularisation"):
             label = f"{label} (held-out estimate)"
         shown = (format_short(part) for part in (found.contribution[name], number))
-        rows.append([label, *shown, own, meaning])
+        rows.append([label, *shown, own, f"{cost[0].upper()}{cost[1:]}: {remedy}."])
     total, closure = found.total, found.closure
     adds = f"to {format_number(closure.value)} of it" if closure.known else "which is zero"
     rows.append(["Total", format_value(total), format_short(total), "–", "–"])
@@ -181,12 +184,17 @@ _TAIL = [
 ]
 
 
+def _meaning(component: str, attrs: Mapping[str, Any]) -> tuple[str, str]:
+    of_data = component == "tail" and not attrs["closed_form"]
+    return _DATA_TAIL if of_data else _MEANING[component]
+
+
 def _finding(found: ErrorsHeadline, attrs: Mapping[str, Any]) -> str:
     largest = max(LABELS, key=lambda name: found.contribution[name].value)
     share = format_share(found.contribution[largest].value / max(found.total.value, 1e-300))
     return (
         f"The total error is {format_estimate(found.total)}; the largest part of it, {share}, "
-        f"comes from the {LABELS[largest].lower()}. {attrs['advice']}"
+        f"is the {LABELS[largest].lower()}: {_meaning(largest, attrs)[0]}. {attrs['advice']}"
     )
 
 

@@ -290,7 +290,7 @@ def _trend(steps: np.ndarray, mean: np.ndarray) -> str:
     if late.sum() < 2:
         return "–"
     slope = 100 * np.polyfit(steps[late], np.log(mean[late]), 1)[0]
-    return f"{100 * np.expm1(slope):+.2g} %".replace("-", "−")
+    return f"{100 * np.expm1(slope):+.2g}%".replace("-", "−")
 
 
 def _endings(dataset: xr.Dataset, found: LimitHeadline, cases: list[str]) -> list[list[str]]:

@@ -232,19 +232,22 @@ def data_blocks(record: DataRecord) -> list[Block]:
             f"{', '.join(names[i] if names else f'number {i + 1}' for i in constant)}."
         )
     if record.categories:
-        text += f" Inputs with one column for each value: {', '.join(record.categories)}."
+        text += f" Categories, with an input for every value: {', '.join(record.categories)}."
     if record.missing is not None:
-        text += _gaps(record.missing)
+        text += _gaps(record.missing, record.categories or {})
     text += " The rows, names, means and scales are in data.json."
     return [Heading("The data"), Text(text), *(Text(f"Note: {note}") for note in record.notes)]
 
 
-def _gaps(missing: MissingRecord) -> str:
-    """Say what was done about missing values."""
+def _gaps(missing: MissingRecord, categories: Mapping[str, list[str]]) -> str:
+    """Say what was done about missing values; one of a text column is missing in all its inputs."""
     if missing.rule == "drop":
         left_out = len(missing.rows) + len(missing.test_rows)
         return f" Rows left out because a value is missing: {left_out}." if left_out else ""
     filled = sum(missing.filled.values())
+    for column, values in categories.items():
+        counts = [missing.filled.get(f"{column}={value}", 0) for value in values]
+        filled -= sum(counts) - max(counts, default=0)
     return f" Missing values replaced by the mean of their column: {filled}." if filled else ""
 
 
