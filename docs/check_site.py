@@ -1,7 +1,9 @@
-"""python docs/check_site.py: follow every link of the built pages, and try words in their search.
+"""python docs/check_site.py: follow every link of the built pages, and ask their search.
 
 Fails when a link, picture or anchor leads nowhere, something is loaded from elsewhere, a word that
-readers look for finds no page, or, where Chromium is there, MathJax cannot read a formula.
+readers look for is found nowhere, or a page lacks what `questions.toml` looks for in it. Where
+Chromium is there, the site's own search must also lead from the words of each question to its page,
+and MathJax must be able to read every formula.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,8 +23,16 @@ from urllib.parse import unquote
 SITE = Path(__file__).parent / "_build"
 #: As the index has them, without their endings.
 WORDS = ("custom", "callback", "sweep", "categor", "phase", "diagram", "activ", "loss", "minibatch")
+QUESTIONS = tomllib.loads((Path(__file__).parent / "questions.toml").read_text())["question"]
+_FIRST = 5
 _ATTRIBUTE = re.compile(r'\s(href|src|id)="([^"]*)"')
 _FORMULA = re.compile(r'<(?:span|div) class="math [^>]*>.*?</(?:span|div)>', re.DOTALL)
+# The functions of Sphinx's own page of search, without the page.
+_SEARCH = """<div id="search-progress"></div><pre id="found"></pre><script>
+const ask = (words) => Search._performSearch(...Search._parseQuery(words)).reverse();
+const pages = (words) => [...new Set(ask(words).map((result) => result[0]))];
+document.getElementById("found").textContent = JSON.stringify(SEARCHES.map(pages));
+</script>"""
 
 
 def main() -> int:
@@ -36,9 +47,11 @@ def main() -> int:
         if name != "id" and not _leads_somewhere(path, name, html.unescape(value), places)
     ]
     index = (SITE / "searchindex.js").read_text()
-    terms = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))["terms"]
-    wrong += [f"searching finds nothing for {word}" for word in WORDS if word not in terms]
-    wrong += _unreadable_formulas(pages.values())
+    index = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
+    known = index["terms"].keys() | index["titleterms"].keys()
+    wrong += [f"searching finds nothing for {word}" for word in WORDS if word not in known]
+    wrong += _unanswered(pages)
+    wrong += _in_chromium(pages.values())
     print("\n".join(wrong) or f"{len(pages)} pages: every link leads somewhere.")
     return min(len(wrong), 1)
 
@@ -52,22 +65,42 @@ def _leads_somewhere(page: Path, name: str, target: str, places: dict[Path, set[
     return path.exists() and known
 
 
-def _unreadable_formulas(pages: Iterable[str]) -> list[str]:
-    """Return the formulas that MathJax cannot read, all shown on one page in Chromium."""
+def _unanswered(pages: dict[Path, str]) -> list[str]:
+    """Return the questions whose page does not say what answers them."""
+    wrong = []
+    for question in QUESTIONS:
+        text = re.sub(r"<[^>]*>", "", pages.get(SITE / f"{question['page']}.html", ""))
+        if question["says"] not in " ".join(html.unescape(text).split()):
+            wrong.append(f"{question['page']} lacks {question['says']!r}: {question['ask']}")
+    return wrong
+
+
+def _in_chromium(pages: Iterable[str]) -> list[str]:
+    """Return the formulas that MathJax cannot read, and searches that do not find their page."""
     chromium = shutil.which("chromium")
     if chromium is None:
         return []
     formulas = sorted({formula for page in pages for formula in _FORMULA.findall(page)})
+    searches = [(words, question["page"]) for question in QUESTIONS for words in question["search"]]
+    scripts = re.findall(r'<script[^>]* src="([^"?]*)', (SITE / "search.html").read_text())
+    scripts = ["_static/tex-svg.js", *scripts]
+    loaded = "".join(f'<script src="file://{SITE}/{script}"></script>' for script in scripts)
+    asked = json.dumps([words for words, _ in searches])
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "formulas.html"
-        script = f'<script src="file://{SITE}/_static/tex-svg.js"></script>'
-        page.write_text(f'<meta charset="utf-8">{script}{"".join(formulas)}')
+        page = Path(folder) / "site.html"
+        searching = _SEARCH.replace("SEARCHES", asked)
+        page.write_text(f'<meta charset="utf-8">{loaded}{"".join(formulas)}{searching}')
         command = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu"]
         command += ["--virtual-time-budget=60000", "--dump-dom", f"file://{page}"]
         shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    if "<mjx-container" not in shown:
-        return ["Chromium did not show the formulas"]
-    return [f"formula: {text}" for text in re.findall(r'data-mjx-error="([^"]*)"', shown)]
+    found = re.search(r'id="found">(\[.*?\])</pre>', shown)
+    if "<mjx-container" not in shown or found is None:
+        return ["Chromium did not show the formulas, or did not search"]
+    wrong = [f"formula: {text}" for text in re.findall(r'data-mjx-error="([^"]*)"', shown)]
+    for (words, page), first in zip(searches, json.loads(found[1]), strict=True):
+        if page not in first[:_FIRST]:
+            wrong.append(f"searching {words!r} leads to {first[:_FIRST]}, not to {page}")
+    return wrong
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ html_static_path = ["static", str(files("mathjax") / "static/mathjax/es5/tex-svg
 html_css_files = ["pages.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_search_scorer = str(Path(__file__).parent / "search_scorer.js")
 html_theme_options = {
     "light_css_variables": {"font-stack--monospace": "ui-monospace, Menlo, Consolas, monospace"},
 }
@@ -77,6 +78,7 @@ sphinx_gallery_conf = {
     "reference_url": {"meanfield": None},
     "backreferences_dir": "made/used",
     "show_memory": False,
+    "parallel": True,  # as many scripts at once as `-j` says
     "matplotlib_animations": (True, "jshtml"),
     "download_all_examples": False,
     "show_signature": False,

@@ -11,9 +11,10 @@ from sphinx_gallery.scrapers import figure_rst
 
 
 def animations(block: Any, variables: dict[str, Any], conf: dict[str, Any]) -> str:
-    """Move the GIFs that a block of a script has written to its pictures; return their markup."""
+    """Move the GIF of its name that a script has written to its pictures; return the markup."""
     found = []
-    for path in sorted(Path(variables["src_file"]).parent.glob("*.gif")):
+    path = Path(variables["src_file"]).with_suffix(".gif")
+    if path.exists():
         place = Path(next(variables["image_path_iterator"])).with_suffix(".gif")
         shutil.move(path, place)
         found.append(str(place))

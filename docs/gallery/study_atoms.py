@@ -3,7 +3,7 @@ atoms: which few features does a network consist of?
 ====================================================
 
 A teacher of three relu neurons, 5 % label noise, and a trained network of 300. Neurons gather in the
-directions of the teacher's (crosses); the dictionary says how many there are and how sure that is.
+directions of the teacher's (dotted); the dictionary says how many there are and how sure that is.
 """
 
 import matplotlib.pyplot as plt

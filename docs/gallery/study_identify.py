@@ -20,5 +20,6 @@ figure, ax = plt.subplots(figsize=(6, 3.2))
 for shift, values, name in zip((-0.2, 0.2), np.transpose(depths), ("D_var", "D_orb"), strict=True):
     ax.bar(np.arange(len(cases)) + shift, values, 0.4, label=name)
 ax.set_xticks(range(len(cases)), [f"{name}\nd = {d}, S = {s}" for name, d, s in cases])
+ax.set_ylim(0, 4.2)
 ax.legend()
 print(depths)

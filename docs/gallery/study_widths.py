@@ -26,4 +26,6 @@ for name, marker in (("sp", "o"), ("ntp", "s"), ("mup", "^")):
         moved.append(run.feature_change[:, -1, -1].mean())
     ax.loglog(widths, moved, marker + "-", label=name)
 ax.set(xlabel="width", ylabel="feature change, last layer")
+ax.set_xticks(widths, widths)
+ax.minorticks_off()
 ax.legend()

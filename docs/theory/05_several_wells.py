@@ -15,8 +15,8 @@ Derivation
    :math:`q = O(N^{−1/2})` of them.
 3. Such a pair is O(1) apart, all others :math:`O(N^{−1/2})`. So
 
-   .. math:: D_N ≈ q·O(1) + O(1/N) = O(N^{−1/2}), \qquad
-             \frac1N \sum_i |θ_i − {\bar θ}_i| ≈ q·O(1) + O(N^{−1/2}) = O(N^{−1/2}).
+   .. math:: D_N &≈ q·O(1) + O(1/N) = O(N^{−1/2}), \\
+             \frac1N \sum_i |θ_i − {\bar θ}_i| &≈ q·O(1) + O(N^{−1/2}) = O(N^{−1/2}).
 
    The square of a mean and the mean of squares part ways: the former, ``w1_squared``, which is at least
    :math:`W_1^2` of the two clouds, keeps 1/N.

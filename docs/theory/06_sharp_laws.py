@@ -20,9 +20,9 @@ Derivation
 3. The covariance of k neurons is :math:`v(I − \frac{1−r}{N} 1 1^⊤)`: all eigenvalues are v but one, which is
    :math:`v(1 − x_k)`, :math:`x_k = \frac kN (1 − r)`. So, for every N,
 
-   .. math:: N \operatorname{Cov}(θ_1, θ_2) = −v(1−r), \qquad
-             \mathrm{KL}_k = \tfrac12 \sum_s \bigl(−x_k − \log(1 − x_k)\bigr), \qquad
-             W_2^2 = \sum_s v \bigl(1 − \sqrt{1 − x_k}\bigr)^2 .
+   .. math:: N \operatorname{Cov}(θ_1, θ_2) &= −v(1−r), \\
+             \mathrm{KL}_k &= \tfrac12 \sum_s \bigl(−x_k − \log(1 − x_k)\bigr), \\
+             W_2^2 &= \sum_s v \bigl(1 − \sqrt{1 − x_k}\bigr)^2 .
 
 The oracle
 ----------

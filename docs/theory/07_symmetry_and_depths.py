@@ -45,7 +45,7 @@ import meanfield as mf
 known = {("tanh", 1, 1): (3, 3), ("tanh", 2, 2): (3, 3), ("silu", 1, 2): (4, 6)}
 found = {}
 for activation, d, n_atoms in known:
-    depth = mf.orbit_depth(activation, d, n_atoms, n_points=2, n_starts=12)
+    depth = mf.orbit_depth(activation, d, n_atoms, n_points=2, n_starts=8)
     found[activation, d, n_atoms] = (depth.variety.depth, depth.depth)
 assert found == known
 found

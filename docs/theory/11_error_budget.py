@@ -36,8 +36,8 @@ target = mf.problem.Teacher([2.0, -2.0], [[1.5, 0.0], [0.0, 1.5]], activation="t
 X = np.random.default_rng(0).normal(size=(64, 2))
 problem = mf.Problem(X, target(X), activation="tanh", bias=False, l2=0.03, temperature=0.003)
 budget = mf.decompose_error(
-    problem, target, n_particles=64, n_steps=100, step_size=0.5, n_atoms=2, n_replicas=8,
-    n_population=1024, particle_counts=[16, 32, 64, 128], data_counts=[32, 64, 128], n_test=400,
+    problem, target, n_particles=64, n_steps=100, step_size=0.5, n_atoms=2, n_replicas=6,
+    n_population=512, particle_counts=[16, 32, 64, 128], data_counts=[32, 64, 128], n_test=400,
 )  # fmt: skip
 figure, ax = plt.subplots(figsize=(7, 3.4))
 budget.plot(ax=ax)

@@ -16,8 +16,9 @@ Derivation
 
    .. math:: W_t x = \sum_j V_j b_j + \sum_k E_k (⟨G_k, x⟩ + (Mb)_k), \qquad b = ⟨U, x⟩,
 
-   .. math:: W_t^⊤ h = \sum_k G_k a_k + \sum_j U_j (⟨V_j, h⟩ + (M^⊤ a)_j), \qquad a = ⟨E, h⟩, \qquad
-             M ← M − η \sum_i χ_i\, a_i b_i^⊤ .
+   .. math:: W_t^⊤ h = \sum_k G_k a_k + \sum_j U_j (⟨V_j, h⟩ + (M^⊤ a)_j), \qquad a = ⟨E, h⟩,
+
+   .. math:: M ← M − η \sum_i χ_i\, a_i b_i^⊤ .
 
 3. *Finite width:* :math:`V = W_0 u − E⟨G, u⟩` and :math:`G = W_0^⊤ e − U⟨V, e⟩` from a real :math:`W_0`. This is ordinary
    training, to rounding, at the cost of the rank.

@@ -79,8 +79,8 @@ def simulate(
 
     .. math::
 
-        θ_i ← θ_i − η ∇_θ V[µ^N](θ_i) + \sqrt{2ητ}\, ξ_i, \qquad
-        V[µ](θ) = \frac1n \sum_j ℓ'(f_µ(x_j), y_j)\, a\, σ(⟨w, x_j⟩ + b) + \frac{λ}{2} |θ|^2 .
+        θ_i &← θ_i − η ∇_θ V[µ^N](θ_i) + \sqrt{2ητ}\, ξ_i, \\
+        V[µ](θ) &= \frac1n \sum_j ℓ'(f_µ(x_j), y_j)\, a\, σ(⟨w, x_j⟩ + b) + \frac{λ}{2} |θ|^2 .
 
     At λ = τ = 0 this is gradient descent of a plain two-layer network under µP.
 

@@ -203,7 +203,7 @@ def stationary(
 
     .. math::
 
-        µ ∝ e^{−V[µ]/τ}, \qquad V[µ](θ) = \frac1n \sum_j ℓ'(f_µ(x_j), y_j)\, a\, σ(⟨w, x_j⟩ + b)
+        µ &∝ e^{−V[µ]/τ}, \\ V[µ](θ) &= \frac1n \sum_j ℓ'(f_µ(x_j), y_j)\, a\, σ(⟨w, x_j⟩ + b)
         + \frac{λ_a}{2} |a|^2 + \frac{λ_w}{2} (|w|^2 + b^2).
 
     Trained output weights are integrated out exactly (they are Gaussian given ``w, b``), which

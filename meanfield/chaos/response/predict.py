@@ -187,9 +187,9 @@ def predict_chaos(
 
     .. math::
 
-        e_i^{t+1} = \Big(1 − ηλ − \frac ηn \sum_j ℓ'_j ∇^2ψ_j(\barθ_i^t)\Big) e_i^t
-            − \frac ηn \sum_j ℓ''_j g_j^t ∇ψ_j(\barθ_i^t), \qquad
-        g_j^t = G_j^t + E[∇ψ_j(\barθ^t) · e^t],
+        e_i^{t+1} &= \Big(1 − ηλ − \frac ηn \sum_j ℓ'_j ∇^2ψ_j(\barθ_i^t)\Big) e_i^t
+            − \frac ηn \sum_j ℓ''_j g_j^t ∇ψ_j(\barθ_i^t), \\
+        g_j^t &= G_j^t + E[∇ψ_j(\barθ^t) · e^t],
 
     :math:`G` Gaussian with the covariance of :math:`ψ(\barθ)` over data and steps; other
     integrators put their own factors. Then :math:`N E D_N → E|e|^2` (``coupling``) and
