@@ -46,7 +46,8 @@ A study is one configuration in, and one folder of results out:
   meanfield sweep study.toml --over problem.l2=1e-4:1e-1:7:log --out phases      a study on a grid
 
 The file of `init` serves every study: chaos (the rate at which N neurons approach their limit),
-atoms (how many features the network really has), errors (where its error comes from).
+atoms (how many features the network really has), errors (where its error comes from). A function
+of your own goes where a name goes: activation = "mine:f" is f in mine.py beside the file.
 """
 
 app = typer.Typer(
