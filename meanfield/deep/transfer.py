@@ -58,11 +58,13 @@ def search_rates(
     factor: float = math.sqrt(2),
     beyond: int = 3,
     most: int = 100,
+    untrained: Callable[[], float] = lambda: math.inf,
 ) -> RateCurve:
     """Look for the best rate on a grid, from a first one outwards.
 
     The grid is ``start · factor^j`` with whole j. It is walked until `beyond` rates on either side
-    of the least loss have more.
+    of the least loss have more, and downwards where no loss is below that before training: at rates
+    that are far too large, losses have minima of their own.
 
     Parameters
     ----------
@@ -76,6 +78,8 @@ def search_rates(
         Rates on either side of the best.
     most : int
         Rates that are tried at most.
+    untrained : callable, optional
+        ``untrained()``, the loss before training, asked for after every rate.
 
     Returns
     -------
@@ -106,19 +110,20 @@ def search_rates(
     while place is not None and len(found) < most:
         loss = float(loss_at(start * factor**place))
         found[place] = loss if math.isfinite(loss) else math.inf
-        place = _next_place(found, beyond)
+        place = _next_place(found, beyond, untrained())
     places = np.array(sorted(found))
     losses = np.array([found[j] for j in places])
     rates = start * factor**places
     return RateCurve(rates, losses, _lowest(rates, losses) if place is None else math.nan)
 
 
-def _next_place(found: dict[int, float], beyond: int) -> int | None:
+def _next_place(found: dict[int, float], beyond: int, untrained: float) -> int | None:
     """Return the end of the grid that is too near to the least loss, the lower one first.
 
-    Where all diverge the lowest counts as the least, and the search goes down.
+    Where none is below that before training the lowest counts as the least.
     """
-    best = min(found, key=lambda j: (found[j], j))
+    trained = {j: loss if loss < untrained else math.inf for j, loss in found.items()}
+    best = min(trained, key=lambda j: (trained[j], j))
     low, high = min(found), max(found)
     if best - low < beyond:
         return low - 1
@@ -231,7 +236,10 @@ def rate_curve(
     True
     """
 
+    first = math.inf
+
     def loss_at(rate: float) -> float:
+        nonlocal first
         step_size = base_step_size(parametrization, rate, width, optimizer)
         try:
             with without_advice():
@@ -247,9 +255,11 @@ def rate_curve(
                 )
         except DivergenceError:
             return math.inf
+        first = float(run.loss[:, 0].mean())
         return float(run.loss[:, -1 - run.steps[-1] // 4 :].mean())
 
-    return search_rates(loss_at, start, factor=factor, beyond=beyond, most=most)
+    walk: dict[str, Any] = {"factor": factor, "beyond": beyond, "most": most}
+    return search_rates(loss_at, start, **walk, untrained=lambda: first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,9 +282,10 @@ class RateDrift:
     Examples
     --------
     >>> from meanfield import deep
-    >>> drift = deep.rate_drift([64, 128, 256], [[0.4, 0.42], [0.2, 0.21], [0.1, 0.11]])
-    >>> drift.transfers, drift.exponent.value < -0.9, drift.best.value.shape
-    (False, True, (3,))
+    >>> losses = [[[3, 2, 1, 2, 3]], [[2, 1, 2, 3, 4]]]
+    >>> drift = deep.rate_drift([64, 128], [0.1, 0.2, 0.4, 0.8, 1.6], losses)
+    >>> round(drift.exponent.value, 3), drift.transfers
+    (-1.0, None)
     """
 
     best: Estimate

@@ -41,6 +41,23 @@ def test_beside_a_divergence_the_best_rate_is_one_of_the_grid():
         deep.search_rates(lambda rate: rate, 1.0, factor=1.0)
 
 
+def test_the_search_leaves_minima_of_networks_that_training_made_worse():
+    def loss(rate):
+        return 0.1 + np.log(rate / 1e-3) ** 2 if rate < 0.01 else 5 + np.log(rate / 0.5) ** 2
+
+    stuck = deep.search_rates(loss, 0.6, factor=1.5)
+    assert stuck.best == pytest.approx(0.5, rel=0.05)
+    found = deep.search_rates(loss, 0.6, factor=1.5, untrained=lambda: 1.0)
+    assert found.best == pytest.approx(1e-3, rel=0.1)
+    assert found.rates.max() == 0.6
+    # Under one rate for all layers, a wide network at the rate of a narrow one diverges.
+    X = np.random.default_rng(0).standard_normal((4, 6))
+    settings = {"depth": 2, "activation": "tanh", "n_steps": 5, "parametrization": "sp"}
+    curve = deep.rate_curve(X, [1.0, -1.0, 1.0, -1.0], width=256, start=1.0, **settings)
+    assert curve.losses.min() < 1
+    assert curve.best < 0.05
+
+
 @pytest.mark.parametrize(
     ("power", "verdict"), [(0.0, True), (-1.0, False), (-0.0975, None), (0.5, False)]
 )

@@ -58,9 +58,9 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "Table 2 of [RFL] takes 1/n of it beforehand, and nothing would be left to move. "
             "Rates were tried on a grid, from the best one of the narrowest network with the same "
             "seed outwards, until the training loss, averaged over the last quarter of the "
-            "steps, was larger at several rates on either side of its least value; between the "
-            "rates of the grid the best is that of the parabola through the logarithms of three "
-            "losses."
+            "steps, was larger at several rates on either side of its least value, and less there "
+            "than before training; between the rates of the grid the best is that of the parabola "
+            "through the logarithms of three losses."
         ),
         Heading("Verdicts"),
         Text(
