@@ -36,6 +36,7 @@ def study_page(name: str) -> str:
     config = parse(study.config, dict(study.example))
     lines = [*heading(f"{name}: {_without_stop(STUDIES[name].purpose)}"), ""]
     lines += [_first_paragraphs(module), ""]
+    lines += [f"In a few lines of Python: :doc:`/made/gallery/study_{name}`. By command:", ""]
     lines += [".. code-block:: console", ""]
     lines += [f"   meanfield new {name} > {name}.toml"]
     lines += [f"   meanfield {name} {name}.toml --out results/mine", ""]

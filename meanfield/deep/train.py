@@ -133,8 +133,8 @@ def train(
     r"""Train MLPs with `depth` hidden layers by gradient descent ([RFL] §3, Table 2, Appendix A).
 
     .. math::
-       h^1 = W^1 ξ,\quad x^l = ϕ(h^l),\quad h^{l+1} = W^{l+1} x^l,\quad
-       f(ξ) = W^{L+1} x^L / γ_0, \\ W ← W − γ_0^2 η_l \sum_i χ_i ∂_W f(ξ_i)
+       &h^1 = W^1 ξ,\quad x^l = ϕ(h^l),\quad h^{l+1} = W^{l+1} x^l,\quad
+       f(ξ) = W^{L+1} x^L / γ_0, \\ &W ← W − γ_0^2 η_l \sum_i χ_i ∂_W f(ξ_i)
 
     with initial entries and rates ``η_l`` scaled with the width as the parametrization says. The
     error signal is ``χ = 2 (f − y)`` for the squared loss ``(f − y)²``,
@@ -146,8 +146,8 @@ def train(
     (under SP, ``η/n``). Momentum and weight decay are
 
     .. math::
-       V ← β V + \sum_i χ_i ∂_W f(ξ_i), \qquad W ← (1 − η_l λ_l)\, W − η_l V, \\
-       λ_l = λ\, n^{−q_l} \text{ where } η_l ∝ n^{q_l}
+       &V ← β V + \sum_i χ_i ∂_W f(ξ_i), \qquad W ← (1 − η_l λ_l)\, W − η_l V, \\
+       &λ_l = λ\, n^{−q_l} \text{ where } η_l ∝ n^{q_l}
 
     for weights and biases alike: at every width a step keeps the same share of them.
 
