@@ -28,6 +28,10 @@ Derivation
 5. With one hidden layer this is the particle system of page 1 at λ = τ = 0. With the identity activation all
    variables are Gaussian, and the limit is exact without samples (``n_samples=None``).
 
+**What it does not hold.** Adam: it divides every entry of a gradient by a number of its own, so that steps no
+longer lie on few directions (1). `mf.deep.infinite_width` refuses it; momentum, weight decay and minibatches keep
+the form of 1, and are held.
+
 The oracle
 ----------
 
