@@ -1,10 +1,11 @@
-"""Hold a step on wide inputs against NumPy's matrix product of the same size, on one thread each.
+"""Hold a step on wide inputs against NumPy's products and the multiply–add units, on one thread.
 
-    python scripts/benchmarks/wide.py --out results/benchmarks/wide.json
+    python -m scripts.benchmarks.wide --out results/benchmarks/wide.json
 
-A step makes two products of 2 N n d operations. What stands in the table is the time of NumPy's two
-over the time of the step, in seconds of the thread, medians over runs in turns: 1 is a step that
-takes no longer than its products do there, with the activation and the noise for nothing.
+A step makes two products of 2 N n d operations. What stands in the table are medians over runs in
+turns, in seconds of the thread: the time of NumPy's two products over that of the step (1 is a step
+that takes no longer than its products do there, with the activation and the noise for nothing), and
+that of as many operations in a loop of multiply–adds alone, the arithmetic limit.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from meanfield.flow.compiled.layout import aligned
 from meanfield.flow.compiled.particle_step import advance
+from meanfield.flow.compiled.simd import GROUP_BYTES
 from meanfield.flow.compiled.structures import NoiseCounters, make_data, make_factors
 from meanfield.problem.activations import ACTIVATIONS
 from meanfield.system.compiling import numba
+from scripts.benchmarks.particles.bounds import multiply_add
 
 _N, _DATA = 512, 256
 
@@ -50,13 +54,21 @@ def measure(d: int, dtype: str, runs: int) -> dict[str, float]:
     def products() -> None:
         X @ weights, pulls @ X
 
-    step(), products()
-    times = np.array([(_seconds(step), _seconds(products)) for _ in range(runs)])
-    ours, numpys = 1e3 * np.median(times, axis=0)
+    def limit() -> None:
+        multiply_add(X.ravel(), sums, operations // per_turn)
+
+    sums = aligned(256, np.dtype(dtype))
+    operations = 4 * _N * _DATA * d
+    per_turn = 2 * 4 * GROUP_BYTES // np.dtype(dtype).itemsize  # four groups, two operations each
+    step(), products(), limit()
+    times = np.array([[_seconds(work) for work in (step, products, limit)] for _ in range(runs)])
+    ours, numpys, least = 1e3 * np.median(times, axis=0)
     return {
         "step_ms": round(ours, 2),
         "products_ms": round(numpys, 2),
+        "limit_ms": round(least, 2),
         "share": round(float(np.median(times[:, 1] / times[:, 0])), 3),
+        "share_of_the_limit": round(float(np.median(times[:, 2] / times[:, 0])), 3),
     }
 
 

@@ -27,7 +27,7 @@ _WARM, _MEASURED = 0.2, 0.3  # seconds
 
 
 @numba.njit
-def _multiply_add(x, out, n):
+def multiply_add(x, out, n):
     a, z0, z1, z2, z3 = load(x, 0), zeros(x), zeros(x), zeros(x), zeros(x)
     for _ in range(n):
         z0, z1, z2, z3 = fma(a, a, z0), fma(a, a, z1), fma(a, a, z2), fma(a, a, z3)
@@ -99,7 +99,7 @@ def _of_type(dtype: np.dtype) -> dict[str, float]:
     n = 20000
     group = GROUP_BYTES // dtype.itemsize
     result = {
-        "multiply_add_gflops": 2 * 4 * group * n / sustained(_multiply_add, x, out, n) / 1e9,
+        "multiply_add_gflops": 2 * 4 * group * n / sustained(multiply_add, x, out, n) / 1e9,
         "read_gb_s": x.nbytes / sustained(_read, x, out) / 1e9,
         "write_gb_s": x.nbytes / sustained(_write, x, out) / 1e9,
     }
