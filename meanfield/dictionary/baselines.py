@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
-from meanfield.dictionary.certificate import moment_starts, random_starts, steepest
+from meanfield.dictionary.certificate import steepest
 from meanfield.dictionary.fitting import FLOOR, Prior, fit_atoms, make_regression
 from meanfield.dictionary.refit import Array
+from meanfield.dictionary.starts import moment_starts, random_starts
 from meanfield.identify import Atoms, canonical
 from meanfield.identify.atoms import as_atoms, make_atoms
 from meanfield.problem import Problem

@@ -19,16 +19,22 @@ from meanfield.dictionary.fitting import (
 )
 from meanfield.dictionary.likelihood import is_classification
 from meanfield.dictionary.potential import PenalisedPotential
-from meanfield.dictionary.refit import Array, Regression
+from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.dictionary.score_process import score_test
 from meanfield.dictionary.settle import settle
+from meanfield.dictionary.starts import moment_starts, random_starts
+from meanfield.identify import Atoms
 from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
+from meanfield.statistics.intervals import LEVEL
 from meanfield.system.generators import generator
 from meanfield.system.threads import fixed_blas
 
 N_ASCENTS = 12
 DEEPER = 0.05
 """A potential below that of the atoms by this part of their penalty may be a missing atom."""
+FEW = 5
+"""Numbers for each parameter below which noise is drawn to compare with."""
 FAR = 10.0
 """A potential so many times the penalty lower is far from rest, whatever a descent finds."""
 FIRST_MASS = 0.05
@@ -81,6 +87,9 @@ class Certificate:
     change : float
         With the penalty: how much an atom at the minimiser would change the predictions once all
         have come to rest again, relative to them; 0 where the gain is below the threshold.
+    by_chance : bool
+        Whether data are few, and the gain, though above the threshold, is no larger than that of
+        noise (`meanfield.dictionary.extract_dictionary` tests sizes likewise): no atom is missing.
 
     Examples
     --------
@@ -103,33 +112,40 @@ class Certificate:
     penalised: bool = False
     constant: bool = False
     change: float = 0.0
+    by_chance: bool = False
 
     def __str__(self) -> str:
-        """Say what was found in one sentence."""
+        """Say what was found in one sentence, by the network's objective or by the labels."""
         if self.constant:
             return "No atom is missing: the labels are constant."
-        if self.penalised:
-            minimum, lowest = _shown(self.minimum), _shown(self.potential.min(initial=0.0))
-            potential = "the potential of the network is"
-            lacking = f"{potential} {minimum} there and at best {lowest} at its atoms."
-            complete = (
-                f"{potential} nowhere lower than at its atoms by more than {self.threshold:.0%} of "
-                f"their penalty ({minimum} found, {lowest} there)."
-            )
-            if self.gain > self.threshold:
-                complete = (
-                    f"{potential} lower elsewhere ({minimum}, and {lowest} at its atoms), but an "
-                    f"atom there would change the predictions by {self.change:.2%} only."
+        near = f"near (w, b) = {_short(self.minimiser)}"
+        if not self.penalised:
+            gain, noise = f"gain {self.gain:.3g}", f"{self.threshold:.3g}"
+            if self.missing:
+                return (
+                    f"The labels call for another atom {near}: it would {gain}, more than the "
+                    f"{noise} that noise explains."
                 )
-        else:
-            noise = f"{self.threshold:.3g}"
-            lacking = f"it would gain {self.gain:.3g}, more than the {noise} that noise explains."
-            complete = (
-                f"the best new one would gain {self.gain:.3g} where noise explains up to {noise}."
-            )
+            beside = f"where noise explains up to {noise}."
+            if self.by_chance:
+                beside = "as one does where so few labels are noise."
+            return f"The labels call for no other atom: the best would {gain} {beside}"
+        minimum, lowest = _shown(self.minimum), _shown(self.potential.min(initial=0.0))
         if self.missing:
-            return f"An atom is missing near (w, b) = {_short(self.minimiser)}: {lacking}"
-        return f"No atom is missing: {complete}"
+            return (
+                f"By its own objective the network lacks an atom {near}: its potential is "
+                f"{minimum} there and at best {lowest} at its atoms."
+            )
+        found = (
+            f"its potential is nowhere lower than at its atoms by more than {self.threshold:.0%} "
+            f"of their penalty ({minimum} found, {lowest} there)."
+        )
+        if self.gain > self.threshold:
+            found = (
+                f"its potential is lower elsewhere ({minimum}, and {lowest} at its atoms), but an "
+                f"atom there would change the predictions by {self.change:.2%} only."
+            )
+        return f"By its own objective the network lacks no atom: {found}"
 
 
 def _shown(value: float) -> str:
@@ -226,6 +242,11 @@ def dual_certificate(
     per_atom = places.shape[1] + residual.shape[1] - problem.activation.homogeneous
     threshold = float(per_atom * np.log(m))
     potential = -np.sqrt(np.maximum(explained_by(regression, places), 0) / problem.n_data)
+    missing = bool(gain > threshold) and not constant
+    few = missing and m < FEW * (per_atom * (len(places) + 1) + regression.affine.shape[1])
+    if few:
+        # Any new atom explains much of few numbers: as much as it does of noise.
+        missing = _beyond_noise(make_regression(problem, predictions + residual), network, seed)
     return Certificate(
         potential,
         _relative_gradient(regression, places, network.columns),
@@ -233,9 +254,19 @@ def dual_certificate(
         minimiser,
         float(gain),
         threshold,
-        bool(gain > threshold) and not constant,
+        missing,
         constant=constant,
+        by_chance=few and not missing,
     )
+
+
+def _beyond_noise(regression: Regression, network: Atoms, seed: int) -> bool:
+    """Whether one atom more explains more than it does of noise, the atoms there refit."""
+    places = as_places(network, regression.X.shape[1] > network.w.shape[1])
+    rest = regression.Y - regression.features(places) @ network.columns
+    affine = np.linalg.lstsq(regression.affine, rest, rcond=None)[0]
+    p_value = score_test(regression, Fit(places, network.columns, affine, 0.0, 0.0), seed=seed)
+    return bool(p_value <= 1 - LEVEL)
 
 
 def _of_classes(
@@ -345,25 +376,6 @@ def steepest(regression: Regression, pool: Array) -> tuple[Array, float]:
         if -found.fun * scale > most:
             best, most = found.x, -float(found.fun) * scale
     return best, most
-
-
-def random_starts(regression: Regression, n_starts: int, rng: np.random.Generator) -> Array:
-    """Draw places with uniform directions and a range of sizes."""
-    places = rng.standard_normal((n_starts, regression.X.shape[1]))
-    size = np.exp(rng.uniform(np.log(0.3), np.log(4), n_starts))
-    return places * (size / np.linalg.norm(places, axis=1))[:, None]
-
-
-def moment_starts(regression: Regression) -> Array:
-    """Read directions off the first and second moments of the residual with the inputs."""
-    X, columns = regression.X, regression.target.T[:8]
-    directions = [X.T @ r for r in columns]
-    for r in columns:
-        values, vectors = np.linalg.eigh((X * r[:, None]).T @ X)
-        directions += list(vectors[:, np.argsort(-np.abs(values))[:4]].T)
-    unit = np.array([v / np.linalg.norm(v) for v in directions if np.linalg.norm(v) > 0])
-    unit = unit.reshape(-1, X.shape[1])
-    return np.vstack([0.7 * unit, -0.7 * unit, 2 * unit, -2 * unit])
 
 
 def _relative_gradient(regression: Regression, places: Array, coefficients: Array) -> Array:

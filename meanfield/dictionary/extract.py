@@ -18,13 +18,14 @@ from meanfield.dictionary.fitting import (
     label_regression,
     make_regression,
 )
-from meanfield.dictionary.likelihood import is_classification
+from meanfield.dictionary.likelihood import Likelihood, is_classification
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.rest import Rest, come_to_rest
 from meanfield.dictionary.result import NOT_AT_REST, Dictionary
 from meanfield.dictionary.score_process import size_set
+from meanfield.dictionary.separated import of_own_size, separated
 from meanfield.dictionary.support import (
     Crowd,
     collect,
@@ -187,12 +188,16 @@ def extract_dictionary(
     absent = (share < support) & resolved
     if absent.any():
         target, fit = "network", _converged(to_network, fit.places[~absent], crowd)
+    prior = Prior.of(regressions[target], crowd.places)
+    labelled = regressions["labels"]
+    if target == "labels" and isinstance(labelled, Likelihood) and separated(labelled, fit):
+        prior = of_own_size(prior, crowd.places)
+        fit = prior.at(labelled, 1.0).refit(fit.places, 100)
     function, compressed = (
         fit_atoms(problem, some, masses(regression, some.places, crowd))
         for some in (fit, fit if target == "network" else _converged(to_network, fit.places, crowd))
     )
     places = as_places(function, problem.bias)
-    prior = Prior.of(regressions[target], crowd.places)
     held = regressions[target]
     if classes and target == "labels":
         held = prior.at(held, 1.0)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from meanfield.dictionary.certificate import random_starts
 from meanfield.dictionary.likelihood import Likelihood
 from meanfield.dictionary.path import SizePath
 from meanfield.dictionary.refit import Array, Fit, Regression, full_jacobian
+from meanfield.dictionary.starts import random_starts
 from meanfield.problem.distinct import first_rows
 from meanfield.statistics.intervals import LEVEL
 from meanfield.system.generators import generator

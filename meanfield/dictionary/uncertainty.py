@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import fdtri, stdtrit
+from scipy.special import fdtri, ndtri, stdtrit
 
 from meanfield.dictionary.fitting import as_places, label_regression, make_regression
 from meanfield.dictionary.likelihood import Likelihood, is_classification
 from meanfield.dictionary.refit import WIDE, Array, Fit, Regression, full_jacobian
+from meanfield.dictionary.separated import displacement, separated
 from meanfield.identify import Atoms
 from meanfield.problem import Problem
 from meanfield.problem.distinct import row_groups
@@ -27,7 +28,8 @@ class AtomIntervals:
     ``Cov = s² (JᵀJ + H)^{-1}`` for one output; where the network was, whose predictions have no
     noise, ``M = Σ_j J_jᵀ r_j r_jᵀ J_j``: how far the atoms would move on other inputs of the same
     law. Class labels, fitted by their likelihood, have ``Cov = (I + H)^{-1}`` with the Fisher
-    information I. Repeated rows are no further data.
+    information I; where atoms separate the classes, also how far they move as the prior on their
+    lengths changes and labels allow it. Repeated rows are no further data.
 
     Atoms of a homogeneous activation have ``|(w, b)| = 1``, where only direction, offset and
     coefficient times length are determined.
@@ -91,7 +93,8 @@ def atom_intervals(
     freedom = regression.n_numbers - chart.shape[1]
     curvature = _curvature(chart, places, columns, prior)
     if isinstance(regression, Likelihood):
-        covariance, noise = _of_classes(regression, function, chart, curvature, freedom), 1.0
+        covariance = _of_classes(regression, function, chart, curvature, freedom, prior)
+        noise = 1.0
     else:
         residual = target - function.predict(problem.X).reshape(target.shape)
         if noisy or places.size < WIDE or columns.shape[1] == 1:
@@ -161,7 +164,12 @@ def _curvature(chart: Array, places: Array, columns: Array, prior: tuple[float, 
 
 
 def _of_classes(
-    regression: Likelihood, function: Atoms, chart: Array, curvature: Array, freedom: int
+    regression: Likelihood,
+    function: Atoms,
+    chart: Array,
+    curvature: Array,
+    freedom: int,
+    prior: tuple[float, float],
 ) -> Array:
     """Return the inverse of Fisher information and prior in the chart."""
     if freedom <= 0:
@@ -170,14 +178,20 @@ def _of_classes(
     constant, linear = function.affine
     rest = constant + regression.X[:, : function.w.shape[1]] @ linear.T
     affine = np.linalg.lstsq(regression.affine, rest, rcond=None)[0]
-    information = regression.information(Fit(places, function.columns, affine, 0.0, 0.0))[0]
+    fit = Fit(places, function.columns, affine, 0.0, 0.0)
+    information = regression.information(fit)[0]
     size = places.size
     coordinates = np.kron(np.eye(len(places) + len(affine)), regression.outputs)
     inner = np.vstack([chart[:size], coordinates.T @ chart[size:]])
     hessian = inner.T @ information @ inner + curvature
     scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     values, vectors = np.linalg.eigh(hessian / scale[:, None] / scale)
-    return (vectors / np.maximum(values, 1e-12)) @ vectors.T / scale[:, None] / scale
+    out: Array = (vectors / np.maximum(values, 1e-12)) @ vectors.T / scale[:, None] / scale
+    if len(places) and separated(regression, fit):
+        # Half-widths are quantiles of the normal law times standard deviations.
+        step = inner.T @ displacement(regression, fit, prior) / ndtri((1 + LEVEL) / 2)
+        out = out + np.outer(step, step)
+    return out
 
 
 def _covariance(

@@ -374,3 +374,32 @@ def test_neurons_that_turned_from_all_data_are_no_structure():
         found = extract_dictionary((a, w[:, None], b), problem)
         assert found.null_spread < 2 * found.spread
         assert not found.confident, found.statement
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu"])
+def test_few_labels_miss_no_atom_by_chance(name):
+    """Sixty labels without noise in ten dimensions, and a network that shrinks its atoms."""
+    target = teacher(name, 10, 3, seed=0, angle=40)
+    problem = problem_of(target, n=60, l2=1e-3)
+    whole = (0.97 * target.a, target.w + 0.02)
+    lacking = (target.a[1:], target.w[1:])
+    found = dual_certificate(canonical(whole, name, normalisation="sum"), problem)
+    assert found.gain > found.threshold
+    assert found.by_chance
+    assert not found.missing
+    assert "so few labels are noise" in str(found)
+    # Five hundred labels tell an atom that is left out; so few cannot.
+    many = problem_of(target, n=500)
+    assert dual_certificate(canonical(lacking, name, normalisation="sum"), many).missing
+
+
+def test_certificates_of_objective_and_labels_speak_of_themselves():
+    """Dictionary and labels may each be right: a penalty keeps an atom out that labels call for."""
+    target = teacher("tanh", 3, 2, seed=1, angle=40)
+    problem = problem_of(target, noise=0.02, l2=0.05)
+    part = (target.a[:1], target.w[:1])
+    atoms = canonical(part, "tanh", normalisation="sum")
+    by_labels = str(dual_certificate(atoms, problem))
+    assert by_labels.startswith("The labels call for another atom near")
+    by_network = str(dual_certificate(atoms, problem, penalised=True))
+    assert by_network.startswith("By its own objective the network lacks")

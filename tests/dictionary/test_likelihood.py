@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from meanfield.dictionary import dual_certificate, extract_dictionary
 from meanfield.dictionary.fitting import Prior, label_regression
 from meanfield.dictionary.score_process import score_test
+from meanfield.dictionary.separated import displacement, separated
 from meanfield.problem import Problem
 from meanfield.problem.targets import Teacher
 from tests.dictionary.dictionary_cases import cloud, worst_angle
@@ -154,3 +155,45 @@ def test_labels_without_atoms_have_none():
     )
     assert found.n_atoms == 0
     assert 0 in found.n_atoms_set
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_cones_hold_directions_that_labels_leave_open(drawn):
+    """Two atoms of about one size whose signs a plane all but separates: many pairs do."""
+    w = 1.5 * Teacher.random(5, 2, "tanh", min_angle=40.0, seed=3).w
+    target = Teacher(np.array([-7.08, -7.45]), w, None, "tanh")
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((1000, 5))
+    f = target(X)
+    y = np.where((rng.random(1000) if drawn else 0.5) < 1 / (1 + np.exp(-f)), 1, -1)
+    problem = Problem(X, y, "tanh", loss="logistic", bias=False)
+    labels = label_regression(problem)
+    prior = Prior.of(labels, w)
+    fit = prior.at(labels, 1.0).refit(w, 100)
+    assert separated(labels, fit) == (not drawn)
+    found = extract_dictionary(cloud(target), problem)
+    assert found.n_atoms == 2
+    angle = worst_angle(target, found)
+    assert angle < found.intervals.direction.max()
+    if not drawn:
+        # Without a prior on their length, atoms turn away from the teacher for a wider margin.
+        own = fit.places / np.linalg.norm(fit.places, axis=1)[:, None]
+        true = w / np.linalg.norm(w, axis=1)[:, None]
+        apart = np.degrees(np.arccos(np.abs(true @ own.T).max(axis=1).min()))
+        assert angle < 0.7 * apart
+
+
+def test_parameters_move_only_as_far_as_labels_allow():
+    target, problem = classifier(n=300)
+    labels = held(problem, np.column_stack([target.w, target.b]))
+    problem = problem.replace(y=np.where(target(problem.X) > 0, 1, -1))
+    labels = replace(labels, Y=problem.targets)
+    fit = labels.refit(np.column_stack([target.w, target.b]), 100)
+    step = displacement(labels, fit, (labels.ridge, labels.place_ridge))
+    places, c = np.split(step, [fit.places.size])
+    moved = labels.linear(fit.places + places.reshape(fit.places.shape))
+    assert np.linalg.norm(places) > 0.05
+    # The 95 % quantile of χ² with 2 · (4 + 1) + 1 degrees of freedom.
+    assert moved.rss - fit.rss < 19.68
+    np.testing.assert_array_equal(displacement(labels, fit, (labels.ridge, 0.0)), 0 * step)
+    assert c.shape == (3,)

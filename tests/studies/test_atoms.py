@@ -219,7 +219,7 @@ def test_image_atoms_have_tiles_and_no_bound(results):
     assert dataset.attrs["image"].tolist() == [8, 8]
     assert (folder / "tiles.png").exists()
     assert bool(dataset["penalised"].values.all())
-    assert "training objective, penalty included" in page(folder)
+    assert "By its own objective" in page(folder)
 
 
 @pytest.mark.parametrize(

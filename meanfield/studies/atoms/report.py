@@ -329,10 +329,10 @@ def _certificates(dataset: xr.Dataset) -> list[str]:
     if own:
         sentence = str(network["certificate_statement"].values)
         sentence += f" {NOT_AT_REST}" if network["missing"] else ""
-        texts.append(f"By the training objective, penalty included: {sentence}")
+        texts.append(sentence)
     labels = str(network["labels_statement"].values)
     texts.append(
-        f"By the labels, without penalty: {labels} A missing atom was found in "
+        f"{labels} That is without penalty; labels called for another atom in "
         f"{int(last['labels_missing'].sum())} of {dataset.sizes['replica']} networks."
     )
     if own:
