@@ -94,7 +94,7 @@ def test_atom_that_is_taken_out_is_missed(stationary, gone):
     )
     certificate = dual_certificate(part, problem, penalised=True)
     assert certificate.missing
-    assert "is missing near" in str(certificate)
+    assert "lacks an atom near" in str(certificate)
     w = certificate.minimiser
     cosine = abs(w @ f.w[gone]) / np.linalg.norm(w) / np.linalg.norm(f.w[gone])
     assert cosine > np.cos(np.radians(15))
