@@ -29,11 +29,16 @@ def partners_separate(values: Mapping[str, Array], wells: Wells) -> bool:
     """Whether partners in different wells are a part of ``D_N`` that many particles do not mend.
 
     `values` are those of `measure`. Asked are the two largest systems at the last time: separated
-    partners are there, and at their least distance make up 5 % of ``D_N`` or more.
+    partners are there, and make up 5 % of ``D_N`` or more. They do so where they would at their
+    least distance, or where the others cannot: partners no further apart than L add at most L times
+    their mean distance, and in a well they are no further apart than twice its spread.
     """
-    share = values["separated"][-2:, -1].mean(axis=1)
-    total = values["coupling"][-2:, -1].mean(axis=1)
-    return bool((share > 0).all() and (share * wells.size**2 >= _SHARE * total).all())
+    share, total, near = (
+        values[name][-2:, -1].mean(axis=1) for name in ("separated", "coupling", "w1_squared")
+    )
+    far = max(wells.size, 2 * wells.spread)
+    part = np.maximum(share * wells.size**2, total - far * np.sqrt(near))
+    return bool((share > 0).all() and (part >= _SHARE * total).all())
 
 
 def with_reasons(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.chaos.verdict import verdict, with_reasons
+from meanfield.chaos.verdict import partners_separate, verdict, with_reasons
 from meanfield.chaos.wells import Wells
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.power_law import PowerLaw
@@ -68,3 +68,29 @@ def test_what_has_not_settled_is_said_in_the_verdict():
     assert said.startswith("one well: W2² has not settled to 1/N at these N (pre-asymptotic, slope")
     agrees = {**fits, "matched_w2": PowerLaw(Estimate(-1.0, -1.1, -0.9, expected=-1.0))}
     assert verdict(agrees, ONE, False, 0.0, True).startswith("one well: W2² falls like 1/N (slope")
+
+
+def partners(near, apart, share, size=1.0):
+    """What is measured of partners: most at a distance `near`, a share of them `apart`."""
+    at = np.full((3, 2, 4), 1.0)
+    return {
+        "separated": share * at if apart > size else 0 * at,
+        "coupling": ((1 - share) * near**2 + share * apart**2) * at,
+        "w1_squared": ((1 - share) * near + share * apart) ** 2 * at,
+    }
+
+
+def test_partners_far_beyond_a_well_separate_however_near_its_nearest_neighbour():
+    one = replace(ONE, size=1.0, spread=0.4)
+    for n in (1e2, 1e4, 1e6):  # a share of N^(−1/2), the others N^(−1/2) apart
+        far, share = partners(n**-0.5, 6.0, n**-0.5), n**-0.5
+        assert share < 0.05 * far["coupling"][0, 0, 0]  # by their least distance they do not count
+        assert partners_separate(far, one)
+        assert not partners_separate(partners(n**-0.5, 6.0, 0.0), one)
+        # Minima closer than a well is wide are no wells apart.
+        close = replace(one, size=0.01, spread=3.0)
+        assert not partners_separate(partners(n**-0.5, 6.0, 1e-5, 0.01), close)
+    # Independent particles of one wide well are no further apart than √2 times its spread.
+    assert not partners_separate(
+        partners(0.4 * 2**0.5, 0.4 * 2**0.5, 1.0, 0.1), replace(one, size=0.1)
+    )

@@ -65,7 +65,7 @@ def tried(counts, sure, scores, factors=(0.1, 0.3, 1.0, 3.0, 10.0), label="accur
     ],
 )
 def test_how_many_and_how_sure(counts, sure, said):
-    assert said in count_sentence(SUMMARY, networks(counts, sure))
+    assert said in count_sentence(SUMMARY, networks(counts, sure), tried([3], [1], [0.8], [1.0]))
 
 
 def test_nothing_is_advised_where_every_count_can_be_relied_on():
@@ -100,6 +100,8 @@ def test_a_penalty_at_which_three_networks_were_tried_is_advised(low, cost):
     overview = tried([9, 8, 7, 2, 1], [0, 0, 0, 1, 1], [0.8, 0.8, 0.8, 0.8, low])
     overview = with_trials(overview, [0.03, 0.1], [[1, 1, 0], [1, 1, 1]], [[2, 2, 3], [1, 1, 1]])
     text = advice(networks([7, 7], [0, 0]), overview)
+    headline = count_sentence(SUMMARY, networks([7, 7], [0, 0]), overview)
+    assert "what makes it reliable is said below." in headline
     assert "problem.l2 = 0.1 with problem.temperature = 0.01." in text
     assert "All 3 networks that were tried there have 1 atom, each a count" in text
     assert f"accuracy {low:.3f}, and that of the same seed 0.800" in text
@@ -108,9 +110,11 @@ def test_a_penalty_at_which_three_networks_were_tried_is_advised(low, cost):
 
 def test_nothing_is_advised_that_failed_in_a_trial():
     overview = tried([9, 8, 7, 2, 1], [0, 0, 0, 1, 0], [0.8] * 5)
-    text = advice(
-        networks([7, 7], [0, 0]), with_trials(overview, [0.03], [[1.0, 1, 0]], [[2.0, 2, 3]])
-    )
+    overview = with_trials(overview, [0.03], [[1.0, 1, 0]], [[2.0, 2, 3]])
+    text = advice(networks([7, 7], [0, 0]), overview)
+    # The headline promises no more than what is said below it.
+    headline = count_sentence(SUMMARY, networks([7, 7], [0, 0]), overview)
+    assert "what was tried to make it so is said below." in headline
     assert "What makes it reliable" not in text
     assert "No key of this file is known to make it reliable" in text
     assert "at which all networks that were tried have a count" in text

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 _SCORE_LOST = 0.02
 
 
-def count_sentence(summary: Summary, atoms: xr.Dataset) -> str:
+def count_sentence(summary: Summary, atoms: xr.Dataset, overview: xr.Dataset) -> str:
     """Return how many atoms the networks have, and whether that can be relied on."""
     counts = atoms["n_atoms"].isel(look=-1).values
     low, high, networks = int(counts.min()), int(counts.max()), len(counts)
@@ -40,9 +40,10 @@ def count_sentence(summary: Summary, atoms: xr.Dataset) -> str:
         )
     if sure == networks:
         return f"{sentence}. Each count can be relied on for its own network."
+    below = "makes it reliable" if _tried_penalty(overview) else "was tried to make it so"
     return (
-        f"{sentence}. The count can be relied on in {sure} of {networks} networks; what would "
-        "help is said below."
+        f"{sentence}. The count can be relied on in {sure} of {networks} networks; what {below} "
+        "is said below."
     )
 
 
@@ -126,19 +127,18 @@ def _nothing_found(last: xr.Dataset, overview: xr.Dataset) -> str:
     unsure = last.isel(replica=np.flatnonzero(last["confident"].values == 0))
     if (unsure["spread"] > BY_WEIGHT * unsure["null_spread"]).mean() > 0.5:
         doubt = (
-            "Neurons have not gathered at their atoms. Cooling for longer and further "
-            "(atoms.cool_steps, atoms.cool_to) gathers them where atoms are few; that was not "
-            "tried here."
+            "Neurons have not gathered at their atoms: so many atoms are what the labels can tell "
+            "apart, and the networks themselves may consist of more, or of no few atoms at all."
         )
     elif (unsure["most"] > unsure["least"]).mean() > 0.5:
         doubt = (
             "Several numbers of atoms explain the networks equally well: the rows at hand do not "
-            "tell them apart. More rows would."
+            "tell them apart; more of them may."
         )
     else:
         doubt = (
-            "Atoms are too many, or too faint, to be told apart with the rows at hand: more rows "
-            "would separate them."
+            "Atoms are too many, or too faint, to be told apart with the rows at hand; more of "
+            "them may separate them."
         )
     return f"{text}. {doubt}"
 

@@ -160,7 +160,7 @@ def _headlines(parts: Mapping[str, _Part], overview: xr.Dataset) -> list[str]:
     if "chaos" in parts:
         sentences.append(_neurons(parts["chaos"], overview))
     if "atoms" in parts:
-        sentences.append(count_sentence(parts["atoms"].summary, parts["atoms"].dataset))
+        sentences.append(count_sentence(parts["atoms"].summary, parts["atoms"].dataset, overview))
     if "errors" in parts:
         sentences.append(_largest_error(parts["errors"]))
     return sentences
@@ -276,6 +276,7 @@ def _by_input(overview: xr.Dataset) -> Table:
         largest = np.argsort(-np.abs(w[i]))[:_MOST_INPUTS]
         weights = ", ".join(f"{names[j]} {_signed(w[i, j])}" for j in largest if w[i, j])
         rest = len(names) - len(largest)
+        others = f", and {rest} smaller one{'' if rest == 1 else 's'}" if rest else ""
         sign = "" if overview["atom_sign"].values[i] >= 0 else "−"
         size = format_number(float(overview["atom_c"].values[i]))
         rows.append(
@@ -283,7 +284,7 @@ def _by_input(overview: xr.Dataset) -> Table:
                 str(len(rows)),
                 f"{sign}{size}",
                 _signed(b[i]),
-                f"{weights}{f', and {rest} smaller ones' if rest else ''}",
+                f"{weights}{others}",
             ]
         )
     return Table(
