@@ -19,7 +19,7 @@ figure, ax = plt.subplots(figsize=(5, 4))
 for activation, loss, labels in cases:
     problem = mf.Problem(X, labels, activation=activation, loss=loss, l2=0.2, temperature=0.1)
     predicted = mf.predict_chaos(problem, n_systems=4, **common).dataset["function"]
-    rates = mf.chaos_rates(problem, [32, 64, 128], 40, cloud_replicas=0, **common)
+    rates = mf.chaos_rates(problem, [32, 64, 128], 100, cloud_replicas=0, **common)
     measured = 128 * rates.dataset["function"].sel(particles=128).mean("replica")
     ax.loglog(predicted, measured, "o", label=f"{activation}, {loss}")
 ends = np.array(ax.get_xlim())

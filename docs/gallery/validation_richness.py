@@ -25,5 +25,7 @@ for gamma in gammas:
 figure, ax = plt.subplots(figsize=(6, 3.4))
 ax.loglog(gammas, change, "o-", label="last layer")
 ax.loglog(gammas, change[0] * (gammas / gammas[0]) ** 2, "k--", label=r"$γ_0^2$")
+ax.set_xticks(gammas, gammas)
+ax.minorticks_off()
 ax.set(xlabel=r"richness $γ_0$", ylabel="relative change of the kernel")
 ax.legend()
