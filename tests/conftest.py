@@ -19,6 +19,30 @@ import threading
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+#: Files that take longest, begun first, so that no worker waits for one of them at the end.
+LONG = {
+    "test_executors",
+    "test_extract",
+    "test_experiment",
+    "test_cli",
+    "test_machines",
+    "test_crafted",
+    "test_train",
+    "test_not_learned",
+    "test_validation",
+    "test_infinite_width",
+    "test_chaos",
+    "test_widths",
+    "test_errors",
+    "test_modes",
+    "test_hanging",
+    "test_reliability",
+}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)  # else in their order
+
 
 class FileScheduling(LoadFileScheduling):
     """A file of tests to each worker; a test that ended its worker is not run again."""
@@ -49,7 +73,10 @@ class FileScheduling(LoadFileScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # the order is that of the collection
+    return FileScheduling(config, log)
 
 
 def pytest_configure(config):
