@@ -270,7 +270,7 @@ class RateDrift:
     ----------
     best : Estimate of shape (W,)
         Best rate of every width: that of the least loss, geometric mean over networks; NaN where
-        the rates at which all networks were tried do not enclose one.
+        not all networks were tried there, or it is at the end of the grid.
     exponent : Estimate
         Of the best rate in the width; 0 where it transfers.
     movement : Estimate
@@ -309,7 +309,8 @@ def rate_drift(widths: ArrayLike, rates: ArrayLike, losses: ArrayLike) -> RateDr
         Base rates, a constant factor apart.
     losses : array_like of shape (W, R, J)
         Losses of R networks of each width; network r has the same seed at every width. Infinite
-        where it diverged, NaN where it was not tried.
+        where it diverged, NaN where it was not tried: beyond the rates of its own search, at whose
+        ends its loss rises.
 
     Returns
     -------
@@ -353,13 +354,23 @@ def rate_drift(widths: ArrayLike, rates: ArrayLike, losses: ArrayLike) -> RateDr
 
 
 def _best_of_mean(rates: np.ndarray, losses: np.ndarray) -> float:
-    """Return the rate of the least geometric mean of losses (R, J); NaN if at the edge."""
-    tried = np.flatnonzero(~np.isnan(losses).any(axis=0))
-    with np.errstate(divide="ignore"):
-        mean = np.exp(np.log(losses[:, tried]).mean(axis=0))
-    if not len(tried) or not 0 < np.argmin(mean) < len(tried) - 1:
+    """Return the rate of the least geometric mean of losses (R, J), where all were tried, or NaN.
+
+    Beyond the rates that were tried for it, a network counts with the loss at their end: it was
+    rising there.
+    """
+    tried = ~np.isnan(losses)
+    if not tried.any(axis=1).all():
         return math.nan
-    return _lowest(rates[tried], mean)
+    place, last = np.arange(len(rates)), len(rates) - 1
+    ends = tried.argmax(axis=1)[:, None], last - tried[:, ::-1].argmax(axis=1)[:, None]
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.take_along_axis(losses, np.clip(place, *ends), axis=1))
+    mean = np.exp(logs.mean(axis=0))
+    best = int(np.argmin(mean))
+    if not 0 < best < last or not tried[:, best].all():
+        return math.nan
+    return _lowest(rates, mean)
 
 
 def _jackknifed(value: np.ndarray, left_out: np.ndarray) -> Estimate:

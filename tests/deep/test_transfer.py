@@ -90,8 +90,11 @@ def test_the_best_rate_of_a_width_is_one_at_which_no_network_was_lost():
     drift = deep.rate_drift([8, 16], rates, losses)
     assert drift.best.value.tolist() == [4, 4]
     assert drift.exponent.value == pytest.approx(0, abs=1e-12)
+    # What was not tried counts like the end of what was, where losses rise.
     untried = losses.copy()
-    untried[1, 0, 3:] = np.nan
+    untried[1, 0, :2] = untried[1, 1, 4:] = np.nan
+    assert deep.rate_drift([8, 16], rates, untried).best.value.tolist() == [4, 4]
+    untried[1, 0, :3] = np.nan
     found = deep.rate_drift([8, 16], rates, untried).best.value
     assert found[0] == 4
     assert np.isnan(found[1])

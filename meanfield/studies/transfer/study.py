@@ -223,7 +223,7 @@ def _fit(dataset: Any, seed: int) -> TransferHeadline:
 
 def _lost(widths: np.ndarray, best: np.ndarray) -> Note:
     width = widths[np.isnan(best)][0]
-    text = f"at width {width} the rates at which all networks were tried enclose no least loss"
+    text = f"at width {width} not all networks were tried where the mean loss is least"
     return Note("open", f"{text}: raise rates.beyond, or rates.most")
 
 
