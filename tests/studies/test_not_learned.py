@@ -64,6 +64,7 @@ def finding(monkeypatch, tmp_path):
         study = get_study(name)
         folder = tmp_path / "out"
         summary = run_study(study, parse(study.config, {"study": name, **content}), folder)
+        found.numbers = summary["numbers"]
         first, *rest = study.report(summary, storage.read_dataset(folder / "result.nc"))
         assert isinstance(first, Finding)
         return first.text + (rest[0].text if isinstance(rest[0], Text) else "")
@@ -78,6 +79,11 @@ def test_studies_of_networks_on_data(name, learns, finding):
     run = {"step_size": 0.5, "n_steps": n_steps} if learns else {"step_size": 1e-4, "n_steps": 3}
     text = finding(name, {**content, "problem": {"temperature": 1e-4, "l2": 1e-4}, "run": run})
     assert ("not learned" in text) != learns
+    # On screen and in `summary.json`: how well, on rows that were held out, and what is left.
+    low, high = finding.numbers["test_r2"]["interval"]
+    assert low < finding.numbers["test_r2"]["value"] < high
+    left = finding.numbers["total" if name == "errors" else "regularised_risk"]
+    assert left["value"] > 0
 
 
 @pytest.mark.parametrize(("step_size", "n_steps"), [(1e-6, 3), (0.1, 60)])
