@@ -23,6 +23,7 @@ NAMES: tuple[str, ...] = (
     "relaxation",
     "moments",
     "uncertainty",
+    "thresholds",
     "onestep",
     "richness",
 )
