@@ -16,6 +16,7 @@ import numpy as np
 
 import meanfield as mf
 from meanfield.chaos.precision import TARGETS, CostNote
+from meanfield.chaos.verdict import unsettled
 from meanfield.problem import teacher
 from meanfield.system.threads import fixed_blas
 
@@ -78,6 +79,7 @@ def main(name: str) -> None:
         seconds = time.process_time() - begin
         slopes = " | ".join(
             f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]".replace("-", "−")
+            + (" (pre-asymptotic)" if unsettled(s) else "")
             for s in (rates.fits[metric].slope for metric in TARGETS)
         )
         replicas = rates.dataset.sizes["replica"]
