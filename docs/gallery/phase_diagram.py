@@ -2,10 +2,11 @@
 Sweep a grid, and draw its phase diagram
 ========================================
 
-How many atoms networks consist of, by penalty and temperature: a 7 × 3 grid of studies, whose units
-are one heap of work. At low penalty the teacher's three atoms are found at every temperature; a
-strong one leaves fewer, and in the end none. Each point is a single network: at one of the 21 it has
-an atom more, and its 95 % interval, below the number, does not hold three.
+How many atoms networks consist of, by penalty and by the temperature at which they *start*: each is then
+cooled to 1e-5 (``atoms.cool_to``) before atoms are looked for. A 7 × 3 grid of studies, whose units are one
+heap of work. At low penalty the teacher's three atoms are found from every start; a strong one leaves
+fewer, and in the end none. Each point is one short network (300 units of time; at the least penalty
+relaxation takes 10000): a sketch, in which a point may be off by an atom.
 """
 
 import matplotlib.pyplot as plt

@@ -12,8 +12,9 @@ Derivation
 1. In the mean-field scaling :math:`f_N(x) = \frac1N \sum_i a_i\,σ(⟨w_i, x⟩ + b_i) = ∫ ψ\,dµ^N`: the network
    is the mean of :math:`a\,σ(⟨w, x⟩ + b)` under the empirical measure :math:`µ^N` of its neurons
    :math:`θ_i = (a_i, w_i, b_i)`.
-2. The risk :math:`R(f) = \frac1n \sum_j ℓ(f(x_j), y_j)` has in direction of neuron i the derivative
-   :math:`∂_{θ_i} R = \frac1N ∇_θ V[µ^N](θ_i)` with the potential
+2. The risk :math:`R(f) = \frac1n \sum_j ℓ(f(x_j), y_j)` with the penalty has in direction of neuron i the
+   derivative :math:`∂_{θ_i} \bigl(R(f_N) + \frac{λ}{2N} \sum_k |θ_k|^2\bigr) = \frac1N ∇_θ V[µ^N](θ_i)` with the
+   potential
 
    .. math:: V[µ](θ) = \frac1n \sum_j r_j\, ψ_j(θ) + \frac λ2 |θ|^2, \qquad r_j = ℓ'(f_µ(x_j), y_j).
 
@@ -27,7 +28,8 @@ Derivation
 
    .. math:: J(µ) = R(f_µ) + \frac λ2 ∫ |θ|^2 dµ + τ ∫ µ \log µ .
 
-   For convex ℓ it is convex in µ: its minimum is unique although the loss in the weights is not convex.
+   For convex ℓ it is convex in µ, although the loss in the weights is not; for τ > 0 strictly, so that it
+   has one minimiser at most.
 5. *µP.* Table 2 of [RFL] with one hidden layer: input weights of variance 1 and rate :math:`ηN`, output
    weights :math:`W^2` of variance :math:`N^{-2}` and rate :math:`η/N`. With :math:`a = N W^2` this is step 3
    at :math:`λ = τ = 0`.

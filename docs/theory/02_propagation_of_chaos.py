@@ -3,12 +3,14 @@ r"""
 ============================================
 
 **Statement.** Let :math:`{\bar θ}_i` be independent :term:`McKean–Vlasov copies <McKean–Vlasov copy>`: start and noise of particle i,
-but driven by the predictions :math:`{\bar f}_t` of the infinitely wide network. In one well of the potential
-and for a smooth activation
+but driven by the predictions :math:`{\bar f}_t` of the infinitely wide network. For a smooth activation, at
+every fixed t and N → ∞,
 
 .. math:: E\,D_N(t) = E\,\frac1N \sum_i |θ_i − {\bar θ}_i|^2 = O(1/N),
 
 .. math:: W_2^2(µ_t^N, {\bar µ}_t^N) ≤ D_N(t), \qquad E\,\frac1n \sum_j |f_N − {\bar f}_t|^2(x_j) = O(1/N).
+
+The constant may grow with t; in one well of the potential it does not.
 
 Derivation
 ----------
@@ -21,8 +23,9 @@ Derivation
 3. :math:`f_N − {\bar f} = \frac1N \sum_i (ψ(θ_i) − ψ({\bar θ}_i)) + \frac1N \sum_i (ψ({\bar θ}_i) − E ψ)`. The
    first term is at most :math:`C \sqrt{D_N}`; the second is a mean of N *independent* terms, of variance
    :math:`\operatorname{Var} ψ({\bar θ})/N`. This is where 1/N comes from.
-4. Grönwall: :math:`E\,D_N(t) ≤ e^{Ct}/N`. Contraction in one well (λ against the curvature) replaces
-   the exponential by a constant: the rate is *uniform in time*.
+4. Grönwall: :math:`E\,D_N(t) ≤ e^{Ct}/N`, one well or several: first N → ∞, t fixed. Contraction in one well
+   (λ against the curvature) replaces the exponential by a constant: the rate is *uniform in time*. In
+   several wells N has to be large against :math:`e^{Ct}`: :doc:`05_several_wells`.
 5. Matching i with i is one transport plan between the two clouds: hence :math:`W_2^2 ≤ D_N`.
 
 What does *not* fall like 1/N is :math:`W_2^2(µ_t^N, µ_t)`: for :math:`p > 4` it is the sampling error
@@ -41,8 +44,8 @@ initial covariance :math:`C_0`, for *every* N and t
 
 .. math:: A = \begin{pmatrix} (1−ηλ) I & −η\hatΣ \\ 0 & I − η(\hatΣ + λI) \end{pmatrix}.
 
-Subtract the two recursions, and average over particles: δ is the displacement, e the fluctuation of
-the mean of the copies.
+Subtract the two recursions, and average over particles: δ is the displacement of a particle from its copy,
+e the fluctuation of the particles' mean about that of the limit, both times :math:`\sqrt N`.
 """
 
 import matplotlib.pyplot as plt

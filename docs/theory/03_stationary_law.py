@@ -2,9 +2,9 @@ r"""
 3. The Gibbs law, relaxation, and a certificate of optimality
 =============================================================
 
-**Statement.** For a convex loss, :math:`λ > 0` and :math:`τ > 0` the free energy J has one minimum, the fixed
-point :math:`µ_∞ ∝ \exp(−V[µ_∞]/τ)`; the limit tends to it exponentially; and n error signals certify how far
-a run is from it.
+**Statement.** For a convex loss, :math:`λ > 0` and :math:`τ > 0` the free energy J (:doc:`page 1 <01_particles>`)
+has at most one minimiser, the fixed point :math:`µ_∞ ∝ \exp(−V[µ_∞]/τ)`; under a log-Sobolev inequality the
+limit tends to it exponentially; and n error signals certify how far the Gibbs law that they define is from it.
 
 Derivation
 ----------
@@ -20,9 +20,16 @@ Derivation
              \;≤\; J(p_r), \qquad p_r ∝ e^{−V_r/τ}.
 
    The left side is Fenchel's inequality for ℓ and the Gibbs variational principle for the entropy. Both
-   sides are quadratures, so that the gap needs no entropy of particles; it vanishes at the optimum.
+   sides are quadratures, so that the gap needs no entropy of particles; it vanishes at the optimum. It
+   bounds :math:`J(p_r) − \min J`, *not* :math:`J(µ_t) − \min J`: it judges the run by its predictions alone. `mf.duality_gap`
+   takes up to three input parameters, none of them frozen.
+
+   With trained a and an activation of linear growth (relu, silu, …) :math:`r\,ψ` grows like
+   :math:`|θ|^2`: :math:`p_r` then exists only where the error signals are small against λ. Elsewhere the gap is
+   infinite, and nothing is certified.
 4. *Relaxation.* Along the flow :math:`\frac{d}{dt} J = −∫ |∇ \tfrac{δJ}{δµ}|^2 dµ_t`. If the laws :math:`p_{r}` obey
-   a log-Sobolev inequality with constant α, then :math:`J(µ_t) − J(µ_∞) ≤ e^{−2ατt} (J(µ_0) − J(µ_∞))`.
+   a log-Sobolev inequality with constant α (which bounded ψ and λ > 0 give, of
+   size :math:`e^{−C/τ}`), then :math:`J(µ_t) − J(µ_∞) ≤ e^{−2ατt} (J(µ_0) − J(µ_∞))`.
 
 The oracle
 ----------

@@ -2,9 +2,10 @@ r"""
 5. Several wells: when the distance falls like 1/√N
 ===================================================
 
-**Statement.** Where the potential has several minima, with barriers of a few τ, synchronous coupling splits
-partners: a share of about :math:`N^{−1/2}` ends in different wells. Then :math:`D_N ∼ N^{−1/2}`, while the
-function, and the *squared mean distance* :math:`(\frac1N \sum_i |θ_i − {\bar θ}_i|)^2`, keep :math:`1/N`.
+**Statement** (a heuristic, held to measurement; not a theorem). Where the potential has several minima, with
+barriers of a few τ, synchronous coupling splits partners: in a run that is long against :math:`\log N` a share of
+about :math:`N^{−1/2}` ends in different wells. Then :math:`D_N ∼ N^{−1/2}`, while the function, and the *squared mean
+distance* :math:`(\frac1N \sum_i |θ_i − {\bar θ}_i|)^2`, keep :math:`1/N`.
 
 Derivation
 ----------
@@ -20,11 +21,18 @@ Derivation
 
    The square of a mean and the mean of squares part ways: the former, ``w1_squared``, which is at least
    :math:`W_1^2` of the two clouds, keeps 1/N.
-4. The function sees all pairs through smooth averages whose errors cancel to first order: 1/N.
+4. The function sees pairs through averages of ψ: where that is Lipschitz, :math:`|f_N − \bar f|` is at most a
+   multiple of the mean distance, and the sampling error of the copies: squared, 1/N.
+5. *Order of limits.* This does not contradict :math:`E\,D_N(t) ≤ e^{Ct}/N` of page 2. With κ the curvature that
+   drives pairs off the saddle, a difference of :math:`N^{−1/2}` is O(1) after a time of :math:`\frac{1}{2κ} \log N`. At a
+   fixed t and :math:`N ≫ e^{2κt}`, :math:`D_N` falls like 1/N, with a constant that grows like :math:`e^{κt}`; what is seen at
+   :math:`N ≪ e^{2κt}`, after a few relaxation times at any N that fits a computer, is :math:`N^{−1/2}`. The
+   supremum of :math:`N D_N(t)` over t grows like :math:`N^{1/2}`: the rate of :math:`D_N` is not uniform in time.
 
 Half of :math:`D_N` can be pairs in mirror wells of the same function (page 7): distances also come modulo
-the symmetry, ``coupling_modulo``. A reflection coupling would be uniform in time, with a ten times larger
-constant: it gives a proof, not a better number.
+the symmetry, ``coupling_modulo``. A reflection coupling gives a proof of a rate that is uniform in time where
+the interaction is weak (Durmus, Eberle, Guillin, Zimmer, *An elementary approach to uniform in time
+propagation of chaos*, 2020); its distances are larger, not smaller.
 
 The oracle
 ----------

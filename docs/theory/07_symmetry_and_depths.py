@@ -17,12 +17,17 @@ Derivation
    :math:`(a/c, cw, cb)`.
 2. *Canonical form:* drop neurons with :math:`a = 0`, merge equal features, take one member of each orbit
    (a hemisphere; unit length for homogeneous activations), and write what is left over as an explicit
-   affine part :math:`α + ⟨β, x⟩`. Two networks are the same function in :math:`L^2(ρ)` exactly when their
-   canonical forms agree: `mf.canonical`, `mf.equivalent`.
+   affine part :math:`α + ⟨β, x⟩`: `mf.canonical`. Networks of one canonical form are the same function. The
+   converse holds where features of different orbits and affine functions are linearly independent in
+   :math:`L^2(ρ)`, for ρ that charges every open set: a theorem for tanh (Sussmann, *Uniqueness of the weights*,
+   1992), taken over for the other named activations, with two exceptions. Sinusoids of equal w add up to
+   one, :math:`a_1 \sin(wx + b_1) + a_2 \sin(wx + b_2) = a \sin(wx + b)`, and the canonical form makes one of them.
+   Features of a *polynomial* (he2, he3, …) are dependent, and different forms may be one function.
+   `mf.equivalent` therefore also computes the :math:`L^2` gap, and says so where the two disagree.
 3. For Gaussian inputs the part of degree k of a network is a tensor in its neurons,
 
    .. math:: T_k(µ) = \frac{1}{\sqrt{k!}} ∫ a\, γ_k(|w|, b)\, \hat w^{⊗k}\, dµ, \qquad
-             γ_k(r, b) = E[σ(rz + b)\, \mathrm{He}_k(z)],
+             γ_k(t, b) = E[σ(tz + b)\, \mathrm{He}_k(z)],
 
    by the addition formula of Hermite polynomials, :math:`\hat w = w/|w|`.
 4. :math:`Φ_D = (T_0, …, T_D)` on networks of S neurons is a smooth map between manifolds of finite dimension.

@@ -2,8 +2,8 @@ r"""
 9. Atoms, their certificate, and their error bars
 =================================================
 
-**Statement.** At low temperature the long-time law sits on the minimisers of its own potential: finitely
-many *atoms*. A certificate says whether one is missing, and a covariance how well each is known.
+**Statement.** At low temperature the long-time law sits on the minimisers of its own potential; where these
+are finitely many, on *atoms*. A certificate says whether one is missing, and a covariance how well each is known.
 **S\* is an operational definition, after the abstract of [ISD]** ("the depth at which the target function is
 realizable"): the size of the sparsest dictionary that the data accept.
 
@@ -12,13 +12,16 @@ Derivation
 
 1. :math:`µ_∞ ∝ e^{−V[µ_∞]/τ}` (page 3) concentrates, as τ → 0, on the minimisers of :math:`V[µ_∞]`. At a minimum
    over a, :math:`V(w, b) = −\frac{1}{2λ} \bigl(\frac1n \sum_j r_j σ(⟨w, x_j⟩ + b)\bigr)^2 + \frac λ2 |(w, b)|^2`: its least
-   value is at most 0, the value of the dead neuron.
+   value is at most 0, the value of the dead neuron. *Finitely many* is assumed, not proved: so it is for
+   bounded σ where every minimum is nondegenerate, for V grows like :math:`|(w, b)|^2`. At τ = 0 the predictions
+   on n data are n numbers (nk for k outputs): if there is an optimal law, there is one of at most nk + 1 atoms
+   (Carathéodory).
 2. *Certificate.* At the optimum :math:`V ≥ V(\text{atom})` everywhere: a search for the minimum of V away from
    the atoms finds either nothing, or the place of one that is missing. It is the dual certificate of a
    sparse optimisation over measures.
 3. *Extraction.* Neurons modulo the symmetry (page 7), grouped by the distance of their features, seed
    dictionaries of every size S; atoms and coefficients are refit together; the number is that of least BIC.
-4. *Error bars.* With the Jacobian J of the refit in the canonical chart, the curvature H of its weak prior,
+4. *Error bars.* With the Jacobian J (no free energy here) of the refit in the canonical chart, the curvature H of its weak prior,
    and the noise level s of the residuals,
 
    .. math:: \operatorname{Cov} = s^2\, (J^⊤ J + H)^{−1},
@@ -26,7 +29,9 @@ Derivation
    and directions and amplitudes by the delta method. For relu, leaky relu and abs only direction, offset and
    the product of lengths are identified: there is no interval of a length.
 5. *S against S + 1.* Under S the gain of one more atom is the supremum of a Gaussian process over its place,
-   whose covariance is known: not a χ². It is simulated. Sizes that are not rejected: ``n_atoms_set``.
+   whose covariance is known: not a χ². It is simulated. ``n_atoms_set`` holds the sizes that this test does not
+   reject at 5 %, those that the BIC gives a twentieth of the weight of S or more, and further ones where
+   neurons do not crowd: a rule, not a confidence set with a proof.
 
 The oracle
 ----------

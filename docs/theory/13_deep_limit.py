@@ -9,10 +9,12 @@ sampled forward. One engine computes the limit and, exactly, networks of finite 
 Derivation
 ----------
 
-1. After t gradient steps :math:`W_t = W_0 − η \sum_s \sum_i χ_i^s\, dh_i^s\, (x_i^s)^⊤` up to scales: *every action of*
+1. With :math:`x_i^s` the features of layer l − 1 and :math:`dh_i^s` the error vector (the gradient of the output by the
+   preactivations) of layer l at input i and step s, and :math:`χ_i^s = ℓ'(f^s(ξ_i), y_i)` the error signal: after t
+   gradient steps :math:`W_t = W_0 − η \sum_s \sum_i χ_i^s\, dh_i^s\, (x_i^s)^⊤` up to scales: *every action of*
    :math:`W_t` *needs* :math:`W_0` *only on directions that it has met.*
 2. Keep orthonormal bases U of the features and E of the error vectors met so far, with their images V, G, and
-   a small matrix M. With :math:`⟨a, b⟩ = a·b/K`,
+   a small matrix M. With K the number of units (samples, in the limit) and :math:`⟨a, b⟩ = a·b/K`,
 
    .. math:: W_t x = \sum_j V_j b_j + \sum_k E_k (⟨G_k, x⟩ + (Mb)_k), \qquad b = ⟨U, x⟩,
 
