@@ -104,10 +104,10 @@ def keys_page() -> str:
     for table in tables:
         title = f"[{table}]" if table else "At the top"
         own = {place: studies for place, studies in uses.items() if place[0] == table}
-        most = max(own.values(), key=len)
-        lines += [*heading(title, "-"), "", f"Studies: {', '.join(most)}.", ""]
+        known = [name for name in STUDIES if any(name in studies for studies in own.values())]
+        lines += [*heading(title, "-"), "", f"Studies: {', '.join(known)}.", ""]
         for (_, key, default, about), studies in own.items():
-            of = "" if studies == most else f" *({', '.join(studies)} only)*"
+            of = "" if studies == known else f" *({', '.join(studies)} only)*"
             lines += [f"``{key}``{default}", f"    {about}{of}", ""]
     return "\n".join(lines) + "\n"
 

@@ -50,8 +50,8 @@ class LearningCell:
     n_atoms, dictionary : int, Dictionary
         ``S*`` as measured, the size of the dictionary.
     threshold : ThresholdNumber or None
-        ``S̄``, which bounds S* in theory, and the Barron–Hermite norm; None for data that do not
-        determine a Hermite expansion.
+        ``S̄``, a count from the target beside S*, no bound that is proved, and the Barron–Hermite
+        norm; None for data that do not determine a Hermite expansion.
     particles : Particles
         The trained network.
     within_bound : bool or None
@@ -323,11 +323,11 @@ def _statement(
         parts.append(f"Depth: {depth.explanation}")
     parts.append(f"S*: {atoms.statement}")
     if bound is None:
-        return " ".join([*parts, f"Bound: none, since {why_not}."])
-    # What the bound assumes where data stand for the target.
+        return " ".join([*parts, f"Count: none, since {why_not}."])
+    # What the count assumes where data stand for the target.
     assumed = bound.expansion.method == "least squares"
     taken = " (taking the inputs for standard normal)" if assumed else ""
-    parts.append(f"Bound{taken}: {bound.explanation}")
+    parts.append(f"Count{taken}: {bound.explanation}")
     if atoms.n_atoms > bound.high:
         parts.append(
             f"ATTENTION: S* = {atoms.n_atoms} exceeds S̄ = {bound.number}: lower the threshold "

@@ -54,7 +54,7 @@ def test_problem_with_its_own_data():
     cell = learning_cell("tanh", problem, degree=3, step_size=0.5, n_particles=120, n_steps=800)
     assert cell.n_atoms == 1
     assert cell.threshold.expansion.method == "least squares"
-    assert "Bound (taking the inputs for standard normal)" in cell.statement
+    assert "Count (taking the inputs for standard normal)" in cell.statement
     with pytest.raises(ValueError, match="give the same"):
         learning_cell("relu", problem)
     other = Problem(X, X[:, 0], "tanh", bias=False)

@@ -68,7 +68,8 @@ ax.legend()
 # Every particle is compared with its :term:`copy <McKean–Vlasov copy>`: the same start and the same noise, but driven by the
 # limit. ``function`` is the mean squared error of the outputs, ``w1_squared`` the squared mean
 # distance of particle and copy; both should fall like 1/N. Every slope carries its 95 % interval,
-# over replicas.
+# over replicas. "One well" in the verdict means that particles and copies stay together; the potential
+# may have further minima that do not part them, here (a, w) and its mirror image (−a, −w).
 
 rates = mf.chaos_rates(
     problem, [16, 32, 64, 128], n_replicas=32, step_size=0.2, n_steps=200, reference=limit, seed=1

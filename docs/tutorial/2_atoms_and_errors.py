@@ -35,7 +35,7 @@ print(dictionary.statement)
 
 # %%
 # The statement rests on a :term:`certificate`: a search for a place where one more neuron would lower the loss.
-# Every atom has error bars; ``n_atoms_set`` has all sizes that the data cannot exclude.
+# Every atom has error bars; ``n_atoms_set`` has all sizes that a test and a criterion do not exclude.
 
 np.round(dictionary.coefficients, 2), np.round(dictionary.intervals.coefficients.interval, 2)
 
@@ -43,8 +43,10 @@ np.round(dictionary.coefficients, 2), np.round(dictionary.intervals.coefficients
 dictionary.n_atoms_set
 
 # %%
-# **Fewer than the teacher has?** An atom must pay for its weights. How many parts of the target are large
-# enough under a penalty, theory counts (:doc:`/made/theory/10_counting_atoms`):
+# **Fewer than the teacher has?** An atom must pay for its weights. How many parts of the target, which are
+# Hermite polynomials, are large enough to carry an atom alone, S_up counts. It is a rule of thumb and no bound
+# (:doc:`/made/theory/10_counting_atoms`): the linear parts of both neurons are one linear function, and count as
+# one; at the least penalty those of degree 3 and more come in, and a single one can count for several atoms.
 
 target = mf.problem.Teacher([2.0, -2.0], teacher, activation="tanh")
 for l2 in (1.0, 0.3, 0.1, 0.01):
@@ -71,7 +73,7 @@ budget
 # -----------------
 #
 # w*: how heavy the tails of the weights may be. D*: how many Hermite degrees determine the atoms. S*: how
-# many there are.
+# many there are. (The :doc:`/glossary` has the words.)
 
 cell = mf.learning_cell("tanh", target, n_data=200, n_particles=200, n_steps=1500, step_size=0.5)
 cell.w_star.order.value, cell.orbit_depth, cell.n_atoms

@@ -221,7 +221,9 @@ def chaos_rates(
       the limit law itself, by the quantile coupling, and ``law_floor``, the same for the copies.
 
     With several wells a share of about :math:`N^{-1/2}` of the partners ends in different ones, so
-    that ``coupling`` and ``matched_w2`` fall like :math:`N^{-1/2}` in the end; the verdict says so.
+    that in a long run ``coupling`` and ``matched_w2`` fall like :math:`N^{-1/2}` at all N within
+    reach; the verdict says so. (At a fixed time and N → ∞ they fall like 1/N, with a constant that
+    grows exponentially in time.)
     The coupling is synchronous: the Wasserstein distance of the theorem is an infimum over all.
 
     Parameters

@@ -49,6 +49,19 @@ class Parametrization:
     that is constant, and is scaled like ``W^1``; one of the output moves with the output, and
     starts at zero (Yang et al. 2022, "Tensor Programs V", Table 3, for µP).
 
+    Powers of n in variance and rate, SGD, as ([RFL] Table 2):
+
+    ===========  ========  ========  =========
+    layer        W^1       W^l       W^{L+1}
+    ===========  ========  ========  =========
+    SP           0, −1     −1, −1    −1, −1
+    NTP          0, 0      −1, −1    −1, −1
+    IP           0, 1      −2, 0     −2, −1
+    µP (muP)     0, 1      −1, 0     −2, −1
+    ===========  ========  ========  =========
+
+    IP and µP differ in the hidden matrices alone: with one hidden layer they are the same.
+
     Attributes
     ----------
     name, title : str
@@ -222,8 +235,9 @@ def get_parametrization(parametrization: str | Parametrization) -> Parametrizati
     ----------
     parametrization : str or Parametrization
         ``"sp"``, ``"ntp"``, ``"ip"`` or ``"mup"`` (case, ``-``, ``_`` and spaces do not matter;
-        ``"standard"``, ``"ntk"``, ``"mean-field"`` and ``"µP"`` are understood), or an entry of
-        the table, which is returned as it is.
+        ``"standard"``, ``"ntk"``, ``"mean-field"`` and ``"µP"`` are understood; ``"mean-field"`` is
+        IP, as the deep integrable scaling is called, which is µP with one hidden layer only), or
+        an entry of the table, which is returned as it is.
 
     Returns
     -------

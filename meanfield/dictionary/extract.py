@@ -90,7 +90,9 @@ def extract_dictionary(
     max_atoms : int, optional
         Largest number of atoms; by default 24. Less where data are too few for so many.
     normalisation : {"mean", "sum"}
-        Whether the network is ``(1/N) Σ a_i σ`` or, as is usual elsewhere, ``Σ a_i σ``.
+        Whether the network is ``(1/N) Σ a_i σ`` or, as is usual elsewhere, ``Σ a_i σ``: plain
+        arrays of PyTorch need ``"sum"``, or are read N times too small. (Unlike here, ``"sum"`` is
+        the default of `Particles.from_state_dict`, whose particles need nothing more.)
     seed : int
         Seed of the random starts of the certificate.
 

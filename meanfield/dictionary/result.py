@@ -54,9 +54,12 @@ class Dictionary:
         small where one more would explain what noise does not. NaN for sizes that were not tested,
         and for a dictionary refit to the network, whose predictions have no noise.
     n_atoms_set : tuple of int
-        Sizes that cannot be excluded at 95 %: by that test, or by their weight under the criterion.
-        Where neurons do not crowd, all sizes from the least that comes within 30 % to as many as
-        they have crowds. S is among them.
+        Sizes that cannot be excluded, S among them: refit to labels those that that test does not
+        reject at 5 %, always those with a twentieth of the weight of S under the criterion. Where
+        neurons gather no more than without structure (`spread`), all sizes from the least that
+        comes within 30 % of the network to the number of groups that carry nine tenths of it. A
+        rule, not a confidence set that is proved; how often it holds the truth shows
+        ``scripts/validate uncertainty``.
     intervals : AtomIntervals
         Covariance of every atom, and intervals of coefficients, directions, offsets and lengths.
     network_gap, compression_gap : float

@@ -29,7 +29,7 @@ class ThresholdNumber:
     r"""``S̄(ε) = Σ_{α : |c_α| > ε |σ_{|α|}|} rank(α)``, or ``S_up(λ)``, with its terms.
 
     Under a penalty ``S_up(λ) = Σ_{α ≠ 0 : |c_α| κ_{|α|} > λ} rank(α)``, with
-    ``κ_k = sup_{r, b} |E[σ(r z + b) h_k(z)]| / √(r² + b²)``: a part that is no larger cannot carry
+    ``κ_k = sup_{t, b} |E[σ(t z + b) h_k(z)]| / √(t² + b²)``: a part that is no larger cannot carry
     an atom alone. It is a count, not a bound that is proved: small parts can add up to an atom, and
     one direction can take several.
 
@@ -123,7 +123,9 @@ def coefficient_threshold_number(
     n_samples: int = 20_000,
     seed: int = 0,
 ) -> ThresholdNumber:
-    r"""Bound the number of atoms that a target needs, from its Hermite coefficients.
+    r"""Count the parts of a target that may call for an atom, from its Hermite coefficients.
+
+    A count to set beside the atoms of a network, not a bound that is proved.
 
     ``S̄(ε) = Σ_{α : |c_α| > ε |σ_{|α|}|} rank(α)``, with ``c_α`` of the target and ``σ_k`` of the
     activation in orthonormal Hermite polynomials, and ``rank(α)`` a bound on the real Waring rank
@@ -160,7 +162,10 @@ def coefficient_threshold_number(
     Operational definition, after the abstract of [ISD] ("explicit coefficient-threshold number",
     "Barron-Hermite target condition"). Coefficients of the activation are those at zero bias.
     ``S_up(σ, ρ, f*, λ)`` follows from the potential: an atom can sit only where
-    ``|E[r σ(⟨w, x⟩ + b)]| ≥ λ |(w, b)|``, with the residual ``r = f*`` for the first. Coefficients
+    ``|E[r σ(⟨w, x⟩ + b)]| ≥ λ |(w, b)|``, with the residual ``r = f*``, up to sign, for the first
+    atom; that is proved. The number is a rule of thumb: it asks whether each part, if it were all
+    of the target, could carry an atom. Small parts can add up to one, one direction can take
+    several as ``λ → 0``, and one atom can carry many parts. Coefficients
     depend on axes: under a penalty they are the eigenvectors of ``E[∇f* ∇f*ᵀ]``.
 
     Examples

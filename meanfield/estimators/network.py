@@ -38,8 +38,8 @@ _DOCSTRING = """
     ----------
     n_particles : int, default: 100
         Neurons N of each network.
-    activation : str, default: "tanh"
-        A name in `meanfield.problem.ACTIVATIONS`.
+    activation : str or Activation, default: "tanh"
+        A name in `meanfield.problem.ACTIVATIONS`, or your own, `mf.Activation.from_function`.
     bias : bool, default: True
         Whether neurons have a bias.
     l2 : float or (float, float), default: {l2}

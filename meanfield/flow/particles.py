@@ -128,7 +128,8 @@ class Particles:
             them: a matrix (N, d), its bias (N,) where there is one, and a matrix (k, N). PyTorch
             itself is not needed.
         normalisation : {"sum", "mean"}
-            Whether that network is ``Σ a_i σ``, as is usual there, or ``(1/N) Σ a_i σ``.
+            Whether that network is ``Σ a_i σ``, as is usual there, or ``(1/N) Σ a_i σ``. The
+            particles are mean-field ones in either case.
 
         Returns
         -------
@@ -138,7 +139,8 @@ class Particles:
         Raises
         ------
         TypeError, ValueError
-            These are not the weights of a two-layer network, or it has a bias after its neurons.
+            These are not the weights of a two-layer network, or it has an output bias that is not
+            zero: train with ``bias=False`` there, or subtract it from the labels.
         """
         a, w, b = conversion.from_state_dict(state, normalisation)
         return cls.from_arrays(a, w, b)

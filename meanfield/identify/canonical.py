@@ -35,6 +35,8 @@ def canonical(
     relation). Atoms of a homogeneous
     activation get ``|(w, b)| = 1``. Sinusoids with equal ``w`` are one atom with
     ``0 ≤ b < π``. An affine activation has no atoms at all. The result is the same function.
+    Features of a polynomial activation are linearly dependent: there different canonical forms may
+    be the same function.
 
     Parameters
     ----------

@@ -70,8 +70,8 @@ class DualityGap:
         if not np.isfinite(self.certified):
             return f"DualityGap(nothing certified at the last step; {found})"
         return (
-            f"DualityGap(certified within {self.certified:.2g} of the global optimum at the last "
-            f"step; {found})"
+            f"DualityGap(Gibbs law of the error signals certified within {self.certified:.2g} of "
+            f"the global optimum at the last step; {found})"
         )
 
 
@@ -81,14 +81,15 @@ def duality_gap(run: Run | MeanFieldPath, steps: Sequence[int] | None = None) ->
 
     With the error signals :math:`r_j = ℓ'(f(x_j), y_j)` of a network, their proximal Gibbs law
     :math:`p_r ∝ \exp(−V_r/τ)`, :math:`V_r = \frac1n \sum_j r_j ψ_j + \frac λ2 |θ|^2`, has a free
-    energy :math:`\mathcal F(p_r)` that is computed, as no entropy of particles could be. The
+    energy :math:`J(p_r)` that is computed, as no entropy of particles could be. The
     concave dual
 
     .. math:: \mathcal D(r) = −\frac1n \sum_j ℓ^*_j(r_j) − τ \log ∫ e^{−V_r(θ)/τ} dθ
-        \;\le\; \min \mathcal F \;\le\; \mathcal F(p_r)
+        \;\le\; \min J \;\le\; J(p_r)
 
     is taken at :math:`r` and at the signals of :math:`p_r`, and the larger value counts. The gap
-    :math:`\mathcal F(p_r) − \mathcal D` bounds what :math:`p_r` is above the least free energy;
+    :math:`J(p_r) − \mathcal D` bounds what :math:`p_r` is above the least free energy, not what the
+    law of the particles is, whose entropy is not known;
     divided by τ it bounds the Kullback–Leibler divergence of :math:`p_r` from the optimum. It
     vanishes where the run has the predictions of the stationary law, and stays open where it is
     stuck. All integrals are quadratures; trained output weights are integrated out exactly.

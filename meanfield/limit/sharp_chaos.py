@@ -23,8 +23,8 @@ class SharpChaos:
     r"""Stationary laws of a linear network of N neurons under Euler steps; see `sharp_chaos`.
 
     With :math:`s` the eigenvalues of :math:`\hatΣ = X^⊤X/n`,
-    :math:`v = τ/(λ(1 − ηλ/2))`, :math:`ρ = λ(1 − ηλ/2) / ((λ+s)(1 − η(λ+s)/2))` and
-    :math:`x_k = (k/N)(1 − ρ)`, one of each per eigenvalue.
+    :math:`v = τ/(λ(1 − ηλ/2))`, :math:`q = λ(1 − ηλ/2) / ((λ+s)(1 − η(λ+s)/2))` and
+    :math:`x_k = (k/N)(1 − q)`, one of each per eigenvalue.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SharpChaos:
     variance : float
         :math:`v`, that of every coordinate in the limit.
     eigenvalues, ratios : ndarray, shape (p,)
-        :math:`s`, ascending, and :math:`ρ`: the variance of the mean of N neurons is :math:`vρ/N`.
+        :math:`s`, ascending, and :math:`q`: the variance of the mean of N neurons is :math:`vq/N`.
     axes : ndarray, shape (p, p)
         Eigenvectors as columns.
 

@@ -47,7 +47,8 @@ class Problem:
         The parameters that move, among ``"a"``, ``"w"``, ``"b"``; the others stay as initialised.
         The default, all three, means ``("a", "w")`` when there is no bias.
     l2 : float or (float, float)
-        Strength λ of the L2 penalty; a pair is ``(λ_a, λ_w)``: output, then input and bias.
+        Strength λ of the L2 penalty; a pair is ``(λ_a, λ_w)``: output, then input and bias. SGD's
+        weight decay ω on ``Σ_i A_i σ`` with ``a = N A`` is the pair ``(ω / N, ω N)``.
     temperature : float
         Temperature τ ≥ 0.
     X_test, y_test : array_like of shape (n_test, d) and (n_test,) or (n_test, k), optional

@@ -156,7 +156,7 @@ def test_bound_stands_beside_the_number_of_atoms(results):
     target = mf.problem.load(**CONFIGS["atoms"]["data"]).target
     expected = mf.coefficient_threshold_number(target, "tanh", l2=0.001, bias=False).number
     assert numbers["bound"]["value"] == expected
-    assert "respects the bound" in page(folder)
+    assert "does not exceed the count" in page(folder)
 
 
 def test_excess_over_the_bound_is_said_loudly(results):
@@ -215,7 +215,7 @@ def test_intervals_of_an_atom_stay_where_its_numbers_can_be(results):
 def test_image_atoms_have_tiles_and_no_bound(results):
     dataset, numbers, folder = results("atoms on images")
     assert "bound" not in numbers
-    assert "There is no bound" in page(folder)
+    assert "There is no count" in page(folder)
     assert dataset.attrs["image"].tolist() == [8, 8]
     assert (folder / "tiles.png").exists()
     assert bool(dataset["penalised"].values.all())

@@ -80,7 +80,10 @@ def test_bound_of_data_says_what_it_assumes(results):
     assert "if the inputs" not in results("cell")[1]["bound"]["label"]
     # What is assumed raises no alarm.
     numbers = json.loads(json.dumps(results("cell")[1]))
-    for text, said in ((label, f"S̄ = 0, which would be a bound {ASSUMED}"), ("Bound", "ATTENTION")):
+    for text, said in (
+        (label, f"S̄ = 0, which would be the count {ASSUMED}"),
+        ("Count", "ATTENTION"),
+    ):
         numbers["bound"] |= {"value": 0.0, "interval": None, "label": text}
         finding = get_study("cell").report({"numbers": numbers}, results("cell")[0])[0].text
         assert said in finding

@@ -155,9 +155,9 @@ def combine(
     bound = None
     if "bound" in results:
         if "threshold" in (given := own_threshold(problem, config.atoms.threshold)):
-            label = f"Bound S̄ from the target at threshold {given['threshold'] or FIXED:g}"
+            label = f"Count S̄ from the target at threshold {given['threshold'] or FIXED:g}"
         else:
-            label = "Bound S̄ = S_up from the target at the penalty of the problem"
+            label = "Count S̄ = S_up from the target at the penalty of the problem"
         bound = bound_estimate(results["bound"]["number"], results["bound"]["explanation"], label)
     coordinates = {
         "step": ("look", looks),

@@ -40,7 +40,7 @@ class AtomsSection(Section):
     )
     threshold: Positive | None = Field(
         None,
-        description="Threshold of the bound on S* from the target's Hermite coefficients; by "
+        description="Threshold of the count S̄ beside S* from the target's Hermite coefficients; by "
         "default the parts are counted that can carry an atom under the penalty problem.l2.",
     )
     image: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = Field(

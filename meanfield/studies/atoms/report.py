@@ -130,7 +130,7 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
     elif found.confident.value == 1:
         text += " The certificate finds no missing atom."
     if found.bound is not None and modal > largest(found.bound):
-        text += f" ATTENTION: S* is larger than the bound S̄ = {format_value(found.bound)}."
+        text += f" ATTENTION: S* is larger than the count S̄ = {format_value(found.bound)}."
     return text
 
 
@@ -177,16 +177,16 @@ def _course(dataset: xr.Dataset) -> str:
 def _bound(found: AtomsHeadline, dataset: xr.Dataset) -> str:
     if found.bound is None:
         return (
-            "There is no bound S̄ to compare S* with: it is computed from the Hermite coefficients "
+            "There is no count S̄ to compare S* with: it is computed from the Hermite coefficients "
             "of the target, and these labels are not the values of a known scalar target at "
             "standard normal inputs."
         )
     modal, shown = dataset.attrs["modal"], format_value(found.bound)
     if modal <= largest(found.bound):
-        verdict = f"S* = {modal} respects the bound S̄ = {shown}."
+        verdict = f"S* = {modal} does not exceed the count S̄ = {shown}."
     else:
         verdict = (
-            f"ATTENTION: S* = {modal} exceeds the bound S̄ = {shown}. Either parts of the target "
+            f"ATTENTION: S* = {modal} exceeds the count S̄ = {shown}. Either parts of the target "
             "below the threshold add up to an atom, or one direction takes several, or the "
             "expansion is cut off too early, or the network has atoms that its target does not "
             "need."

@@ -45,9 +45,9 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     if found.bound is not None and size > largest(found.bound):
         value = format_value(found.bound)
         if ASSUMED in found.bound.label:
-            text += f" S* exceeds S̄ = {value}, which would be a bound {ASSUMED}."
+            text += f" S* exceeds S̄ = {value}, which would be the count {ASSUMED}."
         else:
-            text += f" ATTENTION: S* exceeds the bound S̄ = {value}."
+            text += f" ATTENTION: S* exceeds the count S̄ = {value}."
     columns = ("Part", "Value", "Interval")
     return [
         Finding(text),

@@ -202,7 +202,7 @@ def around_saved(
 
 
 def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
-    """Name the parts of the triple; of inputs that are not `gaussian` the bound assumes it."""
+    """Name the parts of the triple; of inputs that are not `gaussian` the count assumes it."""
     import xarray as xr
 
     value, low, high = found["order"]
@@ -214,8 +214,8 @@ def combine(problem: Problem, gaussian: bool, found: Arrays) -> Outcome:
     explanation = str(found.get("depth_explanation", "There are no atoms."))
     bound = None
     if "bound" in found:
-        label = f"Bound S̄ on S* from the labels, {ASSUMED}"
-        label = "Bound S̄ on S* from the target" if gaussian else label
+        label = f"Count S̄ beside S* from the labels, {ASSUMED}"
+        label = "Count S̄ beside S* from the target" if gaussian else label
         bound = bound_estimate(found["bound"], found["bound_explanation"], label)
     size, gap = int(found["n_atoms"]), float(found["compression_gap"])
     possible, why = found["n_atoms_set"], str(found["n_atoms_explanation"])

@@ -1,4 +1,8 @@
-"""The study `chaos`: how fast N particles approach the mean-field limit."""
+"""The study `chaos`: how fast N particles approach the mean-field limit.
+
+The file that ``meanfield new chaos`` prints lasts one relaxation time ``1/l2``, to be short.
+Whether a rate is uniform in time takes five of them or more: ``--set run.n_steps=5000``.
+"""
 
 from __future__ import annotations
 

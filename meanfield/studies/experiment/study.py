@@ -1,4 +1,9 @@
-"""The experiment: the same networks in every light, and one report."""
+"""The experiment: the same networks in every light, and one report.
+
+The file that ``meanfield new experiment`` prints lasts one relaxation time ``1/l2``, and what
+``meanfield init`` writes four or less, to be short. Whether a rate is uniform in time takes five of
+them or more: a larger ``run.n_steps``. Particles are not saved; ``meanfield simulate`` saves them.
+"""
 
 from __future__ import annotations
 

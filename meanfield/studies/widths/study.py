@@ -263,7 +263,7 @@ _LABELS = {
 
 EXAMPLE: dict[str, Any] = {
     "study": "widths",
-    "title": "Which parametrization learns rich features? Ten handwritten digits",
+    "title": "Which parametrization learns rich features? Ten images of digits",
     "seed": 42,
     "data": {
         "source": "digits",

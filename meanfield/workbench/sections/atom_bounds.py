@@ -1,4 +1,4 @@
-"""What the studies of atoms share: which networks have none, and the bound on their number."""
+"""What the studies of atoms share: which networks have none, and the count of the target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refuse_affine(problem: Problem) -> None:
         )
 
 
-#: Ends the label of a bound from the labels of a table, whose inputs have a law of their own.
+#: Ends the label of a count from the labels of a table, whose inputs have a law of their own.
 ASSUMED = "if the inputs were standard normal"
 
 
@@ -48,5 +48,5 @@ def explained(text: str | np.ndarray) -> tuple[Note]:
 
 
 def largest(bound: Estimate) -> float:
-    """Return the largest number that a bound allows within the errors of the coefficients."""
+    """Return the largest number that the count takes within the errors of the coefficients."""
     return bound.value if bound.interval is None else bound.high
