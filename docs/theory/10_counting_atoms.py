@@ -6,7 +6,8 @@ r"""
 the target as a sum of parts, orthonormal Hermite polynomials with coefficients :math:`c_α`; counting those that are
 large enough gives :math:`S_{up}(σ, ρ, f^*, λ)`. That number is an **operational definition, after the abstract of
 [ISD]**, a rule of thumb in spite of its name, and *no bound*, neither from above nor from below: parts below the
-threshold can add up to an atom, one direction can take several as λ → 0, and one atom can carry many parts.
+threshold can add up to an atom, one direction can take several as λ → 0, and one atom can carry many parts. Of
+100 targets at four penalties, 15 had one atom more than it (:doc:`/made/validation/thresholds`).
 
 Derivation
 ----------

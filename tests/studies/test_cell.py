@@ -13,6 +13,7 @@ from meanfield.studies import get_study
 from meanfield.studies.cell import figures as cell_figures
 from meanfield.studies.cell import study as cell
 from meanfield.studies.identify import figures as identify_figures
+from meanfield.system.progress import no_progress
 from meanfield.workbench.config import parse
 from meanfield.workbench.sections.atom_bounds import ASSUMED
 from meanfield.workbench.sections.data import build_data
@@ -73,7 +74,7 @@ def test_bound_of_data_says_what_it_assumes(results):
     config = configured(CONFIGS, "cell")[1]
     problem = build_data(config)[1]
     unit = get_study("cell").prepare(config).units[0]
-    found = unit.function(**{**unit.arguments, "target": None})
+    found = unit.function(**{**unit.arguments, "target": None}, progress=no_progress)
     made = cell.combine(problem, False, found).numbers
     label = made["bound"].label
     assert "if the inputs were standard normal" in label
@@ -111,7 +112,7 @@ def test_cell_without_a_bound():
     )
     plan = study.prepare(config)
     (unit,) = plan.units
-    numbers = plan.combine({"cell": unit.function(**unit.arguments)}).numbers
+    numbers = plan.combine({"cell": unit.function(**unit.arguments, progress=no_progress)}).numbers
     assert "bound" not in numbers
 
 
