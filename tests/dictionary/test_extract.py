@@ -403,3 +403,27 @@ def test_certificates_of_objective_and_labels_speak_of_themselves():
     assert by_labels.startswith("The labels call for another atom near")
     by_network = str(dual_certificate(atoms, problem, penalised=True))
     assert by_network.startswith("By its own objective the network lacks")
+
+
+@pytest.mark.parametrize("d", [2, 12])
+def test_an_atom_of_the_size_that_is_called_detectable_is_found(d):
+    for seed in range(8):
+        name = ["tanh", "relu", "silu", "erf"][seed % 4]
+        target = teacher(name, d, 2, seed=seed, angle=30)
+        kept = (target.a[:1], target.w[:1])
+        atoms = canonical(kept, name, normalisation="sum")
+        base = Teacher(*kept, None, name)
+        problem = problem_of(base, noise=0.1, seed=seed)
+        complete = dual_certificate(atoms, problem)
+        assert not complete.missing
+        assert "is found in 97 of 100 cases" in str(complete)
+        feature = Teacher(np.ones(1), target.w[1:], None, name)(problem.X)
+        # What is linear costs no atom, and is no part of one.
+        own = feature
+        if has_remainder(name):
+            own = feature - problem.X @ np.linalg.lstsq(problem.X, feature, rcond=None)[0]
+        size = complete.detectable * problem.y.std() / np.sqrt((own**2).mean())
+        lacking = problem.replace(y=problem.y + size * feature)
+        assert dual_certificate(atoms, lacking).missing
+        half = problem.replace(y=problem.y + 0.2 * size * feature)
+        assert not dual_certificate(atoms, half).missing
