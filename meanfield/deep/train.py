@@ -170,9 +170,10 @@ def train(
     step_size : float, array_like of shape (n_steps,) or Schedule
         Base learning rate η, one for all steps, one for each, or as `meanfield.schedule` has it.
     richness : float
-        γ₀: the output is divided by it and the rates are multiplied by its square. Towards 0
-        features stay where they start and the outputs follow the tangent kernel (lazy training);
-        1 is the network as it stands.
+        γ₀: the output is divided by it and the rates are multiplied by its square, Adam's by γ₀
+        itself. Towards 0 features stay where they start and the outputs follow the tangent kernel
+        (lazy training), as long as γ₀ is large beside the outputs at the start that it divides, of
+        order ``1/√n`` under µP; 1 is the network as it stands.
     n_steps : int
         Gradient steps.
     optimizer, momentum : str and float, optional

@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 
 from meanfield import checks
 from meanfield.deep.descent import without_advice
+from meanfield.deep.optimizers import OPTIMIZERS
 from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.train import train
 from meanfield.errors import ArgumentError, DivergenceError
@@ -170,13 +171,19 @@ def base_step_size(
     -------
     float
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not usable.
+
     Examples
     --------
     >>> from meanfield import deep
     >>> deep.base_step_size("mup", 0.1, width=64), deep.base_step_size("sp", 0.1, width=64)
     (0.1, 6.4)
     """
-    scheme = get_parametrization(parametrization)
+    scheme, width = get_parametrization(parametrization), checks.count("width", width)
+    checks.choice("optimizer", optimizer, OPTIMIZERS)
     if scheme.name != "sp":
         return rate
     return rate / scheme.rates(width, 1.0, (1.0, 1.0, 1.0), optimizer == "adam").hidden
@@ -331,14 +338,21 @@ def rate_drift(widths: ArrayLike, rates: ArrayLike, losses: ArrayLike) -> RateDr
     >>> deep.rate_drift([64, 128, 256, 512], rates, losses).transfers
     True
     """
-    n, grid = sizes("widths", widths), checks.numbers("rates", rates)
-    values = np.asarray(losses, dtype=float)
-    if values.ndim != 3 or (len(values), values.shape[2]) != (len(n), grid.size):
+    n, grid = sizes("widths", widths), sizes("rates", rates)
+    values = checks.numbers("losses", losses)
+    if len(n) < 2:
+        raise ArgumentError("widths", f"must hold two different numbers, got {len(n)}.")
+    steps = np.diff(np.log(grid))
+    if (steps <= 0).any() or not np.allclose(steps, steps[:1], rtol=1e-3):
+        raise ArgumentError("rates", "must ascend by a constant factor, such as 0.1, 0.2 and 0.4.")
+    if values.ndim != 3 or (len(values), values.shape[2]) != (len(n), grid.size) or not values.size:
         raise ArgumentError(
             "losses",
             f"must have shape (W, R, J), those of R networks at {len(n)} widths and {grid.size} "
             f"rates, got {values.shape}.",
         )
+    if (values < 0).any():
+        raise ArgumentError("losses", f"must not be negative, got {values[values < 0][0]:g}.")
     best = np.log([_best_of_mean(grid, of_width) for of_width in values])
     left_out = np.array(
         [

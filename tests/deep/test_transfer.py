@@ -102,6 +102,28 @@ def test_the_best_rate_of_a_width_is_one_at_which_no_network_was_lost():
         deep.rate_drift([8, 16], rates[1:], losses)
 
 
+@pytest.mark.parametrize(
+    ("argument", "wrong", "message"),
+    [
+        ("widths", [8], "widths must hold two different numbers, got 1"),
+        ("rates", [0.1, 0.2, 0.5], "rates must ascend by a constant factor"),
+        ("rates", [0.4, 0.2, 0.1], "rates must ascend by a constant factor"),
+        ("rates", [-0.1, 0.2, 0.4], "rates must be finite and greater than 0, got -0.1"),
+        ("losses", [[[2, -1, 2]]] * 2, "losses must not be negative, got -1"),
+        ("losses", np.zeros((2, 0, 3)), "losses must have shape"),
+    ],
+)
+def test_a_drift_names_what_it_cannot_use(argument, wrong, message):
+    usable = {"widths": [8, 16], "rates": [0.1, 0.2, 0.4], "losses": [[[2, 1, 2]]] * 2}
+    assert deep.rate_drift(**usable).exponent.known
+    with pytest.raises(ValueError, match=message):
+        deep.rate_drift(**{**usable, argument: wrong})
+    with pytest.raises(ValueError, match="Did you mean 'adam'"):
+        deep.base_step_size("sp", 0.1, 64, "adamw")
+    with pytest.raises(ValueError, match="width must be an integer of at least 1, got 0"):
+        deep.base_step_size("sp", 0.1, 0)
+
+
 def test_losses_are_those_of_training_at_the_base_rate():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((4, 6)) / np.sqrt(6), np.sign(rng.standard_normal(4))

@@ -101,6 +101,14 @@ def test_report_and_figures_follow_from_the_dataset(finished):
         assert png.startswith(b"\x89PNG")
 
 
+def test_what_cannot_be_measured_is_told_with_its_reason(finished):
+    _, summary, saved = finished
+    numbers = {name: dict(number) for name, number in summary["numbers"].items()}
+    numbers["sp_adam_drift"] |= {"notes": ["at width 8 nothing"], "note_codes": ["open"]}
+    texts = [getattr(block, "text", "") for block in report({**summary, "numbers": numbers}, saved)]
+    assert "SP, adam: at width 8 nothing." in texts
+
+
 def test_the_finding_tells_kinds_apart():
     moved = {
         "mup_sgd": Estimate(1.1, 0.9, 1.3),
@@ -122,7 +130,10 @@ def test_the_finding_tells_kinds_apart():
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"optimizers": ["adamm"]}, r"network\.optimizers.*Did you mean 'adam'"),
+        (
+            {"optimizers": ["adamm"]},
+            r"optimizers\[0\]': Unknown optimizer 'adamm'\. Did you mean 'adam'\?$",
+        ),
         ({"widths": [16]}, r"network\.widths' leaves fewer than two widths to sgd"),
         ({"widest_adam": 8}, r"leaves fewer than two widths to adam"),
     ],

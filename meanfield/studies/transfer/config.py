@@ -9,7 +9,6 @@ from pydantic import Field
 from meanfield import checks
 from meanfield.deep.optimizers import OPTIMIZERS
 from meanfield.deep.parametrizations import get_parametrization
-from meanfield.errors import suggest
 from meanfield.problem import ACTIVATIONS, Activation, get_activation
 from meanfield.workbench.config import (
     ActivationName,
@@ -23,10 +22,7 @@ from meanfield.workbench.sections.data import DataConfig
 
 
 def _optimizer(name: str) -> str:
-    if name not in OPTIMIZERS:
-        known = ", ".join(OPTIMIZERS)
-        raise ValueError(f"must be one of {known}, got {name!r}.{suggest(name, OPTIMIZERS)}")
-    return name
+    return checks.choice("optimizer", name, OPTIMIZERS)
 
 
 class NetworkSection(Section):

@@ -75,6 +75,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "rates still not transfer: it looks at the first steps and at sizes alone."
         ),
         _verdicts(found, dataset, kinds),
+        *_notes(found, kinds),
         _lending(dataset, kinds),
         Heading("Best rates"),
         *(
@@ -164,6 +165,15 @@ def _verdicts(found: TransferHeadline, dataset: xr.Dataset, kinds: list[tuple[st
             ]
         )
     return Table(rows, "Best base rates with 95% intervals over seeds, and the coordinate check.")
+
+
+def _notes(found: TransferHeadline, kinds: list[tuple[str, str]]) -> list[Block]:
+    """Tell why a best rate is not measurable."""
+    return [
+        Text(f"{_SHORT[scheme]}, {optimizer}: {note.text}.")
+        for scheme, optimizer in kinds
+        for note in found.drift[kind_name(scheme, optimizer)].notes
+    ]
 
 
 def _check(exponents: Estimate) -> str:
