@@ -7,9 +7,9 @@ of atoms, the largest angle from an atom of the teacher to the nearest found, an
 directions within their 95 % cones. Beside it stands the least root mean square angle of any
 unbiased estimate, by the Fisher information of drawn labels at the teacher (Cramér and Rao).
 
-Found, of twenty each: labels drawn, the number right in 18, all directions within 5 degrees in 8 and
-51 of 57 within their cones; labels determined, 20, 15 and all 64. No unbiased estimate from drawn
-labels has all directions nearer than 2 to 18 degrees: two classes say little.
+Found, of twenty each: labels drawn, the number right in 18, all directions within 5 degrees in 8
+and 51 of 57 within their cones; labels determined, 20, 15 and all 64. No unbiased estimate from
+drawn labels has all directions nearer than 2 to 18 degrees: two classes say little.
 
 ``python -m scripts.classes drawn [FIRST LAST]``, or ``determined``, takes some seconds a teacher,
 and fails where the number is right in fewer than nine of ten.
