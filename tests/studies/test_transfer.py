@@ -118,12 +118,12 @@ def test_the_finding_tells_kinds_apart():
     kinds = [("mup", "sgd"), ("sp", "sgd"), ("mup", "adam")]
     assert _finding(TransferHeadline(movement=moved), kinds) == (
         "The best learning rate transfers from narrow networks to wide ones under µP with sgd; it "
-        "does not under SP with sgd; the data do not decide for µP with adam."
+        "does not under SP with sgd; under µP with adam the data do not decide."
     )
     undecided = {"mup_sgd": moved["mup_adam"]}
     assert _finding(TransferHeadline(movement=undecided), kinds[:1]) == (
-        "Whether the best learning rate transfers from narrow networks to wide ones the data do "
-        "not decide for µP with sgd."
+        "The data do not decide whether the best learning rate transfers from narrow networks to "
+        "wide ones under µP with sgd; more seeds (network.n_seeds) narrow the intervals."
     )
 
 
@@ -141,3 +141,14 @@ def test_the_finding_tells_kinds_apart():
 def test_configuration_is_checked(network, message):
     with pytest.raises(ConfigError, match=message):
         transfer.prepare(configuration(network))
+
+
+def test_three_classes_are_trained_by_cross_entropy():
+    config = configuration({"loss": "cross-entropy", "n_seeds": 1})
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"classes": [0, 1, 2], "n_samples": 9})}
+    )
+    unit = transfer.prepare(config).units[0]
+    found = unit.function(**unit.arguments)
+    assert found["losses"].min() < np.log(3)
+    assert np.isfinite(found["best"])

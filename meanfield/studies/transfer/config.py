@@ -19,6 +19,7 @@ from meanfield.workbench.config import (
     accepted_by,
 )
 from meanfield.workbench.sections.data import DataConfig
+from meanfield.workbench.sections.deep_inputs import DeepLoss
 
 
 def _optimizer(name: str) -> str:
@@ -46,7 +47,7 @@ class NetworkSection(Section):
         "tanh", description=f'{", ".join(ACTIVATIONS)}; or "module:name", as in problem.activation.'
     )
     depth: Listed = Field(3, description="Hidden layers.")
-    loss: Literal["squared", "logistic"] = Field("squared", description="squared or logistic.")
+    loss: DeepLoss = "squared"
     n_seeds: Listed = Field(4, description="Networks of each kind, with seeds seed, seed + 1, ...")
     n_steps: Count = Field(20, description="Gradient steps.")
     reduction: Literal["mean", "sum"] = Field(

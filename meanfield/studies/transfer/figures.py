@@ -39,8 +39,7 @@ def plot_curves(dataset: xr.Dataset, ax: Axes, *, scheme: str, optimizer: str) -
         line = {"color": colour, "marker": marker, "markersize": 3, "fillstyle": "none"}
         ax.plot(rates[drawn], mean, label=f"$n = {width}$", **line)
         if np.isfinite(best[i]):
-            height = np.exp(np.interp(np.log(best[i]), np.log(rates[drawn]), np.log(mean)))
-            ax.plot(best[i], height, marker=marker, color=colour, markersize=7)
+            ax.plot(best[i], mean.min(), marker=marker, color=colour, markersize=7)
     log_scale(ax, "x")
     finish(ax, "base learning rate", "training loss", log="y")
     top = 10 * float(dataset.attrs["constant_loss"])

@@ -54,8 +54,9 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Text(_setting(dataset)),
         Text(
             "A base rate is what multiplies the powers of the width that a parametrization gives "
-            "each layer. Under SP it is the one rate of all layers, as it is set in practice: "
-            "Table 2 of [RFL] takes 1/n of it beforehand, and nothing would be left to move. "
+            "each layer. Under SP it is the one rate of all layers, as it is set in practice: the "
+            "best should fall like 1/n with gradient descent and like n^−1.5 with Adam once "
+            "networks are wide, powers that Table 2 of [RFL] takes of it beforehand. "
             "Rates were tried on a grid, from the best one of the narrowest network with the same "
             "seed outwards, until the training loss, averaged over the last quarter of the "
             "steps, was larger at several rates on either side of its least value, and less there "
@@ -67,7 +68,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
             "The best rate of a width is that of the least loss, geometric mean over seeds, and a "
             "power of the width is fitted to it; the intervals are by the jackknife over seeds. "
             "It transfers when the factor by which that power moves it from the smallest "
-            f"width to the largest has a 95% interval within {1 / MOVED:.2f} and {MOVED:g}, and "
+            f"width to the largest has a 95% interval between {1 / MOVED:.2f} and {MOVED:g}, and "
             "does not when the interval lies outside; otherwise the data do not decide. Beside it "
             "stands the coordinate check: the size of the features of every layer, and of the "
             f"output, after {dataset.sizes['step'] - 1} steps at the best rate of the narrowest "
@@ -110,8 +111,8 @@ def _finding(found: TransferHeadline, kinds: list[tuple[str, str]]) -> str:
     yes, no, open_ = (_listed(names) for names in by_answer.values())
     if not yes and not no:
         return (
-            "Whether the best learning rate transfers from narrow networks to wide ones the data "
-            f"do not decide for {open_}."
+            "The data do not decide whether the best learning rate transfers from narrow networks "
+            f"to wide ones under {open_}; more seeds (network.n_seeds) narrow the intervals."
         )
     parts = []
     if yes:
@@ -120,7 +121,7 @@ def _finding(found: TransferHeadline, kinds: list[tuple[str, str]]) -> str:
         same = "it does not" if yes else "does not transfer from narrow networks to wide ones"
         parts.append(f"{same} under {no}")
     if open_:
-        parts.append(f"the data do not decide for {open_}")
+        parts.append(f"under {open_} the data do not decide")
     return f"The best learning rate {'; '.join(parts)}."
 
 
@@ -131,16 +132,17 @@ def _listed(names: list[str]) -> str:
 def _setting(dataset: xr.Dataset) -> str:
     attrs, seeds = dataset.attrs, dataset.sizes["seed"]
     loss = {"mean": "mean", "sum": "summed"}[attrs["reduction"]]
-    spans = []
+    spans: dict[str, list[str]] = {}
     for optimizer in dataset["optimizer"].values:
         tried = dataset["lent_rate"].sel(optimizer=optimizer).notnull().any(["scheme", "seed"])
         widths = dataset["width"].values[tried.values]
-        spans.append(f"{widths[0]} to {widths[-1]} units by {optimizer}")
+        spans.setdefault(f"{widths[0]} to {widths[-1]} units", []).append(str(optimizer))
+    trained = ", ".join(f"{span} by {_listed(names)}" for span, names in spans.items())
     return (
         f"Networks with {attrs['depth']} hidden layers ({attrs['activation']}), {seeds} of every "
         f"kind, were trained on {attrs['n_inputs']} inputs of dimension {attrs['n_features']} "
         f"({attrs['source']}) by {attrs['n_steps']} full-batch steps on the {loss} "
-        f"{attrs['loss']} loss: {' and '.join(spans)}. Initial variances and the constants of the "
+        f"{attrs['loss']} loss: {trained}. Initial variances and the constants of the "
         "rates are those of the experiments in [RFL], Appendix A."
     )
 

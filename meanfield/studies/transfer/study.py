@@ -49,7 +49,7 @@ def prepare(config: TransferConfig) -> Plan:
         if len(network.widths_of(optimizer)) < 2:
             raise ConfigError(
                 f"key 'network.widths' leaves fewer than two widths to {optimizer}; give two or "
-                "more, for adam up to network.widest_adam."
+                f"more{', up to network.widest_adam' if optimizer == 'adam' else ''}."
             )
     check_sizes(config, "network", len(X), network.n_steps, network.depth)
     check_widths(config, "network", network.widths, X.shape[1], network.depth, network.dtype)
@@ -232,7 +232,7 @@ def _fit(dataset: Any, seed: int) -> TransferHeadline:
 def _lost(widths: np.ndarray, best: np.ndarray) -> Note:
     width = widths[np.isnan(best)][0]
     text = f"at width {width} not all networks were tried where the mean loss is least"
-    return Note("open", f"{text}: raise rates.beyond, or rates.most")
+    return Note("open", f"{text}: raise rates.beyond and rates.most")
 
 
 EXAMPLE: dict[str, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from scipy.special import entr
 
 from meanfield import deep
@@ -42,11 +42,25 @@ Richness = Annotated[
     Positive,
     Field(
         description="Divides the output, and its square multiplies the rates: lazy towards 0, 1 is "
-        "the network as it stands."
+        "the network as it stands. At width n take it well above n^−1/2, the size of the first "
+        "output."
     ),
 ]
+
+
+def _not_adam(name: object) -> object:
+    """Say of Adam why a study of the limit does not have it."""
+    if name == "adam":
+        raise ValueError(
+            "must be sgd or momentum: the infinite-width limit does not hold Adam, which moves "
+            "every entry of a matrix on its own; the study 'transfer' trains networks with it"
+        )
+    return name
+
+
 OptimizerName = Annotated[
     Literal["sgd", "momentum"],
+    BeforeValidator(_not_adam),
     Field(description="sgd, or momentum: the heavy ball."),
 ]
 Momentum = Annotated[
