@@ -29,7 +29,7 @@ Derivation
 5. Matching i with i is one transport plan between the two clouds: hence :math:`W_2^2 ≤ D_N`.
 
 What does *not* fall like 1/N is :math:`W_2^2(µ_t^N, µ_t)`: for :math:`p > 4` it is the sampling error
-:math:`N^{−2/p}` of any cloud, interacting or not. The :math:`W_2` of the theorem is an infimum over
+:math:`N^{−2/p}` of any cloud, interacting or not, and for p = 3 and 4 it is slower than 1/N too. The :math:`W_2` of the theorem is an infimum over
 couplings; this is the synchronous one.
 
 The oracle
