@@ -7,6 +7,10 @@ A dictionary gives a number that can be relied on, or a set of sizes.
 
 ``python -m scripts.tables [NAME ...]`` fails where no size is common to the sets of all ten
 networks of a table, two numbers are relied on and differ, or a search takes ten seconds of a core.
+
+Found: made 2, in all sets 2 to 5; diabetes 1, 1 to 4; wine 3 in every network that is relied on, 3;
+breast cancer 1 or 2, 1 to 2; digits 2 to 4, 2 to 106, which says little. The longest search takes
+1.1, 1.0, 0.3, 0.7 and 4.8 s of a core.
 """
 
 from __future__ import annotations

@@ -228,11 +228,20 @@ def test_image_atoms_have_tiles_and_no_bound(results):
         ({"atoms": {"image": [3, 3]}}, "atoms.image"),
         ({"atoms": {"cool_to": 1.0}}, "atoms.cool_to"),
         ({"problem": {"activation": "identity"}}, "affine networks have no atoms"),
+        ({"problem": {"loss": "huber"}, "atoms": {"target": "labels"}}, "fitted by likelihood"),
     ],
 )
 def test_atoms_refuses_in_words(keys, words):
     with pytest.raises(ConfigError, match=words):
         atoms.prepare(parse(atoms.AtomsConfig, {"study": "atoms", "data": TEACHER, **keys}))
+
+
+def test_atoms_of_class_labels_are_taken():
+    keys = {**CONFIGS["atoms on images"], "atoms": {"target": "labels"}}
+    for loss in ("squared", "logistic"):
+        problem = {**CONFIGS["atoms on images"]["problem"], "loss": loss}
+        study, config = configured({"atoms": {**keys, "problem": problem}}, "atoms")
+        assert study.prepare(config).units
 
 
 def test_the_picture_of_the_atoms_is_whole():
