@@ -4,7 +4,8 @@ r"""
 
 **Statement.** For a convex loss, :math:`λ > 0` and :math:`τ > 0` the free energy J (:doc:`page 1 <01_particles>`)
 has at most one minimiser, the fixed point :math:`µ_∞ ∝ \exp(−V[µ_∞]/τ)`; under a log-Sobolev inequality the
-limit tends to it exponentially; and n error signals certify how far the Gibbs law that they define is from it.
+limit tends to it exponentially; and n error signals certify how far the Gibbs law that they define is from this
+global optimum.
 
 Derivation
 ----------
