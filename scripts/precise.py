@@ -1,6 +1,6 @@
 """python -m scripts.precise NAME: what `precision = 0.02` alone takes, and what it reaches.
 
-Three problems with one well and three with several; prints the row of the problem with NAME in its
+Three problems with one well and four with several; prints the row of the problem with NAME in its
 name, as in the table of `results/precision/README.md`. Seconds are of the processor, over all its
 cores, compilation apart.
 """
@@ -13,6 +13,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 import meanfield as mf
 from meanfield.chaos.precision import TARGETS, CostNote
@@ -28,6 +29,7 @@ def problems() -> dict[str, tuple[mf.Problem, dict[str, Any]]]:
     X = np.random.default_rng(7).normal(size=(48, 8))
     difference = np.tanh(X[:, 0]) - np.tanh(X[:, 1])
     plane = teacher(n_features=2, n_atoms=3, n_train=64)
+    Z = np.random.default_rng(11).normal(size=(60, 6))
     eight = teacher(n_features=8, n_atoms=2, bias=False, min_angle=60.0, n_train=48)
     cold = {"bias": False, "l2": 0.05, "temperature": 0.012}
     return {
@@ -55,6 +57,10 @@ def problems() -> dict[str, tuple[mf.Problem, dict[str, Any]]]:
                 X[:40, :4], np.sin(2 * X[:40, 0]) + np.tanh(X[:40, 1]), activation="erf",
                 bias=False, l2=0.03, temperature=0.006,
             ),
+            {"step_size": 0.5, "n_steps": 400, "dtype": "float32"},
+        ),
+        "several wells: erf x₁ − erf x₂ in six dimensions": (
+            mf.Problem(Z, erf(Z[:, 0]) - erf(Z[:, 1]), activation="erf", **cold),
             {"step_size": 0.5, "n_steps": 400, "dtype": "float32"},
         ),
         "several wells: two neurons in eight dimensions": (
