@@ -293,7 +293,7 @@ def test_data_have_held_out_estimates_and_say_so():
     )
     assert budget.closure < 1e-12
     assert budget.bounds == ()
-    assert any("estimates" in note and "64 rows" in note for note in budget.notes)
+    assert any("held-out estimate" in note and "64 rows" in note for note in budget.notes)
     assert "held-out estimate" in budget.components["tail"].meaning
     statistical = budget.dataset["statistical_mean"]
     assert statistical.sel(data_count=64, bound="value") == 0
