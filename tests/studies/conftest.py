@@ -5,7 +5,7 @@ import pytest
 from meanfield.plots import style
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def fonts_as_outlines():
     """Put letters into PDFs as outlines; `tests/test_plots.py` has them as users do."""
     with pytest.MonkeyPatch.context() as patch:
