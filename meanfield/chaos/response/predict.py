@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating]
 
-_PILOT, _MOST = 8, 64
+_PILOT, _MOST = 8, 22
 #: Number of the system that directions and scores are chosen from.
 _CHOOSING = 2**20
 _BATCHES = (
@@ -46,7 +46,7 @@ _BATCHES = (
     "response knows nothing; predict for full gradients."
 )
 #: Operations that all systems may take, about a minute on two cores.
-_OPERATIONS = 5e12
+_OPERATIONS = 4.4e12
 #: Trained parameters of a particle from which on its response is dear: then fewer directions and
 #: sources are followed, for more particles, whose number decides about the error.
 _WIDE = 17
@@ -220,7 +220,7 @@ def predict_chaos(
         Inputs, such as held-out ones, at which :math:`N E |f_N − \bar f|^2` is predicted too.
     precision : float, default: 0.01
         Relative error of both constants that is aimed at: after a pilot of 8 systems, more are
-        added until it is reached, up to 64 systems or about a minute of work.
+        added until it is reached, up to 22 systems or about a minute of work.
     n_systems : int, optional
         Number of systems, at least 4, in place of that rule.
     progress : callable, optional
@@ -320,7 +320,8 @@ def predict(
         follow(n_systems or _PILOT, most)
         if n_systems is None:
             while len(found) < most and (worst := _worst(found, metrics)) > precision:
-                wanted = math.ceil(len(found) * (worst / precision) ** 2)
+                # A few systems say little about their own error: at most twice as many.
+                wanted = math.ceil(len(found) * min(2.0, (worst / precision) ** 2))
                 follow(min(most, wanted), min(most, wanted))
     return ChaosPrediction(_dataset(plan, sources, found, metrics))
 
