@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating]
 
-_PILOT, _MOST = 8, 22
+_PILOT, _MOST = 8, 18
 #: Number of the system that directions and scores are chosen from.
 _CHOOSING = 2**20
 _BATCHES = (
@@ -220,7 +220,7 @@ def predict_chaos(
         Inputs, such as held-out ones, at which :math:`N E |f_N − \bar f|^2` is predicted too.
     precision : float, default: 0.01
         Relative error of both constants that is aimed at: after a pilot of 8 systems, more are
-        added until it is reached, up to 22 systems or about a minute of work.
+        added until it is reached, up to 18 systems or about a minute of work.
     n_systems : int, optional
         Number of systems, at least 4, in place of that rule.
     progress : callable, optional
