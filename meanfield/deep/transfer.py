@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from meanfield import checks
 from meanfield.deep.descent import without_advice
@@ -18,9 +17,8 @@ from meanfield.deep.parametrizations import Parametrization, get_parametrization
 from meanfield.deep.train import train
 from meanfield.errors import ArgumentError, DivergenceError
 from meanfield.statistics.estimate import Estimate
-from meanfield.statistics.intervals import LEVEL
 from meanfield.statistics.power_law import sizes
-from meanfield.statistics.resampling import jackknife_error, slope_weights
+from meanfield.statistics.resampling import jackknifed, slope_weights
 
 MOVED = 1.5
 """A best rate transfers when it moves by less than this factor over the widths."""
@@ -361,10 +359,11 @@ def rate_drift(widths: ArrayLike, rates: ArrayLike, losses: ArrayLike) -> RateDr
         ]
     ).reshape(-1, len(n))
     slope = slope_weights(np.log(n))
-    exponent = _jackknifed(np.asarray(slope @ best), left_out @ slope)
+    exponent = jackknifed(np.asarray(slope @ best), left_out @ slope, "networks")
     span = float(n.max() / n.min())
     movement = exponent.map(lambda power: span**power)
-    return RateDrift(_jackknifed(best, left_out.T).map(np.exp), exponent, movement, stays(movement))
+    rate = jackknifed(best, left_out.T, "networks").map(np.exp)
+    return RateDrift(rate, exponent, movement, stays(movement))
 
 
 def _best_of_mean(rates: np.ndarray, losses: np.ndarray) -> float:
@@ -385,15 +384,6 @@ def _best_of_mean(rates: np.ndarray, losses: np.ndarray) -> float:
     if not 0 < best < last or not tried[:, best].all():
         return math.nan
     return _lowest(rates, mean)
-
-
-def _jackknifed(value: np.ndarray, left_out: np.ndarray) -> Estimate:
-    """Give a value Student's interval, from those with one network left out, last axis."""
-    networks = left_out.shape[-1]
-    if networks < 2:
-        return Estimate(value, resampled="networks")
-    half = float(stdtrit(networks - 1, (1 + LEVEL) / 2)) * jackknife_error(left_out)
-    return Estimate(value, value - half, value + half, resampled="networks")
 
 
 def stays(movement: Estimate) -> bool | None:

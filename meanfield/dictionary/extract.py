@@ -18,7 +18,7 @@ from meanfield.dictionary.fitting import (
     label_regression,
     make_regression,
 )
-from meanfield.dictionary.likelihood import Likelihood, is_classification
+from meanfield.dictionary.likelihood import Likelihood, has_likelihood, is_classification
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
@@ -135,14 +135,13 @@ def extract_dictionary(
     # A label of a class says less than a number.
     sparse, each = False, 10 if classes else 3
     if target is None:
-        likely = classes or problem.loss.name == "squared"
-        enough = likely and _limit(regressions["labels"], None, each) >= 4
+        enough = has_likelihood(problem.loss) and _limit(regressions["labels"], None, each) >= 4
         # By least squares, atoms that separate two values have no finite length.
         apart = not classes and len(np.unique(problem.targets)) <= 2
         target = "labels" if enough and not apart else "network"
         sparse = problem.loss.name == "squared" and not enough
     own = checks.choice("target", target, ("labels", "network")) == "network"
-    if not own and not classes and problem.loss.name != "squared":
+    if not own and not has_likelihood(problem.loss):
         raise ArgumentError(
             "target",
             message=f"target='labels' fits by likelihood, which the {problem.loss.name} loss of "
@@ -224,7 +223,7 @@ def extract_dictionary(
     # What a network makes of few noisy labels may be their noise.
     few = (
         best > _most(regression, 3 if sparse else numbers)
-        or regression.n_numbers <= path.n_parameters(best) > 0
+        or regression.n_numbers <= regression.n_parameters(best) > 0
     )
     doubts = {
         f"{regression.n_inputs} distinct inputs do not determine so many": few,

@@ -264,6 +264,11 @@ class Likelihood(Regression):
         return hessian + np.diag(prior), pull
 
 
+def has_likelihood(loss: Loss) -> bool:
+    """Whether labels can be fitted by a likelihood that is the loss: normal, or of classes."""
+    return loss.name == "squared" or is_classification(loss)
+
+
 def is_classification(loss: Loss) -> bool:
     """Whether labels are classes whose likelihood is the loss."""
     return loss.name in ("logistic", "cross-entropy")

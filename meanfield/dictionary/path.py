@@ -69,13 +69,9 @@ class SizePath:
 
     def criterion(self, size: int) -> float:
         """BIC of the best fit of this size; atoms, coefficients and affine part are free."""
-        return self._scores[size] + self.n_parameters(size) * np.log(self.regression.n_numbers)
-
-    def n_parameters(self, size: int) -> int:
-        """Return the number of free parameters of a dictionary."""
-        k, width = self.regression.outputs.shape[1], self.regression.X.shape[1]
-        per_atom = width + k - self.regression.activation.homogeneous
-        return size * per_atom + self.regression.affine.shape[1] * k
+        return self._scores[size] + self.regression.n_parameters(size) * np.log(
+            self.regression.n_numbers
+        )
 
     def best(self) -> int:
         """Size with the least criterion."""
@@ -87,7 +83,7 @@ class SizePath:
 
         def criterion(size: int) -> float:
             rss = max(self.fits[size].rss, floor, 1e-300)
-            return numbers * np.log(rss) + self.n_parameters(size) * np.log(numbers)
+            return numbers * np.log(rss) + self.regression.n_parameters(size) * np.log(numbers)
 
         return min(self.fits, key=criterion)
 

@@ -292,11 +292,15 @@ class Regression:
         information = np.diag(gram)[size:] - (cross * moved).sum(axis=0)
         return np.maximum(information, 0.0), score[size:] - moved.T @ (score[:size] / scale[:size])
 
+    def n_parameters(self, size: int) -> int:
+        """Return the number of free parameters of so many atoms, coefficients and affine part."""
+        k = self.outputs.shape[1]
+        per_atom = self.X.shape[1] + k - self.activation.homogeneous
+        return size * per_atom + self.affine.shape[1] * k
+
     def variance(self, fit: Fit) -> float:
         """Return the variance of what a fit leaves, times copies; infinite where none is free."""
-        free = fit.places.size + fit.coefficients.size + fit.affine.size
-        free -= len(fit.places) * self.activation.homogeneous
-        left = self.n_numbers - free
+        left = self.n_numbers - self.n_parameters(len(fit.places))
         return fit.rss / left if left > 0 else float("inf")
 
     # An atom whose feature all but vanishes has a coefficient that may overflow: no step is taken.

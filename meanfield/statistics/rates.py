@@ -24,18 +24,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
 from meanfield.statistics.estimate import Estimate, Note
 from meanfield.statistics.flags import floor_test, line_test, misfits
-from meanfield.statistics.intervals import LEVEL
 from meanfield.statistics.power_law import PowerLaw, zero_note
 from meanfield.statistics.resampling import (
     bootstrap_t,
     draw_repeats,
     jackknife_error,
+    jackknifed,
     log_mean_interval,
     log_slope,
     slope_weights,
@@ -288,13 +287,11 @@ def fit_law_bias(particle_counts: ArrayLike, deviation: ArrayLike, n_data: int) 
     weight = (bias / error) ** 2
     centered = np.log(counts) - np.average(np.log(counts), weights=weight)
     rise = weight * centered / np.sum(weight * centered**2)
-    quantile = stdtrit(deviation.shape[1] - 1, 0.5 + LEVEL / 2)
 
     def estimate(weights: Array, shift: float) -> Estimate:
         value = float(weights @ np.log(bias)) - shift
         # Linear in the estimates: logarithms of left-out values need not exist.
-        half = quantile * float(jackknife_error(weights @ (left_out / bias[:, None])))
-        return Estimate(value, value - half, value + half, resampled="replicas")
+        return jackknifed(value, weights @ (left_out / bias[:, None]), "replicas")
 
     slope = estimate(rise, 0.0)
     level = weight / weight.sum()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +165,15 @@ def log_mean_interval(values: Array, weights: Array, repeats: Array) -> Estimate
 def jackknife_error(left_out: Array) -> Array:
     """Return the jackknife standard error from left-out estimates along the last axis."""
     return np.sqrt((left_out.shape[-1] - 1) * np.var(left_out, axis=-1))
+
+
+def jackknifed(value: Any, left_out: Array, resampled: str) -> Estimate:
+    """Give a value Student's interval, from those with one replica left out, last axis."""
+    n_replicas = left_out.shape[-1]
+    if n_replicas < 2:
+        return Estimate(value, resampled=resampled)
+    half = float(stdtrit(n_replicas - 1, (1 + LEVEL) / 2)) * jackknife_error(left_out)
+    return Estimate(value, value - half, value + half, resampled=resampled)
 
 
 def slope_weights(x: Array) -> Array:

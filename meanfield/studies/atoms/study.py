@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
-from meanfield.dictionary.likelihood import is_classification
+from meanfield.dictionary.likelihood import has_likelihood
 from meanfield.dictionary.threshold import own_threshold
 from meanfield.errors import ConfigError
 from meanfield.flow.cost import training_seconds
@@ -51,8 +51,7 @@ def plan_on(
             f"{image[0] * image[1]}."
         )
     refuse_affine(problem)
-    likely = problem.loss.name == "squared" or is_classification(problem.loss)
-    if section.target == "labels" and not likely:
+    if section.target == "labels" and not has_likelihood(problem.loss):
         raise ConfigError(
             f"key 'atoms.target' is 'labels', but problem.loss is {problem.loss.name!r}, and "
             "labels are fitted by likelihood, which it is not; choose 'network' or 'auto'."
