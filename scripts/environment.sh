@@ -50,3 +50,5 @@ make_environment() {
 }
 
 make_environment "$1"
+# Each of the many processes to come would compile anew what it imports: a quarter of their time.
+unset PYTHONDONTWRITEBYTECODE
