@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import importlib
 import os
 import signal
 import sys
@@ -38,6 +39,20 @@ LONG = {
     "test_hanging",
     "test_reliability",
 }
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Draw no figures: they take most of the time of a small study."""
+    monkeypatch.setattr("meanfield.plots.render", lambda plot, dataset: (b"", b""))
+
+
+@pytest.fixture(scope="module")
+def fonts_as_outlines():
+    """Put letters into PDFs as outlines; to cut fonts to size takes half the time of a figure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(importlib.import_module("meanfield.plots.style").STYLE, "pdf.fonttype", 3)
+        yield
 
 
 def pytest_collection_modifyitems(items):

@@ -52,7 +52,7 @@ def call(monkeypatch, capsys, *arguments):
 
 
 @pytest.fixture
-def meanfield(monkeypatch, capsys):
+def meanfield(monkeypatch, capsys, undrawn):
     return lambda *arguments: call(monkeypatch, capsys, *arguments)
 
 
@@ -446,7 +446,9 @@ def test_stopped_run_says_how_to_go_on_and_ends_with_the_same_bits(
         assert resumed[name].values.tobytes() == variable.values.tobytes()
 
 
-def test_a_study_without_a_headline_number_ends_well(meanfield, tmp_path):
+def test_a_study_without_a_headline_number_ends_well(
+    monkeypatch, capsys, fonts_as_outlines, tmp_path
+):
     """A single width has no exponent in the width."""
     config = tmp_path / "one.toml"
     config.write_text(
@@ -456,6 +458,6 @@ def test_a_study_without_a_headline_number_ends_well(meanfield, tmp_path):
         "n_seeds = 2\nn_steps = 3\n"
         "[limit]\nn_samples = 64\nn_replicas = 2\nmax_rank = 64\n"
     )
-    code, out, err = meanfield("widths", config, "--out", tmp_path / "out")
+    code, out, err = call(monkeypatch, capsys, "widths", config, "--out", tmp_path / "out")
     assert (code, err) == (0, "")
     assert out.startswith("Report: ")

@@ -11,11 +11,19 @@ from pathlib import Path
 
 import pytest
 
+HEAD = """
+import os, signal, time
+import pytest
+
+def deaf():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    time.sleep(1000)
+"""
 FILES = {
     "test_call": """
         def test_first(): pass
         def test_sleeps(): time.sleep(1000)
-        def test_is_deaf(): sum(itertools.repeat(1))
+        def test_is_deaf(): deaf()
         def test_last(): pass
     """,
     "test_teardown": """
@@ -32,7 +40,7 @@ FILES = {
         def child():
             if os.fork() == 0:
                 time.sleep(1000)
-            sum(itertools.repeat(1))
+            deaf()
 
         def test_child(child): pass
         def test_last(): pass
@@ -70,7 +78,7 @@ def start(folder, files, limit):
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
     for name in files:
         code = re.sub(r"^ {8}", "", FILES[name], flags=re.MULTILINE)
-        (folder / f"{name}.py").write_text(f"import itertools, os, time\nimport pytest\n{code}")
+        (folder / f"{name}.py").write_text(f"{HEAD}{code}")
     options = "-rA -c /dev/null --rootdir . -n 1 --dist loadfile --continue-on-collection-errors"
     command = [sys.executable, "-m", "pytest", *options.split(), "--timeout", limit, "."]
     pipe = subprocess.PIPE

@@ -17,7 +17,7 @@ from tests.test_cli import SMALL, assert_one_sentence, call, csv_config
 
 
 @pytest.fixture
-def meanfield(monkeypatch, capsys):
+def meanfield(monkeypatch, capsys, undrawn):
     return lambda *arguments: call(monkeypatch, capsys, *arguments)
 
 

@@ -113,6 +113,7 @@ def quick_run(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("fonts_as_outlines")
 def test_script_runs_in_small_and_draws(name):
     script = importlib.import_module(f"scripts.validation.{name}")
     numbers, dataset = quick_run(name)

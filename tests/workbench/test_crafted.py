@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 import pytest
 
-from meanfield import plots
 from meanfield.errors import CheckpointError
 from meanfield.studies import get_study
 from meanfield.system import manifest, storage
@@ -39,7 +38,7 @@ def run(folder, **more):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, fonts_as_outlines):
     folder = tmp_path_factory.mktemp("finished") / "out"
     run(folder)
     return folder
@@ -49,11 +48,6 @@ def finished(tmp_path_factory):
 def folder(tmp_path, finished):
     shutil.copytree(finished, tmp_path / "out")
     return tmp_path / "out"
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
 
 
 @pytest.fixture
@@ -321,7 +315,7 @@ ARRAYS = (
 
 @pytest.mark.parametrize("key", ["base", "walk-1"])
 @pytest.mark.parametrize("arrays", ARRAYS, ids=range(len(ARRAYS)))
-def test_units_of_another_form(key, arrays, tmp_path):
+def test_units_of_another_form(key, arrays, tmp_path, undrawn):
     config = stub_study.StubConfig(study="stub", size=4)
     run_study(stub_study.STUDY, config, tmp_path)
     path = tmp_path / "work" / f"{key}.npz"
@@ -337,7 +331,7 @@ def test_units_of_another_form(key, arrays, tmp_path):
 
 
 @pytest.mark.parametrize("meta", [{}, {"unit": 1}, {"unit": "base", "seconds": "x"}, None, []])
-def test_units_without_their_description(meta, tmp_path, monkeypatch):
+def test_units_without_their_description(meta, tmp_path, monkeypatch, undrawn):
     config = stub_study.StubConfig(study="stub")
     run_study(stub_study.STUDY, config, tmp_path)
     path = tmp_path / "work" / "base.npz"
@@ -381,7 +375,7 @@ def test_arrays_of_any_bytes(member, packing, tmp_path):
 
 
 @pytest.mark.parametrize("content", [*BYTES, b"[]", b'{"study": 1}', b'{"study": "stub"}'])
-def test_any_stamp(content, tmp_path):
+def test_any_stamp(content, tmp_path, undrawn):
     config = stub_study.StubConfig(study="stub")
     run_study(stub_study.STUDY, config, tmp_path)
     for name in ("work/stamp.json", "config.toml"):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import CancelledError, Future
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from meanfield.system.threads import cores
 from meanfield.workbench.config import parse
 from meanfield.workbench.executors import get_executor
 from meanfield.workbench.executors.calls import Call, Done
+from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.executors.pool import PoolExecutor, threads_each, work
 from meanfield.workbench.runner import _urgency, run_study
 from meanfield.workbench.study import Plan, Unit
@@ -79,6 +81,17 @@ def reference(tmp_path_factory):
     run(out, get_executor())
     del STUDIES["marked"]
     return content(out)
+
+
+@pytest.fixture(scope="module")
+def two_workers():
+    """Two processes, for the tests that end neither of them."""
+    with get_executor(workers=2) as executor:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NUMBA_NUM_THREADS", str(cores()))
+            call = Call(Unit("first", lambda: {}, {}, "first"), {}, None)
+            list(executor.run(at_once([call]), lambda call, share: None))  # both start here
+        yield executor
 
 
 class Cluster:
@@ -172,9 +185,9 @@ def test_error_of_a_unit_comes_through_whole(cluster, tmp_path):
     assert (caught.value.step, caught.value.replica) == (3, 2)
 
 
-def test_processes_give_the_same_bits(tmp_path, reference):
+def test_processes_give_the_same_bits(two_workers, tmp_path, reference):
     file = tmp_path / "marks"
-    run(tmp_path / "out", get_executor(workers=2), marks=str(file))
+    run(tmp_path / "out", nullcontext(two_workers), marks=str(file))
     assert content(tmp_path / "out")[0] == reference[0]
     workers = {pid for pid, _ in marks(file)}
     assert os.getpid() not in workers
@@ -216,16 +229,15 @@ def test_workers_of_a_cluster_here_leave_ctrl_c_to_the_driver(tmp_path):
     wait_until(lambda: not alive(marks(file)[0][0]))
 
 
-def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
+def test_simulation_in_processes_gives_the_same_bits(two_workers, tmp_path, monkeypatch):
     monkeypatch.setattr(simulate, "_UNIT_BYTES", 1)
     keys = {"source": "teacher", "n_features": 2, "n_atoms": 2, "n_train": 12, "n_test": 5}
     table = {"n_particles": 300, "n_replicas": 3, "loss_points": 4}
     content_of = {"study": "simulate", "data": keys, "run": {"n_steps": 20}, "simulate": table}
     config = parse(simulate.SimulateConfig, content_of)
     results = []
-    for name, place in (("one", get_executor()), ("two", get_executor(workers=2))):
-        with place as executor:
-            run_study(simulate.STUDY, config, tmp_path / name, executor=executor)
+    for name, executor in (("one", LocalExecutor()), ("two", two_workers)):
+        run_study(simulate.STUDY, config, tmp_path / name, executor=executor)
         results.append(content(tmp_path / name))
         assert len(list((tmp_path / name / "work").glob("*.npz"))) == 3
     assert results[0] == results[1]
@@ -241,15 +253,13 @@ def test_simulation_in_processes_gives_the_same_bits(tmp_path, monkeypatch):
     assert one == two
 
 
-def test_cores_of_those_that_have_nothing_to_do_go_to_the_others(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_NUM_THREADS", str(cores()))
+def test_cores_of_those_that_have_nothing_to_do_go_to_the_others(two_workers, tmp_path):
     arguments = {"folder": str(tmp_path), "together": 2}
     both = [Call(Unit(key, marked_study.threads, arguments, key), {}, None) for key in "ab"]
     alone = Unit("c", marked_study.threads, arguments | {"together": 1}, "c")
-    with get_executor(workers=2) as executor:
-        for calls, expected in ((both, threads_each(2)), ([Call(alone, {}, None)], cores())):
-            done = [found for _, found in executor.run(at_once(calls), lambda call, share: None)]
-            assert [int(found.arrays["threads"]) for found in done] == [expected] * len(calls)
+    for calls, expected in ((both, threads_each(2)), ([Call(alone, {}, None)], cores())):
+        done = [found for _, found in two_workers.run(at_once(calls), lambda call, share: None)]
+        assert [int(found.arrays["threads"]) for found in done] == [expected] * len(calls)
 
 
 def test_longest_chain_goes_first():
@@ -322,18 +332,15 @@ def test_software_of_every_worker_is_looked_at(cluster, tmp_path, monkeypatch):
     assert all(seen.values())
 
 
-def test_lost_scheduler_is_said_in_words(tmp_path):
-    own = Cluster(tmp_path)
-    try:
-        config = tmp_path / "marked.toml"
-        config.write_text(f'study = "marked"\npause = 0.2\nmarks = "{tmp_path / "marks"}"\n')
-        driver = start_driver(
-            config, tmp_path / "out", own.address, stderr=subprocess.PIPE, text=True
-        )
-        wait_until(lambda: len(marks(tmp_path / "marks")) >= 3, driver)
-    finally:
-        own.processes.reverse()  # the scheduler first
-        own.stop()
+def test_lost_scheduler_is_said_in_words(cluster, tmp_path):
+    """The last test that has a cluster."""
+    config = tmp_path / "marked.toml"
+    config.write_text(f'study = "marked"\npause = 0.2\nmarks = "{tmp_path / "marks"}"\n')
+    options = {"stderr": subprocess.PIPE, "text": True}
+    driver = start_driver(config, tmp_path / "out", cluster.address, **options)
+    wait_until(lambda: len(marks(tmp_path / "marks")) >= 3, driver)
+    cluster.processes.reverse()  # the scheduler first
+    cluster.stop()
     _, err = driver.communicate(timeout=60)
     assert err.rstrip().endswith(
         "WorkerError: The connection to the scheduler was lost; start it, then run again with "
@@ -353,7 +360,7 @@ def test_a_cluster_here_serves_no_page():
         assert not listens(8787)
 
 
-def test_bits_depend_neither_on_workers_nor_on_threads(tmp_path):
+def test_bits_depend_neither_on_workers_nor_on_threads(two_workers):
     """Eigenvalues of OpenBLAS depend on its threads, as the first assertion shows."""
     matrix = np.random.default_rng(0).standard_normal((512, 512))
     call = Call(Unit("u", eigenvalues, {"matrix": matrix}, "u"), {}, None)
@@ -363,8 +370,7 @@ def test_bits_depend_neither_on_workers_nor_on_threads(tmp_path):
         assert free.tobytes() != fixed.tobytes() or not _openblas()
     with threadpool_limits(1):
         assert call().arrays["values"].tobytes() == fixed.tobytes()
-    with get_executor(workers=2) as executor:
-        ((_, done),) = executor.run(at_once([call]), lambda call, share: None)
+    ((_, done),) = two_workers.run(at_once([call]), lambda call, share: None)
     assert done.arrays["values"].tobytes() == fixed.tobytes()
 
 
@@ -376,7 +382,7 @@ def eigenvalues(matrix):
     return {"values": np.linalg.eigvalsh(matrix @ matrix.T)}
 
 
-def test_widths_give_the_same_bits_for_any_workers_and_threads(tmp_path):
+def test_widths_give_the_same_bits_for_any_workers_and_threads(two_workers, tmp_path):
     study = get_study("widths")
     table = {"source": "digits", "classes": [0, 1], "standardize": "none", "n_samples": 14}
     network = {"activations": ["tanh"], "parametrizations": ["mup"], "widths": [256]}
@@ -388,9 +394,10 @@ def test_widths_give_the_same_bits_for_any_workers_and_threads(tmp_path):
         "limit": limit,
     }
     config, found = parse(study.config, content_of), []
-    for workers, threads in ((1, 2), (2, 2), (1, 1)):
-        out = tmp_path / f"{workers}-{threads}"
-        with threadpool_limits(threads), get_executor(workers=workers) as executor:
+    here = LocalExecutor()
+    for name, executor, threads in (("a", here, 2), ("b", two_workers, 2), ("c", here, 1)):
+        out = tmp_path / name
+        with threadpool_limits(threads):
             run_study(study, config, out, executor=executor, drawn=False)
         found.append((out / "result.nc").read_bytes())
     assert found[0] == found[1] == found[2]
