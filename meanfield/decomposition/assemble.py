@@ -52,7 +52,7 @@ def assemble_budget(
     seed = plan.scheme.seed
     at_n = plan.data_counts.index(plan.n_data)
     at_N = plan.particle_counts.index(plan.n_particles)
-    limits = _stack(sets, "predictions")  # (R, counts, m, k)
+    lacks = _stack(sets, "differences")  # (R, counts, m, k)
     left = _stack(dynamics, "left")
     networks = _stack(dynamics, "networks")
     compressed = _stack(atoms, "predictions")
@@ -61,18 +61,18 @@ def assemble_budget(
     # One with as many atoms as particles is the network.
     if plan.n_atoms is not None and plan.n_atoms < plan.n_particles:
         final = compressed[:, plan.atom_counts.index(plan.n_atoms)]
-    # The long-time law at the same moment, less its average over time.
-    moment = in_time + left[:, 0] - limits[:, at_n]
-    chain = [plan.truth, truncated.values, population["prediction"] + moment]
-    stages = [np.broadcast_to(f, final.shape) for f in chain]
-    stages += [limits[:, at_n] + moment, in_time, whole, final]
+    # The long-time law of the training set at the same moment, and less its average over time.
+    settled_law = in_time + left[:, 0]
+    moment = settled_law + lacks[:, at_n] - population["prediction"]
+    chain = [plan.truth, truncated.values, settled_law + lacks[:, at_n], settled_law]
+    stages = [np.broadcast_to(f, final.shape) for f in (*chain, in_time, whole, final)]
     differences = [f - g for f, g in itertools.pairwise(stages)]
     total = plan.truth - final
     size, missed = l2_norms(total), l2_norms(np.sum(differences, axis=0) - total)
     # Beside a total error of zero nothing is large or small.
     closure = np.max(missed / size) if size.all() else math.nan
 
-    data_scan = (population["prediction"] - limits).swapaxes(0, 1)
+    data_scan = lacks.swapaxes(0, 1)
     particle_scan = (in_time[:, None] - networks).swapaxes(0, 1)
     statistical, chaos = mean_squares(data_scan), mean_squares(particle_scan)
     path, other = _stack(dynamics, "path").T, _stack(dynamics, "other").T
@@ -88,11 +88,12 @@ def assemble_budget(
     constant = rate_N.constant if predicted is None else predicted
     # 0 where it is not known: `max` keeps its first argument against NaN.
     noise = max(0.0, constant.value) / plan.path_particles
-    decay = fit_decay(plan.elapsed, path, other, noise, seed)
+    noises = noise * plan.path_particles / plan.followed
+    decay = fit_decay(plan.elapsed, path, other, noises, seed)
     halved = halved_gains(total, whole, _stack(dynamics, "halved"))
     advice = advise(plan, gains, float(mean_squares(total).mean()), halved)
     spread = math.sqrt(mean_squares(moment).mean())
-    resolution = _resolution(plan, population, sets, at_n, math.sqrt(noise), spread)
+    resolution = _resolution(plan, population, sets, math.sqrt(noise), spread)
     meanings = _meanings(plan, truncated)
     components = {
         name: _component(difference, total, resolution[name], meanings[name], seed, i < 2)
@@ -206,7 +207,6 @@ def _resolution(
     plan: ErrorPlan,
     population: Mapping[str, Array],
     sets: Sequence[Mapping[str, Array]],
-    at_n: int,
     noise: float,
     moment: float,
 ) -> dict[str, float]:
@@ -220,11 +220,9 @@ def _resolution(
     """
     whole = population["prediction"]
     inputs = float(l2_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
-    width = float(l2_norms(population["half_particles"] - whole))
+    width = float(l2_norms(population["half_particles"].mean(axis=0) - whole))
     first, second = population["halves"]
-    halves = _stack(sets, "halves")[:, at_n]
-    drift = (halves[:, 0] - first) - (halves[:, 1] - second)
-    time = float(np.sqrt(mean_squares(drift).mean())) / 2
+    time = float(np.sqrt(mean_squares(_stack(sets, "drift")).mean())) / 2
     return {
         "tail": 0.0,
         "regularisation": math.hypot(inputs, width, float(l2_norms(first - second)) / 2, moment),

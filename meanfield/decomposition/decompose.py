@@ -105,9 +105,11 @@ def decompose_error(
     n_population : int
         Inputs that stand for the population of a known target (rounded up to a power of two).
     long_particles, path_particles : int, optional
-        Particles of the long-time networks, whose predictions are time averages, by default twice
-        the largest N and at least 1024; and of the mean-field network at finite time, by default 16
-        times the largest N.
+        Particles of the population's long-time network, whose predictions are time averages, by
+        default twice the largest N and at least 1024; and of the mean-field network at finite time,
+        by default 16 times the largest N. The training sets' long-time networks have half of the
+        former, and the same noise as that half of the population's, from which they are told; the
+        decay beyond twice the budget's time is followed with as many as the former.
     settle_steps : int, optional
         First round of the stopping rule; by default two relaxation times ``1/λ``.
     tolerance, threshold : float

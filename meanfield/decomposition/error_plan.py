@@ -10,8 +10,6 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 from meanfield import checks
 from meanfield.chaos.response.predict import check_predictable
@@ -19,7 +17,7 @@ from meanfield.errors import ArgumentError, ArgumentTypeError
 from meanfield.flow.scheme import Scheme
 from meanfield.problem import Problem
 from meanfield.problem.distinct import first_rows
-from meanfield.problem.draws import InputLaw, draw_inputs, generator
+from meanfield.problem.draws import InputLaw, draw_inputs, generator, sobol_inputs
 from meanfield.problem.function_target import function_values
 from meanfield.system import memory
 
@@ -118,10 +116,10 @@ class ErrorPlan(ErrorSettings):
         batches = self.scheme.minibatch
         most = self.problem.n_data if batches is None else batches.size
         long = 3.0 * self.settle_steps * self.long_particles
-        dynamics = 6.0 * self.scheme.n_steps * self.path_particles * min(self.n_data, most)
+        dynamics = 3.0 * self.followed_steps * min(self.n_data, most)
         return {
             "population": 6 * long * min(len(self.population[0]), most),
-            "sets": 2 * long * sum(min(n_data, most) for n_data in self.data_counts),
+            "sets": long * sum(min(n_data, most) for n_data in self.data_counts),
             "dynamics": dynamics,
             "atoms": 0.1 * dynamics,
         }
@@ -147,6 +145,24 @@ class ErrorPlan(ErrorSettings):
         early = np.linspace(0, 2 * n_steps, 21)[1:]
         whole = np.linspace(0, horizon, 41)[1:]
         return np.unique([1, n_steps, *np.ceil([*early, *whole]).astype(int)])
+
+    @property
+    def followed(self) -> Array:
+        """Particles that are followed up to every one of `times`.
+
+        Those of the path up to twice the budget's time, and of the long-time networks beyond it,
+        unless a run cannot be taken up by its particles alone.
+        """
+        batches = self.scheme.minibatch
+        anchored = batches is not None and batches.anchor_period is not None
+        whole = anchored or self.scheme.integrator.has_velocity
+        later = self.path_particles if whole else self.long_particles
+        return np.where(self.times <= 2 * self.scheme.n_steps, self.path_particles, later)
+
+    @property
+    def followed_steps(self) -> int:
+        """Steps of a particle along `times`."""
+        return int(np.diff(self.times, prepend=0) @ self.followed)
 
     @property
     def elapsed(self) -> Array:
@@ -187,7 +203,8 @@ class ErrorPlan(ErrorSettings):
         """
         if not self.closed_form:
             return self.problem.X, self.problem.targets
-        X = sobol_inputs(self.inputs, self.n_population, self.problem.n_features, self.scheme.seed)
+        rng = generator(self.scheme.seed, POPULATION)
+        X = sobol_inputs(self.inputs, self.n_population, self.problem.n_features, rng)
         return X, target_values(self.target, X)
 
     @cached_property
@@ -246,24 +263,6 @@ def l2_norms(f: Array) -> Array:
 def target_values(target: Any, X: Array) -> Array:
     """Return the values of a known target with an output axis, (n, k)."""
     return columns(function_values(target, X), len(X))
-
-
-def sobol_inputs(law: InputLaw, n_points: int, n_features: int, seed: int) -> Array:
-    """Map a scrambled Sobol sequence to an input law: even coverage instead of chance.
-
-    `n_points` is a power of two; so the first half is such a sequence as well.
-    """
-    sequence = qmc.Sobol(n_features, scramble=True, seed=generator(seed, POPULATION))
-    u = sequence.random_base2(int(math.log2(n_points)))
-    u = np.clip(u, 2.0**-40, 1 - 2.0**-40)
-    if law == "uniform-cube":
-        return math.sqrt(3) * (2 * u - 1)
-    if law == "rademacher":
-        return np.where(u < 0.5, -1.0, 1.0)
-    normal = ndtri(u)
-    if law == "sphere":
-        return math.sqrt(n_features) * normal / np.linalg.norm(normal, axis=1, keepdims=True)
-    return normal
 
 
 def plan_errors(

@@ -6,9 +6,12 @@ noise, so that a difference between two of them is not drowned in the noise of e
 
 - Every long-time network starts from the settled population network and runs with the noise of
   `WINDOW`: the population's, those of the training sets, and the two that show the population's
-  own error. Its predictions are a time average.
+  own error. Its predictions are a time average. Those of the training sets have half as many
+  particles: what this takes away is in the population's half as well, and drops out of their
+  difference, which is all that is used of them.
 - At finite time two wide systems run with the noise of the replica: one from the initial law, one
   from the long-time law. Their difference is what is left to learn at time t, without fluctuations.
+  Beyond twice the budget's time, where only its decay is read, fewer of their particles go on.
 - A network of N particles is part of the first of them: the same start and noise.
 """
 
@@ -50,11 +53,11 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
     Stopping rule: rounds of doubling length; stop when the time average of the predictions over a
     round differs from that over the round before, half as long, by less than `tolerance` of its
     norm. Returns ``prediction`` (m, k); ``halves`` (2, m, k), over the two halves of the time;
-    ``half_data`` and ``half_particles`` (m, k), the same networks with half as many; ``moves`` of
-    the rounds; ``window`` (burn-in, averaged steps); ``settled`` (M, C), the particles.
+    ``half_particles`` (2, m, k), the same with half the particles, and ``half_data`` (m, k), with
+    half the inputs, where these are drawn; ``moves`` of the rounds; ``window`` (burn-in, averaged
+    steps); ``settled`` (M, C), the particles.
     """
     problem = plan.with_data(*plan.population)
-    half = plan.with_data(*(part[: len(part) // 2] for part in plan.population))
     # The rounds are not known beforehand: three of them in the estimate.
     unit = plan.settle_steps * problem.n_data
     bar = SharedProgress(progress, 17 * unit)
@@ -80,18 +83,21 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
         before, length = mean, 2 * length
     burn, window = length, max(SNAPSHOTS, length // 2)
     full, _ = _average(plan, problem, particles, burn, window, WINDOW, bar.part(6 * unit))
-    fewer, _ = _average(plan, half, particles, burn, window, WINDOW, bar.part(2 * unit))
-    narrow = particles.first(max(1, particles.n_particles // 2))
+    narrow = _half(particles)
     narrower, _ = _average(plan, problem, narrow, burn, window, WINDOW, bar.part(2 * unit))
-    return {
+    found = {
         "prediction": full.mean(axis=0),
         "halves": _halves(full),
-        "half_data": fewer.mean(axis=0),
-        "half_particles": narrower.mean(axis=0),
+        "half_particles": _halves(narrower),
         "moves": np.array(moves),
         "window": np.array([burn, window]),
         "settled": particles.coordinates[0].astype(plan.scheme.dtype),
     }
+    if plan.closed_form:  # of data the inputs are those there are
+        half = plan.with_data(*(part[: len(part) // 2] for part in plan.population))
+        fewer, _ = _average(plan, half, particles, burn, window, WINDOW, bar.part(2 * unit))
+        found["half_data"] = fewer.mean(axis=0)
+    return found
 
 
 def training_sets(
@@ -99,24 +105,27 @@ def training_sets(
 ) -> Arrays:
     """Average the long-time networks of one replica's training sets, coupled to the population's.
 
-    Returns ``predictions`` (counts, m, k); ``halves`` (counts, 2, m, k); ``start`` (M, C),
-    particles of the long-time law of the budget's training set.
+    Half the particles are enough, for what they lack the population's half lacks as well. Returns
+    ``differences`` (counts, m, k), the population's prediction less that of each set; ``drift``
+    (m, k), that of the budget's set over the first half of the time less that over the second;
+    ``start`` (M, C), particles of the long-time law of this set.
     """
     burn, window = (int(steps) for steps in population["window"])
-    settled = particles_at(plan.problem, population["settled"][None])
+    settled = _half(particles_at(plan.problem, population["settled"][None]))
     bar = SharedProgress(progress, sum(plan.data_counts))
-    predictions, halves = [], []
-    start: Array  # the budget's own number is one of the counts
+    differences = []
+    drift: Array  # the budget's own number is one of the counts
+    start: Array
     for n_data in plan.data_counts:
         problem, part = plan.training_set(replica, n_data), bar.part(n_data)
         outputs, trajectory = _average(plan, problem, settled, burn, window, WINDOW, part)
-        predictions.append(outputs.mean(axis=0))
-        halves.append(_halves(outputs))
+        first, second = population["half_particles"] - _halves(outputs)
+        differences.append((first + second) / 2)
         if n_data == plan.n_data:
-            start = _pooled(trajectory, plan.path_particles)
+            drift, start = first - second, _pooled(trajectory, plan.path_particles)
     return {
-        "predictions": np.stack(predictions),
-        "halves": np.stack(halves),
+        "differences": np.stack(differences),
+        "drift": drift,
         "start": start.astype(plan.scheme.dtype),
     }
 
@@ -132,10 +141,10 @@ def dynamics(
     particles at the budget's time; ``particles`` (N, C), those of the budget's number; ``halved``
     (2, m, k): as many, trained as long with half the penalty, and at half the temperature.
     """
-    problem, times = plan.training_set(replica, plan.n_data), plan.times.tolist()
-    wide, n_steps, horizon = plan.path_particles, plan.scheme.n_steps, times[-1]
+    problem, n_steps = plan.training_set(replica, plan.n_data), plan.scheme.n_steps
+    followed, times = plan.followed, plan.times.tolist()
     narrow = n_steps * (sum(plan.particle_counts) + 2 * plan.n_particles)
-    bar = SharedProgress(progress, 3 * horizon * wide + narrow)
+    bar = SharedProgress(progress, 3 * plan.followed_steps + narrow)
 
     def run(
         scheme: Scheme,
@@ -143,21 +152,32 @@ def dynamics(
         save_at: Sequence[int],
         start: Particles | None = None,
         on: Problem = problem,
+        first_step: int = 0,
     ) -> Run:
         return simulate_scheme(
             on,
             scheme,
             n_particles,
             start=start,
+            first_step=first_step,
             save_at=save_at,
             first_replica=replica,
-            progress=bar.part(scheme.n_steps * n_particles),
+            progress=bar.part((scheme.n_steps - first_step) * n_particles),
         )
 
-    def along(scheme: Scheme, start: Particles | None = None) -> Array:
-        return _outputs(plan, problem, run(scheme, wide, times, start).trajectory)
+    def along(scheme: Scheme, at: Particles | None = None) -> Array:
+        trajectory: list[Particles] = []
+        for n_particles in dict.fromkeys(followed.tolist()):  # more at first, fewer after
+            step = times[len(trajectory) - 1] if trajectory else 0
+            save_at = [t for t, count in zip(times, followed, strict=True) if count == n_particles]
+            part = scheme.shortened(save_at[-1])
+            at = None if at is None else at.first(n_particles)
+            trajectory += run(part, n_particles, save_at, at, first_step=step).trajectory
+            at = trajectory[-1]
+        return _outputs(plan, problem, trajectory)
 
     # The long-time law stays where it is: at the temperature with which training ends.
+    horizon = times[-1]
     settled = along(plan.scheme.steady(horizon), particles_at(problem, sets["start"][None]))
     training = plan.training(horizon)
     limit = along(training)
@@ -235,6 +255,11 @@ def _average(
         problem, scheme, start=start, save_at=steps, first_replica=index, progress=progress
     )
     return _outputs(plan, problem, run.trajectory), run.trajectory
+
+
+def _half(particles: Particles) -> Particles:
+    """Return the first half of the particles."""
+    return particles.first(max(1, particles.n_particles // 2))
 
 
 def _outputs(plan: ErrorPlan, problem: Problem, trajectory: Sequence[Particles]) -> Array:

@@ -70,20 +70,26 @@ class Decay:
         return bool(self.change.excludes(0.0))
 
 
-def fit_decay(times: Array, path: Array, other: Array, noise: float = 0.0, seed: int = 0) -> Decay:
+def fit_decay(
+    times: Array, path: Array, other: Array, noise: float | Array = 0.0, seed: int = 0
+) -> Decay:
     """Fit the decay of two squared distances, shape (T, R), over the same times.
 
     Every replica has its own training set and so its own rate; the estimate is their mean, and
     levels are geometric means. `noise` is the square of what the particles' own noise gives a
-    distance; it is taken off, or what is left at the end, if the coupling leaves less of it.
+    distance at every time; it is taken off, or what is left at the end, if the coupling leaves less
+    of it.
     """
-    paths = np.stack([path, other])
-    floors = np.minimum(noise, paths[:, -max(len(times) // 8, 1) :].mean(axis=1))[:, None]
+    paths, noise = np.stack([path, other]), np.broadcast_to(noise, times.shape)
+    last = paths[:, -max(len(times) // 8, 1) :].mean(axis=1)
+    # The same share of the noise is left at all times.
+    share = np.minimum(1.0, last / max(noise[-1], 1e-300))
+    floors = share[:, None] * noise[:, None]
     with np.errstate(divide="ignore"):  # a path that has arrived has no logarithm, and is not seen
         logs = np.log(np.maximum(paths - floors, 0.1 * paths))
         levels = np.log(paths).mean(axis=2)
     first = np.where(np.isfinite(levels[:, :1]), levels[:, :1], math.inf)
-    low = np.maximum(first + math.log(_TO), math.log(max(_NOISE * noise, 1e-300)))
+    low = np.maximum(first + math.log(_TO), np.log(np.maximum(_NOISE * noise, 1e-300)))
     seen = (levels > low).all(axis=0)
     end = len(times) if seen.all() else int(np.argmin(seen))
     late = (levels <= first + math.log(_FROM)).all(axis=0)

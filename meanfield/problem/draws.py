@@ -6,6 +6,8 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
@@ -39,6 +41,25 @@ def draw_inputs(
     if law == "uniform-cube":
         return math.sqrt(3) * (2 * uniform - 1)
     return np.where(uniform < 0.5, -1.0, 1.0)
+
+
+def sobol_inputs(
+    law: InputLaw, n_points: int, n_features: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Map a scrambled Sobol sequence to an input law: even coverage instead of chance.
+
+    `n_points` is a power of two; so the first half is such a sequence as well.
+    """
+    u = qmc.Sobol(n_features, scramble=True, seed=rng).random_base2(int(math.log2(n_points)))
+    u = np.clip(u, 2.0**-40, 1 - 2.0**-40)
+    if law == "uniform-cube":
+        return math.sqrt(3) * (2 * u - 1)
+    if law == "rademacher":
+        return np.where(u < 0.5, -1.0, 1.0)
+    normal = ndtri(u)
+    if law == "sphere":
+        return math.sqrt(n_features) * normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    return normal
 
 
 def unit_rows(rng: np.random.Generator, n_rows: int, n_columns: int) -> np.ndarray:

@@ -59,13 +59,14 @@ class ErrorsSection(Section):
     )
     long_particles: Count | None = Field(
         None,
-        description="Particles of the long-time networks, whose outputs are time averages; twice "
-        "the largest N, and at least 1024, by default.",
+        description="Particles of the population's long-time network, whose outputs are time "
+        "averages; twice the largest N, and at least 1024, by default. Those of the training sets "
+        "have half.",
     )
     path_particles: Count | None = Field(
         None,
-        description="Particles of the mean-field network at finite time; 16 times the largest N "
-        "by default.",
+        description="Particles of the mean-field network at finite time, up to twice run.n_steps; "
+        "16 times the largest N by default.",
     )
     settle_steps: Count | None = Field(
         None,
