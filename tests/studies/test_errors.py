@@ -187,7 +187,7 @@ def test_combinations_are_checked_before_the_work(keys, message):
         get_study("errors").prepare(configuration(**keys))
 
 
-def test_classes_of_a_table_are_refused_by_the_key_and_the_remedy_works(tmp_path):
+def test_classes_of_a_table_are_learned_as_numbers(tmp_path):
     kinds = "".join(f"{i % 7},{i % 5},{'abc'[i % 3]}\n" for i in range(60))
     (tmp_path / "rows.csv").write_text(f"u,v,kind\n{kinds}")
     data = {"source": "csv", "path": str(tmp_path / "rows.csv"), "test_fraction": 0.3}
@@ -198,9 +198,24 @@ def test_classes_of_a_table_are_refused_by_the_key_and_the_remedy_works(tmp_path
             parse(errors.ErrorsConfig, content | {"errors": {"n_replicas": 4}})
         )
 
-    with pytest.raises(ConfigError, match=r"'problem\.loss'.*'squared', .* one-hot labels can be"):
-        planned("classes", "cross-entropy")
-    assert planned("one-hot", "squared").units
+    classes, numbers = (
+        planned(*given).units[0].arguments["plan"].problem
+        for given in (("classes", "cross-entropy"), ("one-hot", "squared"))
+    )
+    assert classes.loss.name == "squared"
+    np.testing.assert_array_equal(classes.targets, numbers.targets)
+    np.testing.assert_array_equal(classes.targets_test, numbers.targets_test)
+
+
+def test_a_report_says_that_classes_were_learned_as_numbers(tmp_path):
+    content = {
+        **SMALL,
+        "data": {**SMALL["data"], "labels": "sign"},
+        "problem": {**SMALL["problem"], "loss": "logistic"},
+        "errors": {**SMALL["errors"], "n_replicas": 4, "data_counts": [2, 4, 8]},
+    }
+    run_study(get_study("errors"), parse(errors.ErrorsConfig, content), tmp_path / "out")
+    assert "in place of the loss logistic" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_an_expansion_of_too_many_terms_is_refused_before_the_work():

@@ -81,6 +81,11 @@ _DATA_TAIL = (
     "cleaner labels, inputs that explain more, more rows",
 )
 
+_LEARNED = (
+    "Errors are split in L², so the networks here learn with the squared loss, classes as numbers, "
+    "in place of the loss {} of the configuration."
+)
+
 _OPTIONS = {
     "n": "twice the training data n",
     "N": "twice the particles N",
@@ -114,6 +119,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Finding(f"{unlearned(score, 0.0)} {_finding(found, attrs)}".strip()),
         *([] if score is None else [Text(_learned(score))]),
         *heading_for_problem(attrs["problem"]),
+        *([Text(_LEARNED.format(attrs["loss_given"]))] if "loss_given" in attrs else []),
         Text(_intermediates(dataset)),
         Figure(
             "budget",

@@ -129,9 +129,23 @@ def prepare(config: ErrorsConfig) -> Plan:
     return plan_on(config, *build_data(config))
 
 
+def as_numbers(problem: Problem) -> Problem:
+    """Return the problem with the squared loss; classes are learned as ±1, or one output each."""
+    if problem.loss.name == "squared":
+        return problem
+    y, y_test = problem.targets, problem.targets_test
+    if not problem.vector_output:
+        y, y_test = y[:, 0], None if y_test is None else y_test[:, 0]
+    return problem.replace(loss="squared", y=y, y_test=y_test)
+
+
 def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
-    """Check the configuration; every stage of every replica is a unit."""
-    plan = make_plan(config, data, problem)
+    """Check the configuration; every stage of every replica is a unit.
+
+    Errors are split in L²: with another loss than the squared one, networks learn with that here.
+    """
+    loss, problem = problem.loss.name, as_numbers(problem)
+    plan = make_plan(config, replace(data, y=problem.y, y_test=problem.y_test), problem)
     with named_keys(config, "errors", "problem", target="data"):
         # What is estimated from data refuses nothing, and takes its time.
         truncated = truncate_target(plan) if plan.closed_form else None
@@ -168,7 +182,7 @@ def plan_on(config: ErrorsConfig, data: Data, problem: Problem) -> Plan:
             Unit(_prediction(r), intermediates.predicted_chaos, arguments, text, {}, weight)
         )
     return data_plan(
-        config, data, problem, units, lambda results: combine(plan, truncated, results)
+        config, data, problem, units, lambda results: combine(plan, truncated, results, loss)
     )
 
 
@@ -181,9 +195,15 @@ def _atoms(plan: ErrorPlan) -> str:
 
 
 def combine(
-    plan: ErrorPlan, truncated: TruncatedTarget | None, results: Mapping[str, Arrays]
+    plan: ErrorPlan,
+    truncated: TruncatedTarget | None,
+    results: Mapping[str, Arrays],
+    loss: str = "squared",
 ) -> Outcome:
-    """Join the stages; results of other numbers of atoms play no part."""
+    """Join the stages; results of other numbers of atoms play no part.
+
+    `loss` is that of the configuration, in place of which networks learned with the squared one.
+    """
     sets, dynamics, atoms = (
         [results[f"{stage}-{r:04d}"] for r in range(plan.n_replicas)]
         for stage in ("sets", "dynamics", _atoms(plan))
@@ -193,7 +213,10 @@ def combine(
     budget = assemble_budget(
         plan, truncated, results["population"], sets, dynamics, atoms, predictions
     )
-    return Outcome(budget.dataset, _headline(budget).numbers())
+    dataset = budget.dataset
+    if loss != "squared":
+        dataset = dataset.assign_attrs(loss_given=loss)
+    return Outcome(dataset, _headline(budget).numbers())
 
 
 _NO_ERROR = Note("zero", "The total error is zero in a replica: nothing is relative to it.")

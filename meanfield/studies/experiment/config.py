@@ -41,11 +41,11 @@ class ExperimentConfig(LearningConfig):
     cell: CellSection = CellSection()
     penalties: PenaltiesSection = PenaltiesSection()
 
-    def of_part(self, part: Part, loss: str) -> dict[str, Any]:
-        """Return the content of the configuration of one part, with a loss of its own."""
+    def of_part(self, part: Part) -> dict[str, Any]:
+        """Return the content of the configuration of one part."""
         content = {"study": part, "title": self.title, "seed": self.seed}
         content["data"] = self.data.model_dump()
-        content["problem"] = self.problem.model_dump() | {"loss": loss}
+        content["problem"] = self.problem.model_dump()
         content["run"] = self.run.model_dump()
         content[part] = getattr(self, part).model_dump()
         return content

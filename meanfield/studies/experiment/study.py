@@ -69,29 +69,17 @@ def plan_on(config: ExperimentConfig, data: Data, problem: Problem) -> Plan:
 def _plans(config: ExperimentConfig, data: Data, problem: Problem) -> dict[Part, Plan]:
     """Plan the parts: atoms are of networks of the rate study, the cell is of the first of them."""
     plans: dict[Part, Plan] = {}
-    whole = problem
 
-    def plan(part: Part, problem: Problem = problem, data: Data = data, **taken_up: Any) -> None:
+    def plan(part: Part, **taken_up: Any) -> None:
         if part in config.parts:
-            # The key as it stands: the name of a loss of one's own does not lead back to it.
-            loss = config.problem.loss if problem is whole else problem.loss.name
-            own = parse(_STUDIES[part].STUDY.config, config.of_part(part, loss))
+            own = parse(_STUDIES[part].STUDY.config, config.of_part(part))
             plans[part] = _within(part, _STUDIES[part].plan_on(own, data, problem, **taken_up))
 
     plan("chaos", keep=config.atoms.n_replicas if "atoms" in config.parts else 0)
     plan("atoms", trained=plans["chaos"].trained if "chaos" in plans else ())
-    numbers = problem if problem.loss.name == "squared" else as_numbers(problem)
-    plan("errors", numbers, replace(data, y=numbers.y, y_test=numbers.y_test))
+    plan("errors")
     plan("cell", network=plans["atoms"].units[0].key if "atoms" in plans else None)
     return plans
-
-
-def as_numbers(problem: Problem) -> Problem:
-    """Return the least-squares problem of a classification: ±1, or one output per class."""
-    y, y_test = problem.targets, problem.targets_test
-    if not problem.vector_output:
-        y, y_test = y[:, 0], None if y_test is None else y_test[:, 0]
-    return problem.replace(loss="squared", y=y, y_test=y_test)
 
 
 def _within(part: str, plan: Plan) -> Plan:
