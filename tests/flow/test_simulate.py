@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 
 import numpy as np
@@ -230,7 +231,7 @@ class TestCheckpoint:
             step_loop.Checkpoint.due = lambda self: True
             X = np.linspace(-1, 1, 20)[:, None]
             problem = mf.Problem(X, X[:, 0] ** 2, temperature=0.01)
-            run = mf.simulate(problem, 64, 0.1, 20000, seed=1, checkpoint=sys.argv[1])
+            run = mf.simulate(problem, 64, 0.1, 5000, seed=1, checkpoint=sys.argv[1])
             np.save(sys.argv[2], run.particles.coordinates)
             """
         )
@@ -246,7 +247,7 @@ class TestCheckpoint:
             while process.poll() is None and not (
                 state.exists() and state.stat().st_mtime_ns > seen
             ):
-                pass
+                time.sleep(0.001)
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
             process.wait()

@@ -81,7 +81,8 @@ def test_intervals_hold_the_slope_of_large_n(c2):
     for seed in range(60):
         values = scattered((1 + c2 / COUNTS) / COUNTS, 60, seed)
         held.append(fit_rate(COUNTS, values, settled=True, seed=seed).slope.agrees)
-        plain.append(fit_rate(COUNTS, values, seed=seed).slope.agrees)
+        if c2 and seed < 20:
+            plain.append(fit_rate(COUNTS, values, seed=seed).slope.agrees)
     assert np.mean(held) >= 0.88
     if c2:
         assert np.mean(plain) < 0.3

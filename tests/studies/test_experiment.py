@@ -77,6 +77,11 @@ def done(tmp_path_factory, no_pictures):
     return place
 
 
+@pytest.fixture(scope="module")
+def dataset(done):
+    return storage.read_dataset(done / "out" / "result.nc")
+
+
 def part_of(place, name, out):
     """Run one part by its own study, from the same file."""
     study = get_study(name)
@@ -155,6 +160,9 @@ def test_classes_go_through_all_parts(tmp_path, no_pictures, labels, loss, metri
     start, rest = TEACHER.split("[data]")
     data = '[data]\nsource = "csv"\npath = "trees.csv"\nlabels = "classes"\ntest_fraction = 0.3\n'
     text = f'{start}{data}\n[problem]\nloss = "{loss}"\n' + rest.split("[problem]")[1]
+    text = text.replace("n_steps = 150", "n_steps = 40").replace(
+        "settle_steps = 60", "settle_steps = 20"
+    )
     (tmp_path / "mine.toml").write_text(text)
     numbers = run_study(get_study("experiment"), configuration(tmp_path), tmp_path / "out")
     numbers = numbers["numbers"]
@@ -173,22 +181,22 @@ def test_classes_go_through_all_parts(tmp_path, no_pictures, labels, loss, metri
         ({"value": -2.0, "interval": [-2.1, -1.9], "expected": None}, "No theory says at what"),
     ],
 )
-def test_the_slope_decides_what_is_said_of_the_width(done, change, sentence):
+def test_the_slope_decides_what_is_said_of_the_width(done, dataset, change, sentence):
     study = get_study("experiment")
     summary = json.loads((done / "out" / "summary.json").read_text())
     summary["numbers"]["function_slope"] |= change
-    finding = study.report(summary, storage.read_dataset(done / "out" / "result.nc"))[0].text
+    finding = study.report(summary, dataset)[0].text
     said = ("does not fall like 1/N", "not measured precisely", "like 1/N (slope", "No theory says")
     assert sentence in finding
     assert sum(text in finding for text in said) == 1
 
 
-def test_of_networks_that_swing_no_number_is_named(done):
+def test_of_networks_that_swing_no_number_is_named(done, dataset):
     study = get_study("experiment")
     summary = json.loads((done / "out" / "summary.json").read_text())
     note = {"notes": ["The step size is too large. Halve it."], "note_codes": ["swings"]}
     summary["numbers"]["function_slope"] |= note
-    finding = study.report(summary, storage.read_dataset(done / "out" / "result.nc"))[0].text
+    finding = study.report(summary, dataset)[0].text
     assert "How many neurons are enough cannot be said. The step size is too large." in finding
     assert "infinite width like 1/N" not in finding
 

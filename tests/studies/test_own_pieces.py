@@ -96,7 +96,8 @@ def test_what_is_wrong_with_the_file_is_said(folder, text, message):
 
 TABLE = '[data]\nsource = "teacher"\nn_features = 2\nn_atoms = 1\nn_train = 6\nn_test = 0\n'
 LISTS = {
-    "identify": "[identify]\nactivations = LIST\ndims = [1]\nsizes = [1]\n",
+    "identify": "[identify]\nactivations = LIST\ndims = [1]\nsizes = [1]\n"
+    "n_points = 2\nn_starts = 3\nn_paths = 0\n",
     "recovery": "[recovery]\nactivations = LIST\nstep_sizes = [0.5, 0.5]\ndims = [1]\nsizes = [1]\n"
     "noise = [0.0]\nn_teachers = 2\nn_particles = [10]\nn_steps = 5\nbaselines = false\n",
     "widths": TABLE + "[network]\nactivations = LIST\nwidths = [4, 8, 16]\nn_steps = 2\n"

@@ -23,7 +23,7 @@ from meanfield.workbench.sections.learning import learned, under_way
 
 PROBLEMS = {
     "regression": ({"n_outputs": 1}, {}),
-    "vector": ({"n_outputs": 2}, {"bias": False}),
+    "vector": ({"n_outputs": 2, "n_features": 3}, {"bias": False}),
     "logistic": ({"labels": "sign"}, {"loss": "logistic"}),
     "classes": ({"n_outputs": 3, "labels": "class"}, {"loss": "cross-entropy"}),
 }

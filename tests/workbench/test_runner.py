@@ -98,7 +98,7 @@ def test_kill_again_and_again_then_resume(tmp_path, reference):
     config, out = tmp_path / "stub.toml", tmp_path / "out"
     config.write_text('study = "stub"\n')
     rng = np.random.default_rng(0)
-    for pause in (0.02, 0.02, 0.0):
+    for pause in (0.02, 0.0):
         program = [sys.executable, stub_study.__file__, str(config), str(out), str(pause)]
         process = subprocess.Popen(program, stderr=subprocess.DEVNULL)
         before = len(list(out.glob("work/*"))) if out.exists() else 0
