@@ -347,9 +347,9 @@ def _change(
         return problem.activation.value(X @ places.T) @ columns
 
     rest = predictions - without_rest(places, columns)
-    few = without_rest(*settle(problem, places, columns, rest))
+    few = without_rest(*settle(problem, places, columns, rest)[:2])
     more = np.vstack([places, place]), np.vstack([columns, column])
-    change = np.linalg.norm(without_rest(*settle(problem, *more, rest)) - few)
+    change = np.linalg.norm(without_rest(*settle(problem, *more, rest)[:2]) - few)
     size = np.linalg.norm(predictions - predictions.mean(axis=0))
     return float(change) / max(float(size), 1e-300)
 

@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 
 from meanfield import checks
+from meanfield.dictionary.at_rest import dictionary_at_rest
 from meanfield.dictionary.certificate import dual_certificate
 from meanfield.dictionary.fitting import (
+    AGREEMENT,
     FLOOR,
     NETWORK_FLOOR,
     Prior,
     as_places,
+    converged,
     fit_atoms,
     label_regression,
     make_regression,
+    relative_gap,
 )
 from meanfield.dictionary.likelihood import Likelihood, has_likelihood, is_classification
+from meanfield.dictionary.minimiser import no_rest
 from meanfield.dictionary.path import SizePath, explore
 from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
@@ -46,10 +51,13 @@ MOST_ATOMS = 24
 """Largest number of atoms, unless another is given."""
 SUPPORT = 0.2
 """Least part of an atom's coefficient that the network itself must have."""
+COUNTED_AT_REST = (
+    "With target = 'rest' (atoms.target) the atoms are counted that minimise the training "
+    "objective, which are the same for every network."
+)
+"""Another question, which has an answer whatever the labels determine."""
 LONGEST = 1.5
 """Length that an atom of a network may have, in lengths of its longest neuron."""
-AGREEMENT = 0.3
-"""Largest relative gap between dictionary and network for one to speak for the other."""
 
 
 @fixed_blas()
@@ -76,19 +84,26 @@ def extract_dictionary(
     none: what the network itself is made of, whatever the labels would pay for. The certificate is
     then that of the potential which the particles descend, penalty included, where there is one.
 
+    At rest, the atoms are those of the minimiser of the training objective over all distributions
+    of neurons, which the long-time limit tends to as the temperature goes to zero: a property of
+    the problem (`meanfield.dictionary.sparse_minimiser`), with a duality gap that certifies it. The
+    network says how near it has come.
+
     Parameters
     ----------
     particles : Particles, Atoms, or tuple (a, w) or (a, w, b)
         The network; replicas are pooled. Plain arrays may come from any library.
     problem : Problem
         What it was trained on.
-    target : {"labels", "network"}, optional
-        What atoms are refit to. Labels undo the bias of the penalty, and are the default where
+    target : {"labels", "network", "rest"}, optional
+        What atoms are refit to; at rest nothing is (see above). Labels undo the bias of the
+        penalty, and are the default where
         data are enough to determine four atoms: by least squares for the squared loss, unless
         labels take two values only, by the likelihood for the logistic loss and cross-entropy. The
         network's own predictions are the default otherwise.
     max_atoms : int, optional
-        Largest number of atoms; by default 24. Less where data are too few for so many.
+        Largest number of atoms; by default 24, at rest 128. Less where data are too few for so
+        many.
     normalisation : {"mean", "sum"}
         Whether the network is ``(1/N) Σ a_i σ`` or, as is usual elsewhere, ``Σ a_i σ``: plain
         arrays of PyTorch need ``"sum"``, or are read N times too small. (Unlike here, ``"sum"`` is
@@ -105,7 +120,8 @@ def extract_dictionary(
     ------
     TypeError, ValueError
         If `particles` cannot be read, shapes disagree, an entry is not finite, the activation has
-        no atoms, or labels are the target of a loss that is no likelihood.
+        no atoms, labels are the target of a loss that is no likelihood, or a network cannot come to
+        rest because a parameter is not trained or not penalised.
 
     Notes
     -----
@@ -127,6 +143,8 @@ def extract_dictionary(
     seed = checks.seed(seed)
     network = _read(particles, problem, normalisation)
     predictions = network.predict(problem.X).reshape(problem.targets.shape)
+    if checks.choice("target", target or "labels", ("labels", "network", "rest")) == "rest":
+        return dictionary_at_rest(network, problem, predictions, max_atoms, seed)
     regressions = {
         "network": make_regression(problem, predictions),
         "labels": label_regression(problem),
@@ -140,7 +158,7 @@ def extract_dictionary(
         apart = not classes and len(np.unique(problem.targets)) <= 2
         target = "labels" if enough and not apart else "network"
         sparse = problem.loss.name == "squared" and not enough
-    own = checks.choice("target", target, ("labels", "network")) == "network"
+    own = target == "network"
     if not own and not has_likelihood(problem.loss):
         raise ArgumentError(
             "target",
@@ -188,7 +206,7 @@ def extract_dictionary(
         support *= min(1.0, _ratio(to_network, regression.predict(fit)))
     absent = (share < support) & resolved
     if absent.any():
-        target, fit = "network", _converged(to_network, fit.places[~absent], crowd)
+        target, fit = "network", converged(to_network, fit.places[~absent], crowd.places)
     prior = Prior.of(regressions[target], crowd.places)
     labelled = regressions["labels"]
     if target == "labels" and isinstance(labelled, Likelihood) and separated(labelled, fit):
@@ -196,7 +214,10 @@ def extract_dictionary(
         fit = prior.at(labelled, 1.0).refit(fit.places, 100)
     function, compressed = (
         fit_atoms(problem, some, masses(regression, some.places, crowd))
-        for some in (fit, fit if target == "network" else _converged(to_network, fit.places, crowd))
+        for some in (
+            fit,
+            fit if target == "network" else converged(to_network, fit.places, crowd.places),
+        )
     )
     places = as_places(function, problem.bias)
     held = regressions[target]
@@ -206,7 +227,7 @@ def extract_dictionary(
     share, resolved = shares(to_network, again)
     spread, null_spread, crowded = structure(regression, places, crowd, problem.n_features, seed)
     gap, compression_gap = (
-        _gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
+        relative_gap(to_network, predictions - atoms.predict(problem.X).reshape(predictions.shape))
         for atoms in (function, compressed)
     )
     stray = stray_crowds(regressions[target], again, crowd, own=target == "network")
@@ -266,6 +287,7 @@ def extract_dictionary(
     if reasons:
         rest = rest or _rest(problem, predictions, to_network, crowd)
         statement += f" {rest.advice(len(places))}".rstrip() if rest else ""
+        statement += f" {COUNTED_AT_REST}" if not no_rest(problem) else ""
     if own and certificate.missing:
         statement += f" {NOT_AT_REST}"
     return Dictionary(
@@ -327,14 +349,6 @@ def _most(regression: Regression, numbers: int) -> int:
     return regression.n_inputs * regression.labels_each // (numbers * free)
 
 
-def _converged(regression: Regression, places: Array, crowd: Crowd) -> Fit:
-    """Refit until the prior agrees with what the fit leaves."""
-    fit, prior = regression.linear(places), Prior.of(regression, crowd.places)
-    for _ in range(3):
-        fit = prior.at(regression, fit.rss / regression.Y.size).refit(fit.places, 100)
-    return fit
-
-
 def _longest(places: Array) -> float:
     """Return the largest length; zero without places."""
     return float(np.linalg.norm(places, axis=1).max(initial=0.0))
@@ -365,11 +379,3 @@ def _probability_gap(problem: Problem, predictions: Array, function: Atoms) -> f
     varying = own - loss.derivative(np.zeros_like(predictions), Y)
     size = np.linalg.norm(varying - varying.mean(axis=0))
     return float(np.linalg.norm(signals - own) / max(float(size), 1e-300))
-
-
-def _gap(regression: Regression, difference: Array) -> float:
-    """Return a distance over the inputs relative to the target, affine part aside; NaN if none."""
-    if regression.is_zero:
-        return float("nan")
-    size = np.linalg.norm(regression.without_affine(difference))
-    return float(size / np.sqrt(regression.total))

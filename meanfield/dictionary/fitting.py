@@ -14,6 +14,8 @@ from meanfield.problem import Problem
 
 FLOOR = 1e-6
 """Residuals below this, relative to the target in root mean square, count as none."""
+AGREEMENT = 0.3
+"""Largest relative gap between dictionary and network for one to speak for the other."""
 NETWORK_FLOOR = 0.02
 """What is left of a network below this part of it, in root mean square, counts as nothing."""
 
@@ -94,3 +96,19 @@ def fit_atoms(problem: Problem, fit: Fit, mass: Array) -> Atoms:
         inactive_mass=1 - mass.sum(),
     )
     return canonical(atoms, problem.activation)
+
+
+def converged(regression: Regression, places: Array, sizes: Array) -> Fit:
+    """Refit until the prior, of the sizes of some places, agrees with what the fit leaves."""
+    fit, prior = regression.linear(places), Prior.of(regression, sizes)
+    for _ in range(3):
+        fit = prior.at(regression, fit.rss / regression.Y.size).refit(fit.places, 100)
+    return fit
+
+
+def relative_gap(regression: Regression, difference: Array) -> float:
+    """Return a distance over the inputs relative to the target, affine part aside; NaN if none."""
+    if regression.is_zero:
+        return float("nan")
+    size = np.linalg.norm(regression.without_affine(difference))
+    return float(size / np.sqrt(regression.total))

@@ -13,6 +13,10 @@ from meanfield.problem import Activation, Problem
 
 REACH = 100.0
 """Coordinates are searched up to here: without enough penalty there is no least value."""
+SLIDES, FIRST_STEP = 40, 0.2
+"""Steps of many places at once, and the first, in lengths of a place."""
+SAME_WELL = 0.999
+"""Cosine of features above which two places slide into the same well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,15 @@ class PenalisedPotential:
         weight = self.residual @ self._pull(places).T * slope
         return self.l2_input * places, -weight.T @ self.X / (len(self.X) * self.l2_output)
 
+    def _with_slopes(self, places: Array) -> tuple[Array, Array]:
+        """Return values and gradients at each place, (S,) and (S, D)."""
+        z = self.X @ places.T
+        pull = self.activation.value(z).T @ self.residual / len(self.X)
+        weight = self.residual @ pull.T * self.activation.derivative(z)
+        slopes = self.l2_input * places - weight.T @ self.X / (len(self.X) * self.l2_output)
+        gain = (pull**2).sum(axis=1) / (2 * self.l2_output)
+        return 0.5 * self.l2_input * (places**2).sum(axis=1) - gain, slopes
+
     def lowest(self, pool: Array, n_descents: int) -> tuple[Array, float]:
         """Descend from the best of a pool; return the lowest place and its value.
 
@@ -73,6 +86,38 @@ class PenalisedPotential:
             if value < least:
                 best, least = place, value
         return best, least
+
+    def wells(self, pool: Array, most: int) -> tuple[Array, Array]:
+        """Let all of a pool slide down, then the lowest that differ descend.
+
+        Returns the places where these end, at most so many, and their values, the lowest first.
+        """
+        places = self._gauged(pool)[0]
+        values, slopes = self._with_slopes(places)
+        rate = np.full(len(places), FIRST_STEP)
+        for _ in range(SLIDES):
+            size = np.linalg.norm(slopes, axis=1) / np.linalg.norm(places, axis=1).clip(1e-12)
+            step = slopes * (rate / np.where(size > 0, size, 1))[:, None]
+            new = self._gauged(places - step)[0]
+            there, turned = self._with_slopes(new)
+            lower = there < values
+            places = np.where(lower[:, None], new, places)
+            slopes = np.where(lower[:, None], turned, slopes)
+            values = np.where(lower, there, values)
+            rate = np.where(lower, np.minimum(1.5 * rate, 1.0), rate / 3)
+        order = np.argsort(values, kind="stable")
+        features = self.activation.value(self.X @ places[order].T)
+        features /= np.linalg.norm(features, axis=0).clip(1e-300)
+        chosen: list[int] = []
+        for i in range(len(order)):
+            if not chosen or np.abs(features[:, i] @ features[:, chosen]).max() < SAME_WELL:
+                chosen.append(i)
+            if len(chosen) == most:
+                break
+        found = [self.descend(places[order[i]]) for i in chosen]
+        ends = np.array([value for _, value in found])
+        order = np.argsort(ends, kind="stable")
+        return np.array([place for place, _ in found])[order], ends[order]
 
     def descend(self, start: Array) -> tuple[Array, float]:
         """Descend from a place to a minimum; return it, at length one if homogeneous, and value."""

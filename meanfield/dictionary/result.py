@@ -34,7 +34,11 @@ class Dictionary:
     compressed : Atoms
         As many atoms, refit to the network's own predictions instead of `target`.
     target : str
-        What `function` was fit to: ``"labels"`` or ``"network"``.
+        What `function` was fit to: ``"labels"`` or ``"network"``; ``"rest"`` where it is the
+        minimiser of the training objective. At rest `sizes` are those of its largest atoms, without
+        a criterion and p-values, `confidence` is 1 where the duality gap certifies the minimum, and
+        S can be relied on where it does, only one number is in `n_atoms_set`
+        (`meanfield.dictionary.SparseMinimiser`) and the network is within 30 %.
     mass : ndarray of shape (S,)
         Fraction of the particles that belong to each atom.
     share : ndarray of shape (S,)

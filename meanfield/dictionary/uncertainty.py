@@ -9,13 +9,18 @@ from scipy.special import fdtri, ndtri, stdtrit
 
 from meanfield.dictionary.fitting import as_places, label_regression, make_regression
 from meanfield.dictionary.likelihood import Likelihood, is_classification
+from meanfield.dictionary.potential import PenalisedPotential
 from meanfield.dictionary.refit import WIDE, Array, Fit, Regression, full_jacobian
 from meanfield.dictionary.separated import displacement, separated
 from meanfield.identify import Atoms
+from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Problem
 from meanfield.problem.distinct import row_groups
 from meanfield.statistics.estimate import Estimate
 from meanfield.statistics.intervals import LEVEL
+
+NEAR = 1e-4
+"""Distance of slopes from whose difference the curvature of an activation is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +118,100 @@ def atom_intervals(
     ]
     each = np.array([whole[np.ix_(rows, rows)] for rows in own]).reshape(S, D + k, D + k)
     return _intervals(function, problem, each, freedom, noise)
+
+
+def intervals_at_rest(function: Atoms, problem: Problem) -> AtomIntervals:
+    r"""Return the intervals of the atoms of a network at rest, from the rows that it learned from.
+
+    They minimise ``Σ_j ℓ_j + n P``, ``P`` the penalty with masses at their best. ``Cov = H^{-1}
+    (Σ_j s_j s_jᵀ) H^{-1}`` with ``H`` the Hessian of that and ``s_j = J_jᵀ ∂ℓ_j/∂f`` less their
+    mean.
+    """
+    regression = make_regression(problem, problem.targets)
+    columns, mass, n = function.columns, function.mass, problem.n_data
+    places = _own_side(problem, function)
+    S, D, k = *places.shape, columns.shape[1]
+    free = regression.affine.shape[1] * k
+    chart = _chart(regression, places, columns)
+    chart = chart[: len(chart) - free, : chart.shape[1] - free]
+    jacobian = full_jacobian(regression, places, columns)[:, :, : S * (D + k)] @ chart
+    f = function.predict(problem.X).reshape(problem.targets.shape)
+    pulls = np.einsum("nk,nkp->np", problem.loss.derivative(f, problem.targets), jacobian)
+    pulls -= pulls.mean(axis=0)
+    signal = problem.loss.derivative(f, problem.targets)
+    outer = n * _penalty_curvature(problem, places, columns, mass)
+    hessian = chart.T @ (outer + _turning(problem, places, columns, signal)) @ chart
+    curved = np.einsum("nkl,nlp->nkp", problem.loss.curvature(f, problem.targets), jacobian)
+    width = chart.shape[1]
+    hessian += jacobian.reshape(n * k, width).T @ curved.reshape(n * k, width)
+    groups = row_groups(regression.X, regression.Y)
+    copies = np.bincount(groups, minlength=n)[groups].astype(float)
+    freedom = regression.n_numbers - width
+    each = np.full((S, D + k, D + k), np.nan)
+    if freedom > 0 and S:
+        scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+        values, vectors = np.linalg.eigh(hessian / scale[:, None] / scale)
+        root = (pulls * np.sqrt(copies)[:, None] / scale) @ vectors
+        root = vectors @ (root / np.maximum(values, 1e-6)).T
+        root = chart @ (root * np.sqrt(regression.n_numbers / freedom) / scale[:, None])
+        for i in range(S):
+            own = [*range(i * D, (i + 1) * D), *range(S * D + i * k, S * D + (i + 1) * k)]
+            each[i] = root[own] @ root[own].T
+    noise = float(np.sqrt(((problem.targets - f) ** 2).mean()))
+    return _intervals(function, problem, each, freedom, noise)
+
+
+def _own_side(problem: Problem, function: Atoms) -> Array:
+    """Return places on the side of a flip where neurons are: a flip may cost an affine part."""
+    places = as_places(function, problem.bias)
+    if not symmetry_of(problem.activation).has_remainder or not len(places):
+        return places
+    f = function.predict(problem.X).reshape(problem.targets.shape)
+    potential = PenalisedPotential.of(problem, problem.loss.derivative(f, problem.targets))
+    return np.where((potential(places) <= potential(-places))[:, None], places, -places)
+
+
+def _penalty_curvature(problem: Problem, places: Array, columns: Array, mass: Array) -> Array:
+    r"""Return the curvature of the penalty in places and coefficients, masses at their best.
+
+    ``max_ν √λ_a Σ_i |c_i| √q_i − ν`` with ``q_i = λ_w |(w_i, b_i)|² + 2ν``; ``m_i = √λ_a |c_i|
+    / √q_i`` and ν ≥ 0 keeps masses from adding up to more than one.
+    """
+    (S, D), k = places.shape, columns.shape[1]
+    size = np.linalg.norm(columns, axis=1)
+    root_a, l2 = np.sqrt(problem.l2_output), problem.l2_input
+    out, cross = np.zeros((S * (D + k), S * (D + k))), np.zeros(S * (D + k))
+    curvature, excess = 0.0, 0.0
+    for i in np.flatnonzero((size > 0) & (mass > 0)):
+        unit, w, root = columns[i] / size[i], places[i], root_a * size[i] / mass[i]
+        place, own = slice(i * D, (i + 1) * D), slice(S * D + i * k, S * D + (i + 1) * k)
+        pull = l2 * w / root
+        out[place, place] = mass[i] * (l2 * np.eye(D) - np.outer(pull, pull))
+        out[own, own] = problem.l2_output / mass[i] * (np.eye(k) - np.outer(unit, unit))
+        out[place, own] = root_a * np.outer(pull, unit)
+        out[own, place] = out[place, own].T
+        cross[place], cross[own] = -mass[i] / root * pull, root_a / root * unit
+        curvature += mass[i] / root**2
+        excess += (root**2 - l2 * (w @ w)) / S
+    if curvature > 0 and excess > 1e-6 * l2:
+        out += np.outer(cross, cross) / curvature
+    return out
+
+
+def _turning(problem: Problem, places: Array, columns: Array, signal: Array) -> Array:
+    """Return what the curvature of features adds to the Hessian of the losses."""
+    (S, D), k = places.shape, columns.shape[1]
+    X, out = problem.with_bias(problem.X), np.zeros((S * (D + k), S * (D + k)))
+    activation = problem.activation
+    for i in range(S):
+        z = X @ places[i]
+        place, own = slice(i * D, (i + 1) * D), slice(S * D + i * k, S * D + (i + 1) * k)
+        out[place, own] = (X * activation.derivative(z)[:, None]).T @ signal
+        out[own, place] = out[place, own].T
+        if activation.smooth:
+            bend = activation.derivative(z + NEAR) - activation.derivative(z - NEAR)
+            out[place, place] = (X * (bend / (2 * NEAR) * (signal @ columns[i]))[:, None]).T @ X
+    return out
 
 
 def _chart(regression: Regression, places: Array, columns: Array) -> Array:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
 from meanfield.dictionary import extract_dictionary
-from meanfield.dictionary.extract import _converged
-from meanfield.dictionary.fitting import Prior, fit_atoms, make_regression
+from meanfield.dictionary.fitting import Prior, converged, fit_atoms, make_regression
 from meanfield.dictionary.refit import Fit, Regression, full_jacobian
 from meanfield.dictionary.score_process import score_test
 from meanfield.dictionary.uncertainty import _wide_products, atom_intervals
@@ -22,7 +19,7 @@ from tests.dictionary.dictionary_cases import cloud, problem_of, teacher
 def fitted(problem, places):
     """Refit atoms to the labels from places that are given; the fit, its atoms and intervals."""
     regression = make_regression(problem, problem.targets)
-    fit = _converged(regression, places, SimpleNamespace(places=places))
+    fit = converged(regression, places, places)
     function = fit_atoms(problem, fit, np.ones(len(places)) / len(places))
     prior = Prior.of(regression, places)
     held = prior.ridge, prior.place_ridge

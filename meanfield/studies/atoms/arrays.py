@@ -70,7 +70,8 @@ def _pack(
     out |= {name: float(getattr(certificate, name)) for name in CERTIFICATE}
     for name in ("gain", "threshold", "missing"):
         out[f"labels_{name}"] = float(getattr(by_labels, name))
-    out["refit_to_labels"] = float(dictionary.target == "labels")
+    for name in ("labels", "rest"):
+        out[f"from_{name}"] = float(dictionary.target == name)
     out["error"] = np.nan
     if problem.X_test is not None:
         predictions = dictionary.predict(problem.X_test)

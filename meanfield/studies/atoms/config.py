@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from meanfield.dictionary.extract import MOST_ATOMS
+from meanfield.dictionary.minimiser import MOST
 from meanfield.workbench.config import Count, Listed, Positive, Section, Step
 from meanfield.workbench.sections.data import LearningConfig
 
@@ -30,13 +31,14 @@ class AtomsSection(Section):
         description="Times at which atoms are looked for: after run.n_steps, at the end, and "
         "evenly in between; the end alone if 1.",
     )
-    target: Literal["auto", "labels", "network"] = Field(
+    target: Literal["auto", "labels", "network", "rest"] = Field(
         "auto",
         description="What atoms are refit to. labels undoes the bias of the penalty and needs "
-        "many data; network shows what the network itself is made of.",
+        "many data; network shows what the network itself is made of; rest gives the minimiser of "
+        "the training objective, which networks tend to as the temperature goes to zero.",
     )
     max_atoms: Count | None = Field(
-        None, description=f"Largest number of atoms; {MOST_ATOMS} by default."
+        None, description=f"Largest number of atoms; {MOST_ATOMS} by default, at rest {MOST}."
     )
     threshold: Positive | None = Field(
         None,

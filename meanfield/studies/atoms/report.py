@@ -197,7 +197,14 @@ def _bound(found: AtomsHeadline, dataset: xr.Dataset) -> str:
 
 def _how_many(dataset: xr.Dataset) -> str:
     last = dataset.isel(look=-1)
-    if float(last["refit_to_labels"].mean()) >= 0.5:
+    if float(last["from_rest"].mean()) >= 0.5:
+        text = (
+            "Counted are the atoms of the network at rest, the minimiser of the training objective "
+            "over all distributions of neurons, which networks tend to as the temperature goes to "
+            "zero: a property of the data and the penalty, not of a run. The duality gap certifies "
+            "the minimum."
+        )
+    elif float(last["from_labels"].mean()) >= 0.5:
         text = (
             "Dictionaries of every size were fitted to the labels, starting from the neurons. The "
             "size chosen has the least BIC, and each of its atoms must also be present in the "
@@ -210,13 +217,16 @@ def _how_many(dataset: xr.Dataset) -> str:
             f"{100 * NETWORK_FLOOR:g}% is taken as none."
         )
     reference = int(dataset.attrs["reference"])
-    return f"{text} {_possible(dataset)} Reference network: {last['statement'].values[reference]}"
+    parts = [text, _possible(dataset), f"Reference network: {last['statement'].values[reference]}"]
+    return " ".join(part for part in parts if part)
 
 
 def _possible(dataset: xr.Dataset) -> str:
     """Say which sizes the reference network leaves possible."""
     last = dataset.isel(look=-1, replica=int(dataset.attrs["reference"]))
     least, most = int(last["least"]), int(last["most"])
+    if float(last["from_rest"]):
+        return "" if least == most else f"Between {least} and {most} it is a matter of definition."
     if least == most:
         return f"No size but {least} is possible at 95% confidence."
     return f"Sizes from {least} to {most} cannot be excluded at 95% confidence."
@@ -266,11 +276,11 @@ def _error_bars(dataset: xr.Dataset) -> Table:
                 _plus_minus(float(atom["offset"]), float(atom["offset_error"])),
             ]
         )
-    what = (
-        "from the noise that the labels leave"
-        if float(last["refit_to_labels"])
-        else "from what other inputs of the same law would change"
-    )
+    what = "from what other inputs of the same law would change"
+    if float(last["from_labels"]):
+        what = "from the noise that the labels leave"
+    elif float(last["from_rest"]):
+        what = "from what other rows of the same law would change"
     return Table(
         rows,
         f"Error bars of the atoms of the reference network, {what}: 95% intervals, and the angle "

@@ -10,6 +10,7 @@ import numpy as np
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
 from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.dictionary.likelihood import has_likelihood
+from meanfield.dictionary.minimiser import MOST, no_rest
 from meanfield.dictionary.threshold import own_threshold
 from meanfield.errors import ConfigError
 from meanfield.flow.cost import training_seconds
@@ -22,7 +23,7 @@ from meanfield.problem import Activation, Problem
 from meanfield.problem.data import Data
 from meanfield.problem.targets import Target
 from meanfield.studies.atoms.arrays import combine, pack, padded, place_covariance
-from meanfield.studies.atoms.config import AtomsConfig
+from meanfield.studies.atoms.config import AtomsConfig, AtomsSection
 from meanfield.studies.atoms.report import report
 from meanfield.system.progress import Progress, SharedProgress
 from meanfield.workbench.config import named_keys
@@ -58,6 +59,8 @@ def plan_on(
         )
     with named_keys(config, "run", "problem"):
         scheme = config.scheme(problem)
+    if section.target == "rest" and (reason := no_rest(problem)):
+        raise ConfigError(f"key 'atoms.target' is 'rest', which needs {reason}.")
     if section.cool_steps:
         if problem.temperature < section.cool_to:
             raise ConfigError(
@@ -79,8 +82,7 @@ def plan_on(
         "looks": looks.tolist(),
         "trained": config.run.n_steps,
         "target": None if section.target == "auto" else section.target,
-        # No network has more atoms than neurons.
-        "max_atoms": min(section.max_atoms or MOST_ATOMS, max(section.n_particles, MOST_ATOMS)),
+        "max_atoms": _most_atoms(section),
     }
     there = trained[: section.n_replicas]
     if any(network.n_particles != section.n_particles for network in there):
@@ -94,7 +96,8 @@ def plan_on(
             needs = {"replicas": there[replica].unit}
             arguments["place"] = there[replica].place
             steps -= config.run.n_steps
-        weight = seconds(problem, scheme, section.n_particles * steps, len(looks))
+        search = extraction_seconds(problem, section.target)
+        weight = seconds(problem, scheme, section.n_particles * steps, len(looks), search)
         units.append(Unit(key, train_and_extract, arguments, label, needs, weight))
     # The labels are the values of a known target at standard normal inputs.
     plain = data.info.get("inputs") == "gaussian" and data.info.get("labels") == "real"
@@ -113,15 +116,28 @@ def plan_on(
     return data_plan(config, data, problem, units, joined)
 
 
-def seconds(problem: Problem, scheme: Scheme, particle_steps: int, looks: int) -> float:
+def _most_atoms(section: AtomsSection) -> int:
+    """Return how many atoms are kept; no network has more atoms than neurons."""
+    if section.target == "rest":
+        return section.max_atoms or MOST
+    return min(section.max_atoms or MOST_ATOMS, max(section.n_particles, MOST_ATOMS))
+
+
+def seconds(
+    problem: Problem, scheme: Scheme, particle_steps: int, looks: int, search: float
+) -> float:
     """Return about what it takes on one core to train a network and look for its atoms."""
-    training = training_seconds(problem, scheme, particle_steps)
-    return training + looks * extraction_seconds(problem)
+    return training_seconds(problem, scheme, particle_steps) + looks * search
 
 
-def extraction_seconds(problem: Problem) -> float:
-    """Return about what a search for atoms takes: Gauss–Newton steps in all of a few atoms."""
+def extraction_seconds(problem: Problem, target: str | None) -> float:
+    """Return about what a search for atoms takes.
+
+    Gauss–Newton steps in all of a few atoms; at rest, of many atoms a long way down.
+    """
     width = problem.n_features + problem.bias
+    if target == "rest":
+        return 2.0 + 2.5e-4 * problem.n_data * width * (1 + problem.n_outputs / 3)
     atoms = min(6.0, problem.n_data * problem.n_outputs / (width + problem.n_outputs))
     return 0.5 + 8e-8 * problem.n_data * (atoms * width) ** 2
 
@@ -150,7 +166,7 @@ def train_and_extract(
     first_step = 0 if start is None else trained
     # The search for atoms is part of the work, and may take longer than the training.
     training = training_seconds(problem, scheme, n_particles * (scheme.n_steps - first_step))
-    search = extraction_seconds(problem)
+    search = extraction_seconds(problem, target)
     bar = SharedProgress(progress, training + len(looks) * search)
     run = simulate_scheme(
         problem,

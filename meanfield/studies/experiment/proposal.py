@@ -324,6 +324,8 @@ def _sections(sizes: Sizes, found: Pilot) -> dict[str, Any]:
             "cool_steps": sizes.cool_steps,
             "cool_to": min(_COOL_TO, _rounded(found.temperature / 10)),
             "looks": 2,
+            # Labels of a table determine few atoms; what networks tend to has a certain number.
+            "target": "rest",
         },
         "errors": {
             "n_particles": largest // 4,

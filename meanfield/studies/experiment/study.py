@@ -117,7 +117,8 @@ def _other_penalties(config: ExperimentConfig, first: Unit) -> list[Unit]:
         }
         label = f"penalty {i + 1} of {len(config.penalties.factors)}"
         steps = arguments["n_particles"] * scheme.n_steps
-        weight = atoms_study.seconds(problem, scheme, steps, 1)
+        search = atoms_study.extraction_seconds(problem, arguments["target"])
+        weight = atoms_study.seconds(problem, scheme, steps, 1, search)
         function = atoms_study.train_and_extract
         out.append(Unit(f"penalties-{i:02d}", function, arguments, label, weight=weight))
     return out

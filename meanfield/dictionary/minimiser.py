@@ -1,0 +1,355 @@
+"""The network at rest: the few atoms that minimise the training objective at temperature zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from meanfield import checks
+from meanfield.dictionary.fitting import as_places, fit_atoms, make_regression
+from meanfield.dictionary.potential import PenalisedPotential
+from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.dictionary.settle import Settled, settle
+from meanfield.dictionary.starts import moment_starts, random_starts
+from meanfield.dictionary.support import APART
+from meanfield.errors import ArgumentError
+from meanfield.identify import Atoms
+from meanfield.identify.atoms import as_atoms
+from meanfield.problem import Problem
+from meanfield.system.generators import generator
+from meanfield.system.threads import fixed_blas
+
+MOST = 128
+"""Most atoms, unless another number is given."""
+GAP = 1e-4
+"""Duality gap, of what the network learns, at which the minimum counts as reached."""
+CLOSED, STALLED = 1e-6, 1e-7
+"""The search ends with such a gap, or with a round that gained so little of it."""
+SHARE = 0.005
+"""Part of a network from which an atom counts; two thirds to three halves of that are doubtful."""
+ROUNDS = 30
+STEPS = 150
+"""Steps of the descent in each round; four times as many when next to nothing is gained."""
+N_STARTS, N_WELLS, N_QUICK = 300, 24, 60
+"""Places from which neurons slide down the potential, wells kept; places while gaps are wide."""
+POLISH = 1e-2
+"""Gap from which atoms descend for longer."""
+NEW_MASS = 0.003
+"""Mass that a new atom starts with."""
+SAME, ALIKE = 1 - 1e-6, 0.99
+"""Cosines of features from which two atoms are one, and from which it is tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class SparseMinimiser:
+    r"""The minimiser of the training objective over all distributions of neurons.
+
+    ``J(µ) = R(f_µ) + ½ ∫ λ_a |a|² + λ_w |(w, b)|² dµ`` is convex in µ, its minimisers have the
+    same function, and in general it has one, of finitely many atoms: where the long-time limit of
+    a wide network tends to as the temperature goes to zero, whatever the network started from. So
+    the number of atoms is one of the problem, not of a run.
+
+    For every µ, ``J(µ) − min J ≤ ∫ V dµ − min V`` with the potential ``V = δJ/δµ``: the duality
+    gap. It is exact but for the search of ``min V``.
+
+    Attributes
+    ----------
+    atoms : Atoms
+        In canonical form, the largest coefficient first, with their masses; what is not counted
+        is left out.
+    share : ndarray of shape (S,)
+        Part of each atom in what the network is made of, by the size of its function; they add up
+        to one with what is not counted.
+    n_atoms : int
+        Atoms with a share of half a percent or more.
+    n_atoms_set : tuple of int
+        From the number of those of 0.75 %, nearly equal ones taken together (features with a cosine
+        above 0.95), to that of those of 0.33 %.
+    objective, at_zero : float
+        ``J`` at the minimiser, and at the network that is zero.
+    duality_gap : float
+        Relative to ``at_zero − objective``, what the network learns.
+    reached : bool
+        Whether the gap is at most 1e-4, and there was room for all atoms.
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> y = np.tanh(2 * X[:, 0]) - np.tanh(2 * X[:, 1])
+    >>> problem = mf.Problem(X, y, activation="tanh", bias=False, l2=0.01)
+    >>> rest = mf.dictionary.sparse_minimiser(problem)
+    >>> rest.n_atoms, rest.reached
+    (2, True)
+    """
+
+    atoms: Atoms
+    share: Array
+    n_atoms: int
+    n_atoms_set: tuple[int, ...]
+    objective: float
+    at_zero: float
+    duality_gap: float
+    reached: bool
+
+    def __str__(self) -> str:
+        """Say the number, and how it is certified."""
+        noun = "atom" if self.n_atoms == 1 else "atoms"
+        gap = f"the duality gap is {self.duality_gap:.1g} of what is learned"
+        return f"{self.n_atoms} {noun} at rest; {gap}."
+
+
+@fixed_blas()
+def sparse_minimiser(
+    problem: Problem, *, start: Any = None, max_atoms: int = MOST, seed: int = 0
+) -> SparseMinimiser:
+    r"""Find the few atoms that minimise the training objective: the network at rest.
+
+    In turns, all atoms with their masses descend together, and new ones are added where their
+    potential is lowest (a conditional gradient method that slides), until the duality gap
+    certifies the minimum.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a penalty on all parameters, all of them trained. Its temperature has no effect.
+    start : Particles, Atoms, or tuple (a, w) or (a, w, b), optional
+        Atoms to start from, such as a trained network. Saves time and changes nothing else.
+    max_atoms : int
+        Most atoms.
+    seed : int
+        Seed of the places where the potential is searched.
+
+    Returns
+    -------
+    SparseMinimiser
+        Atoms, their number, and the duality gap.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not trained or not penalised: the objective then has no such minimiser.
+
+    Notes
+    -----
+    The support of the limit at temperature zero is the operational S* of [ISD], abstract. Sliding
+    conditional gradients: Denoyelle, Duval, Peyré and Soubies, Inverse Problems 36 (2019).
+
+    Examples
+    --------
+    >>> import numpy as np, meanfield as mf
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> problem = mf.Problem(X, np.tanh(2 * X[:, 0]), activation="tanh", bias=False, l2=0.01)
+    >>> mf.dictionary.sparse_minimiser(problem).n_atoms
+    1
+    """
+    checks.instance("problem", problem, Problem)
+    max_atoms, seed = checks.count("max_atoms", max_atoms), checks.seed(seed)
+    if reason := no_rest(problem):
+        raise ArgumentError("problem", message=f"A network at rest needs {reason}.")
+    places = np.zeros((0, problem.n_features + problem.bias))
+    if start is not None:
+        network = as_atoms(start, problem.activation, name="start")
+        places = as_places(network, problem.bias)
+        places = places[np.linspace(0, len(places) - 1, min(len(places), N_STARTS)).astype(int)]
+    return _Descent(problem, places, max_atoms, seed).run()
+
+
+def no_rest(problem: Problem) -> str:
+    """Say what a problem lacks for its networks to come to rest in few atoms; empty if nothing."""
+    if not problem.l2_output > 0 or not problem.l2_input > 0:
+        return "a penalty on all weights: set l2 > 0"
+    needed = ["a", "w", *(["b"] if problem.bias else [])]
+    if missing := [name for name in needed if name not in problem.train]:
+        return f"all weights trained: add {', '.join(missing)} to train"
+    return ""
+
+
+class _Descent:
+    """The search for the minimiser: descents of all atoms in turns with new ones."""
+
+    def __init__(self, problem: Problem, places: Array, max_atoms: int, seed: int):
+        self.problem, self.max_atoms, self.rng = problem, max_atoms, generator(seed, 7)
+        self.places = places
+        self.X = problem.with_bias(problem.X)
+        zero = np.zeros_like(problem.targets)
+        self.at_zero = float(problem.loss.value(zero, problem.targets).mean())
+        self.regression = make_regression(problem, zero)
+
+    def run(self) -> SparseMinimiser:
+        """Descend until the gap is closed, or there is no more room or time."""
+        k, D = self.problem.n_outputs, self.X.shape[1]
+        state = Settled(np.zeros((0, D)), np.zeros((0, k)), np.zeros(0))
+        gap, objective, steps, before = np.inf, self.at_zero, STEPS, np.inf
+        for turn in range(ROUNDS):
+            state = self._merged(settle(self.problem, *state[:2], steps=steps))
+            objective, level, potential = self._at(state)
+            learned = max(self.at_zero - objective, 1e-300)
+            for thorough in (False, True):
+                ends, values = self._lowest(potential, state, thorough)
+                gap = max(level - min(values[0], 0.0), 0.0) / learned
+                if gap > GAP:
+                    break
+            gained = (before - objective) / learned
+            stalled = gap <= GAP and gained <= STALLED and steps > STEPS
+            if (
+                gap <= CLOSED
+                or stalled
+                or turn == ROUNDS - 1
+                or len(state.places) >= self.max_atoms
+            ):
+                break
+            # What remains to be done is to polish, where new atoms gain little.
+            steps = 4 * STEPS if gap < POLISH or gained < POLISH else STEPS
+            before = objective
+            state = self._with(state, ends, values, level, potential)
+        return self._result(state, objective, gap)
+
+    def _features(self, places: Array) -> Array:
+        return self.problem.activation.value(self.X @ places.T)
+
+    def _at(self, state: Settled) -> tuple[float, float, PenalisedPotential]:
+        """Return the objective, the mean potential of all neurons, and the potential."""
+        problem, mass = self.problem, state.mass
+        f = self._features(state.places) @ state.columns
+        signal = problem.loss.derivative(f, problem.targets)
+        potential = PenalisedPotential.of(problem, signal)
+        outputs = state.columns / np.where(mass > 0, mass, 1)[:, None]
+        penalty = problem.l2_output * (outputs**2).sum(axis=1)
+        penalty = (penalty + problem.l2_input * (state.places**2).sum(axis=1)) / 2
+        objective = float(problem.loss.value(f, problem.targets).mean() + mass @ penalty)
+        level = float((signal * f).sum() / len(f) + mass @ penalty)
+        return objective, level, potential
+
+    def _lowest(
+        self, potential: PenalisedPotential, state: Settled, thorough: bool
+    ) -> tuple[Array, Array]:
+        """Return the places where descents end, and their values, the lowest first."""
+        regression = make_regression(self.problem, potential.residual)
+        # Lengths at which activations bend, whatever the size of the inputs.
+        scale = np.sqrt((self.X**2).mean()) or 1.0
+        n_starts = N_STARTS if thorough else N_QUICK
+        drawn = random_starts(regression, n_starts, self.rng) / scale
+        pool = np.vstack([moment_starts(regression) / scale, drawn, self.places, state.places])
+        length = np.linalg.norm(state.places, axis=1, keepdims=True) / np.sqrt(self.X.shape[1])
+        near = state.places + 0.3 * length * self.rng.standard_normal(state.places.shape)
+        return potential.wells(np.vstack([pool, near]), N_WELLS if thorough else N_QUICK // 4)
+
+    def _with(
+        self,
+        state: Settled,
+        ends: Array,
+        values: Array,
+        level: float,
+        potential: PenalisedPotential,
+    ) -> Settled:
+        """Add the lowest places, each unlike the others, of at least a third of the gap."""
+        places, columns = list(state.places), list(state.columns)
+        new = 0
+        for place, value in zip(ends, values, strict=True):
+            low = level - value > (level - values[0]) / 3
+            if not low or len(places) >= self.max_atoms:
+                break
+            if new and self._cosines(np.array([*places[-new:], place]))[-1, :-1].max() > ALIKE:
+                continue
+            places.append(place)
+            columns.append(NEW_MASS * potential.output(place))
+            new += 1
+        return Settled(np.array(places), np.array(columns), state.mass)
+
+    def _cosines(self, places: Array) -> Array:
+        """Return the absolute cosines between features."""
+        features = self._features(places)
+        length = np.linalg.norm(features, axis=0)
+        features = features / np.where(length > 0, length, 1)
+        return np.abs(features.T @ features)
+
+    def _merged(self, state: Settled) -> Settled:
+        """Leave out atoms without mass; make one of two that are the same, or nearly."""
+        keep = state.mass > 1e-7
+        state = Settled(*(part[keep] for part in state))
+        refused: set[tuple[float, ...]] = set()
+        while len(state.places) > 1:
+            cosines = np.triu(self._cosines(state.places), 1)
+            for i, j in np.argwhere(cosines > ALIKE):
+                if (pair := tuple(state.mass[[i, j]])) in refused:
+                    cosines[i, j] = 0.0
+            i, j = np.unravel_index(cosines.argmax(), cosines.shape)
+            if cosines[i, j] <= ALIKE:
+                break
+            pair = tuple(state.mass[[i, j]])
+            one = self._one_of(state, int(i), int(j))
+            if cosines[i, j] > SAME:
+                state = one
+                continue
+            before = self._at(state)[0]
+            one = settle(self.problem, *one[:2], steps=STEPS)
+            learned = max(self.at_zero - before, 1e-300)
+            if self._at(one)[0] <= before + CLOSED * learned:
+                state = one
+            else:
+                refused.add(pair)
+        return state
+
+    def _one_of(self, state: Settled, i: int, j: int) -> Settled:
+        """Put two atoms together where the larger one is."""
+        if state.mass[i] < state.mass[j]:
+            i, j = j, i
+        features = self._features(state.places[[i, j]])
+        factor = float(features[:, 0] @ features[:, 1]) / float(features[:, 0] @ features[:, 0])
+        columns, mass = state.columns.copy(), state.mass.copy()
+        columns[i] += factor * columns[j]
+        mass[i] += mass[j]
+        parts = (state.places, columns, mass)
+        return Settled(*(np.delete(part, j, axis=0) for part in parts))
+
+    def _result(self, state: Settled, objective: float, gap: float) -> SparseMinimiser:
+        """Count what carries the network, in canonical form: what a flip makes equal is one."""
+        nothing = np.zeros((self.regression.affine.shape[1], state.columns.shape[1]))
+        fit = Fit(state.places, state.columns, nothing, 0.0, 0.0)
+        whole = fit_atoms(self.problem, fit, state.mass)
+        share = shares_of(self.regression, whole, self.problem.bias)
+        least, number, most = (int((share >= f * SHARE).sum()) for f in (1.5, 1.0, 1 / 1.5))
+        kept = share >= SHARE
+        least = min(least, groups_of(self.regression, whole, share, self.problem.bias))
+        atoms = replace(
+            whole,
+            coefficients=whole.coefficients[kept],
+            w=whole.w[kept],
+            b=whole.b[kept],
+            mass=whole.mass[kept],
+            inactive_mass=1 - float(whole.mass[kept].sum()),
+        )
+        return SparseMinimiser(
+            atoms,
+            share[kept],
+            number,
+            tuple(range(least, most + 1)),
+            objective,
+            self.at_zero,
+            float(gap),
+            gap <= GAP and len(state.places) < self.max_atoms,
+        )
+
+
+def shares_of(regression: Regression, network: Atoms, bias: bool) -> Array:
+    """Return the part of each atom in what a network is made of, by the size of its function."""
+    length = regression.unit_features(as_places(network, bias))[1]
+    size = np.linalg.norm(network.columns, axis=1) * length
+    out: Array = size / max(float(size.sum()), 1e-300)
+    return out
+
+
+def groups_of(regression: Regression, network: Atoms, share: Array, bias: bool) -> int:
+    """Count the atoms that count, those that act nearly alike once."""
+    order = np.argsort(-share, kind="stable")
+    order = order[share[order] >= SHARE]
+    unit = regression.unit_features(as_places(network, bias)[order])[0]
+    alike = np.abs(unit.T @ unit) > APART
+    heads: list[int] = []
+    for i in range(len(order)):
+        if not alike[i, heads].any():
+            heads.append(i)
+    return len(heads)
