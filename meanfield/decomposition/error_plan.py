@@ -150,14 +150,14 @@ class ErrorPlan(ErrorSettings):
     def followed(self) -> Array:
         """Particles that are followed up to every one of `times`.
 
-        Those of the path up to twice the budget's time, and of the long-time networks beyond it,
-        unless a run cannot be taken up by its particles alone.
+        Half of them beyond four times the budget's time, where only the decay is read, unless a run
+        cannot be taken up by its particles alone.
         """
-        batches = self.scheme.minibatch
+        batches, wide = self.scheme.minibatch, self.path_particles
         anchored = batches is not None and batches.anchor_period is not None
         whole = anchored or self.scheme.integrator.has_velocity
-        later = self.path_particles if whole else self.long_particles
-        return np.where(self.times <= 2 * self.scheme.n_steps, self.path_particles, later)
+        later = wide if whole else max(1, wide // 2)
+        return np.where(self.times <= 4 * self.scheme.n_steps, wide, later)
 
     @property
     def followed_steps(self) -> int:

@@ -11,7 +11,7 @@ noise, so that a difference between two of them is not drowned in the noise of e
   difference, which is all that is used of them.
 - At finite time two wide systems run with the noise of the replica: one from the initial law, one
   from the long-time law. Their difference is what is left to learn at time t, without fluctuations.
-  Beyond twice the budget's time, where only its decay is read, fewer of their particles go on.
+  Beyond four times the budget's time, where only its decay is read, half of their particles go on.
 - A network of N particles is part of the first of them: the same start and noise.
 """
 

@@ -65,8 +65,8 @@ class ErrorsSection(Section):
     )
     path_particles: Count | None = Field(
         None,
-        description="Particles of the mean-field network at finite time, up to twice run.n_steps; "
-        "16 times the largest N by default.",
+        description="Particles of the mean-field network at finite time; 16 times the largest N "
+        "by default. Half of them go on beyond four times run.n_steps.",
     )
     settle_steps: Count | None = Field(
         None,
