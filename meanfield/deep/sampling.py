@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from meanfield.deep.axes import Axes
 from meanfield.deep.low_rank import LowRankMatrix
@@ -47,6 +46,8 @@ class Sampling:
 
     def check(self) -> None:
         """Refuse numbers for which there is no Sobol sequence, or none that is balanced."""
+        from scipy.stats import qmc  # takes a third of the time of a start
+
         if self.n_quasi > qmc.Sobol.MAXDIM:
             raise ArgumentError(
                 "n_quasi", f"must be at most {qmc.Sobol.MAXDIM}, got {self.n_quasi}."
@@ -126,6 +127,8 @@ class Directions:
         self.n_samples, self.used = n_samples, 0
         self.quasi = np.empty((0, n_samples))
         if n_quasi:
+            from scipy.stats import qmc
+
             scrambling = int(self.random.integers(2**63))
             points = qmc.Sobol(n_quasi, rng=scrambling).random(n_samples)
             # The grid of 2^-30 gets its midpoints, so that no coordinate is exactly 0.

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from scipy.special import ndtr, owens_t
-from scipy.stats import qmc
 
 from meanfield.identify.activation_coefficients import Array, coefficient_table
 from meanfield.identify.atoms import Atoms
@@ -78,6 +77,8 @@ def _has_closed_form(activation: Activation) -> bool:
 
 def _sobol_norm(atoms: Atoms) -> tuple[float, float, str]:
     """Average over independent scramblings, with a standard error."""
+    from scipy.stats import qmc  # takes a third of the time of a start
+
     squares = []
     for seed in range(SCRAMBLINGS):
         sampler = qmc.MultivariateNormalQMC(

@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from meanfield import checks
 from meanfield.errors import ArgumentError
@@ -50,6 +49,8 @@ def sobol_inputs(
 
     `n_points` is a power of two; so the first half is such a sequence as well.
     """
+    from scipy.stats import qmc  # takes a third of the time of a start
+
     u = qmc.Sobol(n_features, scramble=True, seed=rng).random_base2(int(math.log2(n_points)))
     u = np.clip(u, 2.0**-40, 1 - 2.0**-40)
     if law == "uniform-cube":

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def floor_test(
     error = float(floor.std(ddof=1)) / math.sqrt(len(floor))
     if error <= 1e-12 * values[-1].mean():
         return share, float(share < 1e-12)
-    return share, float(stats.t.sf(floor.mean() / error, len(floor) - 1))
+    return share, float(stdtr(len(floor) - 1, -floor.mean() / error))
 
 
 def line_test(values: Array, design: Array, repeats: Array, curve: Array | float = 0.0) -> float:

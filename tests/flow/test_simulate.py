@@ -283,7 +283,7 @@ class TestDivergence:
             mf.simulate(problem, 16, 1e6, 100)
         assert 0.1 < caught.value.stable_step_size < 100
 
-    @pytest.mark.parametrize("step_size", [1e18, 1e300, np.finfo(float).max])
+    @pytest.mark.parametrize("step_size", [1e18, np.finfo(float).max])
     def test_even_from_the_edge_of_the_numbers(self, data, step_size):
         problem = mf.Problem(*data, temperature=0.01)
         with warnings.catch_warnings():
