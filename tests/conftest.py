@@ -38,6 +38,7 @@ LONG = {
     "test_modes",
     "test_hanging",
     "test_reliability",
+    "test_runner",
 }
 
 

@@ -81,6 +81,8 @@ def test_the_other_measurements_take_them_too(problem, trained):
         n_population=64,
         long_particles=32,
         path_particles=64,
+        settle_steps=20,
+        data_counts=[8, 32],
         init=trained,
     )
     assert budget.total.value > 0

@@ -226,7 +226,7 @@ def test_engines_agree(scheme, activation):
         "width": 48,
         "parametrization": scheme,
         "activation": activation,
-        "n_steps": 200,
+        "n_steps": 100,
         "X_test": 1.1 * X[:2] + 0.1,
         **_settings(activation),
     }

@@ -60,7 +60,7 @@ def test_polynomial_activations_keep_the_function(name):
 
 
 # Not silu in two dimensions: four atoms cannot be told from three in this noise.
-NOISY = [("tanh", 5, 8), ("silu", 5, 8), ("erf", 20, 4), ("relu", 20, 4)]
+NOISY = [("tanh", 5, 8), ("silu", 5, 8), ("relu", 20, 4)]
 NOISY += [(name, 2, 4) for name in ("tanh", "erf", "relu")]
 
 
@@ -163,10 +163,10 @@ def test_potential_and_gradient_vanish_at_refit_atoms():
 @pytest.mark.parametrize("labels", ["teacher", "own", "noise"])
 def test_particles_without_structure_yield_no_confident_size(name, d, labels):
     rng = np.random.default_rng(d)
-    X, w, a = rng.standard_normal((600, d)), rng.standard_normal((200, d)), rng.standard_normal(200)
+    X, w, a = rng.standard_normal((400, d)), rng.standard_normal((120, d)), rng.standard_normal(120)
     target = teacher(name, d, 3, seed=0, angle=40)
-    own = ACTIVATIONS[name].value(X @ w.T) @ a / 200
-    y = {"teacher": target(X), "own": own, "noise": rng.standard_normal(600)}[labels]
+    own = ACTIVATIONS[name].value(X @ w.T) @ a / 120
+    y = {"teacher": target(X), "own": own, "noise": rng.standard_normal(400)}[labels]
     assert not extract_dictionary((a, w), Problem(X, y, name, bias=False)).confident
 
 

@@ -30,6 +30,8 @@ def test_a_function_is_a_target():
         n_population=64,
         long_particles=32,
         path_particles=64,
+        settle_steps=20,
+        data_counts=[8, 32],
     )
     assert budget.total.value > 0
 

@@ -92,7 +92,7 @@ def test_ratios_and_exponents():
 
 
 @pytest.mark.parametrize("peer", [[4.0, 5.0, 8.0], None])
-def test_the_report_stands_on_the_file_alone(tmp_path, peer):
+def test_the_report_stands_on_the_file_alone(tmp_path, peer, fonts_as_outlines):
     found = measured([[1.0, 1.0, 2.0], peer, None])
     found.save(tmp_path)
     again = Measurements.load(tmp_path)

@@ -137,8 +137,7 @@ def test_script_runs_in_small_and_draws(name):
 
 
 def test_references_stand_for_the_same_limit():
-    script = importlib.import_module("scripts.validation.references")
-    numbers, dataset = script.run(quick=True)
+    numbers, dataset = quick_run("references")
     for metric in ("coupling", "matched_w2", "function", "law_w2"):
         slope = numbers[f"{metric}_chain"].value
         assert numbers[f"{metric}_fokker-planck"].value == pytest.approx(slope, abs=0.05)
