@@ -281,7 +281,7 @@ def test_shapes_that_disagree_are_one_sentence(meanfield, tmp_path):
 
 
 def test_data_paths_start_at_the_configuration(meanfield, tmp_path, monkeypatch):
-    config = csv_config(tmp_path, "x,y\n1,2\n0,1\n")
+    config = csv_config(tmp_path, "u,v,y\n1,0,2\n0,1,1\n")
     monkeypatch.chdir("/")
     assert meanfield("simulate", config, "--out", tmp_path / "out", "-q")[0] == 0
     written = tomllib.loads((tmp_path / "out/config.toml").read_text())
@@ -385,7 +385,7 @@ def test_folder_and_executor_mistakes_are_one_sentence(meanfield, tmp_path):
 
 def test_divergence_is_one_sentence_with_a_remedy(meanfield, tmp_path):
     config = tmp_path / "wild.toml"
-    config.write_text(edit("n_steps = 20", "n_steps = 400\nstep_size = 1e6"))
+    config.write_text(edit("n_steps = 20", "n_steps = 100\nstep_size = 1e6"))
     out = tmp_path / "out"
     assert_one_sentence(*meanfield("simulate", config, "--out", out), ["step_size="])
     # Nothing was finished, so that the same folder takes the corrected step size.

@@ -49,7 +49,7 @@ def test_a_configuration_may_be_saved_by_any_editor(meanfield, tmp_path, encodin
 def test_a_study_goes_on_after_its_folder_and_its_data_have_moved(meanfield, tmp_path, monkeypatch):
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
-    config = csv_config(old, "x,y\n1,2\n0,1\n")
+    config = csv_config(old, "u,v,y\n1,0,2\n0,0,1\n")
     assert meanfield("simulate", config, "--out", old / "out", "-q")[0] == 0
     results = (old / "out/result.nc").read_bytes()
     old.rename(new)
@@ -62,7 +62,7 @@ def test_a_study_goes_on_after_its_folder_and_its_data_have_moved(meanfield, tmp
     for without in (False, True):  # with the work, and with the results alone
         if without:
             shutil.rmtree(new / "out/work")
-        (new / "other.csv").write_text("x,y\n1,2\n0,3\n")
+        (new / "other.csv").write_text("u,v,y\n1,0,2\n0,0,3\n")
         result = meanfield("simulate", "csv.toml", "--out", "out", "--resume")
         assert_one_sentence(*result, ["with other data than the configuration now points to"])
 
