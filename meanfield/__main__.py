@@ -84,7 +84,12 @@ Scheduler = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", metavar="N", help="Processes on this machine, one unit each."),
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Processes on this machine, one unit each; by default one per core, once several "
+        "units wait that take longer than to start them.",
+    ),
 ]
 Changes = Annotated[
     list[str] | None,

@@ -26,7 +26,7 @@ from meanfield.system import manifest
 from meanfield.system.provenance import software
 from meanfield.system.threads import cores
 from meanfield.workbench.config import parse
-from meanfield.workbench.executors import get_executor
+from meanfield.workbench.executors import as_needed, get_executor
 from meanfield.workbench.executors.calls import Call, Done
 from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.executors.pool import PoolExecutor, threads_each, work
@@ -418,6 +418,41 @@ def test_divergence_survives_pickling():
     copy = pickle.loads(pickle.dumps(error))
     assert str(copy) == "message"
     assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("worth", "large", "here"),
+    [
+        (1e-9, 2**26, ["a"]),  # the first tells how long the others take
+        (1e9, 2**26, ["a", "b", "c", "d"]),
+        (1e-9, 1, ["a", "b", "c", "d"]),
+    ],
+)
+def test_processes_start_where_several_small_units_wait_that_take_long(
+    monkeypatch, worth, large, here
+):
+    monkeypatch.setattr(as_needed, "_WORTH", worth)
+    monkeypatch.setattr(as_needed, "_LARGE", large)
+    units = [Unit(key, _one, {}, key) for key in "abcd"]
+    batches = [[Call(unit, {}, None) for unit in part] for part in (units[:1], units[1:])]
+    moved, local = [], LocalExecutor()
+
+    class Elsewhere(LocalExecutor):
+        def run(self, ready, advance):
+            for call, done in super().run(ready, advance):
+                moved.append(call.unit.key)
+                yield call, done
+
+    executor = as_needed.AsNeeded(Elsewhere)
+    found = executor.run(lambda: batches.pop(0) if batches else [], lambda call, share: None)
+    keys = [call.unit.key for call, done in found if done.arrays["one"] == 1]
+    assert sorted(keys) == list("abcd")
+    assert moved == [key for key in keys if key not in here]
+    assert executor.spread(len, ["ab"]) == local.spread(len, ["ab"])
+
+
+def _one():
+    return {"one": np.ones(1)}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 from meanfield.errors import ConfigError, suggest
+from meanfield.system.compiling import thread_count
+from meanfield.system.threads import cores
+from meanfield.workbench.executors.as_needed import processes_as_needed
 from meanfield.workbench.executors.calls import Executor
 from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.executors.pool import process_executor
@@ -18,8 +21,8 @@ def get_executor(
     """Return what runs the units of a study, as a context that frees its processes at the end.
 
     Without the address of a `scheduler`, such as ``tcp://host:8786``, Dask starts a cluster of
-    processes on this machine. There are `workers` processes here: one by default for ``"local"``,
-    one per core for ``"dask"``. Every executor gives the same bits.
+    processes on this machine. There are `workers` processes here, one per core by default; for
+    ``"local"`` only once several units wait that take long. Every executor gives the same bits.
     """
     if name not in EXECUTORS:
         raise ConfigError(f"--executor {name!r} is not known.{suggest(name, EXECUTORS)}")
@@ -33,6 +36,7 @@ def get_executor(
         from meanfield.workbench.executors.dask import dask_executor
 
         return dask_executor(scheduler, workers)
-    if workers is None or workers == 1:
+    most = min(cores(), thread_count())
+    if workers == 1 or (workers is None and most == 1):
         return nullcontext(LocalExecutor())
-    return process_executor(workers)
+    return processes_as_needed(most) if workers is None else process_executor(workers)
