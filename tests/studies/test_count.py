@@ -25,7 +25,7 @@ NUMBERS = {
 SUMMARY = {"numbers": {key: number.to_summary() for key, number in NUMBERS.items()}}
 
 
-def networks(counts, sure, spread=0.01, most=7):
+def networks(counts, sure, spread=0.01, most=7, at_rest=0):
     variables = {
         "n_atoms": counts,
         "confident": sure,
@@ -33,6 +33,8 @@ def networks(counts, sure, spread=0.01, most=7):
         "null_spread": np.full(len(counts), 0.5),
         "least": np.full(len(counts), 7),
         "most": np.full(len(counts), most),
+        "from_rest": np.full(len(counts), at_rest),
+        "network_gap": np.full(len(counts), 0.05),
     }
     return xr.Dataset(
         {
@@ -66,6 +68,20 @@ def tried(counts, sure, scores, factors=(0.1, 0.3, 1.0, 3.0, 10.0), label="accur
 )
 def test_how_many_and_how_sure(counts, sure, said):
     assert said in count_sentence(SUMMARY, networks(counts, sure), tried([3], [1], [0.8], [1.0]))
+
+
+@pytest.mark.parametrize(
+    ("counts", "sure", "said"),
+    [
+        ([3, 3], [1, 1], "3 atoms at rest, where the training objective is least; they differ from "
+         "that by 5%. The count can be relied on: a duality gap certifies it."),
+        ([8, 9], [0, 0], "the networks consist of 7 to 9 atoms: some are too faint"),
+        ([0, 0], [1, 1], "No atoms were found"),
+    ],
+)  # fmt: skip
+def test_at_rest_the_count_is_that_of_the_objective(counts, sure, said):
+    found = networks(counts, sure, most=9, at_rest=1)
+    assert said in count_sentence(SUMMARY, found, tried([3], [1], [0.8], [1.0]))
 
 
 def test_nothing_is_advised_where_every_count_can_be_relied_on():

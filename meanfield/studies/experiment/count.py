@@ -11,7 +11,7 @@ from meanfield.dictionary.support import BY_WEIGHT
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms.report import AtomsHeadline
 from meanfield.workbench.headline import Summary
-from meanfield.workbench.report.formatting import format_number, format_value
+from meanfield.workbench.report.formatting import format_number, format_share, format_value
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,8 +24,10 @@ _SCORE_LOST = 0.02
 
 def count_sentence(summary: Summary, atoms: xr.Dataset, overview: xr.Dataset) -> str:
     """Return how many atoms the networks have, and whether that can be relied on."""
-    counts = atoms["n_atoms"].isel(look=-1).values
+    last = atoms.isel(look=-1)
+    counts = last["n_atoms"].values
     low, high, networks = int(counts.min()), int(counts.max()), len(counts)
+    at_rest = bool((last["from_rest"] > 0).all())
     noun = "atom" if high == 1 else "atoms"
     sure = _sure(atoms)
     if not high:
@@ -33,11 +35,24 @@ def count_sentence(summary: Summary, atoms: xr.Dataset, overview: xr.Dataset) ->
     elif low == high:
         found = AtomsHeadline.read(summary)
         sentence = f"The trained networks consist of S* = {format_value(found.n_atoms)} {noun}"
+        if at_rest:
+            gap = format_share(float(last["network_gap"].mean()))
+            sentence += (
+                f" at rest, where the training objective is least; they differ from that by {gap}"
+            )
+    elif at_rest:
+        least, most = int(last["least"].min()), int(last["most"].max())
+        sentence = (
+            f"At rest, where the training objective is least, the networks consist of {least} to "
+            f"{most} {noun}: some are too faint, or too much alike, to be counted for certain"
+        )
     else:
         sentence = (
             f"The trained networks consist of {low} to {high} {noun}: the {networks} networks do "
             "not agree on S*, so that the data leave room for more than one answer"
         )
+    if sure == networks and at_rest:
+        return f"{sentence}. The count can be relied on: a duality gap certifies it."
     if sure == networks:
         return f"{sentence}. Each count can be relied on for its own network."
     below = "makes it reliable" if _tried_penalty(overview) else "was tried to make it so"
@@ -125,7 +140,12 @@ def _nothing_found(last: xr.Dataset, overview: xr.Dataset) -> str:
         found = "no other penalty was tried (penalties.factors)"
     text = f"No key of this file is known to make it reliable: {found}"
     unsure = last.isel(replica=np.flatnonzero(last["confident"].values == 0))
-    if (unsure["spread"] > BY_WEIGHT * unsure["null_spread"]).mean() > 0.5:
+    if (unsure["from_rest"] > 0).all():
+        doubt = (
+            "Some atoms are too faint, or too much alike, to be counted for certain; penalties "
+            "between those that were tried may have none such (penalties.factors)."
+        )
+    elif (unsure["spread"] > BY_WEIGHT * unsure["null_spread"]).mean() > 0.5:
         doubt = (
             "Neurons have not gathered at their atoms: so many atoms are what the labels can tell "
             "apart, and the networks themselves may consist of more, or of no few atoms at all."
