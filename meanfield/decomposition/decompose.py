@@ -107,9 +107,9 @@ def decompose_error(
     long_particles, path_particles : int, optional
         Particles of the population's long-time network, whose predictions are time averages, by
         default twice the largest N and at least 1024; and of the mean-field network at finite time,
-        by default 16 times the largest N. The training sets' long-time networks have half of the
-        former, and the same noise as that half of the population's, from which they are told;
-        beyond four times the budget's time half of the latter go on.
+        by default 16 times the largest N. Training sets of other sizes than the budget's have
+        half of the former, and the same noise as that half of the population's, from which they are
+        told; beyond four times the budget's time half of the latter go on.
     settle_steps : int, optional
         First round of the stopping rule; by default two relaxation times ``1/λ``.
     tolerance, threshold : float

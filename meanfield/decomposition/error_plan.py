@@ -119,7 +119,8 @@ class ErrorPlan(ErrorSettings):
         dynamics = 3.0 * self.followed_steps * min(self.n_data, most)
         return {
             "population": 6 * long * min(len(self.population[0]), most),
-            "sets": long * sum(min(n_data, most) for n_data in self.data_counts),
+            "sets": long
+            * sum((1 + (n_data == self.n_data)) * min(n_data, most) for n_data in self.data_counts),
             "dynamics": dynamics,
             "atoms": 0.1 * dynamics,
         }

@@ -6,9 +6,9 @@ noise, so that a difference between two of them is not drowned in the noise of e
 
 - Every long-time network starts from the settled population network and runs with the noise of
   `WINDOW`: the population's, those of the training sets, and the two that show the population's
-  own error. Its predictions are a time average. Those of the training sets have half as many
-  particles: what this takes away is in the population's half as well, and drops out of their
-  difference, which is all that is used of them.
+  own error. Its predictions are a time average. Those of the sizes that only the law in n needs
+  have half as many particles: what this takes away is in the population's half as well, and drops
+  out of their difference.
 - At finite time two wide systems run with the noise of the replica: one from the initial law, one
   from the long-time law. Their difference is what is left to learn at time t, without fluctuations.
   Beyond four times the budget's time, where only its decay is read, half of their particles go on.
@@ -105,23 +105,25 @@ def training_sets(
 ) -> Arrays:
     """Average the long-time networks of one replica's training sets, coupled to the population's.
 
-    Half the particles are enough, for what they lack the population's half lacks as well. Returns
-    ``differences`` (counts, m, k), the population's prediction less that of each set; ``drift``
-    (m, k), that of the budget's set over the first half of the time less that over the second;
-    ``start`` (M, C), particles of the long-time law of this set.
+    Returns ``differences`` (counts, m, k), the population's prediction less that of each set;
+    ``drift`` (m, k), that of the budget's set over the first half of the time less that over the
+    second; ``start`` (M, C), particles of the long-time law of this set.
     """
     burn, window = (int(steps) for steps in population["window"])
-    settled = _half(particles_at(plan.problem, population["settled"][None]))
+    settled = particles_at(plan.problem, population["settled"][None])
     bar = SharedProgress(progress, sum(plan.data_counts))
     differences = []
     drift: Array  # the budget's own number is one of the counts
     start: Array
     for n_data in plan.data_counts:
         problem, part = plan.training_set(replica, n_data), bar.part(n_data)
-        outputs, trajectory = _average(plan, problem, settled, burn, window, WINDOW, part)
-        first, second = population["half_particles"] - _halves(outputs)
+        own = n_data == plan.n_data
+        # Training goes on from the budget's own law, where the fewer are seen for long.
+        particles = settled if own else _half(settled)
+        outputs, trajectory = _average(plan, problem, particles, burn, window, WINDOW, part)
+        first, second = population["halves" if own else "half_particles"] - _halves(outputs)
         differences.append((first + second) / 2)
-        if n_data == plan.n_data:
+        if own:
             drift, start = first - second, _pooled(trajectory, plan.path_particles)
     return {
         "differences": np.stack(differences),

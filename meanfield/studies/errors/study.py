@@ -60,8 +60,8 @@ class ErrorsSection(Section):
     long_particles: Count | None = Field(
         None,
         description="Particles of the population's long-time network, whose outputs are time "
-        "averages; twice the largest N, and at least 1024, by default. Those of the training sets "
-        "have half.",
+        "averages; twice the largest N, and at least 1024, by default. Training sets of other "
+        "sizes than the budget's have half.",
     )
     path_particles: Count | None = Field(
         None,
