@@ -61,6 +61,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--l2", type=float, default=0.005, help="penalty (0.005)")
+    parser.add_argument("--target", help="what atoms are refit to, as in mf.extract_dictionary")
+    parser.add_argument("--neurons", type=int, default=NEURONS, help=f"per network ({NEURONS})")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training ({STEPS})")
     given = parser.parse_args()
     failed = False
     for name in given.names or names:
@@ -70,10 +73,12 @@ def main() -> int:
         for seed in range(SEEDS):
             for last in (LAST, LAST / 2):
                 cooling = mf.schedule.Geometric(1e-3, last)
-                options: dict[str, Any] = {"step_size": 0.5, "n_steps": STEPS, "seed": seed}
-                run = mf.simulate(problem, NEURONS, temperature=cooling, **options)
+                options: dict[str, Any] = {"step_size": 0.5, "n_steps": given.steps, "seed": seed}
+                run = mf.simulate(problem, given.neurons, temperature=cooling, **options)
                 start = time.process_time()
-                found = mf.extract_dictionary(run.particles, problem, seed=seed)
+                found = mf.extract_dictionary(
+                    run.particles, problem, target=given.target, seed=seed
+                )
                 seconds.append(time.process_time() - start)
                 sizes.append(found.n_atoms)
                 sets.append(set(found.n_atoms_set))
