@@ -42,7 +42,9 @@ Derivation
    .. math:: J(µ) − \min J ≤ \int V \, dµ − \min V ,
 
    the *duality gap*, says when to stop (:math:`J(ν) ≥ J(µ) + \int V\, d(ν − µ)` for convex J). It is exact but for the
-   search of :math:`\min V`. ``target="rest"`` counts these atoms: those of half a percent of the network or more. A
+   search of :math:`\min V`. Where V has no least value, as for relu, whose V is quadratic along rays, take
+   :math:`V_ε`, with (1 + ε) times the penalty: the gap is at most :math:`\int V \, dµ − \min V_ε + ε J(µ)`, for the
+   penalty of the minimiser is at most J(µ). ``target="rest"`` counts these atoms: those of half a percent of the network or more. A
    larger penalty leaves fewer. Labels may determine fewer than a network at rest has: where the penalty is small,
    some fit noise.
 

@@ -13,7 +13,7 @@ from meanfield.dictionary.fitting import (
     make_regression,
     relative_gap,
 )
-from meanfield.dictionary.minimiser import GAP, SHARE, SparseMinimiser, sparse_minimiser
+from meanfield.dictionary.minimiser import SHARE, SparseMinimiser, sparse_minimiser
 from meanfield.dictionary.refit import Array
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.support import collect, masses, shares, structure
@@ -76,8 +76,8 @@ def _doubts(rest: SparseMinimiser, gap: float) -> list[str]:
     """Say why the number cannot be relied on."""
     low, high = rest.n_atoms_set[0], rest.n_atoms_set[-1]
     doubts = {
-        f"the minimum is certified to {rest.duality_gap:.1g} of what is learned only, more than "
-        f"{GAP:g}": not rest.reached,
+        "the search has not come to the minimum for sure; a larger penalty (problem.l2) or more "
+        "room (max_atoms) helps it": not rest.reached,
         f"it may be {low} to {high}, as some atoms carry about {SHARE:.1%} of the network, below "
         "which none is counted, or act nearly alike; a larger penalty (problem.l2) leaves fewer": (
             high > low

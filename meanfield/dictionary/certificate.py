@@ -324,7 +324,7 @@ def _of_network(
     gain = (value.min(initial=0.0) - minimum) / max(scale, 1e-300)
     change = 0.0
     if gain > DEEPER and not constant:
-        start = FIRST_MASS * potential.output(minimiser)
+        start = FIRST_MASS * potential.outputs(minimiser[None])[0]
         change = _change(problem, places, columns, predictions, minimiser, start)
     missing = change > NETWORK_FLOOR or (gain > FAR and not constant)
     return Certificate(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from meanfield import checks
 from meanfield.dictionary.fitting import as_places, fit_atoms, make_regression
-from meanfield.dictionary.potential import PenalisedPotential
+from meanfield.dictionary.potential import REACH, SHORTER, PenalisedPotential
 from meanfield.dictionary.refit import Array, Fit, Regression
 from meanfield.dictionary.settle import Settled, settle
 from meanfield.dictionary.starts import moment_starts, random_starts
@@ -29,6 +29,12 @@ CLOSED, STALLED = 1e-6, 1e-7
 """The search ends with such a gap, or with a round that gained so little of it."""
 SHARE = 0.005
 """Part of a network from which an atom counts; two thirds to three halves of that are doubtful."""
+MOST_LEARNED = 100.0
+"""Penalties that what is learned counts for: atoms are chosen by the penalty, however small."""
+AGREE = 1e-5
+"""Part of what is learned to which two searches must agree."""
+ROUNDING = 1e-10
+"""What is learned counts as no less than this part of the objective."""
 ROUNDS = 30
 STEPS = 150
 """Steps of the descent in each round; four times as many when next to nothing is gained."""
@@ -72,7 +78,9 @@ class SparseMinimiser:
     duality_gap : float
         Relative to ``at_zero − objective``, what the network learns.
     reached : bool
-        Whether the gap is at most 1e-4, and there was room for all atoms.
+        Whether the gap is at most 1e-4, and a hundredth of the penalty, and there was room for all
+        atoms; for activations with kinks also whether a second search ends at the same objective,
+        and its numbers are in the set.
 
     Examples
     --------
@@ -130,7 +138,9 @@ def sparse_minimiser(
     Raises
     ------
     ValueError
-        If a parameter is not trained or not penalised: the objective then has no such minimiser.
+        If the objective has no such minimiser: a parameter is not trained or not penalised, the
+        activation is affine or grows faster than linearly, or the loss is not convex; or if the
+        loss is of straight pieces, whose gap cannot be told.
 
     Notes
     -----
@@ -159,12 +169,34 @@ def sparse_minimiser(
 
 def no_rest(problem: Problem) -> str:
     """Say what a problem lacks for its networks to come to rest in few atoms; empty if nothing."""
+    activation = problem.activation
+    if activation.degree == 1:
+        return f"an activation with atoms: networks of {activation.name!r} are affine"
+    if activation.bounds is None and not np.isfinite(activation.lipschitz):
+        return (
+            f"an activation of bounded slope, such as 'tanh' or 'relu': under {activation.name!r} "
+            "ever fewer and longer neurons cost ever less, and there is no minimiser"
+        )
+    if not problem.loss.convex:
+        return f"a convex loss: under {problem.loss.name!r} there may be several minima"
+    targets = problem.targets
+    if not any(problem.loss.curvature(f, targets).any() for f in (targets, 0 * targets)):
+        return f"a loss that bends, such as huber: {problem.loss.name!r} is of straight pieces"
     if not problem.l2_output > 0 or not problem.l2_input > 0:
         return "a penalty on all weights: set l2 > 0"
     needed = ["a", "w", *(["b"] if problem.bias else [])]
     if missing := [name for name in needed if name not in problem.train]:
         return f"all weights trained: add {', '.join(missing)} to train"
     return ""
+
+
+class _Point(NamedTuple):
+    """A state's objective, mean potential of all neurons, unit of gaps, and potential."""
+
+    objective: float
+    level: float
+    unit: float
+    potential: PenalisedPotential
 
 
 class _Descent:
@@ -174,25 +206,43 @@ class _Descent:
         self.problem, self.max_atoms, self.rng = problem, max_atoms, generator(seed, 7)
         self.places = places
         self.X = problem.with_bias(problem.X)
+        # Places are searched on lengths at which activations bend, whatever the size of the inputs.
+        self.scale = float(np.sqrt((self.X**2).mean())) or 1.0
         zero = np.zeros_like(problem.targets)
         self.at_zero = float(problem.loss.value(zero, problem.targets).mean())
         self.regression = make_regression(problem, zero)
 
     def run(self) -> SparseMinimiser:
+        """Find the minimiser, where the search is not safe a second time."""
+        found = self._search()
+        if self.problem.activation.smooth:
+            return found
+        # At kinks the least of the potential is easily missed, and the gap then too small.
+        other = self._search()
+        far = abs(found.objective - other.objective) > AGREE * self._learned(found.objective)
+        sizes = {*found.n_atoms_set, *other.n_atoms_set}
+        return replace(
+            min(found, other, key=lambda one: one.objective),
+            n_atoms_set=tuple(range(min(sizes), max(sizes) + 1)),
+            reached=found.reached and other.reached and not far,
+        )
+
+    def _search(self) -> SparseMinimiser:
         """Descend until the gap is closed, or there is no more room or time."""
         k, D = self.problem.n_outputs, self.X.shape[1]
         state = Settled(np.zeros((0, D)), np.zeros((0, k)), np.zeros(0))
-        gap, objective, steps, before = np.inf, self.at_zero, STEPS, np.inf
+        steps, before, self.tolerance = STEPS, np.inf, CLOSED
         for turn in range(ROUNDS):
-            state = self._merged(settle(self.problem, *state[:2], steps=steps))
-            objective, level, potential = self._at(state)
-            learned = max(self.at_zero - objective, 1e-300)
+            state = self._merged(self._settle(state, steps))
+            at = self._at(state)
             for thorough in (False, True):
-                ends, values = self._lowest(potential, state, thorough)
-                gap = max(level - min(values[0], 0.0), 0.0) / learned
+                ends = self._lowest(at.potential, state, thorough)
+                # No loss is negative, so that the minimiser's penalty is at most the objective.
+                pool = np.vstack([state.places, ends])
+                gap = max(at.level - at.potential.least_mean(pool, at.objective), 0.0) / at.unit
                 if gap > GAP:
                     break
-            gained = (before - objective) / learned
+            gained = (before - at.objective) / at.unit
             stalled = gap <= GAP and gained <= STALLED and steps > STEPS
             if (
                 gap <= CLOSED
@@ -201,61 +251,89 @@ class _Descent:
                 or len(state.places) >= self.max_atoms
             ):
                 break
+            if gained <= STALLED:
+                # What is added is taken away again: of two atoms that were made one, say.
+                self.tolerance /= 100
             # What remains to be done is to polish, where new atoms gain little.
             steps = 4 * STEPS if gap < POLISH or gained < POLISH else STEPS
-            before = objective
-            state = self._with(state, ends, values, level, potential)
-        return self._result(state, objective, gap)
+            before = at.objective
+            state = self._with(state, ends, at.level, at.potential)
+        return self._result(state, at, gap)
+
+    def _learned(self, objective: float) -> float:
+        """Return how far an objective is below that of the network that is zero, or rounding."""
+        return max(self.at_zero - objective, ROUNDING * self.at_zero, 1e-300)
+
+    def _settle(self, state: Settled, steps: int) -> Settled:
+        """Descend; where lengths have no meaning, from such that half of the mass is taken."""
+        places, columns = state.places, state.columns
+        if self.problem.activation.homogeneous and len(places):
+            length = np.linalg.norm(places, axis=1)
+            size = length * np.linalg.norm(columns, axis=1)
+            ratio = np.sqrt(self.problem.l2_output / self.problem.l2_input)
+            factor = np.sqrt(max(2 * ratio * float(size.sum()), 1e-300)) / length
+            places, columns = places * factor[:, None], columns / factor[:, None]
+        found = settle(self.problem, places, columns, steps=steps)
+        if self.problem.activation.smooth:
+            return found
+        # A descent stops where a neuron comes to a kink; the others have then not arrived.
+        return settle(self.problem, *found[:2], steps=4 * STEPS, still=True)
 
     def _features(self, places: Array) -> Array:
         return self.problem.activation.value(self.X @ places.T)
 
-    def _at(self, state: Settled) -> tuple[float, float, PenalisedPotential]:
-        """Return the objective, the mean potential of all neurons, and the potential."""
+    def _at(self, state: Settled) -> _Point:
+        """Return what there is to know of a state."""
         problem, mass = self.problem, state.mass
         f = self._features(state.places) @ state.columns
         signal = problem.loss.derivative(f, problem.targets)
         potential = PenalisedPotential.of(problem, signal)
+        # A bounded activation has its least values at a finite length.
+        reach = np.inf if problem.activation.bounds else REACH / self.scale
+        potential = replace(potential, reach=reach)
         outputs = state.columns / np.where(mass > 0, mass, 1)[:, None]
         penalty = problem.l2_output * (outputs**2).sum(axis=1)
         penalty = (penalty + problem.l2_input * (state.places**2).sum(axis=1)) / 2
-        objective = float(problem.loss.value(f, problem.targets).mean() + mass @ penalty)
-        level = float((signal * f).sum() / len(f) + mass @ penalty)
-        return objective, level, potential
+        paid = float(mass @ penalty)
+        objective = float(problem.loss.value(f, problem.targets).mean()) + paid
+        unit = self._learned(objective)
+        if paid > 0:
+            unit = min(unit, MOST_LEARNED * paid)
+        return _Point(objective, float((signal * f).sum() / len(f)) + paid, unit, potential)
 
-    def _lowest(
-        self, potential: PenalisedPotential, state: Settled, thorough: bool
-    ) -> tuple[Array, Array]:
-        """Return the places where descents end, and their values, the lowest first."""
+    def _lowest(self, potential: PenalisedPotential, state: Settled, thorough: bool) -> Array:
+        """Return the places where descents end, the lowest first."""
         regression = make_regression(self.problem, potential.residual)
-        # Lengths at which activations bend, whatever the size of the inputs.
-        scale = np.sqrt((self.X**2).mean()) or 1.0
+        scale = self.scale
         n_starts = N_STARTS if thorough else N_QUICK
         drawn = random_starts(regression, n_starts, self.rng) / scale
         pool = np.vstack([moment_starts(regression) / scale, drawn, self.places, state.places])
         length = np.linalg.norm(state.places, axis=1, keepdims=True) / np.sqrt(self.X.shape[1])
         near = state.places + 0.3 * length * self.rng.standard_normal(state.places.shape)
-        return potential.wells(np.vstack([pool, near]), N_WELLS if thorough else N_QUICK // 4)
+        return potential.wells(np.vstack([pool, near]), N_WELLS if thorough else N_QUICK // 4)[0]
 
     def _with(
-        self,
-        state: Settled,
-        ends: Array,
-        values: Array,
-        level: float,
-        potential: PenalisedPotential,
+        self, state: Settled, ends: Array, level: float, potential: PenalisedPotential
     ) -> Settled:
-        """Add the lowest places, each unlike the others, of at least a third of the gap."""
+        """Add the lowest places, each unlike the others; where V may have no least, what gains."""
+        if not self.problem.activation.bounds:
+            ends = (SHORTER[:, None, None] * ends).reshape(-1, ends.shape[1])
+        outputs, fall = potential.outputs(ends), np.maximum(level - potential(ends), 0.0)
+        mass, merit = np.full(len(ends), NEW_MASS), fall
+        if not self.problem.activation.bounds:
+            # By a loss of curvature one, the most that any of the table has.
+            square = (self._features(ends) ** 2).mean(axis=0) * (outputs**2).sum(axis=1)
+            best = fall / np.maximum(square, 1e-300)
+            mass, merit = np.minimum(mass, best), np.sqrt(fall * best)
         places, columns = list(state.places), list(state.columns)
         new = 0
-        for place, value in zip(ends, values, strict=True):
-            low = level - value > (level - values[0]) / 3
-            if not low or len(places) >= self.max_atoms:
+        for i in np.argsort(-merit, kind="stable"):
+            if merit[i] <= merit.max() / 3 or len(places) >= self.max_atoms:
                 break
-            if new and self._cosines(np.array([*places[-new:], place]))[-1, :-1].max() > ALIKE:
+            if new and self._cosines(np.array([*places[-new:], ends[i]]))[-1, :-1].max() > ALIKE:
                 continue
-            places.append(place)
-            columns.append(NEW_MASS * potential.output(place))
+            places.append(ends[i])
+            columns.append(mass[i] * outputs[i])
             new += 1
         return Settled(np.array(places), np.array(columns), state.mass)
 
@@ -284,10 +362,9 @@ class _Descent:
             if cosines[i, j] > SAME:
                 state = one
                 continue
-            before = self._at(state)[0]
-            one = settle(self.problem, *one[:2], steps=STEPS)
-            learned = max(self.at_zero - before, 1e-300)
-            if self._at(one)[0] <= before + CLOSED * learned:
+            before = self._at(state)
+            one = self._settle(one, STEPS)
+            if self._at(one).objective <= before.objective + self.tolerance * before.unit:
                 state = one
             else:
                 refused.add(pair)
@@ -305,7 +382,7 @@ class _Descent:
         parts = (state.places, columns, mass)
         return Settled(*(np.delete(part, j, axis=0) for part in parts))
 
-    def _result(self, state: Settled, objective: float, gap: float) -> SparseMinimiser:
+    def _result(self, state: Settled, at: _Point, gap: float) -> SparseMinimiser:
         """Count what carries the network, in canonical form: what a flip makes equal is one."""
         nothing = np.zeros((self.regression.affine.shape[1], state.columns.shape[1]))
         fit = Fit(state.places, state.columns, nothing, 0.0, 0.0)
@@ -327,9 +404,9 @@ class _Descent:
             share[kept],
             number,
             tuple(range(least, most + 1)),
-            objective,
+            at.objective,
             self.at_zero,
-            float(gap),
+            float(gap * at.unit / self._learned(at.objective)),
             gap <= GAP and len(state.places) < self.max_atoms,
         )
 

@@ -13,6 +13,9 @@ from meanfield.problem import Activation, Problem
 
 REACH = 100.0
 """Coordinates are searched up to here: without enough penalty there is no least value."""
+SHORTER = 2.0 ** -np.arange(6)
+FAR = 1e3
+"""Parts and multiple of a place where a bound looks: V may fall without end along a ray."""
 SLIDES, FIRST_STEP = 40, 0.2
 """Steps of many places at once, and the first, in lengths of a place."""
 SAME_WELL = 0.999
@@ -32,6 +35,7 @@ class PenalisedPotential:
     residual: Array
     l2_output: float
     l2_input: float
+    reach: float = REACH
 
     @classmethod
     def of(cls, problem: Problem, residual: Array) -> PenalisedPotential:
@@ -48,9 +52,9 @@ class PenalisedPotential:
         """Return ``g`` at each place, (S, k)."""
         return self.activation.value(self.X @ places.T).T @ self.residual / len(self.X)
 
-    def output(self, place: Array) -> Array:
-        """Return the best output weight at a place, (k,)."""
-        return -self._pull(place[None])[0] / self.l2_output
+    def outputs(self, places: Array) -> Array:
+        """Return the best output weight at each place, (S, k)."""
+        return -self._pull(places) / self.l2_output
 
     def __call__(self, places: Array) -> Array:
         """Evaluate the potential at each place, (S,)."""
@@ -71,6 +75,20 @@ class PenalisedPotential:
         slopes = self.l2_input * places - weight.T @ self.X / (len(self.X) * self.l2_output)
         gain = (pull**2).sum(axis=1) / (2 * self.l2_output)
         return 0.5 * self.l2_input * (places**2).sum(axis=1) - gain, slopes
+
+    def least_mean(self, places: Array, penalty: float) -> float:
+        """Return a bound below ``∫V dµ`` for every µ of such a penalty; `places` are the lowest.
+
+        With ``(1 + ε)`` times the penalty the potential is ``V_ε``, and ``∫V dµ ≥ min V_ε − ε
+        penalty``, which also bounds where V has no least value, as for homogeneous activations.
+        """
+        places = (np.append(SHORTER, FAR)[:, None, None] * places).reshape(-1, places.shape[1])
+        gain = (self._pull(places) ** 2).sum(axis=1) / (2 * self.l2_output)
+        size = 0.5 * self.l2_input * (places**2).sum(axis=1)
+        ratio = np.sqrt(gain[size > 0] / size[size > 0])
+        extra = np.concatenate([[0.0], np.maximum(ratio - 1, 0.0), np.geomspace(1e-12, 1e3, 61)])
+        lowest = (np.outer(1 + extra, size) - np.outer(1 / (1 + extra), gain)).min(axis=1)
+        return float((np.minimum(lowest, 0.0) - extra * penalty).max())
 
     def lowest(self, pool: Array, n_descents: int) -> tuple[Array, float]:
         """Descend from the best of a pool; return the lowest place and its value.
@@ -121,7 +139,7 @@ class PenalisedPotential:
 
     def descend(self, start: Array) -> tuple[Array, float]:
         """Descend from a place to a minimum; return it, at length one if homogeneous, and value."""
-        bounds = [(-REACH, REACH)] * self.X.shape[1]
+        bounds = [(-self.reach, self.reach)] * self.X.shape[1]
 
         def objective(place: Array) -> tuple[float, Array]:
             unit, length = self._gauged(place[None])

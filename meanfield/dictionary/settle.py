@@ -30,12 +30,13 @@ def settle(
     rest: Array | float = 0.0,
     *,
     steps: int = STEPS,
+    still: bool = False,
 ) -> Settled:
     r"""Move atoms to a minimum of the objective that the network descends, without noise.
 
     ``J = R(f) + Σ_i m_i (λ_a |a_i|² + λ_w |(w_i, b_i)|²)/2``, ``f = Σ_i m_i a_i σ_i + rest``, and
     masses ``m_i`` that add up to less than one, the rest of the particles being inactive; `rest`
-    (n, k), what takes no atom, stays, and so do frozen parts of places.
+    (n, k), what takes no atom, stays, and so do frozen parts of places, or all of them if `still`.
 
     Masses are ``m_i = s_i²/(s_0² + Σ_j s_j²)``, with ``s_i a_i`` in place of ``a_i``: an atom that
     has almost no mass yet can still gain some, which a softmax does not let it.
@@ -45,7 +46,7 @@ def settle(
         return Settled(places, columns, np.zeros(0))
     n, d = len(X), problem.n_features
     l2_output, l2_input = problem.l2_output, problem.l2_input
-    trained = np.ones(D)
+    trained = np.full(D, float(not still))
     trained[:d] *= "w" in problem.train
     trained[d:] *= "b" in problem.train
 

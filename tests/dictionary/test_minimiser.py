@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,39 @@ def test_the_number_does_not_depend_on_where_the_search_starts(problem):
         np.testing.assert_allclose(np.sort(other.share), np.sort(found[0].share), atol=0.01)
 
 
+@pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
+def test_where_the_potential_falls_without_end_searches_end_alike(activation):
+    """Lengths are then not bounded by the mass, and a far place must not hide the others."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((30, 2))
+    y = np.abs(X[:, 0]) - np.tanh(2 * X[:, 1]) + 0.2 * rng.standard_normal(30)
+    problem = Problem(X, y, activation, loss=mf.problem.huber(), l2=0.1)
+    one, other = (sparse_minimiser(problem, seed=seed) for seed in (0, 1))
+    assert one.reached
+    assert other.reached
+    learned = one.at_zero - one.objective
+    assert learned > 0.1 * one.at_zero
+    assert one.objective == pytest.approx(other.objective, abs=1e-5 * learned)
+    assert {*one.n_atoms_set} & {*other.n_atoms_set}
+
+
+def test_the_gap_bounds_a_potential_without_a_least_value():
+    """The network that is zero, under relu: what it lacks is known in closed form."""
+    x = np.random.default_rng(0).standard_normal(80)
+    y = np.maximum(x, 0)[:, None]
+    problem = Problem(x[:, None], y[:, 0], "relu", bias=False, l2=0.05)
+    q = float((y**2).mean())
+    least = PenalisedPotential.of(problem, -y).least_mean(np.eye(1), q / 2)
+    assert least == pytest.approx(-(q / 0.05 - 1) * q / 2)
+    assert -least > (q - 0.05) ** 2 / (2 * q)
+
+
+def test_under_a_penalty_next_to_none_the_number_is_not_relied_on():
+    rng = np.random.default_rng(0)
+    problem = Problem(rng.standard_normal((10, 20)), rng.standard_normal(10), "gelu", l2=1e-6)
+    assert not sparse_minimiser(problem).reached
+
+
 def test_an_atom_without_mass_can_gain_some():
     """A softmax of masses left it where it was: the objective is then not the least."""
     target = teacher("tanh", 2, 2, seed=0, angle=60)
@@ -146,6 +181,14 @@ def test_labels_that_do_not_decide_name_the_target_that_does():
 def test_what_cannot_rest_is_refused():
     with pytest.raises(ValueError, match="needs a penalty on all weights: set l2 > 0"):
         sparse_minimiser(noisy_classes(l2=0.0))
+    for activation, named in (("identity", "are affine"), ("he2", "of bounded slope")):
+        with pytest.raises(ValueError, match=named):
+            sparse_minimiser(noisy_classes().replace(activation=activation))
+    X, y = np.eye(3), np.arange(3.0)
+    bowl = mf.Loss.from_function(lambda f, y: 1 - math.exp(-((f - y) ** 2)), name="bowl")
+    for loss, named in ((mf.problem.quantile(), "straight pieces"), (bowl, "a convex loss")):
+        with pytest.raises(ValueError, match=named):
+            sparse_minimiser(Problem(X, y, "tanh", loss=loss, l2=0.01))
     with pytest.raises(ValueError, match="all weights trained: add w, b to train"):
         sparse_minimiser(noisy_classes(train=("a",)))
     run = mf.simulate(noisy_classes(l2=0.0), 8, 0.1, 2)
