@@ -42,8 +42,10 @@ N_STARTS, N_WELLS, N_QUICK = 300, 24, 60
 """Places from which neurons slide down the potential, wells kept; places while gaps are wide."""
 POLISH = 1e-2
 """Gap from which atoms descend for longer."""
-NEW_MASS = 0.003
-"""Mass that a new atom starts with."""
+REFUSALS = 5
+"""Pairs of atoms in a turn that were not to become one, after which no more are tried."""
+LEAST_MASS, NEW_MASS = 1e-7, 0.003
+"""Mass below which an atom is left out, and that a new one starts with."""
 SAME, ALIKE = 1 - 1e-6, 0.99
 """Cosines of features from which two atoms are one, and from which it is tried."""
 
@@ -310,7 +312,10 @@ class _Descent:
         pool = np.vstack([moment_starts(regression) / scale, drawn, self.places, state.places])
         length = np.linalg.norm(state.places, axis=1, keepdims=True) / np.sqrt(self.X.shape[1])
         near = state.places + 0.3 * length * self.rng.standard_normal(state.places.shape)
-        return potential.wells(np.vstack([pool, near]), N_WELLS if thorough else N_QUICK // 4)[0]
+        most = N_WELLS if thorough else N_QUICK // 4
+        # The wells of atoms are the lowest; without bounds another length of one may be lower.
+        known = state.places if self.problem.activation.bounds else state.places[:0]
+        return potential.wells(np.vstack([pool, near]), known, most)
 
     def _with(
         self, state: Settled, ends: Array, level: float, potential: PenalisedPotential
@@ -346,10 +351,14 @@ class _Descent:
 
     def _merged(self, state: Settled) -> Settled:
         """Leave out atoms without mass; make one of two that are the same, or nearly."""
-        keep = state.mass > 1e-7
+        weight = state.mass
+        if not self.problem.activation.bounds:
+            # A long neuron says as much with less mass.
+            weight = weight * np.maximum((state.places**2).sum(axis=1) * self.scale**2, 1)
+        keep = weight > LEAST_MASS
         state = Settled(*(part[keep] for part in state))
         refused: set[tuple[float, ...]] = set()
-        while len(state.places) > 1:
+        while len(state.places) > 1 and len(refused) < REFUSALS:
             cosines = np.triu(self._cosines(state.places), 1)
             for i, j in np.argwhere(cosines > ALIKE):
                 if (pair := tuple(state.mass[[i, j]])) in refused:

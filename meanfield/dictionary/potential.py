@@ -22,6 +22,14 @@ SAME_WELL = 0.999
 """Cosine of features above which two places slide into the same well."""
 
 
+def value_and_slope(activation: Activation, z: Array) -> tuple[Array, Array]:
+    """Return ``σ(z)`` and ``σ′(z)``, for tanh at the price of one."""
+    value = activation.value(z)
+    if activation.name == "tanh":
+        return value, 1 - value**2
+    return value, activation.derivative(z)
+
+
 @dataclass(frozen=True, eq=False)
 class PenalisedPotential:
     r"""``V(w, b) = min_a ⟨g, a⟩ + (λ_a/2)|a|² + (λ_w/2)|(w, b)|²``, ``g = (1/n) Σ_j r_j σ(z_j)``.
@@ -69,9 +77,9 @@ class PenalisedPotential:
 
     def _with_slopes(self, places: Array) -> tuple[Array, Array]:
         """Return values and gradients at each place, (S,) and (S, D)."""
-        z = self.X @ places.T
-        pull = self.activation.value(z).T @ self.residual / len(self.X)
-        weight = self.residual @ pull.T * self.activation.derivative(z)
+        features, slope = value_and_slope(self.activation, self.X @ places.T)
+        pull = features.T @ self.residual / len(self.X)
+        weight = self.residual @ pull.T * slope
         slopes = self.l2_input * places - weight.T @ self.X / (len(self.X) * self.l2_output)
         gain = (pull**2).sum(axis=1) / (2 * self.l2_output)
         return 0.5 * self.l2_input * (places**2).sum(axis=1) - gain, slopes
@@ -105,10 +113,10 @@ class PenalisedPotential:
                 best, least = place, value
         return best, least
 
-    def wells(self, pool: Array, most: int) -> tuple[Array, Array]:
-        """Let all of a pool slide down, then the lowest that differ descend.
+    def wells(self, pool: Array, known: Array, most: int) -> Array:
+        """Let all of a pool slide down, then the lowest that differ, from known ones too, descend.
 
-        Returns the places where these end, at most so many, and their values, the lowest first.
+        Returns the places where these end, at most so many, the lowest first.
         """
         places = self._gauged(pool)[0]
         values, slopes = self._with_slopes(places)
@@ -124,18 +132,18 @@ class PenalisedPotential:
             values = np.where(lower, there, values)
             rate = np.where(lower, np.minimum(1.5 * rate, 1.0), rate / 3)
         order = np.argsort(values, kind="stable")
-        features = self.activation.value(self.X @ places[order].T)
+        features = self.activation.value(self.X @ np.vstack([known, places[order]]).T)
         features /= np.linalg.norm(features, axis=0).clip(1e-300)
-        chosen: list[int] = []
-        for i in range(len(order)):
+        chosen = list(range(len(known)))
+        for i in range(len(known), len(known) + len(order)):
             if not chosen or np.abs(features[:, i] @ features[:, chosen]).max() < SAME_WELL:
                 chosen.append(i)
-            if len(chosen) == most:
+            if len(chosen) == len(known) + most:
                 break
-        found = [self.descend(places[order[i]]) for i in chosen]
-        ends = np.array([value for _, value in found])
-        order = np.argsort(ends, kind="stable")
-        return np.array([place for place, _ in found])[order], ends[order]
+        found = [self.descend(places[order[i - len(known)]]) for i in chosen[len(known) :]]
+        ends = np.array([place for place, _ in found]).reshape(-1, pool.shape[1])
+        out: Array = ends[np.argsort([value for _, value in found], kind="stable")]
+        return out
 
     def descend(self, start: Array) -> tuple[Array, float]:
         """Descend from a place to a minimum; return it, at length one if homogeneous, and value."""

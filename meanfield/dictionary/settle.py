@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
+from meanfield.dictionary.potential import value_and_slope
 from meanfield.dictionary.refit import Array
 from meanfield.problem import Problem
 
@@ -57,8 +58,7 @@ def settle(
 
     def objective(parameters: Array) -> tuple[float, Array]:
         b, w, s, total = parts(parameters)
-        z = X @ w.T
-        features = problem.activation.value(z)
+        features, slopes = value_and_slope(problem.activation, X @ w.T)
         f = features @ ((s / total)[:, None] * b) + rest
         signal = problem.loss.derivative(f, problem.targets) / n
         pull = features.T @ signal
@@ -66,7 +66,7 @@ def settle(
         penalty = (l2_output * (b**2).sum() + l2_input * (s**2 @ size)) / 2
         value = float(problem.loss.value(f, problem.targets).mean() + penalty / total)
         by_b = (s[:, None] * pull + l2_output * b) / total
-        slope = (signal @ ((s / total)[:, None] * b).T) * problem.activation.derivative(z)
+        slope = (signal @ ((s / total)[:, None] * b).T) * slopes
         by_w = (slope.T @ X + l2_input * (s**2 / total)[:, None] * w) * trained
         gain = (b * pull).sum(axis=1)
         by_total = -(s @ gain + penalty) / total**2

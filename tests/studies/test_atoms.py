@@ -52,12 +52,29 @@ CONFIGS = {
         "run": {"step_size": 0.5, "n_steps": 300},
         "atoms": {"n_particles": 30, "n_replicas": 1, "cool_steps": 0},
     },
+    "atoms at rest": {
+        "data": {**TEACHER, "n_features": 2, "n_atoms": 2, "min_angle": 40.0},
+        "problem": {"l2": 0.02, "temperature": 0.001},
+        "run": {"step_size": 0.5, "n_steps": 200},
+        "atoms": {"n_particles": 30, "n_replicas": 2, "cool_steps": 100, "target": "rest"},
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     return run_once(CONFIGS, tmp_path_factory.mktemp("out"))
+
+
+def test_at_rest_a_report_speaks_of_the_problem_and_not_of_sizes_tried(results):
+    dataset, numbers, folder = results("atoms at rest")
+    text = page(folder)
+    size = int(numbers["n_atoms"]["value"])
+    assert (dataset["n_atoms"] == size).all()
+    assert f"At rest, networks have S* = {size} atom" in text
+    assert "A number at rest is one of the problem" in text
+    for said in ("BIC", "is chosen", "95% confidence", "weight among sizes", "first has S*"):
+        assert said not in text
 
 
 def test_atoms_are_those_of_the_library(results):

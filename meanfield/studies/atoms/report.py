@@ -63,9 +63,7 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
         Figure(
             "residual",
             figures.plot_residual,
-            "Residual of the best dictionary of each size (root mean square, relative to what it "
-            "is fitted to), for every network at the end. Circles mark the size that is chosen. "
-            "Values below 10⁻⁸ are drawn at 10⁻⁸.",
+            f"{_residual_caption(dataset)} Values below 10⁻⁸ are drawn at 10⁻⁸.",
         ),
         *mass,
         Heading("Is an atom missing?"),
@@ -85,6 +83,23 @@ def report(summary: Summary, dataset: xr.Dataset) -> list[Block]:
     return blocks
 
 
+def _at_rest(dataset: xr.Dataset) -> bool:
+    """Tell whether the atoms are those of the minimiser of the training objective."""
+    return bool(dataset.isel(look=-1)["from_rest"].all())
+
+
+def _residual_caption(dataset: xr.Dataset) -> str:
+    if _at_rest(dataset):
+        return (
+            "What the largest atoms, none to all of them, leave of the network at rest (root mean "
+            "square, relative), from every network. Circles mark all of them."
+        )
+    return (
+        "Residual of the best dictionary of each size (root mean square, relative to what it is "
+        "fitted to), for every network at the end. Circles mark the size that is chosen."
+    )
+
+
 def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
     """Return the picture of the atoms, which comes first, and what belongs to each of them."""
     if not dataset.attrs["modal"]:
@@ -97,8 +112,9 @@ def _pictures(dataset: xr.Dataset) -> tuple[list[Block], list[Block]]:
         Figure(
             "mass",
             figures.plot_mass,
-            "Share of the neurons that belong to each atom: one mark per network, bars for the "
-            "means. The remaining neurons contribute next to nothing or belong to no atom.",
+            "Share of the neurons that belong to each atom"
+            f"{' at rest' if _at_rest(dataset) else ''}: one mark per network, bars for the means. "
+            "The remaining neurons contribute next to nothing or belong to no atom.",
         ),
     ]
     if "image" not in dataset.attrs:
@@ -119,6 +135,12 @@ def _finding(found: AtomsHeadline, dataset: xr.Dataset) -> str:
         f"The networks of {size} neurons have S* = {modal} {noun}: {_same(dataset)} have that many"
         f"{_range(dataset)}, and the count can be relied on in {_sure(dataset)}."
     )
+    if _at_rest(dataset):
+        text = (
+            f"At rest, networks have S* = {modal} {noun}: so it is found from {_same(dataset)} "
+            f"networks of {size} neurons{_range(dataset)}, and the count can be relied on from "
+            f"{_sure(dataset)}."
+        )
     if modal:
         share = format_share(found.compression_gap.value)
         text += (
@@ -197,12 +219,12 @@ def _bound(found: AtomsHeadline, dataset: xr.Dataset) -> str:
 
 def _how_many(dataset: xr.Dataset) -> str:
     last = dataset.isel(look=-1)
-    if float(last["from_rest"].mean()) >= 0.5:
+    if _at_rest(dataset):
         text = (
             "Counted are the atoms of the network at rest, the minimiser of the training objective "
             "over all distributions of neurons, which networks tend to as the temperature goes to "
-            "zero: a property of the data and the penalty, not of a run. The duality gap certifies "
-            "the minimum."
+            "zero: a property of the data and the penalty, not of a run. The duality gap bounds "
+            "how far above the minimum the search has ended."
         )
     elif float(last["from_labels"].mean()) >= 0.5:
         text = (
@@ -383,6 +405,13 @@ def _agreement(dataset: xr.Dataset) -> str:
     if n == 1:
         text = "Only one network was trained, which says nothing about other seeds."
     over_time = dataset["over_time"].values
+    if _at_rest(dataset):
+        start = "Searches started at every network"
+        start += " and look" if len(over_time) > 1 else ""
+        text = f"{start}; at the end {_same(dataset)} find S* = {modal}"
+        if np.isfinite(matches).any():
+            text += f", with atoms within {format_number(np.nanmax(matches))}° of each other"
+        return f"{text}. A number at rest is one of the problem, whatever they start from."
     if len(over_time) > 1:
         same = np.flatnonzero(np.isfinite(over_time[:-1]))
         if not len(same):
