@@ -42,7 +42,7 @@ N_STARTS, N_WELLS, N_QUICK = 300, 24, 60
 """Places from which neurons slide down the potential, wells kept; places while gaps are wide."""
 POLISH = 1e-2
 """Gap from which atoms descend for longer."""
-REFUSALS = 5
+REFUSALS = 3
 """Pairs of atoms in a turn that were not to become one, after which no more are tried."""
 LEAST_MASS, NEW_MASS = 1e-7, 0.003
 """Mass below which an atom is left out, and that a new one starts with."""
@@ -81,7 +81,7 @@ class SparseMinimiser:
         Relative to ``at_zero − objective``, what the network learns.
     reached : bool
         Whether the gap is at most 1e-4, and a hundredth of the penalty, and there was room for all
-        atoms; for activations with kinks also whether a second search ends at the same objective,
+        atoms; for activations with kinks or without bounds also whether a second search ends at the same objective,
         and its numbers are in the set.
 
     Examples
@@ -217,9 +217,10 @@ class _Descent:
     def run(self) -> SparseMinimiser:
         """Find the minimiser, where the search is not safe a second time."""
         found = self._search()
-        if self.problem.activation.smooth:
+        activation = self.problem.activation
+        if (activation.smooth and activation.bounds) or not found.reached:
             return found
-        # At kinks the least of the potential is easily missed, and the gap then too small.
+        # At kinks and far out the least of V is easily missed, and the gap then too small.
         other = self._search()
         far = abs(found.objective - other.objective) > AGREE * self._learned(found.objective)
         sizes = {*found.n_atoms_set, *other.n_atoms_set}
@@ -253,7 +254,7 @@ class _Descent:
                 or len(state.places) >= self.max_atoms
             ):
                 break
-            if gained <= STALLED:
+            if gap > GAP and gained <= 10 * self.tolerance:
                 # What is added is taken away again: of two atoms that were made one, say.
                 self.tolerance /= 100
             # What remains to be done is to polish, where new atoms gain little.
@@ -279,7 +280,7 @@ class _Descent:
         if self.problem.activation.smooth:
             return found
         # A descent stops where a neuron comes to a kink; the others have then not arrived.
-        return settle(self.problem, *found[:2], steps=4 * STEPS, still=True)
+        return settle(self.problem, *found[:2], steps=2 * steps, still=True)
 
     def _features(self, places: Array) -> Array:
         return self.problem.activation.value(self.X @ places.T)

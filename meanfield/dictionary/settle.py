@@ -51,6 +51,8 @@ def settle(
     trained[:d] *= "w" in problem.train
     trained[d:] *= "b" in problem.train
 
+    known = value_and_slope(problem.activation, X @ places.T) if still else None
+
     def parts(parameters: Array) -> tuple[Array, Array, Array, float]:
         """Return ``s_i a_i``, places, ``s`` of atoms, and ``Z = s_0² + Σ_i s_i²``."""
         b, w, s = np.split(parameters, [S * k, S * k + S * D])
@@ -58,7 +60,7 @@ def settle(
 
     def objective(parameters: Array) -> tuple[float, Array]:
         b, w, s, total = parts(parameters)
-        features, slopes = value_and_slope(problem.activation, X @ w.T)
+        features, slopes = known or value_and_slope(problem.activation, X @ w.T)
         f = features @ ((s / total)[:, None] * b) + rest
         signal = problem.loss.derivative(f, problem.targets) / n
         pull = features.T @ signal
