@@ -81,8 +81,8 @@ class SparseMinimiser:
         Relative to ``at_zero − objective``, what the network learns.
     reached : bool
         Whether the gap is at most 1e-4, and a hundredth of the penalty, and there was room for all
-        atoms; for activations with kinks or without bounds also whether a second search ends at the same objective,
-        and its numbers are in the set.
+        atoms; for activations with kinks or without bounds also whether a second search ends at the
+        same objective, and its numbers are in the set.
 
     Examples
     --------
