@@ -164,6 +164,13 @@ def sparse_minimiser(
     places = np.zeros((0, problem.n_features + problem.bias))
     if start is not None:
         network = as_atoms(start, problem.activation, name="start")
+        k, d = network.affine[1].shape
+        if (d, k) != (problem.n_features, problem.n_outputs):
+            raise ArgumentError(
+                "start",
+                f"has {d} inputs and {k} outputs, but the problem has {problem.n_features} and "
+                f"{problem.n_outputs}.",
+            )
         places = as_places(network, problem.bias)
         places = places[np.linspace(0, len(places) - 1, min(len(places), N_STARTS)).astype(int)]
     return _Descent(problem, places, max_atoms, seed).run()

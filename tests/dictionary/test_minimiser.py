@@ -191,6 +191,8 @@ def test_what_cannot_rest_is_refused():
             sparse_minimiser(Problem(X, y, "tanh", loss=loss, l2=0.01))
     with pytest.raises(ValueError, match="all weights trained: add w, b to train"):
         sparse_minimiser(noisy_classes(train=("a",)))
+    with pytest.raises(ValueError, match="start has 2 inputs and 1 outputs, but the problem has 3"):
+        sparse_minimiser(noisy_classes(), start=(np.ones(2), np.ones((2, 2)), np.ones(2)))
     run = mf.simulate(noisy_classes(l2=0.0), 8, 0.1, 2)
     with pytest.raises(ValueError, match="set l2 > 0"):
         extract_dictionary(run.particles, noisy_classes(l2=0.0), target="rest")
