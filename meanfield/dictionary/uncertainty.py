@@ -128,8 +128,8 @@ def intervals_at_rest(function: Atoms, problem: Problem) -> AtomIntervals:
     mean.
     """
     regression = make_regression(problem, problem.targets)
-    columns, mass, n = function.columns, function.mass, problem.n_data
-    places = _own_side(problem, function)
+    mass, n = function.mass, problem.n_data
+    places, columns = _own_side(problem, function)
     S, D, k = *places.shape, columns.shape[1]
     free = regression.affine.shape[1] * k
     chart = _chart(regression, places, columns)
@@ -161,14 +161,16 @@ def intervals_at_rest(function: Atoms, problem: Problem) -> AtomIntervals:
     return _intervals(function, problem, each, freedom, noise)
 
 
-def _own_side(problem: Problem, function: Atoms) -> Array:
-    """Return places on the side of a flip where neurons are: a flip may cost an affine part."""
-    places = as_places(function, problem.bias)
-    if not symmetry_of(problem.activation).has_remainder or not len(places):
-        return places
+def _own_side(problem: Problem, function: Atoms) -> tuple[Array, Array]:
+    """Return atoms on the side of a flip where neurons are: a flip may cost an affine part."""
+    places, symmetry = as_places(function, problem.bias), symmetry_of(problem.activation)
+    if not symmetry.has_remainder or not len(places):
+        return places, function.columns
     f = function.predict(problem.X).reshape(problem.targets.shape)
     potential = PenalisedPotential.of(problem, problem.loss.derivative(f, problem.targets))
-    return np.where((potential(places) <= potential(-places))[:, None], places, -places)
+    stays = (potential(places) <= potential(-places))[:, None]
+    columns = np.where(stays, function.columns, symmetry.sign * function.columns)
+    return np.where(stays, places, -places), columns
 
 
 def _penalty_curvature(problem: Problem, places: Array, columns: Array, mass: Array) -> Array:

@@ -198,6 +198,17 @@ def test_what_cannot_rest_is_refused():
         extract_dictionary(run.particles, noisy_classes(l2=0.0), target="rest")
 
 
+def test_intervals_are_those_of_the_side_that_neurons_are_on():
+    """A flip of sigmoid turns the coefficient too, and costs a constant that is not free at rest."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    y = np.tanh(2 * X[:, 0]) - np.tanh(X[:, 0] + 2 * X[:, 1]) + 0.1 * rng.standard_normal(60)
+    problem = Problem(X, y, "sigmoid", l2=0.02)
+    bars = intervals_at_rest(sparse_minimiser(problem).atoms, problem)
+    assert bars.direction.max() < 20
+    assert (bars.coefficients.width < 1).all()
+
+
 def test_a_search_without_room_is_not_certified():
     found = sparse_minimiser(noisy_classes(), max_atoms=2)
     assert not found.reached
