@@ -199,7 +199,7 @@ def test_what_cannot_rest_is_refused():
 
 
 def test_intervals_are_those_of_the_side_that_neurons_are_on():
-    """A flip of sigmoid turns the coefficient too, and costs a constant that is not free at rest."""
+    """A flip of sigmoid turns the coefficient too, and costs a constant that is not free."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 2))
     y = np.tanh(2 * X[:, 0]) - np.tanh(X[:, 0] + 2 * X[:, 1]) + 0.1 * rng.standard_normal(60)
