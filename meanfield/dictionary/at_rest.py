@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meanfield.dictionary.certificate import dual_certificate
+from meanfield.dictionary.descent import SHARE, SparseMinimiser
 from meanfield.dictionary.fitting import (
     AGREEMENT,
     as_places,
@@ -13,7 +14,7 @@ from meanfield.dictionary.fitting import (
     make_regression,
     relative_gap,
 )
-from meanfield.dictionary.minimiser import SHARE, SparseMinimiser, sparse_minimiser
+from meanfield.dictionary.minimiser import sparse_minimiser
 from meanfield.dictionary.refit import Array
 from meanfield.dictionary.result import Dictionary
 from meanfield.dictionary.support import collect, masses, shares, structure
@@ -44,7 +45,8 @@ def dictionary_at_rest(
     reasons = _doubts(rest, gap)
     statement = str(rest).rstrip(".")
     statement += f"; not to be relied on: {'; '.join(reasons)}" if reasons else ""
-    statement += f". The network differs from it by {gap:.1%}." if np.isfinite(gap) else "."
+    near = np.isfinite(gap) and gap <= AGREEMENT
+    statement += f". The network differs from it by {gap:.1%}." if near else "."
     return Dictionary(
         n_atoms=rest.n_atoms,
         atoms=places,

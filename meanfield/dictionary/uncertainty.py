@@ -125,7 +125,7 @@ def intervals_at_rest(function: Atoms, problem: Problem) -> AtomIntervals:
 
     They minimise ``Σ_j ℓ_j + n P``, ``P`` the penalty with masses at their best. ``Cov = H^{-1}
     (Σ_j s_j s_jᵀ) H^{-1}`` with ``H`` the Hessian of that and ``s_j = J_jᵀ ∂ℓ_j/∂f`` less their
-    mean.
+    mean. NaN where the activation has a kink: atoms then stand at kinks, where there is no Hessian.
     """
     regression = make_regression(problem, problem.targets)
     mass, n = function.mass, problem.n_data
@@ -148,7 +148,7 @@ def intervals_at_rest(function: Atoms, problem: Problem) -> AtomIntervals:
     copies = np.bincount(groups, minlength=n)[groups].astype(float)
     freedom = regression.n_numbers - width
     each = np.full((S, D + k, D + k), np.nan)
-    if freedom > 0 and S:
+    if freedom > 0 and S and problem.activation.smooth:
         scale = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
         values, vectors = np.linalg.eigh(hessian / scale[:, None] / scale)
         root = (pulls * np.sqrt(copies)[:, None] / scale) @ vectors

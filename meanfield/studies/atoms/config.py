@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from meanfield.dictionary.descent import MOST
 from meanfield.dictionary.extract import MOST_ATOMS
-from meanfield.dictionary.minimiser import MOST
 from meanfield.workbench.config import Count, Listed, Positive, Section, Step
 from meanfield.workbench.sections.data import LearningConfig
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from meanfield.dictionary import coefficient_threshold_number, dual_certificate, extract_dictionary
+from meanfield.dictionary.descent import MOST
 from meanfield.dictionary.extract import MOST_ATOMS
 from meanfield.dictionary.likelihood import has_likelihood
-from meanfield.dictionary.minimiser import MOST, no_rest
+from meanfield.dictionary.minimiser import no_rest
 from meanfield.dictionary.threshold import own_threshold
 from meanfield.errors import ConfigError
 from meanfield.flow.cost import training_seconds
