@@ -84,6 +84,24 @@ def test_at_rest_the_count_is_that_of_the_objective(counts, sure, said):
     assert said in count_sentence(SUMMARY, found, tried([3], [1], [0.8], [1.0]))
 
 
+def test_the_question_that_has_an_answer_is_named_where_the_labels_leave_several():
+    found = networks([7, 7], [0, 0])
+    overview = tried([9] * 5, [0] * 5, [0.8] * 5)
+    assert "atoms.target" not in advice(found, overview)
+    found["statement"] = (
+        ("replica", "look"),
+        np.array(
+            [
+                [
+                    "",
+                ],
+                ["… (atoms.target) …"],
+            ]
+        ),
+    )
+    assert "With target = 'rest' (atoms.target)" in advice(found, overview)
+
+
 def test_nothing_is_advised_where_every_count_can_be_relied_on():
     assert advice(networks([3, 3], [1, 1]), tried([9] * 5, [1] * 5, [0.8] * 5)) == ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.dictionary.extract import COUNTED_AT_REST
 from meanfield.dictionary.support import BY_WEIGHT
 from meanfield.statistics.estimate import Estimate
 from meanfield.studies.atoms.report import AtomsHeadline
@@ -160,6 +161,8 @@ def _nothing_found(last: xr.Dataset, overview: xr.Dataset) -> str:
             "Atoms are too many, or too faint, to be told apart with the rows at hand; more of "
             "them may separate them."
         )
+    if "statement" in last and any("atoms.target" in str(one) for one in last["statement"].values):
+        doubt = f"{doubt} {COUNTED_AT_REST}"
     return f"{text}. {doubt}"
 
 
