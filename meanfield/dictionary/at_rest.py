@@ -55,7 +55,7 @@ def dictionary_at_rest(
         compressed=compressed,
         target="rest",
         mass=atoms.mass,
-        share=shares(to_network, make_regression(problem, predictions).linear(places))[0],
+        share=shares(to_network, to_network.linear(places))[0],
         inactive_mass=atoms.inactive_mass,
         sizes=np.arange(rest.n_atoms + 1),
         residual=_residuals(problem, rest),

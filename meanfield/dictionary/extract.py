@@ -20,6 +20,7 @@ from meanfield.dictionary.fitting import (
     fit_atoms,
     label_regression,
     make_regression,
+    read_network,
     relative_gap,
 )
 from meanfield.dictionary.likelihood import Likelihood, has_likelihood, is_classification
@@ -43,7 +44,6 @@ from meanfield.dictionary.support import (
 from meanfield.dictionary.uncertainty import atom_intervals
 from meanfield.errors import ArgumentError
 from meanfield.identify import Atoms
-from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 from meanfield.system.threads import fixed_blas
 
@@ -325,15 +325,7 @@ def _read(particles: Any, problem: Problem, normalisation: str) -> Atoms:
             message=f"Networks with activation {problem.activation.name!r} are affine and have no "
             "atoms.",
         )
-    network = as_atoms(particles, problem.activation, normalisation=normalisation)
-    k, d = network.affine[1].shape
-    if (d, k) != (problem.n_features, problem.n_outputs):
-        raise ArgumentError(
-            "particles",
-            f"have {d} inputs and {k} outputs, but the problem has {problem.n_features} and "
-            f"{problem.n_outputs}.",
-        )
-    return network
+    return read_network("particles", particles, problem, normalisation)
 
 
 def _limit(regression: Regression, max_atoms: int | None, numbers: int) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from meanfield.dictionary.likelihood import Likelihood, is_classification
 from meanfield.dictionary.refit import Array, Fit, Regression
+from meanfield.errors import ArgumentError
 from meanfield.identify import Atoms, canonical
-from meanfield.identify.atoms import make_atoms
+from meanfield.identify.atoms import as_atoms, make_atoms
 from meanfield.problem import Problem
 
 FLOOR = 1e-6
@@ -71,6 +73,19 @@ class Prior:
         # Repeated rows weigh as often as they are there, and so does the prior beside them.
         noise *= regression.copies
         return regression.held(noise * self.ridge, noise * self.place_ridge)
+
+
+def read_network(name: str, network: Any, problem: Problem, normalisation: str = "mean") -> Atoms:
+    """Read a network that was given as an argument; refuse one of other inputs or outputs."""
+    atoms = as_atoms(network, problem.activation, name=name, normalisation=normalisation)
+    k, d = atoms.affine[1].shape
+    if (d, k) != (problem.n_features, problem.n_outputs):
+        raise ArgumentError(
+            name,
+            f"{'have' if name == 'particles' else 'has'} {d} inputs and {k} outputs, but the "
+            f"problem has {problem.n_features} and {problem.n_outputs}.",
+        )
+    return atoms
 
 
 def as_places(network: Atoms, bias: bool) -> Array:

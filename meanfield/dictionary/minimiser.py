@@ -8,9 +8,8 @@ import numpy as np
 
 from meanfield import checks
 from meanfield.dictionary.descent import MOST, N_STARTS, Descent, SparseMinimiser
-from meanfield.dictionary.fitting import as_places
+from meanfield.dictionary.fitting import as_places, read_network
 from meanfield.errors import ArgumentError
-from meanfield.identify.atoms import as_atoms
 from meanfield.problem import Problem
 from meanfield.system.threads import fixed_blas
 
@@ -67,15 +66,7 @@ def sparse_minimiser(
         raise ArgumentError("problem", message=f"A network at rest needs {reason}.")
     places = np.zeros((0, problem.n_features + problem.bias))
     if start is not None:
-        network = as_atoms(start, problem.activation, name="start")
-        k, d = network.affine[1].shape
-        if (d, k) != (problem.n_features, problem.n_outputs):
-            raise ArgumentError(
-                "start",
-                f"has {d} inputs and {k} outputs, but the problem has {problem.n_features} and "
-                f"{problem.n_outputs}.",
-            )
-        places = as_places(network, problem.bias)
+        places = as_places(read_network("start", start, problem), problem.bias)
         places = places[np.linspace(0, len(places) - 1, min(len(places), N_STARTS)).astype(int)]
     return Descent(problem, places, max_atoms, seed).run()
 
