@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from meanfield.chaos.metrics import folded_squares
 from meanfield.flow.cost import evaluation_seconds, training_seconds
+from meanfield.flow.descents import descend_all
 from meanfield.flow.dynamics import Diverged, Dynamics
 from meanfield.flow.initial_state import initial_state
 from meanfield.flow.integrators import get_integrator
@@ -23,14 +24,19 @@ from meanfield.statistics.estimate import Estimate
 if TYPE_CHECKING:
     from meanfield.chaos.chaos_plan import ChaosPlan
     from meanfield.limit.mean_field import MeanFieldPath
+    from meanfield.problem import Problem
 
 Array = NDArray[np.float64]
 
 #: Noise index of the particles that descend, away from every replica's and the reference's.
 _REPLICA = 2**32 - 2
 _PARTICLES = 256
-_STEPS, _ROUNDS = 500, 20
+#: Rounds of so many steps bring particles into their wells, fewer where a round moves them by less
+#: than this part of their size. Another ten change the well of one in fifty.
+_STEPS, _ROUNDS, _NEAR = 500, 4, 0.01
 _HALVINGS = 6
+#: Longest step, of the size of the particles, of the descents to the minima, in numbers at once.
+_STRIDE, _AT_ONCE = 0.03, 2**17
 #: The run is looked at this part of it before its end, for who changed wells since.
 _PARTS = (2, 8, 32)
 #: Minima closer than this part of the size of the particles are one.
@@ -102,8 +108,8 @@ class Wells:
 
 
 def wells_seconds(plan: ChaosPlan) -> float:
-    """Return what `find_wells` takes on one core, if the particles rest after half the rounds."""
-    descent = _STEPS * _ROUNDS / 2 * _PARTICLES * (1 + len(_PARTS)) * plan.problem.n_data
+    """Return what `find_wells` takes on one core; evaluations of the minima are another round."""
+    descent = _STEPS * (_ROUNDS + 1) * _PARTICLES * (1 + len(_PARTS)) * plan.problem.n_data
     run = training_seconds(plan.problem, plan.scheme, _PARTICLES * plan.times[-1])
     return run + descent * evaluation_seconds(plan.problem)
 
@@ -112,8 +118,9 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     r"""Find the wells by descent, in the potential :math:`V[µ_T]` of the last time.
 
     Independent particles of the limit run up to the last time; then they descend the potential,
-    held fixed, by steps of the run without noise. Where they come to rest are the minima. Some
-    earlier states of the same particles descend too, which shows how many changed wells since.
+    held fixed, by steps of the run without noise until they are in a well, then by short steps of a
+    quasi-Newton method. Where they come to rest are the minima. If these are several, some earlier
+    states of the same particles descend too, which shows how many changed wells since.
     """
     last = plan.times[-1]
     steps = [last]
@@ -128,9 +135,8 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
         first_replica=_REPLICA,
     ).trajectory
     points = states[-1].coordinates[0].astype(float)
-    everywhere = np.concatenate([state.coordinates for state in states])
-    ends = _descend(plan, path.predictions[last], particles_at(plan.problem, everywhere))
-    rest, minima = ends[len(steps) - 1], ends.coordinates[-1].astype(float)
+    rest = _descend(plan, path.predictions[last], states[-1])
+    minima = rest.coordinates[0]
     moving = np.ptp(points, axis=0) > 0
     scale = float(np.sqrt(np.square(points[:, moving]).sum(axis=1).mean()))
     label = _clusters(_pairs(rest, rest, plan) <= (_ONE * scale) ** 2)
@@ -147,7 +153,12 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
     if len(kept) > 1:
         apart = _pairs(found, found, plan)
         size = 0.5 * float(np.sqrt(apart[np.triu_indices(len(kept), 1)].min()))
-    homes = np.array([_homes(found, ends[i], plan, _ONE * scale) for i in range(len(steps))])
+    ends = [rest]
+    if len(kept) > 1 and len(states) > 1:
+        everywhere = np.concatenate([state.coordinates for state in states[:-1]])
+        ended = _descend(plan, path.predictions[last], particles_at(plan.problem, everywhere))
+        ends = [*(ended[i] for i in range(len(states) - 1)), rest]
+    homes = np.array([_homes(found, end, plan, _ONE * scale) for end in ends])
     lags = plan.scheme.elapsed([last]) - plan.scheme.elapsed(steps)
     exchange, rates = exchange_rates(homes, np.asarray(lags), len(kept))
     return Wells(centres, counts[kept] / len(label), int(n_modulo), size, spread, exchange, rates)
@@ -217,7 +228,6 @@ def _descend(plan: ChaosPlan, predictions: Array, particles: Particles) -> Parti
         integrator=scheme.integrator if exponential else get_integrator("euler"),
         minibatch=None,
         substeps=1,
-        dtype="float64",
     )
     problem = plan.problem
     path = np.reshape(predictions, (problem.n_data, problem.n_outputs))
@@ -240,9 +250,40 @@ def _descend(plan: ChaosPlan, predictions: Array, particles: Particles) -> Parti
         else:
             break
         before, state = state, moved
-        if np.abs(state - before).max() < 1e-4 * scale:
+        if np.abs(state - before).max() < _NEAR * scale:
             break
-    return particles_at(problem, state.swapaxes(1, 2))
+    return _at_minima(problem, path, particles_at(problem, state.swapaxes(1, 2)))
+
+
+def _at_minima(problem: Problem, predictions: Array, particles: Particles) -> Particles:
+    """Let particles arrive at the minima of the wells that they are in."""
+    k, inputs = problem.n_outputs, problem.with_bias(problem.X)
+    signals = problem.loss.derivative(predictions, problem.targets) / problem.n_data
+    parts = ["a"] * k + ["w"] * problem.n_features + ["b"] * problem.bias
+    trained = np.isin(parts, problem.train)
+    strength = [problem.l2_output if part == "a" else problem.l2_input for part in parts]
+    penalty = np.where(trained, strength, 0.0)
+
+    def potential(theta: Array) -> tuple[Array, Array]:
+        a, z = theta[:, :k], inputs @ theta[:, k:].T
+        pull = problem.activation.value(z).T @ signals
+        inner = (signals @ a.T * problem.activation.derivative(z)).T @ inputs
+        slopes = np.hstack([pull, inner]) * trained + penalty * theta
+        return (a * pull).sum(axis=1) + 0.5 * theta**2 @ penalty, slopes
+
+    shape = particles.coordinates.shape
+    theta = particles.coordinates.reshape(-1, shape[-1]).astype(float)
+    size = float(np.sqrt(np.square(theta[:, trained]).sum(axis=1).mean()))
+    few = max(_AT_ONCE // problem.n_data, 1)
+    for i in range(0, len(theta), few):
+        theta[i : i + few], _ = descend_all(
+            potential,
+            theta[i : i + few],
+            first=0.1 * _STRIDE * size,
+            longest=_STRIDE * size,
+            enough=1e-10 * penalty.max() * size**2,
+        )
+    return particles_at(problem, theta.reshape(shape))
 
 
 def _holds(dynamics: Dynamics, state: NDArray[np.floating]) -> bool:

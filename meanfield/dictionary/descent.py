@@ -44,6 +44,8 @@ REFUSALS = 3
 """Pairs of atoms in a turn that were not to become one, after which no more are tried."""
 LEAST_MASS, NEW_MASS = 1e-7, 0.003
 """Mass below which an atom is left out, and that a new one starts with."""
+DEAD = 1e-12
+"""Square of a function, in part of the largest one, below which there is none."""
 SAME, ALIKE = 1 - 1e-6, 0.99
 """Cosines of features from which two atoms are one, and from which it is tried."""
 
@@ -248,7 +250,9 @@ class Descent:
         if not self.problem.activation.bounds:
             # By a loss of curvature one, the most that any of the table has.
             square = (self._features(ends) ** 2).mean(axis=0) * (outputs**2).sum(axis=1)
-            best = fall / np.maximum(square, 1e-300)
+            # A dead neuron gains nothing, whatever its mass.
+            alive = square > DEAD * square.max()
+            best = np.divide(fall, square, out=np.zeros(len(fall)), where=alive)
             mass, merit = np.minimum(mass, best), np.sqrt(fall * best)
         places, columns = list(state.places), list(state.columns)
         new = 0

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from meanfield.dictionary.refit import Array
+from meanfield.flow.descents import descend_all
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation, Problem
 
@@ -17,7 +18,9 @@ SHORTER = 2.0 ** -np.arange(6)
 FAR = 1e3
 """Parts and multiple of a place where a bound looks: V may fall without end along a ray."""
 SLIDES, FIRST_STEP = 40, 0.2
-"""Steps of many places at once, and the first, in lengths of a place."""
+"""Evaluations until wells are told apart, and the first step, in lengths of a place."""
+ENOUGH = 1e-8
+"""A descent ends where a step gains this part of what the place costs."""
 SAME_WELL = 0.999
 """Cosine of features above which two places slide into the same well."""
 
@@ -118,19 +121,7 @@ class PenalisedPotential:
 
         Returns the places where these end, at most so many, the lowest first.
         """
-        places = self._gauged(pool)[0]
-        values, slopes = self._with_slopes(places)
-        rate = np.full(len(places), FIRST_STEP)
-        for _ in range(SLIDES):
-            size = np.linalg.norm(slopes, axis=1) / np.linalg.norm(places, axis=1).clip(1e-12)
-            step = slopes * (rate / np.where(size > 0, size, 1))[:, None]
-            new = self._gauged(places - step)[0]
-            there, turned = self._with_slopes(new)
-            lower = there < values
-            places = np.where(lower[:, None], new, places)
-            slopes = np.where(lower[:, None], turned, slopes)
-            values = np.where(lower, there, values)
-            rate = np.where(lower, np.minimum(1.5 * rate, 1.0), rate / 3)
+        places, values = self._descend_all(self._gauged(pool)[0], steps=SLIDES)
         order = np.argsort(values, kind="stable")
         features = self.activation.value(self.X @ np.vstack([known, places[order]]).T)
         features /= np.linalg.norm(features, axis=0).clip(1e-300)
@@ -140,10 +131,34 @@ class PenalisedPotential:
                 chosen.append(i)
             if len(chosen) == len(known) + most:
                 break
-        found = [self.descend(places[order[i - len(known)]]) for i in chosen[len(known) :]]
-        ends = np.array([place for place, _ in found]).reshape(-1, pool.shape[1])
-        out: Array = ends[np.argsort([value for _, value in found], kind="stable")]
+        kept = [order[i - len(known)] for i in chosen[len(known) :]]
+        ends, values = self._descend_all(places[kept])
+        out: Array = ends[np.argsort(values, kind="stable")]
         return out
+
+    def _descend_all(self, starts: Array, **options: int) -> tuple[Array, Array]:
+        """Descend from many places, of length one if homogeneous, at once; see `descend_all`."""
+
+        def function(places: Array) -> tuple[Array, Array]:
+            unit, length = self._gauged(places)
+            values, slopes = self._with_slopes(unit)
+            if self.activation.homogeneous:
+                radial = (slopes * unit).sum(axis=1, keepdims=True) * unit
+                slopes = (slopes - radial) / np.where(length > 0, length, 1)[:, None]
+            return values, slopes
+
+        size = np.linalg.norm(starts, axis=1)
+        size = np.where(size > 0, size, 1.0)
+        ends, values = descend_all(
+            function,
+            starts,
+            first=FIRST_STEP * size,
+            enough=ENOUGH * self.l2_input * size**2,
+            longest=size,
+            reach=self.reach,
+            **options,
+        )
+        return self._gauged(ends)[0], values
 
     def descend(self, start: Array) -> tuple[Array, float]:
         """Descend from a place to a minimum; return it, at length one if homogeneous, and value."""
