@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.error_plan import Array, ErrorPlan, columns
+from meanfield.decomposition.error_plan import Array, ErrorPlan
 from meanfield.decomposition.laws import OPTIONS, Advice, extra_cost
 from meanfield.flow.particles import Particles
 from meanfield.flow.run import predict
@@ -130,7 +130,7 @@ def _train(plan: ErrorPlan, replica: int, n: int, N: int, t: int) -> Particles:
 def _compressed(plan: ErrorPlan, network: Particles) -> list[float]:
     """Return the squared errors of a network compressed to S and to 2 S atoms."""
     problem = plan.fitting_problem
-    whole = columns(predict(problem, network, plan.X_test)[0], len(plan.X_test))
+    whole = predict(problem, network, plan.X_test).reshape(len(plan.X_test), -1)
     sizes = [] if plan.n_atoms is None else [plan.n_atoms, 2 * plan.n_atoms]
     fitted = [size for size in sizes if size < network.n_particles]
     outputs = list(compress(problem, network, fitted, plan.X_test)["predictions"])

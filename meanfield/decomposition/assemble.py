@@ -212,15 +212,17 @@ def _resolution(
 ) -> dict[str, float]:
     """Return the size that the error of the intermediates gives each component.
 
-    The population network on half the inputs, and of half the particles, is off by about as much
-    from the whole as the whole from the limit: twice the variance less once. Averages over the two
-    halves of the time differ by twice the error of the whole. `noise` is that of the particles of
-    the path, which the coupling takes away only where it brings particles together; `moment` is
-    how far their long-time law is from its average over time, which regularisation takes up.
+    The population network on half the inputs is off by about as much from the whole as the whole
+    from the limit: twice the variance less once; that of few of the M particles by M/few − 1 times
+    the variance. Averages over the two halves of the time differ by twice the error of the whole.
+    `noise` is that of the particles of the path, which the coupling takes away only where it brings
+    particles together; `moment` is how far their long-time law is from its average over time, which
+    regularisation takes up.
     """
     whole = population["prediction"]
     inputs = float(l2_norms(population["half_data"] - whole)) if plan.closed_form else 0.0
-    width = float(l2_norms(population["half_particles"].mean(axis=0) - whole))
+    width = float(l2_norms(population["few_particles"].mean(axis=0) - whole))
+    width /= math.sqrt(max(plan.long_particles / plan.few_particles - 1, 1))  # 1: of one particle
     first, second = population["halves"]
     time = float(np.sqrt(mean_squares(_stack(sets, "drift")).mean())) / 2
     return {

@@ -76,8 +76,8 @@ def decompose_error(
     average of a long run; the run is long enough when the average over a round differs from that
     over the round before, half as long, by less than `tolerance`. At time t the long-time law is
     that of the same moment; its deviation from the average goes into ``regularisation``. The budget
-    reports what the intermediates' own errors give each component, measured by halving inputs and
-    particles.
+    reports what the intermediates' own errors give each component, measured with half the inputs
+    and few of the particles.
 
     Without a target the problem's data are a pool: training sets are subsamples, the network on
     all rows stands for the population, a ridge regression for the kept part of the target, and
@@ -107,9 +107,10 @@ def decompose_error(
     long_particles, path_particles : int, optional
         Particles of the population's long-time network, whose predictions are time averages, by
         default twice the largest N and at least 1024; and of the mean-field network at finite time,
-        by default 16 times the largest N. Training sets of other sizes than the budget's have
-        half of the former, and the same noise as that half of the population's, from which they are
-        told; beyond four times the budget's time half of the latter go on.
+        by default 16 times the largest N. Training sets of other sizes than the budget's have an
+        eighth of the former (at least 128, or half where that is less), and the same noise as those
+        of the population's, from which they are told; beyond four times the budget's time half of
+        the latter go on.
     settle_steps : int, optional
         First round of the stopping rule; by default two relaxation times ``1/λ``.
     tolerance, threshold : float

@@ -36,6 +36,9 @@ _FEW_ROWS = 64
 #: Least number of particles of the long-time networks by default.
 _LONG = 1024
 
+#: Share of the particles, or at least how many, where only the law in n needs a long-time network.
+_SHARE, _FEW = 1 / 8, 128
+
 #: Training sets of which the chaos component is predicted, at most.
 MOST_PREDICTED = 4
 
@@ -74,9 +77,8 @@ class ErrorSettings:
     def __post_init__(self) -> None:
         for name, field in ErrorSettings.__dataclass_fields__.items():
             value = getattr(self, name)
-            if name == "predict" or (
-                value is None and (field.default is None or name == "n_atoms")
-            ):
+            optional = field.default is None or name == "n_atoms"
+            if name == "predict" or (value is None and optional):
                 continue
             if name.endswith("_counts"):
                 value = tuple(checks.counts(name, value))
@@ -116,14 +118,20 @@ class ErrorPlan(ErrorSettings):
         batches = self.scheme.minibatch
         most = self.problem.n_data if batches is None else batches.size
         long = 3.0 * self.settle_steps * self.long_particles
-        dynamics = 3.0 * self.followed_steps * min(self.n_data, most)
+        own, share = min(self.n_data, most), self.few_particles / self.long_particles
+        dynamics = 3.0 * self.followed_steps * own
         return {
             "population": 6 * long * min(len(self.population[0]), most),
-            "sets": long
-            * sum((1 + (n_data == self.n_data)) * min(n_data, most) for n_data in self.data_counts),
+            "sets": 2 * long * (own + share * (sum(min(n, most) for n in self.data_counts) - own)),
             "dynamics": dynamics,
             "atoms": 0.1 * dynamics,
         }
+
+    @property
+    def few_particles(self) -> int:
+        """Particles of the long-time networks that only the law in n needs."""
+        whole = self.long_particles
+        return max(1, int(whole * _SHARE), min(whole // 2, _FEW))
 
     @property
     def closed_form(self) -> bool:
@@ -246,11 +254,6 @@ class ErrorPlan(ErrorSettings):
         return self.problem.replace(X=X, y=y, X_test=None, y_test=None)
 
 
-def columns(values: Any, n_points: int) -> Array:
-    """Return values at `n_points` inputs with an output axis, (n, k)."""
-    return np.asarray(values, dtype=float).reshape(n_points, -1)
-
-
 def mean_squares(f: Array) -> Array:
     """Mean over the inputs of the squared norm, from (..., m, k)."""
     return (f**2).sum(axis=-1).mean(axis=-1)
@@ -263,7 +266,7 @@ def l2_norms(f: Array) -> Array:
 
 def target_values(target: Any, X: Array) -> Array:
     """Return the values of a known target with an output axis, (n, k)."""
-    return columns(function_values(target, X), len(X))
+    return np.asarray(function_values(target, X), dtype=float).reshape(len(X), -1)
 
 
 def plan_errors(

@@ -7,8 +7,8 @@ noise, so that a difference between two of them is not drowned in the noise of e
 - Every long-time network starts from the settled population network and runs with the noise of
   `WINDOW`: the population's, those of the training sets, and the two that show the population's
   own error. Its predictions are a time average. Those of the sizes that only the law in n needs
-  have half as many particles: what this takes away is in the population's half as well, and drops
-  out of their difference.
+  have few of the particles: what this takes away is in the population's few as well, and drops out
+  of their difference.
 - At finite time two wide systems run with the noise of the replica: one from the initial law, one
   from the long-time law. Their difference is what is left to learn at time t, without fluctuations.
   Beyond four times the budget's time, where only its decay is read, half of their particles go on.
@@ -24,7 +24,7 @@ import numpy as np
 
 from meanfield.chaos.response.predict import predict as predict_response
 from meanfield.decomposition.compress import compress
-from meanfield.decomposition.error_plan import Array, ErrorPlan, columns, l2_norms, mean_squares
+from meanfield.decomposition.error_plan import Array, ErrorPlan, l2_norms, mean_squares
 from meanfield.flow.particles import Particles, particles_at
 from meanfield.flow.run import Run, predict
 from meanfield.flow.scheme import Scheme
@@ -53,14 +53,14 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
     Stopping rule: rounds of doubling length; stop when the time average of the predictions over a
     round differs from that over the round before, half as long, by less than `tolerance` of its
     norm. Returns ``prediction`` (m, k); ``halves`` (2, m, k), over the two halves of the time;
-    ``half_particles`` (2, m, k), the same with half the particles, and ``half_data`` (m, k), with
+    ``few_particles`` (2, m, k), the same with few of the particles, and ``half_data`` (m, k), with
     half the inputs, where these are drawn; ``moves`` of the rounds; ``window`` (burn-in, averaged
     steps); ``settled`` (M, C), the particles.
     """
     problem = plan.with_data(*plan.population)
     # The rounds are not known beforehand: three of them in the estimate.
     unit = plan.settle_steps * problem.n_data
-    bar = SharedProgress(progress, 17 * unit)
+    bar = SharedProgress(progress, 16 * unit)
     run = simulate_scheme(
         problem,
         plan.scheme.steady(plan.settle_steps),
@@ -83,12 +83,12 @@ def population(plan: ErrorPlan, progress: Progress | None = None) -> Arrays:
         before, length = mean, 2 * length
     burn, window = length, max(SNAPSHOTS, length // 2)
     full, _ = _average(plan, problem, particles, burn, window, WINDOW, bar.part(6 * unit))
-    narrow = _half(particles)
-    narrower, _ = _average(plan, problem, narrow, burn, window, WINDOW, bar.part(2 * unit))
+    few = particles.first(plan.few_particles)
+    narrower, _ = _average(plan, problem, few, burn, window, WINDOW, bar.part(unit))
     found = {
         "prediction": full.mean(axis=0),
         "halves": _halves(full),
-        "half_particles": _halves(narrower),
+        "few_particles": _halves(narrower),
         "moves": np.array(moves),
         "window": np.array([burn, window]),
         "settled": particles.coordinates[0].astype(plan.scheme.dtype),
@@ -119,9 +119,9 @@ def training_sets(
         problem, part = plan.training_set(replica, n_data), bar.part(n_data)
         own = n_data == plan.n_data
         # Training goes on from the budget's own law, where the fewer are seen for long.
-        particles = settled if own else _half(settled)
+        particles = settled if own else settled.first(plan.few_particles)
         outputs, trajectory = _average(plan, problem, particles, burn, window, WINDOW, part)
-        first, second = population["halves" if own else "half_particles"] - _halves(outputs)
+        first, second = population["halves" if own else "few_particles"] - _halves(outputs)
         differences.append((first + second) / 2)
         if own:
             drift, start = first - second, _pooled(trajectory, plan.path_particles)
@@ -259,15 +259,10 @@ def _average(
     return _outputs(plan, problem, run.trajectory), run.trajectory
 
 
-def _half(particles: Particles) -> Particles:
-    """Return the first half of the particles."""
-    return particles.first(max(1, particles.n_particles // 2))
-
-
 def _outputs(plan: ErrorPlan, problem: Problem, trajectory: Sequence[Particles]) -> Array:
     """Return the held-out predictions of one network at several times, (T, m, k)."""
     m = len(plan.X_test)
-    return np.stack([columns(predict(problem, at, plan.X_test)[0], m) for at in trajectory])
+    return np.stack([predict(problem, at, plan.X_test).reshape(m, -1) for at in trajectory])
 
 
 def _halves(outputs: Array) -> Array:

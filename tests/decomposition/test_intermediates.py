@@ -53,8 +53,8 @@ def test_population_network_is_the_stationary_law(run):
     plan, population, _, _ = run
     law = mf.stationary(plan.with_data(*plan.population))
     exact = law.predict(plan.X_test)[:, None]
-    # What is left is the noise that halving shows, and the bias of the step size.
-    own = rms(population["half_particles"].mean(axis=0) - population["prediction"])
+    # What is left is the noise that fewer particles show, and the bias of the step size.
+    own = rms(population["few_particles"].mean(axis=0) - population["prediction"])
     assert rms(population["prediction"] - exact) < 3 * own + 0.02 * rms(exact)
 
 
@@ -70,6 +70,24 @@ def test_long_time_network_of_a_training_set_is_its_stationary_law(run):
     assert rms(found - exact) < 0.5 * rms(
         population["prediction"] - whole.predict(plan.X_test)[:, None]
     ) + 0.1 * rms(exact)
+
+
+def test_few_particles_tell_training_sets_from_the_population(run):
+    """They are off by more than a large set lacks, but by the same under the same noise."""
+    plan, population, sets, _ = run
+    assert plan.few_particles == 128 == plan.long_particles // 4
+    whole = mf.stationary(plan.with_data(*plan.population)).predict(plan.X_test)
+    for n_data in (8, 32, 128):
+        law = mf.stationary(plan.training_set(0, n_data))
+        exact = (whole - law.predict(plan.X_test))[:, None]
+        found = sets["differences"][plan.data_counts.index(n_data)]
+        assert rms(found - exact) < 0.15 * rms(exact)
+    assert rms(population["few_particles"].mean(axis=0)[:, 0] - whole) > rms(exact)
+
+
+def test_few_particles_are_an_eighth_unless_that_is_less_than_128():
+    for long, few in ((4096, 512), (1024, 128), (512, 128), (200, 100), (1, 1)):
+        assert line_plan(long_particles=long).few_particles == few
 
 
 def test_statistical_component_is_gone_when_the_sample_is_the_population():

@@ -61,7 +61,7 @@ class ErrorsSection(Section):
         None,
         description="Particles of the population's long-time network, whose outputs are time "
         "averages; twice the largest N, and at least 1024, by default. Training sets of other "
-        "sizes than the budget's have half.",
+        "sizes than the budget's have an eighth, but at least 128 or half.",
     )
     path_particles: Count | None = Field(
         None,
