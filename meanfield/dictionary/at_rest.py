@@ -22,6 +22,9 @@ from meanfield.dictionary.uncertainty import intervals_at_rest
 from meanfield.identify import Atoms
 from meanfield.problem import Problem
 
+MOVES = 20
+"""Steps that take atoms at rest to those of the network; more gain next to nothing."""
+
 
 def dictionary_at_rest(
     network: Atoms, problem: Problem, predictions: Array, max_atoms: int | None, seed: int
@@ -32,7 +35,7 @@ def dictionary_at_rest(
     atoms, places = rest.atoms, as_places(rest.atoms, problem.bias)
     to_network = make_regression(problem, predictions)
     crowd = collect(to_network, network, problem.bias)
-    fit = converged(to_network, places, crowd.places)
+    fit = converged(to_network, places, crowd.places, MOVES)
     compressed = fit_atoms(problem, fit, masses(to_network, fit.places, crowd))
     spread, null_spread, _ = structure(to_network, places, crowd, problem.n_features, seed)
     gap, compression_gap = (

@@ -37,7 +37,8 @@ ROUNDS = 30
 STEPS = 150
 """Steps of the descent in each round; four times as many when next to nothing is gained."""
 N_STARTS, N_WELLS, N_QUICK = 300, 24, 60
-"""Places from which neurons slide down the potential, wells kept; places while gaps are wide."""
+"""Places from which neurons slide down the potential, wells kept; places while gaps are wide, of
+those given too."""
 POLISH = 1e-2
 """Gap from which atoms descend for longer."""
 REFUSALS = 3
@@ -231,7 +232,8 @@ class Descent:
         scale = self.scale
         n_starts = N_STARTS if thorough else N_QUICK
         drawn = random_starts(regression, n_starts, self.rng) / scale
-        pool = np.vstack([moment_starts(regression) / scale, drawn, self.places, state.places])
+        given = self.places[:: 1 if thorough else max(len(self.places) // N_QUICK, 1)]
+        pool = np.vstack([moment_starts(regression) / scale, drawn, given, state.places])
         length = np.linalg.norm(state.places, axis=1, keepdims=True) / np.sqrt(self.X.shape[1])
         near = state.places + 0.3 * length * self.rng.standard_normal(state.places.shape)
         most = N_WELLS if thorough else N_QUICK // 4

@@ -113,11 +113,11 @@ def fit_atoms(problem: Problem, fit: Fit, mass: Array) -> Atoms:
     return canonical(atoms, problem.activation)
 
 
-def converged(regression: Regression, places: Array, sizes: Array) -> Fit:
+def converged(regression: Regression, places: Array, sizes: Array, max_steps: int = 100) -> Fit:
     """Refit until the prior, of the sizes of some places, agrees with what the fit leaves."""
     fit, prior = regression.linear(places), Prior.of(regression, sizes)
     for _ in range(3):
-        fit = prior.at(regression, fit.rss / regression.Y.size).refit(fit.places, 100)
+        fit = prior.at(regression, fit.rss / regression.Y.size).refit(fit.places, max_steps)
     return fit
 
 
