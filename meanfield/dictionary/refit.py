@@ -178,15 +178,22 @@ class Regression:
         coefficients = (vt[:r].T / s[:r]) @ inner / scale[:, None]
         return coefficients, u, target - u @ inner
 
-    def _normal_equations(self, places: Array) -> tuple[Array, Array]:
+    def _fixed(self, places: Array) -> tuple[float, tuple[Array, ...]]:
+        """Return the cost of fixed atoms, and their arguments and projection."""
+        z = self.X @ places.T
+        projection = self._project(self.without_affine(self.activation.value(z)))
+        return self._cost(places, projection[2]), (z, *projection)
+
+    def _normal_equations(
+        self, places: Array, z: Array, coefficients: Array, u: Array, residual: Array
+    ) -> tuple[Array, Array]:
         """Return ``JᵀJ`` and ``Jᵀr`` of the projected Jacobian, the prior on places included.
 
-        Every output has the same projected derivatives of features, times its coefficients, so
-        ``JᵀJ`` is one Gram matrix times ``Σ_k c_ik c_jk`` block by block.
+        The others are as `_fixed` gives them. Every output has the same projected derivatives of
+        features, times its coefficients, so ``JᵀJ`` is one Gram matrix times ``Σ_k c_ik c_jk``
+        block by block.
         """
-        z = self.X @ places.T
         n, width = self.X.shape
-        coefficients, u, residual = self._project(self.without_affine(self.activation.value(z)))
         slope = self.activation.derivative(z)
         # Steps need few digits of a large matrix, and all of the gradient.
         wide = places.size >= WIDE
@@ -222,7 +229,7 @@ class Regression:
 
     def cost(self, places: Array) -> float:
         """Residual sum of squares and prior for fixed atoms."""
-        return self._cost(places, self._project(self.without_affine(self.features(places)))[2])
+        return self._fixed(places)[0]
 
     def gains(self, places: Array, directions: Array) -> Array:
         """Return how much the residual falls with each unit feature (n, m) added to some atoms."""
@@ -314,8 +321,8 @@ class Regression:
         if not len(places) or self.n_numbers <= places.size:
             return self.linear(places)
         damping, idle = 1e-3, 0
-        cost = self.cost(places)
-        hessian, pull = self._normal_equations(places)
+        cost, fixed = self._fixed(places)
+        hessian, pull = self._normal_equations(places, *fixed)
         for _ in range(max_steps):
             if cost <= 1e-24 * self.total:
                 break
@@ -325,7 +332,7 @@ class Regression:
                 damping = max(10 * damping, 1e-12)
                 continue
             trial = self.normalised(places + step.reshape(places.shape))
-            new = self.cost(trial)
+            new, fixed = self._fixed(trial)
             if not new < cost:
                 damping *= 4
                 if damping > 1e12:
@@ -335,7 +342,7 @@ class Regression:
             places, cost, damping = trial, new, max(damping / 5, 1e-12)
             if idle >= 3:
                 break
-            hessian, pull = self._normal_equations(places)
+            hessian, pull = self._normal_equations(places, *fixed)
         return self.linear(places)
 
 

@@ -44,7 +44,7 @@ def test_agrees_with_least_squares_in_all_parameters(name, k):
 def test_normal_equations_are_the_gradient(name):
     reg, places = regression(name, 2, ridge=0.5, place_ridge=0.2)
     places = places + 0.1
-    pull = reg._normal_equations(places)[1]
+    pull = reg._normal_equations(places, *reg._fixed(places)[1])[1]
     h = 1e-6
     for i in range(places.size):
         step = np.zeros(places.size)
@@ -59,7 +59,7 @@ def test_a_wide_system_is_that_of_single_precision():
     X = rng.standard_normal((150, WIDE // 4 + 1))
     places, Y = 0.2 * rng.standard_normal((4, X.shape[1])), rng.standard_normal((150, 2))
     reg = Regression(ACTIVATIONS["gelu"], X, Y, X[:, :1], ridge=0.5, place_ridge=0.2)
-    hessian, pull = reg._normal_equations(places)
+    hessian, pull = reg._normal_equations(places, *reg._fixed(places)[1])
     # Columns of the projected Jacobian, one place and output at a time.
     coefficients, u, residual = reg._project(reg.without_affine(reg.features(places)))
     slope = reg.activation.derivative(X @ places.T)
