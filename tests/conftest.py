@@ -48,6 +48,12 @@ def undrawn(monkeypatch):
     monkeypatch.setattr("meanfield.plots.render", lambda plot, dataset: (b"", b""))
 
 
+@pytest.fixture
+def brief_trials(monkeypatch):
+    """Try the step size that is advised after a divergence for 2048 steps, not 131 072."""
+    monkeypatch.setattr("meanfield.flow.step_size_search._EVALUATIONS", 2**24)
+
+
 @pytest.fixture(scope="module")
 def fonts_as_outlines():
     """Put letters into PDFs as outlines; to cut fonts to size takes half the time of a figure."""

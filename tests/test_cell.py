@@ -34,7 +34,7 @@ def test_compact_initial_law_and_given_particles():
     assert again.particles is cell.particles
 
 
-def test_step_size_that_diverges_is_replaced():
+def test_step_size_that_diverges_is_replaced(brief_trials):
     target = Teacher([1.0], [[2.0, 0.0]], activation="relu")
     cell = learning_cell("relu", target, step_size=500.0, n_data=60, n_particles=40, n_steps=400)
     assert np.isfinite(cell.particles.w).all()

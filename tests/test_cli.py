@@ -383,7 +383,7 @@ def test_folder_and_executor_mistakes_are_one_sentence(meanfield, tmp_path):
     assert_one_sentence(*result, ["run.n_steps = 20, and now it is 21"])
 
 
-def test_divergence_is_one_sentence_with_a_remedy(meanfield, tmp_path):
+def test_divergence_is_one_sentence_with_a_remedy(meanfield, tmp_path, brief_trials):
     config = tmp_path / "wild.toml"
     config.write_text(edit("n_steps = 20", "n_steps = 100\nstep_size = 1e6"))
     out = tmp_path / "out"

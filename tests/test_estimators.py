@@ -341,7 +341,7 @@ def test_magnitudes_that_cannot_be_squared_are_told_the_option_of_estimators():
         MeanFieldRegressor(**settings, standardize=True).fit(inputs, labels)
 
 
-def test_divergence_names_a_step_size():
+def test_divergence_names_a_step_size(brief_trials):
     X, y = data(MeanFieldRegressor)
     with pytest.raises(DivergenceError, match="stayed finite"):
         MeanFieldRegressor(step_size=500.0, activation="relu", random_state=0).fit(X, y)

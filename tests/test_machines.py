@@ -28,15 +28,27 @@ def shell(*arguments, **options):
     return subprocess.run(command, cwd=root, capture_output=True, text=True, **options)
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "no such thing"])
-def test_figures_need_no_backend(meanfield, tmp_path, backend):
+def test_figures_need_no_backend(meanfield, tmp_path):
     config, out = tmp_path / "small.toml", tmp_path / "out"
     config.write_text(SMALL)
     assert meanfield("simulate", config, "--out", out, "-q")[0] == 0
     (out / "loss.png").unlink()
-    done = shell("report", out, env=os.environ | {"MPLBACKEND": backend})
+    done = shell("report", out, env=os.environ | {"MPLBACKEND": "no such thing"})
     assert (done.returncode, done.stderr) == (0, "")
     assert (out / "loss.png").exists()
+
+
+def test_figures_are_drawn_where_the_backend_is_that_of_a_notebook():
+    program = (
+        "from meanfield import plots\n"
+        "png, _ = plots.render(lambda dataset, ax: ax, None)\n"
+        "assert png.startswith(b'\\x89PNG')\n"
+    )
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    root = Path(cli.__file__).parents[1]
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

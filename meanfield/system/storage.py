@@ -162,18 +162,14 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset | xr.DataTree:
 
     It is a tree where the file has groups.
     """
-    import xarray as xr
-
-    from meanfield.system.hdf5 import refuse_outside
+    from meanfield.system.hdf5 import read_netcdf, refuse_outside
 
     path = Path(path)
     # By way of memory: HDF5 locks a file that it opens, which not every file system can.
     content = io.BytesIO(read_file(path))
     try:
         refuse_outside(content)
-        with xr.open_datatree(content, engine="h5netcdf") as tree:
-            tree.load()
-            return tree if tree.children else tree.to_dataset()
+        return read_netcdf(content)
     except CheckpointError as error:
         raise CheckpointError(refusal(path, str(error))) from None
     # HDF5, h5netcdf and xarray have no common error.

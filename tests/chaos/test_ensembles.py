@@ -66,11 +66,11 @@ def test_control_variates_need_a_limit_that_is_exact():
 def test_control_variates_leave_the_estimate_unbiased():
     """Averaged over studies of few networks, where a coefficient fitted to itself would show."""
     estimates, exact = [], None
-    for seed in range(300):
+    for seed in range(150):
         values, constant = made_up(24, seed=seed)
         estimates.append(analysed([values], n_networks=24).squared_bias)
         exact = constant / np.square(COUNTS)
-    error = np.std(estimates, axis=0) / np.sqrt(300)
+    error = np.std(estimates, axis=0) / np.sqrt(150)
     assert (np.abs(np.mean(estimates, axis=0) - exact) < 4 * error).all()
 
 
@@ -173,7 +173,7 @@ def test_the_variance_is_predicted():
     X = np.linspace(-1, 1, 12)[:, None]
     problem = mf.Problem(X, np.tanh(2 * X[:, 0]), l2=0.2, temperature=0.05)
     scheme = {"step_size": 0.2, "n_steps": 20}
-    found = mf.chaos.ensemble_errors(problem, [16, 32, 64], 2048, predict=True, **scheme)
+    found = mf.chaos.ensemble_errors(problem, [16, 32, 64], 1024, predict=True, **scheme)
     alone = mf.predict_chaos(problem, times=[20], **scheme)
     # Along the reference's path here, along each system's own there.
     assert found.constant.value == pytest.approx(float(alone.dataset["function"][0]), rel=0.05)

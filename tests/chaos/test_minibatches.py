@@ -44,9 +44,9 @@ def exact_constant(problem, batch_size, period):
 def test_the_function_distance_is_that_of_the_recursion(linear, period):
     times = [1, 7, 20]
     batches = {"batch_size": 3, "anchor_period": period}
-    rates = mf.chaos_rates(linear, [4, 8, 16], 256, times=times, cloud_replicas=0, **RUN, **batches)
+    rates = mf.chaos_rates(linear, [4, 8, 16], 144, times=times, cloud_replicas=0, **RUN, **batches)
     found = (rates.dataset["function"] * rates.dataset["particles"]).transpose(..., "replica")
-    mean, error = found.mean("replica").values, found.std("replica").values / 16
+    mean, error = found.mean("replica").values, found.std("replica").values / 12
     assert (np.abs(mean - exact_constant(linear, 3, period)[times]) < 4 * error).all()
     assert rates.dataset.attrs["reference"] == "particles"
 

@@ -20,9 +20,8 @@ POLYNOMIALS = [name for name in ACTIVATIONS if (ACTIVATIONS[name].degree or 0) >
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("bias", [False, True])
-def test_recovers_the_teacher(name, bias):
-    target = teacher(name, 3, 3, seed=4, bias=bias, angle=35)
+def test_recovers_the_teacher(name):
+    target = teacher(name, 3, 3, seed=4, angle=35)
     found = extract_dictionary(cloud(target), problem_of(target))
     assert found.n_atoms == 3
     assert worst_angle(target, found) < 0.01
@@ -36,10 +35,14 @@ def test_recovers_the_teacher(name, bias):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_symmetry_moves_change_nothing(name):
+def test_a_teacher_with_biases_is_recovered_and_symmetry_moves_change_nothing(name):
     target = teacher(name, 3, 2, seed=6, bias=True, angle=35)
     problem, arrays = problem_of(target), cloud(target)
     one = extract_dictionary(arrays, problem)
+    assert worst_angle(target, one) < 0.01
+    assert one.confident, one.statement
+    truth = canonical((target.a, target.w, target.b), name, normalisation="sum")
+    assert equivalent(one, truth, name, tolerance=1e-4)
     two = extract_dictionary(moved(arrays, get_activation(name), 3), problem)
     assert one.n_atoms == two.n_atoms == 2
     assert equivalent(one.function, two.function, name, tolerance=1e-5)
@@ -60,14 +63,14 @@ def test_polynomial_activations_keep_the_function(name):
 
 
 # Not silu in two dimensions: four atoms cannot be told from three in this noise.
-NOISY = [("tanh", 5, 8), ("silu", 5, 8), ("relu", 20, 4)]
-NOISY += [(name, 2, 4) for name in ("tanh", "erf", "relu")]
+NOISY = [("tanh", 5, 8, 600), ("silu", 5, 8, 1500), ("relu", 20, 4, 600)]
+NOISY += [(name, 2, 4, 600) for name in ("tanh", "erf", "relu")]
 
 
-@pytest.mark.parametrize(("name", "d", "n_atoms"), NOISY)
-def test_recovery_with_label_noise(name, d, n_atoms):
+@pytest.mark.parametrize(("name", "d", "n_atoms", "n"), NOISY)
+def test_recovery_with_label_noise(name, d, n_atoms, n):
     target = teacher(name, d, n_atoms, seed=1, angle=30)
-    problem = problem_of(target, n=1500, noise=0.05)
+    problem = problem_of(target, n=n, noise=0.05)
     found = extract_dictionary(cloud(target), problem)
     assert found.n_atoms == n_atoms
     assert worst_angle(target, found) < 6
@@ -135,20 +138,19 @@ def test_certificate_finds_an_atom_whose_particles_are_gone(name, gone):
 @pytest.mark.parametrize("name", ["tanh", "erf", "relu", "silu", "gelu", "sigmoid"])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_certificate_finds_an_atom_that_is_taken_out(name, noise):
-    for seed in range(2):
-        target = teacher(name, 6, 4, seed=seed, angle=25)
-        problem = problem_of(target, noise=noise)
-        whole = (target.a, target.w)
-        part = (target.a[1:], target.w[1:])
-        complete = dual_certificate(canonical(whole, name, normalisation="sum"), problem)
-        lacking = dual_certificate(canonical(part, name, normalisation="sum"), problem)
-        assert not complete.missing
-        assert lacking.missing
-        assert lacking.minimum < 2 * complete.minimum
-        if not has_remainder(name):
-            found, gone = lacking.minimiser, target.w[0]
-            cosine = abs(found @ gone) / np.linalg.norm(found) / np.linalg.norm(gone)
-            assert cosine > np.cos(np.radians(12))
+    target = teacher(name, 6, 4, seed=round(10 * noise), angle=25)
+    problem = problem_of(target, noise=noise)
+    whole = (target.a, target.w)
+    part = (target.a[1:], target.w[1:])
+    complete = dual_certificate(canonical(whole, name, normalisation="sum"), problem)
+    lacking = dual_certificate(canonical(part, name, normalisation="sum"), problem)
+    assert not complete.missing
+    assert lacking.missing
+    assert lacking.minimum < 2 * complete.minimum
+    if not has_remainder(name):
+        found, gone = lacking.minimiser, target.w[0]
+        cosine = abs(found @ gone) / np.linalg.norm(found) / np.linalg.norm(gone)
+        assert cosine > np.cos(np.radians(12))
 
 
 def test_potential_and_gradient_vanish_at_refit_atoms():
@@ -163,10 +165,10 @@ def test_potential_and_gradient_vanish_at_refit_atoms():
 @pytest.mark.parametrize("labels", ["teacher", "own", "noise"])
 def test_particles_without_structure_yield_no_confident_size(name, d, labels):
     rng = np.random.default_rng(d)
-    X, w, a = rng.standard_normal((400, d)), rng.standard_normal((120, d)), rng.standard_normal(120)
+    X, w, a = rng.standard_normal((250, d)), rng.standard_normal((80, d)), rng.standard_normal(80)
     target = teacher(name, d, 3, seed=0, angle=40)
-    own = ACTIVATIONS[name].value(X @ w.T) @ a / 120
-    y = {"teacher": target(X), "own": own, "noise": rng.standard_normal(400)}[labels]
+    own = ACTIVATIONS[name].value(X @ w.T) @ a / 80
+    y = {"teacher": target(X), "own": own, "noise": rng.standard_normal(250)}[labels]
     assert not extract_dictionary((a, w), Problem(X, y, name, bias=False)).confident
 
 
@@ -196,14 +198,13 @@ def test_crowds_in_one_dimension_are_believed(name):
 @pytest.mark.parametrize("d", [2, 3])
 def test_random_features_are_no_atoms(name, d):
     """Output weights fitted to random features are largest near the atoms of the target."""
-    for seed in range(2):
-        rng = np.random.default_rng(seed + 50)
-        X, v, w = (rng.standard_normal(shape) for shape in ((300, d), (2, d), (150, d)))
-        value = ACTIVATIONS[name].value
-        y, features = value(X @ v.T) @ [1.0, -1.0], value(X @ w.T)
-        a = np.linalg.solve(features.T @ features + 3 * np.eye(150), features.T @ y)
-        found = extract_dictionary((a, w), Problem(X, y, name, bias=False), normalisation="sum")
-        assert not found.confident, found.statement
+    rng = np.random.default_rng(d + 48)
+    X, v, w = (rng.standard_normal(shape) for shape in ((300, d), (2, d), (150, d)))
+    value = ACTIVATIONS[name].value
+    y, features = value(X @ v.T) @ [1.0, -1.0], value(X @ w.T)
+    a = np.linalg.solve(features.T @ features + 3 * np.eye(150), features.T @ y)
+    found = extract_dictionary((a, w), Problem(X, y, name, bias=False), normalisation="sum")
+    assert not found.confident, found.statement
 
 
 @pytest.mark.parametrize(("name", "d", "step_size"), [("relu", 5, 0.2), ("tanh", 10, 0.5)])
@@ -314,17 +315,17 @@ def test_constant_labels_lack_no_atom(penalised):
 
 def test_a_network_without_crowds_has_no_number_of_atoms_but_a_set():
     rng = np.random.default_rng(0)
-    X, w = rng.standard_normal((300, 20)), rng.standard_normal((120, 20))
-    a = 20 * rng.standard_normal(120)
+    X, w = rng.standard_normal((200, 20)), rng.standard_normal((80, 20))
+    a = 20 * rng.standard_normal(80)
     # Predictions near ±1, which atoms of any length would fit best.
     problem = Problem(X, np.sign(np.tanh(X @ w.T) @ a), "tanh", l2=1e-3)
-    found = extract_dictionary((a, w, np.zeros(120)), problem)
+    found = extract_dictionary((a, w, np.zeros(80)), problem)
     assert not found.confident
     assert "do not crowd" in found.statement
     assert found.n_atoms_set == tuple(range(found.n_atoms_set[0], found.n_atoms_set[-1] + 1))
     assert found.n_atoms_set[0] <= found.n_atoms
     # Neurons apart by far more than crowds are: nearly as many as carry nine tenths.
-    assert 50 < found.n_atoms_set[-1] <= 120
+    assert 33 < found.n_atoms_set[-1] <= 80
     assert np.linalg.norm(found.atoms, axis=1).max() <= 1.5 * np.linalg.norm(w, axis=1).max() * 1.01
 
 
@@ -363,17 +364,16 @@ def test_a_crowd_counts_unless_labels_exclude_an_atom_there(loss, excluded):
 
 def test_neurons_that_turned_from_all_data_are_no_structure():
     """On a line half of all relu neurons are affine: those that bend lie no nearer for that."""
-    for seed in range(2):
-        rng = np.random.default_rng(seed)
-        X, w, b = (rng.standard_normal(shape) for shape in ((150, 1), 60, 60))
-        y = np.maximum(X[:, 0] - 0.5, 0) - np.maximum(-X[:, 0] - 0.7, 0)
-        features = np.maximum(X * w + b, 0)
-        gram = features.T @ features + 15 * np.eye(60)
-        a = 60 * np.linalg.solve(gram, features.T @ y)
-        problem = Problem(X, y + 0.1 * rng.standard_normal(150), "relu", l2=1e-3)
-        found = extract_dictionary((a, w[:, None], b), problem)
-        assert found.null_spread < 2 * found.spread
-        assert not found.confident, found.statement
+    rng = np.random.default_rng(0)
+    X, w, b = (rng.standard_normal(shape) for shape in ((150, 1), 60, 60))
+    y = np.maximum(X[:, 0] - 0.5, 0) - np.maximum(-X[:, 0] - 0.7, 0)
+    features = np.maximum(X * w + b, 0)
+    gram = features.T @ features + 15 * np.eye(60)
+    a = 60 * np.linalg.solve(gram, features.T @ y)
+    problem = Problem(X, y + 0.1 * rng.standard_normal(150), "relu", l2=1e-3)
+    found = extract_dictionary((a, w[:, None], b), problem)
+    assert found.null_spread < 2 * found.spread
+    assert not found.confident, found.statement
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu"])
@@ -407,8 +407,7 @@ def test_certificates_of_objective_and_labels_speak_of_themselves():
 
 @pytest.mark.parametrize("d", [2, 12])
 def test_an_atom_of_the_size_that_is_called_detectable_is_found(d):
-    for seed in range(8):
-        name = ["tanh", "relu", "silu", "erf"][seed % 4]
+    for seed, name in enumerate(["tanh", "relu", "silu", "erf"]):
         target = teacher(name, d, 2, seed=seed, angle=30)
         kept = (target.a[:1], target.w[:1])
         atoms = canonical(kept, name, normalisation="sum")

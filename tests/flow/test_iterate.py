@@ -48,7 +48,7 @@ def test_velocities_and_schedules_go_on():
     assert state.time == pytest.approx(settings["step_size"].sum())
 
 
-def test_divergence_is_told_as_by_a_run():
+def test_divergence_is_told_as_by_a_run(brief_trials):
     with pytest.raises(mf.DivergenceError):
         for _ in mf.iterate(PROBLEM.replace(activation="he3"), 40, 5.0, 200, seed=1):
             pass

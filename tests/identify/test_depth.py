@@ -121,7 +121,7 @@ def test_orbit_depth_of_tanh_is_the_variety_depth(name, d, n_atoms, depth):
 
 
 def test_depths_of_silu_separate():
-    found = orbit_depth("silu", 1, 2, n_points=3, n_starts=4, n_paths=1)
+    found = orbit_depth("silu", 1, 2, n_points=3, n_starts=2, n_paths=1)
     assert (found.variety.depth, found.depth) == (4, 6)
     orbits = {e.degree: max(e.orbits) for e in found.evidence}
     assert orbits[4] == orbits[5] > 1

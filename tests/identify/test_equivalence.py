@@ -172,7 +172,7 @@ def test_graded_panels_against_trapezoids(name, scale):
     np.testing.assert_array_less(np.abs(found - expected), 1e-13 * size)
 
 
-@pytest.mark.parametrize("w", [30.0, 1000.0, 30000.0])
+@pytest.mark.parametrize("w", [30.0, 1000.0, 10000.0])
 def test_steep_atoms_differ_by_little_and_are_compared_in_no_time(w):
     """In one dimension ‖tanh(wx) − tanh(ux)‖² → φ(0) ∫ (tanh(wx) − tanh(ux))² dx."""
     u = 1.5 * w

@@ -138,12 +138,12 @@ def test_a_floor_is_noticed_and_a_clean_metric_is_not():
     alarms = sum(bool(fit_rate(COUNTS, values).slope.notes) for values in clean)
     assert alarms <= 4  # two tests at 0.5 % each
     floor = SPREAD.sum() / COUNTS[-1]  # as large as the metric itself at the largest N
-    caught = [fit_rate(COUNTS, values + floor) for values in clean]
+    caught = [fit_rate(COUNTS, values + floor) for values in clean[:50]]
     # A slope of its own explains 64 replicas about as well, and is then named too.
-    assert sum(bool(codes(fit) & {"floor", "slope-or-floor"}) for fit in caught) >= 90
+    assert sum(bool(codes(fit) & {"floor", "slope-or-floor"}) for fit in caught) >= 45
     assert np.median([fit.floor_share for fit in caught]) == pytest.approx(0.5, abs=0.1)
-    many = [fit_rate(COUNTS, oracle_metric(rng, 1000) + floor) for _ in range(40)]
-    assert sum(map(floor_flagged, many)) >= 38
+    many = [fit_rate(COUNTS, oracle_metric(rng, 1000) + floor) for _ in range(20)]
+    assert sum(map(floor_flagged, many)) >= 19
 
 
 @pytest.mark.parametrize("slope", [-0.5, -0.63, -0.76, -1.5])
@@ -152,11 +152,11 @@ def test_another_straight_slope_is_no_floor(slope, n_replicas):
     rng = np.random.default_rng(7)
     counts = np.array([64, 128, 256, 512, 1024])
     power = counts[:, None] ** (1 + slope)
-    fits = [fit_rate(counts, power * oracle_metric(rng, n_replicas, counts)) for _ in range(40)]
-    assert sum(map(floor_flagged, fits)) <= 2
+    fits = [fit_rate(counts, power * oracle_metric(rng, n_replicas, counts)) for _ in range(20)]
+    assert sum(map(floor_flagged, fits)) <= 1
     if n_replicas == 400:
         found = [codes(fit) & {"slope", "slope-or-floor"} for fit in fits]
-        assert sum(map(bool, found)) >= 38
+        assert sum(map(bool, found)) >= 19
         text = fits[0].slope.notes[0].text
         assert "power law" in text
         assert "noise floor" not in text
@@ -176,7 +176,7 @@ def test_next_order_of_the_power_law_is_no_floor():
     """N · metric that rises to its limit is not c/N plus a constant."""
     rng = np.random.default_rng(6)
     rise = (1 - 8 / COUNTS)[:, None]
-    fits = [fit_rate(COUNTS, rise * oracle_metric(rng, 400)) for _ in range(20)]
+    fits = [fit_rate(COUNTS, rise * oracle_metric(rng, 400)) for _ in range(10)]
     assert not any(map(floor_flagged, fits))
 
 

@@ -207,7 +207,7 @@ def test_classes_of_a_table_are_learned_as_numbers(tmp_path):
     np.testing.assert_array_equal(classes.targets_test, numbers.targets_test)
 
 
-def test_a_report_says_that_classes_were_learned_as_numbers(tmp_path):
+def test_a_report_says_that_classes_were_learned_as_numbers(tmp_path, undrawn):
     content = {
         **SMALL,
         "data": {**SMALL["data"], "labels": "sign"},
@@ -236,7 +236,7 @@ def test_data_without_a_held_out_part_are_refused_by_the_key_that_gives_one(tmp_
             plan_of(parse(errors.ErrorsConfig, {**SMALL, "data": data}))
 
 
-def test_few_rows_give_an_unknown_slope_and_a_note_in_place_of_a_zero(tmp_path):
+def test_few_rows_give_an_unknown_slope_and_a_note_in_place_of_a_zero(tmp_path, undrawn):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(5, 3))
     np.savetxt(tmp_path / "five.csv", rows, delimiter=",", header="a,b,y", comments="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -171,6 +172,7 @@ def test_dataset_round_trip_and_damage(tmp_path):
     saved = storage.read_dataset(path)
     xr.testing.assert_equal(saved, dataset)
     assert saved.attrs == dataset.attrs
+    xr.testing.assert_identical(pickle.loads(pickle.dumps(saved)), saved)  # workers draw figures
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"result\.nc"):
         storage.read_dataset(path)

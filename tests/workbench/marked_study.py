@@ -98,7 +98,7 @@ if __name__ == "__main__":
     if sys.argv[3].isdigit():
         place = get_executor(workers=int(sys.argv[3]))
     elif sys.argv[3] == "dask":
-        place = get_executor("dask", workers=2)
+        place = get_executor("dask", workers=1)
     else:
         place = get_executor("dask", scheduler=sys.argv[3])
     # A shell starts what it runs in the background with this signal ignored.

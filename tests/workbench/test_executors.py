@@ -221,12 +221,15 @@ def test_workers_of_a_cluster_here_leave_ctrl_c_to_the_driver(tmp_path):
     options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     driver = start_driver(config, tmp_path / "out", "dask", **options)
     wait_until(lambda: marks(file), driver)
+    served = listens(8787)
     # As a terminal does: to every process.
     os.killpg(driver.pid, signal.SIGINT)
     _, err = driver.communicate(timeout=60)
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert "nanny.py" not in err
     wait_until(lambda: not alive(marks(file)[0][0]))
+    # Nor do they serve a page, where nothing else listens there.
+    assert served == listens(8787)
 
 
 def test_simulation_in_processes_gives_the_same_bits(two_workers, tmp_path, monkeypatch):
@@ -351,13 +354,6 @@ def test_lost_scheduler_is_said_in_words(cluster, tmp_path):
 def listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def test_a_cluster_here_serves_no_page():
-    if listens(8787):
-        pytest.skip("something else listens there")
-    with get_executor("dask", workers=1):
-        assert not listens(8787)
 
 
 def test_bits_depend_neither_on_workers_nor_on_threads(two_workers):

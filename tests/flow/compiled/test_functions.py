@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numba
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from meanfield.flow.compiled import functions
 from meanfield.flow.compiled.simd import GROUP_BYTES, load, store
 
 LIMIT = 4.0  # ulp, in both float types
-POINTS = 2**18
+POINTS = 2**16
 LONG = np.longdouble
 
 
+@functools.cache
 def compiled(function, part=None):
     """Evaluate a function of SIMD vectors (or one of its results) on arrays."""
 

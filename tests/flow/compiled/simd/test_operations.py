@@ -6,7 +6,7 @@ Run with the operations that the process has: SIMD vectors, or arrays under MEAN
 from __future__ import annotations
 
 import inspect
-import operator
+import itertools
 from fractions import Fraction
 
 import numba
@@ -104,59 +104,88 @@ def exact_fma(x, y, z):
 # Arithmetic ---------------------------------------------------------------------------------------
 
 
+# Each of the next three compiles all its operators at once, which takes a fifth of the time.
+
+
 @FLOATS
-@pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul, operator.truediv])
-def test_operators_keep_the_type_of_the_vector(op, dtype):
+def test_operators_keep_the_type_of_the_vector(dtype):
     x, y = groups(dtype), groups(dtype, seed=1)
-    assert_array_equal(evaluate(lambda x, y: op(x, y), x, y), op(x, y))
+    out, tenth = np.empty((12, x.size), dtype), dtype(0.1)
+
+    @numba.njit
+    def run(x, y, out):
+        for i in range(0, x.size, lanes(x)):
+            a, b = load(x, i), load(y, i)
+            store(out[0], i, a + b)
+            store(out[1], i, a - b)
+            store(out[2], i, a * b)
+            store(out[3], i, a / b)
+            store(out[4], i, a + 0.1)
+            store(out[5], i, a - 0.1)
+            store(out[6], i, a * 0.1)
+            store(out[7], i, a / 0.1)
+            store(out[8], i, 0.1 + a)
+            store(out[9], i, 0.1 - a)
+            store(out[10], i, 0.1 * a)
+            store(out[11], i, 0.1 / a)
+
+    run(x, y, out)
     # A scalar takes the vector's type, 0.1 rounded to it.
-    assert_array_equal(evaluate(lambda x: op(x, 0.1), x), op(x, dtype(0.1)))
-    assert_array_equal(evaluate(lambda x: op(0.1, x), x), op(dtype(0.1), x))
+    for first, (a, b) in enumerate([(x, y), (x, tenth), (tenth, x)]):
+        assert_array_equal(out[4 * first : 4 * first + 4], [a + b, a - b, a * b, a / b])
 
 
 @FLOATS
-@pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul])
-def test_integers_wrap_around(op, dtype):
+def test_operators_on_bits(dtype):
+    """Sums wrap around, shifts fill with zeros, and numbers are compared as unsigned ones."""
     x, y = words(dtype), words(dtype, seed=1)
-    got = evaluate(lambda x, y: from_bits(op(bits(x), bits(y))), x.view(dtype), y.view(dtype))
-    assert_array_equal(got.view(x.dtype), op(x, y))
+    out, five, nine = np.empty((12, x.size), dtype), x.dtype.type(5), x.dtype.type(9)
+
+    @numba.njit
+    def run(x, y, out):
+        for i in range(0, x.size, lanes(x)):
+            a, b = bits(load(x, i)), bits(load(y, i))
+            store(out[0], i, from_bits(a + b))
+            store(out[1], i, from_bits(a - b))
+            store(out[2], i, from_bits(a * b))
+            store(out[3], i, from_bits(a & b))
+            store(out[4], i, from_bits(a | b))
+            store(out[5], i, from_bits(a ^ b))
+            store(out[6], i, from_bits(a & 5))
+            store(out[7], i, from_bits(a | 5))
+            store(out[8], i, from_bits(a ^ 5))
+            store(out[9], i, from_bits(a << 9))
+            store(out[10], i, from_bits(a >> 9))
+            store(out[11], i, select(a >= b, load(x, i), load(y, i)))
+
+    run(x.view(dtype), y.view(dtype), out)
+    want = [x + y, x - y, x * y, x & y, x | y, x ^ y, x & five, x | five, x ^ five]
+    want += [x << nine, x >> nine, np.maximum(x, y)]
+    assert_array_equal(out.view(x.dtype), want)
 
 
 @FLOATS
-@pytest.mark.parametrize("op", [operator.and_, operator.or_, operator.xor])
-def test_operators_on_bits(op, dtype):
-    x, y = words(dtype), words(dtype, seed=1)
-    got = evaluate(lambda x, y: from_bits(op(bits(x), bits(y))), x.view(dtype), y.view(dtype))
-    assert_array_equal(got.view(x.dtype), op(x, y))
-    got = evaluate(lambda x: from_bits(op(bits(x), 5)), x.view(dtype))
-    assert_array_equal(got.view(x.dtype), op(x, x.dtype.type(5)))
-
-
-@FLOATS
-@pytest.mark.parametrize("op", [operator.lshift, operator.rshift])
-def test_shifts_fill_with_zeros(op, dtype):
-    x = words(dtype)
-    got = evaluate(lambda x: from_bits(op(bits(x), 9)), x.view(dtype))
-    assert_array_equal(got.view(x.dtype), op(x, x.dtype.type(9)))
-
-
-@FLOATS
-@pytest.mark.parametrize("op", [operator.lt, operator.gt, operator.ge])
-def test_comparisons_select_and_are_false_for_nan(op, dtype):
+def test_comparisons_select_and_are_false_for_nan(dtype):
     x, y = groups(dtype), groups(dtype, seed=1)
     y[::3] = x[::3]
     x[1::7], y[2::7] = np.nan, np.nan
-    got = evaluate(lambda x, y: select(op(x, y), x, y), x, y)
-    assert_array_equal(got, np.where(op(x, y), x, y))
-    got = evaluate(lambda x: select(op(x, 1.5), x, -2.0), x)
-    assert_array_equal(got, np.where(op(x, dtype(1.5)), x, dtype(-2)))
+    out, bound, low = np.empty((6, x.size), dtype), dtype(1.5), dtype(-2)
 
+    @numba.njit
+    def run(x, y, out):
+        for i in range(0, x.size, lanes(x)):
+            a, b = load(x, i), load(y, i)
+            store(out[0], i, select(a < b, a, b))
+            store(out[1], i, select(a > b, a, b))
+            store(out[2], i, select(a >= b, a, b))
+            store(out[3], i, select(a < 1.5, a, -2.0))
+            store(out[4], i, select(a > 1.5, a, -2.0))
+            store(out[5], i, select(a >= 1.5, a, -2.0))
 
-@FLOATS
-def test_unsigned_comparison(dtype):
-    x, y = words(dtype), words(dtype, seed=1)
-    got = evaluate(lambda x, y: select(bits(x) >= bits(y), x, y), x.view(dtype), y.view(dtype))
-    assert_array_equal(got.view(x.dtype), np.maximum(x, y))
+    run(x, y, out)
+    assert_array_equal(out[:3], [np.where(which, x, y) for which in (x < y, x > y, x >= y)])
+    beyond = (x < bound, x > bound, x >= bound)
+    assert_array_equal(out[3:], [np.where(which, x, low) for which in beyond])
 
 
 @FLOATS
@@ -336,18 +365,21 @@ def test_memory_from_any_index_on(dtype):
 
 
 @pytest.mark.skipif(not SCALAR, reason="SIMD vectors are loaded and stored unchecked")
-@pytest.mark.parametrize("index", [-1, 1])
-def test_what_reaches_beyond_the_array_is_refused(index):
+def test_what_reaches_beyond_the_array_is_refused():
     x = groups(np.float64, 1)
-    load_at = numba.njit(lambda x, i: total(load(x, i)))
-    store_at = numba.njit(lambda x, i: store(x, i, zeros(x)))
-    splat_at = numba.njit(lambda x, i: total(splat(x, i)))
-    with pytest.raises(IndexError, match="beyond"):
-        load_at(x, index)
-    with pytest.raises(IndexError, match="beyond"):
-        store_at(x, index)
-    with pytest.raises(IndexError, match="beyond"):
-        splat_at(x, index * x.size)
+
+    @numba.njit
+    def reach(what, x, i):
+        if what == "load":
+            return total(load(x, i))
+        if what == "splat":
+            return total(splat(x, i))
+        store(x, i, zeros(x))
+        return 0.0
+
+    for what, index in itertools.product(["load", "splat", "store"], [-1, 1]):
+        with pytest.raises(IndexError, match="beyond"):
+            reach(what, x, index * x.size if what == "splat" else index)
 
 
 def test_both_implementations_offer_the_same():
