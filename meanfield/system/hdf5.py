@@ -1,7 +1,8 @@
-"""HDF5 files that are read as a Dataset: their own data, no more than their size, read fast."""
+"""Datasets as HDF5 files: written and read fast; their own data, and no more than their size."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -22,21 +23,37 @@ class _File(h5py.File):  # type: ignore[misc]  # h5py carries no types
     h5netcdf looks one up for every attribute and every length of a dimension: most of its time.
     """
 
-    def __init__(self, content: IO[bytes]):
-        super().__init__(content, "r")
+    def __init__(self, content: IO[bytes], mode: str, **options: Any):
+        super().__init__(content, mode, **options)
         self._found: dict[Any, Any] = {}
+        self._written = mode != "r"
 
     def __getitem__(self, name: Any) -> Any:
         if not isinstance(name, str):  # a reference
             return super().__getitem__(name)
-        if name not in self._found:
-            self._found[name] = super().__getitem__(name)
-        return self._found[name]
+        found = self._found.get(name)
+        # A dimension is replaced by its coordinates; what was deleted has no name.
+        if found is None or (self._written and found.name is None):
+            found = self._found[name] = super().__getitem__(name)
+        return found
+
+
+def to_netcdf(dataset: xr.Dataset | xr.DataTree) -> memoryview:
+    """Return a dataset, or a tree of them, as the bytes of a netCDF-4 file."""
+    content = io.BytesIO()
+    parts = {"/": dataset}
+    if isinstance(dataset, xr.DataTree):
+        parts = {node.path: node.to_dataset(inherit=False) for node in dataset.subtree}
+    # The order is kept because netCDF's own library needs it.
+    with _File(content, "w", track_order=True) as file, h5netcdf.File(file, "w") as root:
+        for path, part in parts.items():
+            part.dump_to_store(H5NetCDFStore(root, group=path, mode="w"))
+    return content.getbuffer()
 
 
 def read_netcdf(content: IO[bytes]) -> xr.Dataset | xr.DataTree:
     """Read a netCDF-4 file into memory; a tree where the file has groups."""
-    with _File(content) as file, h5netcdf.File(file, "r", decode_vlen_strings=True) as root:
+    with _File(content, "r") as file, h5netcdf.File(file, "r", decode_vlen_strings=True) as root:
         found = {path: xr.open_dataset(H5NetCDFStore(root, group=path)) for path in _groups(root)}
         for dataset in found.values():
             dataset.load()

@@ -149,12 +149,14 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset | xr.DataTre
     """
     import xarray as xr
 
+    from meanfield.system.hdf5 import to_netcdf
+
     if isinstance(dataset, xr.DataTree):
         dataset = dataset.map_over_datasets(described)
     else:
         dataset = described(dataset)
     # By way of memory: HDF5 crashes the process when the disk fills up under one of its files.
-    write_atomic(path, dataset.to_netcdf(engine="h5netcdf"))
+    write_atomic(path, to_netcdf(dataset))
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset | xr.DataTree:

@@ -44,7 +44,7 @@ def run(quick: bool = False) -> tuple[dict[str, Estimate], xr.Dataset]:
     problem = data.problem(bias=False, train=["w"], l2=0.3, temperature=0.3)
     n_particles, n_replicas = (256, 8) if quick else (2048, 128)
     # 20 units of time: six relaxation times 1 / l2.
-    step_size, n_steps = (0.1, 120) if quick else (0.05, 400)
+    step_size, n_steps = (0.1, 60) if quick else (0.05, 400)
     settings = {"step_size": step_size, "n_steps": n_steps, "init": mf.InitialLaw(scale=0.5)}
     steps = np.unique(np.linspace(0, n_steps, 121).round().astype(int))
     path = mf.mean_field(problem, "chain", **settings)
