@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from meanfield.dictionary.refit import Array
-from meanfield.flow.descents import descend_all
+from meanfield.flow.descents import descend_all as descend_together
 from meanfield.identify.symmetry import symmetry_of
 from meanfield.problem import Activation, Problem
 
@@ -121,7 +121,7 @@ class PenalisedPotential:
 
         Returns the places where these end, at most so many, the lowest first.
         """
-        places, values = self._descend_all(self._gauged(pool)[0], steps=SLIDES)
+        places, values = self.descend_all(self._gauged(pool)[0], steps=SLIDES)
         order = np.argsort(values, kind="stable")
         features = self.activation.value(self.X @ np.vstack([known, places[order]]).T)
         features /= np.linalg.norm(features, axis=0).clip(1e-300)
@@ -132,11 +132,11 @@ class PenalisedPotential:
             if len(chosen) == len(known) + most:
                 break
         kept = [order[i - len(known)] for i in chosen[len(known) :]]
-        ends, values = self._descend_all(places[kept])
+        ends, values = self.descend_all(places[kept])
         out: Array = ends[np.argsort(values, kind="stable")]
         return out
 
-    def _descend_all(self, starts: Array, **options: int) -> tuple[Array, Array]:
+    def descend_all(self, starts: Array, **options: int) -> tuple[Array, Array]:
         """Descend from many places, of length one if homogeneous, at once; see `descend_all`."""
 
         def function(places: Array) -> tuple[Array, Array]:
@@ -149,7 +149,7 @@ class PenalisedPotential:
 
         size = np.linalg.norm(starts, axis=1)
         size = np.where(size > 0, size, 1.0)
-        ends, values = descend_all(
+        ends, values = descend_together(
             function,
             starts,
             first=FIRST_STEP * size,

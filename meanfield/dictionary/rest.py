@@ -54,7 +54,7 @@ def come_to_rest(potential: PenalisedPotential, regression: Regression, crowd: C
     """Let neurons descend the potential in place, the error signals frozen, until they settle."""
     chosen = np.unique(np.linspace(0, len(crowd.places) - 1, FOLLOWED).round().astype(int))
     weight = crowd.contributions[chosen]
-    ends = np.array([potential.descend(place)[0] for place in crowd.places[chosen]])
+    ends, _ = potential.descend_all(crowd.places[chosen])
     unit = regression.unit_features(ends)[0]
     turned = np.abs((unit * crowd.directions[:, chosen]).sum(axis=0)) < TURNED
     cosine = np.abs(unit.T @ unit)
