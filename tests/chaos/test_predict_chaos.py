@@ -265,8 +265,8 @@ def test_wrong_names_of_constants_and_errors():
 def test_rates_beside_their_prediction():
     problem = LINEAR["euler"][0]
     settings = {"step_size": 0.1, "n_steps": 20, "times": [10, 20], "cloud_replicas": 0}
-    rates = mf.chaos_rates(problem, [8, 16, 32], 64, predict=True, **settings)
-    plain = mf.chaos_rates(problem, [8, 16, 32], 64, **settings)
+    rates = mf.chaos_rates(problem, [8, 16, 32], 32, predict=True, **settings)
+    plain = mf.chaos_rates(problem, [8, 16, 32], 32, **settings)
     assert plain.prediction is None
     assert plain.dataset.equals(rates.dataset[list(plain.dataset.data_vars)])
     for metric in ("coupling", "function"):

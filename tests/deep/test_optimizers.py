@@ -130,13 +130,13 @@ def test_engines_agree(scheme, case):
 @pytest.mark.parametrize("momentum", [None, 0.9])
 def test_decay_and_velocity_survive_the_stages(momentum):
     X, y = _data(m=3, d=10)
-    arguments = {"activation": "tanh", "width": 512, "n_steps": 150, "step_size": 0.03}
+    arguments = {"activation": "tanh", "width": 256, "n_steps": 100, "step_size": 0.03}
     arguments |= {"weight_decay": 0.2, "bias": True, "momentum": momentum}
     if momentum:
         arguments |= {"optimizer": "momentum", "step_size": 0.003}
     exact = deep.train(X, y, engine="dense", **arguments).predictions
     fast = deep.train(X, y, engine="low-rank", tol=0.0, **arguments)
-    assert (fast.ranks[0, -1] == 512).all()  # the stages were many, and the matrices are full
+    assert (fast.ranks[0, -1] == 256).all()  # the stages were many, and the matrices are full
     np.testing.assert_allclose(fast.predictions, exact, rtol=0, atol=1e-10)
 
 

@@ -254,7 +254,7 @@ def test_engines_agree_on_logistic_loss_and_many_inputs():
 @pytest.mark.parametrize(("activation", "step_size"), [("tanh", 0.1), ("silu", 0.03)])
 def test_error_falls_with_the_tolerance(activation, step_size):
     X, y = _data(m=6, d=10)
-    arguments = {"activation": activation, "step_size": step_size, "width": 256, "n_steps": 100}
+    arguments = {"activation": activation, "step_size": step_size, "width": 128, "n_steps": 60}
     exact = deep.train(X, y, engine="dense", **arguments).predictions
     tolerances, errors, ranks = (1e-1, 1e-2, 1e-3, 1e-4), [], []
     for tol in tolerances:
@@ -289,7 +289,7 @@ def test_stages_change_nothing_but_the_work(monkeypatch):
 def test_float32_rounds_the_same_network(engine):
     X, y = _data()
     runs = [
-        deep.train(X, y, width=64, step_size=0.02, n_steps=50, engine=engine, dtype=dtype)
+        deep.train(X, y, width=64, step_size=0.02, n_steps=30, engine=engine, dtype=dtype)
         for dtype in ("float64", "float32")
     ]
     assert runs[1].features.dtype == np.float32

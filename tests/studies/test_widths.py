@@ -172,7 +172,7 @@ def test_findings_of_the_paper_come_out_of_the_data(tmp_path, plain_figures):
             "seed": 42,
             "data": widths.EXAMPLE["data"],
             "network": {"activations": ["tanh"], "widths": [64, 128, 256], "n_seeds": 5}
-            | {"n_steps": 100, "dtype": "float32"},
+            | {"n_steps": 60, "dtype": "float32"},
             "limit": {"n_replicas": 0},
         },
     )

@@ -234,15 +234,17 @@ def advance(
         raise ValueError("theta must be a C-contiguous array of float32 or float64.")
     if data.x.dtype != theta.dtype:
         raise ValueError(f"data hold {data.x.dtype} and theta {theta.dtype}; make both the same.")
-    predictions = np.empty((0, 0, 0))
+    filled, predictions = None, np.empty((0, 0, 0))
     if predictions_out is not None:
-        predictions = predictions_out.reshape(len(theta), len(factors.noise), data.n * data.k)
-        if not np.may_share_memory(predictions, predictions_out):
-            raise ValueError("predictions_out must hold the (n, k) of each step contiguously.")
+        # For a part of an array, which is of another type, numba would compile everything again.
+        filled = np.ascontiguousarray(predictions_out)
+        predictions = filled.reshape(len(theta), len(factors.noise), data.n * data.k)
     needed = not data.drive.size or predictions_out is not None
     functions = make_functions(activation, loss, data, keep=needed)
     predict = _BEFORE_STEPS if needed else _NONE
     failed = _run(theta, data, functions, factors, counters, predict, predictions)
+    if predictions_out is not None and filled is not predictions_out:
+        predictions_out[...] = filled
     replica = int(failed.argmin())
     lost = int(failed[replica])
     return (-1, -1) if lost == _NEVER else (lost, counters.first_replica + replica)

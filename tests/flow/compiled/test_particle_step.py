@@ -259,10 +259,18 @@ def test_arrays_that_could_not_be_changed_in_place_are_refused():
         advance(theta[:, :, ::2], X, targets, **arguments)
     with pytest.raises(ValueError, match="float32 or float64"):
         advance(theta.astype(np.float16), X, targets, **arguments)
+
+
+def test_predictions_go_into_arrays_of_any_kind_by_one_code():
+    """A part of an array is of another type to numba, which would compile all of it again."""
     theta, X, targets, arguments = setup(k=2)
-    apart = np.empty((2, 3, 2, len(X))).swapaxes(2, 3)
-    with pytest.raises(ValueError, match="contiguously"):
-        advance(theta, X, targets, activation=1, predictions_out=apart, **arguments)
+    whole, more = np.empty((2, 3, len(X), 2)), np.full((2, 5, 2, len(X)), np.nan).swapaxes(2, 3)
+    advance(theta.copy(), X, targets, activation=1, predictions_out=whole, **arguments)
+    kinds = set(particle_step._advance_share.signatures)
+    advance(theta.copy(), X, targets, activation=1, predictions_out=more[:, 1:4], **arguments)
+    np.testing.assert_array_equal(more[:, 1:4], whole)
+    assert np.isnan(more[:, [0, 4]]).all()
+    assert set(particle_step._advance_share.signatures) == kinds
 
 
 def test_arrays_of_any_kind_are_served_by_one_code():
