@@ -51,7 +51,7 @@ _BESIDE_OTHERS = """
 import subprocess, sys, numpy as np, meanfield as mf
 rng = np.random.default_rng(0)
 X, others = rng.standard_normal((1000, 20)), []
-teacher = mf.problem.Teacher.random(3, 20, seed=0)
+teacher = mf.problem.Teacher.random(20, 3, seed=0)
 problem = mf.Problem(X, teacher(X), l2=0.001, temperature=0.0002)
 cooling = mf.schedule.Geometric(2e-4, 1e-6)
 particles = mf.simulate(problem, 400, 1.0, 2000, temperature=cooling, dtype="float32").particles
@@ -100,32 +100,36 @@ cool_to = 1e-5
 looks = 4
 """
 
-#: Nanoseconds a pair of particle and datum: the least of repeated runs, by their difference.
+#: Of as many replicas intervals are half as wide as they were: several small systems in each.
+_FEWER = 24
+
+#: Nanoseconds of one core for a pair of particle and datum: the difference of long and short runs.
 _STEP = """
-import time, numpy as np, meanfield as mf
+import os, time
+os.environ["NUMBA_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import numpy as np, meanfield as mf
 rng = np.random.default_rng(0)
 X = rng.standard_normal(({n}, {d})) / {d} ** 0.5
 problem = mf.Problem(X, np.tanh(X[:, 0]), activation="tanh", l2=0.001, temperature=0.001)
 def run(n_steps):
-    begin = time.perf_counter()
+    begin = time.process_time()
     mf.simulate(problem, {N}, 0.1, n_steps, dtype="{dtype}")
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 run(2)
-few, many = 2, {steps}
-took = np.median([run(many) - run(few) for _ in range(5)])
-print(took / (many - few) / ({N} * {n}) * 1e9)
+took = np.median([run({steps}) - run(2) for _ in range(7)])
+print(took / ({steps} - 2) / ({N} * {n}) * 1e9)
 """
 
 #: Particles, data, inputs, steps and precision.
 _STEPS = {
     f"d = {d}, {dtype}": {"N": N, "n": n, "d": d, "steps": steps, "dtype": dtype}
     for d, N, n, steps in (
-        (2, 4096, 512, 80),
-        (10, 4096, 512, 60),
-        (32, 4096, 512, 40),
-        (256, 2048, 512, 20),
-        (784, 512, 256, 40),
-        (3072, 512, 256, 12),
+        (2, 2048, 512, 80),
+        (10, 2048, 512, 60),
+        (32, 2048, 512, 40),
+        (256, 1024, 512, 20),
+        (784, 512, 256, 20),
+        (3072, 512, 256, 8),
     )
     for dtype in ("float64", "float32")
 }
@@ -148,8 +152,9 @@ def _jobs(before: Path, folder: Path) -> dict[str, Sequence[str]]:
     old = before / "scripts/quickstart"
     return {
         "first mf.simulate, empty caches": ("-c", _FIRST),
-        "rates on digits": _study("chaos", old / "digits.toml"),
-        "rates on a teacher": _study("chaos", old / "teacher.toml"),
+        "rates on digits, 96 replicas": _study("chaos", old / "digits.toml"),
+        f"rates on digits, {_FEWER} replicas now": _study("chaos", old / "digits.toml"),
+        f"rates on a teacher, {_FEWER} replicas now": _study("chaos", old / "teacher.toml"),
         "atoms of digits": _study("atoms", old / "digits-atoms.toml"),
         "atoms of a teacher": _study("atoms", old / "teacher-atoms.toml"),
         "errors of a teacher": _study("errors", old / "teacher-errors.toml"),
@@ -174,15 +179,17 @@ class Turns:
     caches: Path
     compiled: bool
 
-    def compare(self, arguments: Sequence[str], pairs: int, empty: bool) -> dict[str, object]:
-        """Run a job in both, each time with empty caches if so."""
+    def compare(self, name: str, arguments: Sequence[str], pairs: int) -> dict[str, object]:
+        """Run a job in both."""
+        empty, fewer = "empty caches" in name, ["--set", f"chaos.n_replicas={_FEWER}"]
+        more = {"before": [], "after": fewer if name.endswith("replicas now") else []}
         times: dict[str, list[tuple[float, ...]]] = {who: [] for who in self.checkouts}
         uncounted = not (self.compiled or empty)
         for k in range(pairs + uncounted):
             for who in sorted(self.checkouts, reverse=bool(k % 2)):
                 with tempfile.TemporaryDirectory() as nothing:
                     cache = nothing if empty else str(self.caches / who)
-                    took = _timed(arguments, self.checkouts[who], cache)
+                    took = _timed([*arguments, *more[who]], self.checkouts[who], cache)
                 if k or not uncounted:
                     times[who].append(took)
         medians = {who: np.median(of_kind, axis=0) for who, of_kind in times.items()}
@@ -207,20 +214,29 @@ def _timed(arguments: Sequence[str], checkout: Path, cache: str) -> tuple[float,
         begin, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
         clock, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+        numbers = Path(folder, "out/summary.json")
+        found = json.loads(numbers.read_text())["numbers"] if numbers.exists() else {}
     if done.returncode:
         raise SystemExit(f"{command} in {checkout} failed:\n{done.stdout}\n{done.stderr}")
     if arguments[0] == "-c" and done.stdout:
         return tuple(map(float, done.stdout.split()))
-    return clock, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    processor = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    if "function_slope" not in found:
+        return clock, processor
+    low, high = found["function_slope"]["interval"]
+    return clock, processor, (high - low) / 2
 
 
 def _named(numbers: Sequence[float]) -> dict[str, float]:
     """Name seconds, with the part of the cores that they used; or nanoseconds."""
     if len(numbers) == 1:
         return {"ns_a_pair": round(float(numbers[0]), 3)}
-    clock, processor = map(float, numbers)
-    percent = round(100 * processor / clock)
-    return {"clock": round(clock, 2), "processor": round(processor, 2), "percent": percent}
+    clock, processor, *half_width = map(float, numbers)
+    named = {"clock": round(clock, 2), "processor": round(processor, 2)}
+    named["percent"] = round(100 * processor / clock)
+    if half_width:
+        named["half_width_of_the_slope"] = round(half_width[0], 3)
+    return named
 
 
 def main() -> None:
@@ -241,7 +257,7 @@ def main() -> None:
         for name, arguments in _jobs(checkouts["before"], folder).items():
             if not options.only or any(word in name for word in options.only):
                 pairs = options.pairs * (4 if name.startswith("ns a pair") else 1)
-                table[name] = turns.compare(arguments, pairs, "empty caches" in name)
+                table[name] = turns.compare(name, arguments, pairs)
                 print(name, json.dumps(table[name]), flush=True)
                 options.out.write_text(json.dumps(table, indent=1) + "\n")
 

@@ -138,7 +138,7 @@ def extraction_seconds(problem: Problem, target: str | None) -> float:
     """
     width = problem.n_features + problem.bias
     if target == "rest":
-        return 2.0 + 2.5e-4 * problem.n_data * width * (1 + problem.n_outputs / 3)
+        return 1.0 + 1.5e-4 * problem.n_data * width * (1 + problem.n_outputs / 3)
     atoms = min(6.0, problem.n_data * problem.n_outputs / (width + problem.n_outputs))
     return 0.5 + 8e-8 * problem.n_data * (atoms * width) ** 2
 
