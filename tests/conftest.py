@@ -42,6 +42,14 @@ LONG = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unflushed():
+    """Wait for no disk: only a power cut would show the difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Draw no figures: they take most of the time of a small study."""

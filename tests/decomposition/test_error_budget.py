@@ -46,7 +46,7 @@ def budget():
         particle_counts=[8, 16, 32, 64, 128, 256],
         n_population=2048,
         long_particles=64,
-        path_particles=2048,
+        path_particles=1024,
         n_test=100,
         progress=progress,
     )

@@ -39,7 +39,6 @@ GRID = {"problem.l2": [1e-4, 1e-2, 1e-1], "problem.temperature": [0.0, 1e-3]}
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
     monkeypatch.setattr(plots, "render", lambda plot, dataset: (b"", b""))
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="module")
