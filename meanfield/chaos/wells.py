@@ -32,8 +32,10 @@ Array = NDArray[np.float64]
 _REPLICA = 2**32 - 2
 _PARTICLES = 256
 #: Rounds of so many steps bring particles into their wells, fewer where a round moves them by less
-#: than this part of their size. Another ten change the well of one in fifty.
+#: than this part of their size. Another ten change the well of one in fifty. Where many find no
+#: minimum all go on, for so many rounds, fewer where a round moves them by less than this.
 _STEPS, _ROUNDS, _NEAR = 500, 4, 0.01
+_LONG, _STILL = 16, 1e-4
 _HALVINGS = 6
 #: Longest step, of the size of the particles, of the descents to the minima, in numbers at once.
 _STRIDE, _AT_ONCE = 0.03, 2**17
@@ -119,8 +121,9 @@ def find_wells(plan: ChaosPlan, path: MeanFieldPath) -> Wells:
 
     Independent particles of the limit run up to the last time; then they descend the potential,
     held fixed, by steps of the run without noise until they are in a well, then by short steps of a
-    quasi-Newton method. Where they come to rest are the minima. If these are several, some earlier
-    states of the same particles descend too, which shows how many changed wells since.
+    quasi-Newton method, or on by steps of the run where many find no minimum: without enough
+    penalty there may be none. Where they come to rest are the minima. If these are several, some
+    earlier states of the same particles descend too, which shows how many changed wells since.
     """
     last = plan.times[-1]
     steps = [last]
@@ -239,7 +242,20 @@ def _descend(plan: ChaosPlan, predictions: Array, particles: Particles) -> Parti
     )
     state = initial_state(dynamics, particles.n_particles, particles.n_replicas, particles)
     scale = np.abs(state).max()
-    for _ in range(_ROUNDS):
+    dynamics, state = _advance(dynamics, state, _ROUNDS, _NEAR * scale)
+    ends, arrived = _at_minima(problem, path, particles_at(problem, state.swapaxes(1, 2)))
+    if arrived.mean() > 1 - _OCCUPIED:
+        return ends
+    # Of those that find none some are led to far places that others do not find.
+    state = _advance(dynamics, state, _LONG, _STILL * scale)[1]
+    return particles_at(problem, state.swapaxes(1, 2).astype(float))
+
+
+def _advance(
+    dynamics: Dynamics, state: NDArray[np.floating], rounds: int, near: float
+) -> tuple[Dynamics, NDArray[np.floating]]:
+    """Take rounds of steps, shorter ones if need be, until one moves no particle further."""
+    for _ in range(rounds):
         for _ in range(_HALVINGS):
             moved = state.copy()
             if _holds(dynamics, moved):
@@ -250,13 +266,15 @@ def _descend(plan: ChaosPlan, predictions: Array, particles: Particles) -> Parti
         else:
             break
         before, state = state, moved
-        if np.abs(state - before).max() < _NEAR * scale:
+        if np.abs(state - before).max() < near:
             break
-    return _at_minima(problem, path, particles_at(problem, state.swapaxes(1, 2)))
+    return dynamics, state
 
 
-def _at_minima(problem: Problem, predictions: Array, particles: Particles) -> Particles:
-    """Let particles arrive at the minima of the wells that they are in."""
+def _at_minima(
+    problem: Problem, predictions: Array, particles: Particles
+) -> tuple[Particles, NDArray[np.bool_]]:
+    """Let particles arrive at the minima of the wells that they are in; say which did."""
     k, inputs = problem.n_outputs, problem.with_bias(problem.X)
     signals = problem.loss.derivative(predictions, problem.targets) / problem.n_data
     parts = ["a"] * k + ["w"] * problem.n_features + ["b"] * problem.bias
@@ -274,16 +292,16 @@ def _at_minima(problem: Problem, predictions: Array, particles: Particles) -> Pa
     shape = particles.coordinates.shape
     theta = particles.coordinates.reshape(-1, shape[-1]).astype(float)
     size = float(np.sqrt(np.square(theta[:, trained]).sum(axis=1).mean()))
-    few = max(_AT_ONCE // problem.n_data, 1)
+    few, arrived = max(_AT_ONCE // problem.n_data, 1), np.zeros(len(theta), dtype=bool)
     for i in range(0, len(theta), few):
-        theta[i : i + few], _ = descend_all(
+        theta[i : i + few], _, arrived[i : i + few] = descend_all(
             potential,
             theta[i : i + few],
             first=0.1 * _STRIDE * size,
             longest=_STRIDE * size,
             enough=1e-10 * penalty.max() * size**2,
         )
-    return particles_at(problem, theta.reshape(shape))
+    return particles_at(problem, theta.reshape(shape)), arrived
 
 
 def _holds(dynamics: Dynamics, state: NDArray[np.floating]) -> bool:

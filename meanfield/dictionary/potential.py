@@ -149,7 +149,7 @@ class PenalisedPotential:
 
         size = np.linalg.norm(starts, axis=1)
         size = np.where(size > 0, size, 1.0)
-        ends, values = descend_together(
+        ends, values, _ = descend_together(
             function,
             starts,
             first=FIRST_STEP * size,

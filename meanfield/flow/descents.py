@@ -27,13 +27,13 @@ def descend_all(
     longest: Array | float = np.inf,
     reach: float = np.inf,
     steps: int = STEPS,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, NDArray[np.bool_]]:
     r"""Descend from every row of `starts` (S, D) to a minimum by L-BFGS.
 
     `function` returns values (S,) and slopes (S, D) at as many places, each row by itself. The
     first step has the length `first`, none is longer than `longest`, and coordinates stay within
-    `reach`; a descent ends with a step that gains at most `enough`. Returned are the places and
-    their values.
+    `reach`; a descent ends with a step that gains at most `enough`. Returned are the places,
+    their values, and whether the descent ended: without a minimum, or far from it, it does not.
 
     The quasi-Newton method of limited memory (Nocedal and Wright, *Numerical Optimization*, 2nd
     edition, algorithm 7.4), every row with memory and length of step of its own; a step that does
@@ -82,7 +82,7 @@ def descend_all(
         done = (gained <= least) | (step <= SHORTEST * np.linalg.norm(places, axis=1))
         ends[rows[done]], lowest[rows[done]] = places[done], values[done]
         if done.all():
-            return ends, lowest
+            return ends, lowest, np.ones(len(ends), dtype=bool)
         if done.any():
             left = ~done
             rows, places, values, slopes = rows[left], places[left], values[left], slopes[left]
@@ -90,7 +90,7 @@ def descend_all(
             most, least = most[left], least[left]
             memory = memory[:, :, left]
     ends[rows], lowest[rows] = places, values
-    return ends, lowest
+    return ends, lowest, ~np.isin(np.arange(len(ends)), rows)
 
 
 def _remember(memory: Array, rows: Array, moved: Array, turned: Array) -> None:

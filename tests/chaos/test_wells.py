@@ -136,6 +136,18 @@ def test_particles_without_a_minimum_do_not_size_the_wells():
     assert 0 < rates.wells.size < 4 * np.sqrt(np.square(late).sum(axis=-1).mean())
 
 
+def test_particles_without_a_minimum_stay_with_those_of_their_side():
+    """Weights without a penalty grow for ever; which way they go is decided long before."""
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = np.tanh(2 * X[:, 0]) - np.tanh(2 * X[:, 1])
+    problem = mf.Problem(X, y, l2=(0.05, 0.0), temperature=0.0)
+    plan, path = studied(problem, [8, 16, 32], 4, 0.3, 200, [200])
+    wells = find_wells(plan, path)
+    assert (wells.n_wells, wells.n_modulo) == (4, 2)
+    # Those of a gradient flow with steps of chosen accuracy, until nothing changes sides.
+    np.testing.assert_allclose(wells.occupation, [0.289, 0.242, 0.223, 0.219], atol=0.01)
+
+
 def test_replicas_may_come_in_any_order():
     plan, path = studied(sine(), [8, 16, 32], 6, 0.1, 50, [50])
     piece = measure_rates.measure(plan, path, range(6))
