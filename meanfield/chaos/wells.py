@@ -38,7 +38,7 @@ _STEPS, _ROUNDS, _NEAR = 500, 4, 0.01
 _LONG, _STILL = 16, 1e-4
 _HALVINGS = 6
 #: Longest step, of the size of the particles, of the descents to the minima, in numbers at once.
-_STRIDE, _AT_ONCE = 0.03, 2**17
+_STRIDE, _AT_ONCE = 0.03, 2**20
 #: The run is looked at this part of it before its end, for who changed wells since.
 _PARTS = (2, 8, 32)
 #: Minima closer than this part of the size of the particles are one.
