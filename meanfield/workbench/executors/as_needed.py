@@ -14,7 +14,7 @@ from meanfield.workbench.executors.local import LocalExecutor
 from meanfield.workbench.executors.pool import process_executor
 
 #: Seconds of work from which processes, which take a few to start, are worth it.
-_WORTH = 10.0
+_WORTH = 8.0
 #: Bytes of a unit with all its data from which it stays here: its threads share one copy.
 _LARGE = 2**26
 
