@@ -1,6 +1,7 @@
 """Time jobs and steps of an earlier checkout against this one, in turns.
 
-    python scripts/benchmarks/versions.py --before CHECKOUT --out results/benchmarks/versions.json
+    git worktree add ../before 90ce217
+    python -m scripts.benchmarks.versions --before ../before --out results/benchmarks/versions.json
 
 Both run with this Python, so it must have what either of them imports. Each job is a process of its
 own and does the same work in both, with the words that both understand. Compiled code is kept, but
@@ -23,10 +24,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import binom
+
+from meanfield.studies.bench.study import processor_name
 
 _HERE = Path(__file__).parents[2]
 
@@ -239,6 +243,19 @@ def _named(numbers: Sequence[float]) -> dict[str, float]:
     return named
 
 
+def _setup(checkouts: dict[str, Path]) -> dict[str, object]:
+    """Return the machine, the libraries and the commits of what was measured last."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commits = {
+        who: subprocess.run(
+            command, cwd=checkout, check=True, capture_output=True, text=True
+        ).stdout.strip()
+        for who, checkout in checkouts.items()
+    }
+    libraries = {name: version(name) for name in ("numpy", "numba", "scipy", "POT")}
+    return {"machine": processor_name(), "cores": os.cpu_count(), **libraries, "commits": commits}
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -258,6 +275,7 @@ def main() -> None:
             if not options.only or any(word in name for word in options.only):
                 pairs = options.pairs * (4 if name.startswith("ns a pair") else 1)
                 table[name] = turns.compare(name, arguments, pairs)
+                table["setup"] = _setup(checkouts)
                 print(name, json.dumps(table[name]), flush=True)
                 options.out.write_text(json.dumps(table, indent=1) + "\n")
 
