@@ -40,7 +40,7 @@ def descend_all(
     not bring enough is tried again at a shorter length, and one along which the slope does not
     grow is not remembered.
     """
-    ends, lowest = starts.copy(), np.empty(len(starts))
+    ends, lowest, ended = starts.copy(), np.empty(len(starts)), np.zeros(len(starts), dtype=bool)
     rows, places = np.arange(len(starts)), starts.clip(-reach, reach)
     values, slopes = function(places)
     size, most, least = (np.broadcast_to(x, len(starts)) for x in (first, longest, enough))
@@ -80,17 +80,17 @@ def descend_all(
             directions[new] = ahead * (far / np.where(length > 0, length, 1))[:, None]
         step = rates * np.linalg.norm(directions, axis=1)
         done = (gained <= least) | (step <= SHORTEST * np.linalg.norm(places, axis=1))
-        ends[rows[done]], lowest[rows[done]] = places[done], values[done]
-        if done.all():
-            return ends, lowest, np.ones(len(ends), dtype=bool)
         if done.any():
-            left = ~done
+            over, left = rows[done], ~done
+            ends[over], lowest[over], ended[over] = places[done], values[done], True
             rows, places, values, slopes = rows[left], places[left], values[left], slopes[left]
             directions, rates = directions[left], rates[left]
             most, least = most[left], least[left]
             memory = memory[:, :, left]
+        if not len(rows):
+            break
     ends[rows], lowest[rows] = places, values
-    return ends, lowest, ~np.isin(np.arange(len(ends)), rows)
+    return ends, lowest, ended
 
 
 def _remember(memory: Array, rows: Array, moved: Array, turned: Array) -> None:

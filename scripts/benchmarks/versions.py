@@ -52,7 +52,7 @@ mf.decompose_error(
 
 #: Two others keep the cores busy meanwhile, and BLAS has as many threads as it takes by itself.
 _BESIDE_OTHERS = """
-import subprocess, sys, numpy as np, meanfield as mf
+import subprocess, sys, time, numpy as np, meanfield as mf
 rng = np.random.default_rng(0)
 X, others = rng.standard_normal((1000, 20)), []
 teacher = mf.problem.Teacher.random(20, 3, seed=0)
@@ -61,7 +61,6 @@ cooling = mf.schedule.Geometric(2e-4, 1e-6)
 particles = mf.simulate(problem, 400, 1.0, 2000, temperature=cooling, dtype="float32").particles
 try:
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
-    import time
     begin, used = time.perf_counter(), time.process_time()
     mf.extract_dictionary(particles, problem)
     print(time.perf_counter() - begin, time.process_time() - used)

@@ -90,14 +90,7 @@ def test_the_question_that_has_an_answer_is_named_where_the_labels_leave_several
     assert "atoms.target" not in advice(found, overview)
     found["statement"] = (
         ("replica", "look"),
-        np.array(
-            [
-                [
-                    "",
-                ],
-                ["… (atoms.target) …"],
-            ]
-        ),
+        np.array([[""], ["… (atoms.target) …"]]),
     )
     assert "With target = 'rest' (atoms.target)" in advice(found, overview)
 
